@@ -1,0 +1,81 @@
+"""Where a voxel lies in the patient.
+
+Arrays are indexed z, y, x; the affine takes the *voxel index* (x, y, z, 1), centres on whole numbers,
+to patient LPS coordinates in mm (DICOM's axes: left, posterior, superior). Readers convert to this
+convention; nothing else in somray knows RAS or a file's own axes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.errors import ShapeError
+
+__all__ = ["Geometry"]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The grid of one volume.
+
+    Args:
+        shape: voxels along (z, y, x), all positive.
+        affine: 4×4 rows, voxel index (x, y, z, 1) to LPS mm.
+
+    Raises:
+        ShapeError: if the shape is not positive or the affine is singular or not finite.
+    """
+
+    shape: tuple[int, int, int]
+    affine: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        """Refuse grids that do not span space."""
+        matrix = np.asarray(self.affine, dtype=np.float64)
+        if len(self.shape) != 3 or min(self.shape) < 1:
+            raise ShapeError(f"shape must be three positive sizes (z, y, x), got {self.shape}")
+        if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+            raise ShapeError("affine must be a finite 4×4 matrix")
+        if abs(float(np.linalg.det(matrix[:3, :3]))) < 1e-9:
+            raise ShapeError("affine is singular: two axes of the volume coincide")
+
+    @classmethod
+    def from_matrix(cls, shape: tuple[int, int, int], matrix: NDArray[np.float64]) -> "Geometry":
+        """Build from a numpy 4×4 matrix."""
+        rows = tuple(tuple(float(v) for v in row) for row in np.asarray(matrix, dtype=np.float64))
+        return cls(shape, rows)
+
+    @classmethod
+    def from_spacing(
+        cls, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]
+    ) -> "Geometry":
+        """Build an axis-aligned grid with its origin at zero; spacing_mm is (z, y, x)."""
+        return cls.from_matrix(shape, np.diag([spacing_mm[2], spacing_mm[1], spacing_mm[0], 1.0]))
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """The affine as (4, 4) float64."""
+        return np.asarray(self.affine, dtype=np.float64)
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Distance between voxel centres along (z, y, x) in mm."""
+        lengths = np.linalg.norm(self.matrix[:3, :3], axis=0)  # x, y, z
+        return float(lengths[2]), float(lengths[1]), float(lengths[0])
+
+    @property
+    def voxel_mm3(self) -> float:
+        """Volume of one voxel in mm³."""
+        return abs(float(np.linalg.det(self.matrix[:3, :3])))
+
+    def to_world(self, index_zyx: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Take voxel indices (n, 3) in z, y, x to LPS mm (n, 3) in x, y, z."""
+        xyz = np.asarray(index_zyx, dtype=np.float64)[:, ::-1]
+        return np.asarray(xyz @ self.matrix[:3, :3].T + self.matrix[:3, 3])
+
+    def to_index(self, world_xyz: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Take LPS mm (n, 3) in x, y, z to voxel indices (n, 3) in z, y, x."""
+        inverse = np.linalg.inv(self.matrix)
+        xyz = np.asarray(world_xyz, dtype=np.float64) @ inverse[:3, :3].T + inverse[:3, 3]
+        return np.asarray(xyz[:, ::-1])

@@ -1,0 +1,366 @@
+"""The tables of a run, one frozen row type each.
+
+This module is the one source of names, types, units and meanings: Arrow schemas, `schemas/tables.v1.json`
+and the checks of every written row derive from it. A field typed `... | None` may be null; a figure that
+does not exist is null, never 0.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar, get_args, get_type_hints
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "TABLES",
+    "AgreementRow",
+    "AreaRow",
+    "ClusterRow",
+    "Column",
+    "ConvergenceRow",
+    "EvolutionRow",
+    "FailureRow",
+    "FieldSpec",
+    "LesionRow",
+    "RegistrationRow",
+    "Row",
+    "ScanRow",
+    "SliceRow",
+    "TimingRow",
+    "TrainingRow",
+    "TruthRow",
+    "field_specs",
+]
+
+SCHEMA_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Column:
+    """Unit and meaning of one column; unit is "" for names and counts."""
+
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """One column as the data dictionary tells it; kind is str, int, float, bool, or a list of one."""
+
+    name: str
+    kind: str
+    nullable: bool
+    unit: str
+    meaning: str
+
+
+class Row:
+    """Base of every row; `table` is the table's name, `sort_by` the order of a compacted table."""
+
+    table: ClassVar[str]
+    sort_by: ClassVar[tuple[str, ...]]
+
+
+Subject = Annotated[str, Column("", "subject of the scan, as in the manifest")]
+Session = Annotated[str, Column("", "session (time point) of the scan, as in the manifest")]
+TimeIndex = Annotated[int, Column("", "time index within the scan, from 0")]
+SliceIndex = Annotated[int, Column("", "slice index within the scan, from 0")]
+Method = Annotated[str, Column("", "som (direct transfer) or student")]
+Fraction = Annotated[float, Column("1", "share, 0 to 1")]
+Ref = Annotated[
+    str, Column("", "what it is measured against: som_teacher, ground_truth, previous_round")
+]
+Iou = Annotated[float | None, Column("1", "intersection over union; null when both are empty")]
+Dice = Annotated[float | None, Column("1", "Dice overlap; null when both are empty")]
+Precision = Annotated[float | None, Column("1", "precision; null when nothing was predicted")]
+Recall = Annotated[float | None, Column("1", "recall; null when the reference is empty")]
+Round = Annotated[int, Column("", "training round, from 1")]
+Stage = Annotated[str, Column("", "slices trained on: A, A+B, A+B+C, …")]
+
+
+@dataclass(frozen=True)
+class ScanRow(Row):
+    """One row per scan of the manifest, quarantined ones too."""
+
+    table: ClassVar[str] = "scans"
+    sort_by: ClassVar[tuple[str, ...]] = ("subject", "session")
+    subject: Subject
+    session: Session
+    path: Annotated[str, Column("", "source of the first channel, as in the manifest")]
+    shape_t: Annotated[int | None, Column("", "time points")]
+    shape_c: Annotated[int | None, Column("", "channels")]
+    shape_z: Annotated[int | None, Column("", "slices")]
+    shape_y: Annotated[int | None, Column("", "rows")]
+    shape_x: Annotated[int | None, Column("", "columns")]
+    spacing_z_mm: Annotated[float | None, Column("mm", "distance between slices")]
+    spacing_y_mm: Annotated[float | None, Column("mm", "distance between rows")]
+    spacing_x_mm: Annotated[float | None, Column("mm", "distance between columns")]
+    modality: Annotated[str, Column("", "modality of the protocol")]
+    unit: Annotated[str | None, Column("", "HU, SUVbw, Bq/ml or raw, one per channel")]
+    days: Annotated[float | None, Column("d", "days since the subject's first session, as given")]
+    repairs: Annotated[str | None, Column("", "codes of what was repaired, joined by commas")]
+    status: Annotated[str, Column("", "done or quarantined")]
+
+
+@dataclass(frozen=True)
+class FailureRow(Row):
+    """One row per scan or unit that could not be done."""
+
+    table: ClassVar[str] = "failures"
+    sort_by: ClassVar[tuple[str, ...]] = ("subject", "session", "stage", "code", "message")
+    subject: Annotated[str | None, Column("", "subject, where it applies")]
+    session: Annotated[str | None, Column("", "session, where it applies")]
+    stage: Annotated[str, Column("", "stage that failed")]
+    code: Annotated[str, Column("", "reason, a code of the data dictionary")]
+    message: Annotated[str, Column("", "what, where and what to do")]
+    attempts: Annotated[int, Column("", "times it was tried")]
+
+
+@dataclass(frozen=True)
+class ClusterRow(Row):
+    """One row per node or class, and feature."""
+
+    table: ClassVar[str] = "clusters"
+    sort_by: ClassVar[tuple[str, ...]] = ("kind", "node", "class_name", "channel", "feature")
+    kind: Annotated[str, Column("", "node or class")]
+    node: Annotated[int | None, Column("", "node number, row-major over the grid; null for classes")]
+    class_name: Annotated[str, Column("", "class (of the node)")]
+    share_fraction: Annotated[float, Column("1", "share of the reference's pixels")]
+    channel: Annotated[str, Column("", "channel")]
+    feature: Annotated[str, Column("", "feature")]
+    mean: Annotated[float | None, Column("std", "mean over its pixels, standardised on the reference")]
+    std: Annotated[float | None, Column("std", "standard deviation over its pixels, standardised")]
+
+
+@dataclass(frozen=True)
+class SliceRow(Row):
+    """One row per slice and method."""
+
+    table: ClassVar[str] = "slices"
+    sort_by: ClassVar[tuple[str, ...]] = ("subject", "session", "method", "t", "z")
+    subject: Subject
+    session: Session
+    method: Method
+    t: TimeIndex
+    z: SliceIndex
+    target_area_mm2: Annotated[float, Column("mm²", "area of the target class")]
+    target_fraction: Annotated[float, Column("1", "share of the slice's pixels in the target class")]
+    confidence: Annotated[
+        float | None,
+        Column("1", "mean confidence of the target's pixels, 0 to 1; null without target"),
+    ]
+
+
+@dataclass(frozen=True)
+class AreaRow(Row):
+    """One row per slice and class of labels/som."""
+
+    table: ClassVar[str] = "areas"
+    sort_by: ClassVar[tuple[str, ...]] = ("subject", "session", "t", "z", "class_name")
+    subject: Subject
+    session: Session
+    t: TimeIndex
+    z: SliceIndex
+    class_name: Annotated[str, Column("", "class")]
+    area_mm2: Annotated[float, Column("mm²", "area it covers, 0 where it covers nothing")]
+    fraction: Fraction
+
+
+@dataclass(frozen=True)
+class AgreementRow(Row):
+    """One row per slice and round: student against teacher, which is not accuracy."""
+
+    table: ClassVar[str] = "agreement"
+    sort_by: ClassVar[tuple[str, ...]] = ("round", "subject", "session", "t", "z")
+    subject: Subject
+    session: Session
+    round: Round
+    stage: Stage
+    t: TimeIndex
+    z: SliceIndex
+    role: Annotated[str, Column("", "train, pseudo or held_out, in this round")]
+    ref: Ref
+    iou: Iou
+    dice: Dice
+    accuracy: Annotated[float, Column("1", "share of pixels where both agree")]
+    precision: Precision
+    recall: Recall
+
+
+@dataclass(frozen=True)
+class ConvergenceRow(Row):
+    """One row per round of a protocol's student."""
+
+    table: ClassVar[str] = "convergence"
+    sort_by: ClassVar[tuple[str, ...]] = ("round",)
+    round: Round
+    stage: Stage
+    mean_iou: Annotated[
+        float | None, Column("1", "mean IoU with the teacher over the slices of the last round")
+    ]
+    delta_iou: Annotated[float | None, Column("1", "change since the round before; null in round 1")]
+    converged: Annotated[bool, Column("", "whether the change fell under the tolerance")]
+    copy_forward_iou: Annotated[
+        float | None, Column("1", "baseline: the teacher's mask of A copied to every slice")
+    ]
+    control_iou: Annotated[
+        float | None, Column("1", "control: equal compute on A alone; null in round 1")
+    ]
+
+
+@dataclass(frozen=True)
+class TrainingRow(Row):
+    """One row per round and epoch."""
+
+    table: ClassVar[str] = "training"
+    sort_by: ClassVar[tuple[str, ...]] = ("round", "epoch")
+    round: Round
+    epoch: Annotated[int, Column("", "epoch within the round, from 1")]
+    loss: Annotated[float, Column("1", "mean training loss of the epoch")]
+    learning_rate: Annotated[float, Column("1", "learning rate at the epoch's end")]
+    seconds: Annotated[float, Column("s", "time of the epoch; measured, differs between runs")]
+
+
+@dataclass(frozen=True)
+class RegistrationRow(Row):
+    """One row per registered pair; matrix takes moving to fixed."""
+
+    table: ClassVar[str] = "registration"
+    sort_by: ClassVar[tuple[str, ...]] = (
+        "subject", "kind", "fixed_session", "moving_session", "t", "fixed_z", "model",
+    )
+    subject: Subject
+    kind: Annotated[str, Column("", "slices (neighbours in a scan) or sessions (the same anatomy later)")]
+    fixed_session: Annotated[str, Column("", "session of the fixed image")]
+    moving_session: Annotated[str, Column("", "session of the moving image")]
+    t: Annotated[int | None, Column("", "time index; null for 3D models")]
+    fixed_z: Annotated[int | None, Column("", "fixed slice; null for 3D models")]
+    moving_z: Annotated[int | None, Column("", "moving slice; null for 3D models")]
+    keypoints_fixed: Annotated[int | None, Column("", "keypoints found in the fixed image")]
+    keypoints_moving: Annotated[int | None, Column("", "keypoints found in the moving image")]
+    matches: Annotated[int | None, Column("", "matches after the ratio test")]
+    inliers: Annotated[int | None, Column("", "matches that RANSAC kept")]
+    inlier_fraction: Annotated[float | None, Column("1", "inliers / matches")]
+    rmse_px: Annotated[float | None, Column("px", "root mean square residual of the inliers")]
+    model: Annotated[str, Column("", "similarity, affine, homography, rigid3d or affine3d")]
+    matrix: Annotated[
+        list[float] | None,
+        Column("", "row-major, moving to fixed: 9 values in pixels (x y 1) or 16 in mm LPS (x y z 1)"),
+    ]
+    status: Annotated[str, Column("", "ok, weak or refused")]
+    reason: Annotated[str | None, Column("", "why it is weak or refused")]
+    mad_before: Annotated[float | None, Column("window", "mean |difference| before, window scaled to 0..1")]
+    mad_after: Annotated[float | None, Column("window", "mean |difference| after, window scaled to 0..1")]
+    ncc_before: Annotated[float | None, Column("1", "normalised cross-correlation before")]
+    ncc_after: Annotated[float | None, Column("1", "normalised cross-correlation after")]
+
+
+@dataclass(frozen=True)
+class LesionRow(Row):
+    """One row per lesion, session and time index."""
+
+    table: ClassVar[str] = "lesions"
+    sort_by: ClassVar[tuple[str, ...]] = ("subject", "session", "t", "lesion_id")
+    subject: Subject
+    session: Session
+    t: TimeIndex
+    lesion_id: Annotated[int, Column("", "identity over all sessions of the subject, from 1")]
+    volume_mm3: Annotated[float, Column("mm³", "volume")]
+    centroid_z_mm: Annotated[float, Column("mm", "centroid, LPS z (superior)")]
+    centroid_y_mm: Annotated[float, Column("mm", "centroid, LPS y (posterior)")]
+    centroid_x_mm: Annotated[float, Column("mm", "centroid, LPS x (left)")]
+    longest_axis_mm: Annotated[float, Column("mm", "largest distance between two of its voxel centres")]
+    mean_intensity: Annotated[
+        float, Column("unit of the lesion channel", "mean value: PET for PETCT, else the first channel")
+    ]
+    max_intensity: Annotated[
+        float, Column("unit of the lesion channel", "maximum: PET for PETCT, else the first channel")
+    ]
+
+
+@dataclass(frozen=True)
+class EvolutionRow(Row):
+    """One row per lesion and pair of consecutive sessions."""
+
+    table: ClassVar[str] = "evolution"
+    sort_by: ClassVar[tuple[str, ...]] = ("subject", "from_session", "to_session", "lesion_id")
+    subject: Subject
+    lesion_id: Annotated[int, Column("", "identity over all sessions of the subject")]
+    from_session: Annotated[str, Column("", "earlier session")]
+    to_session: Annotated[str, Column("", "later session")]
+    change: Annotated[
+        str, Column("", "new, resolved, enlarging, shrinking, stable, merged or split")
+    ]
+    volume_from_mm3: Annotated[float | None, Column("mm³", "volume before; null when new")]
+    volume_to_mm3: Annotated[float | None, Column("mm³", "volume after; null when resolved or absorbed")]
+    volume_change_fraction: Annotated[float | None, Column("1", "(after − before) / before")]
+    displacement_mm: Annotated[
+        float | None, Column("mm", "movement of the centroid after registration")
+    ]
+    linked_ids: Annotated[list[int], Column("", "other lesions of a merge or split")]
+    registered: Annotated[
+        bool, Column("", "whether the two sessions were registered; false: compare with care")
+    ]
+
+
+@dataclass(frozen=True)
+class TruthRow(Row):
+    """One row per scan, label of the truth mask, and method."""
+
+    table: ClassVar[str] = "truth"
+    sort_by: ClassVar[tuple[str, ...]] = ("subject", "session", "label", "method")
+    subject: Subject
+    session: Session
+    method: Method
+    label: Annotated[int, Column("", "label of the truth mask")]
+    ref: Ref
+    dice: Dice
+    iou: Iou
+    precision: Precision
+    recall: Recall
+    hd95_mm: Annotated[float | None, Column("mm", "95th percentile of surface distances, both ways")]
+    lesions_true: Annotated[int, Column("", "connected parts of the truth")]
+    lesions_found: Annotated[int, Column("", "of them touched by the prediction")]
+    false_positive_ml: Annotated[float, Column("ml", "predicted volume outside the truth")]
+    false_negative_ml: Annotated[float, Column("ml", "true volume that was not predicted")]
+
+
+@dataclass(frozen=True)
+class TimingRow(Row):
+    """One row per unit of work; measured, differs between runs."""
+
+    table: ClassVar[str] = "timings"
+    sort_by: ClassVar[tuple[str, ...]] = ("stage", "unit")
+    stage: Annotated[str, Column("", "stage")]
+    unit: Annotated[str, Column("", "unit of work")]
+    seconds: Annotated[float, Column("s", "wall time")]
+    peak_bytes: Annotated[int, Column("B", "peak resident memory of the worker while it ran")]
+    node: Annotated[str, Column("", "node that ran it")]
+    device: Annotated[str, Column("", "cpu or cuda")]
+    attempts: Annotated[int, Column("", "times it was tried")]
+
+
+TABLES: dict[str, type[Row]] = {
+    row.table: row
+    for row in (
+        ScanRow, FailureRow, ClusterRow, SliceRow, AreaRow, AgreementRow, ConvergenceRow,
+        TrainingRow, RegistrationRow, LesionRow, EvolutionRow, TruthRow, TimingRow,
+    )
+}
+"""Table name to row type, in the contract's order."""
+
+_KINDS: dict[Any, str] = {  # Any: typing objects
+    str: "str", int: "int", float: "float", bool: "bool", list[float]: "list[float]",
+    list[int]: "list[int]",
+}
+
+
+def field_specs(row: type[Row]) -> tuple[FieldSpec, ...]:
+    """List a row type's columns with kind, unit and meaning, in order."""
+    hints = get_type_hints(row, include_extras=True)
+    specs = []
+    for item in fields(row):  # type: ignore[arg-type]
+        base, column = get_args(hints[item.name])[:2]
+        options = get_args(base)
+        nullable = type(None) in options
+        kind = next(o for o in options if o is not type(None)) if nullable else base
+        specs.append(FieldSpec(item.name, _KINDS[kind], nullable, column.unit, column.meaning))
+    return tuple(specs)

@@ -1,0 +1,110 @@
+"""What the pipeline hands to the runtime and what comes back.
+
+A *unit* is the smallest piece of work that is done, retried and resumed as a whole. Its digest names
+inputs, configuration and code; a unit whose digest stands in the ledger is not done again. A unit
+must be retry-safe: the same item gives the same bytes, and its mark comes last.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from somray.domain.tables import Row
+
+__all__ = ["Needs", "Outcome", "Result", "StageFunction", "Unit", "digest_of"]
+
+MIB = 1024 * 1024
+
+
+def _plain(value: object) -> object:
+    """Turn dataclasses, tuples and mappings into what json writes the same way every time."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value
+
+
+def digest_of(*parts: object) -> str:
+    """Hash plain values, mappings and dataclasses to 32 hex digits; equal values, equal digest."""
+    text = json.dumps([_plain(p) for p in parts], sort_keys=True, allow_nan=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a unit takes while it runs; declared, checked before the start, held by tests."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory_bytes: int = 512 * MIB
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a stage function returns: table rows and small facts; pixels went to storage.
+
+    Args:
+        rows: table name to rows of that table.
+        value: JSON-able facts that later units need (shapes, digests, paths, matrices).
+    """
+
+    rows: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    value: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON
+
+
+StageFunction = Callable[[Any, Any], Result]  # Any: each stage has its own item and shared state
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One piece of work.
+
+    Args:
+        stage: a key of the pipeline's table of stages.
+        name: unique within the stage; also the name of its table parts.
+        protocol: the protocol it belongs to; table partition of its rows.
+        digest: of inputs, configuration and code.
+        item: the stage's own frozen dataclass, small and picklable.
+        needs: resources.
+        subject: for `failures`, where it applies.
+        session: for `failures`, where it applies.
+    """
+
+    stage: str
+    name: str
+    protocol: str
+    digest: str
+    item: Any  # Any: each stage has its own item type
+    needs: Needs = Needs()
+    subject: str | None = None
+    session: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a unit ended.
+
+    `code` and `message` are set when it failed; `is_data_error` tells a bad scan from a bad program.
+    """
+
+    stage: str
+    name: str
+    result: Result | None
+    code: str | None = None
+    message: str | None = None
+    is_data_error: bool = False
+    seconds: float = 0.0
+    peak_bytes: int = 0
+    node: str = ""
+    device: str = "cpu"
+    attempts: int = 1
+
+    @property
+    def ok(self) -> bool:
+        """Whether the unit was done."""
+        return self.result is not None

@@ -1,0 +1,87 @@
+"""Every error somray raises on purpose.
+
+    SomrayError
+    ├── ConfigError    configuration, manifest or usage: nothing was started (exit 2)
+    ├── PlanError      the plan cannot fit this machine or cluster (exit 4)
+    ├── DataError      one scan cannot be used: it is quarantined, the cohort goes on (exit 3)
+    ├── ShapeError     arrays that do not fit each other
+    ├── StoreError     storage could not be read or written
+    └── SchemaError    a table row or file contradicts its schema
+"""
+
+__all__ = [
+    "QUARANTINE_CODES",
+    "ConfigError",
+    "DataError",
+    "PlanError",
+    "SchemaError",
+    "ShapeError",
+    "SomrayError",
+    "StoreError",
+]
+
+QUARANTINE_CODES = {
+    "missing": "the file or folder does not exist",
+    "unreadable": "the file is not in a format somray reads, or its header is damaged",
+    "truncated": "the file ends before its pixels do",
+    "irregular": "slices are not evenly spaced or the gantry is tilted (see `irregular: resample`)",
+    "localizer": "a scout or localizer image, which is not part of a volume",
+    "mixed_series": "the folder holds images of more than one series, patient or geometry",
+    "wrong_modality": "the file's modality contradicts the protocol",
+    "channel_mismatch": "the channels of one scan do not overlap in space or differ in time points",
+    "channel_missing": "a channel that the protocol names has no row in the manifest",
+    "no_units": "the values cannot be brought to the protocol's unit",
+    "non_finite": "more NaN or infinite values or padding than `repair_fraction` allows",
+    "blank": "every pixel has the same value",
+    "duplicate": "its pixels equal those of a scan further up in the manifest",
+    "no_space": "the scan's geometry is not usable (zero spacing, singular direction)",
+    "too_large": "one slab of the scan does not fit the memory declared for a task",
+    "worker_died": "the worker died each time it worked on this unit",
+    "internal": "an error in somray itself; the message names it, please report it",
+}
+"""What a code in `failures.code` means; the list is part of the data dictionary."""
+
+
+class SomrayError(Exception):
+    """Base of every error that somray raises on purpose."""
+
+
+class ConfigError(SomrayError):
+    """The configuration, the manifest or a command's arguments are wrong."""
+
+
+class PlanError(SomrayError):
+    """The planned work cannot fit the resources at hand."""
+
+
+class DataError(SomrayError):
+    """One scan cannot be used.
+
+    Args:
+        code: a key of `QUARANTINE_CODES`.
+        message: what is wrong, where, and what to do; no patient data.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        """Keep the code apart from the message; both survive pickling."""
+        if code not in QUARANTINE_CODES:
+            raise ValueError(f"unknown quarantine code {code!r}")
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        """Return the message with its code in front."""
+        return f"[{self.code}] {self.message}"
+
+
+class ShapeError(SomrayError, ValueError):
+    """Arrays have the wrong shape, type or range for each other."""
+
+
+class StoreError(SomrayError):
+    """Storage could not be read or written."""
+
+
+class SchemaError(SomrayError):
+    """A table row or a stored file contradicts its schema."""

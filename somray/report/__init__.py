@@ -1,0 +1,1 @@
+"""The HTML report: reads tables and masks of a run, writes pages."""

@@ -1,0 +1,1 @@
+"""Runs units of work; knows nothing of imaging, and alone knows Ray."""
