@@ -1,0 +1,45 @@
+"""Where everything lies inside a run; no other module builds such a path.
+
+Paths are relative to the run's root and use "/", so they hold on disk and in a bucket alike.
+"""
+
+__all__ = ["RunLayout"]
+
+
+class RunLayout:
+    """The names of a run's files."""
+
+    info = "run.json"
+    config = "cohort.yaml"
+    state = "work/state.json"
+    report_index = "report/index.html"
+
+    @staticmethod
+    def scan(subject: str, session: str) -> str:
+        """OME-Zarr group of one scan."""
+        return f"scans/sub-{subject}_ses-{session}.ome.zarr"
+
+    @staticmethod
+    def model(protocol: str) -> str:
+        """Folder of a protocol's teacher and student."""
+        return f"models/{protocol}"
+
+    @staticmethod
+    def table(table: str) -> str:
+        """Folder of one table, hive-partitioned by protocol."""
+        return f"tables/{table}"
+
+    @staticmethod
+    def partition(table: str, protocol: str) -> str:
+        """Folder of one protocol's parts of a table."""
+        return f"tables/{table}/protocol={protocol}"
+
+    @staticmethod
+    def ledger(stage: str, protocol: str) -> str:
+        """Folder of the done-marks of a stage."""
+        return f"work/ledger/{stage}/{protocol}"
+
+    @staticmethod
+    def report_subject(subject: str) -> str:
+        """The report's page of one subject."""
+        return f"report/sub-{subject}.html"

@@ -1,0 +1,145 @@
+"""Bytes on a local path or any fsspec URL, written whole or not at all.
+
+A local file is written beside its place and renamed; on object stores a put is atomic by itself.
+Readers therefore never see half a file. Names that begin with "." are partial and ignored.
+"""
+
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import zarr.storage
+
+from somray.errors import StoreError
+
+__all__ = ["Storage", "is_url"]
+
+
+def is_url(location: str) -> bool:
+    """Tell an fsspec URL (s3://, gs://, memory://) from a local path."""
+    return "://" in location
+
+
+@dataclass(frozen=True)
+class Storage:
+    """One root under which a run, or any tree of files, lives.
+
+    Args:
+        root: absolute local path or fsspec URL, without a trailing slash.
+    """
+
+    root: str
+
+    @classmethod
+    def at(cls, location: str | Path) -> "Storage":
+        """Make a storage from a path (made absolute) or URL."""
+        text = str(location)
+        if is_url(text):
+            return cls(text.rstrip("/"))
+        return cls(str(Path(text).expanduser().absolute()))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the root is a path of this machine."""
+        return not is_url(self.root)
+
+    def uri(self, name: str = "") -> str:
+        """Return the full path or URL of a name."""
+        return f"{self.root}/{name}" if name else self.root
+
+    def _filesystem(self, name: str = "") -> tuple[Any, str]:  # Any: fsspec has no types
+        filesystem, path = fsspec.core.url_to_fs(self.uri(name))
+        return filesystem, path
+
+    def read_bytes(self, name: str) -> bytes:
+        """Read a whole file.
+
+        Raises:
+            FileNotFoundError: there is none.
+            StoreError: it cannot be read.
+        """
+        try:
+            if self.is_local:
+                return Path(self.uri(name)).read_bytes()
+            filesystem, path = self._filesystem(name)
+            return bytes(filesystem.cat_file(path))
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise StoreError(f"{self.uri(name)}: cannot be read: {error}") from error
+
+    def read_text(self, name: str) -> str:
+        """Read a whole UTF-8 file."""
+        return self.read_bytes(name).decode("utf-8")
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write a whole file so that no reader sees a part of it.
+
+        Raises:
+            StoreError: it cannot be written (no space, no permission …).
+        """
+        try:
+            if self.is_local:
+                target = Path(self.uri(name))
+                target.parent.mkdir(parents=True, exist_ok=True)
+                partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+                try:
+                    partial.write_bytes(data)
+                    os.replace(partial, target)
+                finally:
+                    partial.unlink(missing_ok=True)
+            else:
+                filesystem, path = self._filesystem(name)
+                filesystem.pipe_file(path, data)
+        except OSError as error:
+            raise StoreError(
+                f"{self.uri(name)}: cannot be written: {error.strerror or error}; "
+                "free space or correct permissions and run again"
+            ) from error
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a whole UTF-8 file; see `write_bytes`."""
+        self.write_bytes(name, text.encode("utf-8"))
+
+    def exists(self, name: str) -> bool:
+        """Whether a file or folder of that name exists."""
+        filesystem, path = self._filesystem(name)
+        return bool(filesystem.exists(path))
+
+    def names(self, folder: str) -> list[str]:
+        """List what lies directly in a folder, sorted, partial files left out; [] if there is none."""
+        filesystem, path = self._filesystem(folder)
+        try:
+            entries = filesystem.ls(path, detail=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        found = {str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries}
+        return sorted(n for n in found if not n.startswith("."))
+
+    def remove(self, name: str) -> None:
+        """Remove a file or a whole folder; nothing happens where there is none."""
+        try:
+            if self.is_local:
+                path = Path(self.uri(name))
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+                return
+            filesystem, remote = self._filesystem(name)
+            if filesystem.exists(remote):
+                filesystem.rm(remote, recursive=True)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreError(f"{self.uri(name)}: cannot be removed: {error}") from error
+
+    def zarr(self, name: str, *, read_only: bool = False) -> zarr.storage.StoreLike:
+        """Open a zarr store at a name; arrays and groups are addressed inside it."""
+        if self.is_local:
+            return zarr.storage.LocalStore(self.uri(name), read_only=read_only)
+        return zarr.storage.FsspecStore.from_url(self.uri(name), read_only=read_only)
