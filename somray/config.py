@@ -29,8 +29,16 @@ __all__ = [
 ]
 
 FEATURE_NAMES = (
-    "intensity", "edge", "local_contrast", "thickness", "mean3", "mean5",
-    "anisotropy_p", "anisotropy_q", "ratio_row_column", "ratio_local_global",
+    "intensity",
+    "edge",
+    "local_contrast",
+    "thickness",
+    "mean3",
+    "mean5",
+    "anisotropy_p",
+    "anisotropy_q",
+    "ratio_row_column",
+    "ratio_local_global",
 )
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 
@@ -127,9 +135,19 @@ class RegistrationConfig(_Model):
 class LesionConfig(_Model):
     """What counts as one lesion and as change."""
 
-    min_volume_mm3: Annotated[float, Field(ge=0)] = 0.0
-    change_fraction: Annotated[float, Field(gt=0, description="volume change that is not 'stable'")] = 0.3
-    change_floor_mm3: Annotated[float, Field(ge=0, description="and at least this much volume")] = 30.0
+    min_volume_mm3: Annotated[
+        float | None, Field(ge=0, description="smaller parts are left out; 5 voxels where left out")
+    ] = None
+    change_fraction: Annotated[
+        float, Field(gt=0, description="volume change up to this share is 'stable'")
+    ] = 0.3
+    change_floor_mm3: Annotated[
+        float | None, Field(ge=0, description="and up to this volume; 20 voxels where left out")
+    ] = None
+    reach_mm: Annotated[
+        float | None,
+        Field(ge=0, description="distance that links lesions without overlap; 5 pixels where left out"),
+    ] = None
 
 
 class ProtocolConfig(_Model):
@@ -178,19 +196,24 @@ class ResourcesConfig(_Model):
         int | None, Field(ge=1, description="CPUs of the embedded Ray; all cores where left out")
     ] = None
     in_flight: Annotated[
-        int | None, Field(ge=1, description="units under way at once; twice the CPUs where left out")
+        int | None,
+        Field(ge=1, description="units under way at once; twice the CPUs where left out"),
     ] = None
     task_memory_mb: Annotated[
         int, Field(ge=256, description="most memory that one task may plan for")
     ] = 2048
-    attempts: Annotated[int, Field(ge=1, le=20, description="worker deaths that quarantine a unit")] = 3
+    attempts: Annotated[
+        int, Field(ge=1, le=20, description="worker deaths that quarantine a unit")
+    ] = 3
 
 
 class CohortConfig(_Model):
     """The whole configuration."""
 
     scans: Annotated[str, Field(description="manifest, .csv or .parquet, relative to this file")]
-    output: Annotated[str, Field(description="path or fsspec URL of the run, relative to this file")]
+    output: Annotated[
+        str, Field(description="path or fsspec URL of the run, relative to this file")
+    ]
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     protocols: Annotated[dict[Name, ProtocolConfig], Field(min_length=1)]
     resources: ResourcesConfig = ResourcesConfig()
@@ -278,9 +301,7 @@ def _override(data: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override!r}: value is not YAML: {error}") from None
     parts, here = key.split("."), data
     while True:
-        take = next(
-            (n for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in here), 1
-        )
+        take = next((n for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in here), 1)
         name, parts = ".".join(parts[:take]), parts[take:]
         if not parts:
             here[name] = value

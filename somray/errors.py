@@ -1,12 +1,12 @@
 """Every error somray raises on purpose.
 
-    SomrayError
-    ├── ConfigError    configuration, manifest or usage: nothing was started (exit 2)
-    ├── PlanError      the plan cannot fit this machine or cluster (exit 4)
-    ├── DataError      one scan cannot be used: it is quarantined, the cohort goes on (exit 3)
-    ├── ShapeError     arrays that do not fit each other
-    ├── StoreError     storage could not be read or written
-    └── SchemaError    a table row or file contradicts its schema
+SomrayError
+├── ConfigError    configuration, manifest or usage: nothing was started (exit 2)
+├── PlanError      the plan cannot fit this machine or cluster (exit 4)
+├── DataError      one scan cannot be used: it is quarantined, the cohort goes on (exit 3)
+├── ShapeError     arrays that do not fit each other
+├── StoreError     storage could not be read or written
+└── SchemaError    a table row or file contradicts its schema
 """
 
 __all__ = [
@@ -36,6 +36,7 @@ QUARANTINE_CODES = {
     "duplicate": "its pixels equal those of a scan further up in the manifest",
     "no_space": "the scan's geometry is not usable (zero spacing, singular direction)",
     "too_large": "one slab of the scan does not fit the memory declared for a task",
+    "storage": "storage could not be read or written; the run stops",
     "worker_died": "the worker died each time it worked on this unit",
     "internal": "an error in somray itself; the message names it, please report it",
 }

@@ -3,7 +3,9 @@
 Paths are relative to the run's root and use "/", so they hold on disk and in a bucket alike.
 """
 
-__all__ = ["RunLayout"]
+from dataclasses import dataclass
+
+__all__ = ["RunLayout", "ScanPlace"]
 
 
 class RunLayout:
@@ -43,3 +45,23 @@ class RunLayout:
     def report_subject(subject: str) -> str:
         """The report's page of one subject."""
         return f"report/sub-{subject}.html"
+
+
+@dataclass(frozen=True)
+class ScanPlace:
+    """Where one ingested scan lies and whose it is.
+
+    Args:
+        root: path or URL of the run.
+        subject: as in the manifest.
+        session: as in the manifest.
+    """
+
+    root: str
+    subject: str
+    session: str
+
+    @property
+    def name(self) -> str:
+        """The scan's group inside the run."""
+        return RunLayout.scan(self.subject, self.session)

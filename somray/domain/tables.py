@@ -121,12 +121,16 @@ class ClusterRow(Row):
     table: ClassVar[str] = "clusters"
     sort_by: ClassVar[tuple[str, ...]] = ("kind", "node", "class_name", "channel", "feature")
     kind: Annotated[str, Column("", "node or class")]
-    node: Annotated[int | None, Column("", "node number, row-major over the grid; null for classes")]
+    node: Annotated[
+        int | None, Column("", "node number, row-major over the grid; null for classes")
+    ]
     class_name: Annotated[str, Column("", "class (of the node)")]
     share_fraction: Annotated[float, Column("1", "share of the reference's pixels")]
     channel: Annotated[str, Column("", "channel")]
     feature: Annotated[str, Column("", "feature")]
-    mean: Annotated[float | None, Column("std", "mean over its pixels, standardised on the reference")]
+    mean: Annotated[
+        float | None, Column("std", "mean over its pixels, standardised on the reference")
+    ]
     std: Annotated[float | None, Column("std", "standard deviation over its pixels, standardised")]
 
 
@@ -142,7 +146,9 @@ class SliceRow(Row):
     t: TimeIndex
     z: SliceIndex
     target_area_mm2: Annotated[float, Column("mm²", "area of the target class")]
-    target_fraction: Annotated[float, Column("1", "share of the slice's pixels in the target class")]
+    target_fraction: Annotated[
+        float, Column("1", "share of the slice's pixels in the target class")
+    ]
     confidence: Annotated[
         float | None,
         Column("1", "mean confidence of the target's pixels, 0 to 1; null without target"),
@@ -196,7 +202,9 @@ class ConvergenceRow(Row):
     mean_iou: Annotated[
         float | None, Column("1", "mean IoU with the teacher over the slices of the last round")
     ]
-    delta_iou: Annotated[float | None, Column("1", "change since the round before; null in round 1")]
+    delta_iou: Annotated[
+        float | None, Column("1", "change since the round before; null in round 1")
+    ]
     converged: Annotated[bool, Column("", "whether the change fell under the tolerance")]
     copy_forward_iou: Annotated[
         float | None, Column("1", "baseline: the teacher's mask of A copied to every slice")
@@ -225,10 +233,18 @@ class RegistrationRow(Row):
 
     table: ClassVar[str] = "registration"
     sort_by: ClassVar[tuple[str, ...]] = (
-        "subject", "kind", "fixed_session", "moving_session", "t", "fixed_z", "model",
+        "subject",
+        "kind",
+        "fixed_session",
+        "moving_session",
+        "t",
+        "fixed_z",
+        "model",
     )
     subject: Subject
-    kind: Annotated[str, Column("", "slices (neighbours in a scan) or sessions (the same anatomy later)")]
+    kind: Annotated[
+        str, Column("", "slices (neighbours in a scan) or sessions (the same anatomy later)")
+    ]
     fixed_session: Annotated[str, Column("", "session of the fixed image")]
     moving_session: Annotated[str, Column("", "session of the moving image")]
     t: Annotated[int | None, Column("", "time index; null for 3D models")]
@@ -243,12 +259,18 @@ class RegistrationRow(Row):
     model: Annotated[str, Column("", "similarity, affine, homography, rigid3d or affine3d")]
     matrix: Annotated[
         list[float] | None,
-        Column("", "row-major, moving to fixed: 9 values in pixels (x y 1) or 16 in mm LPS (x y z 1)"),
+        Column(
+            "", "row-major, moving to fixed: 9 values in pixels (x y 1) or 16 in mm LPS (x y z 1)"
+        ),
     ]
     status: Annotated[str, Column("", "ok, weak or refused")]
     reason: Annotated[str | None, Column("", "why it is weak or refused")]
-    mad_before: Annotated[float | None, Column("window", "mean |difference| before, window scaled to 0..1")]
-    mad_after: Annotated[float | None, Column("window", "mean |difference| after, window scaled to 0..1")]
+    mad_before: Annotated[
+        float | None, Column("window", "mean |difference| before, window scaled to 0..1")
+    ]
+    mad_after: Annotated[
+        float | None, Column("window", "mean |difference| after, window scaled to 0..1")
+    ]
     ncc_before: Annotated[float | None, Column("1", "normalised cross-correlation before")]
     ncc_after: Annotated[float | None, Column("1", "normalised cross-correlation after")]
 
@@ -267,12 +289,16 @@ class LesionRow(Row):
     centroid_z_mm: Annotated[float, Column("mm", "centroid, LPS z (superior)")]
     centroid_y_mm: Annotated[float, Column("mm", "centroid, LPS y (posterior)")]
     centroid_x_mm: Annotated[float, Column("mm", "centroid, LPS x (left)")]
-    longest_axis_mm: Annotated[float, Column("mm", "largest distance between two of its voxel centres")]
+    longest_axis_mm: Annotated[
+        float, Column("mm", "largest distance between two of its voxel centres")
+    ]
     mean_intensity: Annotated[
-        float, Column("unit of the lesion channel", "mean value: PET for PETCT, else the first channel")
+        float,
+        Column("unit of the lesion channel", "mean value: PET for PETCT, else the first channel"),
     ]
     max_intensity: Annotated[
-        float, Column("unit of the lesion channel", "maximum: PET for PETCT, else the first channel")
+        float,
+        Column("unit of the lesion channel", "maximum: PET for PETCT, else the first channel"),
     ]
 
 
@@ -290,7 +316,9 @@ class EvolutionRow(Row):
         str, Column("", "new, resolved, enlarging, shrinking, stable, merged or split")
     ]
     volume_from_mm3: Annotated[float | None, Column("mm³", "volume before; null when new")]
-    volume_to_mm3: Annotated[float | None, Column("mm³", "volume after; null when resolved or absorbed")]
+    volume_to_mm3: Annotated[
+        float | None, Column("mm³", "volume after; null when resolved or absorbed")
+    ]
     volume_change_fraction: Annotated[float | None, Column("1", "(after − before) / before")]
     displacement_mm: Annotated[
         float | None, Column("mm", "movement of the centroid after registration")
@@ -316,7 +344,9 @@ class TruthRow(Row):
     iou: Iou
     precision: Precision
     recall: Recall
-    hd95_mm: Annotated[float | None, Column("mm", "95th percentile of surface distances, both ways")]
+    hd95_mm: Annotated[
+        float | None, Column("mm", "95th percentile of surface distances, both ways")
+    ]
     lesions_true: Annotated[int, Column("", "connected parts of the truth")]
     lesions_found: Annotated[int, Column("", "of them touched by the prediction")]
     false_positive_ml: Annotated[float, Column("ml", "predicted volume outside the truth")]
@@ -341,14 +371,29 @@ class TimingRow(Row):
 TABLES: dict[str, type[Row]] = {
     row.table: row
     for row in (
-        ScanRow, FailureRow, ClusterRow, SliceRow, AreaRow, AgreementRow, ConvergenceRow,
-        TrainingRow, RegistrationRow, LesionRow, EvolutionRow, TruthRow, TimingRow,
+        ScanRow,
+        FailureRow,
+        ClusterRow,
+        SliceRow,
+        AreaRow,
+        AgreementRow,
+        ConvergenceRow,
+        TrainingRow,
+        RegistrationRow,
+        LesionRow,
+        EvolutionRow,
+        TruthRow,
+        TimingRow,
     )
 }
 """Table name to row type, in the contract's order."""
 
 _KINDS: dict[Any, str] = {  # Any: typing objects
-    str: "str", int: "int", float: "float", bool: "bool", list[float]: "list[float]",
+    str: "str",
+    int: "int",
+    float: "float",
+    bool: "bool",
+    list[float]: "list[float]",
     list[int]: "list[int]",
 }
 

@@ -9,11 +9,20 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from somray.domain.tables import Row
 
-__all__ = ["Needs", "Outcome", "Result", "StageFunction", "Unit", "digest_of"]
+__all__ = [
+    "MIB",
+    "Executor",
+    "Needs",
+    "Outcome",
+    "Result",
+    "StageFunction",
+    "Unit",
+    "digest_of",
+]
 
 MIB = 1024 * 1024
 
@@ -108,3 +117,25 @@ class Outcome:
     def ok(self) -> bool:
         """Whether the unit was done."""
         return self.result is not None
+
+
+class Executor(Protocol):
+    """Runs units somewhere; the pipeline knows nothing more about it."""
+
+    async def submit(
+        self, function: StageFunction, unit: Unit, shared: object = None, actor: str | None = None
+    ) -> Outcome:
+        """Run a unit, in the named actor if one is given, and say how it ended.
+
+        `shared` is what `share` returned. Worker deaths are retried within; a unit whose worker dies
+        each time comes back with code `worker_died`.
+        """
+
+    def share(self, value: object) -> object:
+        """Hand small state (a codebook, weights) to all later units once."""
+
+    async def release(self, actor: str) -> None:
+        """End an actor and free what it held; nothing happens if it was never started."""
+
+    def train(self, workers: int, trainer: str) -> Callable[..., Any]:
+        """Return the function that trains a student here: in process or through Ray Train."""

@@ -1,0 +1,104 @@
+"""Which units are done: one small JSON file per unit, named after it, holding its digest and its rows.
+
+The ledger is the truth of a run; tables are derived from it. An entry counts only for the digest it was
+written with, so a changed input, configuration or code makes its unit due again.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from somray.domain.run import RunLayout
+from somray.domain.work import Outcome, Unit
+from somray.io.storage import Storage
+from somray.io.tables import row_to_plain
+
+__all__ = ["Entry", "Ledger"]
+
+PlainRows = Mapping[str, Sequence[Mapping[str, Any]]]  # Any: JSON
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How a unit ended, as stored.
+
+    `code` and `message` stand where it could not be done for a reason that lies in the data.
+    """
+
+    stage: str
+    name: str
+    protocol: str
+    digest: str
+    value: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON
+    rows: PlainRows = field(default_factory=dict)
+    code: str | None = None
+    message: str | None = None
+    attempts: int = 1
+
+    @property
+    def ok(self) -> bool:
+        """Whether the unit was done."""
+        return self.code is None
+
+
+def entry_of(unit: Unit, outcome: Outcome, rows: PlainRows) -> Entry:
+    """Turn an outcome into what is stored."""
+    return Entry(
+        stage=unit.stage,
+        name=unit.name,
+        protocol=unit.protocol,
+        digest=unit.digest,
+        value=dict(outcome.result.value) if outcome.result else {},
+        rows=rows,
+        code=outcome.code,
+        message=outcome.message,
+        attempts=outcome.attempts,
+    )
+
+
+def plain_rows(outcome: Outcome) -> dict[str, list[dict[str, object]]]:
+    """Check and flatten the rows of an outcome."""
+    found = outcome.result.rows if outcome.result else {}
+    return {table: [row_to_plain(row) for row in rows] for table, rows in found.items()}
+
+
+class Ledger:
+    """The done units of one run."""
+
+    def __init__(self, storage: Storage) -> None:
+        """Bind to a run's storage; nothing is read yet."""
+        self._storage = storage
+
+    def _path(self, stage: str, protocol: str, name: str) -> str:
+        return f"{RunLayout.ledger(stage, protocol)}/{name}.json"
+
+    def find(self, unit: Unit) -> Entry | None:
+        """Return the entry of a unit if it was done with this very digest."""
+        entry = self._read(self._path(unit.stage, unit.protocol, unit.name))
+        return entry if entry is not None and entry.digest == unit.digest else None
+
+    def _read(self, path: str) -> Entry | None:
+        try:
+            return Entry(**json.loads(self._storage.read_text(path)))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None  # absent, or written by another version: the unit is due
+
+    def put(self, entry: Entry) -> None:
+        """Mark a unit as done; this is the last thing that happens to it."""
+        path = self._path(entry.stage, entry.protocol, entry.name)
+        self._storage.write_text(path, json.dumps(entry.__dict__, sort_keys=True))
+
+    def remove(self, entry: Entry) -> None:
+        """Forget a unit."""
+        self._storage.remove(self._path(entry.stage, entry.protocol, entry.name))
+
+    def entries(self) -> list[Entry]:
+        """Read every entry, sorted by stage, protocol and name."""
+        found = []
+        for stage in self._storage.names("work/ledger"):
+            for protocol in self._storage.names(f"work/ledger/{stage}"):
+                folder = RunLayout.ledger(stage, protocol)
+                entries = (self._read(f"{folder}/{n}") for n in self._storage.names(folder))
+                found += [e for e in entries if e is not None]
+        return found

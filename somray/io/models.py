@@ -1,0 +1,155 @@
+"""Teachers and students on disk: tensors as safetensors, everything else in model.json; never a pickle.
+
+Tensor files carry their content's digest in the name; `model.json` names the valid ones and is replaced
+last, so that a reader sees the old model or the new one, never a mixture.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load as tensors_from_bytes
+from safetensors.numpy import save as tensors_to_bytes
+
+from somray.domain.run import RunLayout
+from somray.domain.student import StudentModel
+from somray.domain.teacher import Codebook, TeacherModel
+from somray.errors import StoreError
+from somray.io.storage import Storage
+
+__all__ = ["read_model_info", "read_student", "read_teacher", "write_student", "write_teacher"]
+
+
+def read_model_info(storage: Storage, protocol: str) -> dict[str, Any]:
+    """Return model.json, {} where there is none."""
+    try:
+        found = json.loads(storage.read_text(f"{RunLayout.model(protocol)}/model.json"))
+    except FileNotFoundError:
+        return {}
+    return dict(found)
+
+
+def _write(
+    storage: Storage, protocol: str, part: str, tensors: dict[str, Any], facts: dict[str, Any]
+) -> None:
+    """Write the tensors of one part, then model.json, then sweep what it no longer names."""
+    folder = RunLayout.model(protocol)
+    data = tensors_to_bytes({k: np.ascontiguousarray(v) for k, v in sorted(tensors.items())})
+    file = f"{part}-{hashlib.sha256(data).hexdigest()[:16]}.safetensors"
+    storage.write_bytes(f"{folder}/{file}", data)
+    info = read_model_info(storage, protocol)
+    if part == "teacher":
+        info.pop("student", None)  # it learned from another teacher
+    info[part] = {"file": file, **facts}
+    storage.write_text(
+        f"{folder}/model.json", json.dumps(info, indent=1, sort_keys=True, ensure_ascii=False)
+    )
+    valid = {"model.json"} | {part_info["file"] for part_info in info.values()}
+    for name in storage.names(folder):
+        if name not in valid:
+            storage.remove(f"{folder}/{name}")
+
+
+def write_teacher(storage: Storage, protocol: str, model: TeacherModel) -> None:
+    """Store a protocol's teacher; a student of an earlier teacher is dropped."""
+    book = model.codebook
+    tensors: dict[str, Any] = {
+        "weights": book.weights,
+        "center": model.center,
+        "scale": model.scale,
+        "feature_weights": model.feature_weights,
+        "node_classes": model.node_classes,
+    }
+    if book.hits is not None:
+        tensors["hits"] = book.hits
+    facts = {
+        "grid": list(book.grid),
+        "topology": book.topology,
+        "wraps": book.wraps,
+        "quantization_error": book.quantization_error,
+        "topographic_error": book.topographic_error,
+        "modality": model.modality,
+        "channels": list(model.channels),
+        "windows": [list(w) for w in model.windows],
+        "features": list(model.features),
+        "class_names": {str(k): v for k, v in model.class_names.items()},
+        "doubtful": dict(model.doubtful),
+        "reasons": dict(model.reasons),
+        "spacing_mm": list(model.spacing_mm),
+        "extra": dict(model.extra),
+    }
+    _write(storage, protocol, "teacher", tensors, facts)
+
+
+def read_teacher(storage: Storage, protocol: str) -> TeacherModel:
+    """Load a protocol's teacher.
+
+    Raises:
+        StoreError: there is none.
+    """
+    info, tensors = _read(storage, protocol, "teacher")
+    book = Codebook(
+        weights=tensors["weights"],
+        grid=(info["grid"][0], info["grid"][1]),
+        topology=info["topology"],
+        hits=tensors.get("hits"),
+        quantization_error=info["quantization_error"],
+        topographic_error=info["topographic_error"],
+        wraps=info["wraps"],
+    )
+    return TeacherModel(
+        codebook=book,
+        modality=info["modality"],
+        channels=tuple(info["channels"]),
+        windows=tuple((low, high) for low, high in info["windows"]),
+        features=tuple(info["features"]),
+        center=tensors["center"],
+        scale=tensors["scale"],
+        feature_weights=tensors["feature_weights"],
+        node_classes=tensors["node_classes"],
+        class_names={int(k): v for k, v in info["class_names"].items()},
+        doubtful=info["doubtful"],
+        reasons=info["reasons"],
+        spacing_mm=(info["spacing_mm"][0], info["spacing_mm"][1]),
+        extra=info["extra"],
+    )
+
+
+def write_student(storage: Storage, protocol: str, model: StudentModel) -> None:
+    """Store a protocol's student beside its teacher."""
+    facts = {
+        "network": dict(model.network),
+        "channels": list(model.channels),
+        "windows": [list(w) for w in model.windows],
+        "spacing_mm": list(model.spacing_mm),
+        "target": model.target,
+        "history": dict(model.history),
+    }
+    _write(storage, protocol, "student", dict(model.weights), facts)
+
+
+def read_student(storage: Storage, protocol: str) -> StudentModel:
+    """Load a protocol's student.
+
+    Raises:
+        StoreError: there is none.
+    """
+    info, tensors = _read(storage, protocol, "student")
+    return StudentModel(
+        weights=tensors,
+        network=info["network"],
+        channels=tuple(info["channels"]),
+        windows=tuple((low, high) for low, high in info["windows"]),
+        spacing_mm=(info["spacing_mm"][0], info["spacing_mm"][1]),
+        target=info["target"],
+        history=info["history"],
+    )
+
+
+def _read(storage: Storage, protocol: str, part: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    info = read_model_info(storage, protocol).get(part)
+    if info is None:
+        raise StoreError(f"{storage.uri(RunLayout.model(protocol))}: holds no {part}")
+    data = storage.read_bytes(f"{RunLayout.model(protocol)}/{info['file']}")
+    return info, dict(tensors_from_bytes(data))

@@ -1,0 +1,135 @@
+"""A run as a reader sees it: tables as pandas, scans as lazy xarray, models as plain numbers."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask.array
+import numpy as np
+import pandas as pd
+import xarray
+import yaml
+import zarr
+
+from somray.config import CohortConfig, parse_config
+from somray.domain.run import RunLayout
+from somray.domain.student import StudentModel
+from somray.domain.teacher import TeacherModel
+from somray.errors import StoreError
+from somray.io import models, tables
+from somray.io.ome_zarr import ScanMeta, read_meta
+from somray.io.storage import Storage
+
+__all__ = ["Run", "open_run"]
+
+LABELS = ("som", "student", "lesions")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, read-only; it may still be going on.
+
+    Args:
+        root: path or fsspec URL of the run.
+    """
+
+    root: str
+
+    @property
+    def storage(self) -> Storage:
+        """Where the run lies."""
+        return Storage.at(self.root)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What ran: versions, digests, seeds, machine, times (run.json)."""
+        return dict(json.loads(self.storage.read_text(RunLayout.info)))
+
+    @property
+    def config(self) -> CohortConfig:
+        """The resolved configuration."""
+        return parse_config(yaml.safe_load(self.storage.read_text(RunLayout.config)))
+
+    def state(self) -> dict[str, Any]:
+        """Progress as last written by the driver; {} where none ever was."""
+        try:
+            return dict(json.loads(self.storage.read_text(RunLayout.state)))
+        except FileNotFoundError:
+            return {}
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read one table; `protocol` stands as a column."""
+        return tables.read_table(self.storage, name)
+
+    def teacher(self, protocol: str) -> TeacherModel | None:
+        """Return a protocol's teacher, or None while there is none."""
+        found = models.read_model_info(self.storage, protocol)
+        return models.read_teacher(self.storage, protocol) if "teacher" in found else None
+
+    def student(self, protocol: str) -> StudentModel | None:
+        """Return a protocol's student, or None where there is none."""
+        found = models.read_model_info(self.storage, protocol)
+        return models.read_student(self.storage, protocol) if "student" in found else None
+
+    def model_info(self, protocol: str) -> dict[str, Any]:
+        """Return model.json of a protocol."""
+        return models.read_model_info(self.storage, protocol)
+
+    def scan(self, subject: str, session: str) -> xarray.Dataset:
+        """Open one scan lazily.
+
+        Returns:
+            Dataset with `image` (t, c, z, y, x) float32 and the labels that exist (t, z, y, x);
+            coordinates z, y, x in mm: along the patient's own axes where the grid is parallel to
+            them, from the first voxel's centre otherwise. The 4×4 affine stands in `attrs`.
+
+        Raises:
+            StoreError: there is no complete scan of that name.
+        """
+        name = RunLayout.scan(subject, session)
+        try:
+            meta = read_meta(self.storage, name)
+        except (FileNotFoundError, KeyError) as error:
+            raise StoreError(f"{self.storage.uri(name)}: no complete scan") from error
+        group = zarr.open_group(self.storage.zarr(name, read_only=True), mode="r")
+        data: dict[str, Any] = {
+            "image": (("t", "c", "z", "y", "x"), dask.array.from_array(_level0(group, "0")))
+        }
+        for label in LABELS:
+            if f"labels/{label}/0" in group:
+                lazy = dask.array.from_array(_level0(group, f"labels/{label}/0"))
+                data[label] = (("t", "z", "y", "x"), lazy)
+        coords: dict[str, Any] = {**_coordinates(meta), "c": list(meta.channels)}
+        attributes = {"affine": meta.geometry.matrix.tolist(), "unit": meta.unit}
+        return xarray.Dataset(data, coords=coords, attrs=attributes)
+
+
+def _level0(group: zarr.Group, path: str) -> Any:  # Any: zarr arrays feed dask
+    return group[path]
+
+
+def _coordinates(meta: ScanMeta) -> dict[str, Any]:
+    """Return z, y, x coordinates in mm."""
+    matrix, coords = meta.geometry.matrix, {}
+    aligned = np.count_nonzero(np.abs(matrix[:3, :3]) > 1e-6) == 3 and bool(
+        (np.abs(np.diag(matrix[:3, :3])) > 1e-6).all()
+    )
+    for axis, size, column in zip("zyx", meta.geometry.shape, (2, 1, 0), strict=True):
+        step = np.linalg.norm(matrix[:3, column])
+        start, step = (matrix[column, 3], matrix[column, column]) if aligned else (0.0, step)
+        attributes = {"units": "mm", "axis": "LPS" if aligned else "from the first voxel"}
+        coords[axis] = (axis, start + step * np.arange(size), attributes)
+    return coords
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run for reading.
+
+    Raises:
+        StoreError: nothing there is a run of somray.
+    """
+    run = Run(Storage.at(path).root)
+    if not run.storage.exists(RunLayout.info):
+        raise StoreError(f"{path}: no run of somray (there is no {RunLayout.info})")
+    return run

@@ -1,0 +1,167 @@
+"""Parquet tables: one part per unit of work while a run goes on, one file per protocol when it is done.
+
+Parts are written with the explicit schema of `domain/tables.py`, never with an inferred one: pandas drops
+a column that is missing from the first file without a word.
+"""
+
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from somray.domain.run import RunLayout
+from somray.domain.tables import SCHEMA_VERSION, TABLES, FieldSpec, Row, field_specs
+from somray.errors import SchemaError
+from somray.io.storage import Storage
+
+__all__ = [
+    "COMPACTED",
+    "arrow_schema",
+    "compact",
+    "data_dictionary",
+    "read_table",
+    "row_from_plain",
+    "row_to_plain",
+    "write_part",
+]
+
+COMPACTED = "compacted"
+_ARROW: dict[str, pa.DataType] = {
+    "str": pa.string(),
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "bool": pa.bool_(),
+    "list[float]": pa.list_(pa.float64()),
+    "list[int]": pa.list_(pa.int64()),
+}
+_PYTHON: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (float, int),
+    "bool": (bool,),
+    "list[float]": (list, tuple),
+    "list[int]": (list, tuple),
+}
+
+
+def arrow_schema(table: str) -> pa.Schema:
+    """Return a table's Arrow schema, its version in the metadata."""
+    specs = field_specs(TABLES[table])
+    columns = [
+        pa.field(s.name, _ARROW[s.kind], s.nullable, {"unit": s.unit, "meaning": s.meaning})
+        for s in specs
+    ]
+    return pa.schema(columns, metadata={"somray.schema_version": SCHEMA_VERSION})
+
+
+def data_dictionary() -> dict[str, Any]:
+    """Return what `schemas/tables.v1.json` holds: every table and column with unit and meaning."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "partitioned_by": "protocol",
+        "tables": {
+            name: {
+                "description": (row.__doc__ or "").strip(),
+                "sorted_by": list(row.sort_by),
+                "columns": [
+                    {
+                        "name": s.name,
+                        "type": s.kind,
+                        "nullable": s.nullable,
+                        "unit": s.unit or None,
+                        "meaning": s.meaning,
+                    }
+                    for s in field_specs(row)
+                ],
+            }
+            for name, row in TABLES.items()
+        },
+    }
+
+
+def _checked(spec: FieldSpec, value: object, table: str) -> object:
+    """Return the value as Arrow takes it; NaN is null; anything else that does not fit is refused."""
+    if isinstance(value, float) and math.isnan(value):
+        value = None
+    if value is None:
+        if not spec.nullable:
+            raise SchemaError(f"{table}.{spec.name} must not be null")
+        return None
+    if isinstance(value, bool) and spec.kind != "bool":
+        raise SchemaError(f"{table}.{spec.name} must be {spec.kind}, got {value!r}")
+    if not isinstance(value, _PYTHON[spec.kind]):
+        raise SchemaError(f"{table}.{spec.name} must be {spec.kind}, got {value!r}")
+    if spec.kind == "float":
+        return float(value)  # type: ignore[arg-type]  # checked above
+    return list(value) if isinstance(value, tuple) else value
+
+
+def row_to_plain(row: Row) -> dict[str, object]:
+    """Check a row against its schema and return it as plain JSON-able values.
+
+    Raises:
+        SchemaError: a value has the wrong type, or a null stands where none may.
+    """
+    values = asdict(row)  # type: ignore[call-overload]  # every Row is a dataclass
+    return {s.name: _checked(s, values[s.name], row.table) for s in field_specs(type(row))}
+
+
+def row_from_plain(table: str, values: Mapping[str, Any]) -> Row:
+    """Rebuild a row from what `row_to_plain` gave."""
+    return TABLES[table](**values)
+
+
+def _to_bytes(table: str, rows: Iterable[Mapping[str, object]]) -> bytes:
+    data = pa.Table.from_pylist(list(rows), schema=arrow_schema(table))
+    buffer = io.BytesIO()
+    pq.write_table(data, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def write_part(
+    storage: Storage, table: str, protocol: str, unit: str, rows: Sequence[Mapping[str, object]]
+) -> None:
+    """Write the rows of one unit as one part, replacing an earlier try's; no rows, no part."""
+    name = f"{RunLayout.partition(table, protocol)}/{unit}.parquet"
+    if rows:
+        storage.write_bytes(name, _to_bytes(table, rows))
+    elif storage.exists(name):
+        storage.remove(name)
+
+
+def _order(table: str, row: Mapping[str, object]) -> tuple[tuple[bool, object], ...]:
+    return tuple(
+        (row[c] is None, row[c] if row[c] is not None else 0) for c in TABLES[table].sort_by
+    )
+
+
+def compact(
+    storage: Storage, table: str, protocol: str, rows: Iterable[Mapping[str, object]]
+) -> None:
+    """Replace all parts of one protocol by one sorted file; it exists even without rows."""
+    folder = RunLayout.partition(table, protocol)
+    data = _to_bytes(table, sorted(rows, key=lambda row: _order(table, row)))
+    for name in storage.names(folder):
+        if name != f"{COMPACTED}.parquet":
+            storage.remove(f"{folder}/{name}")
+    storage.write_bytes(f"{folder}/{COMPACTED}.parquet", data)
+
+
+def read_table(storage: Storage, table: str) -> pd.DataFrame:
+    """Read one table of a run; without any row it still has every column and `protocol`.
+
+    Raises:
+        KeyError: there is no such table.
+    """
+    if table not in TABLES:
+        raise KeyError(f"no table {table!r}; known: {', '.join(TABLES)}")
+    folder = RunLayout.table(table)
+    if not any(storage.names(f"{folder}/{p}") for p in storage.names(folder)):
+        empty = arrow_schema(table).empty_table().to_pandas()
+        return pd.DataFrame(empty.assign(protocol=pd.Categorical([])))
+    return pd.DataFrame(pd.read_parquet(storage.uri(folder)))

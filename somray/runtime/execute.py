@@ -1,0 +1,75 @@
+"""Run one unit in this process: time it, watch its memory, turn errors into outcomes."""
+
+import contextlib
+import platform
+import resource
+import time
+import traceback
+from pathlib import Path
+
+from somray.domain.work import Outcome, Result, StageFunction, Unit
+from somray.errors import DataError, StoreError
+
+__all__ = ["execute"]
+
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+
+
+def _reset_peak() -> None:
+    """Let Linux forget the peak memory of earlier units of this worker process."""
+    try:
+        _CLEAR_REFS.write_text("5")
+    except OSError:  # not Linux, or not permitted: the peak is then that of the whole process
+        return
+
+
+def _peak_bytes() -> int:
+    """Return the peak resident memory since the last reset."""
+    with contextlib.suppress(OSError):  # not Linux: the whole process's peak is the best there is
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _attempt(
+    function: StageFunction, unit: Unit, shared: object
+) -> tuple[Result | None, str | None, str | None, bool]:
+    """Return result, code, message, and whether the scan is to blame."""
+    try:
+        return function(unit.item, shared), None, None, False
+    except DataError as error:
+        return None, error.code, error.message, True
+    except StoreError as error:
+        return None, "storage", str(error), False
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(last.filename).name}:{last.lineno}"
+        return None, "internal", f"{type(error).__name__} at {place}: {error}", False
+
+
+def execute(
+    function: StageFunction, unit: Unit, shared: object = None, attempts: int = 1
+) -> Outcome:
+    """Run a unit here.
+
+    A `DataError` is the scan's fault, a `StoreError` the storage's (code `storage`); any other error is
+    ours (code `internal`). None of them is raised.
+    """
+    _reset_peak()
+    start = time.perf_counter()
+    result, code, message, is_data_error = _attempt(function, unit, shared)
+    return Outcome(
+        stage=unit.stage,
+        name=unit.name,
+        result=result,
+        code=code,
+        message=message,
+        is_data_error=is_data_error,
+        seconds=time.perf_counter() - start,
+        peak_bytes=_peak_bytes(),
+        node=platform.node(),
+        device="cuda" if unit.needs.gpus else "cpu",
+        attempts=attempts,
+    )

@@ -1,0 +1,61 @@
+"""Join a Ray cluster or start an embedded one; the one place where Ray is initialised.
+
+An embedded Ray is for this process alone: it is guarded by a random token that is never written to disk,
+and `address="local"` keeps it from joining whatever cluster lives on the machine.
+"""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+
+import ray
+
+from somray.errors import PlanError
+
+__all__ = ["available_cpus", "ray_session"]
+
+OBJECT_STORE_BYTES = 256 * 2**20  # units exchange URIs and small state; pixels never cross
+
+
+def available_cpus() -> int:
+    """Return the CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def ray_session(address: str | None = None, cpus: int | None = None) -> Iterator[None]:
+    """Hold a connection to Ray.
+
+    Args:
+        address: of a running cluster ("auto", "host:port"); None starts an embedded one.
+        cpus: of the embedded one; all that this process may use where None.
+
+    Raises:
+        PlanError: the cluster does not answer.
+    """
+    if address is None:
+        _start_embedded(cpus or available_cpus())
+    else:
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise PlanError(f"no Ray cluster answers at {address!r}: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start_embedded(cpus: int) -> None:
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    ray.init(
+        "local",
+        num_cpus=cpus,
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )

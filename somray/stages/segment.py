@@ -1,0 +1,196 @@
+"""Segment one slab of a scan, by direct transfer of the centroids or by the student.
+
+A unit owns its slab, which is one shard: no two tasks ever write the same file. `open_labels` and
+`close_labels` are units of their own, before the first slab and after the last.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.domain.run import ScanPlace
+from somray.domain.student import StudentModel
+from somray.domain.tables import AreaRow, SliceRow
+from somray.domain.teacher import CLASSES, TeacherModel
+from somray.domain.work import MIB, Needs, Result
+from somray.io.ome_zarr import (
+    create_labels,
+    finish_labels,
+    read_meta,
+    read_slab,
+    write_label_slab,
+)
+from somray.io.storage import Storage
+from somray.kernels.teacher import apply_teacher
+
+__all__ = [
+    "LabelItem",
+    "SlabItem",
+    "close_labels",
+    "needs_som",
+    "needs_student",
+    "open_labels",
+    "run_som",
+    "run_student",
+]
+
+THRESHOLD = 0.5  # probability from which the student says target
+
+
+@dataclass(frozen=True)
+class LabelItem:
+    """One label group of one scan.
+
+    Args:
+        place: the scan.
+        label: som, student or lesions.
+        dtype: of the label's pixels.
+        classes: label value to name, for the metadata; written at the end.
+    """
+
+    place: ScanPlace
+    label: str
+    dtype: str = "uint8"
+    classes: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class SlabItem:
+    """One slab of one scan.
+
+    Args:
+        place: the scan.
+        target: class whose area is reported.
+        t: time index.
+        z0: first slice.
+        z1: slice after the last.
+        threads: for the network.
+    """
+
+    place: ScanPlace
+    target: str
+    t: int
+    z0: int
+    z1: int
+    threads: int = 1
+
+
+def needs_som(slab_bytes: int, slice_bytes: int) -> Needs:
+    """Declare what direct transfer takes: the slab, its labels, ten features of one slice."""
+    return Needs(cpus=1, memory_bytes=500 * MIB + 3 * slab_bytes + 14 * slice_bytes)
+
+
+def needs_student(slab_bytes: int, slice_bytes: int) -> Needs:
+    """Declare what the student takes: torch, the slab, features and activations of one slice."""
+    return Needs(cpus=1, memory_bytes=900 * MIB + 4 * slab_bytes + 150 * slice_bytes)
+
+
+def open_labels(item: LabelItem, shared: object = None) -> Result:
+    """Make an empty label group, removing what stood there."""
+    create_labels(Storage.at(item.place.root), item.place.name, item.label, np.dtype(item.dtype))
+    return Result()
+
+
+def close_labels(item: LabelItem, shared: object = None) -> Result:
+    """Write names and colours of the classes and, last, the mark."""
+    storage = Storage.at(item.place.root)
+    finish_labels(storage, item.place.name, item.label, dict(item.classes))
+    return Result()
+
+
+def run_som(item: SlabItem, shared: TeacherModel) -> Result:
+    """Assign every pixel of the slab to its nearest node's class; rows of `slices` and `areas`."""
+    storage = Storage.at(item.place.root)
+    block, pixel_mm2, spacing = _slab(storage, item)
+    found = apply_teacher(shared, block, spacing)
+    write_label_slab(storage, item.place.name, "som", item.t, item.z0, found.labels)
+    target = found.labels == shared.value_of(item.target)
+    rows = {
+        "slices": _slice_rows(item, "som", target, found.confidence, pixel_mm2),
+        "areas": _area_rows(item, found.labels, shared.class_names, pixel_mm2),
+    }
+    return Result(rows=rows)
+
+
+def run_student(item: SlabItem, shared: StudentModel) -> Result:
+    """Predict the target on every slice of the slab; rows of `slices`.
+
+    The label value is the target's own where it is one of the shared classes, so that colours agree.
+    """
+    from somray.kernels.predict import predict_student  # torch: only where it is used
+
+    storage = Storage.at(item.place.root)
+    block, pixel_mm2, spacing = _slab(storage, item)
+    probability = predict_student(shared, block, spacing, threads=item.threads)
+    target = probability >= THRESHOLD
+    value = student_value(item.target)
+    labels = np.where(target, np.uint8(value), np.uint8(0))
+    write_label_slab(storage, item.place.name, "student", item.t, item.z0, labels)
+    confidence = np.abs(probability - THRESHOLD) / THRESHOLD
+    return Result(rows={"slices": _slice_rows(item, "student", target, confidence, pixel_mm2)})
+
+
+def student_value(target: str) -> int:
+    """Return the value of the target in labels/student."""
+    return next((v for v, name in CLASSES.items() if name == target), 3)
+
+
+def _slab(
+    storage: Storage, item: SlabItem
+) -> tuple[NDArray[np.float32], float, tuple[float, float]]:
+    """Read the slab as (z, c, y, x), with the area of a pixel and the spacing (y, x) in mm."""
+    _, dy, dx = read_meta(storage, item.place.name).geometry.spacing_mm
+    block = read_slab(storage, item.place.name, item.t, item.z0, item.z1)
+    return np.moveaxis(block, 1, 0), dy * dx, (dy, dx)
+
+
+def _slice_rows(
+    item: SlabItem,
+    method: str,
+    target: NDArray[np.bool_],
+    confidence: NDArray[np.float32],
+    pixel_mm2: float,
+) -> list[SliceRow]:
+    rows = []
+    for n, mask in enumerate(target):
+        count = int(mask.sum())
+        mean = float(confidence[n][mask].mean(dtype=np.float64)) if count else None
+        rows.append(
+            SliceRow(
+                subject=item.place.subject,
+                session=item.place.session,
+                method=method,
+                t=item.t,
+                z=item.z0 + n,
+                target_area_mm2=count * pixel_mm2,
+                target_fraction=count / mask.size,
+                confidence=mean,
+            )
+        )
+    return rows
+
+
+def _area_rows(
+    item: SlabItem,
+    labels: NDArray[np.uint8],
+    class_names: Mapping[int, str],
+    pixel_mm2: float,
+) -> list[AreaRow]:
+    rows = []
+    for n, values in enumerate(labels):
+        counts = np.bincount(values.ravel(), minlength=256)
+        rows += [
+            AreaRow(
+                subject=item.place.subject,
+                session=item.place.session,
+                t=item.t,
+                z=item.z0 + n,
+                class_name=name,
+                area_mm2=float(counts[value] * pixel_mm2),
+                fraction=float(counts[value] / values.size),
+            )
+            for value, name in sorted(class_names.items())
+        ]
+    return rows
