@@ -1,0 +1,102 @@
+"""What a node means: background, normal, lesion or boundary, by a rule a person can read and overrule.
+
+Rules by modality
+    PET, PETCT   lesion: uptake above the subject's lesion level (`classes_uptake`); background: air on
+                 CT, or next to no uptake; boundary: the steepest of the rest.
+    CT, MR, XCT, other   background: the lowest values; normal: the largest regime of the rest;
+                 lesion: the regime that stands out most from normal; boundary: steep nodes.
+The rule sees node profiles only, never where a pixel lies. Class numbers are fixed (`CLASSES`), further
+names get numbers from 5 in alphabetical order, so numbering is stable.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.domain.teacher import CLASSES
+from somray.errors import ShapeError
+from somray.kernels.classes_contrast import classify_contrast
+from somray.kernels.classes_hot import classify_uptake
+from somray.kernels.classes_profile import NodeProfile
+
+__all__ = ["ClassNames", "name_nodes"]
+
+
+@dataclass(frozen=True, eq=False)
+class ClassNames:
+    """The classes of a codebook's nodes.
+
+    Args:
+        node_classes: (k,) uint8 label value of each node.
+        names: label value to class name.
+        doubtful: class name to why it must be read with care.
+        reasons: class name to the rule and the profile that named it.
+    """
+
+    node_classes: NDArray[np.uint8]
+    names: dict[int, str]
+    doubtful: dict[str, str]
+    reasons: dict[str, str]
+
+
+def name_nodes(
+    profile: NodeProfile,
+    kinds: Sequence[str],
+    features: Sequence[str],
+    override: Mapping[str, Sequence[int]] | None = None,
+    target: str = "lesion",
+) -> ClassNames:
+    """Name every node by the rule of its modality, then by the person's word.
+
+    Args:
+        profile: of the nodes on the reference.
+        kinds: what each channel measures (`windows.channel_kind`).
+        features: names of the features of each channel, in stack order.
+        override: class name to node numbers; beats the rule for those nodes.
+        target: class that the student will learn; it must exist in the end.
+
+    Raises:
+        ShapeError: a node is out of range or named twice, or the target names no class.
+    """
+    rule = classify_uptake if "PET" in kinds else classify_contrast
+    found = rule(profile, kinds, features)
+    nodes = found.node_classes.copy()
+    names = dict(CLASSES) | _further(override or {})
+    doubtful, reasons = dict(found.doubtful), dict(found.reasons)
+    _apply(nodes, names, override or {})
+    for name, chosen in (override or {}).items():
+        reasons[name] = f"named by the configuration: nodes {', '.join(map(str, sorted(chosen)))}"
+        doubtful.pop(name, None)
+    if target not in names.values():
+        known = ", ".join(names.values())
+        raise ShapeError(f"target {target!r} is no class of this teacher; classes are {known}")
+    for value, name in names.items():
+        if not (nodes == value).any():
+            doubtful.pop(name, None)
+            reasons[name] = "no node of this reference is of this class"
+    return ClassNames(nodes, names, doubtful, reasons)
+
+
+def _further(override: Mapping[str, Sequence[int]]) -> dict[int, str]:
+    """Number the classes that only the person names, from 5, alphabetically."""
+    extra = sorted(name for name in override if name not in CLASSES.values())
+    return dict(enumerate(extra, start=max(CLASSES) + 1))
+
+
+def _apply(
+    nodes: NDArray[np.uint8], names: Mapping[int, str], override: Mapping[str, Sequence[int]]
+) -> None:
+    """Write the person's classes over the rule's."""
+    seen: dict[int, str] = {}
+    for name, chosen in override.items():
+        for node in chosen:
+            if not 0 <= node < len(nodes):
+                raise ShapeError(
+                    f"class {name!r} names node {node}; nodes are 0 to {len(nodes) - 1}"
+                )
+            if node in seen:
+                raise ShapeError(f"node {node} is named both {seen[node]!r} and {name!r}")
+            seen[node] = name
+            nodes[node] = next(value for value, known in names.items() if known == name)

@@ -1,0 +1,78 @@
+"""Which values of a channel matter: the window that clips and scales it before features.
+
+What `auto` chooses is deterministic and depends on values only. CT has a physical scale, so its window
+is fixed; PET is scaled by the subject's own uptake (see `classes_uptake`); everything else takes robust
+percentiles.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.errors import ShapeError
+from somray.kernels.classes_uptake import uptake_histogram, uptake_of
+
+__all__ = ["CT_WINDOW", "PETCT_WINDOW", "UPTAKE_SPAN", "auto_window", "channel_kind"]
+
+CT_WINDOW = (-1000.0, 400.0)
+"""HU; from air to the softer bone: lung, fat, soft tissue, contrast and calcium stay apart."""
+
+PETCT_WINDOW = (-160.0, 240.0)
+"""HU; the soft-tissue window, since with PET beside it CT need only tell tissues apart."""
+
+UPTAKE_SPAN = 2.5
+"""Upper end of a PET window in lesion levels: what is hotter differs no further."""
+
+LOW_PERCENT, HIGH_PERCENT = 0.5, 99.5
+
+
+def channel_kind(modality: str, channel: str) -> str:
+    """Tell what a channel measures: "CT", "PET" or the modality itself.
+
+    In PETCT a channel is PET when its name begins with PET, PT, SUV or FDG, and CT otherwise.
+    """
+    if modality == "PETCT":
+        return "PET" if channel.upper().startswith(("PET", "PT", "SUV", "FDG")) else "CT"
+    return modality
+
+
+def _without_padding(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Drop a fill value such as -3024: repeated, and further below the rest than the rest is wide."""
+    lowest = values.min()
+    rest = values[values > lowest]
+    if len(values) - len(rest) < 2 or not len(rest):
+        return values
+    low, high = np.percentile(rest, [LOW_PERCENT, HIGH_PERCENT])
+    far = rest.min() - lowest > high - low > 0
+    return rest if far else values
+
+
+def auto_window(values: NDArray[np.float32], modality: str, channel: str) -> tuple[float, float]:
+    """Choose the window of one channel from its values.
+
+    Args:
+        values: any shape, physical values, NaN where there is no data.
+        modality: CT, PET, PETCT, MR, XCT or other.
+        channel: name of the channel; tells CT from PET in PETCT.
+
+    Returns:
+        (low, high) in the image's values, low < high.
+
+    Raises:
+        ShapeError: if no value is finite.
+    """
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        raise ShapeError(f"channel {channel}: no finite value to choose a window from")
+    kind = channel_kind(modality, channel)
+    if kind == "CT":
+        return PETCT_WINDOW if modality == "PETCT" else CT_WINDOW
+    if kind == "PET":
+        return 0.0, UPTAKE_SPAN * uptake_of(uptake_histogram(values)).lesion
+    kept = _without_padding(finite.astype(np.float64))
+    low, high = (float(v) for v in np.percentile(kept, [LOW_PERCENT, HIGH_PERCENT]))
+    if not low < high:
+        low, high = float(kept.min()), float(kept.max())
+    if not low < high:
+        half = max(0.5, abs(low) * 1e-3)
+        return low - half, low + half
+    return low, high
