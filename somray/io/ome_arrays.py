@@ -91,7 +91,7 @@ def _mean_half(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     count = known.sum(axis=0)
     total = np.where(known, four, np.float32(0)).sum(axis=0, dtype=np.float64)
     mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-    return mean.astype(np.float32)
+    return np.asarray(mean, dtype=np.float32)
 
 
 def _half(block: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,73 @@
+"""What every reader returns: a header at once, pixels slab by slab on request."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.domain.geometry import Geometry
+from somray.domain.scan import ScanHeader
+from somray.errors import DataError, ShapeError
+
+__all__ = ["Source", "grid_of"]
+
+
+class Source(ABC):
+    """An open scan file or folder of one channel.
+
+    Args:
+        path: where it lies, for messages.
+        header: what it says of itself.
+    """
+
+    def __init__(self, path: str, header: ScanHeader) -> None:
+        self.path = path
+        self.header = header
+
+    @abstractmethod
+    def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
+        """Read a checked range."""
+
+    def read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
+        """Read slices z0 to z1 (excluded) of time t as (z, y, x) in physical values.
+
+        Raises:
+            ShapeError: the range lies outside the scan.
+            DataError: `truncated` or `unreadable`.
+        """
+        times, size_z = self.header.shape[:2]
+        if not (0 <= t < times and 0 <= z0 < z1 <= size_z):
+            raise ShapeError(f"no slices {z0}..{z1} at t={t}; the scan has t={times}, z={size_z}")
+        return self._read(t, z0, z1)
+
+    def close(self) -> None:
+        """Let go of open files; harmless when repeated."""
+        return
+
+    def __enter__(self) -> Self:
+        """Use as a context that closes the files."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the files."""
+        self.close()
+
+
+def grid_of(path: str, shape: Sequence[int], matrix: NDArray[np.float64]) -> Geometry:
+    """Make the grid of a file (z, y, x).
+
+    Raises:
+        DataError: `no_space`: zero spacing, singular or missing directions.
+    """
+    try:
+        return Geometry.from_matrix((int(shape[0]), int(shape[1]), int(shape[2])), matrix)
+    except ShapeError as error:
+        raise DataError("no_space", f"{path}: {error}; correct the header") from error
