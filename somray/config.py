@@ -146,7 +146,9 @@ class LesionConfig(_Model):
     ] = None
     reach_mm: Annotated[
         float | None,
-        Field(ge=0, description="distance that links lesions without overlap; 5 pixels where left out"),
+        Field(
+            ge=0, description="distance that links lesions without overlap; 5 pixels where left out"
+        ),
     ] = None
 
 

@@ -93,6 +93,13 @@ class Ledger:
         """Forget a unit."""
         self._storage.remove(self._path(entry.stage, entry.protocol, entry.name))
 
+    def remove_prefix(self, stage: str, protocol: str, prefix: str) -> None:
+        """Forget every unit of a stage whose name begins so."""
+        folder = RunLayout.ledger(stage, protocol)
+        for name in self._storage.names(folder):
+            if name.startswith(prefix):
+                self._storage.remove(f"{folder}/{name}")
+
     def entries(self) -> list[Entry]:
         """Read every entry, sorted by stage, protocol and name."""
         found = []

@@ -150,7 +150,7 @@ def _write(
     """
     at_zero, identities, highest = first
     base = _with_ids(at_zero, identities)
-    create_labels(storage, place.name, "lesions", np.dtype(np.int32))
+    create_labels(storage, place.name, "lesions", "int32")
     rows: list[LesionRow] = []
     for t in range(meta.shape[0]):
         if t == 0:
@@ -193,7 +193,7 @@ def _carried(
 
 
 def _flat(index: NDArray[np.int32], shape: tuple[int, int, int]) -> NDArray[np.int64]:
-    return np.ravel_multi_index(tuple(index.T), shape).astype(np.int64)
+    return np.asarray(np.ravel_multi_index(tuple(index.T), shape), dtype=np.int64)
 
 
 def _write_time(

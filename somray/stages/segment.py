@@ -4,7 +4,7 @@ A unit owns its slab, which is one shard: no two tasks ever write the same file.
 `close_labels` are units of their own, before the first slab and after the last.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from somray.domain.run import ScanPlace
 from somray.domain.student import StudentModel
-from somray.domain.tables import AreaRow, SliceRow
+from somray.domain.tables import AreaRow, Row, SliceRow
 from somray.domain.teacher import CLASSES, TeacherModel
 from somray.domain.work import MIB, Needs, Result
 from somray.io.ome_zarr import (
     create_labels,
     finish_labels,
+    list_labels,
     read_meta,
     read_slab,
     write_label_slab,
@@ -27,13 +28,16 @@ from somray.kernels.teacher import apply_teacher
 
 __all__ = [
     "LabelItem",
+    "PublishItem",
     "SlabItem",
     "close_labels",
     "needs_som",
     "needs_student",
     "open_labels",
+    "publish",
     "run_som",
     "run_student",
+    "student_value",
 ]
 
 THRESHOLD = 0.5  # probability from which the student says target
@@ -54,6 +58,14 @@ class LabelItem:
     label: str
     dtype: str = "uint8"
     classes: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class PublishItem:
+    """The label groups of one scan that are complete."""
+
+    place: ScanPlace
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,7 @@ def needs_student(slab_bytes: int, slice_bytes: int) -> Needs:
 
 def open_labels(item: LabelItem, shared: object = None) -> Result:
     """Make an empty label group, removing what stood there."""
-    create_labels(Storage.at(item.place.root), item.place.name, item.label, np.dtype(item.dtype))
+    create_labels(Storage.at(item.place.root), item.place.name, item.label, item.dtype)
     return Result()
 
 
@@ -100,6 +112,12 @@ def close_labels(item: LabelItem, shared: object = None) -> Result:
     return Result()
 
 
+def publish(item: PublishItem, shared: object = None) -> Result:
+    """List the labels for readers of OME-Zarr, once all of them are complete."""
+    list_labels(Storage.at(item.place.root), item.place.name, item.labels)
+    return Result()
+
+
 def run_som(item: SlabItem, shared: TeacherModel) -> Result:
     """Assign every pixel of the slab to its nearest node's class; rows of `slices` and `areas`."""
     storage = Storage.at(item.place.root)
@@ -107,7 +125,7 @@ def run_som(item: SlabItem, shared: TeacherModel) -> Result:
     found = apply_teacher(shared, block, spacing)
     write_label_slab(storage, item.place.name, "som", item.t, item.z0, found.labels)
     target = found.labels == shared.value_of(item.target)
-    rows = {
+    rows: dict[str, Sequence[Row]] = {
         "slices": _slice_rows(item, "som", target, found.confidence, pixel_mm2),
         "areas": _area_rows(item, found.labels, shared.class_names, pixel_mm2),
     }

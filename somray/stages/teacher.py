@@ -1,7 +1,7 @@
 """Fit a protocol's teacher on its reference slices and store it."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +57,7 @@ def run(item: TeacherItem, shared: object = None) -> Result:
     chosen = item.slices or (_most_worthwhile(storage, item, windows),)
     images = read_slices(storage, item.place, chosen)
     spacing = read_meta(storage, item.place.name).geometry.spacing_mm[1:]
-    fit = fit_teacher(images, item.spec.with_windows(windows), spacing)
+    fit = fit_teacher(images, replace(item.spec, windows=windows), spacing)
     models.write_teacher(storage, item.protocol, fit.model)
     value = {
         "subject": item.place.subject,

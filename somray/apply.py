@@ -1,0 +1,96 @@
+"""Apply a fitted model to a new scan: direct centroid transfer, or the student."""
+
+from pathlib import Path
+from typing import Any
+
+from somray.domain.run import ScanPlace
+from somray.domain.scan import Scan
+from somray.errors import ConfigError
+from somray.io.ome_zarr import read_meta, slabs
+from somray.io.run import Run, open_run
+from somray.io.storage import Storage
+from somray.stages import ingest, segment
+
+__all__ = ["apply_model"]
+
+
+def apply_model(
+    location: str, protocol: str, sources: list[Path], out: Path, method: str
+) -> dict[str, Any]:
+    """Segment a new scan with a model of a run, on this machine.
+
+    Args:
+        location: path or URL of the run.
+        protocol: whose model is applied.
+        sources: one file or folder per channel of the protocol, in its order.
+        out: folder; the scan is written there as OME-Zarr with `labels/METHOD`.
+        method: som or student.
+
+    Returns:
+        Place of the scan, method, and the target's area per slice in mm².
+
+    Raises:
+        ConfigError: protocol, method or number of channels do not fit the run.
+        DataError: the scan cannot be used.
+    """
+    run = open_run(location)
+    model, function = _model(run, protocol, method)
+    config = run.config.protocols[protocol]
+    if len(sources) != len(config.channels):
+        raise ConfigError(
+            f"protocol {protocol!r} has channels {', '.join(config.channels)}; "
+            f"{len(sources)} sources given, name the further ones with --channel"
+        )
+    root = Storage.at(out).root
+    paths = tuple(str(p.expanduser().absolute()) for p in sources)
+    scan = Scan("new", "t0", protocol, paths, str(sources[0]))
+    item = ingest.IngestItem(
+        root=root,
+        scan=scan,
+        modality=config.modality,
+        channels=tuple(config.channels),
+        windows=config.windows,
+        irregular=config.irregular,
+        repair_fraction=config.repair_fraction,
+    )
+    ingest.run(item)
+    place = ScanPlace(root, scan.subject, scan.session)
+    areas = _segment(place, method, (model, function), config.teacher.target)
+    names = (
+        run.model_info(protocol)["teacher"]["class_names"]
+        if method == "som"
+        else {segment.student_value(config.teacher.target): config.teacher.target}
+    )
+    classes = tuple((int(value), str(name)) for value, name in names.items())
+    segment.close_labels(segment.LabelItem(place, method, classes=classes))
+    segment.publish(segment.PublishItem(place, (method,)))
+    return {
+        "scan": Storage.at(root).uri(place.name),
+        "method": method,
+        "target": config.teacher.target,
+        "target_area_mm2": areas,
+    }
+
+
+def _model(run: Run, protocol: str, method: str) -> tuple[Any, Any]:
+    known = run.config.protocols
+    if protocol not in known:
+        raise ConfigError(f"--protocol {protocol!r}: the run has {', '.join(known)}")
+    if method not in ("som", "student"):
+        raise ConfigError(f"--method {method!r}: expected som or student")
+    model = run.teacher(protocol) if method == "som" else run.student(protocol)
+    if model is None:
+        raise ConfigError(f"{run.root}: protocol {protocol!r} has no {method} yet")
+    return model, segment.run_som if method == "som" else segment.run_student
+
+
+def _segment(place: ScanPlace, method: str, how: tuple[Any, Any], target: str) -> list[float]:
+    model, function = how
+    meta = read_meta(Storage.at(place.root), place.name)
+    segment.open_labels(segment.LabelItem(place, method))
+    areas: list[float] = []
+    for t in range(meta.shape[0]):
+        for z0, z1 in slabs(meta.shape[2], meta.slab_depth):
+            result = function(segment.SlabItem(place, target, t, z0, z1), model)
+            areas += [row.target_area_mm2 for row in result.rows["slices"]]
+    return areas

@@ -1,0 +1,273 @@
+"""The commands: parse, call, print, exit code. People's words go to stderr, `--json` to stdout."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from somray import __version__
+from somray.errors import ConfigError, PlanError, SomrayError
+
+__all__ = ["app", "main"]
+
+DONE, USAGE, QUARANTINED, FAILED = 0, 2, 3, 4
+
+app = typer.Typer(
+    name="somray",
+    help="Find evolving lesions and defects in cohorts of scans without a single label.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[
+    bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Overrule one setting.")
+]
+ConfigFile = Annotated[Path, typer.Argument(metavar="COHORT.yaml")]
+RunFolder = Annotated[str, typer.Argument(metavar="RUN")]
+
+
+def say(text: str) -> None:
+    """Tell a person something."""
+    sys.stderr.write(text + "\n")
+
+
+def give(value: dict[str, Any], as_json: bool, text: Callable[[], str]) -> None:
+    """Give the result: JSON on stdout, or words."""
+    if as_json:
+        sys.stdout.write(json.dumps(value) + "\n")
+    else:
+        say(text())
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        sys.stdout.write(f"{__version__}\n")
+        raise typer.Exit
+
+
+def exit_code(summary: dict[str, Any]) -> int:
+    """Choose the code of a finished run: 4 if something of ours broke, 3 if scans were set aside."""
+    if summary.get("broken"):
+        return FAILED
+    return QUARANTINED if summary["failed"] else DONE
+
+
+@app.command()
+def run(
+    config: ConfigFile,
+    address: Annotated[str | None, typer.Option(help="A running Ray cluster.")] = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Do the main job; run again after any stop, it does only what is left.
+
+    Example: somray run cohort.yaml --set resources.workers=2
+    """
+    from somray.launch import run_job
+
+    summary = run_job(config, address, tuple(settings or ()), quiet=as_json)
+    give(summary, as_json, lambda: f"done: {summary['run']}, {summary['failed']} failed")
+    raise typer.Exit(exit_code(summary))
+
+
+@app.command()
+def check(config: ConfigFile, settings: Settings = None, as_json: Json = False) -> None:
+    """Read configuration and headers only and print the plan.
+
+    Example: somray check cohort.yaml
+    """
+    from somray.launch import load_cohort
+    from somray.pipeline.plan import make_plan
+
+    plan = make_plan(load_cohort(config, tuple(settings or ()))).as_json()
+    give(plan, as_json, lambda: _plan_text(plan))
+    raise typer.Exit(QUARANTINED if plan["quarantine"] else DONE)
+
+
+def _plan_text(plan: dict[str, Any]) -> str:
+    lines = [f"{plan['scans']} scans, {len(plan['quarantine'])} to be quarantined"]
+    lines += [
+        f"  {q['subject']} {q['session']} ({q['protocol']}): [{q['code']}] {q['message']}"
+        for q in plan["quarantine"]
+    ]
+    lines.append(f"{'stage':<10}{'units':>8}{'written':>12}{'peak':>10}{'CPU h':>9}{'GPU h':>8}")
+    lines += [
+        f"{s['stage']:<10}{s['units']:>8}{s['bytes'] / 2**20:>9.0f} MB{s['peak_bytes'] / 2**20:>7.0f} MB"
+        f"{s['cpu_hours']:>9.2f}{s['gpu_hours']:>8.2f}"
+        for s in plan["stages"]
+    ]
+    return "\n".join(lines)
+
+
+@app.command()
+def status(run: RunFolder, as_json: Json = False) -> None:
+    """Show the progress of a running or finished run, from storage alone.
+
+    Example: somray status runs/lung
+    """
+    from somray.io.status import read_status
+
+    found = read_status(run)
+    give(found, as_json, lambda: _status_text(found))
+
+
+def _status_text(found: dict[str, Any]) -> str:
+    lines = [f"{found['state']}: {found['left']} left, {found['failed']} failed"]
+    lines += [
+        f"  {s['stage']:<10}{s['done']:>7} done{s['left']:>7} left{s['failed']:>7} failed"
+        for s in found["stages"]
+    ]
+    return "\n".join(lines)
+
+
+@app.command()
+def report(run: RunFolder, as_json: Json = False) -> None:
+    """Make the HTML report again.
+
+    Example: somray report runs/lung
+    """
+    from somray.io.run import open_run
+    from somray.report.pages import write_report
+
+    opened = open_run(run)
+    pages = write_report(opened.root)
+    index = opened.storage.uri("report/index.html")
+    give({"report": index, "pages": pages}, as_json, lambda: f"report: {index}")
+
+
+@app.command()
+def apply(
+    run: RunFolder,
+    scan: Annotated[Path, typer.Argument(metavar="SCAN", help="File or folder of one scan.")],
+    protocol: Annotated[str, typer.Option(help="Protocol of the run whose model is applied.")],
+    out: Annotated[Path, typer.Option(help="Folder for the masks.")],
+    method: Annotated[str, typer.Option(help="som (direct transfer) or student.")] = "som",
+    channel: Annotated[
+        list[Path] | None, typer.Option(help="Source of each further channel, in order.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Apply a fitted model to a new scan.
+
+    Example: somray apply runs/lung scan.nii.gz --protocol chest-ct --out masks
+    """
+    from somray.apply import apply_model
+
+    found = apply_model(run, protocol, [scan, *(channel or [])], out, method)
+    give(found, as_json, lambda: f"{found['method']}: {found['scan']}")
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    subjects: Annotated[int, typer.Option(min=1)] = 3,
+    sessions: Annotated[int, typer.Option(min=1)] = 3,
+    shape: Annotated[str, typer.Option(metavar="Z,Y,X")] = "32,128,128",
+    modality: Annotated[str, typer.Option(help="ct, petct or xct.")] = "ct",
+    file_format: Annotated[str, typer.Option("--format", help="dicom or nifti.")] = "dicom",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Write a synthetic cohort with known truth as real input files.
+
+    Example: somray phantom --out /tmp/cohort --modality petct
+    """
+    from somray.io.phantom_writer import write_phantom
+
+    write_phantom(
+        out, subjects=subjects, sessions=sessions, shape=parse_shape(shape),
+        modality=modality, format=file_format, seed=seed,
+    )  # fmt: skip
+    found = {"cohort": str(out / "cohort.yaml"), "scans": subjects * sessions}
+    give(
+        found, as_json, lambda: f"wrote {found['scans']} scans; next: somray run {found['cohort']}"
+    )
+
+
+def parse_shape(text: str) -> tuple[int, int, int]:
+    """Read Z,Y,X.
+
+    Raises:
+        ConfigError: it is not three positive whole numbers.
+    """
+    try:
+        z, y, x = (int(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(f"--shape {text!r}: expected Z,Y,X such as 32,128,128") from None
+    return z, y, x
+
+
+@app.command()
+def init(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...")],
+    out: Annotated[Path, typer.Option(help="Folder for scans.csv and cohort.yaml.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Look at folders or files of scans and propose scans.csv and cohort.yaml.
+
+    Example: somray init /data/study --out study
+    """
+    from somray.proposal import propose_cohort
+
+    found = propose_cohort(paths, out)
+    give(found, as_json, lambda: "\n".join([*found["notes"], f"wrote {found['cohort']}"]))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for cohort and run.")] = Path("demo"),
+    size: Annotated[str, typer.Option(help="small, medium or large.")] = "small",
+    as_json: Json = False,
+) -> None:
+    """Make a synthetic longitudinal CT cohort with known truth and run everything on it.
+
+    Example: somray demo --out /tmp/demo
+    """
+    from somray.demo import run_demo
+
+    found = run_demo(out, size, quiet=as_json)
+    give(found, as_json, lambda: str(found["text"]))
+    raise typer.Exit(exit_code(found))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        app(args=argv, standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return int(stop.exit_code)
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except ConfigError as error:
+        say(f"somray: {error}")
+        return USAGE
+    except PlanError as error:
+        say(f"somray: {error}")
+        return FAILED
+    except SomrayError as error:
+        say(f"somray: {error}")
+        return FAILED
+    return DONE
+
+
+def script() -> None:
+    """Run as the console script `somray`."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    script()

@@ -1,0 +1,315 @@
+"""The walk of one protocol: teacher, student, then every scan and every subject as soon as it can go on.
+
+Nothing here waits for the whole cohort. Slices are registered as soon as a scan is in, classes transferred
+as soon as the teacher stands, students applied as soon as they are trained, lesions followed as soon as
+all sessions of a subject have their masks.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from somray.domain.scan import Scan
+from somray.domain.teacher import TeacherModel
+from somray.domain.work import Executor
+from somray.io import models
+from somray.io.storage import Storage
+from somray.pipeline.book import Book
+from somray.pipeline.digests import source_signature
+from somray.pipeline.intake import Intake
+from somray.pipeline.units import ScanState, Units
+from somray.stages import evolve, register, segment, student, teacher, truth
+
+__all__ = ["ProtocolChain"]
+
+LESION_CHANNEL = {"PETCT": "PET"}  # whose intensities `lesions` reports; else the first channel
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model that stands, as the executor shares it."""
+
+    digest: str
+    shared: object
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where the teacher was fitted."""
+
+    state: ScanState
+    slices: tuple[int, ...]
+    teacher: TeacherModel
+    fitted: Fitted
+
+
+@dataclass
+class ProtocolChain:
+    """Everything that is done for one protocol.
+
+    Args:
+        units: makes its units.
+        scans: its scans, in the manifest's order.
+        storage: the run.
+        book: bookkeeping.
+        executor: where units run.
+        intake: scans on their way in.
+    """
+
+    units: Units
+    scans: Sequence[Scan]
+    storage: Storage
+    book: Book
+    executor: Executor
+    intake: Intake
+
+    async def run(self) -> None:
+        """Walk the whole protocol."""
+        models_ready = asyncio.create_task(self._models())
+        subjects: dict[str, list[Scan]] = {}
+        for scan in self.scans:
+            subjects.setdefault(scan.subject, []).append(scan)
+        walks = [
+            self._subject(sorted(sessions, key=lambda s: s.order), models_ready)
+            for sessions in subjects.values()
+        ]
+        await _together(models_ready, *walks)
+
+    # -- models ----------------------------------------------------------------------------------
+
+    async def _models(self) -> tuple[Reference | None, asyncio.Task[Fitted | None] | None]:
+        """Fit the teacher, then start the student without waiting for it."""
+        reference = await self._teacher()
+        if reference is None or self.units.config.segment == "som":
+            await self.executor.release(self.units.protocol)
+            return reference, None
+        return reference, asyncio.create_task(self._student(reference))
+
+    async def _teacher(self) -> Reference | None:
+        chosen = await self._reference_scan()
+        if chosen is None:
+            return None
+        state, slices = chosen
+        protocol = self.units.protocol
+        unit = self.units.teacher(state, slices)
+        entry = await self.book.do(
+            teacher.run, unit, actor=protocol, invalidates=[("student", protocol)]
+        )
+        if not entry.ok:
+            return None
+        model = models.read_teacher(self.storage, protocol)
+        digest = f"{unit.digest}-{entry.value['digest']}"
+        fitted = Fitted(digest, self.executor.share(model))
+        return Reference(state, tuple(entry.value["slices"]), model, fitted)
+
+    async def _reference_scan(self) -> tuple[ScanState, tuple[int, ...] | None] | None:
+        """Return the scan that the configuration names, else the first usable one of the manifest."""
+        wanted = self.units.config.teacher.reference
+        for scan in self.scans:
+            if isinstance(wanted, str):
+                state = await self.intake.accepted(scan)
+                if state is not None:
+                    return state, None
+            elif (scan.subject, scan.session) == (wanted.subject, wanted.session):
+                state = await self.intake.accepted(scan)
+                return None if state is None else (state, tuple(wanted.slices))
+        return None
+
+    async def _student(self, reference: Reference) -> Fitted | None:
+        protocol, config = self.units.protocol, self.units.config
+        unit = self.units.student(reference.state, reference.slices[0], reference.fitted.digest)
+        shared = student.StudentShared(
+            reference.teacher, self.executor.train(config.student.workers, config.student.trainer)
+        )
+        entry = await self.book.do(student.run, unit, shared=shared, actor=protocol)
+        await self.executor.release(protocol)
+        if not entry.ok:
+            return None
+        model = models.read_student(self.storage, protocol)
+        return Fitted(f"{unit.digest}-{entry.value['digest']}", self.executor.share(model))
+
+    # -- one scan --------------------------------------------------------------------------------
+
+    async def _scan(
+        self,
+        state: ScanState,
+        ready: Awaitable[Any],  # Any: what `_models` returns
+    ) -> tuple[int, str] | None:
+        """Register, segment and compare one scan.
+
+        Returns:
+            Voxels of the target under the method that lesions follow, and the digest of all models; None
+            if the masks could not be made.
+        """
+        work: list[Awaitable[Any]] = []
+        if "slices" in self.units.config.registration.pairs:
+            work.append(self._slice_pairs(state))
+        reference, training = await ready
+        if reference is None:
+            await _together(*work)
+            return None
+        som = asyncio.create_task(self._labels(state, "som", reference.fitted, reference.teacher))
+        work.append(som)
+        last, fitted = som, reference.fitted
+        if training is not None:
+            trained = await training
+            if trained is None:
+                await _together(*work)
+                return None
+            fitted = trained
+            last = asyncio.create_task(self._labels(state, "student", trained, reference.teacher))
+            work.append(last)
+        await _together(*work)
+        if som.result() is None or last.result() is None:
+            return None
+        await self._truth(state, reference, fitted.digest)
+        return last.result() or 0, fitted.digest
+
+    async def _slice_pairs(self, state: ScanState) -> None:
+        jobs = [
+            self.book.do(register.run_slices, self.units.slice_pairs(state, where))
+            for where in state.slabs()
+        ]
+        await _together(*jobs)
+
+    async def _labels(
+        self, state: ScanState, label: str, fitted: Fitted, model: TeacherModel
+    ) -> int | None:
+        """Write one label group slab by slab; return the target's voxels, None if a slab failed."""
+        stage, function = (
+            ("som", segment.run_som) if label == "som" else ("segment", segment.run_student)
+        )
+        prefix = f"{state.name}+{label}"
+        opened = await self.book.do(
+            segment.open_labels,
+            self.units.open_labels(state, label, fitted.digest),
+            invalidates=[(stage, prefix), ("close", prefix)],
+        )
+        if not opened.ok:
+            return None
+        entries = await _together(
+            *(
+                self.book.do(
+                    function,
+                    self.units.slab(state, label, where, fitted.digest),
+                    shared=fitted.shared,
+                )
+                for where in state.slabs()
+            )
+        )
+        if not all(entry.ok for entry in entries):
+            return None
+        classes = self._classes(label, model)
+        closed = await self.book.do(
+            segment.close_labels, self.units.close_labels(state, label, classes, fitted.digest)
+        )
+        if not closed.ok:
+            return None
+        pixels = state.shape[3] * state.shape[4]
+        fractions = [float(row["target_fraction"]) for e in entries for row in e.rows["slices"]]
+        return round(sum(fractions) * pixels)
+
+    def _classes(self, label: str, model: TeacherModel) -> tuple[tuple[int, str], ...]:
+        if label == "som":
+            return tuple(sorted(model.class_names.items()))
+        target = self.units.config.teacher.target
+        return ((segment.student_value(target), target),)
+
+    def _methods(self, reference: Reference) -> tuple[tuple[str, int], ...]:
+        """List the methods that ran, with the target's value in their labels."""
+        target = self.units.config.teacher.target
+        som = ("som", reference.teacher.value_of(target))
+        if self.units.config.segment == "som":
+            return (som,)
+        return som, ("student", segment.student_value(target))
+
+    async def _truth(self, state: ScanState, reference: Reference, digest: str) -> None:
+        path = state.scan.truth
+        if path is None:
+            return
+        inputs = [digest, source_signature(path)]
+        unit = self.units.truth(state, path, self._methods(reference), inputs)
+        await self.book.do(truth.run, unit)
+
+    # -- one subject -----------------------------------------------------------------------------
+
+    async def _subject(self, sessions: list[Scan], ready: Awaitable[Any]) -> None:
+        """Segment all sessions of a subject, align them, follow the lesions, list the labels."""
+        found = await asyncio.gather(*(self.intake.accepted(scan) for scan in sessions))
+        states = [state for state in found if state is not None]
+        if not states:
+            return
+        *masks, transforms = await _together(
+            *(self._scan(state, ready) for state in states), self._session_pairs(states)
+        )
+        if any(mask is None for mask in masks):
+            return
+        reference, _ = await ready
+        item = self._evolve_item(states, transforms, reference)
+        voxels, digests = sum(m[0] for m in masks), masks[0][1]
+        entry = await self.book.do(evolve.run, self.units.evolve(item, states, voxels, digests))
+        if entry.ok:
+            labels = (*(method for method, _ in self._methods(reference)), "lesions")
+            await _together(
+                *(
+                    self.book.do(segment.publish, self.units.publish(s, labels, digests))
+                    for s in states
+                )
+            )
+
+    async def _session_pairs(self, states: list[ScanState]) -> list[tuple[float, ...] | None]:
+        """Register consecutive sessions; return each session's 4×4 to the first, None where refused."""
+        chained: list[tuple[float, ...] | None] = [tuple(np.eye(4).ravel().tolist())]
+        if "sessions" not in self.units.config.registration.pairs:
+            return chained + [None] * (len(states) - 1)
+        entries = await _together(
+            *(
+                self.book.do(register.run_sessions, self.units.session_pair(a, b))
+                for a, b in itertools.pairwise(states)
+            )
+        )
+        for entry in entries:
+            before, matrix = chained[-1], entry.value.get("matrix")
+            if before is None or matrix is None:
+                chained.append(None)
+            else:
+                product = np.reshape(before, (4, 4)) @ np.reshape(matrix, (4, 4))
+                chained.append(tuple(product.ravel().tolist()))
+        return chained
+
+    def _evolve_item(
+        self,
+        states: list[ScanState],
+        transforms: list[tuple[float, ...] | None],
+        reference: Reference,
+    ) -> evolve.EvolveItem:
+        config = self.units.config
+        method, value = self._methods(reference)[-1]
+        wanted = LESION_CHANNEL.get(config.modality, config.channels[0])
+        channel = config.channels.index(wanted) if wanted in config.channels else 0
+        return evolve.EvolveItem(
+            sessions=tuple(
+                evolve.SessionItem(state.place, to_first)
+                for state, to_first in zip(states, transforms, strict=True)
+            ),
+            method=method,
+            value=value,
+            channel=channel,
+            config=config.lesions,
+        )
+
+
+async def _together(*jobs: Awaitable[Any]) -> list[Any]:
+    """Run jobs at the same time; if one raises, the others are cancelled and it is raised."""
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

@@ -1,0 +1,155 @@
+"""Run a whole cohort: take the run over, walk all protocols, write tables, report and the final mark."""
+
+import asyncio
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import yaml
+
+import somray
+from somray.config import CohortConfig
+from somray.domain.run import RunLayout
+from somray.domain.scan import Scan
+from somray.domain.work import Executor, digest_of
+from somray.io.manifest import load_manifest
+from somray.io.storage import Storage, is_url
+from somray.pipeline.book import Book, Progress
+from somray.pipeline.chains import ProtocolChain
+from somray.pipeline.digests import code_digest
+from somray.pipeline.intake import Intake
+from somray.pipeline.units import Units
+
+__all__ = ["Cohort", "run_cohort"]
+
+_PACKAGES = ("ray", "torch", "zarr", "numpy", "numba", "opencv-python-headless", "pyarrow", "dask")
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A configuration with its manifest, both checked.
+
+    Args:
+        config: the resolved configuration.
+        scans: of the manifest, in its order.
+        storage: where the run lies.
+    """
+
+    config: CohortConfig
+    scans: tuple[Scan, ...]
+    storage: Storage
+
+    @classmethod
+    def load(cls, config: CohortConfig, folder: Path) -> "Cohort":
+        """Read the manifest; paths are relative to `folder`, where the configuration lies.
+
+        Raises:
+            ConfigError: the manifest is wrong; every faulty row is named.
+        """
+        scans = load_manifest(folder / config.scans, config)
+        output = config.output if is_url(config.output) else str(folder / config.output)
+        return cls(config, tuple(scans), Storage.at(output))
+
+
+def run_cohort(
+    cohort: Cohort,
+    executor: Executor,
+    report: Callable[[str], object],
+    progress: Progress | None = None,
+) -> dict[str, object]:
+    """Do what is left of a run.
+
+    Args:
+        cohort: what to run.
+        executor: where units run.
+        report: writes the report of a run at a path or URL; called last.
+        progress: told of every stage's counts, at most once a second.
+
+    Returns:
+        As `status --json`, with `broken`: units that failed for a reason that lies not in the data.
+
+    Raises:
+        StoreError: storage failed, or a later driver took the run over.
+    """
+    started = time.time()
+    storage = cohort.storage
+    book = Book(storage, executor, progress)
+    try:
+        _describe(cohort, started)
+        asyncio.run(_walk(cohort, book, executor))
+        book.finish(cohort.config.protocols)
+        if book.executed or not storage.exists(RunLayout.report_index):
+            report(storage.root)
+        _describe(cohort, started, finished=time.time())
+        return {**book.close("done"), "broken": book.broken, "executed": book.executed}
+    except BaseException:
+        book.give_up()
+        raise
+
+
+async def _walk(cohort: Cohort, book: Book, executor: Executor) -> None:
+    units = {p: Units(cohort.storage.root, p, cohort.config) for p in cohort.config.protocols}
+    intake = Intake(cohort.storage, book, cohort.scans)
+    judged = intake.start(units)
+    chains = [
+        ProtocolChain(
+            units=units[protocol],
+            scans=[scan for scan in cohort.scans if scan.protocol == protocol],
+            storage=cohort.storage,
+            book=book,
+            executor=executor,
+            intake=intake,
+        ).run()
+        for protocol in cohort.config.protocols
+    ]
+    alive = asyncio.create_task(book.keep_alive())
+    try:
+        await asyncio.gather(judged, *chains)
+    finally:
+        alive.cancel()
+
+
+def _describe(cohort: Cohort, started: float, finished: float | None = None) -> None:
+    """Write run.json and the resolved configuration."""
+    storage = cohort.storage
+    storage.write_text(
+        RunLayout.config,
+        yaml.safe_dump(cohort.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+    )
+    try:
+        first = json.loads(storage.read_text(RunLayout.info)).get("started", started)
+    except (FileNotFoundError, ValueError):
+        first = started
+    versions = {name: _version(name) for name in _PACKAGES}
+    info = {
+        "somray": somray.__version__,
+        "code_digest": code_digest(),
+        "config_digest": cohort.config.digest(),
+        "manifest_digest": digest_of([_identity(scan) for scan in cohort.scans]),
+        "seed": cohort.config.seed,
+        "versions": {"python": platform.python_version(), **versions},
+        "machine": {
+            "node": platform.node(),
+            "system": platform.platform(),
+            "processor": platform.processor() or platform.machine(),
+        },
+        "started": first,
+        "resumed": started,
+        "finished": finished,
+    }
+    storage.write_text(RunLayout.info, json.dumps(info, indent=1))
+
+
+def _identity(scan: Scan) -> list[object]:
+    return [scan.subject, scan.session, scan.protocol, scan.path]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

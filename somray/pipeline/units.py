@@ -1,0 +1,240 @@
+"""Units of work as the chains ask for them: names, digests, needs.
+
+Names join their parts with "+", which no subject, session or protocol may hold, so they cannot collide.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from somray.config import CohortConfig, ProtocolConfig
+from somray.domain.run import ScanPlace
+from somray.domain.scan import Scan
+from somray.domain.work import MIB, Needs, Unit, digest_of
+from somray.io.ome_zarr import slab_depth, slabs
+from somray.kernels.teacher import TeacherSpec
+from somray.pipeline.digests import code_digest, ingest_digest
+from somray.stages import evolve, ingest, register, segment, student, teacher, truth
+
+__all__ = ["ScanState", "Units"]
+
+
+@dataclass(frozen=True)
+class ScanState:
+    """An ingested scan that may be used.
+
+    Args:
+        scan: as the manifest names it.
+        place: where it lies.
+        shape: (t, c, z, y, x).
+        source_digest: of pixels and geometry; names everything that is made from it.
+    """
+
+    scan: Scan
+    place: ScanPlace
+    shape: tuple[int, int, int, int, int]
+    source_digest: str
+
+    @property
+    def name(self) -> str:
+        """Name of the scan's units."""
+        return scan_name(self.scan)
+
+    @property
+    def slice_bytes(self) -> int:
+        """Bytes of one slice with all channels."""
+        return self.shape[1] * self.shape[3] * self.shape[4] * 4
+
+    @property
+    def slab_bytes(self) -> int:
+        """Bytes of one slab with all channels."""
+        return self.slice_bytes * min(self.shape[2], slab_depth(self.shape[1:2] + self.shape[3:]))
+
+    def slabs(self) -> list[tuple[int, int, int]]:
+        """List (t, z0, z1) of every slab."""
+        depth = slab_depth(self.shape[1:2] + self.shape[3:])
+        return [(t, z0, z1) for t in range(self.shape[0]) for z0, z1 in slabs(self.shape[2], depth)]
+
+
+def scan_name(scan: Scan) -> str:
+    """Name of a scan's units."""
+    return f"sub-{scan.subject}_ses-{scan.session}"
+
+
+@dataclass(frozen=True)
+class Units:
+    """Makes the units of one protocol.
+
+    Args:
+        root: path or URL of the run.
+        protocol: its name.
+        cohort: the whole configuration.
+    """
+
+    root: str
+    protocol: str
+    cohort: CohortConfig
+
+    @property
+    def config(self) -> ProtocolConfig:
+        """The protocol's configuration."""
+        return self.cohort.protocols[self.protocol]
+
+    def _unit(self, stage: str, name: str, item: Any, needs: Needs, *inputs: object) -> Unit:
+        place = getattr(item, "place", None)
+        return Unit(
+            stage=stage,
+            name=name,
+            protocol=self.protocol,
+            digest=digest_of(stage, name, code_digest(), *inputs),
+            item=item,
+            needs=needs,
+            subject=place.subject if place else None,
+            session=place.session if place else None,
+        )
+
+    def ingest(self, scan: Scan) -> Unit:
+        """Source files to OME-Zarr."""
+        item = ingest.IngestItem(
+            root=self.root,
+            scan=scan,
+            modality=self.config.modality,
+            channels=tuple(self.config.channels),
+            windows=self.config.windows,
+            irregular=self.config.irregular,
+            repair_fraction=self.config.repair_fraction,
+        )
+        limit = self.cohort.resources.task_memory_mb * MIB
+        return Unit(
+            stage="ingest",
+            name=scan_name(scan),
+            protocol=self.protocol,
+            digest=ingest_digest(scan, self.config),
+            item=item,
+            needs=Needs(cpus=1, memory_bytes=min(limit, 700 * MIB)),
+            subject=scan.subject,
+            session=scan.session,
+        )
+
+    def teacher(self, state: ScanState, slices: tuple[int, ...] | None) -> Unit:
+        """Fit the SOM."""
+        settings = self.config.teacher
+        overrule = settings.classes
+        spec = TeacherSpec(
+            modality=self.config.modality,
+            channels=tuple(self.config.channels),
+            windows=self.config.windows,
+            features=settings.feature_names,
+            grid=settings.grid,
+            epochs=settings.epochs,
+            engine=settings.engine,
+            seed=self.cohort.seed,
+            target=settings.target,
+            classes=None if isinstance(overrule, str) else overrule,
+        )
+        item = teacher.TeacherItem(state.place, self.protocol, spec, slices)
+        return self._unit(
+            "teacher",
+            self.protocol,
+            item,
+            teacher.needs(state.slab_bytes),
+            state.source_digest,
+            spec,
+            slices,
+        )
+
+    def student(self, state: ScanState, reference: int, teacher_digest: str) -> Unit:
+        """Train the rounds."""
+        config = self.config.student
+        target = self.config.teacher.target
+        facts = [state.source_digest, reference, teacher_digest, target, self.cohort.seed]
+        facts.append(config.model_dump(mode="json", exclude={"trainer"}))
+        digest = digest_of("student", self.protocol, code_digest(), *facts)
+        item = student.StudentItem(
+            state.place, self.protocol, reference, target, config, self.cohort.seed, digest
+        )
+        needs = student.needs(config, state.slice_bytes)
+        return self._unit("student", self.protocol, item, needs, digest)
+
+    def open_labels(self, state: ScanState, label: str, model_digest: str) -> Unit:
+        """Make an empty label group."""
+        item = segment.LabelItem(state.place, label)
+        needs = Needs(cpus=0.1, memory_bytes=300 * MIB)
+        return self._unit(
+            "open", f"{state.name}+{label}", item, needs, state.source_digest, model_digest
+        )
+
+    def slab(
+        self, state: ScanState, label: str, where: tuple[int, int, int], model_digest: str
+    ) -> Unit:
+        """Segment one slab."""
+        t, z0, z1 = where
+        item = segment.SlabItem(state.place, self.config.teacher.target, t, z0, z1)
+        sizes = (state.slab_bytes, state.slice_bytes)
+        stage = "som" if label == "som" else "segment"
+        needs = segment.needs_som(*sizes) if label == "som" else segment.needs_student(*sizes)
+        name = f"{state.name}+{label}+t{t}+z{z0:05d}"
+        target = self.config.teacher.target
+        return self._unit(stage, name, item, needs, state.source_digest, model_digest, target)
+
+    def close_labels(
+        self, state: ScanState, label: str, classes: tuple[tuple[int, str], ...], model_digest: str
+    ) -> Unit:
+        """Name the classes of a label group and mark it complete."""
+        item = segment.LabelItem(state.place, label, classes=classes)
+        needs = Needs(cpus=0.1, memory_bytes=300 * MIB)
+        return self._unit(
+            "close", f"{state.name}+{label}", item, needs, state.source_digest, model_digest
+        )
+
+    def slice_pairs(self, state: ScanState, where: tuple[int, int, int]) -> Unit:
+        """Register the neighbouring slices that begin in one slab."""
+        t, z0, z1 = where
+        settings = self.config.registration
+        item = register.SlicePairsItem(state.place, t, z0, z1, settings.detector, settings.model)
+        needs = register.needs_slices(state.slab_bytes, state.slice_bytes)
+        name = f"{state.name}+slices+t{t}+z{z0:05d}"
+        return self._unit(
+            "register", name, item, needs, state.source_digest, settings.detector, settings.model
+        )
+
+    def session_pair(self, fixed: ScanState, moving: ScanState) -> Unit:
+        """Register two consecutive sessions of a subject."""
+        settings = self.config.registration
+        item = register.SessionPairItem(
+            fixed.place, moving.place, settings.detector, settings.model, self.cohort.seed
+        )
+        needs = register.needs_sessions(max(fixed.slab_bytes, moving.slab_bytes))
+        return self._unit(
+            "register",
+            f"{moving.name}+sessions+{fixed.scan.session}",
+            item,
+            needs,
+            [fixed.source_digest, moving.source_digest],
+            [settings.detector, settings.model, self.cohort.seed],
+        )
+
+    def evolve(
+        self, item: evolve.EvolveItem, states: list[ScanState], lesion_voxels: int, model: str
+    ) -> Unit:
+        """Follow the lesions of one subject."""
+        needs = evolve.needs(max(s.slab_bytes for s in states), lesion_voxels)
+        subject = states[0].scan.subject
+        inputs = [s.source_digest for s in states], [s.to_first for s in item.sessions]
+        settings = [item.method, item.value, item.channel, item.config.model_dump(mode="json")]
+        return self._unit("evolve", f"sub-{subject}", item, needs, inputs, settings, model)
+
+    def publish(self, state: ScanState, labels: tuple[str, ...], model_digest: str) -> Unit:
+        """List the complete labels of a scan."""
+        item = segment.PublishItem(state.place, labels)
+        needs = Needs(cpus=0.1, memory_bytes=300 * MIB)
+        return self._unit("publish", state.name, item, needs, state.source_digest, model_digest)
+
+    def truth(
+        self, state: ScanState, path: str, methods: tuple[tuple[str, int], ...], inputs: object
+    ) -> Unit:
+        """Compare with the truth mask."""
+        item = truth.TruthItem(state.place, path, methods)
+        voxels = state.shape[2] * state.shape[3] * state.shape[4]
+        return self._unit(
+            "truth", state.name, item, truth.needs(voxels), state.source_digest, inputs, methods
+        )
