@@ -1,0 +1,120 @@
+"""Identities carried from session to session along the links between lesions.
+
+`Follower` takes sessions in time order and remembers where every lesion was last seen, so that one which
+vanishes and comes back at its old place keeps its number. The rules stand in `evolution`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from somray.kernels.overlap import Link, PlacedLesions, distance_links, overlap_links
+
+__all__ = ["Follower", "Pairing", "carry", "strongest_links"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairing:
+    """Two consecutive sessions with identities; `before` is None for the first session."""
+
+    before: PlacedLesions | None
+    after: PlacedLesions
+    ids_before: tuple[int, ...]
+    ids_after: tuple[int, ...]
+    links: tuple[Link, ...]
+
+
+class Follower:
+    """Gives lesions their identities, one session after the other."""
+
+    def __init__(self, min_overlap: float, reach_mm: float) -> None:
+        self._min_overlap = min_overlap
+        self._reach_mm = reach_mm
+        self._sessions: list[PlacedLesions] = []
+        self._ids: list[tuple[int, ...]] = []
+        self._last_seen: dict[int, tuple[int, int]] = {}  # lesion_id: session number, position
+
+    def add(self, found: PlacedLesions) -> Pairing:
+        """Take the next session and name its lesions."""
+        before = self._sessions[-1] if self._sessions else None
+        ids_before = self._ids[-1] if self._ids else ()
+        links: tuple[Link, ...] = ()
+        named: dict[int, int] = {}
+        if before is not None:
+            links = strongest_links(self._link(before, found))
+            carried = carry(links, before, found)
+            named = {b: ids_before[a] for a, b in carried.items()}
+            self._take_back(found, named)
+        fresh = 1 + max(self._last_seen, default=0)
+        for b in range(len(found.numbers)):
+            if b not in named:
+                named[b] = fresh
+                fresh += 1
+        ids = tuple(named[b] for b in range(len(found.numbers)))
+        number = len(self._sessions)
+        self._last_seen |= {lesion: (number, b) for b, lesion in enumerate(ids)}
+        self._sessions.append(found)
+        self._ids.append(ids)
+        return Pairing(before, found, ids_before, ids, links)
+
+    def _link(self, before: PlacedLesions, after: PlacedLesions) -> list[Link]:
+        links = overlap_links(before, after, self._min_overlap)
+        joined = ({link.before for link in links}, {link.after for link in links})
+        free = (
+            [a for a in range(len(before.numbers)) if a not in joined[0]],
+            [b for b in range(len(after.numbers)) if b not in joined[1]],
+        )
+        return links + distance_links(before, after, free, self._reach_mm)
+
+    def _take_back(self, found: PlacedLesions, named: dict[int, int]) -> None:
+        """Return old identities to lesions that lie where a vanished one was last seen."""
+        current = len(self._sessions) - 1
+        for number in range(current - 1, -1, -1):  # the latest memory first
+            asleep = {
+                position: lesion
+                for lesion, (seen, position) in self._last_seen.items()
+                if seen == number and lesion not in named.values()
+            }
+            old = self._sessions[number]
+            links = [
+                link
+                for link in strongest_links(self._link(old, found))
+                if link.before in asleep and link.after not in named
+            ]
+            for a, b in carry(links, old, found).items():
+                named[b] = asleep[a]
+
+
+def strongest_links(links: Sequence[Link]) -> tuple[Link, ...]:
+    """Keep the links that are the strongest of at least one of their two lesions."""
+    ranked = sorted(links, key=lambda k: (-k.shared_mm3, k.distance_mm, k.before, k.after))
+    of_before: dict[int, Link] = {}
+    of_after: dict[int, Link] = {}
+    for link in ranked:
+        of_before.setdefault(link.before, link)
+        of_after.setdefault(link.after, link)
+    return tuple(
+        link for link in links if link is of_before[link.before] or link is of_after[link.after]
+    )
+
+
+def carry(links: Sequence[Link], before: PlacedLesions, after: PlacedLesions) -> dict[int, int]:
+    """Choose along which links identities pass, one to one.
+
+    The link between the largest bodies goes first: in a merge that is the largest contributor, in a
+    split the largest part; equal sizes are settled by shared volume, then distance, then number.
+
+    Returns:
+        Position before to position after.
+    """
+
+    def rank(link: Link) -> tuple[float, float, float, int, int]:
+        smaller = float(np.minimum(before.volume_mm3[link.before], after.volume_mm3[link.after]))
+        return (-smaller, -link.shared_mm3, link.distance_mm, link.before, link.after)
+
+    passed: dict[int, int] = {}
+    for link in sorted(links, key=rank):
+        if link.before not in passed and link.after not in passed.values():
+            passed[link.before] = link.after
+    return passed

@@ -1,0 +1,224 @@
+"""Which lesions of two sessions are the same tissue: links by overlap, then by distance.
+
+Lesions come as sparse voxels with a transform of their session to the common frame. Everything is
+compared there, in mm; grids and spacings may differ between sessions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.domain.geometry import Geometry
+from somray.errors import ShapeError
+
+__all__ = ["Link", "PlacedLesions", "SessionLesions", "distance_links", "overlap_links", "place"]
+
+
+@dataclass(frozen=True, eq=False)
+class SessionLesions:
+    """The lesion instances of one session.
+
+    Args:
+        session: name of the session.
+        geometry: grid that the voxels lie on.
+        index: (n, 3) int32 voxel indices in z, y, x, each voxel once.
+        instance: (n,) int32 instance number of each voxel, from 1.
+
+    Raises:
+        ShapeError: if index and instance do not fit each other or the grid.
+    """
+
+    session: str
+    geometry: Geometry
+    index: NDArray[np.int32]
+    instance: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        """Refuse voxels that are not on the grid."""
+        if self.index.ndim != 2 or self.index.shape != (len(self.instance), 3):
+            raise ShapeError(
+                f"session {self.session!r}: index must be (n, 3) and instance (n,), got "
+                f"{self.index.shape} and {self.instance.shape}"
+            )
+        if len(self.index) and (
+            self.index.min() < 0 or (self.index >= np.array(self.geometry.shape)).any()
+        ):
+            raise ShapeError(f"session {self.session!r}: voxels outside {self.geometry.shape}")
+        if len(self.instance) and int(self.instance.min()) < 1:
+            raise ShapeError(f"session {self.session!r}: instances are numbered from 1")
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedLesions:
+    """One session's lesions in the common frame; arrays run over `numbers`.
+
+    Args:
+        session: name of the session.
+        geometry: its grid.
+        to_frame: (4, 4) LPS mm of the session to the common frame.
+        registered: whether that transform was found; False: scanner coordinates are all there is.
+        numbers: (m,) instance numbers, ascending.
+        volume_mm3: (m,).
+        centroid_mm: (m, 3) x, y, z in the common frame.
+        points_mm: per lesion its voxel centres (n, 3) in the common frame.
+        cells: sorted linear voxel indices, and the position in `numbers` that each belongs to.
+    """
+
+    session: str
+    geometry: Geometry
+    to_frame: NDArray[np.float64]
+    registered: bool
+    numbers: NDArray[np.int64]
+    volume_mm3: NDArray[np.float64]
+    centroid_mm: NDArray[np.float64]
+    points_mm: tuple[NDArray[np.float64], ...]
+    cells: tuple[NDArray[np.int64], NDArray[np.int64]]
+
+    def index_of(self, points_mm: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Take points of the common frame (n, 3) to the nearest voxel (n, 3) in z, y, x."""
+        inverse = np.linalg.inv(self.to_frame)
+        own = points_mm @ inverse[:3, :3].T + inverse[:3, 3]
+        return np.floor(self.geometry.to_index(own) + 0.5).astype(np.int64)
+
+    def inside(self, points_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell which points of the common frame this session's scan covers."""
+        index = self.index_of(points_mm)
+        return np.asarray(((index >= 0) & (index < np.array(self.geometry.shape))).all(axis=1))
+
+    def at(self, points_mm: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the position in `numbers` of the lesion at each point, -1 for none."""
+        linear, owner = self.cells
+        result = np.full(len(points_mm), -1, dtype=np.int64)
+        if len(linear) == 0:
+            return result
+        covered = self.inside(points_mm)
+        wanted = _linear(self.index_of(points_mm[covered]), self.geometry)
+        slot = np.minimum(np.searchsorted(linear, wanted), len(linear) - 1)
+        result[covered] = np.where(linear[slot] == wanted, owner[slot], -1)
+        return result
+
+
+def _linear(index: NDArray[np.integer], geometry: Geometry) -> NDArray[np.int64]:
+    _, rows, columns = geometry.shape
+    wide = index.astype(np.int64)
+    return np.asarray((wide[:, 0] * rows + wide[:, 1]) * columns + wide[:, 2])
+
+
+def place(found: SessionLesions, to_frame: NDArray[np.float64] | None) -> PlacedLesions:
+    """Bring one session's lesions to the common frame.
+
+    Args:
+        found: the session's instances.
+        to_frame: (4, 4) LPS mm, session to common frame; None where registration was refused, which
+            leaves scanner coordinates and `registered` False.
+
+    Raises:
+        ShapeError: if the transform is not a finite, invertible 4×4 matrix.
+    """
+    matrix = np.eye(4) if to_frame is None else np.asarray(to_frame, dtype=np.float64)
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or np.linalg.det(matrix) <= 0:
+        raise ShapeError(f"transform of session {found.session!r} must be 4×4 with determinant > 0")
+    linear = _linear(found.index, found.geometry)
+    order = np.argsort(linear, kind="stable")
+    linear, instance = linear[order], found.instance[order].astype(np.int64)
+    if (np.diff(linear) == 0).any():
+        raise ShapeError(f"session {found.session!r}: a voxel is listed twice")
+    numbers, owner = np.unique(instance, return_inverse=True)
+    world = found.geometry.to_world(found.index[order].astype(np.float64))
+    points = world @ matrix[:3, :3].T + matrix[:3, 3]
+    parts = tuple(points[owner == k] for k in range(len(numbers)))
+    centroid = np.array([p.mean(axis=0) for p in parts]).reshape(-1, 3)
+    volume = np.array([len(p) for p in parts], dtype=np.float64) * found.geometry.voxel_mm3
+    return PlacedLesions(
+        found.session, found.geometry, matrix, to_frame is not None,
+        numbers, volume, centroid, parts, (linear, owner.astype(np.int64)),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Link:
+    """Two lesions that are, at least in part, the same tissue.
+
+    Args:
+        before: position among the earlier session's lesions.
+        after: position among the later session's lesions.
+        shared_mm3: volume they share; 0 for a link by distance.
+        shared_fraction: of the smaller of the two.
+        distance_mm: between their centroids.
+    """
+
+    before: int
+    after: int
+    shared_mm3: float
+    shared_fraction: float
+    distance_mm: float
+
+
+def overlap_links(before: PlacedLesions, after: PlacedLesions, min_fraction: float) -> list[Link]:
+    """Link lesions that share at least `min_fraction` of the smaller one.
+
+    The shared volume is counted on both grids and the larger count taken, so that a lesion smaller than
+    the other grid's voxels is not missed.
+    """
+    shared: dict[tuple[int, int], float] = {}
+    for a, points in enumerate(before.points_mm):
+        for b, count in _hits(after.at(points)):
+            shared[a, b] = count * before.geometry.voxel_mm3
+    for b, points in enumerate(after.points_mm):
+        for a, count in _hits(before.at(points)):
+            shared[a, b] = max(shared.get((a, b), 0.0), count * after.geometry.voxel_mm3)
+    links = []
+    for (a, b), volume in sorted(shared.items()):
+        fraction = min(1.0, volume / min(before.volume_mm3[a], after.volume_mm3[b]))
+        if fraction >= min_fraction:
+            links.append(Link(a, b, volume, float(fraction), _distance(before, a, after, b)))
+    return links
+
+
+def _hits(owners: NDArray[np.int64]) -> list[tuple[int, int]]:
+    values, counts = np.unique(owners[owners >= 0], return_counts=True)
+    return list(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+def distance_links(
+    before: PlacedLesions,
+    after: PlacedLesions,
+    free: tuple[Sequence[int], Sequence[int]],
+    reach_mm: float,
+) -> list[Link]:
+    """Link lesions without overlap, one to one, the nearest first.
+
+    Small lesions move by more than their own size between sessions (breathing, residual
+    misregistration). Two are linked when their centroids are no further apart than `reach_mm`, or than
+    the sum of the radii of spheres of their volumes where that is more.
+
+    Args:
+        before: earlier session.
+        after: later session.
+        free: positions of the lesions that overlap did not link, on either side.
+        reach_mm: distance that is bridged for lesions of any size.
+    """
+    candidates = []
+    for a in free[0]:
+        for b in free[1]:
+            distance = _distance(before, a, after, b)
+            reach = max(reach_mm, _radius(before.volume_mm3[a]) + _radius(after.volume_mm3[b]))
+            if distance <= reach:
+                candidates.append((distance, a, b))
+    links: list[Link] = []
+    taken: set[tuple[str, int]] = set()
+    for distance, a, b in sorted(candidates):
+        if ("a", a) not in taken and ("b", b) not in taken:
+            taken |= {("a", a), ("b", b)}
+            links.append(Link(a, b, 0.0, 0.0, distance))
+    return links
+
+
+def _distance(before: PlacedLesions, a: int, after: PlacedLesions, b: int) -> float:
+    return float(np.linalg.norm(before.centroid_mm[a] - after.centroid_mm[b]))
+
+
+def _radius(volume_mm3: float) -> float:
+    return float((3.0 * volume_mm3 / (4.0 * np.pi)) ** (1.0 / 3.0))

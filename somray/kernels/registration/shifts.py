@@ -1,0 +1,111 @@
+"""Where two volumes may lie: small turns tried one by one, the shift of each by correlation.
+
+Volumes are band-passed at coarse spacing; the cross-correlation over all shifts comes from one Fourier
+product, normalised by the energy that overlaps at each shift.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from somray.domain.geometry import Geometry
+from somray.kernels.registration import rigid
+from somray.kernels.registration.grids import Float32, Grid
+
+__all__ = ["volume_starts"]
+
+Matrix = NDArray[np.float64]
+
+_TURN_DEGREES = 7.0
+_LEAST_OVERLAP = 0.2  # of either volume's energy
+
+
+def volume_starts(fixed: Grid, moving: Grid, keep: int) -> list[Matrix]:
+    """Find promising rigid motions.
+
+    Args:
+        fixed: fixed volume at coarse spacing.
+        moving: moving volume at about the same spacing.
+        keep: how many to return at most.
+
+    Returns:
+        (4, 4) matrices, fixed LPS mm to moving LPS mm, best first; one per turn at most.
+    """
+    lattice = _canvas(fixed, moving)
+    finest = min(fixed.geometry.spacing_mm)
+    sigma = tuple(2.5 * finest / s for s in fixed.geometry.spacing_mm)
+    one = rigid.structure(fixed.image, fixed.weight, sigma)
+    size = tuple(
+        fft.next_fast_len(a + b, real=True)
+        for a, b in zip(one.shape, lattice.geometry.shape, strict=True)
+    )
+    filled = (fixed.weight > 0.5).astype(np.float32)
+    spectra = fft.rfftn(np.stack([one, one * one, filled]), size, axes=(1, 2, 3))
+    turns = [np.zeros(3)]
+    for axis in range(3):
+        for sign in (-1.0, 1.0):
+            turn = np.zeros(3)
+            turn[axis] = sign * np.deg2rad(_TURN_DEGREES)
+            turns.append(turn)
+    middle_moving = _middle(moving.geometry)
+    middle_canvas = _middle(lattice.geometry)
+    found = []
+    for order, turn in enumerate(turns):
+        # canvas (in fixed's frame) -> moving: turn about the moving volume's middle
+        to_moving = rigid.motion_about(np.zeros(3), turn, np.zeros(3))
+        to_moving[:3, 3] = middle_moving - to_moving[:3, :3] @ middle_canvas
+        image, weight = rigid.warp_grid(moving, lattice, to_moving)
+        other = rigid.structure(image, weight, sigma)
+        score, shift = _best_shift(spectra, other, (weight > 0.5).astype(np.float32), size)
+        step = np.eye(4)  # fixed -> canvas: whole voxels of fixed's grid
+        step[:3, 3] = fixed.geometry.matrix[:3, :3] @ -np.array(shift[::-1], dtype=np.float64)
+        grids = _between(fixed.geometry, lattice.geometry)
+        found.append((-score, order, to_moving @ grids @ step))
+    return [matrix for _, _, matrix in sorted(found, key=lambda f: f[:2])[:keep]]
+
+
+def _canvas(fixed: Grid, moving: Grid) -> Grid:
+    """Make an empty grid with fixed's axes that holds all of moving, however turned a little."""
+    corners = np.array(
+        [[z, y, x] for z in (0, 1) for y in (0, 1) for x in (0, 1)], dtype=np.float64
+    )
+    corners = corners * (np.array(moving.geometry.shape) - 1)
+    world = moving.geometry.to_world(corners)
+    axes = fixed.geometry.matrix[:3, :3] / np.linalg.norm(fixed.geometry.matrix[:3, :3], axis=0)
+    along = (world @ np.linalg.inv(axes).T)[:, ::-1]  # z, y, x in mm along fixed's axes
+    extent = (along.max(axis=0) - along.min(axis=0)) * 1.1
+    depth, rows, columns = (
+        max(1, int(np.ceil(e / s)) + 1)
+        for e, s in zip(extent, fixed.geometry.spacing_mm, strict=True)
+    )
+    geometry = Geometry.from_matrix((depth, rows, columns), fixed.geometry.matrix)
+    empty = np.zeros((depth, rows, columns), dtype=np.float32)
+    return Grid(empty, empty, geometry)
+
+
+def _between(fixed: Geometry, canvas: Geometry) -> Matrix:
+    """Return world of fixed to world of canvas for equal indices: the same grid, so the identity."""
+    return np.asarray(canvas.matrix @ np.linalg.inv(fixed.matrix))
+
+
+def _middle(geometry: Geometry) -> NDArray[np.float64]:
+    return np.asarray(geometry.to_world((np.array([geometry.shape]) - 1) / 2.0)[0])
+
+
+def _best_shift(
+    spectra: NDArray[np.complex64], moving: Float32, filled: Float32, size: tuple[int, ...]
+) -> tuple[float, tuple[int, ...]]:
+    """Return the highest normalised correlation and the fixed index where canvas index 0 then lies."""
+    here = fft.rfftn(np.stack([moving, moving * moving, filled]), size, axes=(1, 2, 3)).conj()
+    products = np.stack([spectra[0] * here[0], spectra[1] * here[2], spectra[2] * here[1]])
+    cross, energy_fixed, energy_moving = fft.irfftn(products, size, axes=(1, 2, 3))
+    own, other = float(energy_fixed.max()), float(energy_moving.max())
+    enough = (energy_fixed > _LEAST_OVERLAP * own) & (energy_moving > _LEAST_OVERLAP * other)
+    power = np.sqrt(np.maximum(energy_fixed, 1e-9) * np.maximum(energy_moving, 1e-9))
+    score = np.where(enough, cross / power, -1.0)
+    peak = np.unravel_index(int(np.argmax(score)), score.shape)
+    wrapped = (
+        int(p) - n if p > n - m else int(p)
+        for p, n, m in zip(peak, size, moving.shape, strict=True)
+    )
+    return float(score[peak]), tuple(wrapped)
