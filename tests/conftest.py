@@ -1,0 +1,18 @@
+"""Fixtures that more than one room of tests uses."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--bench", action="store_true", help="time the benchmarks and print tables")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    place = os.environ.get("SOMRAY_TEST_DATA")
+    if not place or not Path(place).is_dir():
+        pytest.skip("SOMRAY_TEST_DATA names no folder of real scans")
+    return Path(place)

@@ -1,0 +1,54 @@
+import pytest
+import zarr
+from somray.errors import StoreError
+from somray.io.storage import Storage
+
+
+@pytest.fixture(params=["local", "memory"])
+def storage(request, tmp_path):
+    place = tmp_path if request.param == "local" else f"memory://{tmp_path.name}"
+    return Storage.at(place)
+
+
+def test_what_was_written_is_read_back_and_listed(storage):
+    storage.write_text("a/b.txt", "one")
+    storage.write_text("a/b.txt", "two")
+    assert storage.read_text("a/b.txt") == "two"
+    assert storage.names("a") == ["b.txt"]
+    assert storage.exists("a/b.txt")
+
+
+def test_a_missing_file_is_file_not_found_and_a_missing_folder_is_empty(storage):
+    with pytest.raises(FileNotFoundError):
+        storage.read_bytes("none")
+    assert storage.names("none") == []
+    storage.remove("none")
+    assert not storage.exists("none")
+
+
+def test_a_folder_is_removed_whole(storage):
+    storage.write_text("a/b/c.txt", "x")
+    storage.write_text("a/d.txt", "x")
+    storage.remove("a")
+    assert not storage.exists("a/d.txt")
+
+
+def test_zarr_lives_on_it(storage):
+    group = zarr.create_group(storage.zarr("z.zarr"))
+    group.create_array("x", shape=(2, 2), dtype="uint8")[:] = 3
+    found = zarr.open_group(storage.zarr("z.zarr", read_only=True), mode="r")
+    assert int(found["x"][:].sum()) == 12
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_trace(tmp_path, monkeypatch):
+    storage = Storage.at(tmp_path)
+    storage.write_text("f", "old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("somray.io.storage.os.replace", full)
+    with pytest.raises(StoreError, match="No space left"):
+        storage.write_text("f", "new")
+    assert storage.read_text("f") == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]

@@ -1,0 +1,99 @@
+import pytest
+from somray.config import load_config, parse_config
+from somray.errors import ConfigError
+
+MINIMAL = {"scans": "scans.csv", "output": "run", "protocols": {"p": {"modality": "CT"}}}
+
+
+def _with(**protocol):
+    return {**MINIMAL, "protocols": {"p": {"modality": "CT", **protocol}}}
+
+
+def test_everything_but_scans_output_and_protocols_has_a_default():
+    config = parse_config(MINIMAL)
+    assert config.seed == 0
+    assert config.protocols["p"].channels == ["CT"]
+    assert config.protocols["p"].teacher.grid == (5, 5)
+
+
+@pytest.mark.parametrize("key", ["scans", "output", "protocols"])
+def test_a_missing_key_is_named(key):
+    data = {k: v for k, v in MINIMAL.items() if k != key}
+    with pytest.raises(ConfigError, match=f"{key}: missing"):
+        parse_config(data)
+
+
+def test_petct_has_two_channels_by_default():
+    data = {**MINIMAL, "protocols": {"p": {"modality": "PETCT"}}}
+    assert parse_config(data).protocols["p"].channels == ["CT", "PET"]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({**MINIMAL, "protcols": {}}, r"protcols: unknown key; did you mean 'protocols'"),
+        (_with(teacher={"gird": [3, 3]}), r"protocols\.p\.teacher\.gird.*did you mean 'grid'"),
+        (_with(student={"round": 3}), r"protocols\.p\.student\.round.*did you mean 'rounds'"),
+        (_with(intensity={"CT": {"windw": [0, 1]}}), r"CT\.windw.*did you mean 'window'"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_its_path_and_the_nearest_known_one(data, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_config(data)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "message"),
+    [
+        ({"intensity": {"CT": {"window": [5, 5]}}}, "low < high"),
+        ({"intensity": {"PET": {"window": [0, 5]}}}, "channel 'PET'"),
+        ({"teacher": {"features": ["edgy"]}}, "did you mean 'edge'"),
+        ({"teacher": {"features": []}}, "at least one feature"),
+        ({"channels": ["CT", "CT"]}, "channels must differ"),
+        ({"repair_fraction": float("nan")}, "repair_fraction"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_words(protocol, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_config(_with(**protocol))
+
+
+def test_all_problems_come_in_one_message():
+    with pytest.raises(ConfigError) as caught:
+        parse_config({**_with(teacher={"gird": 1}, segment="u-net"), "sed": 1})
+    assert all(word in str(caught.value) for word in ("gird", "segment", "sed"))
+
+
+def test_a_setting_wins_over_the_file_even_where_a_protocol_name_holds_dots():
+    data = {**MINIMAL, "protocols": {"chest.ct": {"modality": "CT"}}}
+    config = parse_config(data, ("protocols.chest.ct.student.rounds=5", "seed=7"))
+    assert config.protocols["chest.ct"].student.rounds == 5
+    assert config.seed == 7
+
+
+@pytest.mark.parametrize("setting", ["seed", "=1", "seed=[1"])
+def test_a_malformed_setting_is_refused(setting):
+    with pytest.raises(ConfigError, match="--set"):
+        parse_config(MINIMAL, (setting,))
+
+
+def test_the_digest_ignores_places_and_resources_but_not_settings():
+    base = parse_config(MINIMAL).digest()
+    assert parse_config({**MINIMAL, "output": "x"}, ("resources.workers=2",)).digest() == base
+    assert parse_config(MINIMAL, ("seed=1",)).digest() != base
+
+
+def test_a_file_that_is_missing_or_no_yaml_is_one_clear_error(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [")
+    with pytest.raises(ConfigError, match="is not YAML"):
+        load_config(tmp_path / "bad.yaml")
+    (tmp_path / "list.yaml").write_text("- a")
+    with pytest.raises(ConfigError, match="mapping"):
+        load_config(tmp_path / "list.yaml")
+
+
+def test_features_are_kept_in_the_order_of_the_table():
+    config = parse_config(_with(teacher={"features": ["mean3", "intensity"]}))
+    assert config.protocols["p"].teacher.feature_names == ("intensity", "mean3")
