@@ -136,80 +136,87 @@ def follow(
         ids = pairing.ids_after
         identities.append(dict(zip(pairing.after.numbers.tolist(), ids, strict=True)))
         if pairing.before is not None:
-            rows, missed = _compare(pairing, pairing.before, thresholds)
-            changes.extend(sorted(rows, key=lambda row: row.lesion_id))
+            rows, missed = _Comparison(pairing, pairing.before, thresholds).all_changes()
+            changes.extend(rows)
             unseen.extend(missed)
     return Evolution(tuple(identities), tuple(changes), tuple(unseen))
 
 
-def _compare(
-    pairing: Pairing, before: PlacedLesions, thresholds: ChangeThresholds
-) -> tuple[list[LesionChange], list[Unseen]]:
-    """Name the change of every lesion of two consecutive sessions."""
-    rows: list[LesionChange] = []
-    unseen: list[Unseen] = []
-    after = pairing.after
-    for a, lesion_id in enumerate(pairing.ids_before):
-        links = [link for link in pairing.links if link.before == a]
-        if links or _covered(after, before.points_mm[a], thresholds.min_seen):
-            rows.append(_row_of_earlier(pairing, before, a, thresholds))
-        else:
-            unseen.append(Unseen(lesion_id, before.session, after.session))
-    for b, lesion_id in enumerate(pairing.ids_after):
-        if lesion_id in pairing.ids_before:
-            continue
-        links = [link for link in pairing.links if link.after == b]
-        if links or _covered(before, after.points_mm[b], thresholds.min_seen):
-            parents = {pairing.ids_before[link.before] for link in links}
-            rows.append(_row_of_arrival(pairing, before, b, parents))
-        else:
-            unseen.append(Unseen(lesion_id, after.session, before.session))
-    return rows, unseen
+class _Comparison:
+    """Two consecutive sessions with identities, asked lesion by lesion."""
 
+    def __init__(
+        self, pairing: Pairing, before: PlacedLesions, thresholds: ChangeThresholds
+    ) -> None:
+        self._before, self._after = before, pairing.after
+        self._ids_before, self._ids_after = pairing.ids_before, pairing.ids_after
+        self._thresholds = thresholds
+        self._position_after = {lesion: b for b, lesion in enumerate(pairing.ids_after)}
+        self._earlier = set(pairing.ids_before)
+        self._registered = before.registered and pairing.after.registered
+        self._to: dict[int, list[int]] = {}
+        self._from: dict[int, list[int]] = {}
+        for link in pairing.links:
+            self._to.setdefault(link.before, []).append(link.after)
+            self._from.setdefault(link.after, []).append(link.before)
 
-def _covered(scan: PlacedLesions, points_mm: NDArray[np.float64], share: float) -> bool:
-    return float(scan.inside(points_mm).mean()) >= share
+    def all_changes(self) -> tuple[list[LesionChange], list[Unseen]]:
+        """Name the change of every lesion; what a scan does not cover is listed apart."""
+        rows: list[LesionChange] = []
+        unseen: list[Unseen] = []
+        before, after, least = self._before, self._after, self._thresholds.min_seen
+        seen = before.share_inside(after) >= least
+        for a, lesion_id in enumerate(self._ids_before):
+            if a in self._to or lesion_id in self._position_after or seen[a]:
+                rows.append(self._earlier_lesion(a, lesion_id))
+            else:
+                unseen.append(Unseen(lesion_id, before.session, after.session))
+        seen = after.share_inside(before) >= least
+        for b, lesion_id in enumerate(self._ids_after):
+            if lesion_id in self._earlier:
+                continue
+            if b in self._from or seen[b]:
+                rows.append(self._arrival(b, lesion_id))
+            else:
+                unseen.append(Unseen(lesion_id, after.session, before.session))
+        return sorted(rows, key=lambda row: row.lesion_id), unseen
 
-
-def _row_of_earlier(
-    pairing: Pairing, before: PlacedLesions, a: int, thresholds: ChangeThresholds
-) -> LesionChange:
-    """Describe a lesion that was there in the earlier session."""
-    lesion_id, volume = pairing.ids_before[a], float(before.volume_mm3[a])
-    registered = before.registered and pairing.after.registered
-    joined = [link.after for link in pairing.links if link.before == a]
-    if lesion_id not in pairing.ids_after:
-        others = {pairing.ids_after[b] for b in joined}
-        change = "merged" if joined else "resolved"
+    def _row(
+        self, lesion_id: int, change: str, volumes: tuple[float | None, float | None],
+        moved_mm: float | None, linked: set[int],
+    ) -> LesionChange:  # fmt: skip
+        first, last = volumes
+        fraction = None if first is None or last is None else (last - first) / first
         return LesionChange(
-            lesion_id, before.session, pairing.after.session, change, volume, None, None, None,
-            tuple(sorted(others)), registered,
+            lesion_id, self._before.session, self._after.session, change, first, last, fraction,
+            moved_mm if self._registered else None, tuple(sorted(linked)), self._registered,
         )  # fmt: skip
-    b = pairing.ids_after.index(lesion_id)
-    absorbed = {pairing.ids_before[k.before] for k in pairing.links if k.after == b} - {lesion_id}
-    absorbed -= set(pairing.ids_after)  # a neighbour that lives on was not absorbed
-    parted = {pairing.ids_after[k] for k in joined} - {lesion_id} - set(pairing.ids_before)
-    volume_to = float(pairing.after.volume_mm3[b])
-    moved = float(np.linalg.norm(pairing.after.centroid_mm[b] - before.centroid_mm[a]))
-    change = _name(volume, volume_to, thresholds)
-    if absorbed or parted:
-        change = "merged" if absorbed else "split"
-    return LesionChange(
-        lesion_id, before.session, pairing.after.session, change, volume, volume_to,
-        (volume_to - volume) / volume, moved if registered else None,
-        tuple(sorted(absorbed | parted)), registered,
-    )  # fmt: skip
 
+    def _earlier_lesion(self, a: int, lesion_id: int) -> LesionChange:
+        """Describe a lesion that was there in the earlier session."""
+        volume = float(self._before.volume_mm3[a])
+        joined = self._to.get(a, [])
+        b = self._position_after.get(lesion_id)
+        if b is None:
+            others = {self._ids_after[k] for k in joined}
+            return self._row(
+                lesion_id, "merged" if joined else "resolved", (volume, None), None, others
+            )
+        # A linked neighbour that lives on under its own id was neither absorbed nor split off.
+        absorbed = {self._ids_before[k] for k in self._from.get(b, [])} - set(self._position_after)
+        parted = {self._ids_after[k] for k in joined} - self._earlier
+        volume_to = float(self._after.volume_mm3[b])
+        moved = float(np.linalg.norm(self._after.centroid_mm[b] - self._before.centroid_mm[a]))
+        change = _name(volume, volume_to, self._thresholds)
+        if absorbed or parted:
+            change = "merged" if absorbed else "split"
+        return self._row(lesion_id, change, (volume, volume_to), moved, absorbed | parted)
 
-def _row_of_arrival(
-    pairing: Pairing, before: PlacedLesions, b: int, parents: set[int]
-) -> LesionChange:
-    """Describe a lesion that was not there, as such, in the earlier session."""
-    return LesionChange(
-        pairing.ids_after[b], before.session, pairing.after.session,
-        "split" if parents else "new", None, float(pairing.after.volume_mm3[b]), None, None,
-        tuple(sorted(parents)), before.registered and pairing.after.registered,
-    )  # fmt: skip
+    def _arrival(self, b: int, lesion_id: int) -> LesionChange:
+        """Describe a lesion that was not there, as such, in the earlier session."""
+        parents = {self._ids_before[k] for k in self._from.get(b, [])}
+        volume = float(self._after.volume_mm3[b])
+        return self._row(lesion_id, "split" if parents else "new", (None, volume), None, parents)
 
 
 def _name(before_mm3: float, after_mm3: float, thresholds: ChangeThresholds) -> str:

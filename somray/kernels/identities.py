@@ -71,11 +71,14 @@ class Follower:
         """Return old identities to lesions that lie where a vanished one was last seen."""
         current = len(self._sessions) - 1
         for number in range(current - 1, -1, -1):  # the latest memory first
+            awake = set(named.values())
             asleep = {
                 position: lesion
                 for lesion, (seen, position) in self._last_seen.items()
-                if seen == number and lesion not in named.values()
+                if seen == number and lesion not in awake
             }
+            if not asleep or len(named) == len(found.numbers):
+                continue
             old = self._sessions[number]
             links = [
                 link
@@ -114,7 +117,9 @@ def carry(links: Sequence[Link], before: PlacedLesions, after: PlacedLesions) ->
         return (-smaller, -link.shared_mm3, link.distance_mm, link.before, link.after)
 
     passed: dict[int, int] = {}
+    reached: set[int] = set()
     for link in sorted(links, key=rank):
-        if link.before not in passed and link.after not in passed.values():
+        if link.before not in passed and link.after not in reached:
             passed[link.before] = link.after
+            reached.add(link.after)
     return passed

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from somray.domain.geometry import Geometry
 from somray.errors import ShapeError
@@ -62,8 +63,9 @@ class PlacedLesions:
         numbers: (m,) instance numbers, ascending.
         volume_mm3: (m,).
         centroid_mm: (m, 3) x, y, z in the common frame.
-        points_mm: per lesion its voxel centres (n, 3) in the common frame.
-        cells: sorted linear voxel indices, and the position in `numbers` that each belongs to.
+        points_mm: (n, 3) voxel centres in the common frame, in scan order.
+        linear: (n,) linear voxel indices, ascending.
+        owner: (n,) position in `numbers` that each voxel belongs to.
     """
 
     session: str
@@ -73,8 +75,9 @@ class PlacedLesions:
     numbers: NDArray[np.int64]
     volume_mm3: NDArray[np.float64]
     centroid_mm: NDArray[np.float64]
-    points_mm: tuple[NDArray[np.float64], ...]
-    cells: tuple[NDArray[np.int64], NDArray[np.int64]]
+    points_mm: NDArray[np.float64]
+    linear: NDArray[np.int64]
+    owner: NDArray[np.int64]
 
     def index_of(self, points_mm: NDArray[np.float64]) -> NDArray[np.int64]:
         """Take points of the common frame (n, 3) to the nearest voxel (n, 3) in z, y, x."""
@@ -89,15 +92,21 @@ class PlacedLesions:
 
     def at(self, points_mm: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the position in `numbers` of the lesion at each point, -1 for none."""
-        linear, owner = self.cells
         result = np.full(len(points_mm), -1, dtype=np.int64)
-        if len(linear) == 0:
+        if len(self.linear) == 0:
             return result
         covered = self.inside(points_mm)
         wanted = _linear(self.index_of(points_mm[covered]), self.geometry)
-        slot = np.minimum(np.searchsorted(linear, wanted), len(linear) - 1)
-        result[covered] = np.where(linear[slot] == wanted, owner[slot], -1)
+        slot = np.minimum(np.searchsorted(self.linear, wanted), len(self.linear) - 1)
+        result[covered] = np.where(self.linear[slot] == wanted, self.owner[slot], -1)
         return result
+
+    def share_inside(self, scan: "PlacedLesions") -> NDArray[np.float64]:
+        """Return, per lesion, the share of its voxels that another session's scan covers, (m,)."""
+        covered = scan.inside(self.points_mm).astype(np.float64)
+        size = len(self.numbers)
+        met = np.bincount(self.owner, weights=covered, minlength=size)
+        return np.asarray(met / np.maximum(np.bincount(self.owner, minlength=size), 1))
 
 
 def _linear(index: NDArray[np.integer], geometry: Geometry) -> NDArray[np.int64]:
@@ -128,12 +137,17 @@ def place(found: SessionLesions, to_frame: NDArray[np.float64] | None) -> Placed
     numbers, owner = np.unique(instance, return_inverse=True)
     world = found.geometry.to_world(found.index[order].astype(np.float64))
     points = world @ matrix[:3, :3].T + matrix[:3, 3]
-    parts = tuple(points[owner == k] for k in range(len(numbers)))
-    centroid = np.array([p.mean(axis=0) for p in parts]).reshape(-1, 3)
-    volume = np.array([len(p) for p in parts], dtype=np.float64) * found.geometry.voxel_mm3
+    count = np.bincount(owner, minlength=len(numbers))
+    centroid = (
+        np.stack(
+            [np.bincount(owner, weights=points[:, k], minlength=len(numbers)) for k in range(3)],
+            axis=1,
+        )
+        / np.maximum(count, 1)[:, None]
+    )
     return PlacedLesions(
         found.session, found.geometry, matrix, to_frame is not None,
-        numbers, volume, centroid, parts, (linear, owner.astype(np.int64)),
+        numbers, count * found.geometry.voxel_mm3, centroid, points, linear, owner.astype(np.int64),
     )  # fmt: skip
 
 
@@ -163,12 +177,10 @@ def overlap_links(before: PlacedLesions, after: PlacedLesions, min_fraction: flo
     the other grid's voxels is not missed.
     """
     shared: dict[tuple[int, int], float] = {}
-    for a, points in enumerate(before.points_mm):
-        for b, count in _hits(after.at(points)):
-            shared[a, b] = count * before.geometry.voxel_mm3
-    for b, points in enumerate(after.points_mm):
-        for a, count in _hits(before.at(points)):
-            shared[a, b] = max(shared.get((a, b), 0.0), count * after.geometry.voxel_mm3)
+    for (a, b), count in _meetings(before.owner, after.at(before.points_mm)):
+        shared[a, b] = count * before.geometry.voxel_mm3
+    for (b, a), count in _meetings(after.owner, before.at(after.points_mm)):
+        shared[a, b] = max(shared.get((a, b), 0.0), count * after.geometry.voxel_mm3)
     links = []
     for (a, b), volume in sorted(shared.items()):
         fraction = min(1.0, volume / min(before.volume_mm3[a], after.volume_mm3[b]))
@@ -177,9 +189,15 @@ def overlap_links(before: PlacedLesions, after: PlacedLesions, min_fraction: flo
     return links
 
 
-def _hits(owners: NDArray[np.int64]) -> list[tuple[int, int]]:
-    values, counts = np.unique(owners[owners >= 0], return_counts=True)
-    return list(zip(values.tolist(), counts.tolist(), strict=True))
+def _meetings(
+    owner: NDArray[np.int64], met: NDArray[np.int64]
+) -> list[tuple[tuple[int, int], int]]:
+    """Count, per pair of lesions, the voxels of one that lie in the other."""
+    both = np.stack([owner, met], axis=1)[met >= 0]
+    pairs, counts = np.unique(both, axis=0, return_counts=True)
+    return [
+        ((one, other), n) for (one, other), n in zip(pairs.tolist(), counts.tolist(), strict=True)
+    ]
 
 
 def distance_links(
@@ -200,18 +218,26 @@ def distance_links(
         free: positions of the lesions that overlap did not link, on either side.
         reach_mm: distance that is bridged for lesions of any size.
     """
+    if not free[0] or not free[1]:
+        return []
+    earlier, later = np.asarray(free[0]), np.asarray(free[1])
+    radii = (_radius(before.volume_mm3[earlier]), _radius(after.volume_mm3[later]))
+    farthest = max(reach_mm, float(radii[0].max() + radii[1].max()))
+    near = cKDTree(after.centroid_mm[later])
     candidates = []
-    for a in free[0]:
-        for b in free[1]:
+    for n, found in enumerate(near.query_ball_point(before.centroid_mm[earlier], farthest)):
+        for m in found:
+            a, b = int(earlier[n]), int(later[m])
             distance = _distance(before, a, after, b)
-            reach = max(reach_mm, _radius(before.volume_mm3[a]) + _radius(after.volume_mm3[b]))
-            if distance <= reach:
+            if distance <= max(reach_mm, float(radii[0][n] + radii[1][m])):
                 candidates.append((distance, a, b))
     links: list[Link] = []
-    taken: set[tuple[str, int]] = set()
+    taken_before: set[int] = set()
+    taken_after: set[int] = set()
     for distance, a, b in sorted(candidates):
-        if ("a", a) not in taken and ("b", b) not in taken:
-            taken |= {("a", a), ("b", b)}
+        if a not in taken_before and b not in taken_after:
+            taken_before.add(a)
+            taken_after.add(b)
             links.append(Link(a, b, 0.0, 0.0, distance))
     return links
 
@@ -220,5 +246,5 @@ def _distance(before: PlacedLesions, a: int, after: PlacedLesions, b: int) -> fl
     return float(np.linalg.norm(before.centroid_mm[a] - after.centroid_mm[b]))
 
 
-def _radius(volume_mm3: float) -> float:
-    return float((3.0 * volume_mm3 / (4.0 * np.pi)) ** (1.0 / 3.0))
+def _radius(volume_mm3: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray((3.0 * volume_mm3 / (4.0 * np.pi)) ** (1.0 / 3.0))
