@@ -1,0 +1,75 @@
+"""Which slices and pairs get a picture: few, always the same, and never by position in the scan."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from somray.report.data import ReportData, Row, Rows, SliceKey
+
+__all__ = ["REFERENCE_KNOWN", "pictured_pairs", "reference_slices", "slices_to_show"]
+
+MOST_SLICES = 6
+REFERENCE_KNOWN = "the slice that the teacher was fitted on"
+
+
+def reference_slices(data: ReportData, protocol: str) -> tuple[list[SliceKey], str]:
+    """Return the slices the teacher was fitted on, and in words how that is known.
+
+    The agreement table tells (role `train` in round 1); without a student, the configuration; without
+    either, the slice with the largest target stands in for it, and the words say so.
+    """
+    rows = [r for r in data.rows("agreement", protocol=protocol, role="train") if r["round"] == 1]
+    if rows:
+        return [SliceKey(r["subject"], r["session"], r["t"], r["z"]) for r in rows], REFERENCE_KNOWN
+    chosen = data.protocol(protocol).teacher.reference
+    if not isinstance(chosen, str):
+        keys = [SliceKey(chosen.subject, chosen.session, 0, z) for z in chosen.slices]
+        return keys, REFERENCE_KNOWN
+    slices = data.rows("slices", protocol=protocol, method="som")
+    if not slices:
+        return [], ""
+    best = max(slices, key=lambda r: (r["target_area_mm2"], r["subject"], r["session"], -r["z"]))
+    key = SliceKey(best["subject"], best["session"], best["t"], best["z"])
+    return [key], "the slice with the most target, since the run does not name its reference"
+
+
+def slices_to_show(areas: Mapping[int, float], count: int, always: Sequence[int] = ()) -> list[int]:
+    """Choose up to six slices: reference slices, the largest target, then spread over the target.
+
+    Args:
+        areas: slice index to target area, 0 or missing where there is none.
+        count: slices of the scan.
+        always: slices that must be among them.
+    """
+    chosen = list(dict.fromkeys(z for z in always if 0 <= z < count))[:MOST_SLICES]
+    filled = sorted(z for z, area in areas.items() if area > 0)
+    if not filled:
+        middle = [int(z) for z in np.linspace(0, count - 1, 5)[1:4].round()]
+        return sorted(set(chosen + middle))[:MOST_SLICES]
+    largest = max(filled, key=lambda z: (areas[z], -z))
+    chosen = list(dict.fromkeys([*chosen, largest]))[:MOST_SLICES]
+    weights = np.cumsum([areas[z] for z in filled])
+    quantiles = (np.arange(MOST_SLICES) + 0.5) / MOST_SLICES * weights[-1]
+    for z in [filled[int(i)] for i in np.searchsorted(weights, quantiles)]:
+        if len(chosen) < MOST_SLICES and z not in chosen:
+            chosen.append(z)
+    return sorted(chosen)
+
+
+def pictured_pairs(rows: Rows, areas: Mapping[int, float]) -> Rows:
+    """Choose up to two slice pairs of a scan: the one with most target, and one not registered well."""
+    done = [r for r in rows if r["matrix"] is not None]
+    troubled = [r for r in rows if r["status"] != "ok"]
+    chosen: Rows = []
+    if done:
+        chosen.append(max(done, key=lambda r: (_target(r, areas), -(r["fixed_z"] or 0))))
+    order = {"refused": 0, "weak": 1}
+    for row in sorted(troubled, key=lambda r: (order.get(r["status"], 2), r["fixed_z"] or 0))[:1]:
+        if row not in chosen:
+            chosen.append(row)
+    return chosen
+
+
+def _target(row: Row, areas: Mapping[int, Any]) -> float:  # Any: float, from a plain row
+    return float(areas.get(row["fixed_z"], 0.0) + areas.get(row["moving_z"], 0.0))

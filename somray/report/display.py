@@ -1,0 +1,140 @@
+"""From physical values to what is shown: display windows, overlays, difference colours, scale bars.
+
+Display windows are for eyes only; no result depends on them. Colours are (y, x, 3) uint8; pixels without
+data (NaN) get one colour of their own that no grey and no difference has.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from matplotlib import colormaps
+from numpy.typing import NDArray
+
+__all__ = [
+    "DisplayWindow",
+    "differences",
+    "grey",
+    "painted",
+    "presets",
+    "round_length_mm",
+    "two_colours",
+]
+
+NO_DATA_RGB = (38, 46, 56)
+DIFFERENCE_MAP = "inferno"
+LEVELS = 256
+CT_PRESETS = (("soft tissue", -160.0, 240.0), ("lung", -1350.0, 150.0), ("bone", -500.0, 1300.0))
+SUV_WINDOW = (0.0, 10.0)  # the usual range for FDG; hotter pixels are drawn at the end of the scale
+ROBUST_PERCENT = (0.5, 99.7)
+
+
+@dataclass(frozen=True)
+class DisplayWindow:
+    """Values shown from black (low) to white (high); PET is shown the other way round, as usual."""
+
+    name: str
+    low: float
+    high: float
+    unit: str
+    inverted: bool = False
+
+    def scaled(self, image: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return (y, x) in [0, 1], NaN kept."""
+        span = self.high - self.low
+        return np.clip((image.astype(np.float64) - self.low) / span, 0.0, 1.0)
+
+    def __str__(self) -> str:
+        """Tell name and range in words."""
+        unit = "" if self.unit == "raw" else f" {self.unit}"
+        return f"{self.name}, {_number(self.low)} to {_number(self.high)}{unit}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}".replace("-", "−")
+
+
+def presets(
+    channel: str, unit: str, window: tuple[float, float] | None, image: NDArray[np.float32]
+) -> tuple[DisplayWindow, ...]:
+    """Return the windows a channel is shown in, the main one first.
+
+    Args:
+        channel: the channel's name, used in the window's name.
+        unit: HU gives soft tissue, lung and bone; SUVbw gives one SUV window; anything else the
+            teacher's window or the image's own range.
+        window: the teacher's window, if known.
+        image: a slice, for the range where nothing else is known.
+    """
+    if unit == "HU":
+        return tuple(DisplayWindow(name, low, high, unit) for name, low, high in CT_PRESETS)
+    if unit == "SUVbw":
+        return (DisplayWindow("SUV", *SUV_WINDOW, unit="SUVbw", inverted=True),)
+    low, high = window or _robust_range(image)
+    return (DisplayWindow(channel, low, high, unit, inverted=unit == "Bq/ml"),)
+
+
+def _robust_range(image: NDArray[np.float32]) -> tuple[float, float]:
+    known = image[np.isfinite(image)]
+    if not known.size:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(known, ROBUST_PERCENT))
+    return low, high if high > low else low + 1.0
+
+
+def grey(image: NDArray[np.float32], window: DisplayWindow) -> NDArray[np.uint8]:
+    """Show one channel: (y, x) grey, or (y, x, 3) where pixels without data are marked."""
+    scaled = window.scaled(image)
+    known = np.isfinite(scaled)
+    shown = 1.0 - scaled if window.inverted else scaled
+    levels = np.where(known, shown * (LEVELS - 1), 0.0).round().astype(np.uint8)
+    if known.all():
+        return levels
+    return _mark_no_data(np.repeat(levels[..., None], 3, axis=2), known)
+
+
+def _mark_no_data(rgb: NDArray[np.uint8], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    rgb[~known] = NO_DATA_RGB
+    return rgb
+
+
+def painted(labels: NDArray[np.integer], colours: dict[int, str]) -> NDArray[np.uint8]:  # type: ignore[type-arg]
+    """Paint label values (y, x) in their colours; a value without a colour is "no data"."""
+    rgb = np.empty((*labels.shape, 3), dtype=np.uint8)
+    rgb[:] = NO_DATA_RGB
+    for value, colour in colours.items():
+        rgb[labels == value] = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return rgb
+
+
+def two_colours(fixed: NDArray[np.float64], moving: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Overlay two images in [0, 1]: fixed in green, moving in magenta, grey where they agree."""
+    known = np.isfinite(fixed) & np.isfinite(moving)
+    planes = [np.where(known, v * (LEVELS - 1), 0).round() for v in (moving, fixed, moving)]
+    return _mark_no_data(np.stack(planes, axis=2).astype(np.uint8), known)
+
+
+def differences(difference: NDArray[np.float64], most: float) -> NDArray[np.uint8]:
+    """Colour |difference| (y, x) from 0 to `most` (larger ones saturate)."""
+    known = np.isfinite(difference)
+    table = (colormaps[DIFFERENCE_MAP](np.linspace(0, 1, LEVELS))[:, :3] * 255).round()
+    share = np.where(known, difference / most if most > 0 else 0.0, 0.0)
+    index = (np.clip(share, 0, 1) * (LEVELS - 1)).round().astype(np.intp)
+    return _mark_no_data(table.astype(np.uint8)[index], known)
+
+
+def round_length_mm(width_mm: float) -> float:
+    """Return a round length (1, 2 or 5 times a power of ten) of about a quarter of the width."""
+    target = width_mm / 4
+    power = 10.0 ** math.floor(math.log10(target))
+    return max(step * power for step in (1.0, 2.0, 5.0) if step * power <= target * 1.0001)
+
+
+def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode (y, x) grey or (y, x, 3) RGB as PNG; same pixels, same bytes."""
+    ordered = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., ::-1])  # cv2: BGR
+    done, encoded = cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    if not done:  # cv2 reports no reason
+        raise ValueError(f"an image of shape {pixels.shape} could not be encoded as PNG")
+    return bytes(encoded.tobytes())

@@ -1,0 +1,161 @@
+"""Charts over time and over scans: lesion volumes by session, overlap with the truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+
+from somray.report.style import INK, MUTED, SERIES, chart, drawing, plain_text, to_svg
+
+__all__ = ["CHANGES", "TimeAxis", "lesion_volumes", "truth_scores"]
+
+CHANGES = {
+    "new": ("P", "not there before"),
+    "resolved": ("X", "not there any more"),
+    "enlarging": ("^", "grown by more than the threshold"),
+    "shrinking": ("v", "shrunk by more than the threshold"),
+    "stable": ("o", "changed by less than the threshold"),
+    "merged": ("D", "grown together with another"),
+    "split": ("*", "fallen into parts"),
+}
+"""Kind of change to its mark and what it means."""
+
+MOST_LINES = 12  # lesions drawn in colour; smaller ones stay grey
+_DASHES = ("-", "--", "-.", ":")
+
+
+@dataclass(frozen=True)
+class TimeAxis:
+    """Where the sessions of a subject stand on the x axis: days, or 0, 1, 2 … where days are unknown."""
+
+    sessions: tuple[str, ...]
+    places: tuple[float, ...]
+    in_days: bool
+
+    @classmethod
+    def of(cls, rows: Sequence[dict[str, Any]]) -> "TimeAxis":  # Any: rows of `scans`
+        """Build from a subject's scans in order of time."""
+        sessions = tuple(str(r["session"]) for r in rows)
+        days = [r["days"] for r in rows]
+        if len(set(days)) == len(days) and all(d is not None for d in days):
+            return cls(sessions, tuple(float(d) for d in days), True)
+        return cls(sessions, tuple(float(i) for i in range(len(rows))), False)
+
+    def place(self, session: str) -> float:
+        """Return a session's place."""
+        return self.places[self.sessions.index(session)]
+
+
+@drawing
+def lesion_volumes(
+    lesions: Sequence[dict[str, Any]],  # Any: plain table rows
+    evolution: Sequence[dict[str, Any]],
+    time: TimeAxis,
+    name: str,
+) -> Markup:
+    """Draw the volume of every lesion over the sessions, each change marked where it was found."""
+    figure, axes = chart(7.4, 3.8)
+    volumes: dict[int, dict[str, float]] = {}
+    for row in lesions:
+        volumes.setdefault(row["lesion_id"], {})[row["session"]] = row["volume_mm3"] / 1000
+    by_size = sorted(volumes, key=lambda i: (-max(volumes[i].values()), i))
+    for rank, lesion in reversed(list(enumerate(by_size))):
+        shown = rank < MOST_LINES
+        colour = SERIES[rank % len(SERIES)] if shown else MUTED
+        line = _DASHES[rank // len(SERIES) % len(_DASHES)] if shown else "-"
+        _one_lesion(axes, lesion, volumes[lesion], time, (colour, line, shown))
+        changes = [r for r in evolution if r["lesion_id"] == lesion]
+        _changes(axes, changes, volumes[lesion], time, colour)
+    seen = [kind for kind in CHANGES if any(r["change"] == kind for r in evolution)]
+    for kind in seen:
+        axes.plot([], [], CHANGES[kind][0], color=INK, markersize=6, label=kind)
+    _time_frame(axes, time)
+    if seen:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.06, 1), title="change", alignment="left")
+    counts = ", ".join(f"{sum(r['change'] == k for r in evolution)} {k}" for k in seen)
+    alt = (
+        f"Volumes of {len(volumes)} lesions over {len(time.sessions)} sessions; "
+        f"changes: {counts or 'none'}."
+    )
+    return to_svg(figure, alt, name)
+
+
+def _one_lesion(
+    axes: Axes,
+    lesion: int,
+    volumes: dict[str, float],
+    time: TimeAxis,
+    look: tuple[str, str, bool],
+) -> None:
+    """Draw one lesion's line, broken where a session does not show it."""
+    colour, line, shown = look
+    values = [volumes.get(s, np.nan) for s in time.sessions]
+    axes.plot(time.places, values, color=colour, linestyle=line, marker="o", markersize=3.4,
+              linewidth=1.8 if shown else 0.8, alpha=1.0 if shown else 0.6)
+    if shown:
+        last = max(i for i, v in enumerate(values) if np.isfinite(v))
+        axes.annotate(f"#{lesion}", (time.places[last], values[last]), xytext=(6, 0),
+                      textcoords="offset points", va="center", fontsize=8, color=colour)
+
+
+def _changes(
+    axes: Axes,
+    changes: Sequence[dict[str, Any]],
+    volumes: dict[str, float],
+    time: TimeAxis,
+    colour: str,
+) -> None:
+    for row in changes:
+        if row["from_session"] not in time.sessions or row["to_session"] not in time.sessions:
+            continue
+        start, end = time.place(row["from_session"]), time.place(row["to_session"])
+        before, after = volumes.get(row["from_session"]), volumes.get(row["to_session"])
+        if after is None and before is not None:  # a dotted line down to "not there"
+            axes.plot([start, end], [before, 0], color=colour, linestyle=":", linewidth=1.1)
+        if after is not None and before is None:
+            axes.plot([start, end], [0, after], color=colour, linestyle=":", linewidth=1.1)
+        axes.plot(end, after or 0.0, CHANGES[row["change"]][0], color=colour, markersize=7.5,
+                  markeredgecolor=INK, markeredgewidth=0.5, clip_on=False, zorder=3)
+
+
+def _time_frame(axes: Axes, time: TimeAxis) -> None:
+    labels = [plain_text(s) for s in time.sessions]
+    if time.in_days:
+        labels = [f"{s}\nday {d:g}" for s, d in zip(labels, time.places, strict=True)]
+    axes.set_xticks(time.places, labels)
+    span = (max(time.places) - min(time.places)) or 1.0
+    axes.set_xlim(min(time.places) - 0.06 * span, max(time.places) + 0.08 * span)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("volume (ml)")
+    axes.set_xlabel("session" if not time.in_days else "session, to scale in days")
+    axes.grid(axis="y")
+
+
+@drawing
+def truth_scores(rows: Sequence[dict[str, Any]], name: str) -> Markup:
+    """Draw the Dice overlap with the truth of every scan, sorted, both methods side by side."""
+    figure, axes = chart(5.0, 3.2)
+    told = []
+    for number, method in enumerate(m for m in ("som", "student") if any(
+        r["method"] == m for r in rows
+    )):
+        scores = sorted((r["dice"] for r in rows if r["method"] == method and r["dice"] is not None),
+                        reverse=True)
+        if not scores:
+            continue
+        label = "SOM (direct transfer)" if method == "som" else "student"
+        axes.plot(range(1, len(scores) + 1), scores, ("s", "o")[number % 2], color=SERIES[number],
+                  linestyle=("--", "-")[number % 2], linewidth=1, markersize=4.5,
+                  label=f"{label}, mean {np.mean(scores):.2f}")
+        told.append(f"{label} mean {np.mean(scores):.2f} over {len(scores)}")
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("scans, each method sorted by its own score")
+    axes.set_ylabel("Dice with the truth")
+    axes.grid(axis="y")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    if told:
+        axes.legend(loc="best")
+    return to_svg(figure, f"Dice with the truth: {'; '.join(told) or 'none'}.", name)

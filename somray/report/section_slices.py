@@ -1,0 +1,178 @@
+"""Masks as outlines on slices, session by session, in the windows that radiologists use."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.domain.teacher import TeacherModel
+from somray.report.blocks import Block, Gallery, Key, KeyEntry, Notice, Picture, Section, Text
+from somray.report.choose import reference_slices, slices_to_show
+from somray.report.data import ReportData, Row, ScanPixels
+from somray.report.display import DisplayWindow, grey, presets
+from somray.report.listing import plural
+from somray.report.style import OUTLINES
+from somray.report.tiles import Frame, Outline, TileText, tile
+from somray.report.words import NOT_ACCURACY, doubts
+
+__all__ = ["OUTLINE_NAMES", "masks_section", "outlines_of", "target_areas"]
+
+OUTLINE_NAMES = {
+    "student": "student",
+    "som": "SOM, direct transfer",
+    "truth": "reference truth",
+}
+
+
+def target_areas(data: ReportData, scan: Row, method: str) -> dict[tuple[int, int], float]:
+    """Return the target's area of each (t, z) of a scan, by the given method."""
+    rows = data.rows("slices", protocol=scan["protocol"], subject=scan["subject"],
+                     session=scan["session"], method=method)  # fmt: skip
+    return {(r["t"], r["z"]): r["target_area_mm2"] for r in rows}
+
+
+def method_of(data: ReportData, protocol: str) -> str:
+    """Return the method that lesions and pictures follow."""
+    return data.protocol(protocol).segment
+
+
+def outlines_of(
+    pixels: ScanPixels, target: int, t: int, z: int
+) -> dict[str, NDArray[np.bool_]]:
+    """Return the masks of one slice that exist: SOM, student, truth."""
+    found: dict[str, NDArray[np.bool_]] = {}
+    som, student = pixels.label("som", t, z), pixels.label("student", t, z)
+    if som is not None:
+        found["som"] = som == target
+    if student is not None:
+        found["student"] = student > 0
+    truth = pixels.truth(t, z)
+    if truth is not None:
+        found["truth"] = truth
+    return found
+
+
+def masks_section(data: ReportData, scans: list[Row], protocol: str, prefix: str) -> Section:
+    """Show each session's slices with the masks as outlines."""
+    teacher = data.teacher(protocol)
+    title = "Masks on slices"
+    done = [s for s in scans if s["status"] == "done"]
+    if teacher is None or not done:
+        why = "the protocol has no teacher" if teacher is None else "no session of it is done"
+        return Section(f"{prefix}-masks", title, (Text(f"Nothing to show: {why}."),))
+    target = data.protocol(protocol).teacher.target
+    blocks: list[Block] = [*doubts(teacher, (target,))]
+    if any(s for s in done) and data.protocol(protocol).segment == "student":
+        blocks.append(NOT_ACCURACY)
+    blocks.append(Text(
+        f"Outlines show the target class “{target}”. Slices are those with the most target and others "
+        "spread over it; slices of different sessions with the same index need not show the same anatomy. "
+        "Images lie as they are stored; letters at the edge tell the patient's direction "
+        "(L left, P posterior, S superior …)."
+    ))  # fmt: skip
+    for scan in done:
+        blocks.append(_session(data, scan, teacher, prefix))
+    return Section(f"{prefix}-masks", title, tuple(blocks))
+
+
+def _session(data: ReportData, scan: Row, teacher: TeacherModel, prefix: str) -> Section:
+    title = f"Session {scan['session']}"
+    if scan["days"] is not None:
+        title += f", day {scan['days']:g}"
+    anchor = f"{prefix}-masks-{scan['session']}"
+    pixels = data.scan(scan["subject"], scan["session"])
+    if pixels is None or not {"som", "student"} & set(pixels.labels):
+        return Section(anchor, title, (Text("Nothing to show: this scan has no finished mask."),))
+    return Section(anchor, title, tuple(_pictures(data, scan, pixels, teacher)))
+
+
+def _pictures(
+    data: ReportData, scan: Row, pixels: ScanPixels, teacher: TeacherModel
+) -> Iterable[Block]:
+    protocol = scan["protocol"]
+    target = teacher.value_of(data.protocol(protocol).teacher.target)
+    areas = target_areas(data, scan, method_of(data, protocol))
+    t = max(areas, key=lambda key: (areas[key], -key[0], -key[1]), default=(0, 0))[0]
+    here = {z: area for (moment, z), area in areas.items() if moment == t}
+    references = [
+        k.z for k in reference_slices(data, protocol)[0]
+        if (k.subject, k.session, k.t) == (scan["subject"], scan["session"], t)
+    ]  # fmt: skip
+    chosen = slices_to_show(here, pixels.meta.shape[2], references)
+    if not any(here.values()):
+        yield Text("The target class covers nothing in this scan; three slices are shown without it.")
+    largest = max(chosen, key=lambda z: (here.get(z, 0.0), -z))
+    shown: set[str] = set()
+    main, further = [], []
+    for z in chosen:
+        masks = outlines_of(pixels, target, t, z)
+        shown |= set(masks)
+        first, rest = _slice(pixels, teacher, masks, (t, z))
+        main += first
+        further += rest if z == largest else []
+    if pixels.truth_trouble is not None:
+        yield Notice(pixels.truth_trouble, "warn", "The truth mask cannot be drawn.")
+    yield _key(shown)
+    yield Gallery(tuple(main), "small", _told(pixels, chosen, t))
+    if further:
+        yield Gallery(tuple(further), "small", f"Slice {largest} again, in other windows.")
+
+
+def _told(pixels: ScanPixels, chosen: list[int], t: int) -> str:
+    moment = f" at time index {t} of {pixels.meta.shape[0]}" if pixels.meta.shape[0] > 1 else ""
+    told = f"{plural(len(chosen), 'slice')} of {pixels.meta.shape[2]}{moment}, counted from 0."
+    if "spacing_assumed" in pixels.meta.repairs:
+        told += " The file gives no spacing: 1 mm is assumed, so scale bars are in pixels."
+    return told
+
+
+def _key(shown: set[str]) -> Key:
+    return Key(
+        tuple(
+            KeyEntry(OUTLINE_NAMES[name], OUTLINES[name][0], dash=OUTLINES[name][1])
+            for name in OUTLINE_NAMES
+            if name in shown
+        )
+    )
+
+
+def _slice(
+    pixels: ScanPixels,
+    teacher: TeacherModel,
+    masks: dict[str, NDArray[np.bool_]],
+    place: tuple[int, int],
+) -> tuple[list[Picture], list[Picture]]:
+    """Show every channel of one slice in its main window; the other windows come second."""
+    image = pixels.image(*place)
+    main, further = [], []
+    for number, channel in enumerate(pixels.meta.channels):
+        windows = presets(channel, pixels.units[number], teacher.windows[number], image[number])
+        pictures = [
+            _tile(pixels, image[number], (channel, window), masks, place[1]) for window in windows
+        ]
+        main.append(pictures[0])
+        further += pictures[1:]
+    return main, further
+
+
+def _tile(
+    pixels: ScanPixels,
+    image: NDArray[np.float32],
+    shown: tuple[str, DisplayWindow],
+    masks: dict[str, NDArray[np.bool_]],
+    z: int,
+) -> Picture:
+    channel, window = shown
+    frame = Frame.of(pixels.meta.geometry, pixels.meta.anatomical)
+    order = ("truth", "student", "som")  # the thinner, broken line lies on top
+    lines = tuple(Outline(masks[n], *OUTLINES[n]) for n in order if n in masks)
+    pixel_mm2 = frame.spacing_mm[0] * frame.spacing_mm[1]
+    sizes = ", ".join(
+        f"{OUTLINE_NAMES[n]} {np.count_nonzero(masks[n]) * pixel_mm2:.0f} mm²"
+        for n in OUTLINE_NAMES
+        if n in masks
+    )
+    alt = f"{channel}, slice {z}, {window}; outlined target area: {sizes}."
+    told = f"{channel}, slice {z}, {window}; target: {sizes}."
+    markup = tile(grey(image, window), frame, alt, TileText(f"{channel} · z {z}", True, lines))
+    return Picture(markup, told, alt)

@@ -1,0 +1,169 @@
+"""A protocol's student on the page: loss, agreement by round with its baselines, verdict; scores with truth."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from somray.report.blocks import (
+    Block, Cell, Details, Gallery, Heading, Notice, Picture, Section, Table, Text,
+)  # fmt: skip
+from somray.report.data import ReportData, Rows
+from somray.report.figures_lesions import truth_scores
+from somray.report.figures_rounds import agreement_by_round, delta_by_round, loss_curves
+from somray.report.listing import MISSING, listing, number
+from somray.report.words import NOT_ACCURACY, TRUTH
+
+__all__ = ["TRUTH_COLUMNS", "student_section", "truth_section", "verdict"]
+
+MOST_ROWS_OPEN = 40
+AGREEMENT_COLUMNS = (
+    "round", "stage", "subject", "session", "t", "z", "role", "ref", "iou", "dice", "accuracy",
+    "precision", "recall",
+)  # fmt: skip
+TRUTH_COLUMNS = (
+    "subject", "session", "method", "label", "dice", "iou", "precision", "recall", "hd95_mm",
+    "lesions_true", "lesions_found", "false_positive_ml", "false_negative_ml",
+)  # fmt: skip
+
+
+def student_section(data: ReportData, protocol: str, prefix: str) -> Section:
+    """Build everything about a protocol's student."""
+    convergence = data.rows("convergence", protocol=protocol)
+    blocks: tuple[Block, ...]
+    if data.protocol(protocol).segment == "som" and not convergence:
+        blocks = (Text("Nothing to show: `segment: som` asks for no student in this protocol."),)
+    elif not convergence:
+        blocks = (Text("Nothing to show: no round of this protocol's student is finished."),)
+    else:
+        blocks = (*_rounds(data, protocol, prefix, convergence),)
+    return Section(f"{prefix}-student", "Student: the U-Net", blocks)
+
+
+def _rounds(
+    data: ReportData, protocol: str, prefix: str, convergence: Rows
+) -> Iterable[Block]:
+    agreement = data.rows("agreement", protocol=protocol)
+    training = data.rows("training", protocol=protocol)
+    tolerance = data.protocol(protocol).student.tolerance
+    yield NOT_ACCURACY
+    yield verdict(convergence, tolerance)
+    yield from comparisons(convergence)
+    pictures = [_agreement_picture(agreement, convergence, prefix)]
+    if any(r["delta_iou"] is not None for r in convergence):
+        markup = delta_by_round(convergence, tolerance, f"{prefix}-delta")
+        told = (f"Change of the mean IoU from round to round (ΔIoU); the grey band is the tolerance "
+                f"of ±{tolerance:g}.")  # fmt: skip
+        pictures.append(Picture(markup, told, "ΔIoU by round."))
+    if training:
+        stages = {r["round"]: r["stage"] for r in convergence}
+        markup = loss_curves(training, stages, f"{prefix}-loss")
+        told = "Training loss over the epochs of each round, on a logarithmic scale."
+        pictures.append(Picture(markup, told, "Loss curves."))
+    else:
+        yield Text("Nothing to show for the loss: the training table holds no epoch.")
+    yield Gallery(tuple(pictures), "chart")
+    columns = (
+        "round", "stage", "mean_iou", "delta_iou", "converged", "copy_forward_iou", "control_iou",
+    )  # fmt: skip
+    told = "Agreement by round: mean IoU of the student with the teacher, beside baseline and control."
+    yield listing("convergence", convergence, columns, (told, "no round is finished."))
+    told = "Agreement of every slice after every round, student against teacher."
+    table = listing("agreement", agreement, AGREEMENT_COLUMNS, (told, "no slice was compared."))
+    yield Details(f"All {len(agreement)} comparisons, slice by slice", (table,))
+
+
+def _agreement_picture(agreement: Rows, convergence: Rows, prefix: str) -> Picture:
+    markup = agreement_by_round(agreement, convergence, f"{prefix}-agreement")
+    told = (
+        "Overlap (IoU) of student and teacher by round: every slice, their mean, the teacher's mask of A "
+        "simply copied, and a student given equal compute on A alone."
+    )
+    return Picture(markup, told, "Agreement by round.")
+
+
+def verdict(convergence: Sequence[dict[str, Any]], tolerance: float) -> Notice:  # Any: plain rows
+    """Say in words whether the rounds have converged."""
+    last = max(convergence, key=lambda r: r["round"])
+    delta, rounds = last["delta_iou"], last["round"]
+    if delta is None:
+        told = "A single round has nothing to be compared with, so convergence cannot be judged."
+        return Notice(told, "warn", "Convergence unknown.")
+    size = f"ΔIoU = {delta:+.4f}".replace("-", "−")
+    if last["converged"]:
+        told = f"In round {rounds} ({last['stage']}) {size}, under the tolerance of {tolerance:g}."
+        return Notice(told, "good", "Converged.")
+    told = (
+        f"After round {rounds} ({last['stage']}) {size}, not under the tolerance of {tolerance:g}: "
+        "more rounds or more steps may still change the student."
+    )
+    return Notice(told, "warn", "Not converged.")
+
+
+def comparisons(convergence: Sequence[dict[str, Any]]) -> Iterable[Text]:  # Any: plain rows
+    """Say what the last round's mean IoU is worth beside the baseline and the control."""
+    last = max(convergence, key=lambda r: r["round"])
+    mean = last["mean_iou"]
+    if mean is None:
+        yield Text("No mean IoU exists for the last round: both masks are empty on every slice.")
+        return
+    told = [f"Mean IoU with the teacher after the last round: {mean:.3f}."]
+    copied, control = last["copy_forward_iou"], last["control_iou"]
+    if copied is not None:
+        better = "more" if mean > copied else "not more"
+        told.append(f"Copying A's mask to every slice gives {copied:.3f}; the student is worth {better}.")
+    if control is not None:
+        gain = mean - control
+        way = "helped" if gain > 0 else "did not help"
+        told.append(
+            f"Equal compute on A alone gives {control:.3f}, so pseudo-labels {way} here "
+            f"({f'{gain:+.3f}'.replace('-', '−')})."
+        )
+    yield Text(" ".join(told))
+
+
+def truth_section(data: ReportData, protocol: str, prefix: str) -> Section:
+    """Show the scores against the truth, both methods, where truth was given."""
+    rows = data.rows("truth", protocol=protocol)
+    title = "Against the reference truth"
+    if not rows:
+        told = "Nothing to show: no scan of this protocol names a truth mask, or none is scored yet."
+        return Section(f"{prefix}-truth", title, (Text(told),))
+    markup = truth_scores(rows, f"{prefix}-truth-scores")
+    told = "Dice overlap with the truth, scan by scan, each method sorted by its own scores."
+    picture = Picture(markup, told, "Dice with the truth.")
+    table = listing("truth", rows, TRUTH_COLUMNS, ("Scores of every scan, both methods.", ""))
+    full: Block = table if len(rows) <= MOST_ROWS_OPEN else Details(f"All {len(rows)} scores", (table,))
+    blocks = (TRUTH, _summary(rows), Gallery((picture,), "chart"), full)
+    return Section(f"{prefix}-truth", title, blocks)
+
+
+def _summary(rows: Rows) -> Table:
+    """Sum the scores up per label and method."""
+    heads = (
+        Heading("label", "", "label of the truth mask", True), Heading("method"),
+        Heading("scans", "", "", True), Heading("mean Dice", "", "", True),
+        Heading("median Dice", "", "", True), Heading("least Dice", "", "", True),
+        Heading("mean precision", "", "", True), Heading("mean recall", "", "", True),
+        Heading("median HD95", "mm", "", True),
+        Heading("lesions found", "", "parts of the truth that the masks touch / all parts", True),
+    )  # fmt: skip
+    body = []
+    for label, method in sorted({(r["label"], r["method"]) for r in rows}):
+        part = [r for r in rows if (r["label"], r["method"]) == (label, method)]
+        body.append((
+            Cell(str(label)), Cell(method), Cell(str(len(part))),
+            _over(part, "dice", "mean"), _over(part, "dice", "median"), _over(part, "dice", "min"),
+            _over(part, "precision", "mean"), _over(part, "recall", "mean"),
+            _over(part, "hd95_mm", "median"),
+            Cell(f"{sum(r['lesions_found'] for r in part)} / {sum(r['lesions_true'] for r in part)}"),
+        ))  # fmt: skip
+    return Table("Scores with the truth in short; scans without a figure are left out of its mean.",
+                 heads, tuple(body), "")  # fmt: skip
+
+
+def _over(rows: Rows, column: str, how: str) -> Cell:
+    values = [r[column] for r in rows if r[column] is not None]
+    if not values:
+        return Cell(MISSING, "muted")
+    return Cell(number(float({"mean": np.mean, "median": np.median, "min": np.min}[how](values))))

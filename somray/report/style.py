@@ -1,0 +1,174 @@
+"""Colours, line styles and the drawing of charts as themed, self-contained SVG.
+
+Classes always wear the same colours (after Okabe & Ito, "Color Universal Design", 2008, told apart by the
+colour-blind). Charts are drawn by matplotlib with stand-in colours for ink, muted ink, rules and paper;
+`to_svg` turns those into the page's CSS variables, so that one drawing serves light, dark and print.
+"""
+
+import functools
+import io
+import re
+from collections.abc import Callable, Mapping
+from typing import ParamSpec, TypeVar
+
+import matplotlib as mpl
+from markupsafe import Markup, escape
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+__all__ = [
+    "INK",
+    "MUTED",
+    "NO_DATA_COLOUR",
+    "OUTLINES",
+    "PAPER",
+    "RULE",
+    "SERIES",
+    "chart",
+    "class_colour",
+    "class_colours",
+    "drawing",
+    "plain_text",
+    "to_svg",
+]
+
+INK, MUTED, RULE, PAPER = "#010203", "#020304", "#030405", "#040506"
+_VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
+
+NO_DATA_COLOUR = "#101418"
+_NAMED = {
+    "background": "#8A8F94",
+    "normal": "#1B9E89",
+    "lesion": "#D9541E",
+    "defect": "#D9541E",
+    "boundary": "#E6B820",
+}
+_FURTHER = ("#56B4E9", "#CC79A7", "#3667C0", "#A6761D", "#7F5FA8", "#66A61E", "#C2185B", "#4D7C8A")
+SERIES = ("#2F7EC1", "#D9541E", "#1B9E89", "#B0639A", "#B8860B", "#6A5ACD", "#C2185B", "#4D7C8A")
+"""Colours of lines that are not classes (rounds, lesions)."""
+
+OUTLINES: Mapping[str, tuple[str, str]] = {
+    "student": ("#FF8A4C", ""),
+    "som": ("#FFE45C", "5 3"),
+    "truth": ("#6CD0FF", "1.2 3"),
+}
+"""Outline on a picture: colour and SVG dash pattern; also told apart without colour."""
+
+
+def class_colours(class_names: Mapping[int, str]) -> dict[int, str]:
+    """Give each label value of a protocol its colour; further classes take theirs by value."""
+    return {value: class_colour(name, value) for value, name in class_names.items()}
+
+
+def class_colour(name: str, value: int | None = None) -> str:
+    """Return the colour of a class; a further class is told by its label value, from 5."""
+    if name in _NAMED:
+        return _NAMED[name]
+    return _FURTHER[((value or 5) - 5) % len(_FURTHER)]
+
+
+def plain_text(text: str) -> str:
+    """Keep matplotlib from reading a "$" as mathematics."""
+    return text.replace("$", r"\$")
+
+
+_SETTINGS = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "somray",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "text.color": INK,
+    "text.usetex": False,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.facecolor": "none",
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9.0,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "grid.color": RULE,
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "figure.facecolor": "none",
+    "lines.linewidth": 1.8,
+}
+
+
+_BACKEND_KEYS = ("backend", "backend_fallback", "toolbar", "interactive")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _settings() -> dict[str, object]:
+    """Start from matplotlib's own defaults, so that a user's matplotlibrc changes nothing."""
+    defaults = {k: v for k, v in mpl.rcParamsDefault.items() if k not in _BACKEND_KEYS}
+    return {**defaults, **_SETTINGS}
+
+
+def drawing(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a drawing function in the report's style; artists take their style when they are made."""
+
+    @functools.wraps(function)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
+        with mpl.rc_context(_settings()):
+            return function(*args, **kwargs)
+
+    return drawn
+
+
+def chart(width: float, height: float, **axes: object) -> tuple[Figure, Axes]:
+    """Make a figure of width × height inches with one axes; call it inside `drawing`.
+
+    Args:
+        width: inches; about 5 is half the page.
+        height: inches.
+        axes: handed to `Figure.add_subplot` (for example `projection="polar"`).
+    """
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03)
+    return figure, figure.add_subplot(**axes)
+
+
+_ID = re.compile(r'(\bid="|url\(#|xlink:href="#|\bhref="#)([^")]+)')
+_FONT = re.compile(r"'DejaVu Sans'[^;\"]*")
+_HEAD = re.compile(r"<svg\b[^>]*?viewBox=\"([^\"]+)\"[^>]*>", re.DOTALL)
+
+
+def to_svg(figure: Figure, alt: str, name: str) -> Markup:
+    """Draw a figure as inline SVG: same figure, same bytes.
+
+    Args:
+        figure: made by `chart`; call this inside `drawing` too.
+        alt: text for those who cannot see it.
+        name: unique on the page; put before every id, since several drawings share one document.
+    """
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(buffer, format="svg", metadata=nothing, transparent=True)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r"<style type=\"text/css\">.*?</style>", "", text, flags=re.DOTALL)
+    text = _ID.sub(lambda m: f"{m[1]}{name}-{m[2]}", text)
+    text = _FONT.sub("var(--sans)", text)
+    for stand_in, variable in _VARIABLES.items():
+        text = text.replace(stand_in, variable)
+    size = _HEAD.search(text)
+    if size is None:  # matplotlib always writes one
+        raise ValueError("the drawing has no viewBox")
+    head = (
+        f'<svg class="chart" role="img" aria-label="{escape(alt)}" viewBox="{size[1]}" '
+        'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
+    )
+    return Markup(head + text[size.end() :])

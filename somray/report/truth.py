@@ -1,0 +1,77 @@
+"""What the manifest says beyond the tables: truth masks for drawing, and the order of sessions.
+
+Truth is drawn beside the masks and scored in the `truth` table; it never decided anything. The mask is
+brought to a slice's grid by world coordinates, nearest voxel, reading only the truth slices that are met.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.config import CohortConfig
+from somray.domain.geometry import Geometry
+from somray.io.manifest import load_manifest
+from somray.io.readers import open_source
+
+__all__ = ["Origin", "TruthMask", "origins"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the manifest tells of one scan: its place in time and its truth mask."""
+
+    order: int
+    truth: str | None
+
+
+def origins(config: CohortConfig) -> dict[tuple[str, str], Origin]:
+    """Return what the manifest tells of each (subject, session).
+
+    Raises:
+        ConfigError: the manifest is not there any more, or does not fit the configuration.
+        OSError: it cannot be read.
+    """
+    return {
+        (scan.subject, scan.session): Origin(scan.order, None if not scan.truth else str(scan.truth))
+        for scan in load_manifest(config.scans, config)
+    }
+
+
+class TruthMask:
+    """A truth mask as a file gives it.
+
+    Args:
+        path: any format somray reads.
+
+    Raises:
+        SomrayError: it cannot be read.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        with open_source(path) as source:
+            self._header = source.header
+
+    def on_slice(self, geometry: Geometry, t: int, z: int) -> NDArray[np.bool_]:
+        """Return where any label of the truth covers a slice's pixels, (y, x).
+
+        Raises:
+            SomrayError: the file cannot be read any more.
+        """
+        rows, columns = geometry.shape[1:]
+        header = self._header
+        grid = np.indices((rows, columns), dtype=np.float64).reshape(2, -1)
+        index = np.vstack([np.full(grid.shape[1], float(z)), grid]).T  # (n, 3) z y x
+        found = header.geometry.to_index(geometry.to_world(index))
+        nearest = np.floor(found + 0.5).astype(np.int64)
+        inside = ((nearest >= 0) & (nearest < np.asarray(header.geometry.shape))).all(axis=1)
+        mask = np.zeros(rows * columns, dtype=bool)
+        if inside.any():
+            near = nearest[inside]
+            z0, z1 = int(near[:, 0].min()), int(near[:, 0].max()) + 1
+            moment = t if t < header.shape[0] else 0  # a 3D truth stands for every time point
+            with open_source(self._path) as source:
+                slab = source.read(moment, z0, z1)
+            mask[inside] = slab[near[:, 0] - z0, near[:, 1], near[:, 2]] > 0
+        return mask.reshape(rows, columns)
