@@ -5,8 +5,10 @@ and the checks of every written row derive from it. A field typed `... | None` m
 does not exist is null, never 0.
 """
 
-from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar, get_args, get_type_hints
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from somray.domain.columns import Column, FieldSpec, Row, field_specs
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -31,32 +33,6 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = "1"
-
-
-@dataclass(frozen=True)
-class Column:
-    """Unit and meaning of one column; unit is "" for names and counts."""
-
-    unit: str
-    meaning: str
-
-
-@dataclass(frozen=True)
-class FieldSpec:
-    """One column as the data dictionary tells it; kind is str, int, float, bool, or a list of one."""
-
-    name: str
-    kind: str
-    nullable: bool
-    unit: str
-    meaning: str
-
-
-class Row:
-    """Base of every row; `table` is the table's name, `sort_by` the order of a compacted table."""
-
-    table: ClassVar[str]
-    sort_by: ClassVar[tuple[str, ...]]
 
 
 Subject = Annotated[str, Column("", "subject of the scan, as in the manifest")]
@@ -387,25 +363,3 @@ TABLES: dict[str, type[Row]] = {
     )
 }
 """Table name to row type, in the contract's order."""
-
-_KINDS: dict[Any, str] = {  # Any: typing objects
-    str: "str",
-    int: "int",
-    float: "float",
-    bool: "bool",
-    list[float]: "list[float]",
-    list[int]: "list[int]",
-}
-
-
-def field_specs(row: type[Row]) -> tuple[FieldSpec, ...]:
-    """List a row type's columns with kind, unit and meaning, in order."""
-    hints = get_type_hints(row, include_extras=True)
-    specs = []
-    for item in fields(row):  # type: ignore[arg-type]
-        base, column = get_args(hints[item.name])[:2]
-        options = get_args(base)
-        nullable = type(None) in options
-        kind = next(o for o in options if o is not type(None)) if nullable else base
-        specs.append(FieldSpec(item.name, _KINDS[kind], nullable, column.unit, column.meaning))
-    return tuple(specs)

@@ -1,0 +1,55 @@
+"""Columns of tables: unit and meaning stand with the type, so that schemas and dictionary derive from them."""
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, get_args, get_type_hints
+
+__all__ = ["Column", "FieldSpec", "Row", "field_specs"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Unit and meaning of one column; unit is "" for names and counts."""
+
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """One column as the data dictionary tells it; kind is str, int, float, bool, or a list of one."""
+
+    name: str
+    kind: str
+    nullable: bool
+    unit: str
+    meaning: str
+
+
+class Row:
+    """Base of every row; `table` is the table's name, `sort_by` the order of a compacted table."""
+
+    table: ClassVar[str]
+    sort_by: ClassVar[tuple[str, ...]]
+
+
+_KINDS: dict[Any, str] = {  # Any: typing objects
+    str: "str",
+    int: "int",
+    float: "float",
+    bool: "bool",
+    list[float]: "list[float]",
+    list[int]: "list[int]",
+}
+
+
+def field_specs(row: type[Row]) -> tuple[FieldSpec, ...]:
+    """List a row type's columns with kind, unit and meaning, in order."""
+    hints = get_type_hints(row, include_extras=True)
+    specs = []
+    for item in fields(row):  # type: ignore[arg-type]
+        base, column = get_args(hints[item.name])[:2]
+        options = get_args(base)
+        nullable = type(None) in options
+        kind = next(o for o in options if o is not type(None)) if nullable else base
+        specs.append(FieldSpec(item.name, _KINDS[kind], nullable, column.unit, column.meaning))
+    return tuple(specs)

@@ -1,0 +1,113 @@
+"""The house holds: layers, the single Ray seam, sizes, public names."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "somray").rglob("*.py")) + sorted((ROOT / "jobs").rglob("*.py"))
+LINTER = Path(sys.executable).parent / "lint-imports"
+
+
+def _check(folder):
+    return subprocess.run(
+        [LINTER, "--no-cache", "--config", folder / "pyproject.toml"],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("house")
+    for part in ("somray", "jobs"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+def test_every_module_stands_in_its_layer(copy):
+    found = _check(copy)
+    assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("somray/kernels/som.py", "import ray"),
+        ("somray/kernels/metrics.py", "import zarr"),
+        ("somray/kernels/metrics.py", "from somray.io import storage"),
+        ("somray/stages/teacher.py", "from somray.runtime import serial"),
+        ("somray/domain/geometry.py", "from somray.kernels import som"),
+    ],
+)
+def test_a_planted_violation_breaks_the_contracts(copy, module, line):
+    file = copy / module
+    before = file.read_text()
+    file.write_text(f"{before}\n{line}\n")
+    try:
+        assert _check(copy).returncode != 0
+    finally:
+        file.write_text(before)
+
+
+def test_only_runtime_imports_ray():
+    offenders = []
+    for file in SOURCES:
+        names = set()
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module.split(".")[0])
+        if "ray" in names and "runtime" not in file.parts:
+            offenders.append(str(file.relative_to(ROOT)))
+    assert offenders == []
+
+
+def test_importing_somray_starts_neither_ray_nor_torch():
+    code = "import sys, somray; print(sorted({'ray', 'torch'} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_every_public_name_can_be_imported():
+    import somray
+
+    assert list(somray.__all__) == sorted(somray.__all__)
+    for name in somray.__all__:
+        assert getattr(somray, name) is not None
+
+
+def _functions(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node
+
+
+def _code_lines(node):
+    first = node.body[0]
+    documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    start = first.end_lineno if documented else node.lineno
+    return node.end_lineno - start
+
+
+def _argument_count(node):
+    names = [a.arg for a in node.args.posonlyargs + node.args.args]
+    return len(names) - (names[:1] in (["self"], ["cls"]))
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_files_and_functions_are_short(file):
+    long = [f.name for f in _functions(file) if _code_lines(f) > 45]
+    wide = [f.name for f in _functions(file) if _argument_count(f) > 6]
+    assert file.read_text().count("\n") <= 330
+    assert long == []
+    assert wide == [] or file.name == "cli.py"  # a command's arguments are its options

@@ -1,0 +1,23 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from jobs.write_schemas import main, schemas
+
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+
+
+@pytest.mark.parametrize("name", ["cohort.v1.json", "scans.v1.json", "tables.v1.json"])
+def test_the_committed_schema_equals_the_code(name):
+    assert json.loads((SCHEMAS / name).read_text()) == json.loads(json.dumps(schemas()[name]))
+
+
+def test_the_job_writes_every_schema(tmp_path):
+    assert main([str(tmp_path)]) == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(schemas())
+
+
+def test_every_column_tells_its_meaning():
+    for table in schemas()["tables.v1.json"]["tables"].values():
+        assert all(column["meaning"] for column in table["columns"])
