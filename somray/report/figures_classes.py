@@ -7,11 +7,12 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from somray.report.style import INK, MUTED, PAPER, RULE, chart, drawing, plain_text, to_svg
 
-__all__ = ["Profile", "areas_along_z", "node_grid", "profile_heatmap", "radar", "radar_limit"]
+__all__ = ["CROWDED", "Profile", "areas_along_z", "node_grid", "profile_heatmap", "radar", "radar_limit"]
 
 SHORT_NAMES = {
     "intensity": "intensity",
@@ -26,6 +27,7 @@ SHORT_NAMES = {
     "ratio_local_global": "local/global",
 }
 HEAT_LIMIT = 2.5  # standard deviations at the ends of the heat map's colours
+CROWDED = 12  # features from which a radar plot needs more room
 RADAR_MOST = 4.0  # standard deviations; a profile beyond is drawn on the rim
 
 
@@ -73,7 +75,8 @@ def radar(
 
     The radius runs from −limit (centre) to +limit (rim); the ring at 0 is the reference's mean.
     """
-    figure, axes = chart(4.4, 3.9, projection="polar")
+    crowded = len(labels) > CROWDED
+    figure, axes = chart(*((4.4, 3.9) if crowded else (3.5, 3.1)), projection="polar")
     angles = np.linspace(0, 2 * np.pi, len(labels), endpoint=False)
     closed = np.append(angles, angles[:1])
     for other in others:
@@ -110,7 +113,7 @@ def _radar_frame(
     axes.set_yticks(shown, [f"{r:+.0f}".replace("+0", "0").replace("-", "−") for r in shown])
     axes.set_rlabel_position(180 / max(len(labels), 1))
     axes.tick_params(axis="y", labelsize=7.5, labelcolor=MUTED)
-    axes.set_xticks(angles, labels, fontsize=7.6 if len(labels) > 12 else 8.5)
+    axes.set_xticks(angles, labels, fontsize=7.6 if len(labels) > CROWDED else 8.5)
     axes.spines["polar"].set_color(RULE)
     axes.grid(True, color=RULE)
 
@@ -177,14 +180,15 @@ def areas_along_z(
 ) -> Markup:
     """Draw the share of each slice that every class covers, stacked, along z."""
     figure, axes = chart(5.0, 2.7)
-    slices = np.arange(len(next(iter(fractions.values()))))
-    floor = np.zeros(len(slices))
+    count = len(next(iter(fractions.values())))
+    edges = np.arange(count + 1) - 0.5  # a slice reaches from half before to half behind its index
+    floor = np.zeros(count + 1)
     for class_name, share in fractions.items():
-        top = floor + np.nan_to_num(share)
-        axes.fill_between(slices, floor, top, step="mid", color=colours[class_name], linewidth=0,
-                          label=plain_text(class_name))
+        top = floor + np.append(np.nan_to_num(share), 0.0)
+        axes.fill_between(edges, floor, top, step="post", color=colours[class_name], linewidth=0)
         floor = top
-    axes.set_xlim(-0.5, len(slices) - 0.5)
+    axes.set_xlim(-0.5, count - 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(0, 1)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25 %", "50 %", "75 %", "100 %"])
     axes.set_xlabel("slice (z index)")
@@ -193,7 +197,7 @@ def areas_along_z(
     axes.set_axisbelow(False)
     axes.grid(axis="y", color=INK, alpha=0.12)
     alt = (
-        f"Stacked shares of {len(fractions)} classes over {len(slices)} slices: mean "
+        f"Stacked shares of {len(fractions)} classes over {count} slices: mean "
         + ", ".join(f"{n} {100 * np.nanmean(v):.1f} %" for n, v in fractions.items())
         + "."
     )

@@ -77,9 +77,9 @@ def _heading(spec: FieldSpec) -> Heading:
 
 
 def _cell(spec: FieldSpec, value: Any, hrefs: Mapping[str, str]) -> Cell:  # Any: a table's value
-    text = fact(value)
     if value is None:
-        return Cell(text, tone="muted")
+        return Cell(MISSING, tone="muted")
+    text = f"{value:g}" if spec.unit == "d" else fact(value)
     swatch = class_colour(text) if spec.name == "class_name" else ""
     href = hrefs.get(text, "") if spec.name == "subject" else ""
     return Cell(text, _TONES.get(spec.name, {}).get(text, ""), href, swatch)

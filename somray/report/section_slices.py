@@ -9,10 +9,10 @@ from somray.domain.teacher import TeacherModel
 from somray.report.blocks import Block, Gallery, Key, KeyEntry, Notice, Picture, Section, Text
 from somray.report.choose import reference_slices, slices_to_show
 from somray.report.data import ReportData, Row, ScanPixels
-from somray.report.display import DisplayWindow, grey, presets
+from somray.report.display import grey, presets
 from somray.report.listing import plural
 from somray.report.style import OUTLINES
-from somray.report.tiles import Frame, Outline, TileText, tile
+from somray.report.tiles import Frame, Outline, TileText, outline_path, tile
 from somray.report.words import NOT_ACCURACY, doubts
 
 __all__ = ["OUTLINE_NAMES", "masks_section", "outlines_of", "target_areas"]
@@ -144,35 +144,24 @@ def _slice(
 ) -> tuple[list[Picture], list[Picture]]:
     """Show every channel of one slice in its main window; the other windows come second."""
     image = pixels.image(*place)
-    main, further = [], []
-    for number, channel in enumerate(pixels.meta.channels):
-        windows = presets(channel, pixels.units[number], teacher.windows[number], image[number])
-        pictures = [
-            _tile(pixels, image[number], (channel, window), masks, place[1]) for window in windows
-        ]
-        main.append(pictures[0])
-        further += pictures[1:]
-    return main, further
-
-
-def _tile(
-    pixels: ScanPixels,
-    image: NDArray[np.float32],
-    shown: tuple[str, DisplayWindow],
-    masks: dict[str, NDArray[np.bool_]],
-    z: int,
-) -> Picture:
-    channel, window = shown
     frame = Frame.of(pixels.meta.geometry, pixels.meta.anatomical)
     order = ("truth", "student", "som")  # the thinner, broken line lies on top
-    lines = tuple(Outline(masks[n], *OUTLINES[n]) for n in order if n in masks)
+    lines = tuple(
+        Outline(outline_path(masks[n], frame.size), *OUTLINES[n]) for n in order if n in masks
+    )
     pixel_mm2 = frame.spacing_mm[0] * frame.spacing_mm[1]
     sizes = ", ".join(
         f"{OUTLINE_NAMES[n]} {np.count_nonzero(masks[n]) * pixel_mm2:.0f} mm²"
         for n in OUTLINE_NAMES
         if n in masks
     )
-    alt = f"{channel}, slice {z}, {window}; outlined target area: {sizes}."
-    told = f"{channel}, slice {z}, {window}; target: {sizes}."
-    markup = tile(grey(image, window), frame, alt, TileText(f"{channel} · z {z}", True, lines))
-    return Picture(markup, told, alt)
+    main, further = [], []
+    for number, channel in enumerate(pixels.meta.channels):
+        windows = presets(channel, pixels.units[number], teacher.windows[number], image[number])
+        for window in windows:
+            told = f"{channel}, slice {place[1]}, {window}; target: {sizes}."
+            words = TileText(f"{channel} · z {place[1]}", True, lines)
+            markup = tile(grey(image[number], window), frame, f"Outlines on {told}", words)
+            picture = Picture(markup, told, f"Outlines on {told}")
+            (main if window is windows[0] else further).append(picture)
+    return main, further

@@ -13,7 +13,7 @@ from somray.report.choose import reference_slices
 from somray.report.data import ReportData, Rows, SliceKey
 from somray.report.display import grey, painted, presets
 from somray.report.figures_classes import (
-    Profile, areas_along_z, node_grid, profile_heatmap, radar, radar_limit, short_names,
+    CROWDED, Profile, areas_along_z, node_grid, profile_heatmap, radar, radar_limit, short_names,
 )  # fmt: skip
 from somray.report.style import NO_DATA_COLOUR, class_colours
 from somray.report.tiles import Frame, TileText, tile
@@ -167,7 +167,7 @@ def _profiles(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterable[Bl
         told = f"Class {profile.name}{doubt}: {100 * profile.share:.1f} % of the reference, {_peaks(profile, labels)}."
         pictures.append(Picture(markup, told, f"Radar plot of class {profile.name}."))
     yield Text(_PROFILE_TEXT)
-    yield Gallery(tuple(pictures), "medium")
+    yield Gallery(tuple(pictures), "medium" if len(labels) > CROWDED else "small")
 
 
 def _peaks(profile: Profile, labels: list[str]) -> str:

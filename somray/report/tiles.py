@@ -67,9 +67,9 @@ def _letter(direction: NDArray[np.float64]) -> str:
 
 @dataclass(frozen=True)
 class Outline:
-    """A mask to be drawn as a line: (y, x) bool, colour and dash pattern."""
+    """A mask's outline: SVG path data of `outline_path`, colour and dash pattern."""
 
-    mask: NDArray[np.bool_]
+    path: str
     colour: str
     dash: str = ""
 
@@ -160,14 +160,13 @@ def _letters(frame: Frame) -> str:
     )
 
 
-def _lines(outline: Outline, size: tuple[float, float]) -> str:
-    data = outline_path(outline.mask, size)
-    if not data:
+def _lines(outline: Outline) -> str:
+    if not outline.path:
         return ""
     dash = f' stroke-dasharray="{outline.dash}"' if outline.dash else ""
     return (
-        f'<path class="halo" d="{data}"/>'
-        f'<path class="outline" d="{data}" stroke="{outline.colour}"{dash}/>'
+        f'<path class="halo" d="{outline.path}"/>'
+        f'<path class="outline" d="{outline.path}" stroke="{outline.colour}"{dash}/>'
     )
 
 
@@ -190,7 +189,7 @@ def tile(
     width, height = frame.size
     told = words or TileText()
     parts = [_image(pixels, (0, 0, width, height), smooth)]
-    parts += [_lines(outline, frame.size) for outline in told.lines]
+    parts += [_lines(outline) for outline in told.lines]
     if told.scale_bar:
         parts.append(_scale_bar(frame) + _letters(frame))
     if told.title:
