@@ -1,0 +1,246 @@
+"""The student's rounds: trained on A, then A+B, then A+B+C, outward from the labelled slice.
+
+Only A carries the teacher's mask. Round r adds the r-th slice with the labels that the student of the
+round before gave it, filtered by confidence, and trains on from that student. The teacher's masks of
+the other slices are looked at to *measure* agreement, never to train or to choose.
+
+Beside every round stand two figures that it must beat: A's mask copied to every slice, and a control
+that trained on from round 1 with the same number of steps on A alone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.domain.student import StudentModel
+from somray.kernels.fit import Pace, Plan, deterministic, fit_student
+from somray.kernels.predict import probabilities
+from somray.kernels.pseudo_labels import is_collapsed, pseudo_labels
+from somray.kernels.round_figures import (
+    TrainingSlices,
+    agreement_rows,
+    mean_iou,
+    prepare_slices,
+    stage_name,
+)
+from somray.kernels.student_inputs import input_count
+from somray.kernels.student_sampling import Examples
+from somray.kernels.student_spec import (
+    Distributed,
+    RoundsResult,
+    RoundState,
+    Row,
+    StudentSpec,
+    Weights,
+)
+from somray.kernels.student_start import start_constant, start_from
+from somray.kernels.unet import UNet, build_unet, new_unet, unet_weights
+
+__all__ = ["RoundsResult", "StudentSpec", "network_of", "train_rounds"]
+
+PIXEL_STEPS = 5, 1
+"""Steps of the prototypes per step on patches, in round 1 and in later ones (bench_student)."""
+
+
+def network_of(spec: StudentSpec) -> dict[str, int | float | str]:
+    """Return the numbers and names that build the network."""
+    return {
+        "inputs": input_count(len(spec.channels), spec.feature_names),
+        "width": 16,
+        "levels": 3,
+        "prototypes": 12,
+        "features": ",".join(spec.feature_names),
+    }
+
+
+def train_rounds(
+    images: NDArray[np.float32],
+    teacher: NDArray[np.bool_],
+    valid: NDArray[np.bool_],
+    spec: StudentSpec,
+    distributed: Distributed | None = None,
+    clock: Callable[[], float] | None = None,
+) -> RoundsResult:
+    """Train a student over the rounds.
+
+    Args:
+        images: (n, c, y, x) float32 physical values, ordered A, B, C …; NaN where no data.
+        teacher: (n, y, x) bool, the teacher's target; only A's is learned from.
+        valid: (n, y, x) bool, pixels that count; pixels without data never do.
+        spec: what to train.
+        distributed: the other workers, and where to go on; alone and from the start without.
+        clock: seconds since any moment, for `seconds` in the training rows (0 without).
+
+    Returns:
+        The student and its tables. Where the target fills A or is absent from it, the student is
+        constant, nothing is trained, and `model.history["note"]` says so.
+
+    Raises:
+        ShapeError: if the arrays do not fit each other or the spec, or A has no pixel that counts.
+    """
+    slices = prepare_slices(images, teacher, valid, spec)
+    if not slices.has_both_sides:
+        return _constant(slices, spec)
+    distributed = distributed or Distributed()
+    run = _Rounds(slices, spec, distributed, Pace(clock))
+    state = distributed.resume or run.begin()
+    with deterministic(spec.threads):
+        while state.done < run.count:
+            state = run.next(state)
+            if distributed.save is not None:
+                distributed.save(state)
+    model = _model(spec, state.student, run.history(state))
+    return RoundsResult(model, state.agreement, state.convergence, state.training)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rounds:
+    """One training: what it learns from, what is asked, who takes part."""
+
+    slices: TrainingSlices
+    spec: StudentSpec
+    distributed: Distributed
+    pace: Pace
+
+    @property
+    def count(self) -> int:
+        """Rounds that can be done: each needs a slice of its own."""
+        return min(self.spec.rounds, len(self.slices.stacks))
+
+    def begin(self) -> RoundState:
+        """Return the state before round 1: standardisation and prototypes from A."""
+        module = new_unet(network_of(self.spec), self.spec.seed)
+        data = self.slices
+        start_from(module, data.stacks[0], data.teacher[0], data.known[0], self.spec.seed)
+        return RoundState(0, 0, unet_weights(module), {})
+
+    def next(self, state: RoundState) -> RoundState:
+        """Do one round."""
+        number = state.done + 1
+        module = self._module(state.student)
+        chances = self._chances(module)
+        rows = self._fit(module, self._examples(chances, number), number, 0)
+        masks, control, control_iou = self._chances(module) > 0.5, unet_weights(module), None
+        if number > 1:
+            twin = self._module(state.control)
+            self._fit(twin, self._examples(chances, 1), number, 1)
+            control, control_iou = unet_weights(twin), self._iou(self._chances(twin) > 0.5)
+        spoiled = number > 1 and is_collapsed(
+            chances[:number] > 0.5, masks[:number], self.slices.teacher[0], self.slices.known[0]
+        )
+        row = self._convergence(number, masks, state, spoiled=spoiled)
+        return RoundState(
+            done=number,
+            kept=state.kept if spoiled else number,
+            student=state.student if spoiled else unet_weights(module),
+            control=control,
+            agreement=state.agreement + agreement_rows(number, masks, self.slices),
+            convergence=[*state.convergence, {**row, "control_iou": control_iou}],
+            training=state.training + [{"round": number, **found} for found in rows],
+            collapsed=(*state.collapsed, number) if spoiled else state.collapsed,
+        )
+
+    def history(self, state: RoundState) -> dict[str, float | int | str | bool | None]:
+        """Say in plain words and numbers how it went."""
+        notes = []
+        if self.count < self.spec.rounds:
+            notes.append(f"{self.spec.rounds} rounds asked, {self.count} slices: as many rounds")
+        if state.collapsed:
+            names = ", ".join(map(str, state.collapsed))
+            notes.append(f"collapsed in round {names}: the student of round {state.kept} is kept")
+        return {
+            "rounds_asked": self.spec.rounds,
+            "rounds_done": state.done,
+            "kept_round": state.kept,
+            "converged": bool(state.convergence[-1]["converged"]),
+            "note": "; ".join(notes),
+        }
+
+    def _module(self, weights: Weights) -> UNet:
+        return build_unet(network_of(self.spec), weights).to(self.distributed.gang.device)
+
+    def _chances(self, module: UNet) -> NDArray[np.float32]:
+        """Return (n, y, x) probabilities of every slice, 0 where a pixel does not count."""
+        device = self.distributed.gang.device
+        found = np.stack([probabilities(module, stack, device) for stack in self.slices.stacks])
+        found[~self.slices.known] = 0.0
+        return found
+
+    def _examples(self, chances: NDArray[np.float32], number: int) -> Examples:
+        """Label A by the teacher and the next `number - 1` slices by the student."""
+        known = self.slices.known[:number]
+        target, weight = pseudo_labels(chances[:number], known)
+        target[0], weight[0] = self.slices.teacher[0], known[0]
+        return Examples(self.slices.stacks[:number], target, weight)
+
+    def _fit(self, module: UNet, examples: Examples, number: int, kind: int) -> list[Row]:
+        """Train the student (kind 0) or the control (kind 1) for one round."""
+        steps = self.spec.steps
+        plan = Plan(steps=steps, pixel_steps=steps * PIXEL_STEPS[min(number, 2) - 1])
+        seed = (self.spec.seed, number, kind)
+        return fit_student(module, examples, plan, seed, self.distributed.gang, self.pace)
+
+    def _iou(self, masks: NDArray[np.bool_]) -> float | None:
+        return mean_iou(masks, self.slices, self.count)
+
+    def _convergence(
+        self, number: int, masks: NDArray[np.bool_], state: RoundState, *, spoiled: bool
+    ) -> Row:
+        mean = self._iou(masks)
+        before = state.convergence[-1]["mean_iou"] if state.convergence else None
+        delta = None if mean is None or before is None else mean - before
+        near = delta is not None and abs(delta) < self.spec.tolerance
+        copies = np.broadcast_to(self.slices.teacher[:1], masks.shape)
+        return {
+            "round": number,
+            "stage": stage_name(number),
+            "mean_iou": mean,
+            "delta_iou": delta,
+            "converged": near and not spoiled,
+            "copy_forward_iou": self._iou(copies),
+        }
+
+
+def _model(
+    spec: StudentSpec, weights: Weights, history: Mapping[str, float | int | str | bool | None]
+) -> StudentModel:
+    return StudentModel(
+        weights=weights,
+        network=network_of(spec),
+        channels=spec.channels,
+        windows=spec.windows,
+        spacing_mm=spec.spacing_mm,
+        target=spec.target,
+        history=history,
+    )
+
+
+def _constant(slices: TrainingSlices, spec: StudentSpec) -> RoundsResult:
+    """Return the student of a slice that shows one side only: it says that side everywhere."""
+    inside = bool(slices.teacher[0].any())
+    module = new_unet(network_of(spec), spec.seed)
+    start_constant(module, inside=inside)
+    masks, count = slices.known & inside, min(spec.rounds, len(slices.known))
+    row = {
+        "round": 1,
+        "stage": stage_name(1),
+        "mean_iou": mean_iou(masks, slices, count),
+        "delta_iou": None,
+        "converged": False,
+        "copy_forward_iou": mean_iou(
+            np.broadcast_to(slices.teacher[:1], masks.shape), slices, count
+        ),
+        "control_iou": None,
+    }
+    what = "fills" if inside else "is absent from"
+    history: dict[str, float | int | str | bool | None] = {
+        "rounds_asked": spec.rounds,
+        "rounds_done": 1,
+        "kept_round": 1,
+        "converged": False,
+        "note": f"the target {what} the labelled slice: a constant student, nothing was trained",
+    }
+    model = _model(spec, unet_weights(module), history)
+    return RoundsResult(model, agreement_rows(1, masks, slices), [row], [])

@@ -1,0 +1,102 @@
+"""What a student's training is asked, where it stands between two rounds, and what it leaves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.domain.student import StudentModel
+from somray.kernels.fit import Gang
+
+__all__ = ["Distributed", "RoundState", "RoundsResult", "Row", "StudentSpec", "Weights"]
+
+Row = dict[str, Any]  # Any: a row's cells are strings, numbers, booleans and None
+Weights = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class StudentSpec:
+    """What to train.
+
+    Args:
+        channels: names of the image channels.
+        windows: per channel (low, high) in the image's values.
+        feature_names: features of every channel that the network eats; empty for raw channels.
+        rounds: rounds asked for; there are never more than slices.
+        tolerance: change of the mean IoU under which the rounds have converged.
+        steps: optimizer steps on patches per round.
+        threads: CPU threads; part of what fixes the bits.
+        seed: decides initial weights and every draw.
+        target: name of the class.
+        spacing_mm: (y, x) distance of pixel centres.
+    """
+
+    channels: tuple[str, ...]
+    windows: tuple[tuple[float, float], ...]
+    feature_names: tuple[str, ...]
+    rounds: int = 3
+    tolerance: float = 0.002
+    steps: int = 120
+    threads: int = 2
+    seed: int = 0
+    target: str = "lesion"
+    spacing_mm: tuple[float, float] = (1.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class RoundsResult:
+    """What the rounds leave.
+
+    Args:
+        model: the student of the last round that did not collapse.
+        agreement: a row per round and slice, as in the table but with `slice` for its place.
+        convergence: a row per round, as in the table.
+        training: a row per round and epoch, as in the table.
+    """
+
+    model: StudentModel
+    agreement: list[Row]
+    convergence: list[Row]
+    training: list[Row]
+
+
+@dataclass(frozen=True, eq=False)
+class RoundState:
+    """Where the rounds stand between two of them: all that a resumed training needs.
+
+    Args:
+        done: rounds done.
+        kept: the round whose weights are kept.
+        student: weights of the kept round.
+        control: weights of the control.
+        agreement: rows so far.
+        convergence: rows so far.
+        training: rows so far.
+        collapsed: rounds that collapsed.
+    """
+
+    done: int
+    kept: int
+    student: Weights
+    control: Weights
+    agreement: list[Row] = field(default_factory=list)
+    convergence: list[Row] = field(default_factory=list)
+    training: list[Row] = field(default_factory=list)
+    collapsed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Distributed:
+    """How rounds are run by several workers, or resumed.
+
+    Args:
+        gang: this worker among the others, and its device.
+        resume: state to go on from, None to begin.
+        save: called by every worker after each round with the new state.
+    """
+
+    gang: Gang = field(default_factory=Gang)
+    resume: RoundState | None = None
+    save: Callable[[RoundState], None] | None = None

@@ -1,0 +1,86 @@
+"""Where training starts: the standardisation and the prototypes, both taken from the labelled slice.
+
+Standardisation is over all its pixels with data; prototypes are the means of a seeded k-means within
+the target and within the rest. Everything in float64 and in pixel order.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from somray.kernels.unet import CLAMP_STD, UNet
+
+__all__ = ["start_constant", "start_from"]
+
+SAMPLE = 8192
+"""Pixels of one side that its prototypes are made of."""
+PASSES = 8
+CERTAIN_SCORE = 20.0
+SHARPNESS = 2.0
+"""Score difference per half squared standard deviation; bench_student chose it among 1, 2 and 4."""
+
+
+def start_from(
+    module: UNet,
+    stack: NDArray[np.float32],
+    target: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    seed: int,
+) -> None:
+    """Set a network's standardisation and prototypes from one labelled slice, in place.
+
+    Args:
+        module: the network to start.
+        stack: (d, y, x) float32 inputs, NaN where there is no data.
+        target: (y, x) bool.
+        known: (y, x) bool, pixels with data that count; at least one on either side of the target.
+        seed: decides which pixels are sampled.
+    """
+    pixels = stack[:, known].T.astype(np.float64)  # (n, d)
+    center, scale = pixels.mean(axis=0), pixels.std(axis=0)
+    scale = np.where(scale > 1e-6, scale, 1.0)
+    pixels = np.clip((pixels - center) / scale, -CLAMP_STD, CLAMP_STD)
+    inside = target[known]
+    rng = np.random.default_rng([seed, 1])
+    layer = module.prototypes
+    total = layer.scores.out_channels
+    nodes = np.concatenate(
+        [
+            _means(pixels[inside], layer.target, rng),
+            _means(pixels[~inside], total - layer.target, rng),
+        ]
+    )
+    with torch.no_grad():
+        module.center.copy_(torch.from_numpy(center))
+        module.scale.copy_(torch.from_numpy(scale))
+        layer.scores.weight.copy_(torch.from_numpy(SHARPNESS * nodes)[:, :, None, None])
+        offset = -0.5 * SHARPNESS * (nodes**2).sum(axis=1)
+        layer.scores.bias.copy_(torch.from_numpy(offset))  # type: ignore[union-attr]
+
+
+def _means(
+    pixels: NDArray[np.float64], count: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return `count` means of a short k-means; an empty cell keeps its place."""
+    chosen = pixels[rng.integers(len(pixels), size=min(len(pixels), SAMPLE))]
+    nodes = chosen[rng.integers(len(chosen), size=count)].copy()
+    for _ in range(PASSES):
+        nearest = (chosen @ nodes.T - 0.5 * (nodes**2).sum(axis=1)).argmax(axis=1)
+        for node in range(count):
+            members = chosen[nearest == node]
+            if len(members):
+                nodes[node] = members.mean(axis=0)
+    return nodes
+
+
+def start_constant(module: UNet, *, inside: bool) -> None:
+    """Make a network say the same everywhere, in place: all target, or none.
+
+    Prototypes of one side get a score that nothing outweighs.
+    """
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.zero_()
+        bias = module.prototypes.scores.bias
+        if bias is not None:
+            bias[: module.prototypes.target] = CERTAIN_SCORE if inside else -CERTAIN_SCORE
