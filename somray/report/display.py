@@ -47,7 +47,7 @@ class DisplayWindow:
 
     def __str__(self) -> str:
         """Tell name and range in words."""
-        unit = "" if self.unit == "raw" else f" {self.unit}"
+        unit = "" if self.unit in ("raw", "SUVbw") else f" {self.unit}"  # SUV stands in the name
         return f"{self.name}, {_number(self.low)} to {_number(self.high)}{unit}"
 
 

@@ -76,7 +76,7 @@ def radar(
     The radius runs from −limit (centre) to +limit (rim); the ring at 0 is the reference's mean.
     """
     crowded = len(labels) > CROWDED
-    figure, axes = chart(*((4.4, 3.9) if crowded else (3.5, 3.1)), projection="polar")
+    figure, axes = chart(*((4.4, 3.5) if crowded else (3.5, 3.0)), projection="polar")
     angles = np.linspace(0, 2 * np.pi, len(labels), endpoint=False)
     closed = np.append(angles, angles[:1])
     for other in others:
@@ -103,7 +103,9 @@ def radar(
 def _radar_frame(
     axes: Axes, angles: NDArray[np.float64], labels: Sequence[str], limit: float
 ) -> None:
-    axes.set_theta_offset(np.pi / 2)
+    # Half a step off the top where there are many features: two labels share the top, none stands on it.
+    turn = np.pi / len(labels) if len(labels) > CROWDED else 0.0
+    axes.set_theta_offset(np.pi / 2 - turn)
     axes.set_theta_direction(-1)
     axes.set_ylim(-limit, limit)
     around = np.linspace(0, 2 * np.pi, 181)
@@ -113,7 +115,12 @@ def _radar_frame(
     axes.set_yticks(shown, [f"{r:+.0f}".replace("+0", "0").replace("-", "−") for r in shown])
     axes.set_rlabel_position(180 / max(len(labels), 1))
     axes.tick_params(axis="y", labelsize=7.5, labelcolor=MUTED)
-    axes.set_xticks(angles, labels, fontsize=7.6 if len(labels) > CROWDED else 8.5)
+    axes.set_xticks(angles, [""] * len(angles))
+    for angle, label in zip(angles, labels, strict=True):
+        across = np.sin(angle + turn)  # labels grow away from the circle, so that none meets another
+        axes.text(angle, limit * 1.13, label, va="center",
+                  ha="center" if abs(across) < 1e-3 else "left" if across > 0 else "right",
+                  fontsize=7.6 if len(labels) > CROWDED else 8.5)
     axes.spines["polar"].set_color(RULE)
     axes.grid(True, color=RULE)
 

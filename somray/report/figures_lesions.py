@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from somray.report.style import INK, MUTED, SERIES, chart, drawing, plain_text, to_svg
 
@@ -24,6 +25,8 @@ CHANGES = {
 """Kind of change to its mark and what it means."""
 
 MOST_LINES = 12  # lesions drawn in colour; smaller ones stay grey
+WIDE_RANGE = 50.0  # largest over smallest volume from which a linear axis hides the small ones
+LABEL_GAP = 0.048  # of the axes' height: one line of text
 _DASHES = ("-", "--", "-.", ":")
 
 
@@ -62,17 +65,23 @@ def lesion_volumes(
     for row in lesions:
         volumes.setdefault(row["lesion_id"], {})[row["session"]] = row["volume_mm3"] / 1000
     by_size = sorted(volumes, key=lambda i: (-max(volumes[i].values()), i))
+    _volume_scale(axes, [v for by_session in volumes.values() for v in by_session.values()])
+    ends: dict[float, list[tuple[float, str, str]]] = {}
     for rank, lesion in reversed(list(enumerate(by_size))):
         shown = rank < MOST_LINES
         colour = SERIES[rank % len(SERIES)] if shown else MUTED
         line = _DASHES[rank // len(SERIES) % len(_DASHES)] if shown else "-"
-        _one_lesion(axes, lesion, volumes[lesion], time, (colour, line, shown))
+        end = _one_lesion(axes, volumes[lesion], time, (colour, line, shown))
+        if shown:
+            ends.setdefault(end[0], []).append((end[1], f"#{lesion}", colour))
         changes = [r for r in evolution if r["lesion_id"] == lesion]
         _changes(axes, changes, volumes[lesion], time, colour)
     seen = [kind for kind in CHANGES if any(r["change"] == kind for r in evolution)]
     for kind in seen:
         axes.plot([], [], CHANGES[kind][0], color=INK, markersize=6, label=kind)
     _time_frame(axes, time)
+    for place, labels in ends.items():
+        _end_labels(axes, place, labels)
     if seen:
         axes.legend(loc="upper left", bbox_to_anchor=(1.06, 1), title="change", alignment="left")
     counts = ", ".join(f"{sum(r['change'] == k for r in evolution)} {k}" for k in seen)
@@ -83,22 +92,42 @@ def lesion_volumes(
     return to_svg(figure, alt, name)
 
 
+def _volume_scale(axes: Axes, volumes: Sequence[float]) -> None:
+    """Scale volumes linearly, or, where they span much, logarithmically above the smallest."""
+    known = [v for v in volumes if v > 0]
+    if known and max(known) / min(known) > WIDE_RANGE:
+        least = 10 ** np.floor(np.log10(min(known)))
+        axes.set_yscale("symlog", linthresh=least, linscale=0.4)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_ylabel(f"volume (ml), logarithmic above {least:g}")
+        axes.set_ylim(0, 2.0 * max(known))
+    else:
+        axes.set_ylabel("volume (ml)")
+        axes.set_ylim(0, 1.08 * max([*known, 1e-3]))
+
+
+def _end_labels(axes: Axes, place: float, labels: list[tuple[float, str, str]]) -> None:
+    """Name the lines that end at one session, pushed apart so that no name covers another."""
+    height = axes.transScale + axes.transLimits  # data to the axes' own 0..1, whatever the layout
+    last = -1.0
+    for value, text, colour in sorted(labels):
+        wanted = float(height.transform((place, value))[1])
+        last = max(wanted, last + LABEL_GAP)
+        axes.annotate(text, (place, last), xycoords=("data", "axes fraction"), xytext=(7, 0),
+                      textcoords="offset points", va="center", fontsize=8, color=colour)
+
+
 def _one_lesion(
-    axes: Axes,
-    lesion: int,
-    volumes: dict[str, float],
-    time: TimeAxis,
-    look: tuple[str, str, bool],
-) -> None:
-    """Draw one lesion's line, broken where a session does not show it."""
+    axes: Axes, volumes: dict[str, float], time: TimeAxis, look: tuple[str, str, bool]
+) -> tuple[float, float]:
+    """Draw one lesion's line, broken where a session does not show it; return its last point."""
     colour, line, shown = look
     values = [volumes.get(s, np.nan) for s in time.sessions]
     axes.plot(time.places, values, color=colour, linestyle=line, marker="o", markersize=3.4,
               linewidth=1.8 if shown else 0.8, alpha=1.0 if shown else 0.6)
-    if shown:
-        last = max(i for i, v in enumerate(values) if np.isfinite(v))
-        axes.annotate(f"#{lesion}", (time.places[last], values[last]), xytext=(6, 0),
-                      textcoords="offset points", va="center", fontsize=8, color=colour)
+    last = max(i for i, v in enumerate(values) if np.isfinite(v))
+    return time.places[last], values[last]
 
 
 def _changes(
@@ -128,8 +157,6 @@ def _time_frame(axes: Axes, time: TimeAxis) -> None:
     axes.set_xticks(time.places, labels)
     span = (max(time.places) - min(time.places)) or 1.0
     axes.set_xlim(min(time.places) - 0.06 * span, max(time.places) + 0.08 * span)
-    axes.set_ylim(bottom=0)
-    axes.set_ylabel("volume (ml)")
     axes.set_xlabel("session" if not time.in_days else "session, to scale in days")
     axes.grid(axis="y")
 

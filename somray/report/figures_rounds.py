@@ -131,6 +131,8 @@ def delta_by_round(
     axes.set_ylim(-reach if floor < -tolerance else -tolerance * 1.5, reach)
     axes.set_xlabel("round, slices trained on")
     axes.set_ylabel("ΔIoU since the round before")
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.set_axisbelow(True)
     axes.grid(axis="y")
     axes.legend(loc="best")
     told = ", ".join(f"round {n} {np.round(d, 4):+g}" for n, d in known)

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
-from somray.kernels.registration import SliceRegistration, register, warp_volume_slice
+from somray.kernels.registration import SliceRegistration, warp_volume_slice
 from somray.report.data import Row, ScanPixels
 
-__all__ = ["PairImages", "matches_of", "session_pair", "slice_pair"]
+__all__ = ["PairImages", "session_pair", "slice_pair"]
 
 CHANNEL = 0  # registration works on the first channel
 
@@ -103,10 +103,3 @@ def _resampled(
     shift[2, 3] = z0  # the slab's first slice is z0 of the volume
     part = Geometry.from_matrix((z1 - z0, *moved.shape[1:]), moved.matrix @ shift)
     return warp_volume_slice(slab, part, still, matrix, z)
-
-
-def matches_of(images: tuple[NDArray[np.float32], NDArray[np.float32]], detector: str, model: str) -> (
-    SliceRegistration
-):  # fmt: skip
-    """Register a slice pair again, for the matches that no table keeps."""
-    return register(*images, detector=detector, model=model)

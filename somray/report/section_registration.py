@@ -4,14 +4,16 @@ from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
 
-from somray.errors import SomrayError
+from somray.kernels.registration import register
 from somray.report.blocks import Block, Details, Gallery, Notice, Picture, Section, Text
 from somray.report.choose import pictured_pairs
 from somray.report.data import ReportData, Row, Rows, ScanPixels
 from somray.report.display import DisplayWindow, differences, grey, presets, two_colours
 from somray.report.listing import listing, number, plural
-from somray.report.overlays import PairImages, matches_of, session_pair, slice_pair
+from somray.report.overlays import PairImages, session_pair, slice_pair
 from somray.report.section_slices import target_areas
 from somray.report.tiles import Frame, TileText, colour_bar, matches_tile, tile
 from somray.report.words import ANATOMY, CHANGE
@@ -20,6 +22,7 @@ __all__ = ["registration_section"]
 
 MOST_SESSION_PAIRS = 6
 MOST_MATCHES = 60
+SHOWN_MODEL = "similarity"  # drawn where `auto` needed no keypoints
 DIFFERENCE_PERCENT = 99.0  # of both maps; larger differences saturate, the same way in both
 COLUMNS = (
     "fixed_session", "moving_session", "t", "fixed_z", "moving_z", "model", "status", "reason",
@@ -42,7 +45,8 @@ def registration_section(data: ReportData, scans: list[Row], protocol: str, pref
 
 
 def _table(rows: Rows, caption: str) -> Block:
-    return listing("registration", rows, COLUMNS, (caption, "no pair was registered."))
+    columns = [c for c in COLUMNS if any(r[c] is not None for r in rows)]
+    return listing("registration", rows, columns, (caption, "no pair was registered."))
 
 
 def _refused(rows: Rows) -> Iterable[Block]:
@@ -128,16 +132,16 @@ def _summary(rows: Rows) -> str:
     if both:
         before, after = np.median(np.asarray(both), axis=0)
         told += (
-            f"; median mean |difference| {number(float(before))} before and {number(float(after))} "
-            "after, window scaled to 0–1"
+            f"; the mean |difference| is {number(float(before))} before and {number(float(after))} after "
+            "(median over the pairs, window scaled to 0–1)"
         )
     return told + "."
 
 
-def _window(scan: ScanPixels, images: PairImages) -> DisplayWindow:
+def _window(scan: ScanPixels, fixed: NDArray[np.float32]) -> DisplayWindow:
     channel = scan.meta.channels[0]
     windows = scan.meta.windows
-    return presets(channel, scan.units[0], windows[0] if windows else None, images.fixed)[0]
+    return presets(channel, scan.units[0], windows[0] if windows else None, fixed)[0]
 
 
 def _pair_gallery(
@@ -145,7 +149,7 @@ def _pair_gallery(
 ) -> Iterable[Block]:
     """Show overlay and |difference| before and after; both differences on one scale."""
     frame = Frame.of(scan.meta.geometry, scan.meta.anatomical)
-    window = _window(scan, images)
+    window = _window(scan, images.fixed)
     differ = images.differences()
     known = np.concatenate([d[np.isfinite(d)] for d in differ if d is not None])
     most = float(np.percentile(known, DIFFERENCE_PERCENT)) if known.size else 1.0
@@ -165,11 +169,10 @@ def _pair_gallery(
             continue
         mean = float(np.nanmean(difference)) if np.isfinite(difference).any() else 0.0
         alt = f"Absolute difference of {where} {title} registration, mean {number(mean)}{unit}."
-        told = f"|Difference| {title}: mean {number(mean)}{unit} where both show something."
+        told = f"|Difference| {title}: mean {number(mean)}{unit} where both show something; one scale."
         markup = tile(differences(difference, most), frame, alt, TileText(title))
-        pictures.append(Picture(markup, told, alt))
+        pictures.append(Picture(markup + _scale(most, unit), told, alt))
     yield Gallery(tuple(pictures), "small", _gallery_text(row, where, images))
-    yield _scale(most, unit)
 
 
 def _gallery_text(row: Row, where: str, images: PairImages) -> str:
@@ -178,19 +181,18 @@ def _gallery_text(row: Row, where: str, images: PairImages) -> str:
         return f"{head} before registration only: the pair was refused ({row['reason']})."
     residue = "change" if row["kind"] == "sessions" else "anatomy"
     weak = f" The result is weak: {row['reason']}." if row["status"] == "weak" else ""
+    at = f", slice {images.fixed_z} of the earlier" if row["kind"] == "sessions" else ""
     return (
-        f"{head}, fixed slice {images.fixed_z}, before and after registration ({row['model']}); what is "
-        f"left after it is {residue}.{weak}"
+        f"{head}{at}, before and after registration ({row['model']}); what is left after it is "
+        f"{residue}.{weak}"
     )
 
 
-def _scale(most: float, unit: str) -> Gallery:
+def _scale(most: float, unit: str) -> Markup:
+    """Draw the colours of the differences, the same before and after."""
     row = differences(np.linspace(0, most, 256)[None, :], most)
     top = f"{number(most, 2)}{unit} and more"
-    alt = f"Colour scale of the differences, 0 to {top}."
-    markup = colour_bar(row, ("0", top), alt)
-    told = "One scale for the differences before and after."
-    return Gallery((Picture(markup, told, alt),), "small")
+    return colour_bar(row, ("0", top), f"Colour scale of the differences, 0 to {top}.")
 
 
 def _matches(data: ReportData, scan: ScanPixels, row: Row) -> Iterable[Block]:
@@ -198,31 +200,28 @@ def _matches(data: ReportData, scan: ScanPixels, row: Row) -> Iterable[Block]:
     settings = data.protocol(row["protocol"]).registration
     t = row["t"] or 0
     pair = (scan.image(t, row["fixed_z"])[0], scan.image(t, row["moving_z"])[0])
-    try:
-        found = matches_of(pair, settings.detector, settings.model)
-    except SomrayError as error:
-        yield Text(f"The matches could not be found again: {error}")
-        return
+    how = f"{settings.detector.upper()} + RANSAC, {settings.model}"
+    found = register(*pair, detector=settings.detector, model=settings.model)
+    note = ""
+    if not len(found.fixed_points) and settings.model == "auto" and row["status"] != "refused":
+        found = register(*pair, detector=settings.detector, model=SHOWN_MODEL)
+        how = f"{settings.detector.upper()} + RANSAC, {SHOWN_MODEL}"
+        note = " For comparison only: intensities alone decided this pair."
     count = len(found.fixed_points)
     if not count:
-        if found.status != "refused":
-            yield Text("No keypoint matches to draw: intensities alone decided this pair.")
         return
     keep = np.unique(np.linspace(0, count - 1, min(count, MOST_MATCHES)).round().astype(int))
-    images = PairImages(pair[0], pair[1], None, row["fixed_z"])
-    window = _window(scan, images)
-    alt = f"{count} keypoint matches between {_pair_name(row)}."
+    window = _window(scan, pair[0])
     some = f"; {len(keep)} of them are drawn" if len(keep) < count else ""
     told = (
         f"Matches that RANSAC kept between slices {row['fixed_z']} and {row['moving_z']} "
-        f"({settings.detector.upper()}): {count} inliers{some}."
+        f"({how}): {count} inliers{some}.{note}"
     )
+    alt = f"{count} keypoint matches between {_pair_name(row)}, drawn as lines."
     markup = matches_tile(
         (grey(pair[0], window), grey(pair[1], window)),
         (found.fixed_points[keep], found.moving_points[keep]),
         Frame.of(scan.meta.geometry, scan.meta.anatomical),
         alt,
     )
-    yield Gallery((Picture(markup, told, alt),), "medium")
-
-
+    yield Gallery((Picture(markup, told, alt),), "chart")

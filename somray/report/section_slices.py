@@ -145,7 +145,7 @@ def _slice(
     """Show every channel of one slice in its main window; the other windows come second."""
     image = pixels.image(*place)
     frame = Frame.of(pixels.meta.geometry, pixels.meta.anatomical)
-    order = ("truth", "student", "som")  # the thinner, broken line lies on top
+    order = ("student", "truth", "som")  # the thinner, broken lines lie on top
     lines = tuple(
         Outline(outline_path(masks[n], frame.size), *OUTLINES[n]) for n in order if n in masks
     )
@@ -160,7 +160,7 @@ def _slice(
         windows = presets(channel, pixels.units[number], teacher.windows[number], image[number])
         for window in windows:
             told = f"{channel}, slice {place[1]}, {window}; target: {sizes}."
-            words = TileText(f"{channel} · z {place[1]}", True, lines)
+            words = TileText(f"{channel} · z {place[1]}", lines, window.inverted)
             markup = tile(grey(image[number], window), frame, f"Outlines on {told}", words)
             picture = Picture(markup, told, f"Outlines on {told}")
             (main if window is windows[0] else further).append(picture)

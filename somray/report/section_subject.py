@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from somray.domain.teacher import TeacherModel
 from somray.report.blocks import (
-    Block, Cell, Gallery, Heading, Notice, Picture, Section, Table, Text,
+    Block, Cell, Details, Gallery, Heading, Notice, Picture, Section, Table, Text,
 )  # fmt: skip
 from somray.report.data import ReportData, Row, Rows
 from somray.report.figures_lesions import CHANGES, TimeAxis, lesion_volumes
@@ -105,10 +105,10 @@ def _over_time(
     if any(not r["registered"] for r in evolution):
         told = "Some sessions were not registered to each other; lesions there were compared as they lie."
         yield Notice(told, "warn", "Compare with care.")
-    yield _legend(evolution)
+    yield Details("What the kinds of change mean", (_kinds(evolution),))
 
 
-def _legend(evolution: Rows) -> Table:
+def _kinds(evolution: Rows) -> Table:
     heads = (Heading("change"), Heading("meaning"), Heading("found", "", "times", True))
     body = tuple(
         (Cell(kind), Cell(meaning), Cell(str(sum(r["change"] == kind for r in evolution))))

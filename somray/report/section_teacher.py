@@ -88,7 +88,7 @@ def _reference_pair(
     for number, channel in enumerate(scan.meta.channels):
         window = presets(channel, scan.units[number], teacher.windows[number], image[number])[0]
         alt = f"{channel} of {where} in grey values, {window}."
-        words = TileText(f"{channel} · z {key.z}")
+        words = TileText(f"{channel} · z {key.z}", dark=window.inverted)
         markup = tile(grey(image[number], window), frame, alt, words)
         pictures.append(Picture(markup, f"{channel} of {where}: {known}; {window}.", alt))
     colours = class_colours(teacher.class_names)
@@ -156,6 +156,7 @@ def _profiles(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterable[Bl
     profiles = [p for p in profiles_of(clusters, teacher, "class") if np.isfinite(p.mean).any()]
     if not profiles:
         yield Text("Nothing to show: the clusters table holds no class profile of this protocol.")
+        yield Gallery((_grid(teacher, clusters, prefix),), "small")
         return
     labels = short_names([(c, f) for c in teacher.channels for f in teacher.features])
     limit = radar_limit(profiles)
@@ -166,6 +167,7 @@ def _profiles(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterable[Bl
         doubt = " (doubtful, see above)" if profile.name in teacher.doubtful else ""
         told = f"Class {profile.name}{doubt}: {100 * profile.share:.1f} % of the reference, {_peaks(profile, labels)}."
         pictures.append(Picture(markup, told, f"Radar plot of class {profile.name}."))
+    pictures.append(_grid(teacher, clusters, prefix))
     yield Text(_PROFILE_TEXT)
     yield Gallery(tuple(pictures), "medium" if len(labels) > CROWDED else "small")
 
@@ -178,22 +180,29 @@ def _peaks(profile: Profile, labels: list[str]) -> str:
     return f"set apart most by {told}"
 
 
-def _nodes(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterable[Block]:
-    labels = short_names([(c, f) for c in teacher.channels for f in teacher.features])
-    nodes = profiles_of(clusters, teacher, "node")
+def _grid(teacher: TeacherModel, clusters: Rows, prefix: str) -> Picture:
+    """Draw the map itself: node numbers, classes, shares."""
     colours = class_colours(teacher.class_names)
     shares: NDArray[np.float64] = np.zeros(len(teacher.node_classes))
     for row in clusters:
         if row["kind"] == "node" and row["node"] is not None:
             shares[row["node"]] = row["share_fraction"]
-    grid = node_grid(
+    markup = node_grid(
         teacher.codebook.grid,
         [colours.get(int(v), NO_DATA_COLOUR) for v in teacher.node_classes],
         [float(s) for s in shares],
         f"{prefix}-grid",
     )
-    told = "The map: every node with its number, its class's colour and its share of the reference."
-    yield Gallery((Picture(grid, told, "Grid of nodes."),), "small")
+    told = (
+        "The map: every node with its number, its class's colour and its share of the reference; "
+        "`teacher.classes` in the configuration overrules the rule by these numbers."
+    )
+    return Picture(markup, told, "Grid of nodes.")
+
+
+def _nodes(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterable[Block]:
+    labels = short_names([(c, f) for c in teacher.channels for f in teacher.features])
+    nodes = profiles_of(clusters, teacher, "node")
     if not nodes or len(nodes) > MOST_NODES_DRAWN:
         yield Text("The nodes' profiles stand in the clusters table; they are too many to draw here."
                    if nodes else "Nothing to show: the clusters table holds no node.")  # fmt: skip

@@ -48,9 +48,9 @@ SERIES = ("#2F7EC1", "#D9541E", "#1B9E89", "#B0639A", "#B8860B", "#6A5ACD", "#C2
 """Colours of lines that are not classes (rounds, lesions)."""
 
 OUTLINES: Mapping[str, tuple[str, str]] = {
-    "student": ("#FF8A4C", ""),
-    "som": ("#FFE45C", "5 3"),
-    "truth": ("#6CD0FF", "1.2 3"),
+    "student": ("#FF7A3D", ""),
+    "som": ("#FFE96B", "5 4"),
+    "truth": ("#5CD3FF", "1.8 2.4"),
 }
 """Outline on a picture: colour and SVG dash pattern; also told apart without colour."""
 

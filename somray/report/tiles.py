@@ -5,6 +5,7 @@ patient. Images lie as their arrays do: row 0 on top, column 0 on the left; lett
 """
 
 import base64
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,11 +77,11 @@ class Outline:
 
 @dataclass(frozen=True)
 class TileText:
-    """Words over a tile: in the upper left, and whether scale bar and letters are wanted."""
+    """What is drawn over a tile: a title in the upper left, outlines; dark words where pixels are light."""
 
     title: str = ""
-    scale_bar: bool = True
     lines: tuple[Outline, ...] = field(default=())
+    dark: bool = False
 
 
 def _shrunk(pixels: NDArray[np.uint8], smooth: bool) -> NDArray[np.uint8]:
@@ -160,14 +161,15 @@ def _letters(frame: Frame) -> str:
     )
 
 
-def _lines(outline: Outline) -> str:
-    if not outline.path:
-        return ""
-    dash = f' stroke-dasharray="{outline.dash}"' if outline.dash else ""
-    return (
-        f'<path class="halo" d="{outline.path}"/>'
-        f'<path class="outline" d="{outline.path}" stroke="{outline.colour}"{dash}/>'
-    )
+def _lines(outlines: Sequence[Outline]) -> Iterator[str]:
+    """Draw all dark halos first, so that no line's halo hides another line."""
+    drawn = [outline for outline in outlines if outline.path]
+    for outline in drawn:
+        yield f'<path class="halo" d="{outline.path}"/>'
+    for outline in drawn:
+        dash = f' stroke-dasharray="{outline.dash}"' if outline.dash else ""
+        kind = "outline broken" if outline.dash else "outline"
+        yield f'<path class="{kind}" d="{outline.path}" stroke="{outline.colour}"{dash}/>'
 
 
 def tile(
@@ -183,18 +185,18 @@ def tile(
         pixels: (y, x) grey or (y, x, 3) RGB.
         frame: its physical frame.
         alt: text for those who cannot see it.
-        words: title and outlines; scale bar and letters unless switched off.
+        words: title and outlines.
         smooth: False shows pixels as squares (label maps).
     """
     width, height = frame.size
     told = words or TileText()
     parts = [_image(pixels, (0, 0, width, height), smooth)]
-    parts += [_lines(outline) for outline in told.lines]
-    if told.scale_bar:
-        parts.append(_scale_bar(frame) + _letters(frame))
+    parts += _lines(told.lines)
+    parts.append(_scale_bar(frame) + _letters(frame))
     if told.title:
         parts.append(_words(12, 24, told.title))
-    return _svg(width, height, alt, "".join(parts))
+    inner = "".join(parts)
+    return _svg(width, height, alt, f'<g class="dark-words">{inner}</g>' if told.dark else inner)
 
 
 def _svg(width: float, height: float, alt: str, inner: str) -> Markup:
