@@ -16,7 +16,7 @@ from somray.kernels.features import feature_stack
 from somray.kernels.teacher_transfer import find_classes
 from somray.kernels.windows import channel_kind
 
-__all__ = ["TeacherLabels", "apply_teacher", "checked_images"]
+__all__ = ["TeacherLabels", "apply_teacher", "checked_images", "scaled_windows"]
 
 BLOCK = 8192
 """Pixels assigned at once; labels do not depend on it."""
@@ -48,7 +48,7 @@ def checked_images(images: NDArray[np.float32], channels: Sequence[str]) -> NDAr
     return array.astype(np.float32, copy=False)
 
 
-def _scaled_windows(model: TeacherModel, level: float | None) -> tuple[tuple[float, float], ...]:
+def scaled_windows(model: TeacherModel, level: float | None) -> tuple[tuple[float, float], ...]:
     """Return the windows for a subject: PET's follows the subject's own level of uptake."""
     own = model.extra.get("subject_level")
     if level is None or own is None:
@@ -84,7 +84,7 @@ def apply_teacher(
         ShapeError: images do not fit the model, or hold infinite values.
     """
     images = checked_images(images, model.channels)
-    windows = _scaled_windows(model, level)
+    windows = scaled_windows(model, level)
     count, _, rows, columns = images.shape
     labels = np.zeros((count, rows, columns), dtype=np.uint8)
     confidence = np.zeros((count, rows, columns), dtype=np.float32)

@@ -18,6 +18,7 @@ from somray.domain.teacher import TeacherModel
 from somray.domain.work import Executor
 from somray.io import models
 from somray.io.storage import Storage
+from somray.kernels.teacher_apply import scaled_windows
 from somray.pipeline.book import Book
 from somray.pipeline.digests import source_signature
 from somray.pipeline.intake import Intake
@@ -191,11 +192,12 @@ class ProtocolChain:
         )
         if not opened.ok:
             return None
+        windows = scaled_windows(model, state.level)
         entries = await _together(
             *(
                 self.book.do(
                     function,
-                    self.units.slab(state, label, where, fitted.digest),
+                    self.units.slab(state, label, where, fitted.digest, windows),
                     shared=fitted.shared,
                 )
                 for where in state.slabs()

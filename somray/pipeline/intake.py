@@ -88,7 +88,13 @@ class Intake:
                 return None
         seen[str(entry.value["pixel_digest"])] = scan
         t, c, z, y, x = entry.value["shape"]
-        return ScanState(scan, place, (t, c, z, y, x), str(entry.value["source_digest"]))
+        return ScanState(
+            scan,
+            place,
+            (t, c, z, y, x),
+            str(entry.value["source_digest"]),
+            entry.value.get("uptake_level"),
+        )
 
     def _set_aside(self, scan: Scan, entry: Entry, twin: Scan, units: Units) -> None:
         """Quarantine a duplicate and remove its image."""

@@ -27,12 +27,14 @@ class ScanState:
         place: where it lies.
         shape: (t, c, z, y, x).
         source_digest: of pixels and geometry; names everything that is made from it.
+        level: the scan's own level of uptake, where a channel is PET.
     """
 
     scan: Scan
     place: ScanPlace
     shape: tuple[int, int, int, int, int]
     source_digest: str
+    level: float | None = None
 
     @property
     def name(self) -> str:
@@ -131,7 +133,7 @@ class Units:
             target=settings.target,
             classes=None if isinstance(overrule, str) else overrule,
         )
-        item = teacher.TeacherItem(state.place, self.protocol, spec, slices)
+        item = teacher.TeacherItem(state.place, self.protocol, spec, slices, state.level)
         return self._unit(
             "teacher",
             self.protocol,
@@ -164,16 +166,21 @@ class Units:
         )
 
     def slab(
-        self, state: ScanState, label: str, where: tuple[int, int, int], model_digest: str
+        self,
+        state: ScanState,
+        label: str,
+        where: tuple[int, int, int],
+        model_digest: str,
+        windows: tuple[tuple[float, float], ...] | None = None,
     ) -> Unit:
         """Segment one slab."""
         t, z0, z1 = where
-        item = segment.SlabItem(state.place, self.config.teacher.target, t, z0, z1)
+        target = self.config.teacher.target
+        item = segment.SlabItem(state.place, target, t, z0, z1, state.level, windows)
         sizes = (state.slab_bytes, state.slice_bytes)
         stage = "som" if label == "som" else "segment"
         needs = segment.needs_som(*sizes) if label == "som" else segment.needs_student(*sizes)
         name = f"{state.name}+{label}+t{t}+z{z0:05d}"
-        target = self.config.teacher.target
         return self._unit(stage, name, item, needs, state.source_digest, model_digest, target)
 
     def close_labels(

@@ -48,9 +48,10 @@ def ray_session(address: str | None = None, cpus: int | None = None) -> Iterator
 
 
 def _start_embedded(cpus: int) -> None:
-    os.environ["RAY_AUTH_MODE"] = "token"
+    # Ray 2.60 turns token authentication on for a local cluster by itself; RAY_AUTH_MODE set here would
+    # come too late, since Ray reads it when it is imported. Our token keeps it from writing one into
+    # the user's home.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ray.init(
         "local",
         num_cpus=cpus,

@@ -5,7 +5,7 @@ A unit owns its slab, which is one shard: no two tasks ever write the same file.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,8 @@ class SlabItem:
         t: time index.
         z0: first slice.
         z1: slice after the last.
+        level: the scan's own level of uptake, where a channel is PET.
+        windows: per channel, for the student: the protocol's, with PET's at the scan's level.
         threads: for the network.
     """
 
@@ -86,6 +88,8 @@ class SlabItem:
     t: int
     z0: int
     z1: int
+    level: float | None = None
+    windows: tuple[tuple[float, float], ...] | None = None
     threads: int = 1
 
 
@@ -122,7 +126,7 @@ def run_som(item: SlabItem, shared: TeacherModel) -> Result:
     """Assign every pixel of the slab to its nearest node's class; rows of `slices` and `areas`."""
     storage = Storage.at(item.place.root)
     block, pixel_mm2, spacing = _slab(storage, item)
-    found = apply_teacher(shared, block, spacing)
+    found = apply_teacher(shared, block, spacing, item.level)
     write_label_slab(storage, item.place.name, "som", item.t, item.z0, found.labels)
     target = found.labels == shared.value_of(item.target)
     rows: dict[str, Sequence[Row]] = {
@@ -141,7 +145,8 @@ def run_student(item: SlabItem, shared: StudentModel) -> Result:
 
     storage = Storage.at(item.place.root)
     block, pixel_mm2, spacing = _slab(storage, item)
-    probability = predict_student(shared, block, spacing, threads=item.threads)
+    model = shared if item.windows is None else replace(shared, windows=item.windows)
+    probability = predict_student(model, block, spacing, threads=item.threads)
     target = probability >= THRESHOLD
     value = student_value(item.target)
     labels = np.where(target, np.uint8(value), np.uint8(0))

@@ -14,10 +14,11 @@ from somray.io.ome_zarr import read_meta, read_slab, slabs
 from somray.io.storage import Storage
 from somray.kernels.reference import slice_interest
 from somray.kernels.teacher import TeacherSpec, fit_teacher
-from somray.kernels.windows import auto_window
+from somray.kernels.windows import auto_window, channel_kind
 
 __all__ = ["TeacherItem", "needs", "run"]
 
+Windows = tuple[tuple[float, float] | None, ...]
 WINDOW_SLICES = 16  # slices spread over the scan that automatic windows are chosen from
 
 
@@ -30,12 +31,14 @@ class TeacherItem:
         protocol: name of the protocol.
         spec: the SOM and the rule; windows that are None are chosen here.
         slices: reference slices, or None to choose the most worthwhile one.
+        level: the scan's own level of uptake, where a channel is PET.
     """
 
     place: ScanPlace
     protocol: str
     spec: TeacherSpec
     slices: tuple[int, ...] | None = None
+    level: float | None = None
 
 
 def needs(slab_bytes: int) -> Needs:
@@ -57,13 +60,13 @@ def run(item: TeacherItem, shared: object = None) -> Result:
     chosen = item.slices or (_most_worthwhile(storage, item, windows),)
     images = read_slices(storage, item.place, chosen)
     spacing = read_meta(storage, item.place.name).geometry.spacing_mm[1:]
-    fit = fit_teacher(images, replace(item.spec, windows=windows), spacing)
+    fit = fit_teacher(images, replace(item.spec, windows=windows), spacing, item.level)
     models.write_teacher(storage, item.protocol, fit.model)
     value = {
         "subject": item.place.subject,
         "session": item.place.session,
         "slices": list(chosen),
-        "windows": [list(w) for w in windows],
+        "windows": [list(w) for w in fit.model.windows],
         "digest": hashlib.sha256(fit.model.codebook.weights.tobytes()).hexdigest()[:32],
     }
     return Result(rows={"clusters": fit.cluster_rows}, value=value)
@@ -89,30 +92,37 @@ def read_slices(
     return np.stack(blocks)
 
 
-def _windows(storage: Storage, item: TeacherItem) -> tuple[tuple[float, float], ...]:
-    """Fill in the windows that were left to `auto`, from slices spread over the scan."""
+def _windows(storage: Storage, item: TeacherItem) -> Windows:
+    """Fill in the windows that were left to `auto`, from slices spread over the scan.
+
+    A PET channel's stays open where the scan has a level of uptake: the fit derives it from that.
+    """
     given = item.spec.windows or (None,) * len(item.spec.channels)
     if all(w is not None for w in given):
-        return tuple(w for w in given if w is not None)
+        return given
     depth = read_meta(storage, item.place.name).shape[2]
     spread = np.unique(np.linspace(0, depth - 1, WINDOW_SLICES).round().astype(int))
     sample = read_slices(storage, item.place, tuple(int(z) for z in spread))
-    return tuple(
-        window or auto_window(sample[:, c], item.spec.modality, channel)
-        for c, (window, channel) in enumerate(zip(given, item.spec.channels, strict=True))
-    )
+    modality = item.spec.modality
+
+    def chosen(c: int, channel: str) -> tuple[float, float] | None:
+        if given[c] or (item.level is not None and channel_kind(modality, channel) == "PET"):
+            return given[c]
+        return auto_window(sample[:, c], modality, channel)
+
+    return tuple(chosen(c, channel) for c, channel in enumerate(item.spec.channels))
 
 
-def _most_worthwhile(
-    storage: Storage, item: TeacherItem, windows: tuple[tuple[float, float], ...]
-) -> int:
+def _most_worthwhile(storage: Storage, item: TeacherItem, windows: Windows) -> int:
     """Return the slice that is worth most as reference; the lowest of equals."""
     meta = read_meta(storage, item.place.name)
     best, best_z = -np.inf, 0
     for z0, z1 in slabs(meta.shape[2], meta.slab_depth):
         block = read_slab(storage, item.place.name, 0, z0, z1)
         for z in range(z0, z1):
-            interest = slice_interest(block[:, z - z0], item.spec.modality, windows)
+            interest = slice_interest(
+                block[:, z - z0], item.spec.modality, windows, item.spec.channels
+            )
             if interest > best:
                 best, best_z = interest, z
     return best_z

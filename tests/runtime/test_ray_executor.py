@@ -1,0 +1,101 @@
+"""Ray as executor: results, shared state, deaths of workers, actors."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+from ray import cloudpickle
+from somray.domain.work import Needs, Result, Unit
+from somray.errors import PlanError
+from somray.runtime.ray_executor import RayExecutor
+from somray.runtime.ray_session import ray_session
+
+pytestmark = [
+    pytest.mark.ray,
+    # Ray's own start-up code leaves files open and warns of its future defaults.
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import tests
+    with ray_session(cpus=3):
+        yield
+
+
+def _unit(item, name="u", **needs):
+    return Unit("som", name, "p", "d", item, Needs(memory_bytes=64 * 2**20, **needs))
+
+
+def add(item, shared):
+    return Result(value={"sum": item + shared})
+
+
+def die(item, shared):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_once(item, shared):
+    if not os.path.exists(item):
+        open(item, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Result(value={"survived": True})
+
+
+def whoami(item, shared):
+    return Result(value={"pid": os.getpid()})
+
+
+def test_units_run_as_tasks_with_shared_state(cluster):
+    async def go():
+        executor = RayExecutor(in_flight=2)
+        shared = executor.share(10)
+        jobs = [executor.submit(add, _unit(n, f"u{n}"), shared) for n in range(5)]
+        return [o.result.value["sum"] for o in await asyncio.gather(*jobs)]
+
+    assert asyncio.run(go()) == [10, 11, 12, 13, 14]
+
+
+def test_a_worker_that_dies_is_tried_again_and_the_attempts_are_counted(cluster, tmp_path):
+    async def go():
+        return await RayExecutor().submit(die_once, _unit(str(tmp_path / "mark")))
+
+    outcome = asyncio.run(go())
+    assert outcome.result.value == {"survived": True}
+    assert outcome.attempts == 2
+
+
+def test_a_unit_that_always_kills_its_worker_is_given_up(cluster):
+    async def go():
+        return await RayExecutor(attempts=2).submit(die, _unit(0))
+
+    outcome = asyncio.run(go())
+    assert (outcome.code, outcome.attempts) == ("worker_died", 2)
+
+
+def test_a_protocol_actor_keeps_its_process_and_is_replaced_when_it_dies(cluster, tmp_path):
+    async def go():
+        executor = RayExecutor()
+        first = await executor.submit(whoami, _unit(0), None, "actor")
+        second = await executor.submit(whoami, _unit(0), None, "actor")
+        again = await executor.submit(die_once, _unit(str(tmp_path / "mark")), None, "actor")
+        await executor.release("actor")
+        return first.result.value, second.result.value, again
+
+    first, second, again = asyncio.run(go())
+    assert first == second
+    assert again.attempts == 2
+
+
+def test_a_need_that_no_node_meets_is_refused_instead_of_waited_for(cluster):
+    unit = Unit("som", "u", "p", "d", 0, Needs(memory_bytes=2**50))
+
+    async def go():
+        return await RayExecutor().submit(add, unit, 1)
+
+    with pytest.raises(PlanError, match="largest node offers"):
+        asyncio.run(go())
