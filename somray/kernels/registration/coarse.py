@@ -7,21 +7,21 @@ energy that overlaps at each shift.
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from somray.kernels.registration.intensity import to_level, warp_level
+from somray.kernels.registration.intensity import structure, warp_level
 from somray.kernels.registration.prepare import Float32, Level, Prepared
 
-__all__ = ["Start", "starts", "structure"]
+__all__ = ["Start", "starts", "thumbnail"]
 
 Matrix = NDArray[np.float64]
 
-_THUMBNAIL = 80  # pixels: the first level whose longer side is no larger
-_TURNS = tuple(range(-50, 51, 10))  # degrees
-_SCALES = (0.8, 0.9, 1.0, 1.12, 1.25)
+_THUMBNAIL = 64  # pixels: the first level whose longer side is no larger
+_TURNS = (-48, -36, -24, -12, 0, 12, 24, 36, 48)  # degrees
+_SCALES = (0.82, 1.0, 1.22)
+_SIGMA = 3.0  # pixels of the thumbnail
 _LEAST_OVERLAP = 0.3  # of the smaller thumbnail's energy
 
 
@@ -31,14 +31,6 @@ class Start:
 
     sampling: Matrix
     correlation: float
-
-
-def structure(level: Level, sigma: float = 3.0) -> Float32:
-    """Remove slow brightness: the image minus its own blur, weight-aware."""
-    blurred = cv2.GaussianBlur(level.image * level.weight, (0, 0), sigma)
-    share = cv2.GaussianBlur(level.weight, (0, 0), sigma)
-    slow = np.divide(blurred, share, out=np.zeros_like(blurred), where=share > 1e-3)
-    return np.asarray((level.image - slow) * level.weight)
 
 
 def thumbnail(slice_: Prepared) -> int:
@@ -70,13 +62,13 @@ def starts(
     """
     a, b = fixed.levels[thumbnail(fixed)], moving.levels[thumbnail(moving)]
     relative = b.step / a.step  # thumbnails of very different slices may differ in step
-    first = structure(a)
+    first = structure(a, _SIGMA)
     size = tuple(
         fft.next_fast_len(m + n, real=True)
         for m, n in zip(a.image.shape, _diagonal(b, relative), strict=True)
     )
     spectra = fft.rfft2(np.stack([first, first * first]), size)
-    second = Level(structure(b), b.weight, b.step)
+    second = Level(structure(b, _SIGMA), b.weight, b.step)
     found = []
     for turn in turns:
         for scale in scales:
@@ -118,7 +110,7 @@ def _best_shift(
     fixed: Float32, spectra: NDArray[np.complex64], moving: Float32, size: tuple[int, ...]
 ) -> tuple[float, tuple[int, int]]:
     """Return the highest normalised correlation and the (x, y) where moving's corner then lies."""
-    rows, columns = fixed.shape
+    _rows, _columns = fixed.shape
     high, wide = moving.shape
     here = fft.rfft2(np.stack([moving, moving * moving, np.ones_like(moving)]), size).conj()
     filled = fft.rfft2(np.ones_like(fixed), size)

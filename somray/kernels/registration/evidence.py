@@ -1,25 +1,45 @@
-"""How well a motion explains a pair: figures for tables, and the evidence the verdict rests on."""
+"""How well a motion explains a pair: figures for tables, and the evidence the verdict rests on.
+
+The verdict rests on *structure*: the correlation of band-passed slices where they overlap, lowered by what
+does not overlap. Two smooth blobs can always be laid over each other, so the correlation is also weighed
+by how many separate structures it rests on.
+"""
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.registration.coarse import structure
-from somray.kernels.registration.intensity import to_level, warp_level
+from somray.kernels.registration.intensity import structure, to_level, warp_level
 from somray.kernels.registration.prepare import Float32, Level, Prepared
 
-__all__ = ["Figures", "figures", "structure_ncc"]
+__all__ = ["Evidence", "Figures", "figures", "weigh", "weighted_ncc"]
 
 Matrix = NDArray[np.float64]
+
+_SIGMA = 3.0  # pixels of the level: what is slower than that is brightness, not structure
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Mean |difference| (window 0..1) and normalised cross-correlation over common data; None without."""
+    """Mean |difference| (window 0..1) and normalised cross-correlation over common data."""
 
     mad: float | None
     ncc: float | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for a motion.
+
+    Args:
+        structure: correlation of band-passed slices × √(share of their structure that overlaps).
+        strength: Fisher's z of it, atanh(structure)·√(number of separate structures).
+    """
+
+    structure: float
+    strength: float
 
 
 def figures(fixed: Prepared, moving: Prepared, sampling: Matrix) -> Figures:
@@ -44,18 +64,51 @@ def weighted_ncc(one: Float32, other: Float32, weight: Float32) -> float | None:
     power = float((a * a * weight).sum(dtype=np.float64) * (b * b * weight).sum(dtype=np.float64))
     if power <= 1e-12 * total * total:
         return None
-    return float((a * b * weight).sum(dtype=np.float64)) / power**0.5
+    return float((a * b * weight).sum(dtype=np.float64) / power**0.5)
 
 
-def structure_ncc(
-    fixed: Prepared, moving: Prepared, sampling: Matrix, index: int, sigma: float = 3.0
-):
+def weigh(fixed: Prepared, moving: Prepared, sampling: Matrix, index: int) -> Evidence:
+    """Weigh a motion on one pyramid level.
+
+    Args:
+        fixed: fixed slice.
+        moving: moving slice.
+        sampling: (3, 3) fixed pixels to moving pixels, full grid.
+        index: the level.
+    """
     a, b = fixed.levels[index], moving.levels[index]
-    warped, weight = warp_level(b, to_level(sampling, a.step), a.image.shape)
+    rows, columns = a.image.shape
+    motion = to_level(sampling, a.step)
+    warped, weight = warp_level(b, motion, (rows, columns))
     weight = weight * (a.weight > 0.99)
-    share = float(weight.mean())
-    if share < 0.05:
-        return 0.0, share
-    first = Level(a.image, weight, 1)
-    other = Level(warped * weight, weight, 1)
-    return weighted_ncc(structure(first, sigma), structure(other, sigma), weight) or 0.0, share
+    if float(weight.mean()) < 0.05:
+        return Evidence(0.0, 0.0)
+    first = structure(Level(a.image, weight, 1), _SIGMA)
+    other = structure(Level(warped * weight, weight, 1), _SIGMA)
+    ncc = weighted_ncc(first, other, weight) or 0.0
+    back = np.linalg.inv(motion)
+    covered = min(_covered(a, weight), _covered(b, _reach(a, back, b.image.shape)))
+    score = ncc * covered**0.5
+    number = min(_separate(first), _separate(other))
+    return Evidence(score, float(np.arctanh(np.clip(score, 0.0, 0.999)) * number**0.5))
+
+
+def _reach(level: Level, sampling: Matrix, shape: tuple[int, ...]) -> Float32:
+    rows, columns = shape
+    return warp_level(level, sampling, (rows, columns))[1]
+
+
+def _covered(level: Level, weight: Float32) -> float:
+    """Return the share of a slice's own structure that lies under a weight."""
+    energy = structure(level, _SIGMA) ** 2
+    total = float(energy.sum(dtype=np.float64))
+    return float((energy * (weight > 0)).sum(dtype=np.float64)) / total if total > 0 else 0.0
+
+
+def _separate(image: Float32) -> float:
+    """Count separate structures: how many places of the filter's size share the energy evenly."""
+    energy = cv2.GaussianBlur(image * image, (0, 0), _SIGMA)
+    square = float((energy * energy).sum(dtype=np.float64))
+    if square <= 0:
+        return 0.0
+    return float(energy.sum(dtype=np.float64) ** 2 / (square * 4.0 * np.pi * _SIGMA**2))

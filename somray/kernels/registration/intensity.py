@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from somray.kernels.registration.prepare import Float32, Level, Prepared
 
-__all__ = ["refine", "refine_level", "to_level", "warp_level"]
+__all__ = ["local_contrast", "refine", "refine_level", "structure", "to_level", "warp_level"]
 
 Matrix = NDArray[np.float64]
 
 PARAMETERS = {"translation": 2, "similarity": 4, "affine": 6}
-_ROBUST = 2.0  # residuals of so many mean absolute residuals lose 3/4 of their weight
+_ROBUST = 1.5  # residuals of so many mean absolute residuals lose 3/4 of their weight
 _CONVERGED_PX = 0.01  # of the level: largest movement of a corner in one step
 _LEAST_OVERLAP = 0.15  # share of the fixed pixels that must have a partner
 
@@ -60,6 +60,24 @@ def to_level(sampling: Matrix, step: float) -> Matrix:
     """Express a sampling matrix of the full grid in pixels of a level (or back with 1 / step)."""
     scale = np.diag([step, step, 1.0])
     return np.asarray(np.linalg.inv(scale) @ sampling @ scale)
+
+
+def local_contrast(level: Level, sigma: float = 2.0) -> Level:
+    """Divide fine structure by its own local strength, so that faint and strong edges count alike.
+
+    Contrast below 2 % of the window is noise and stays small.
+    """
+    fine = structure(level, sigma)
+    strength = cv2.GaussianBlur(fine * fine, (0, 0), 2.0 * sigma) ** 0.5
+    return Level(np.asarray(fine / (strength + 0.02), dtype=np.float32), level.weight, level.step)
+
+
+def structure(level: Level, sigma: float) -> Float32:
+    """Remove slow brightness: the image minus its own blur of `sigma` pixels, weight-aware."""
+    blurred = cv2.GaussianBlur(level.image * level.weight, (0, 0), sigma)
+    share = cv2.GaussianBlur(level.weight, (0, 0), sigma)
+    slow = np.divide(blurred, share, out=np.zeros_like(blurred), where=share > 1e-3)
+    return np.asarray((level.image - slow) * level.weight)
 
 
 def refine(

@@ -1,0 +1,138 @@
+"""The automatic way: cheap evidence first, keypoints where it does not convince.
+
+Next to the identity first (neighbouring slices), then a search over turns, scales and shifts at thumbnail
+size; both refined on intensities. A mirror image of the moving slice is tried the same way: bodies are
+nearly symmetric, so a flipped slice aligns well, but its mirror image aligns better.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.kernels.registration import coarse, evidence
+from somray.kernels.registration.intensity import local_contrast, refine
+from somray.kernels.registration.prepare import Level, Prepared
+from somray.kernels.registration.verdict import Candidate
+
+__all__ = ["Search", "is_convincing"]
+
+Matrix = NDArray[np.float64]
+
+_STARTS = 5
+_MIRROR_STARTS = 3
+_FINALISTS = 2
+_THUMB_STEPS = 12
+_FINER_STEPS = 10
+_FULL_STEPS = 4
+_AFFINE_GAIN = 0.2  # share of the unexplained structure that affine must explain to be believed
+_CLEAR_STRUCTURE, _CLEAR_STRENGTH = 0.85, 4.0  # no flipped slice ever came near
+_CONVINCING_STRUCTURE, _CONVINCING_STRENGTH = 0.55, 2.5
+
+
+def is_clear(candidate: Candidate | None, shape: tuple[int, int]) -> bool:
+    """Tell whether nothing else needs to be asked."""
+    return (
+        candidate is not None
+        and candidate.is_near(shape)
+        and candidate.structure >= _CLEAR_STRUCTURE
+        and candidate.evidence.strength >= _CLEAR_STRENGTH
+    )
+
+
+def is_convincing(candidate: Candidate | None) -> bool:
+    """Tell whether keypoints can be left out."""
+    return (
+        candidate is not None
+        and candidate.structure >= _CONVINCING_STRUCTURE
+        and candidate.evidence.strength >= _CONVINCING_STRENGTH
+    )
+
+
+class Search:
+    """Two prepared slices, and what intensities say about the motion between them."""
+
+    def __init__(self, fixed: Prepared, moving: Prepared) -> None:
+        self._fixed, self._moving = fixed, moving
+        self._thumb = min(coarse.thumbnail(fixed), coarse.thumbnail(moving))
+        self._judge = max(0, self._thumb - 1)  # the level that structure is compared on
+
+    def near(self) -> Candidate | None:
+        """Refine from the identity."""
+        begin = self._thumbs(self._moving, [np.eye(3)])
+        return self.finished(begin[0].sampling) if begin else None
+
+    def far(self) -> Candidate | None:
+        """Search all turns, scales and shifts."""
+        begin = [s.sampling for s in coarse.starts(self._fixed, self._moving, _STARTS)]
+        thumbs = self._thumbs(self._moving, begin)[:_FINALISTS]
+        return best_of([self.finished(c.sampling) for c in thumbs])
+
+    def mirrored(self) -> Candidate | None:
+        """Search with the mirror image of the moving slice."""
+        reflected = _reflected(self._moving)
+        begin = [s.sampling for s in coarse.starts(self._fixed, reflected, _MIRROR_STARTS)]
+        thumbs = self._thumbs(reflected, [np.eye(3), *begin])
+        if not thumbs:
+            return None
+        levels = tuple((k, _FINER_STEPS) for k in range(self._judge, self._judge - 1, -1))
+        refined = refine(self._fixed, reflected, thumbs[0].sampling, "similarity", levels)
+        if refined is None:
+            return None
+        return Candidate(refined, evidence.weigh(self._fixed, reflected, refined, self._judge))
+
+    def finished(self, sampling: Matrix) -> Candidate | None:
+        """Refine a similarity over the finer levels, to the end on local contrast."""
+        levels = tuple((k, _FINER_STEPS if k else _FULL_STEPS) for k in range(self._judge, -1, -1))
+        refined = refine(self._fixed, self._moving, sampling, "similarity", levels)
+        return None if refined is None else self.assessed(self._sharpened(refined), "similarity")
+
+    def simplest(self, best: Candidate) -> Candidate:
+        """Keep the similarity unless an affine motion explains clearly more."""
+        levels = ((self._judge, _FINER_STEPS),) + (((0, _FULL_STEPS),) if self._judge else ())
+        refined = refine(self._fixed, self._moving, best.sampling, "affine", levels[:1])
+        if refined is None:
+            return best
+        richer = self.assessed(refined, "affine")
+        gain = (richer.structure - best.structure) / max(1.0 - best.structure, 1e-6)
+        if gain <= _AFFINE_GAIN:
+            return best
+        refined = refine(self._fixed, self._moving, refined, "affine", levels[1:])
+        return richer if refined is None else self.assessed(refined, "affine")
+
+    def assessed(self, sampling: Matrix, model: str) -> Candidate:
+        """Weigh a motion."""
+        weighed = evidence.weigh(self._fixed, self._moving, sampling, self._judge)
+        return Candidate(sampling, weighed, model)
+
+    def _sharpened(self, sampling: Matrix) -> Matrix:
+        """Let edges of all strengths count alike: what skin and bone do not decide alone."""
+        full = Prepared((local_contrast(self._fixed.full),))
+        other = Prepared((local_contrast(self._moving.full),))
+        refined = refine(full, other, sampling, "similarity", ((0, _FULL_STEPS),))
+        return sampling if refined is None else refined
+
+    def _thumbs(self, moving: Prepared, begin: list[Matrix]) -> list[Candidate]:
+        """Refine starts at thumbnail size; the best explained first."""
+        found = []
+        for sampling in begin:
+            steps = ((self._thumb, _THUMB_STEPS),)
+            refined = refine(self._fixed, moving, sampling, "similarity", steps)
+            if refined is not None:
+                weighed = evidence.weigh(self._fixed, moving, refined, self._thumb)
+                found.append(Candidate(refined, weighed))
+        return sorted(found, key=lambda c: -c.structure)
+
+
+def best_of(candidates: list[Candidate | None]) -> Candidate | None:
+    """Return the candidate that explains most structure; None where there is none."""
+    there = [c for c in candidates if c is not None]
+    return max(there, key=lambda c: c.structure) if there else None
+
+
+def _reflected(slice_: Prepared) -> Prepared:
+    """Reflect a slice left to right, levels and all."""
+    return Prepared(
+        tuple(
+            Level(level.image[:, ::-1].copy(), level.weight[:, ::-1].copy(), level.step)
+            for level in slice_.levels
+        )
+    )
