@@ -1,14 +1,17 @@
 """Apply a fitted model to a new scan: direct centroid transfer, or the student."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
+from somray.domain.teacher import TeacherModel
 from somray.errors import ConfigError
 from somray.io.ome_zarr import read_meta, slabs
 from somray.io.run import Run, open_run
 from somray.io.storage import Storage
+from somray.kernels.teacher_apply import scaled_windows
 from somray.stages import ingest, segment
 
 __all__ = ["apply_model"]
@@ -34,7 +37,7 @@ def apply_model(
         DataError: the scan cannot be used.
     """
     run = open_run(location)
-    model, function = _model(run, protocol, method)
+    teacher, model, function = _model(run, protocol, method)
     config = run.config.protocols[protocol]
     if len(sources) != len(config.channels):
         raise ConfigError(
@@ -53,9 +56,11 @@ def apply_model(
         irregular=config.irregular,
         repair_fraction=config.repair_fraction,
     )
-    ingest.run(item)
+    level = ingest.run(item).value.get("uptake_level")
     place = ScanPlace(root, scan.subject, scan.session)
-    areas = _segment(place, method, (model, function), config.teacher.target)
+    windows = scaled_windows(teacher, level)
+    slab = segment.SlabItem(place, config.teacher.target, 0, 0, 0, level, windows)
+    areas = _segment(slab, method, (model, function))
     names = (
         run.model_info(protocol)["teacher"]["class_names"]
         if method == "som"
@@ -72,25 +77,26 @@ def apply_model(
     }
 
 
-def _model(run: Run, protocol: str, method: str) -> tuple[Any, Any]:
+def _model(run: Run, protocol: str, method: str) -> tuple[TeacherModel, Any, Any]:
     known = run.config.protocols
     if protocol not in known:
         raise ConfigError(f"--protocol {protocol!r}: the run has {', '.join(known)}")
     if method not in ("som", "student"):
         raise ConfigError(f"--method {method!r}: expected som or student")
-    model = run.teacher(protocol) if method == "som" else run.student(protocol)
-    if model is None:
+    teacher = run.teacher(protocol)
+    model = teacher if method == "som" else run.student(protocol)
+    if teacher is None or model is None:
         raise ConfigError(f"{run.root}: protocol {protocol!r} has no {method} yet")
-    return model, segment.run_som if method == "som" else segment.run_student
+    return teacher, model, segment.run_som if method == "som" else segment.run_student
 
 
-def _segment(place: ScanPlace, method: str, how: tuple[Any, Any], target: str) -> list[float]:
-    model, function = how
+def _segment(slab: segment.SlabItem, method: str, how: tuple[Any, Any]) -> list[float]:
+    (model, function), place = how, slab.place
     meta = read_meta(Storage.at(place.root), place.name)
     segment.open_labels(segment.LabelItem(place, method))
     areas: list[float] = []
     for t in range(meta.shape[0]):
         for z0, z1 in slabs(meta.shape[2], meta.slab_depth):
-            result = function(segment.SlabItem(place, target, t, z0, z1), model)
+            result = function(replace(slab, t=t, z0=z0, z1=z1), model)
             areas += [row.target_area_mm2 for row in result.rows["slices"]]
     return areas
