@@ -101,7 +101,8 @@ class ScanPixels:
         """Read one slice of a label as (y, x), None where there is no complete one."""
         if label not in self.labels:
             return None
-        return ome_zarr.read_label_slab(self._storage, self._name, label, t, z, z + 1)[0]
+        slab = ome_zarr.read_label_slab(self._storage, self._name, label, t, z, z + 1)
+        return np.asarray(slab[0])
 
     def truth(self, t: int, z: int) -> NDArray[np.bool_] | None:
         """Bring the truth mask to one slice's grid, None where there is none."""
@@ -205,6 +206,4 @@ class ReportData:
         known = self._origins[0]
         last = len(known)
         place = {key: origin.order for key, origin in known.items()}
-        return sorted(
-            rows, key=lambda r: (place.get((subject, r["session"]), last), r["session"])
-        )
+        return sorted(rows, key=lambda r: (place.get((subject, r["session"]), last), r["session"]))

@@ -6,6 +6,7 @@ data (NaN) get one colour of their own that no grey and no difference has.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ __all__ = [
     "two_colours",
 ]
 
-NO_DATA_RGB = (38, 46, 56)
+NO_DATA_RGB = (38, 46, 56)  # style.NO_DATA_COLOUR, darker than any paper and bluer than any grey
 DIFFERENCE_MAP = "inferno"
 LEVELS = 256
 CT_PRESETS = (("soft tissue", -160.0, 240.0), ("lung", -1350.0, 150.0), ("bone", -500.0, 1300.0))
@@ -99,7 +100,7 @@ def _mark_no_data(rgb: NDArray[np.uint8], known: NDArray[np.bool_]) -> NDArray[n
     return rgb
 
 
-def painted(labels: NDArray[np.integer], colours: dict[int, str]) -> NDArray[np.uint8]:  # type: ignore[type-arg]
+def painted(labels: NDArray[np.integer[Any]], colours: dict[int, str]) -> NDArray[np.uint8]:
     """Paint label values (y, x) in their colours; a value without a colour is "no data"."""
     rgb = np.empty((*labels.shape, 3), dtype=np.uint8)
     rgb[:] = NO_DATA_RGB

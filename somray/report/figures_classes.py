@@ -7,12 +7,21 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from matplotlib.projections.polar import PolarAxes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from somray.report.style import INK, MUTED, PAPER, RULE, chart, drawing, plain_text, to_svg
 
-__all__ = ["CROWDED", "Profile", "areas_along_z", "node_grid", "profile_heatmap", "radar", "radar_limit"]
+__all__ = [
+    "CROWDED",
+    "Profile",
+    "areas_along_z",
+    "node_grid",
+    "profile_heatmap",
+    "radar",
+    "radar_limit",
+]
 
 SHORT_NAMES = {
     "intensity": "intensity",
@@ -76,7 +85,8 @@ def radar(
     The radius runs from −limit (centre) to +limit (rim); the ring at 0 is the reference's mean.
     """
     crowded = len(labels) > CROWDED
-    figure, axes = chart(*((4.4, 3.5) if crowded else (3.5, 3.0)), projection="polar")
+    width, height = (4.4, 3.5) if crowded else (3.5, 3.0)
+    figure, axes = chart(width, height, projection="polar")
     angles = np.linspace(0, 2 * np.pi, len(labels), endpoint=False)
     closed = np.append(angles, angles[:1])
     for other in others:
@@ -103,6 +113,8 @@ def radar(
 def _radar_frame(
     axes: Axes, angles: NDArray[np.float64], labels: Sequence[str], limit: float
 ) -> None:
+    if not isinstance(axes, PolarAxes):
+        raise TypeError("a radar plot needs polar axes")
     # Half a step off the top where there are many features: two labels share the top, none stands on it.
     turn = np.pi / len(labels) if len(labels) > CROWDED else 0.0
     axes.set_theta_offset(np.pi / 2 - turn)
@@ -117,10 +129,17 @@ def _radar_frame(
     axes.tick_params(axis="y", labelsize=7.5, labelcolor=MUTED)
     axes.set_xticks(angles, [""] * len(angles))
     for angle, label in zip(angles, labels, strict=True):
-        across = np.sin(angle + turn)  # labels grow away from the circle, so that none meets another
-        axes.text(angle, limit * 1.13, label, va="center",
-                  ha="center" if abs(across) < 1e-3 else "left" if across > 0 else "right",
-                  fontsize=7.6 if len(labels) > CROWDED else 8.5)
+        across = np.sin(
+            angle + turn
+        )  # labels grow away from the circle, so that none meets another
+        axes.text(
+            angle,
+            limit * 1.13,
+            label,
+            va="center",
+            ha="center" if abs(across) < 1e-3 else "left" if across > 0 else "right",
+            fontsize=7.6 if len(labels) > CROWDED else 8.5,
+        )
     axes.spines["polar"].set_color(RULE)
     axes.grid(True, color=RULE)
 
@@ -134,8 +153,12 @@ def profile_heatmap(
     figure, axes = chart(max(4.6, 1.7 + 0.3 * len(labels)), 1.35 + 0.19 * rows)
     values = np.array([p.mean for p in profiles])
     mesh = axes.pcolormesh(
-        np.ma.masked_invalid(values), cmap="PuOr_r", vmin=-HEAT_LIMIT, vmax=HEAT_LIMIT,
-        edgecolors=PAPER, linewidth=0.6,
+        np.ma.masked_invalid(values),
+        cmap="PuOr_r",
+        vmin=-HEAT_LIMIT,
+        vmax=HEAT_LIMIT,
+        edgecolors=PAPER,
+        linewidth=0.6,
     )
     for row, profile in enumerate(profiles):
         axes.add_patch(Rectangle((-0.75, row), 0.55, 1, color=profile.colour, linewidth=0))
@@ -143,13 +166,26 @@ def profile_heatmap(
     axes.set_ylim(rows, 0)
     ticks = [f"{plain_text(p.name)} · {100 * p.share:.1f} %" for p in profiles]
     axes.set_yticks(np.arange(rows) + 0.5, ticks, fontsize=7.6)
-    axes.set_xticks(np.arange(len(labels)) + 0.5, labels, rotation=55, ha="right",
-                    rotation_mode="anchor", fontsize=7.8)
+    axes.set_xticks(
+        np.arange(len(labels)) + 0.5,
+        labels,
+        rotation=55,
+        ha="right",
+        rotation_mode="anchor",
+        fontsize=7.8,
+    )
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    bar = figure.colorbar(mesh, ax=axes, fraction=0.035, pad=0.02, extend="both", aspect=30,
-                          shrink=min(1.0, 14 / rows) if rows > 14 else 1.0)
+    bar = figure.colorbar(
+        mesh,
+        ax=axes,
+        fraction=0.035,
+        pad=0.02,
+        extend="both",
+        aspect=30,
+        shrink=min(1.0, 14 / rows) if rows > 14 else 1.0,
+    )
     bar.set_label("standard deviations from the reference's mean", fontsize=7.6)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=7.5)
@@ -169,10 +205,25 @@ def node_grid(
         y, x = divmod(node, columns)
         axes.add_patch(Rectangle((x, y), 0.94, 0.94, color=colour, linewidth=0, alpha=0.85))
         if side > 0.3:
-            axes.text(x + 0.47, y + 0.38, str(node), ha="center", va="center", fontsize=9,
-                      color="#0b0d0f", fontweight="bold")
-            axes.text(x + 0.47, y + 0.74, f"{100 * share:.1f} %", ha="center", va="center",
-                      fontsize=6.8, color="#0b0d0f")
+            axes.text(
+                x + 0.47,
+                y + 0.38,
+                str(node),
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="#0b0d0f",
+                fontweight="bold",
+            )
+            axes.text(
+                x + 0.47,
+                y + 0.74,
+                f"{100 * share:.1f} %",
+                ha="center",
+                va="center",
+                fontsize=6.8,
+                color="#0b0d0f",
+            )
     axes.set_xlim(0, columns)
     axes.set_ylim(rows, 0)
     axes.set_aspect("equal")

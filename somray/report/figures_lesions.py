@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from somray.report.style import INK, MUTED, SERIES, chart, drawing, plain_text, to_svg
 
@@ -114,8 +114,16 @@ def _end_labels(axes: Axes, place: float, labels: list[tuple[float, str, str]]) 
     for value, text, colour in sorted(labels):
         wanted = float(height.transform((place, value))[1])
         last = max(wanted, last + LABEL_GAP)
-        axes.annotate(text, (place, last), xycoords=("data", "axes fraction"), xytext=(7, 0),
-                      textcoords="offset points", va="center", fontsize=8, color=colour)
+        axes.annotate(
+            text,
+            (place, last),
+            xycoords=("data", "axes fraction"),
+            xytext=(7, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=colour,
+        )
 
 
 def _one_lesion(
@@ -124,8 +132,16 @@ def _one_lesion(
     """Draw one lesion's line, broken where a session does not show it; return its last point."""
     colour, line, shown = look
     values = [volumes.get(s, np.nan) for s in time.sessions]
-    axes.plot(time.places, values, color=colour, linestyle=line, marker="o", markersize=3.4,
-              linewidth=1.8 if shown else 0.8, alpha=1.0 if shown else 0.6)
+    axes.plot(
+        time.places,
+        values,
+        color=colour,
+        linestyle=line,
+        marker="o",
+        markersize=3.4,
+        linewidth=1.8 if shown else 0.8,
+        alpha=1.0 if shown else 0.6,
+    )
     last = max(i for i, v in enumerate(values) if np.isfinite(v))
     return time.places[last], values[last]
 
@@ -146,8 +162,17 @@ def _changes(
             axes.plot([start, end], [before, 0], color=colour, linestyle=":", linewidth=1.1)
         if after is not None and before is None:
             axes.plot([start, end], [0, after], color=colour, linestyle=":", linewidth=1.1)
-        axes.plot(end, after or 0.0, CHANGES[row["change"]][0], color=colour, markersize=7.5,
-                  markeredgecolor=INK, markeredgewidth=0.5, clip_on=False, zorder=3)
+        axes.plot(
+            end,
+            after or 0.0,
+            CHANGES[row["change"]][0],
+            color=colour,
+            markersize=7.5,
+            markeredgecolor=INK,
+            markeredgewidth=0.5,
+            clip_on=False,
+            zorder=3,
+        )
 
 
 def _time_frame(axes: Axes, time: TimeAxis) -> None:
@@ -166,23 +191,32 @@ def truth_scores(rows: Sequence[dict[str, Any]], name: str) -> Markup:
     """Draw the Dice overlap with the truth of every scan, sorted, both methods side by side."""
     figure, axes = chart(5.0, 3.2)
     told = []
-    for number, method in enumerate(m for m in ("som", "student") if any(
-        r["method"] == m for r in rows
-    )):
-        scores = sorted((r["dice"] for r in rows if r["method"] == method and r["dice"] is not None),
-                        reverse=True)
+    for number, method in enumerate(
+        m for m in ("som", "student") if any(r["method"] == m for r in rows)
+    ):
+        scores = sorted(
+            (r["dice"] for r in rows if r["method"] == method and r["dice"] is not None),
+            reverse=True,
+        )
         if not scores:
             continue
         label = "SOM (direct transfer)" if method == "som" else "student"
-        axes.plot(range(1, len(scores) + 1), scores, ("s", "o")[number % 2], color=SERIES[number],
-                  linestyle=("--", "-")[number % 2], linewidth=1, markersize=4.5,
-                  label=f"{label}, mean {np.mean(scores):.2f}")
+        axes.plot(
+            range(1, len(scores) + 1),
+            scores,
+            ("s", "o")[number % 2],
+            color=SERIES[number],
+            linestyle=("--", "-")[number % 2],
+            linewidth=1,
+            markersize=4.5,
+            label=f"{label}, mean {np.mean(scores):.2f}",
+        )
         told.append(f"{label} mean {np.mean(scores):.2f} over {len(scores)}")
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("scans, each method sorted by its own score")
     axes.set_ylabel("Dice with the truth")
     axes.grid(axis="y")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if told:
         axes.legend(loc="best")
     return to_svg(figure, f"Dice with the truth: {'; '.join(told) or 'none'}.", name)

@@ -9,8 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from somray.report.style import (
-    INK, MUTED, RULE, SERIES, chart, drawing, plain_text, to_svg,
-)  # fmt: skip
+    INK,
+    MUTED,
+    RULE,
+    SERIES,
+    chart,
+    drawing,
+    plain_text,
+    to_svg,
+)
 
 __all__ = ["agreement_by_round", "delta_by_round", "loss_curves"]
 
@@ -35,9 +42,12 @@ def loss_curves(
         part = sorted((r for r in rows if r["round"] == this_round), key=lambda r: r["epoch"])
         stage = plain_text(stages.get(this_round, "?"))
         axes.plot(
-            [r["epoch"] for r in part], [r["loss"] for r in part],
-            color=SERIES[number % len(SERIES)], marker="o" if len(part) < 15 else "",
-            markersize=3, label=f"round {this_round} ({stage})",
+            [r["epoch"] for r in part],
+            [r["loss"] for r in part],
+            color=SERIES[number % len(SERIES)],
+            marker="o" if len(part) < 15 else "",
+            markersize=3,
+            label=f"round {this_round} ({stage})",
             linestyle=("-", "--", "-.", ":")[number % 4],
         )
         ends.append(f"round {this_round} ends at {part[-1]['loss']:.3g}")
@@ -60,10 +70,20 @@ def agreement_by_round(
     rounds = [r["round"] for r in convergence]
     _slices(axes, agreement)
     _line(axes, rounds, [r["mean_iou"] for r in convergence], (INK, "-", "o"), "mean")
-    _line(axes, rounds, [r["copy_forward_iou"] for r in convergence], (MUTED, ":", ""),
-          "baseline: A's mask copied")
-    _line(axes, rounds, [r["control_iou"] for r in convergence], (SERIES[3], "--", "D"),
-          "control: equal compute on A")
+    _line(
+        axes,
+        rounds,
+        [r["copy_forward_iou"] for r in convergence],
+        (MUTED, ":", ""),
+        "baseline: A's mask copied",
+    )
+    _line(
+        axes,
+        rounds,
+        [r["control_iou"] for r in convergence],
+        (SERIES[3], "--", "D"),
+        "control: equal compute on A",
+    )
     stages = [f"{r['round']}\n{plain_text(str(r['stage']))}" for r in convergence]
     axes.set_xticks(rounds, stages)
     axes.set_xlim(min(rounds) - 0.45, max(rounds) + 0.45)
@@ -90,8 +110,16 @@ def _slices(axes: Axes, agreement: Sequence[dict[str, Any]]) -> None:
         for row in part:
             place = places[row["round"]] = places.get(row["round"], -1) + 1
             xs.append(row["round"] + 0.1 + 0.06 * number + 0.03 * (place % 3))
-        axes.plot(xs, [r["iou"] for r in part], marker, color=SERIES[number], markersize=4.5,
-                  alpha=0.85, label=f"slice {label}", markeredgewidth=0)
+        axes.plot(
+            xs,
+            [r["iou"] for r in part],
+            marker,
+            color=SERIES[number],
+            markersize=4.5,
+            alpha=0.85,
+            label=f"slice {label}",
+            markeredgewidth=0,
+        )
 
 
 def _line(
@@ -104,14 +132,18 @@ def _line(
     known = [(r, v) for r, v in zip(rounds, values, strict=True) if v is not None]
     if known:
         colour, style, marker = look
-        axes.plot(*zip(*known, strict=True), color=colour, linestyle=style, marker=marker,
-                  markersize=4.5, label=label)
+        axes.plot(
+            *zip(*known, strict=True),
+            color=colour,
+            linestyle=style,
+            marker=marker,
+            markersize=4.5,
+            label=label,
+        )
 
 
 @drawing
-def delta_by_round(
-    convergence: Sequence[dict[str, Any]], tolerance: float, name: str
-) -> Markup:
+def delta_by_round(convergence: Sequence[dict[str, Any]], tolerance: float, name: str) -> Markup:
     """Draw ΔIoU by round against the tolerance; a bar inside the band has converged."""
     figure, axes = chart(5.0, 3.4)
     known = [(r["round"], r["delta_iou"]) for r in convergence if r["delta_iou"] is not None]
@@ -120,9 +152,16 @@ def delta_by_round(
     for number, delta in known:
         inside = abs(delta) < tolerance
         axes.bar(number, delta, width=0.4, color=SERIES[2] if inside else SERIES[1])
-        axes.annotate(f"{delta:+.4f}".replace("-", "−"), (number, delta), ha="center", fontsize=8.5,
-                      va="bottom" if delta >= 0 else "top", xytext=(0, 2 if delta >= 0 else -2),
-                      textcoords="offset points", color=INK)
+        axes.annotate(
+            f"{delta:+.4f}".replace("-", "−"),
+            (number, delta),
+            ha="center",
+            fontsize=8.5,
+            va="bottom" if delta >= 0 else "top",
+            xytext=(0, 2 if delta >= 0 else -2),
+            textcoords="offset points",
+            color=INK,
+        )
     rounds = [r["round"] for r in convergence]
     axes.set_xticks(rounds, [f"{r['round']}\n{plain_text(str(r['stage']))}" for r in convergence])
     axes.set_xlim(min(rounds) - 0.6, max(rounds) + 0.6)

@@ -11,7 +11,7 @@ from somray.errors import QUARANTINE_CODES
 from somray.report.blocks import Cell, Heading, Table
 from somray.report.style import class_colour
 
-__all__ = ["MISSING", "failures_table", "fact", "listing", "number", "plural"]
+__all__ = ["MISSING", "fact", "failures_table", "listing", "number", "plural"]
 
 MISSING = "–"
 THIN = "\u202f"  # narrow no-break space between thousands

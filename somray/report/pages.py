@@ -15,8 +15,12 @@ from somray.domain.run import RunLayout
 from somray.report.blocks import Block, Section
 from somray.report.data import ReportData
 from somray.report.section_cohort import (
-    failures_section, glance, subject_hrefs, subjects_section, what_ran_section,
-)  # fmt: skip
+    failures_section,
+    glance,
+    subject_hrefs,
+    subjects_section,
+    what_ran_section,
+)
 from somray.report.section_student import student_section, truth_section
 from somray.report.section_subject import subject_sections
 from somray.report.section_teacher import teacher_section

@@ -14,7 +14,9 @@ from somray.report.listing import MISSING, fact, failures_table, number, plural
 __all__ = ["failures_section", "glance", "subject_hrefs", "subjects_section", "what_ran_section"]
 
 MIB = 2.0**20
-_UNFINISHED = "The run was not finished when this page was made; what is not yet done is missing here."
+_UNFINISHED = (
+    "The run was not finished when this page was made; what is not yet done is missing here."
+)
 
 
 def subject_hrefs(subjects: list[str]) -> dict[str, str]:
@@ -114,8 +116,12 @@ def subjects_section(data: ReportData, hrefs: Mapping[str, str]) -> Section:
         Heading("changes"), Heading("failures", "", "", True),
     )  # fmt: skip
     body = tuple(_subject_row(data, s, hrefs) for s in sorted(hrefs))
-    told = f"The {plural(len(body), 'subject')} of the cohort; each name leads to the subject's page."
-    return Section("subjects", "Subjects", (Table(told, heads, body, "the manifest names no scan."),))
+    told = (
+        f"The {plural(len(body), 'subject')} of the cohort; each name leads to the subject's page."
+    )
+    return Section(
+        "subjects", "Subjects", (Table(told, heads, body, "the manifest names no scan."),)
+    )
 
 
 def _subject_row(data: ReportData, subject: str, hrefs: Mapping[str, str]) -> tuple[Cell, ...]:

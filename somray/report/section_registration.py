@@ -51,7 +51,9 @@ def _table(rows: Rows, caption: str) -> Block:
 
 def _refused(rows: Rows) -> Iterable[Block]:
     """Name refused pairs with their reasons."""
-    for reason, count in sorted(Counter(_told(r) for r in rows if r["status"] == "refused").items()):
+    for reason, count in sorted(
+        Counter(_told(r) for r in rows if r["status"] == "refused").items()
+    ):
         yield Notice(reason, "bad", f"{plural(count, 'pair')} refused:")
 
 
@@ -144,9 +146,7 @@ def _window(scan: ScanPixels, fixed: NDArray[np.float32]) -> DisplayWindow:
     return presets(channel, scan.units[0], windows[0] if windows else None, fixed)[0]
 
 
-def _pair_gallery(
-    images: PairImages, scan: ScanPixels, row: Row, where: str
-) -> Iterable[Block]:
+def _pair_gallery(images: PairImages, scan: ScanPixels, row: Row, where: str) -> Iterable[Block]:
     """Show overlay and |difference| before and after; both differences on one scale."""
     frame = Frame.of(scan.meta.geometry, scan.meta.anatomical)
     window = _window(scan, images.fixed)
@@ -160,7 +160,9 @@ def _pair_gallery(
     for title, moving in (("before", images.before), ("after", images.after)):
         if moving is None:
             continue
-        alt = f"Overlay of {where} {title} registration: fixed green, moving magenta, agreement grey."
+        alt = (
+            f"Overlay of {where} {title} registration: fixed green, moving magenta, agreement grey."
+        )
         told = f"Overlay {title}: fixed green, moving magenta, grey where both agree ({window})."
         markup = tile(two_colours(fixed, window.scaled(moving)), frame, alt, TileText(title))
         pictures.append(Picture(markup, told, alt))
@@ -169,7 +171,9 @@ def _pair_gallery(
             continue
         mean = float(np.nanmean(difference)) if np.isfinite(difference).any() else 0.0
         alt = f"Absolute difference of {where} {title} registration, mean {number(mean)}{unit}."
-        told = f"|Difference| {title}: mean {number(mean)}{unit} where both show something; one scale."
+        told = (
+            f"|Difference| {title}: mean {number(mean)}{unit} where both show something; one scale."
+        )
         markup = tile(differences(difference, most), frame, alt, TileText(title))
         pictures.append(Picture(markup + _scale(most, unit), told, alt))
     yield Gallery(tuple(pictures), "small", _gallery_text(row, where, images))

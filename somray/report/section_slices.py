@@ -36,9 +36,7 @@ def method_of(data: ReportData, protocol: str) -> str:
     return data.protocol(protocol).segment
 
 
-def outlines_of(
-    pixels: ScanPixels, target: int, t: int, z: int
-) -> dict[str, NDArray[np.bool_]]:
+def outlines_of(pixels: ScanPixels, target: int, t: int, z: int) -> dict[str, NDArray[np.bool_]]:
     """Return the masks of one slice that exist: SOM, student, truth."""
     found: dict[str, NDArray[np.bool_]] = {}
     som, student = pixels.label("som", t, z), pixels.label("student", t, z)
@@ -62,7 +60,7 @@ def masks_section(data: ReportData, scans: list[Row], protocol: str, prefix: str
         return Section(f"{prefix}-masks", title, (Text(f"Nothing to show: {why}."),))
     target = data.protocol(protocol).teacher.target
     blocks: list[Block] = [*doubts(teacher, (target,))]
-    if any(s for s in done) and data.protocol(protocol).segment == "student":
+    if data.protocol(protocol).segment == "student":
         blocks.append(NOT_ACCURACY)
     blocks.append(Text(
         f"Outlines show the target class “{target}”. Slices are those with the most target and others "
@@ -70,8 +68,7 @@ def masks_section(data: ReportData, scans: list[Row], protocol: str, prefix: str
         "Images lie as they are stored; letters at the edge tell the patient's direction "
         "(L left, P posterior, S superior …)."
     ))  # fmt: skip
-    for scan in done:
-        blocks.append(_session(data, scan, teacher, prefix))
+    blocks += [_session(data, scan, teacher, prefix) for scan in done]
     return Section(f"{prefix}-masks", title, tuple(blocks))
 
 
@@ -100,7 +97,9 @@ def _pictures(
     ]  # fmt: skip
     chosen = slices_to_show(here, pixels.meta.shape[2], references)
     if not any(here.values()):
-        yield Text("The target class covers nothing in this scan; three slices are shown without it.")
+        yield Text(
+            "The target class covers nothing in this scan; three slices are shown without it."
+        )
     largest = max(chosen, key=lambda z: (here.get(z, 0.0), -z))
     shown: set[str] = set()
     main, further = [], []
@@ -155,7 +154,8 @@ def _slice(
         for n in OUTLINE_NAMES
         if n in masks
     )
-    main, further = [], []
+    main: list[Picture] = []
+    further: list[Picture] = []
     for number, channel in enumerate(pixels.meta.channels):
         windows = presets(channel, pixels.units[number], teacher.windows[number], image[number])
         for window in windows:

@@ -6,8 +6,17 @@ from typing import Any
 import numpy as np
 
 from somray.report.blocks import (
-    Block, Cell, Details, Gallery, Heading, Notice, Picture, Section, Table, Text,
-)  # fmt: skip
+    Block,
+    Cell,
+    Details,
+    Gallery,
+    Heading,
+    Notice,
+    Picture,
+    Section,
+    Table,
+    Text,
+)
 from somray.report.data import ReportData, Rows
 from somray.report.figures_lesions import truth_scores
 from somray.report.figures_rounds import agreement_by_round, delta_by_round, loss_curves
@@ -40,9 +49,7 @@ def student_section(data: ReportData, protocol: str, prefix: str) -> Section:
     return Section(f"{prefix}-student", "Student: the U-Net", blocks)
 
 
-def _rounds(
-    data: ReportData, protocol: str, prefix: str, convergence: Rows
-) -> Iterable[Block]:
+def _rounds(data: ReportData, protocol: str, prefix: str, convergence: Rows) -> Iterable[Block]:
     agreement = data.rows("agreement", protocol=protocol)
     training = data.rows("training", protocol=protocol)
     tolerance = data.protocol(protocol).student.tolerance
@@ -66,7 +73,9 @@ def _rounds(
     columns = (
         "round", "stage", "mean_iou", "delta_iou", "converged", "copy_forward_iou", "control_iou",
     )  # fmt: skip
-    told = "Agreement by round: mean IoU of the student with the teacher, beside baseline and control."
+    told = (
+        "Agreement by round: mean IoU of the student with the teacher, beside baseline and control."
+    )
     yield listing("convergence", convergence, columns, (told, "no round is finished."))
     told = "Agreement of every slice after every round, student against teacher."
     table = listing("agreement", agreement, AGREEMENT_COLUMNS, (told, "no slice was compared."))
@@ -111,7 +120,9 @@ def comparisons(convergence: Sequence[dict[str, Any]]) -> Iterable[Text]:  # Any
     copied, control = last["copy_forward_iou"], last["control_iou"]
     if copied is not None:
         better = "more" if mean > copied else "not more"
-        told.append(f"Copying A's mask to every slice gives {copied:.3f}; the student is worth {better}.")
+        told.append(
+            f"Copying A's mask to every slice gives {copied:.3f}; the student is worth {better}."
+        )
     if control is not None:
         gain = mean - control
         way = "helped" if gain > 0 else "did not help"
@@ -127,13 +138,17 @@ def truth_section(data: ReportData, protocol: str, prefix: str) -> Section:
     rows = data.rows("truth", protocol=protocol)
     title = "Against the reference truth"
     if not rows:
-        told = "Nothing to show: no scan of this protocol names a truth mask, or none is scored yet."
+        told = (
+            "Nothing to show: no scan of this protocol names a truth mask, or none is scored yet."
+        )
         return Section(f"{prefix}-truth", title, (Text(told),))
     markup = truth_scores(rows, f"{prefix}-truth-scores")
     told = "Dice overlap with the truth, scan by scan, each method sorted by its own scores."
     picture = Picture(markup, told, "Dice with the truth.")
     table = listing("truth", rows, TRUTH_COLUMNS, ("Scores of every scan, both methods.", ""))
-    full: Block = table if len(rows) <= MOST_ROWS_OPEN else Details(f"All {len(rows)} scores", (table,))
+    full: Block = (
+        table if len(rows) <= MOST_ROWS_OPEN else Details(f"All {len(rows)} scores", (table,))
+    )
     blocks = (TRUTH, _summary(rows), Gallery((picture,), "chart"), full)
     return Section(f"{prefix}-truth", title, blocks)
 
@@ -166,4 +181,5 @@ def _over(rows: Rows, column: str, how: str) -> Cell:
     values = [r[column] for r in rows if r[column] is not None]
     if not values:
         return Cell(MISSING, "muted")
-    return Cell(number(float({"mean": np.mean, "median": np.median, "min": np.min}[how](values))))
+    summed = {"mean": np.mean(values), "median": np.median(values), "min": np.min(values)}[how]
+    return Cell(number(float(summed)))

@@ -4,8 +4,17 @@ from collections.abc import Iterable
 
 from somray.domain.teacher import TeacherModel
 from somray.report.blocks import (
-    Block, Cell, Details, Gallery, Heading, Notice, Picture, Section, Table, Text,
-)  # fmt: skip
+    Block,
+    Cell,
+    Details,
+    Gallery,
+    Heading,
+    Notice,
+    Picture,
+    Section,
+    Table,
+    Text,
+)
 from somray.report.data import ReportData, Row, Rows
 from somray.report.figures_lesions import CHANGES, TimeAxis, lesion_volumes
 from somray.report.listing import listing
@@ -84,9 +93,7 @@ def _lesions(data: ReportData, scans: list[Row], protocol: str, prefix: str) -> 
     return Section(f"{prefix}-lesions", "Lesions over time", tuple(blocks))
 
 
-def _over_time(
-    scans: list[Row], lesions: Rows, evolution: Rows, prefix: str
-) -> Iterable[Block]:
+def _over_time(scans: list[Row], lesions: Rows, evolution: Rows, prefix: str) -> Iterable[Block]:
     done = [s for s in scans if s["status"] == "done"]
     first = [r for r in lesions if r["t"] == 0]
     if len(done) < 2:

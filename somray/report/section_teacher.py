@@ -7,14 +7,32 @@ from numpy.typing import NDArray
 
 from somray.domain.teacher import TeacherModel
 from somray.report.blocks import (
-    Block, Cell, Details, Gallery, Heading, Key, KeyEntry, Notice, Picture, Section, Table, Text,
-)  # fmt: skip
+    Block,
+    Cell,
+    Details,
+    Gallery,
+    Heading,
+    Key,
+    KeyEntry,
+    Notice,
+    Picture,
+    Section,
+    Table,
+    Text,
+)
 from somray.report.choose import reference_slices
 from somray.report.data import ReportData, Rows, SliceKey
 from somray.report.display import grey, painted, presets
 from somray.report.figures_classes import (
-    CROWDED, Profile, areas_along_z, node_grid, profile_heatmap, radar, radar_limit, short_names,
-)  # fmt: skip
+    CROWDED,
+    Profile,
+    areas_along_z,
+    node_grid,
+    profile_heatmap,
+    radar,
+    radar_limit,
+    short_names,
+)
 from somray.report.style import NO_DATA_COLOUR, class_colours
 from somray.report.tiles import Frame, TileText, tile
 from somray.report.words import doubts
@@ -58,9 +76,7 @@ def teacher_section(data: ReportData, protocol: str, prefix: str) -> Section:
     return Section(f"{prefix}-teacher", "Teacher: the self-organizing map", blocks)
 
 
-def _reference_pictures(
-    data: ReportData, protocol: str, teacher: TeacherModel
-) -> Iterable[Block]:
+def _reference_pictures(data: ReportData, protocol: str, teacher: TeacherModel) -> Iterable[Block]:
     keys, known = reference_slices(data, protocol)
     pictures: list[Picture] = []
     for key in keys[:MOST_REFERENCES]:
@@ -139,7 +155,8 @@ def profiles_of(rows: Rows, teacher: TeacherModel, kind: str) -> list[Profile]:
     for (value, node, class_name), part in sorted(groups.items()):
         found = {(r["channel"], r["feature"]): r for r in part}
         mean, std = (
-            np.array([_value(found.get(key), column) for key in order]) for column in ("mean", "std")
+            np.array([_value(found.get(key), column) for key in order])
+            for column in ("mean", "std")
         )
         name = class_name if node < 0 else f"node {node} {class_name}"
         profiles.append(Profile(name, colours[value], mean, std, part[0]["share_fraction"]))
@@ -213,9 +230,7 @@ def _nodes(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterable[Block
     yield Details("Profiles of all nodes", (Gallery((picture,), "large"),))
 
 
-def areas_picture(
-    rows: Rows, teacher: TeacherModel, where: str, name: str
-) -> Picture | None:
+def areas_picture(rows: Rows, teacher: TeacherModel, where: str, name: str) -> Picture | None:
     """Draw the share of each class along z for one scan and time point; None without rows."""
     count = max((r["z"] for r in rows), default=-1) + 1
     if count == 0:

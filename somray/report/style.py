@@ -15,6 +15,7 @@ import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 __all__ = [
     "INK",
@@ -35,7 +36,7 @@ __all__ = [
 INK, MUTED, RULE, PAPER = "#010203", "#020304", "#030405", "#040506"
 _VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 
-NO_DATA_COLOUR = "#101418"
+NO_DATA_COLOUR = "#262E38"
 _NAMED = {
     "background": "#8A8F94",
     "normal": "#1B9E89",
@@ -127,17 +128,17 @@ def drawing(function: Callable[P, R]) -> Callable[P, R]:
     return drawn
 
 
-def chart(width: float, height: float, **axes: object) -> tuple[Figure, Axes]:
+def chart(width: float, height: float, projection: str | None = None) -> tuple[Figure, Axes]:
     """Make a figure of width × height inches with one axes; call it inside `drawing`.
 
     Args:
         width: inches; about 5 is half the page.
         height: inches.
-        axes: handed to `Figure.add_subplot` (for example `projection="polar"`).
+        projection: "polar", or None for plain x and y.
     """
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03)
-    return figure, figure.add_subplot(**axes)
+    layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03)
+    figure = Figure(figsize=(width, height), layout=layout)
+    return figure, figure.add_subplot(projection=projection)
 
 
 _ID = re.compile(r'(\bid="|url\(#|xlink:href="#|\bhref="#)([^")]+)')

@@ -137,13 +137,11 @@ def _image(pixels: NDArray[np.uint8], box: tuple[float, float, float, float], sm
 
 
 def _words(x: float, y: float, text: str, anchor: str = "start") -> str:
-    return (
-        f'<text class="on-image" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-    )
+    return f'<text class="on-image" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _scale_bar(frame: Frame) -> str:
-    width, height = frame.size
+    height = frame.size[1]
     length_mm = round_length_mm(frame.shape[1] * frame.spacing_mm[1])
     length, y = length_mm * frame.units_per_mm, height - 12
     label = f"{length_mm:g} mm" if length_mm >= 0.1 else f"{length_mm * 1000:g} µm"

@@ -33,7 +33,9 @@ def origins(config: CohortConfig) -> dict[tuple[str, str], Origin]:
         OSError: it cannot be read.
     """
     return {
-        (scan.subject, scan.session): Origin(scan.order, None if not scan.truth else str(scan.truth))
+        (scan.subject, scan.session): Origin(
+            scan.order, None if not scan.truth else str(scan.truth)
+        )
         for scan in load_manifest(config.scans, config)
     }
 

@@ -123,7 +123,9 @@ def _area_rows(subject: str, session: str, number: int) -> list[t.Row]:
     ]
 
 
-def _pair(kind: str, sessions: tuple[str, str], z: int | None, **other: object) -> t.RegistrationRow:
+def _pair(
+    kind: str, sessions: tuple[str, str], z: int | None, **other: object
+) -> t.RegistrationRow:
     matrix = [1.0, 0, 0, 0, 1, 0, 0, 0, 1]
     if kind == "sessions":
         matrix = [1.0, 0, 0, -3.0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
@@ -155,7 +157,9 @@ def _cohort_tables(run: SmallRun) -> None:
 
     sizes = ("shape_t", "shape_c", "shape_z", "shape_y", "shape_x", "unit",
              "spacing_z_mm", "spacing_y_mm", "spacing_x_mm")  # fmt: skip
-    bad = scan("s02", "t0", 0.0, status="quarantined", path=f"in/{EVIL}.nii", **dict.fromkeys(sizes))
+    bad = scan(
+        "s02", "t0", 0.0, status="quarantined", path=f"in/{EVIL}.nii", **dict.fromkeys(sizes)
+    )
     run.rows("scans", PROTOCOL, [scan("s01", "t0", 0.0), scan("s01", "t1", 90.0), bad])
     told = f"in/{EVIL}.nii: the file ends early; copy it again"
     run.rows("failures", PROTOCOL, [t.FailureRow("s02", "t0", "ingest", "truncated", told, 1)])
