@@ -148,18 +148,32 @@ def _radar_frame(
 def profile_heatmap(
     profiles: Sequence[Profile], labels: Sequence[str], what: str, name: str
 ) -> Markup:
-    """Draw profiles as rows of colours: blue below the reference's mean, orange above."""
+    """Draw profiles as rows of colours: purple below the reference's mean, orange above."""
     rows = len(profiles)
     figure, axes = chart(max(4.6, 1.7 + 0.3 * len(labels)), 1.35 + 0.19 * rows)
-    values = np.array([p.mean for p in profiles])
     mesh = axes.pcolormesh(
-        np.ma.masked_invalid(values),
+        np.ma.masked_invalid(np.array([p.mean for p in profiles])),
         cmap="PuOr_r",
         vmin=-HEAT_LIMIT,
         vmax=HEAT_LIMIT,
         edgecolors=PAPER,
         linewidth=0.6,
     )
+    _heat_frame(axes, profiles, labels)
+    shrink = min(1.0, 14 / rows)
+    bar = figure.colorbar(
+        mesh, ax=axes, fraction=0.035, pad=0.02, extend="both", aspect=30, shrink=shrink
+    )
+    bar.set_label("standard deviations from the mean", fontsize=7.6)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=7.5)
+    alt = f"Heat map of {rows} {what} (rows) by {len(labels)} features (columns)."
+    return to_svg(figure, alt, name)
+
+
+def _heat_frame(axes: Axes, profiles: Sequence[Profile], labels: Sequence[str]) -> None:
+    """Name rows and columns; a strip in front of each row wears its class's colour."""
+    rows = len(profiles)
     for row, profile in enumerate(profiles):
         axes.add_patch(Rectangle((-0.75, row), 0.55, 1, color=profile.colour, linewidth=0))
     axes.set_xlim(-0.75, len(labels))
@@ -177,20 +191,6 @@ def profile_heatmap(
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    bar = figure.colorbar(
-        mesh,
-        ax=axes,
-        fraction=0.035,
-        pad=0.02,
-        extend="both",
-        aspect=30,
-        shrink=min(1.0, 14 / rows) if rows > 14 else 1.0,
-    )
-    bar.set_label("standard deviations from the reference's mean", fontsize=7.6)
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=7.5)
-    alt = f"Heat map of {rows} {what} (rows) by {len(labels)} features (columns)."
-    return to_svg(figure, alt, name)
 
 
 @drawing

@@ -1,0 +1,143 @@
+"""Pixels and lines of a tile: geometry first, in drawing units and mm."""
+
+import re
+
+import numpy as np
+import pytest
+
+from somray.domain.geometry import Geometry
+from somray.report.display import (
+    DisplayWindow,
+    differences,
+    grey,
+    painted,
+    presets,
+    round_length_mm,
+    two_colours,
+)
+from somray.report.tiles import Frame, Outline, TileText, outline_path, tile
+
+NO_DATA = [38, 46, 56]
+
+
+def points(path: str) -> np.ndarray:
+    return np.array([[float(v) for v in p.split()] for p in re.findall(r"[ML]([^MLz]+)", path)])
+
+
+def test_an_outline_runs_half_way_between_pixels_in_mm():
+    mask = np.zeros((10, 10), dtype=bool)
+    mask[2:5, 3:8] = True  # rows 2..4, columns 3..7: edges at 2, 5 and 3, 8 pixels
+    found = points(outline_path(mask, (400.0, 200.0)))
+    assert found.min(axis=0) == pytest.approx([3 * 40, 2 * 20])
+    assert found.max(axis=0) == pytest.approx([8 * 40, 5 * 20])
+
+
+def test_an_outline_closes_at_the_image_border_and_around_holes():
+    mask = np.ones((6, 6), dtype=bool)
+    mask[3, 3] = False
+    path = outline_path(mask, (60.0, 60.0))
+    assert path.count("M") == path.count("z") == 2
+    assert points(path).min() == pytest.approx(0.0)
+    assert points(path).max() == pytest.approx(60.0)
+
+
+def test_no_mask_gives_no_outline():
+    assert outline_path(np.zeros((4, 4), dtype=bool), (10.0, 10.0)) == ""
+
+
+def test_a_ragged_outline_stays_bounded():
+    mask = np.random.default_rng(0).random((400, 400)) < 0.5
+    assert outline_path(mask, (400.0, 400.0)).count(" ") < 25000
+
+
+def test_oblong_pixels_give_an_oblong_picture():
+    frame = Frame((10, 20), (3.0, 1.0))  # 30 mm high, 20 mm wide
+    width, height = frame.size
+    assert height / width == pytest.approx(1.5)
+    assert frame.units_per_mm == pytest.approx(height / 30)
+
+
+@pytest.mark.parametrize(
+    ("width", "length"), [(100.0, 20.0), (200.0, 50.0), (9.0, 2.0), (0.4, 0.1), (430.0, 100.0)]
+)
+def test_the_scale_bar_is_a_round_length_of_at_most_a_quarter(width, length):
+    assert round_length_mm(width) == pytest.approx(length)
+
+
+def test_letters_follow_the_affine():
+    shape = (2, 3, 4)
+    plain = Geometry.from_spacing(shape, (1, 1, 1))
+    flipped = Geometry.from_matrix(shape, np.diag([-1.0, 1, 1, 1]))
+    coronal = Geometry.from_matrix(
+        shape, np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]], dtype=float)
+    )
+    assert Frame.of(plain, True).towards == ("L", "P")
+    assert Frame.of(flipped, True).towards == ("R", "P")
+    assert Frame.of(coronal, True).towards == ("L", "I")
+    assert Frame.of(plain, False).towards is None
+
+
+def test_a_tile_escapes_its_words():
+    pixels = np.zeros((4, 4), dtype=np.uint8)
+    drawn = str(tile(pixels, Frame((4, 4), (1, 1)), '<b>"alt"', TileText("<i>")))
+    assert "<b>" not in drawn
+    assert "<i>" not in drawn
+    assert "&lt;i&gt;" in drawn
+
+
+def test_line_styles_differ_without_colour():
+    mask = np.zeros((4, 4), dtype=bool)
+    mask[1:3, 1:3] = True
+    path = outline_path(mask, (400, 400))
+    lines = (Outline(path, "#fff"), Outline(path, "#fff", "5 4"))
+    drawn = str(tile(np.zeros((4, 4), np.uint8), Frame((4, 4), (1, 1)), "a", TileText("", lines)))
+    assert drawn.count("stroke-dasharray") == 1
+    assert drawn.index('class="halo"') < drawn.index('class="outline')
+
+
+def test_windows_map_their_ends_to_black_and_white_and_mark_no_data():
+    window = DisplayWindow("soft", -160, 240, "HU")
+    image = np.array([[-1000, -160, 40], [240, 3000, 40]], dtype=np.float32)
+    assert grey(image, window).tolist() == [[0, 0, 128], [255, 255, 128]]
+    image[0, 0] = np.nan
+    shown = grey(image, window)
+    assert shown.shape == (2, 3, 3)
+    assert shown[0, 0].tolist() == NO_DATA
+    inverted = DisplayWindow("SUV", 0, 10, "SUVbw", inverted=True)
+    assert grey(np.array([[0, 10]], np.float32), inverted).tolist() == [[255, 0]]
+
+
+def test_presets_follow_the_unit():
+    image = np.linspace(0, 100, 50, dtype=np.float32).reshape(5, 10)
+    assert [w.name for w in presets("CT", "HU", None, image)] == ["soft tissue", "lung", "bone"]
+    (pet,) = presets("PET", "SUVbw", None, image)
+    assert pet.inverted
+    (raw,) = presets("MR", "raw", (3.0, 70.0), image)
+    assert (raw.low, raw.high) == (3.0, 70.0)
+    (auto,) = presets("MR", "raw", None, image)
+    assert 0 <= auto.low < auto.high <= 100
+    (blank,) = presets("MR", "raw", None, np.full((2, 2), np.nan, np.float32))
+    assert blank.low < blank.high
+
+
+def test_an_overlay_is_grey_where_both_agree():
+    fixed = np.array([[0.5, 1.0, 0.0, np.nan]])
+    moving = np.array([[0.5, 0.0, 1.0, 0.5]])
+    shown = two_colours(fixed, moving)[0]
+    assert len(set(shown[0].tolist())) == 1
+    assert shown[1].tolist() == [0, 255, 0]
+    assert shown[2].tolist() == [255, 0, 255]
+    assert shown[3].tolist() == NO_DATA
+
+
+def test_equal_differences_get_equal_colours_on_one_scale():
+    before = differences(np.array([[0.0, 5.0, 10.0, 99.0]]), 10.0)[0]
+    after = differences(np.array([[5.0, np.nan]]), 10.0)[0]
+    assert after[0].tolist() == before[1].tolist()
+    assert before[2].tolist() == before[3].tolist()  # larger ones saturate
+    assert after[1].tolist() == NO_DATA
+
+
+def test_painted_leaves_unknown_values_as_no_data():
+    shown = painted(np.array([[0, 3]]), {3: "#D9541E"})[0]
+    assert shown.tolist() == [NO_DATA, [0xD9, 0x54, 0x1E]]
