@@ -147,7 +147,7 @@ def place(found: SessionLesions, to_frame: NDArray[np.float64] | None) -> Placed
     )
     return PlacedLesions(
         found.session, found.geometry, matrix, to_frame is not None,
-        numbers, count * found.geometry.voxel_mm3, centroid, points, linear, owner.astype(np.int64),
+        numbers, count * found.geometry.voxel_mm3, np.asarray(centroid, dtype=np.float64), points, linear, owner.astype(np.int64),
     )  # fmt: skip
 
 

@@ -13,26 +13,28 @@ from somray.kernels.registration.intensity import local_contrast, refine
 from somray.kernels.registration.prepare import Level, Prepared
 from somray.kernels.registration.verdict import Candidate
 
-__all__ = ["Search", "is_convincing"]
+__all__ = ["Search", "best_of", "is_clear", "is_convincing"]
 
 Matrix = NDArray[np.float64]
 
-_STARTS = 5
-_MIRROR_STARTS = 3
+_THUMBNAIL = 80  # pixels: starts are refined and ranked at the first level within that
+_STARTS = 8
+_KEPT = 4  # of the starts, after a few steps on the level they were found on
 _FINALISTS = 2
-_THUMB_STEPS = 12
+_SEARCH_STEPS = 8
+_THUMB_STEPS = 10
 _FINER_STEPS = 10
-_FULL_STEPS = 4
+_FULL_STEPS = 3
+_HOPELESS = 0.25  # structure at thumbnail size below which the finer levels are not worth a step
 _AFFINE_GAIN = 0.2  # share of the unexplained structure that affine must explain to be believed
 _CLEAR_STRUCTURE, _CLEAR_STRENGTH = 0.85, 4.0  # no flipped slice ever came near
 _CONVINCING_STRUCTURE, _CONVINCING_STRENGTH = 0.55, 2.5
 
 
-def is_clear(candidate: Candidate | None, shape: tuple[int, int]) -> bool:
+def is_clear(candidate: Candidate, shape: tuple[int, int]) -> bool:
     """Tell whether nothing else needs to be asked."""
     return (
-        candidate is not None
-        and candidate.is_near(shape)
+        candidate.is_near(shape)
         and candidate.structure >= _CLEAR_STRUCTURE
         and candidate.evidence.strength >= _CLEAR_STRENGTH
     )
@@ -52,28 +54,29 @@ class Search:
 
     def __init__(self, fixed: Prepared, moving: Prepared) -> None:
         self._fixed, self._moving = fixed, moving
-        self._thumb = min(coarse.thumbnail(fixed), coarse.thumbnail(moving))
+        self._searched = min(coarse.search_level(fixed), coarse.search_level(moving))
+        self._thumb = min(coarse.level_within(s, _THUMBNAIL) for s in (fixed, moving))
         self._judge = max(0, self._thumb - 1)  # the level that structure is compared on
 
     def near(self) -> Candidate | None:
         """Refine from the identity."""
-        begin = self._thumbs(self._moving, [np.eye(3)])
-        return self.finished(begin[0].sampling) if begin else None
+        begin = self._ranked(self._moving, [np.eye(3)], self._thumb, _THUMB_STEPS)
+        if not begin or begin[0].structure < _HOPELESS:
+            return None
+        return self.finished(begin[0].sampling)
 
     def far(self) -> Candidate | None:
         """Search all turns, scales and shifts."""
-        begin = [s.sampling for s in coarse.starts(self._fixed, self._moving, _STARTS)]
-        thumbs = self._thumbs(self._moving, begin)[:_FINALISTS]
+        thumbs = self._found(self._moving, [])[:_FINALISTS]
         return best_of([self.finished(c.sampling) for c in thumbs])
 
     def mirrored(self) -> Candidate | None:
         """Search with the mirror image of the moving slice."""
         reflected = _reflected(self._moving)
-        begin = [s.sampling for s in coarse.starts(self._fixed, reflected, _MIRROR_STARTS)]
-        thumbs = self._thumbs(reflected, [np.eye(3), *begin])
+        thumbs = self._found(reflected, [np.eye(3)])
         if not thumbs:
             return None
-        levels = tuple((k, _FINER_STEPS) for k in range(self._judge, self._judge - 1, -1))
+        levels = ((self._judge, _FINER_STEPS),)
         refined = refine(self._fixed, reflected, thumbs[0].sampling, "similarity", levels)
         if refined is None:
             return None
@@ -110,14 +113,22 @@ class Search:
         refined = refine(full, other, sampling, "similarity", ((0, _FULL_STEPS),))
         return sampling if refined is None else refined
 
-    def _thumbs(self, moving: Prepared, begin: list[Matrix]) -> list[Candidate]:
-        """Refine starts at thumbnail size; the best explained first."""
+    def _found(self, moving: Prepared, more: list[Matrix]) -> list[Candidate]:
+        """Search, and refine what is promising at thumbnail size; the best explained first."""
+        begin = [s.sampling for s in coarse.starts(self._fixed, moving, _STARTS)]
+        first = self._ranked(moving, more + begin, self._searched, _SEARCH_STEPS)
+        kept = [c.sampling for c in first[:_KEPT]]
+        return self._ranked(moving, kept, self._thumb, _THUMB_STEPS)
+
+    def _ranked(
+        self, moving: Prepared, begin: list[Matrix], level: int, steps: int
+    ) -> list[Candidate]:
+        """Refine starts on one level and rank them by the structure they explain."""
         found = []
         for sampling in begin:
-            steps = ((self._thumb, _THUMB_STEPS),)
-            refined = refine(self._fixed, moving, sampling, "similarity", steps)
+            refined = refine(self._fixed, moving, sampling, "similarity", ((level, steps),))
             if refined is not None:
-                weighed = evidence.weigh(self._fixed, moving, refined, self._thumb)
+                weighed = evidence.weigh(self._fixed, moving, refined, level)
                 found.append(Candidate(refined, weighed))
         return sorted(found, key=lambda c: -c.structure)
 

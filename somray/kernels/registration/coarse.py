@@ -14,14 +14,14 @@ from scipy import fft
 from somray.kernels.registration.intensity import structure, warp_level
 from somray.kernels.registration.prepare import Float32, Level, Prepared
 
-__all__ = ["Start", "starts", "thumbnail"]
+__all__ = ["Start", "level_within", "search_level", "starts"]
 
 Matrix = NDArray[np.float64]
 
-_THUMBNAIL = 64  # pixels: the first level whose longer side is no larger
-_TURNS = (-48, -36, -24, -12, 0, 12, 24, 36, 48)  # degrees
-_SCALES = (0.82, 1.0, 1.22)
-_SIGMA = 3.0  # pixels of the thumbnail
+_SEARCHED = 40  # pixels: the first level whose longer side is no larger
+_TURNS = tuple(range(-50, 51, 10))  # degrees
+_SCALES = (0.8, 0.93, 1.08, 1.25)
+_SIGMA = 4.0  # pixels of the thumbnail
 _LEAST_OVERLAP = 0.3  # of the smaller thumbnail's energy
 
 
@@ -33,12 +33,17 @@ class Start:
     correlation: float
 
 
-def thumbnail(slice_: Prepared) -> int:
-    """Return the index of the level that the search runs on."""
+def level_within(slice_: Prepared, longest: int) -> int:
+    """Return the index of the first level whose longer side is no longer than `longest`."""
     for index, level in enumerate(slice_.levels):
-        if max(level.image.shape) <= _THUMBNAIL:
+        if max(level.image.shape) <= longest:
             return index
     return len(slice_.levels) - 1
+
+
+def search_level(slice_: Prepared) -> int:
+    """Return the index of the level that the search runs on."""
+    return level_within(slice_, _SEARCHED)
 
 
 def starts(
@@ -60,7 +65,7 @@ def starts(
     Returns:
         Starts for refinement; the thumbnails' own precision is about half a pixel of theirs.
     """
-    a, b = fixed.levels[thumbnail(fixed)], moving.levels[thumbnail(moving)]
+    a, b = fixed.levels[search_level(fixed)], moving.levels[search_level(moving)]
     relative = b.step / a.step  # thumbnails of very different slices may differ in step
     first = structure(a, _SIGMA)
     size = tuple(
@@ -107,7 +112,7 @@ def _turned(level: Level, turn: float, scale: float) -> tuple[Float32, Matrix]:
 
 
 def _best_shift(
-    fixed: Float32, spectra: NDArray[np.complex64], moving: Float32, size: tuple[int, ...]
+    fixed: Float32, spectra: NDArray[np.complexfloating], moving: Float32, size: tuple[int, ...]
 ) -> tuple[float, tuple[int, int]]:
     """Return the highest normalised correlation and the (x, y) where moving's corner then lies."""
     _rows, _columns = fixed.shape

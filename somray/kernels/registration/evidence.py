@@ -86,7 +86,7 @@ def weigh(fixed: Prepared, moving: Prepared, sampling: Matrix, index: int) -> Ev
     first = structure(Level(a.image, weight, 1), _SIGMA)
     other = structure(Level(warped * weight, weight, 1), _SIGMA)
     ncc = weighted_ncc(first, other, weight) or 0.0
-    back = np.linalg.inv(motion)
+    back = np.asarray(np.linalg.inv(motion), dtype=np.float64)
     covered = min(_covered(a, weight), _covered(b, _reach(a, back, b.image.shape)))
     score = ncc * covered**0.5
     number = min(_separate(first), _separate(other))

@@ -37,10 +37,10 @@ _MOST_KEYPOINTS = 3000
 _LEAST_MATCHES = {"similarity": 2, "affine": 3, "homography": 4}
 
 DETECTORS: dict[str, tuple[Callable[[], object], int]] = {
-    "kaze": (lambda: cv2.KAZE_create(), cv2.NORM_L2),
-    "akaze": (lambda: cv2.AKAZE_create(), cv2.NORM_HAMMING),
-    "sift": (lambda: cv2.SIFT_create(nfeatures=_MOST_KEYPOINTS), cv2.NORM_L2),
-    "orb": (lambda: cv2.ORB_create(nfeatures=1500, fastThreshold=5), cv2.NORM_HAMMING),
+    "kaze": (lambda: cv2.KAZE.create(), cv2.NORM_L2),
+    "akaze": (lambda: cv2.AKAZE.create(), cv2.NORM_HAMMING),
+    "sift": (lambda: cv2.SIFT.create(nfeatures=_MOST_KEYPOINTS), cv2.NORM_L2),
+    "orb": (lambda: cv2.ORB.create(nfeatures=1500, fastThreshold=5), cv2.NORM_HAMMING),
 }
 """Detector name to its maker and the norm that compares its descriptors."""
 

@@ -4,6 +4,8 @@ NaN spreads to every result whose neighbours hold it with a weight above a thous
 all is NaN.
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -18,7 +20,7 @@ _TRUSTED = 0.999  # share of valid data under a sample
 
 
 def sample(
-    source: NDArray[np.floating], coordinates: NDArray[np.float64], order: int
+    source: NDArray[np.floating], coordinates: NDArray[np.float64], order: Literal[0, 1]
 ) -> NDArray[np.float32]:
     """Read an array between its grid points.
 
@@ -107,4 +109,4 @@ def warp_volume_slice(
     _, rows, columns = fixed_geometry.shape
     y, x = np.mgrid[:rows, :columns].astype(np.float64)
     xyz = [r[0] * x + r[1] * y + r[2] * z + r[3] for r in chain[:3]]
-    return sample(moving, np.stack(xyz[::-1]), order)
+    return sample(moving, np.stack(xyz[::-1]), 0 if order == 0 else 1)

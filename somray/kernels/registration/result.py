@@ -75,7 +75,7 @@ class SliceRegistration:
         """
         if self.matrix is None:
             raise ShapeError(f"the registration was refused ({self.reason}): nothing can be warped")
-        return warp_slice(moving, np.linalg.inv(self.matrix), self.fixed_shape)
+        return warp_slice(moving, np.asarray(np.linalg.inv(self.matrix)), self.fixed_shape)
 
 
 @dataclass(frozen=True, eq=False)

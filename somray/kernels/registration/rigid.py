@@ -77,9 +77,11 @@ def _frame(fixed: Grid) -> _Frame:
     to_index = np.linalg.inv(fixed.geometry.matrix)[:3, :3].astype(np.float32)  # rows x, y, z
     slope = [axes[2] * to_index[0, k] + axes[1] * to_index[1, k] + axes[0] * to_index[2, k]
              for k in range(3)]  # fmt: skip
-    centre = fixed.geometry.to_world((np.array([[depth, rows, columns]]) - 1) / 2.0)[0]
+    centre = fixed.geometry.to_world(
+        (np.array([[depth, rows, columns]], dtype=np.float64) - 1) / 2.0
+    )[0]
     z, y, x = np.meshgrid(np.arange(depth), np.arange(rows), np.arange(columns), indexing="ij")
-    index = np.stack([z, y, x], axis=-1).reshape(-1, 3)
+    index = np.stack([z, y, x], axis=-1).reshape(-1, 3).astype(np.float64)
     place = (fixed.geometry.to_world(index) - centre).reshape(*fixed.image.shape, 3)
     reach = float(np.abs(place).max())
     unit = (place / reach).astype(np.float32)
@@ -165,4 +167,4 @@ def correlation(one: Float32, other: Float32, weight: Float32) -> float | None:
     power = float((a * a * weight).sum(dtype=np.float64) * (b * b * weight).sum(dtype=np.float64))
     if power <= 1e-12 * total * total:
         return None
-    return float((a * b * weight).sum(dtype=np.float64)) / power**0.5
+    return float((a * b * weight).sum(dtype=np.float64) / power**0.5)

@@ -93,7 +93,7 @@ def _middle(geometry: Geometry) -> NDArray[np.float64]:
 
 
 def _best_shift(
-    spectra: NDArray[np.complex64], moving: Float32, filled: Float32, size: tuple[int, ...]
+    spectra: NDArray[np.complexfloating], moving: Float32, filled: Float32, size: tuple[int, ...]
 ) -> tuple[float, tuple[int, ...]]:
     """Return the highest normalised correlation and the fixed index where canvas index 0 then lies."""
     here = fft.rfftn(np.stack([moving, moving * moving, filled]), size, axes=(1, 2, 3)).conj()

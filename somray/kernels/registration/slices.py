@@ -99,8 +99,8 @@ class _Pair:
         """Run the cheap evidence, then keypoints where it does not convince."""
         search, shape = self._search, self._fixed.shape
         best = search.near()
-        if is_clear(best, shape):
-            return self._verdict(search.simplest(best), supported=False)  # type: ignore[arg-type]
+        if best is not None and is_clear(best, shape):
+            return self._verdict(search.simplest(best), supported=False)
         if not is_convincing(best):
             best = best_of([best, search.far()])
         supported = False
@@ -112,9 +112,10 @@ class _Pair:
         if best is None:
             return self._refused("no motion brings the slices together", "similarity")
         mirrored = search.mirrored()
-        margin = _MIRROR_MARGIN if best.is_near(shape) else 0.0
+        margin = _MIRROR_MARGIN if best.is_near(shape) else -_MIRROR_MARGIN
         if mirrored is not None and mirrored.structure > best.structure + margin:
-            return self._refused("a mirror image of the moving slice fits better", "similarity")
+            reason = "a mirror image of the moving slice fits as well or better"
+            return self._refused(reason, "similarity")
         return self._verdict(search.simplest(best), supported)
 
     def _keypoint_motion(self, model: str) -> Matrix | None:
@@ -126,7 +127,7 @@ class _Pair:
         self._fit = keypoints.fit_motion(self._matches, model)
         if self._fit is None or not is_motion(self._fit.matrix, self._moving.shape):
             return None
-        return np.asarray(np.linalg.inv(self._fit.matrix))
+        return np.asarray(np.linalg.inv(self._fit.matrix), dtype=np.float64)
 
     def _agrees(self, best: Candidate, motion: Matrix) -> bool:
         if self._fit is None or int(self._fit.kept.sum()) < _SUPPORTING_INLIERS:

@@ -96,8 +96,8 @@ class _VolumePair:
     ) -> None:
         coarse_mm = _spacing_for(fixed[1], moving[1], _COARSE_VOXELS)
         fine_mm = _spacing_for(fixed[1], moving[1], _FINE_VOXELS)
-        self._coarse = tuple(prepare_volume(*v, window, coarse_mm) for v in (fixed, moving))
-        self._fine = tuple(prepare_volume(*v, window, fine_mm) for v in (fixed, moving))
+        self._coarse = _both(fixed, moving, window, coarse_mm)
+        self._fine = _both(fixed, moving, window, fine_mm)
         self._sources = (fixed, moving)
         self._window = window
         self._points: SpatialKeypoints | None = None
@@ -144,7 +144,7 @@ class _VolumePair:
         if sampling is not None:
             after = _figures(*self._fine, sampling)
             pictured = _pictured(self._sources[0][1], self._sources[1][1], sampling)
-            matrix = np.linalg.inv(sampling)
+            matrix = np.asarray(np.linalg.inv(sampling), dtype=np.float64)
         points = self._points
         kept = points.kept(sampling) if points is not None else None
         return VolumeRegistration(
@@ -158,6 +158,18 @@ class _VolumePair:
             rmse_px=kept.rmse_px if kept else None,
             mad_before=before[0], mad_after=after[0], ncc_before=before[1], ncc_after=after[1],
         )  # fmt: skip
+
+
+def _both(
+    fixed: tuple[NDArray[np.floating], Geometry],
+    moving: tuple[NDArray[np.floating], Geometry],
+    window: tuple[float, float],
+    spacing_mm: float,
+) -> tuple[Grid, Grid]:
+    return (
+        prepare_volume(fixed[0], fixed[1], window, spacing_mm),
+        prepare_volume(moving[0], moving[1], window, spacing_mm),
+    )
 
 
 def _spacing_for(fixed: Geometry, moving: Geometry, voxels: int) -> float:
