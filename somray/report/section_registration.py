@@ -21,6 +21,7 @@ from somray.report.words import ANATOMY, CHANGE
 __all__ = ["registration_section"]
 
 MOST_SESSION_PAIRS = 6
+MOST_SCANS_PICTURED = 3  # neighbouring slices show anatomy, which needs no picture per session
 MOST_MATCHES = 60
 SHOWN_MODEL = "similarity"  # drawn where `auto` needed no keypoints
 DIFFERENCE_PERCENT = 99.0  # of both maps; larger differences saturate, the same way in both
@@ -107,13 +108,13 @@ def _slices(data: ReportData, scans: list[Row], rows: Rows, protocol: str) -> It
         return
     yield ANATOMY
     yield from _refused(rows)
-    for scan in scans:
+    for place, scan in enumerate(scans):
         part = [r for r in rows if r["fixed_session"] == scan["session"]]
         if not part:
             continue
         yield Text(_summary(part))
         pixels = data.scan(scan["subject"], scan["session"])
-        if pixels is None:
+        if pixels is None or place >= MOST_SCANS_PICTURED:
             continue
         areas = {z: a for (t, z), a in
                  target_areas(data, scan, data.protocol(protocol).segment).items() if t == 0}  # fmt: skip
@@ -164,7 +165,9 @@ def _pair_gallery(images: PairImages, scan: ScanPixels, row: Row, where: str) ->
             f"Overlay of {where} {title} registration: fixed green, moving magenta, agreement grey."
         )
         told = f"Overlay {title}: fixed green, moving magenta, grey where both agree ({window})."
-        markup = tile(two_colours(fixed, window.scaled(moving)), frame, alt, TileText(title))
+        markup = tile(
+            two_colours(fixed, window.scaled(moving)), frame, alt, TileText(title), "small"
+        )
         pictures.append(Picture(markup, told, alt))
     for title, difference in zip(("before", "after"), differ, strict=True):
         if difference is None:
@@ -174,7 +177,7 @@ def _pair_gallery(images: PairImages, scan: ScanPixels, row: Row, where: str) ->
         told = (
             f"|Difference| {title}: mean {number(mean)}{unit} where both show something; one scale."
         )
-        markup = tile(differences(difference, most), frame, alt, TileText(title))
+        markup = tile(differences(difference, most), frame, alt, TileText(title), "small")
         pictures.append(Picture(markup + _scale(most, unit), told, alt))
     yield Gallery(tuple(pictures), "small", _gallery_text(row, where, images))
 

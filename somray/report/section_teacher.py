@@ -115,7 +115,7 @@ def _reference_pair(
     )
     alt = f"Class map of {where}: {shares} of the pixels."
     told = f"Cluster map of the same slice: each pixel in the colour of its class ({shares})."
-    markup = tile(painted(labels, colours), frame, alt, TileText("classes"), smooth=False)
+    markup = tile(painted(labels, colours), frame, alt, TileText("classes"), "classes")
     return [*pictures, Picture(markup, told, alt)]
 
 

@@ -21,7 +21,9 @@ from somray.report.display import png_bytes, round_length_mm
 __all__ = ["Frame", "Outline", "colour_bar", "matches_tile", "outline_path", "tile"]
 
 LONG_SIDE = 400.0  # drawing units
-MOST_PIXELS = 768  # longer sides are averaged down for show
+DETAIL = {"fine": (640, True), "small": (360, True), "classes": (640, False)}
+"""Most pixels along the longer side of an embedded picture, and whether it is shown smoothly."""
+
 MOST_VERTICES = 20000  # a ragged outline is coarsened until it has fewer
 _LETTERS = (("R", "L"), ("A", "P"), ("I", "S"))  # towards smaller and larger LPS x, y, z
 
@@ -84,12 +86,13 @@ class TileText:
     dark: bool = False
 
 
-def _shrunk(pixels: NDArray[np.uint8], smooth: bool) -> NDArray[np.uint8]:
-    """Reduce until the longer side fits a page: by averaging, or by picking where colours mean classes."""
-    step = -(-max(pixels.shape[:2]) // MOST_PIXELS)
-    if step <= 1:
+def _shrunk(pixels: NDArray[np.uint8], detail: str) -> NDArray[np.uint8]:
+    """Reduce until the longer side fits: by averaging, or by picking where colours mean classes."""
+    most, smooth = DETAIL[detail]
+    longer = max(pixels.shape[:2])
+    if longer <= most:
         return pixels
-    size = (-(-pixels.shape[1] // step), -(-pixels.shape[0] // step))
+    size = (-(-pixels.shape[1] * most // longer), -(-pixels.shape[0] * most // longer))
     how = cv2.INTER_AREA if smooth else cv2.INTER_NEAREST
     return np.asarray(cv2.resize(pixels, size, interpolation=how), dtype=np.uint8)
 
@@ -126,9 +129,9 @@ def _contour(mask: NDArray[np.bool_]) -> tuple[Any, Any]:  # Any: matplotlib's p
     return path.vertices, path.codes
 
 
-def _image(pixels: NDArray[np.uint8], box: tuple[float, float, float, float], smooth: bool) -> str:
-    data = base64.b64encode(png_bytes(_shrunk(pixels, smooth))).decode()
-    kind = "" if smooth else ' style="image-rendering:pixelated"'
+def _image(pixels: NDArray[np.uint8], box: tuple[float, float, float, float], detail: str) -> str:
+    data = base64.b64encode(png_bytes(_shrunk(pixels, detail))).decode()
+    kind = "" if DETAIL[detail][1] else ' style="image-rendering:pixelated"'
     x, y, width, height = box
     return (
         f'<image x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
@@ -175,7 +178,7 @@ def tile(
     frame: Frame,
     alt: str,
     words: TileText | None = None,
-    smooth: bool = True,
+    detail: str = "fine",
 ) -> Markup:
     """Draw one slice.
 
@@ -184,11 +187,11 @@ def tile(
         frame: its physical frame.
         alt: text for those who cannot see it.
         words: title and outlines.
-        smooth: False shows pixels as squares (label maps).
+        detail: a key of `DETAIL`; "classes" shows pixels as squares.
     """
     width, height = frame.size
     told = words or TileText()
-    parts = [_image(pixels, (0, 0, width, height), smooth)]
+    parts = [_image(pixels, (0, 0, width, height), detail)]
     parts += _lines(told.lines)
     parts.append(_scale_bar(frame) + _letters(frame))
     if told.title:
@@ -225,8 +228,8 @@ def matches_tile(
         for x, y in group
     )
     inner = (
-        _image(pair[0], (0, 0, width, height), smooth=True)
-        + _image(pair[1], (width + gap, 0, width, height), smooth=True)
+        _image(pair[0], (0, 0, width, height), "small")
+        + _image(pair[1], (width + gap, 0, width, height), "small")
         + f'<path class="match" d="{lines}"/><g class="match-dots">{dots}</g>'
         + _words(12, 24, "fixed")
         + _words(width + gap + 12, 24, "moving")
@@ -236,7 +239,7 @@ def matches_tile(
 
 def colour_bar(pixels: NDArray[np.uint8], labels: tuple[str, str], alt: str) -> Markup:
     """Draw a colour scale: pixels is one row (1, n, 3), labels stand at its ends."""
-    inner = _image(pixels, (0, 0, LONG_SIDE, 14), smooth=True) + "".join(
+    inner = _image(pixels, (0, 0, LONG_SIDE, 14), "fine") + "".join(
         f'<text class="bar-label" x="{x}" y="32" text-anchor="{anchor}">{escape(label)}</text>'
         for x, anchor, label in zip((0, LONG_SIDE), ("start", "end"), labels, strict=True)
     )

@@ -3,7 +3,8 @@
 import pytest
 
 from somray.report.pages import write_report
-from tests.report.small_run import SmallRun, build
+
+from .small_run import SmallRun, build
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ import pytest
 from somray.domain.run import RunLayout
 from somray.report.pages import write_report
 from somray.report.words import NOT_ACCURACY
-from tests.report.small_run import EVIL, IDLE, PROTOCOL, SmallRun
+
+from .small_run import EVIL, IDLE, PROTOCOL, SmallRun
 
 PAGES = ("index.html", "sub-s01.html", "sub-s02.html")
 VOID = {"meta", "link", "br", "hr", "img", "input"}

@@ -1,0 +1,183 @@
+"""Charts and choices of the report: shared scales, fixed colours, bounded numbers, honest words."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from somray.report.choose import pictured_pairs, slices_to_show
+from somray.report.figures_classes import Profile, profile_heatmap, radar, radar_limit, short_names
+from somray.report.figures_lesions import CHANGES, TimeAxis, lesion_volumes
+from somray.report.figures_rounds import delta_by_round
+from somray.report.listing import fact, listing, number
+from somray.report.section_student import comparisons, verdict
+from somray.report.style import class_colour, class_colours, plain_text
+
+
+def profile(name: str, *mean: float) -> Profile:
+    values = np.array(mean)
+    return Profile(name, class_colour(name), values, np.full_like(values, 0.2), 0.25)
+
+
+def round_row(number_: int, mean: float | None, delta: float | None, **other: object) -> dict:
+    row = {"round": number_, "stage": "A+B+C"[: 2 * number_ - 1], "mean_iou": mean}
+    row |= {"delta_iou": delta, "converged": False, "copy_forward_iou": 0.8, "control_iou": None}
+    return row | other
+
+
+def lesion(session: str, number_: int, volume: float) -> dict:
+    return {"session": session, "lesion_id": number_, "volume_mm3": volume, "t": 0}
+
+
+def change(kind: str, number_: int) -> dict:
+    return {"from_session": "a", "to_session": "b", "change": kind, "lesion_id": number_}
+
+
+def test_all_radars_share_one_scale_that_fits_every_class():
+    profiles = [profile("normal", 0.1, -0.2, 0.3), profile("lesion", 2.2, 0.1, np.nan)]
+    assert radar_limit(profiles) == 2.5
+    assert radar_limit([profile("lesion", 40.0)]) == 4.0
+    assert radar_limit([profile("lesion", np.nan)]) == 1.0
+
+
+def test_a_chart_is_the_same_bytes_twice_and_leaves_matplotlib_alone():
+    before = dict(mpl.rcParams)
+    profiles = [profile("normal", 0.1, -0.2, 0.3), profile("lesion", 2.2, 0.1, np.nan)]
+    labels = ["a", "b", "c"]
+    once = radar(profiles[1], profiles[:1], labels, 2.5, "r")
+    assert once == radar(profiles[1], profiles[:1], labels, 2.5, "r")
+    assert profile_heatmap(profiles, labels, "nodes", "h")
+    assert dict(mpl.rcParams) == before
+
+
+def test_a_users_matplotlib_settings_change_nothing():
+    profiles = [profile("normal", 0.1, -0.2, 0.3)]
+    plain = radar(profiles[0], [], ["a", "b", "c"], 1.0, "r")
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "pink", "svg.fonttype": "path"}):
+        assert radar(profiles[0], [], ["a", "b", "c"], 1.0, "r") == plain
+
+
+def test_charts_follow_the_pages_colours_and_prefix_their_ids():
+    drawn = delta_by_round([round_row(1, 0.9, None), round_row(2, 0.95, 0.05)], 0.002, "p7-delta")
+    assert "var(--ink)" in drawn
+    assert "#010203" not in drawn
+    assert 'id="p7-delta-figure_1"' in drawn
+    assert "tolerance 0.002" in drawn
+
+
+def test_a_dollar_in_a_name_is_no_mathematics():
+    assert plain_text("a$b$") == r"a\$b\$"
+    drawn = radar(profile("lesion", 1, 0, 0), [], [plain_text("$x$"), "b", "c"], 1.0, "r")
+    assert "$x$" in drawn
+
+
+def test_classes_always_wear_the_same_colours_and_no_two_share_one():
+    names = {
+        1: "background",
+        2: "normal",
+        3: "lesion",
+        4: "boundary",
+        5: "fat",
+        6: "bone",
+        7: "gas",
+    }
+    colours = class_colours(names)
+    assert len(set(colours.values())) == len(names)
+    assert colours[3] == class_colour("lesion")
+    assert class_colours({6: "other"})[6] == colours[6]
+
+
+def test_features_are_named_by_channel_only_where_there_are_several():
+    assert short_names([("CT", "mean3")]) == ["mean 3×3"]
+    assert short_names([("CT", "edge"), ("PET", "edge")]) == ["CT edge", "PET edge"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 300])
+def test_at_most_six_slices_are_shown_and_all_of_them_exist(count):
+    areas = {z: float(z % 7) for z in range(count)}
+    chosen = slices_to_show(areas, count)
+    assert len(chosen) == len(set(chosen)) <= 6
+    assert all(0 <= z < count for z in chosen)
+
+
+def test_reference_and_largest_slice_are_always_shown():
+    areas = dict.fromkeys(range(10, 90), 1.0) | {42: 50.0}
+    chosen = slices_to_show(areas, 100, always=[3])
+    assert {3, 42} <= set(chosen)
+    assert chosen == sorted(chosen)
+
+
+def test_slices_without_target_are_spread_over_the_scan():
+    assert slices_to_show({}, 9) == [2, 4, 6]
+
+
+def test_pictured_pairs_are_the_one_with_most_target_and_the_worst():
+    rows = [
+        {"fixed_z": z, "moving_z": z + 1, "matrix": [1.0] * 9, "status": "ok"} for z in range(5)
+    ]
+    rows[1] |= {"status": "weak"}
+    rows[4] |= {"status": "refused", "matrix": None}
+    chosen = pictured_pairs(rows, {2: 5.0, 3: 9.0})
+    assert [r["fixed_z"] for r in chosen] == [2, 4]
+    assert pictured_pairs([], {}) == []
+
+
+def test_the_verdict_is_told_in_words():
+    first = round_row(1, 0.9, None)
+    assert verdict([first], 0.002).lead == "Convergence unknown."
+    moved = verdict([first, round_row(2, 0.95, 0.05)], 0.002)
+    assert moved.lead == "Not converged."
+    assert "+0.0500" in moved.text
+    settled = round_row(2, 0.901, 0.001, converged=True)
+    assert verdict([settled, first], 0.002).tone == "good"
+
+
+def test_the_comparison_admits_when_pseudo_labels_did_not_help():
+    (text,) = comparisons([round_row(2, 0.9, 0.0, control_iou=0.93)])
+    assert "did not help" in text.text
+    (text,) = comparisons([round_row(2, 0.95, 0.0, control_iou=0.93)])
+    assert "helped here (+0.020)" in text.text
+    (text,) = comparisons([round_row(2, None, None)])
+    assert "No mean IoU exists" in text.text
+
+
+def test_sessions_stand_to_scale_only_where_all_days_are_known():
+    known = [{"session": "a", "days": 0.0}, {"session": "b", "days": 90.0}]
+    assert TimeAxis.of(known).places == (0.0, 90.0)
+    unknown = [{"session": "a", "days": 0.0}, {"session": "b", "days": None}]
+    assert TimeAxis.of(unknown).places == (0.0, 1.0)
+    assert not TimeAxis.of(unknown).in_days
+
+
+def test_every_kind_of_change_is_drawn_and_counted():
+    time = TimeAxis(("a", "b"), (0.0, 1.0), False)
+    lesions = [lesion(s, n, 100.0 * n) for n in range(1, 8) for s in "ab"]
+    lesions = [r for r in lesions if (r["session"], r["lesion_id"]) not in {("a", 1), ("b", 2)}]
+    changes = [change(kind, n + 1) for n, kind in enumerate(CHANGES)]
+    drawn = lesion_volumes(lesions, changes, time, "v")
+    assert "Volumes of 7 lesions over 2 sessions" in drawn
+    for kind in CHANGES:
+        assert f"1 {kind}" in drawn
+    for number_ in range(1, 8):
+        assert f">#{number_}<" in drawn
+
+
+def test_volumes_that_span_much_are_drawn_logarithmically_and_say_so():
+    time = TimeAxis(("a", "b"), (0.0, 1.0), False)
+    narrow = lesion_volumes([lesion("a", 1, 900.0), lesion("b", 1, 1000.0)], [], time, "v")
+    wide = lesion_volumes([lesion("a", 1, 90.0), lesion("b", 2, 100000.0)], [], time, "v")
+    assert "logarithmic" not in narrow
+    assert "logarithmic above" in wide
+
+
+def test_numbers_are_written_for_people():
+    assert number(-0.12345) == "−0.123"
+    assert number(1234567.8) == "1\u202f234\u202f568"
+    assert (fact(None), fact(True), fact([1, 2]), fact([])) == ("–", "yes", "1, 2", "–")
+
+
+def test_listing_names_units_and_meanings_from_the_data_dictionary():
+    row = {"subject": "s", "lesion_id": 1, "volume_mm3": 12.0, "protocol": "p"}
+    table = listing("lesions", [row], ("protocol", "lesion_id", "volume_mm3"), ("c", "e"))
+    assert [(h.label, h.unit) for h in table.headings][-1] == ("volume", "mm³")
+    assert table.headings[-1].meaning == "volume"
+    assert [c.text for c in table.rows[0]] == ["p", "1", "12.00"]
