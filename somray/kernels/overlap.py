@@ -138,17 +138,20 @@ def place(found: SessionLesions, to_frame: NDArray[np.float64] | None) -> Placed
     world = found.geometry.to_world(found.index[order].astype(np.float64))
     points = world @ matrix[:3, :3].T + matrix[:3, 3]
     count = np.bincount(owner, minlength=len(numbers))
-    centroid = (
-        np.stack(
-            [np.bincount(owner, weights=points[:, k], minlength=len(numbers)) for k in range(3)],
-            axis=1,
-        )
-        / np.maximum(count, 1)[:, None]
-    )
+    sums = [np.bincount(owner, weights=points[:, k], minlength=len(numbers)) for k in range(3)]
+    centroid = np.stack(sums, axis=1) / np.maximum(count, 1)[:, None]
     return PlacedLesions(
-        found.session, found.geometry, matrix, to_frame is not None,
-        numbers, count * found.geometry.voxel_mm3, np.asarray(centroid, dtype=np.float64), points, linear, owner.astype(np.int64),
-    )  # fmt: skip
+        session=found.session,
+        geometry=found.geometry,
+        to_frame=np.asarray(matrix, dtype=np.float64),
+        registered=to_frame is not None,
+        numbers=numbers,
+        volume_mm3=np.asarray(count * found.geometry.voxel_mm3, dtype=np.float64),
+        centroid_mm=np.asarray(centroid, dtype=np.float64),
+        points_mm=np.asarray(points, dtype=np.float64),
+        linear=linear,
+        owner=owner.astype(np.int64),
+    )
 
 
 @dataclass(frozen=True)

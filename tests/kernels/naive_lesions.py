@@ -1,0 +1,33 @@
+"""Slow oracles: instances by flood fill, the longest axis by comparing all pairs."""
+
+import itertools
+
+import numpy as np
+
+
+def flood_fill(mask):
+    """Number 26-connected parts in scan order, voxel by voxel."""
+    labels = np.zeros(mask.shape, dtype=np.int32)
+    steps = [s for s in itertools.product((-1, 0, 1), repeat=3) if any(s)]
+    number = 0
+    for start in zip(*np.nonzero(mask), strict=True):
+        if labels[start]:
+            continue
+        number += 1
+        labels[start] = number
+        todo = [start]
+        while todo:
+            here = todo.pop()
+            for step in steps:
+                near = tuple(a + b for a, b in zip(here, step, strict=True))
+                inside = all(0 <= n < size for n, size in zip(near, mask.shape, strict=True))
+                if inside and mask[near] and not labels[near]:
+                    labels[near] = number
+                    todo.append(near)
+    return labels
+
+
+def longest_axis(points_mm):
+    """Compare every pair of points."""
+    offset = points_mm[:, None, :] - points_mm[None, :, :]
+    return float(np.sqrt((offset**2).sum(axis=2)).max())
