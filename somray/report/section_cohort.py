@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +15,8 @@ from somray.report.listing import MISSING, fact, failures_table, number, plural
 __all__ = ["failures_section", "glance", "subject_hrefs", "subjects_section", "what_ran_section"]
 
 MIB = 2.0**20
+MOST_FACTS = 40
+_TIMES = ("started", "resumed", "finished")  # seconds since 1970 in run.json
 _UNFINISHED = (
     "The run was not finished when this page was made; what is not yet done is missing here."
 )
@@ -45,10 +48,19 @@ def glance(data: ReportData) -> tuple[Block, ...]:
         ("changes found", ", ".join(f"{changes[k]} {k}" for k in CHANGES if changes[k]) or "none"),
     ]
     blocks: list[Block] = [Facts(tuple(pairs))]
-    state = data.state.get("state")
-    if state is not None and state != "done":
+    state = data.state.get("state", "done")
+    if state != "done" and _units_left(data.state) != 0:
         blocks.insert(0, Notice(_UNFINISHED, "warn", f"State: {state}."))
     return tuple(blocks)
+
+
+def _units_left(state: Mapping[str, Any]) -> int | None:  # Any: JSON
+    """Count the units still to be done; None where that is not told.
+
+    `state` is still "running" while the run's last act, this report, is written; its units are done then.
+    """
+    stages = state.get("stages")
+    return sum(int(s["left"]) for s in stages) if stages else None
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:  # Any: JSON
@@ -59,12 +71,13 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:  # Any: JSON
     elif isinstance(value, list) and any(isinstance(v, (Mapping, list)) for v in value):
         for place, inner in enumerate(value):
             yield from _flat(inner, f"{path} · {place}")
-    else:
-        told = fact(value)
-        yield path.replace("_", " "), str(value) if isinstance(value, int) else told
-
-
-MOST_FACTS = 40
+    elif value is not None:
+        name = path.replace("_", " ")
+        if name in _TIMES and isinstance(value, (int, float)):
+            moment = datetime.fromtimestamp(value, UTC)
+            yield name, moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+        else:
+            yield name, str(value) if isinstance(value, int) else fact(value)
 
 
 def what_ran_section(data: ReportData) -> Section:

@@ -234,9 +234,14 @@ def build(folder: Path) -> SmallRun:
     lines.append(f"s02,t0,{PROTOCOL},in/bad.nii,0,")
     (folder / "scans.csv").write_text("\n".join(lines) + "\n", "utf-8")
     root.write_text(RunLayout.config, yaml.safe_dump(config))
-    info = {"versions": {"somray": "0.1.0"}, "seed": 0, "machine": EVIL, "started": "2026-11-23"}
+    info = {"versions": {"somray": "0.1.0"}, "seed": 0, "machine": EVIL, "started": 1790000000.5}
     root.write_text(RunLayout.info, json.dumps(info))
-    root.write_text(RunLayout.state, json.dumps({"state": "done", "left": 0, "failed": 1}))
+    # As a run leaves it while its report, the last act, is written: no unit is left.
+    ingested = {"stage": "ingest", "done": 2, "left": 0, "failed": 1}
+    root.write_text(
+        RunLayout.state,
+        json.dumps({"state": "running", "left": 1, "failed": 1, "stages": [ingested]}),
+    )
     models.write_teacher(root, PROTOCOL, teacher())
     _cohort_tables(run)
     _model_tables(run)

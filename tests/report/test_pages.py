@@ -182,11 +182,17 @@ def test_the_same_run_gives_the_same_bytes(small_run: SmallRun):
     assert {name: small_run.page(name) for name in PAGES} == before
 
 
+def test_a_report_written_as_the_runs_last_act_is_not_called_unfinished(small_run: SmallRun):
+    assert "State:" not in small_run.page()
+    assert "2026-09-21" in section(small_run.page(), "what-ran")
+
+
 def test_an_unfinished_run_and_a_lost_manifest_are_reported(small_run: SmallRun, tmp_path):
     root = tmp_path / "run"
     shutil.copytree(small_run.root, root)
     other = SmallRun(root)
-    state = {"state": "running", "left": 3, "failed": 1}
+    stages = [{"stage": "segment", "done": 1, "left": 2, "failed": 0}]
+    state = {"state": "running", "left": 3, "failed": 1, "stages": stages}
     other.storage.write_text(RunLayout.state, json.dumps(state))
     config = other.storage.read_text(RunLayout.config)
     other.storage.write_text(RunLayout.config, config.replace("scans.csv", "lost.csv"))
