@@ -1,0 +1,21 @@
+"""Synthetic cohorts with known truth: CT-like, PET/CT-like and X-ray micro-CT-like scans over time.
+
+A subject is one continuous scene in mm (`torso`, `organs`, `skeleton`, `vessels`, or `composite`) with
+lesions that live over sessions (`lesions`). Each session is rendered from that scene through its own
+pose (`motion`, `canvas`) and spoiled by its own scanner (`ct_artefacts`, `scenes`, `composite`).
+Nothing here knows files: `somray.io.phantom_writer` writes them.
+"""
+
+from somray.kernels.phantom.grids import MIN_SHAPE, check_request
+from somray.kernels.phantom.session import CHANNELS, MODALITIES, PhantomEvent, PhantomSession
+from somray.kernels.phantom.subject import make_subject
+
+__all__ = [
+    "CHANNELS",
+    "MIN_SHAPE",
+    "MODALITIES",
+    "PhantomEvent",
+    "PhantomSession",
+    "check_request",
+    "make_subject",
+]
