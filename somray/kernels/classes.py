@@ -1,12 +1,8 @@
 """What a node means: background, normal, lesion or boundary, by a rule a person can read and overrule.
 
-Rules by modality
-    PET, PETCT   lesion: uptake above the subject's lesion level (`classes_uptake`); background: air on
-                 CT, or next to no uptake; boundary: the steepest of the rest.
-    CT, MR, XCT, other   background: the lowest values; normal: the largest regime of the rest;
-                 lesion: the regime that stands out most from normal; boundary: steep nodes.
-The rule sees node profiles only, never where a pixel lies. Class numbers are fixed (`CLASSES`), further
-names get numbers from 5 in alphabetical order, so numbering is stable.
+PET and PET/CT ask for uptake (`classes_hot`), everything else for the regime that stands out
+(`classes_contrast`). The rule sees node profiles only, never where a pixel lies. Class numbers are
+fixed (`CLASSES`), further names get numbers from 5 in alphabetical order, so numbering is stable.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +15,7 @@ from somray.domain.teacher import CLASSES
 from somray.errors import ShapeError
 from somray.kernels.classes_contrast import classify_contrast
 from somray.kernels.classes_hot import classify_uptake
-from somray.kernels.classes_profile import NodeProfile
+from somray.kernels.classes_rule import NodeView
 
 __all__ = ["ClassNames", "name_nodes"]
 
@@ -42,26 +38,21 @@ class ClassNames:
 
 
 def name_nodes(
-    profile: NodeProfile,
-    kinds: Sequence[str],
-    features: Sequence[str],
+    view: NodeView,
     override: Mapping[str, Sequence[int]] | None = None,
     target: str = "lesion",
 ) -> ClassNames:
     """Name every node by the rule of its modality, then by the person's word.
 
     Args:
-        profile: of the nodes on the reference.
-        kinds: what each channel measures (`windows.channel_kind`).
-        features: names of the features of each channel, in stack order.
+        view: the nodes and what their features mean.
         override: class name to node numbers; beats the rule for those nodes.
         target: class that the student will learn; it must exist in the end.
 
     Raises:
         ShapeError: a node is out of range or named twice, or the target names no class.
     """
-    rule = classify_uptake if "PET" in kinds else classify_contrast
-    found = rule(profile, kinds, features)
+    found = (classify_uptake if "PET" in view.kinds else classify_contrast)(view)
     nodes = found.node_classes.copy()
     names = dict(CLASSES) | _further(override or {})
     doubtful, reasons = dict(found.doubtful), dict(found.reasons)

@@ -1,109 +1,136 @@
-"""CT, MR, XCT and others: the regime that stands out from normal tissue."""
+"""CT, MR, XCT and others: the regime that stands out from normal tissue, or from the sound material.
 
-from collections.abc import Sequence
+background  the darkest nodes (CT: air and lung); in XCT only where they cover much, since a few
+dark pixels in a material are pores
+normal      the largest regime of the rest
+lesion      what is brighter than normal by a tenth of the window or more; else what is darker.
+In XCT darker (pores, cracks) comes first, then brighter (inclusions)
+boundary    steep nodes that are none of these
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.classes_profile import NodeProfile
 from somray.kernels.classes_rule import (
     BACKGROUND,
     BOUNDARY,
     LESION,
     NORMAL,
+    NodeView,
     RuleOutcome,
-    level,
-    steepness,
 )
 
 __all__ = ["classify_contrast"]
 
 STEEP = 1.0
-"""Standardised edge above which a node is a boundary."""
+"""Standardised edge and contrast above which a node is a boundary."""
+
+GAP = 0.1
+"""Least distance in grey level from normal, as a share of the window (140 HU of CT's own)."""
 
 LARGEST_SHARE = 0.25
 """A regime that covers more of the slice than this is tissue, however it differs."""
 
+AIR_HU = -300.0
 DARK = 0.12
-"""Share of the window below which a node is background (CT: -832 HU, air)."""
+"""Windowed level below which a node is background where no unit tells."""
+
+Nodes = NDArray[np.bool_]
+Levels = NDArray[np.float64]
 
 
-def _groups(values: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Group nodes by level: Ward's criterion on shares, until levels differ by a tenth or more."""
-    order = np.argsort(values, kind="stable")
-    groups = [[int(i)] for i in order]
-    while len(groups) > 2:
-        centers = [float(np.average(values[g], weights=shares[g] + 1e-9)) for g in groups]
-        gaps = np.diff(centers)
-        weights = [float(shares[g].sum()) + 1e-9 for g in groups]
-        cost = [
-            gaps[i] ** 2 * weights[i] * weights[i + 1] / (weights[i] + weights[i + 1])
-            for i in range(len(gaps))
-        ]
-        near = [i for i in range(len(gaps)) if gaps[i] < 0.1]
-        if not near:
-            break
-        best = min(near, key=lambda i: cost[i])
-        groups[best : best + 2] = [groups[best] + groups[best + 1]]
-    number = np.zeros(len(values), dtype=np.intp)
-    for position, members in enumerate(groups):
-        number[members] = position
-    return number
-
-
-def classify_contrast(
-    profile: NodeProfile, kinds: Sequence[str], features: Sequence[str]
-) -> RuleOutcome:
-    """Name nodes by grey level; see the module for the rule."""
-    grey = np.mean([level(profile, features, c) for c in range(len(kinds))], axis=0)
-    known = np.isfinite(grey)
-    grey = np.nan_to_num(grey)
+def classify_contrast(view: NodeView) -> RuleOutcome:
+    """Name nodes by grey level; the module tells the rule."""
+    grey = np.asarray(np.mean([view.grey(c) for c in range(len(view.kinds))], axis=0))
+    material = "XCT" in view.kinds
+    background, ground = _background(view, grey, material)
+    rest = view.known & ~background
+    steep = rest & (view.steepness(0) > STEEP)
+    plain = rest & ~steep if (rest & ~steep).any() else rest
+    normal = _largest_regime(grey, view.profile.share, plain)
+    bright = rest & (grey >= normal + GAP)
+    # Next to background, half-filled pixels look dark without being a regime of their own.
+    dark = (rest if material else plain) & (grey <= normal - GAP)
+    sides = (
+        [("darker", dark), ("brighter", bright)]
+        if material
+        else [("brighter", bright), ("darker", dark)]
+    )
+    lesion, reason = _standing_out(view, grey, normal, sides)
+    doubt = _doubt(view.kinds[0])
+    if not lesion.any():
+        lesion = _furthest(grey, normal, plain)
+        reason = "the node furthest in grey level from the largest regime"
+        doubt = "no regime stands out by a tenth of the window; " + doubt
     nodes = np.full(len(grey), NORMAL, dtype=np.uint8)
-    steep = steepness(profile, features, 0)
-    if steep is not None:
-        nodes[np.nan_to_num(steep) > STEEP] = BOUNDARY
-    dark = known & (grey < DARK) & (profile.share > 0)
-    if dark.sum() < known.sum() and "XCT" not in kinds:
-        nodes[dark] = BACKGROUND
-    plain = np.flatnonzero(known & (nodes == NORMAL))
-    if len(plain) < 2:
-        plain = np.flatnonzero(known & (nodes != BACKGROUND))
+    nodes[background] = BACKGROUND
+    nodes[steep] = BOUNDARY
+    nodes[lesion] = LESION
     reasons = {
-        "background": f"grey level below {DARK:g} of the window",
-        "normal": "the largest regime, and what resembles it",
+        "background": ground,
+        "normal": f"the largest regime (level {normal:.2f} of the window), and what resembles it",
+        "lesion": reason,
         "boundary": f"edge and local contrast more than {STEEP:g} spreads above the mean",
     }
-    doubtful = {"lesion": _doubt(kinds[0])}
-    if len(plain):
-        chosen, reasons["lesion"] = _standing_out(grey, profile.share, plain)
-        nodes[plain] = NORMAL
-        nodes[chosen] = LESION
-    return RuleOutcome(nodes, reasons, doubtful)
+    return RuleOutcome(nodes, reasons, {"lesion": doubt})
+
+
+def _background(view: NodeView, grey: Levels, material: bool) -> tuple[Nodes, str]:
+    """Pick the background's nodes and tell why."""
+    if "CT" in view.kinds:
+        ct = view.kinds.index("CT")
+        found = view.known & view.within(ct, (-np.inf, AIR_HU))
+        words = f"CT below {AIR_HU:g} HU: air or lung"
+        if view.windows[ct][0] >= AIR_HU:  # the window does not reach air: its low end has to do
+            found, words = view.known & (grey < DARK), f"level below {DARK:g} of the window"
+    else:
+        found, words = view.known & (grey < DARK), f"level below {DARK:g} of the window"
+    if material and view.share(found) <= LARGEST_SHARE:
+        return np.zeros_like(found), "no dark regime is large enough to lie around the material"
+    if (found == view.known).all():
+        return np.zeros_like(found), "nothing but background: its nodes were told apart instead"
+    return found, words
+
+
+def _largest_regime(grey: Levels, share: NDArray[np.float64], among: Nodes) -> float:
+    """Return the level around which most pixels lie, within half a gap to each side."""
+    candidates = np.flatnonzero(among)
+    weight = [share[among & (np.abs(grey - grey[node]) <= GAP / 2)].sum() for node in candidates]
+    center = grey[candidates[int(np.argmax(weight))]]
+    near = among & (np.abs(grey - center) <= GAP / 2)
+    return float(np.average(grey[near], weights=share[near] + 1e-12))
 
 
 def _standing_out(
-    grey: NDArray[np.float64], share: NDArray[np.float64], plain: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], str]:
-    """Pick the group of nodes furthest in level from the largest, among those small enough."""
-    group = _groups(grey[plain], share[plain])
-    members = [plain[group == g] for g in range(group.max() + 1)]
-    sizes = np.array([share[m].sum() for m in members])
-    centers = np.array([np.average(grey[m], weights=share[m] + 1e-9) for m in members])
-    normal = int(np.argmax(sizes))
-    distance = np.abs(centers - centers[normal])
-    small = (sizes <= LARGEST_SHARE) & (np.arange(len(sizes)) != normal)
-    if not small.any():
-        furthest = plain[np.argmax(np.abs(grey[plain] - centers[normal]))]
-        return np.array([furthest]), "the single node furthest in grey level from normal tissue"
-    pick = int(np.argmax(np.where(small, distance, -1.0)))
-    side = "brighter" if centers[pick] > centers[normal] else "darker"
-    return members[pick], (
-        f"the regime furthest in grey level from the largest one: {side} by {distance[pick]:.2f} of "
-        f"the window, {100 * sizes[pick]:.1f} % of the reference"
-    )
+    view: NodeView, grey: Levels, normal: float, sides: list[tuple[str, Nodes]]
+) -> tuple[Nodes, str]:
+    """Take the first side that holds a regime, without its nearer part where it is too large."""
+    for words, nodes in sides:
+        if not nodes.any():
+            continue
+        order = np.flatnonzero(nodes)[np.argsort(-np.abs(grey[nodes] - normal), kind="stable")]
+        kept = order[np.cumsum(view.profile.share[order]) <= LARGEST_SHARE]
+        if len(kept):
+            chosen = np.zeros(len(grey), dtype=np.bool_)
+            chosen[kept] = True
+            least = float(np.abs(grey[kept] - normal).min())
+            return chosen, (
+                f"{words} than the largest regime by {least:.2f} of the window or more; "
+                f"{100 * view.share(chosen):.1f} % of the reference"
+            )
+    return np.zeros(len(grey), dtype=np.bool_), ""
+
+
+def _furthest(grey: Levels, normal: float, among: Nodes) -> Nodes:
+    """Pick the one node furthest from normal."""
+    chosen = np.zeros(len(grey), dtype=np.bool_)
+    candidates = np.flatnonzero(among)
+    chosen[candidates[int(np.argmax(np.abs(grey[candidates] - normal)))]] = True
+    return chosen
 
 
 def _doubt(kind: str) -> str:
+    """Say why a class that only stands out must be read with care."""
     if kind == "CT":
         return (
             "on CT alone a tumour is often as dense as muscle: this class is the regime that stands "

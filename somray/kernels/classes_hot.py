@@ -1,69 +1,81 @@
-"""PET and PET/CT: lesions take up more tracer than the subject's own lesion level."""
+"""PET and PET/CT: a lesion takes up more tracer than the subject's own lesion level.
 
-from collections.abc import Sequence
+With CT beside it, it must be soft tissue too: denser than water (urine in the bladder is the hottest
+thing of many a scan) and softer than bone.
+"""
 
 import numpy as np
 
-from somray.kernels.classes_profile import NodeProfile
+from somray.errors import ShapeError
 from somray.kernels.classes_rule import (
     BACKGROUND,
     BOUNDARY,
     LESION,
     NORMAL,
+    NodeView,
     RuleOutcome,
-    level,
-    steepness,
 )
-from somray.kernels.windows import PETCT_WINDOW, UPTAKE_SPAN
+from somray.kernels.classes_uptake import SOFT_TISSUE_HU
 
 __all__ = ["classify_uptake"]
 
-AIR_LEVEL = 0.1
-"""Windowed CT below this is air or lung (-120 HU in the window of PETCT)."""
+AIR_HU = -120.0
+"""CT below this is air or lung; fat lies above it."""
 
-COLD_UPTAKE = 0.1
-"""Share of the lesion level below which PET alone shows no body."""
+COLD = 0.05
+"""Windowed uptake up to which PET alone shows background."""
 
 STEEP = 1.2
-"""Standardised edge above which a node is a boundary."""
+"""Standardised edge and contrast above which a node is a boundary."""
 
 
-def classify_uptake(
-    profile: NodeProfile, kinds: Sequence[str], features: Sequence[str]
-) -> RuleOutcome:
-    """Name nodes by uptake in lesion levels; see the module for the rule."""
-    pet = list(kinds).index("PET")
-    uptake = level(profile, features, pet) * UPTAKE_SPAN  # 1 = the lesion level
-    known = np.isfinite(uptake)
-    hot = known & (np.nan_to_num(uptake) >= 1.0)
+def classify_uptake(view: NodeView) -> RuleOutcome:
+    """Name nodes by their mean uptake, in lesion levels, and by CT where there is one."""
+    if view.level is None:
+        raise ShapeError("a PET channel needs the subject's lesion level of uptake")
+    pet = view.kinds.index("PET")
+    uptake = view.values(pet) / view.level
+    hot = view.known & (uptake >= 1.0)
     nodes = np.full(len(uptake), NORMAL, dtype=np.uint8)
     doubtful: dict[str, str] = {}
-    if "CT" in kinds:
-        ct = list(kinds).index("CT")
-        air = np.nan_to_num(level(profile, features, ct)) < AIR_LEVEL
-        steep = steepness(profile, features, ct)
-        ground = f"CT below {PETCT_WINDOW[0] + AIR_LEVEL * 400:.0f} HU in the default window"
+    if "CT" in view.kinds:
+        ct = view.kinds.index("CT")
+        steep, tissue = view.steepness(ct), view.within(ct, SOFT_TISSUE_HU)
+        nodes[view.known & (view.values(ct) < AIR_HU)] = BACKGROUND
+        ground = f"CT below {AIR_HU:g} HU: air or lung"
+        where = f", in soft tissue (CT {SOFT_TISSUE_HU[0]:g} to {SOFT_TISSUE_HU[1]:g} HU)"
     else:
-        air = np.nan_to_num(uptake) < COLD_UPTAKE
-        steep = steepness(profile, features, pet)
-        ground = f"uptake below {COLD_UPTAKE:g} of the lesion level"
-    nodes[air] = BACKGROUND
-    if steep is not None:
-        nodes[np.nan_to_num(steep) > STEEP] = BOUNDARY
-    if not hot.any():
-        hot = known & (uptake == np.nanmax(uptake))
-        doubtful["lesion"] = (
-            "no node of the reference reaches the lesion level; the hottest node was taken"
-        )
-    nodes[hot] = LESION
-    mean = float(np.average(uptake[hot], weights=np.maximum(profile.share[hot], 1e-12)))
+        steep, tissue, where = view.steepness(pet), np.ones(len(uptake), dtype=np.bool_), ""
+        nodes[view.known & (view.grey(pet) <= COLD)] = BACKGROUND
+        ground = f"uptake below {uptake[nodes == BACKGROUND].max(initial=0.0):.2f} lesion levels"
+    nodes[steep > STEEP] = BOUNDARY
+    lesion = hot & tissue
+    if not lesion.any():
+        lesion, doubtful["lesion"] = _hottest(view, uptake, tissue)
+    nodes[lesion] = LESION
+    mean = float(np.average(uptake[lesion], weights=view.profile.share[lesion] + 1e-12))
     reasons = {
         "background": ground,
-        "normal": "neither hot, nor air, nor steep",
+        "normal": "neither hot, nor background, nor steep",
         "lesion": (
-            f"uptake above the subject's lesion level (geometric mean of the body's median and its "
-            f"hottest 0.1 %); mean {mean:.1f} × that level on the reference"
+            f"uptake above the subject's lesion level of {view.level:.3g} (geometric mean of the "
+            f"body's median and its hottest 0.1 %){where}; windowed mean {mean:.2f} levels, "
+            f"{100 * view.share(lesion):.1f} % of the reference"
         ),
         "boundary": f"edge and local contrast more than {STEEP:g} spreads above the mean",
     }
     return RuleOutcome(nodes, reasons, doubtful)
+
+
+def _hottest(
+    view: NodeView, uptake: np.ndarray[tuple[int, ...], np.dtype[np.float64]], tissue: object
+) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.bool_]], str]:
+    """Take the hottest node where none reaches the level, and say so."""
+    among = view.known & np.asarray(tissue, dtype=np.bool_)
+    if not among.any():
+        among = view.known
+    best = float(uptake[among].max())
+    return among & (uptake == best), (
+        f"no soft-tissue node of the reference reaches the lesion level: the hottest one was taken "
+        f"({best:.2f} levels), which may be normal uptake"
+    )

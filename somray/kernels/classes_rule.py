@@ -1,4 +1,4 @@
-"""What every naming rule gives back, and the small questions they share."""
+"""What every naming rule is asked and gives back, in the image's own values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,16 +8,7 @@ from numpy.typing import NDArray
 
 from somray.kernels.classes_profile import NodeProfile
 
-__all__ = [
-    "BACKGROUND",
-    "BOUNDARY",
-    "LESION",
-    "NORMAL",
-    "RuleOutcome",
-    "column",
-    "level",
-    "steepness",
-]
+__all__ = ["BACKGROUND", "BOUNDARY", "LESION", "NORMAL", "NodeView", "RuleOutcome"]
 
 BACKGROUND, NORMAL, LESION, BOUNDARY = 1, 2, 3, 4
 
@@ -31,26 +22,62 @@ class RuleOutcome:
     doubtful: dict[str, str] = field(default_factory=dict)
 
 
-def column(features: Sequence[str], channel: int, name: str) -> int | None:
-    """Return a feature's position in the stack, or None where it was not chosen."""
-    if name not in features:
-        return None
-    return channel * len(features) + list(features).index(name)
+@dataclass(frozen=True, eq=False)
+class NodeView:
+    """A codebook's nodes as a naming rule looks at them.
 
+    Args:
+        profile: of the nodes on the reference.
+        kinds: what each channel measures (`windows.channel_kind`).
+        features: names of the features of each channel, in stack order.
+        windows: per channel (low, high).
+        level: the reference subject's lesion level of uptake, None without PET.
+    """
 
-def level(profile: NodeProfile, features: Sequence[str], channel: int) -> NDArray[np.float64]:
-    """Return each node's grey level (k,) in [0, 1]: the mean of the level features that were chosen."""
-    names = [n for n in ("intensity", "mean3", "mean5") if n in features]
-    if not names:  # only shapes and ratios were chosen: the first feature has to do
-        return profile.raw(channel * len(features))
-    columns = [channel * len(features) + list(features).index(n) for n in names]
-    return np.asarray(np.mean([profile.raw(c) for c in columns], axis=0))
+    profile: NodeProfile
+    kinds: tuple[str, ...]
+    features: tuple[str, ...]
+    windows: tuple[tuple[float, float], ...]
+    level: float | None = None
 
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which nodes (k,) won pixels on the reference; of the others nothing can be said."""
+        return np.asarray(self.profile.share > 0)
 
-def steepness(
-    profile: NodeProfile, features: Sequence[str], channel: int
-) -> NDArray[np.float64] | None:
-    """Return each node's standardised edge and contrast (k,), or None where neither was chosen."""
-    picks = [column(features, channel, name) for name in ("edge", "local_contrast")]
-    chosen = [profile.mean[:, pick] for pick in picks if pick is not None]
-    return np.asarray(np.mean(chosen, axis=0)) if chosen else None
+    def grey(self, channel: int) -> NDArray[np.float64]:
+        """Return each node's level (k,) in its channel's window, 0 to 1; 0 for unknown nodes.
+
+        The mean of those level features that were chosen; without any, the first feature has to do.
+        """
+        names = [n for n in ("intensity", "mean3", "mean5") if n in self.features]
+        picks = [self._column(channel, n) for n in names or self.features[:1]]
+        return np.nan_to_num(np.mean([self.profile.raw(pick) for pick in picks], axis=0))
+
+    def values(self, channel: int) -> NDArray[np.float64]:
+        """Return each node's level (k,) in the channel's own values (HU, SUV …)."""
+        low, high = self.windows[channel]
+        return np.asarray(low + self.grey(channel) * (high - low))
+
+    def steepness(self, channel: int) -> NDArray[np.float64]:
+        """Return each node's standardised edge and contrast (k,); 0 where neither was chosen."""
+        names = [n for n in ("edge", "local_contrast") if n in self.features]
+        chosen = [self.profile.mean[:, self._column(channel, n)] for n in names]
+        if not chosen:
+            return np.zeros(len(self.profile.share))
+        return np.nan_to_num(np.mean(chosen, axis=0))
+
+    def within(self, channel: int, limits: tuple[float, float]) -> NDArray[np.bool_]:
+        """Tell which nodes (k,) lie between two values; a limit outside the window is none."""
+        low, high = self.windows[channel]
+        values = self.values(channel)
+        above = values > limits[0] if limits[0] > low else np.ones(len(values), dtype=np.bool_)
+        below = values < limits[1] if limits[1] < high else np.ones(len(values), dtype=np.bool_)
+        return np.asarray(above & below)
+
+    def share(self, nodes: NDArray[np.bool_] | Sequence[int]) -> float:
+        """Return what share of the reference some nodes won."""
+        return float(self.profile.share[nodes].sum())
+
+    def _column(self, channel: int, name: str) -> int:
+        return channel * len(self.features) + self.features.index(name)

@@ -23,6 +23,9 @@ FIRST_OCTAVE, OCTAVES, BINS_PER_OCTAVE = -12, 40, 64
 BODY_HU = -300.0
 """Denser than this is body, not air or lung."""
 
+SOFT_TISSUE_HU = (10.0, 100.0)
+"""Between water or urine (0 to 10) and bone or contrast; muscle and solid tumours lie in it."""
+
 PEAK_FRACTION = 0.999
 LEAST_CONTRAST = 1.5
 """A lesion takes up at least this many times the background, however even the subject is."""

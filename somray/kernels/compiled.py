@@ -17,9 +17,11 @@ Loop = TypeVar("Loop", bound=Callable[..., object])
 
 def compiled(loop: Loop) -> Loop:
     """Compile a loop at its first call."""
-    return cast("Loop", njit(cache=True, nogil=True)(loop))
+    return cast("Loop", njit(cache=True, nogil=True, error_model="numpy")(loop))
 
 
 def compiled_contracting(loop: Loop) -> Loop:
     """Compile a loop that may join a product and a sum into one rounding (fused multiply-add)."""
-    return cast("Loop", njit(cache=True, nogil=True, fastmath={"contract"})(loop))
+    return cast(
+        "Loop", njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})(loop)
+    )

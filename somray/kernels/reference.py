@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
 from somray.errors import ShapeError
-from somray.kernels.classes_uptake import BODY_HU, LEAST_CONTRAST
+from somray.kernels.classes_uptake import BODY_HU, LEAST_CONTRAST, SOFT_TISSUE_HU
 from somray.kernels.windows import auto_window, channel_kind
 
 __all__ = ["slice_interest"]
@@ -28,7 +29,8 @@ def slice_interest(
     """Rate a slice; the reference is the slice of a scan with the largest value.
 
     PET and PETCT: how far the slice's hottest tissue lies above its own background, times how evenly
-    the slice is divided into hot and normal tissue. Others: how many regimes the slice shows, as the
+    the slice is divided into hot and normal tissue; with CT, only hot *soft tissue* counts, so that a
+    full bladder (water) does not win. Others: how many regimes the slice shows, as the
     entropy of its windowed values (air or a single tissue gives little).
 
     Args:
@@ -51,7 +53,7 @@ def slice_interest(
         pet = kinds.index("PET") if "PET" in kinds else len(image) - 1
         ct = kinds.index("CT") if "CT" in kinds else 0
         has_ct = modality == "PETCT" and ct != pet
-        return _uptake_interest(image[pet][valid], image[ct][valid] if has_ct else None)
+        return _uptake_interest(image[pet], image[ct] if has_ct else None, valid)
     total = 0.0
     for plane, window in zip(image, windows, strict=True):
         values = plane[valid].astype(np.float64)
@@ -67,15 +69,31 @@ def _entropy(values: NDArray[np.float64]) -> float:
     return float(-(share * np.log2(share)).sum())
 
 
-def _uptake_interest(pet: NDArray[np.float32], ct: NDArray[np.float32] | None) -> float:
-    """Rate pixels (n,): log contrast of hot to background, times the spread of the two shares."""
-    body = ct > BODY_HU if ct is not None else pet > 0.02 * pet.max()
-    if int(body.sum()) < LEAST_BODY:
+def _uptake_interest(
+    pet: NDArray[np.float32], ct: NDArray[np.float32] | None, valid: NDArray[np.bool_]
+) -> float:
+    """Rate a slice (y, x): log contrast of hot to background, times the spread of the two shares."""
+    if ct is None:
+        body = valid & (pet > 0.02 * float(np.nanmax(pet)))
+        soft = body
+    else:
+        body = valid & (ct > BODY_HU)
+        soft = valid & is_soft_tissue(ct)
+    if int(body.sum()) < LEAST_BODY or int(soft.sum()) < LEAST_BODY:
         return 0.0
-    uptake = pet[body].astype(np.float64)
-    background = float(np.median(uptake))
+    background = float(np.median(pet[body].astype(np.float64)))
+    uptake = pet[soft].astype(np.float64)
     peak = float(np.percentile(uptake, 99.5))
     if background <= 0.0 or peak <= LEAST_CONTRAST * background:
         return 0.0
-    hot = float((uptake > np.sqrt(background * peak)).mean())
-    return float(np.log2(peak / background) * np.sqrt(hot * (1.0 - hot)))
+    hot = float((uptake > np.sqrt(background * peak)).sum()) / int(body.sum())
+    return float(np.log2(peak / background) * np.sqrt(hot * (1.0 - min(hot, 1.0))))
+
+
+def is_soft_tissue(ct: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Tell where CT (y, x) is soft tissue: denser than water or urine, softer than bone.
+
+    Means over 5×5 pixels, since one pixel's noise is larger than the difference.
+    """
+    mean = uniform_filter(np.where(np.isfinite(ct), ct, -1000.0).astype(np.float64), 5)
+    return np.asarray((mean > SOFT_TISSUE_HU[0]) & (mean < SOFT_TISSUE_HU[1]))

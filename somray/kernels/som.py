@@ -121,7 +121,8 @@ def accumulate(
         error = add_block(block, index, best, sums, counts)
         return NodeSums(sums, counts, error)
 
-    return merge(_map_blocks(one, samples, threads))
+    nothing = NodeSums(np.zeros(weights.shape), np.zeros(len(weights), dtype=np.int64), 0.0)
+    return merge([nothing, *_map_blocks(one, samples, threads)])
 
 
 def merge(partials: Sequence[NodeSums]) -> NodeSums:

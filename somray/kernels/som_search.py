@@ -4,6 +4,9 @@ Samples come as feature-major blocks (f, b) float32, so that the loops run along
 is the sum of squared differences: the shorter form through scalar products loses digits where
 samples lie far from the origin. Every function is a pure loop without the interpreter's lock; a block
 is worked on by one thread from its first sample to its last, so sums keep their order.
+
+All loops that call one another live in this file: numba notices a change of the file that a cached
+loop stands in, not of what it calls elsewhere.
 """
 
 import math
@@ -13,11 +16,19 @@ from numpy.typing import NDArray
 
 from somray.kernels.compiled import compiled, compiled_contracting
 
-__all__ = ["add_block", "add_moments", "find_nearest", "find_two_nearest", "node_distances"]
+__all__ = [
+    "add_block",
+    "add_moments",
+    "find_classes",
+    "find_nearest",
+    "find_two_nearest",
+    "node_distances",
+]
 
 Floats = NDArray[np.float32]
 Nodes = NDArray[np.int32]
 Sums = NDArray[np.float64]
+Labels = NDArray[np.uint8]
 
 
 @compiled_contracting
@@ -106,3 +117,37 @@ def add_moments(block: Floats, shift: Sums, first: Sums, second: Sums) -> None:
         for i in range(size):
             total += block[f, i] - shift[f]
         first[f] += total
+
+
+@compiled
+def find_classes(
+    block: Floats, weights: Floats, node_classes: Labels, labels: Labels, confidence: Floats
+) -> None:
+    """Write the class of the nearest node and its confidence for each sample of (f, b).
+
+    Confidence is (other - own)/(other + own), with the distances to the nearest node of the class and
+    to the nearest node of any other class: 0 on the border between classes, 1 on a node.
+    """
+    size = block.shape[1]
+    line = np.empty(size, dtype=np.float32)
+    classes = int(node_classes.max()) + 1
+    nearest = np.full((classes, size), math.inf, dtype=np.float32)
+    for node in range(len(weights)):
+        node_distances(block, weights[node], line)
+        row = nearest[node_classes[node]]
+        for i in range(size):
+            row[i] = line[i] if line[i] < row[i] else row[i]
+    for i in range(size):
+        own, other, label = np.float32(math.inf), np.float32(math.inf), 0
+        for value in range(classes):
+            distance = nearest[value, i]
+            if distance < own:
+                own, other, label = distance, own, value
+            elif distance < other:
+                other = distance
+        labels[i] = label
+        a, b = math.sqrt(own), math.sqrt(other)
+        if math.isinf(b):
+            confidence[i] = 1.0
+        else:
+            confidence[i] = (b - a) / (b + a) if b + a > 0.0 else 0.0

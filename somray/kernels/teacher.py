@@ -17,12 +17,13 @@ from somray.domain.teacher import Codebook, TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.classes import name_nodes
 from somray.kernels.classes_profile import NodeProfile, profile_groups
+from somray.kernels.classes_rule import NodeView
 from somray.kernels.features import FEATURES, feature_stack
 from somray.kernels.som import assign, fit
 from somray.kernels.som_minisom import fit_minisom
 from somray.kernels.teacher_apply import TeacherLabels, apply_teacher, checked_images
 from somray.kernels.teacher_level import has_level, subject_histogram, subject_level
-from somray.kernels.windows import UPTAKE_SPAN, auto_window, channel_kind
+from somray.kernels.windows import auto_window, channel_kind, uptake_window
 
 __all__ = ["TeacherFit", "TeacherLabels", "TeacherSpec", "apply_teacher", "fit_teacher"]
 
@@ -43,8 +44,12 @@ FEATURE_WEIGHTS = {
 }
 """What a feature counts for in the distance, standardised; orientation alone is no regime."""
 
-PET_WEIGHT, CT_BESIDE_PET_WEIGHT = 1.0, 0.5
-"""In PETCT, uptake decides and CT tells tissues apart (bench_teacher)."""
+LEVELS_BESIDE_PET = {"intensity": 0.1, "mean3": 0.3, "mean5": 13.0}
+"""What CT's levels count for beside PET, whose own count 1: only the mean over 5×5 pixels tells water
+(10 HU) from tissue in CT's noise, and it must do so within the few hot nodes (bench_teacher)."""
+
+OTHERS_BESIDE_PET = 0.1
+"""What every other feature of either channel counts for in PETCT."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def _windows(
         if window is not None:
             chosen.append((float(window[0]), float(window[1])))
         elif level is not None and channel_kind(spec.modality, name) == "PET":
-            chosen.append((0.0, UPTAKE_SPAN * level))
+            chosen.append(uptake_window(level))
         else:
             chosen.append(auto_window(images[:, index], spec.modality, name))
     return tuple(chosen)
@@ -147,11 +152,13 @@ def _prepare(
 
 def _feature_weights(kinds: Sequence[str], features: Sequence[str]) -> NDArray[np.float32]:
     """Return what each feature of each channel counts for, (c·f,) float32."""
-    channel = [
-        1.0 if len(set(kinds)) == 1 else PET_WEIGHT if kind == "PET" else CT_BESIDE_PET_WEIGHT
-        for kind in kinds
-    ]
-    return np.array([w * FEATURE_WEIGHTS[name] for w in channel for name in features], np.float32)
+    if len(set(kinds)) == 1:
+        return np.array([FEATURE_WEIGHTS[name] for _ in kinds for name in features], np.float32)
+    levels = {"CT": LEVELS_BESIDE_PET, "PET": dict.fromkeys(LEVELS_BESIDE_PET, 1.0)}
+    return np.array(
+        [levels[kind].get(name, OTHERS_BESIDE_PET) for kind in kinds for name in features],
+        np.float32,
+    )
 
 
 def fit_teacher(
@@ -190,7 +197,8 @@ def fit_teacher(
     node = assign(samples, codebook, threads)
     parts = (reference.center, reference.scale)
     profile = profile_groups(reference.standardised, node, len(codebook.weights), *parts)
-    named = name_nodes(profile, kinds, spec.features, spec.classes, spec.target)
+    view = NodeView(profile, kinds, spec.features, reference.windows, reference.level)
+    named = name_nodes(view, spec.classes, spec.target)
     model = TeacherModel(
         codebook=codebook,
         modality=spec.modality,

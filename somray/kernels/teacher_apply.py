@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.features import feature_stack
-from somray.kernels.teacher_transfer import find_classes
+from somray.kernels.som_search import find_classes
 from somray.kernels.windows import channel_kind
 
 __all__ = ["TeacherLabels", "apply_teacher", "checked_images", "scaled_windows"]

@@ -11,16 +11,24 @@ from numpy.typing import NDArray
 from somray.errors import ShapeError
 from somray.kernels.classes_uptake import uptake_histogram, uptake_of
 
-__all__ = ["CT_WINDOW", "PETCT_WINDOW", "UPTAKE_SPAN", "auto_window", "channel_kind"]
+__all__ = [
+    "CT_WINDOW",
+    "PETCT_WINDOW",
+    "UPTAKE_WINDOW",
+    "auto_window",
+    "channel_kind",
+    "uptake_window",
+]
 
 CT_WINDOW = (-1000.0, 400.0)
 """HU; from air to the softer bone: lung, fat, soft tissue, contrast and calcium stay apart."""
 
-PETCT_WINDOW = (-160.0, 240.0)
-"""HU; the soft-tissue window, since with PET beside it CT need only tell tissues apart."""
+PETCT_WINDOW = (-160.0, 180.0)
+"""HU; soft tissue with its middle at 10 HU, where what is denser than water begins: the map then puts
+a border between nodes there (bench_teacher)."""
 
-UPTAKE_SPAN = 2.5
-"""Upper end of a PET window in lesion levels: what is hotter differs no further."""
+UPTAKE_WINDOW = (0.7, 1.3)
+"""PET window in lesion levels, around the level for the same reason: below is all cold, above all hot."""
 
 LOW_PERCENT, HIGH_PERCENT = 0.5, 99.5
 
@@ -33,6 +41,11 @@ def channel_kind(modality: str, channel: str) -> str:
     if modality == "PETCT":
         return "PET" if channel.upper().startswith(("PET", "PT", "SUV", "FDG")) else "CT"
     return modality
+
+
+def uptake_window(level: float) -> tuple[float, float]:
+    """Return the PET window of a subject with this lesion level of uptake."""
+    return UPTAKE_WINDOW[0] * level, UPTAKE_WINDOW[1] * level
 
 
 def _without_padding(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -67,7 +80,7 @@ def auto_window(values: NDArray[np.float32], modality: str, channel: str) -> tup
     if kind == "CT":
         return PETCT_WINDOW if modality == "PETCT" else CT_WINDOW
     if kind == "PET":
-        return 0.0, UPTAKE_SPAN * uptake_of(uptake_histogram(values)).lesion
+        return uptake_window(uptake_of(uptake_histogram(values)).lesion)
     kept = _without_padding(finite.astype(np.float64))
     low, high = (float(v) for v in np.percentile(kept, [LOW_PERCENT, HIGH_PERCENT]))
     if not low < high:
