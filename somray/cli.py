@@ -244,7 +244,7 @@ def demo(
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
-        app(args=argv, standalone_mode=False)
+        code = app(args=argv, standalone_mode=False)
     except click.exceptions.Exit as stop:
         return int(stop.exit_code)
     except click.exceptions.Abort:
@@ -261,7 +261,7 @@ def main(argv: list[str] | None = None) -> int:
     except SomrayError as error:
         say(f"somray: {error}")
         return FAILED
-    return DONE
+    return code if isinstance(code, int) else DONE
 
 
 def script() -> None:

@@ -1,4 +1,5 @@
 import pytest
+
 from somray.config import load_config, parse_config
 from somray.errors import ConfigError
 

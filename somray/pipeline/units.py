@@ -105,14 +105,13 @@ class Units:
             irregular=self.config.irregular,
             repair_fraction=self.config.repair_fraction,
         )
-        limit = self.cohort.resources.task_memory_mb * MIB
         return Unit(
             stage="ingest",
             name=scan_name(scan),
             protocol=self.protocol,
             digest=ingest_digest(scan, self.config),
             item=item,
-            needs=Needs(cpus=1, memory_bytes=min(limit, 700 * MIB)),
+            needs=ingest.needs(),
             subject=scan.subject,
             session=scan.session,
         )

@@ -3,6 +3,7 @@ import dataclasses
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+
 from somray.domain.tables import TABLES, FailureRow, SliceRow, field_specs
 from somray.errors import SchemaError
 from somray.io.storage import Storage

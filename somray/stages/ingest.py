@@ -1,0 +1,330 @@
+"""Source files to OME-Zarr: channels on one grid, repairs counted, slab by slab.
+
+Nothing complete is left behind by a scan that fails: the mark is written last, and a refused scan's group
+is removed.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.domain.run import RunLayout
+from somray.domain.scan import Scan, ScanHeader
+from somray.domain.tables import ScanRow
+from somray.domain.work import MIB, Needs, Result
+from somray.errors import DataError
+from somray.io.ome_zarr import ScanMeta, create_scan, finish_scan, write_slab
+from somray.io.readers import Source, open_source
+from somray.io.storage import Storage
+from somray.kernels.resample import overlaps, resample_slab
+from somray.kernels.teacher_level import has_level, subject_histogram, subject_level
+from somray.kernels.windows import channel_kind
+
+__all__ = ["IngestItem", "needs", "probe", "run"]
+
+AIR_HU = -1000.0
+PADDING_HU = -1100.0
+"""Below it CT holds no tissue and no air: values outside the scanner's circle, such as -2000 or -3024."""
+
+_DICOM_MODALITY = {"CT": ("CT",), "PET": ("PT",), "MR": ("MR",), "XCT": ("CT", "XC", "OT")}
+_ASSUMED_UNIT = {"CT": "HU"}  # NIfTI and its like do not say; CT is in HU by convention
+
+
+@dataclass(frozen=True)
+class IngestItem:
+    """One scan and what its protocol says about it.
+
+    Args:
+        root: path or URL of the run.
+        scan: as the manifest names it.
+        modality: of the protocol.
+        channels: of the protocol, in order.
+        windows: per channel (low, high), None where chosen later.
+        irregular: refuse or resample.
+        repair_fraction: share of voxels that may be repaired.
+    """
+
+    root: str
+    scan: Scan
+    modality: str
+    channels: tuple[str, ...]
+    windows: tuple[tuple[float, float] | None, ...]
+    irregular: str
+    repair_fraction: float
+
+
+@dataclass
+class _Tally:
+    """What is learned while the slabs pass by."""
+
+    repaired: dict[str, int] = field(default_factory=dict)
+    voxels: int = 0
+    lowest: list[float] = field(default_factory=list)
+    highest: list[float] = field(default_factory=list)
+    uptake: NDArray[np.int64] | None = None
+    pixels: Any = field(
+        default_factory=hashlib.sha256
+    )  # Any: hashlib names no type for its objects
+
+
+def needs() -> Needs:
+    """Declare what ingest takes: interpreter and readers, a slab of at most 64 MB in a few copies."""
+    return Needs(cpus=1, memory_bytes=900 * MIB)
+
+
+def probe(item: IngestItem) -> dict[str, Any]:
+    """Read headers only.
+
+    Returns:
+        `shape` (t, c, z, y, x), `spacing_mm`, `unit`.
+
+    Raises:
+        DataError: what headers can tell.
+    """
+    with contextlib.ExitStack() as opened:
+        sources = _open(item, opened)
+        meta = _meta(item, sources)
+        return {
+            "shape": meta.shape,
+            "spacing_mm": meta.geometry.spacing_mm,
+            "unit": meta.unit,
+        }
+
+
+def run(item: IngestItem, shared: object = None) -> Result:
+    """Ingest one scan.
+
+    Returns:
+        Its row of `scans`; value: shape, pixel_digest (of the values alone), source_digest (with grid
+        and unit), uptake_level (None without PET).
+
+    Raises:
+        DataError: the scan cannot be used; its code says why.
+    """
+    storage = Storage.at(item.root)
+    name = RunLayout.scan(item.scan.subject, item.scan.session)
+    with contextlib.ExitStack() as opened:
+        sources = _open(item, opened)
+        meta = _meta(item, sources)
+        create_scan(storage, name, meta)
+        try:
+            tally = _stream(item, sources, meta, storage)
+            _judge(item, tally)
+        except BaseException:
+            storage.remove(name)
+            raise
+    return _finish(item, meta, tally, storage, name)
+
+
+def _open(item: IngestItem, opened: contextlib.ExitStack) -> list[Source]:
+    """Open every channel's source and check what their headers say."""
+    sources = []
+    for channel, path in zip(item.channels, item.scan.paths, strict=True):
+        if path is None:
+            raise DataError(
+                "channel_missing",
+                f"the manifest has no row for channel {channel} of this scan; add it",
+            )
+        source = opened.enter_context(open_source(path, item.irregular))
+        expected = _DICOM_MODALITY.get(channel_kind(item.modality, channel))
+        told = source.header.modality
+        if told is not None and expected is not None and told not in expected:
+            raise DataError(
+                "wrong_modality",
+                f"{path}: its header says {told}, the protocol expects {' or '.join(expected)} "
+                f"for channel {channel}",
+            )
+        sources.append(source)
+    _check_channels(item, [source.header for source in sources])
+    return sources
+
+
+def _check_channels(item: IngestItem, headers: list[ScanHeader]) -> None:
+    first = headers[0]
+    for channel, header in zip(item.channels[1:], headers[1:], strict=True):
+        if header.shape[0] != first.shape[0]:
+            raise DataError(
+                "channel_mismatch",
+                f"channel {channel} has {header.shape[0]} time points, the first channel "
+                f"{first.shape[0]}",
+            )
+        if not overlaps(first.geometry, header.geometry):
+            raise DataError(
+                "channel_mismatch",
+                f"channel {channel} lies outside the first channel's field of view; "
+                "are both of the same examination?",
+            )
+
+
+def _meta(item: IngestItem, sources: list[Source]) -> ScanMeta:
+    first = sources[0].header
+    units = [
+        source.header.unit or _ASSUMED_UNIT.get(channel_kind(item.modality, channel), "raw")
+        for channel, source in zip(item.channels, sources, strict=True)
+    ]
+    noted = [code for source in sources for code in source.header.repairs]
+    t, z, y, x = first.shape
+    return ScanMeta(
+        shape=(t, len(sources), z, y, x),
+        geometry=first.geometry,
+        channels=item.channels,
+        unit=",".join(units),
+        windows=item.windows,
+        repairs=tuple(dict.fromkeys(noted)),
+        anatomical=item.modality != "XCT",
+    )
+
+
+def _stream(item: IngestItem, sources: list[Source], meta: ScanMeta, storage: Storage) -> _Tally:
+    """Read, repair, resample, hash and write slab by slab."""
+    name = RunLayout.scan(item.scan.subject, item.scan.session)
+    count = len(sources)
+    tally = _Tally(lowest=[np.inf] * count, highest=[-np.inf] * count)
+    counts_uptake = has_level(item.modality, item.channels)
+    for t, z0, z1 in _walk(meta):
+        block = np.empty((count, z1 - z0, *meta.shape[3:]), dtype=np.float32)
+        for c, source in enumerate(sources):
+            block[c] = _channel_slab(item, source, c, (t, z0, z1), meta, tally)
+            known = block[c][np.isfinite(block[c])]
+            if known.size:
+                tally.lowest[c] = min(tally.lowest[c], float(known.min()))
+                tally.highest[c] = max(tally.highest[c], float(known.max()))
+        tally.pixels.update(np.ascontiguousarray(block).data)
+        if counts_uptake:
+            found = subject_histogram(np.moveaxis(block, 1, 0), item.modality, item.channels)
+            tally.uptake = found if tally.uptake is None else tally.uptake + found
+        write_slab(storage, name, t, z0, block)
+    return tally
+
+
+def _walk(meta: ScanMeta) -> Iterator[tuple[int, int, int]]:
+    for t in range(meta.shape[0]):
+        for z0, z1 in meta.slabs:
+            yield t, z0, z1
+
+
+def _channel_slab(
+    item: IngestItem,
+    source: Source,
+    c: int,
+    where: tuple[int, int, int],
+    meta: ScanMeta,
+    tally: _Tally,
+) -> NDArray[np.float32]:
+    """Return one channel's slab on the first channel's grid, repaired."""
+    t, z0, z1 = where
+    kind = channel_kind(item.modality, item.channels[c])
+
+    def read(start: int, stop: int) -> NDArray[np.float32]:
+        return _repaired(source.read(t, start, stop), source.header, kind, tally)
+
+    if source.header.geometry == meta.geometry:
+        return read(z0, z1)
+    return resample_slab(read, source.header.geometry, meta.geometry, z0, z1)
+
+
+def _repaired(
+    values: NDArray[np.float32], header: ScanHeader, kind: str, tally: _Tally
+) -> NDArray[np.float32]:
+    """Replace NaN, infinities and padding by the channel's background; count them."""
+    tally.voxels += values.size
+    finite = np.isfinite(values)
+    faults = {"inf_filled": np.isinf(values), "padding_filled": _padding(values, header, kind)}
+    if not header.outside_is_nan:
+        faults["nan_filled"] = np.isnan(values)
+    bad = np.zeros(values.shape, dtype=bool)
+    for code, mask in faults.items():
+        found = int(np.count_nonzero(mask))
+        if found:
+            tally.repaired[code] = tally.repaired.get(code, 0) + found
+            bad |= mask
+    if not bad.any():
+        return values
+    repaired = values.copy()
+    for plane, mask, known in zip(repaired, bad, finite & ~bad, strict=True):
+        if mask.any():
+            plane[mask] = _background(plane[known], kind)
+    return repaired
+
+
+def _padding(values: NDArray[np.float32], header: ScanHeader, kind: str) -> NDArray[np.bool_]:
+    """Find voxels that were never measured: below all HU, or negative padding that PET declares."""
+    if kind == "CT":
+        return np.isfinite(values) & (values < PADDING_HU)
+    if kind == "PET" and header.padding is not None and header.padding < 0:
+        return np.asarray(values == np.float32(header.padding))
+    return np.zeros(values.shape, dtype=bool)
+
+
+def _background(known: NDArray[np.float32], kind: str) -> float:
+    """Return what stands where nothing was measured: air for CT, nothing for PET, else the darkest."""
+    if kind == "CT":
+        return AIR_HU
+    if kind == "PET" or not known.size:
+        return 0.0
+    return float(known.min())
+
+
+def _judge(item: IngestItem, tally: _Tally) -> None:
+    """Refuse a scan with too much to repair, or with nothing in it."""
+    total = sum(tally.repaired.values())
+    if total > item.repair_fraction * tally.voxels:
+        kinds = ", ".join(f"{count} {code}" for code, count in sorted(tally.repaired.items()))
+        raise DataError(
+            "non_finite",
+            f"{item.scan.path}: {total / tally.voxels:.2%} of its voxels are NaN, infinite or padding "
+            f"({kinds}), more than repair_fraction {item.repair_fraction:.2%}; correct the file, or "
+            "raise repair_fraction",
+        )
+    for channel, low, high in zip(item.channels, tally.lowest, tally.highest, strict=True):
+        if not low < high:
+            raise DataError(
+                "blank", f"{item.scan.path}: every pixel of channel {channel} has the same value"
+            )
+
+
+def _finish(item: IngestItem, meta: ScanMeta, tally: _Tally, storage: Storage, name: str) -> Result:
+    pixels = hashlib.sha256(f"{meta.shape}".encode() + tally.pixels.digest()).hexdigest()[:32]
+    whole = f"{pixels} {meta.geometry.affine} {meta.unit}"
+    source = hashlib.sha256(whole.encode()).hexdigest()[:32]
+    repairs = (*meta.repairs, *sorted(tally.repaired))
+    finish_scan(
+        storage,
+        name,
+        ScanMeta(
+            meta.shape, meta.geometry, meta.channels, meta.unit, source, meta.windows, repairs,
+            meta.anatomical,
+        ),
+    )  # fmt: skip
+    spacing = meta.geometry.spacing_mm
+    row = ScanRow(
+        subject=item.scan.subject,
+        session=item.scan.session,
+        path=item.scan.path,
+        shape_t=meta.shape[0],
+        shape_c=meta.shape[1],
+        shape_z=meta.shape[2],
+        shape_y=meta.shape[3],
+        shape_x=meta.shape[4],
+        spacing_z_mm=spacing[0],
+        spacing_y_mm=spacing[1],
+        spacing_x_mm=spacing[2],
+        modality=item.modality,
+        unit=meta.unit,
+        days=item.scan.days,
+        repairs=",".join(repairs) or None,
+        status="done",
+    )
+    level = None if tally.uptake is None else subject_level(tally.uptake, item.modality)
+    value = {
+        "shape": list(meta.shape),
+        "pixel_digest": pixels,
+        "source_digest": source,
+        "uptake_level": level,
+    }
+    return Result(rows={"scans": [row]}, value=value)

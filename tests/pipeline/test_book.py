@@ -1,0 +1,151 @@
+import asyncio
+import json
+
+import pandas as pd
+import pytest
+from somray.domain.tables import TABLES, SliceRow
+from somray.domain.work import Result, Unit
+from somray.errors import DataError, StoreError
+from somray.io.storage import Storage
+from somray.pipeline.book import Book
+from somray.runtime.serial import SerialExecutor
+
+
+def _unit(name, digest="d", stage="som"):
+    return Unit(stage, name, "p", digest, name, subject="s", session="t0")
+
+
+def _rows(item, shared):
+    return Result({"slices": [SliceRow("s", "t0", "som", 0, int(item[1:]), 1.0, 0.5, None)]})
+
+
+def _bad(item, shared):
+    raise DataError("blank", "all of it is zero")
+
+
+def _broken(item, shared):
+    raise RuntimeError("oops")
+
+
+def _run(book, *units, function=_rows):
+    async def go():
+        return [await book.do(function, unit) for unit in units]
+
+    return asyncio.run(go())
+
+
+def _book(tmp_path):
+    return Book(Storage.at(tmp_path), SerialExecutor())
+
+
+def _table(tmp_path, name):
+    return pd.read_parquet(tmp_path / "tables" / name)
+
+
+def test_a_done_unit_is_not_done_again(tmp_path):
+    first = _book(tmp_path)
+    _run(first, _unit("z0"), _unit("z1"))
+    second = _book(tmp_path)
+    _run(second, _unit("z0"), _unit("z1"), _unit("z2"))
+    assert (first.executed, second.executed) == (2, 1)
+
+
+def test_rows_can_be_read_while_the_run_goes_on(tmp_path):
+    _run(_book(tmp_path), _unit("z0"), _unit("z1"))
+    assert sorted(_table(tmp_path, "slices")["z"]) == [0, 1]
+
+
+def test_every_table_exists_with_its_columns_after_a_run(tmp_path):
+    book = _book(tmp_path)
+    _run(book, _unit("z0"))
+    book.finish(["p", "q"])
+    for name in TABLES:
+        assert (tmp_path / f"tables/{name}/protocol=q/compacted.parquet").exists()
+    assert len(_table(tmp_path, "slices")) == 1
+    assert list(_table(tmp_path, "evolution").columns)[-1] == "protocol"
+
+
+def test_a_unit_with_a_new_digest_replaces_its_rows_even_after_compaction(tmp_path):
+    book = _book(tmp_path)
+    _run(book, _unit("z0"), _unit("z1"))
+    book.finish(["p"])
+    again = _book(tmp_path)
+    _run(again, _unit("z0"), _unit("z1", "d2"))
+    assert sorted(_table(tmp_path, "slices")["z"]) == [0, 1]
+    again.finish(["p"])
+    assert sorted(_table(tmp_path, "slices")["z"]) == [0, 1]
+
+
+def test_units_that_no_longer_belong_to_the_run_leave_the_tables(tmp_path):
+    book = _book(tmp_path)
+    _run(book, _unit("z0"), _unit("z1"))
+    book.finish(["p"])
+    smaller = _book(tmp_path)
+    _run(smaller, _unit("z0"))
+    smaller.finish(["p"])
+    assert list(_table(tmp_path, "slices")["z"]) == [0]
+
+
+def test_a_bad_scan_is_remembered_and_a_broken_unit_is_tried_again(tmp_path):
+    book = _book(tmp_path)
+    _run(book, _unit("z0"), function=_bad)
+    _run(book, _unit("z1"), function=_broken)
+    assert (book.failed, book.broken) == (2, 1)
+    failures = _table(tmp_path, "failures").set_index("code")
+    assert failures.loc["blank", "message"] == "all of it is zero"
+    assert "RuntimeError" in failures.loc["internal", "message"]
+    again = _book(tmp_path)
+    _run(again, _unit("z0"), function=_bad)
+    _run(again, _unit("z1"))
+    assert (again.executed, again.failed, again.broken) == (1, 1, 0)
+    again.finish(["p"])
+    assert list(_table(tmp_path, "failures")["code"]) == ["blank"]
+
+
+def test_storage_that_fails_stops_the_run(tmp_path):
+    def full(item, shared):
+        raise StoreError("no space left")
+
+    with pytest.raises(StoreError, match="no space left"):
+        _run(_book(tmp_path), _unit("z0"), function=full)
+
+
+def test_work_that_wipes_others_makes_them_due_again(tmp_path):
+    _run(_book(tmp_path), _unit("z0+som"), _unit("z10+som"), function=lambda i, s: Result())
+    book = _book(tmp_path)
+
+    async def go():
+        unit = _unit("z0", stage="open")
+        await book.do(lambda i, s: Result(), unit, invalidates=[("som", "z0+")])
+        for name in ("z0+som", "z10+som"):
+            await book.do(lambda i, s: Result(), _unit(name))
+
+    asyncio.run(go())
+    assert book.executed == 2
+
+
+def test_left_is_above_zero_until_the_run_is_done(tmp_path):
+    book = _book(tmp_path)
+    state = tmp_path / "work/state.json"
+    assert json.loads(state.read_text())["left"] > 0
+    _run(book, _unit("z0"))
+    assert book.summary("running")["left"] > 0
+    assert book.close("done")["left"] == 0
+    assert json.loads(state.read_text())["state"] == "done"
+
+
+def test_an_older_driver_stops_when_a_later_one_takes_over(tmp_path):
+    older = _book(tmp_path)
+    later = _book(tmp_path)
+    with pytest.raises(StoreError, match="taken over"):
+        older.close("done")
+    assert later.close("done")["state"] == "done"
+
+
+def test_tables_have_the_same_bytes_whatever_the_order_of_units(tmp_path):
+    for folder, names in (("a", ("z0", "z1", "z2")), ("b", ("z2", "z0", "z1"))):
+        book = _book(tmp_path / folder)
+        _run(book, *(_unit(name) for name in names))
+        book.finish(["p"])
+    parts = [tmp_path / f / "tables/slices/protocol=p/compacted.parquet" for f in "ab"]
+    assert parts[0].read_bytes() == parts[1].read_bytes()
