@@ -1,0 +1,70 @@
+"""Write synthetic volumes and label masks as NIfTI, and the truth about lesions as tables.
+
+NIfTI's world is RAS: the LPS affine is turned, the voxels stay. Files carry no time stamp, so that the
+same cohort is the same bytes.
+"""
+
+import csv
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.domain.geometry import Geometry
+
+__all__ = ["lesion_rows", "write_json", "write_nifti", "write_rows"]
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def write_nifti(path: Path, volume: NDArray[Any], geometry: Geometry) -> None:
+    """Write a volume (z, y, x) as .nii.gz in its own integer or float type.
+
+    Args:
+        path: ends in .nii.gz; its folder is created.
+        volume: int16, uint16 or float32.
+        geometry: LPS affine of the volume.
+    """
+    affine = LPS_TO_RAS @ geometry.matrix
+    image = nib.Nifti1Image(np.ascontiguousarray(volume.T), affine)  # (x, y, z)
+    image.header.set_xyzt_units("mm")
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(image.to_bytes(), compresslevel=4, mtime=0))
+
+
+def lesion_rows(mask: NDArray[np.int32], geometry: Geometry) -> list[dict[str, object]]:
+    """Measure each lesion of a mask: identity, voxels, volume, centroid in LPS mm, slices."""
+    rows: list[dict[str, object]] = []
+    for lesion in np.unique(mask[mask > 0]):
+        index = np.argwhere(mask == lesion)
+        x, y, z = geometry.to_world(index.mean(axis=0)[None])[0]
+        rows.append({
+            "lesion_id": int(lesion), "voxels": len(index),
+            "volume_mm3": round(len(index) * geometry.voxel_mm3, 9),
+            "centroid_z_mm": round(float(z), 6), "centroid_y_mm": round(float(y), 6),
+            "centroid_x_mm": round(float(x), 6),
+            "first_z": int(index[:, 0].min()), "last_z": int(index[:, 0].max()),
+        })  # fmt: skip
+    return rows
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows as CSV; None becomes an empty cell."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON with sorted keys."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
