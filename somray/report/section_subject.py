@@ -81,6 +81,8 @@ def _lesions(data: ReportData, scans: list[Row], protocol: str, prefix: str) -> 
         f"{'student' if method == 'student' else 'direct transfer of the SOM'} outlines it; one id is one "
         "lesion over all sessions."
     ))  # fmt: skip
+    if any(_is_4d(s) for s in scans):
+        blocks.append(Text("4D scans are compared over sessions at time index 0."))
     blocks += _over_time(scans, lesions, evolution, prefix)
     order = {s["session"]: place for place, s in enumerate(scans)}
     evolution = sorted(evolution, key=lambda r: (r["lesion_id"], order.get(r["to_session"], 0)))
@@ -91,6 +93,10 @@ def _lesions(data: ReportData, scans: list[Row], protocol: str, prefix: str) -> 
     told = "Every lesion in every session (centroids in patient LPS coordinates)."
     blocks.append(listing("lesions", lesions, LESION_COLUMNS, (told, "no lesion was found.")))
     return Section(f"{prefix}-lesions", "Lesions over time", tuple(blocks))
+
+
+def _is_4d(scan: Row) -> bool:
+    return (scan["shape_t"] or 1) > 1
 
 
 def _over_time(scans: list[Row], lesions: Rows, evolution: Rows, prefix: str) -> Iterable[Block]:
@@ -149,7 +155,7 @@ def _area_pictures(
     for number, scan in enumerate(scans[:MOST_AREA_PICTURES]):
         rows = data.rows("areas", protocol=scan["protocol"], subject=scan["subject"],
                          session=scan["session"], t=0)  # fmt: skip
-        where = f"session {scan['session']}"
+        where = f"session {scan['session']}" + (" at time index 0" if _is_4d(scan) else "")
         picture = areas_picture(rows, teacher, where, f"{prefix}-areas{number}")
         if picture is not None:
             pictures.append(picture)

@@ -5,6 +5,7 @@ brought to a slice's grid by world coordinates, nearest voxel, reading only the 
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ def origins(config: CohortConfig) -> dict[tuple[str, str], Origin]:
         (scan.subject, scan.session): Origin(
             scan.order, None if not scan.truth else str(scan.truth)
         )
-        for scan in load_manifest(config.scans, config)
+        for scan in load_manifest(Path(config.scans), config)
     }
 
 
