@@ -7,6 +7,7 @@ that a large cohort is never unrolled whole. Pixels come slice by slice.
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -177,8 +178,9 @@ class ReportData:
     @cached_property
     def _origins(self) -> tuple[dict[tuple[str, str], Origin], str | None]:
         """What the manifest tells of each scan, or why it cannot be read any more."""
+        folder = Path(self.storage.root) if self.storage.is_local else Path()
         try:
-            return origins(self.config), None
+            return origins(self.config, folder), None
         except (SomrayError, OSError) as error:
             return {}, str(error)
 

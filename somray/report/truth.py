@@ -26,8 +26,12 @@ class Origin:
     truth: str | None
 
 
-def origins(config: CohortConfig) -> dict[tuple[str, str], Origin]:
+def origins(config: CohortConfig, folder: Path) -> dict[tuple[str, str], Origin]:
     """Return what the manifest tells of each (subject, session).
+
+    Args:
+        config: the run's resolved configuration.
+        folder: where that configuration lies; a relative manifest is relative to it.
 
     Raises:
         ConfigError: the manifest is not there any more, or does not fit the configuration.
@@ -37,7 +41,7 @@ def origins(config: CohortConfig) -> dict[tuple[str, str], Origin]:
         (scan.subject, scan.session): Origin(
             scan.order, None if not scan.truth else str(scan.truth)
         )
-        for scan in load_manifest(Path(config.scans), config)
+        for scan in load_manifest(folder / config.scans, config)
     }
 
 
