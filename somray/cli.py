@@ -6,11 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from somray import __version__
-from somray.errors import ConfigError, PlanError, SomrayError
+from somray.errors import ConfigError, SomrayError
 
 __all__ = ["app", "main"]
 
@@ -244,24 +243,16 @@ def demo(
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
-        code = app(args=argv, standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        return int(stop.exit_code)
-    except click.exceptions.Abort:
-        return 130
-    except click.ClickException as error:
-        error.show()
-        return USAGE
+        app(args=argv)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else DONE
     except ConfigError as error:
         say(f"somray: {error}")
         return USAGE
-    except PlanError as error:
-        say(f"somray: {error}")
-        return FAILED
     except SomrayError as error:
         say(f"somray: {error}")
         return FAILED
-    return code if isinstance(code, int) else DONE
+    return DONE
 
 
 def script() -> None:

@@ -15,6 +15,7 @@ from somray.errors import PlanError
 
 __all__ = ["available_cpus", "ray_session"]
 
+START_ATTEMPTS = 3  # on a busy machine Ray's start can exceed the 30 s it allows itself
 OBJECT_STORE_BYTES = 256 * 2**20  # units exchange URIs and small state; pixels never cross
 
 
@@ -52,11 +53,21 @@ def _start_embedded(cpus: int) -> None:
     # come too late, since Ray reads it when it is imported. Our token keeps it from writing one into
     # the user's home.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    ray.init(
-        "local",
-        num_cpus=cpus,
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
+    for attempt in range(1, START_ATTEMPTS + 1):
+        try:
+            ray.init(
+                "local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level="ERROR",
+            )
+            return
+        except Exception as error:  # Ray raises a bare Exception when a start times out
+            ray.shutdown()
+            if attempt == START_ATTEMPTS:
+                raise PlanError(
+                    f"the embedded Ray did not start in {attempt} attempts, is the machine "
+                    f"overloaded? {error}"
+                ) from error
