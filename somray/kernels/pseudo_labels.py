@@ -30,11 +30,11 @@ def pseudo_labels(
         known: where there is data, same shape.
 
     Returns:
-        Target (probability above one half) and weight: |2p - 1| where the student is sure, else 0.
+        Target (probability of at least one half) and weight: |2p - 1| where the student is sure, else 0.
     """
     sure = known & ((chance <= UNCERTAIN[0]) | (chance >= UNCERTAIN[1]))
     weight = np.where(sure, np.abs(2 * chance - 1), 0).astype(np.float32)
-    return chance > 0.5, weight
+    return chance >= 0.5, weight
 
 
 def is_collapsed(

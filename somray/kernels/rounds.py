@@ -44,13 +44,18 @@ PIXEL_STEPS = 5, 1
 """Steps of the prototypes per step on patches, in round 1 and in later ones (bench_student)."""
 
 
+PROTOTYPES = 4, 24
+"""Prototypes of the target and of the rest (bench_student)."""
+
+
 def network_of(spec: StudentSpec) -> dict[str, int | float | str]:
     """Return the numbers and names that build the network."""
     return {
         "inputs": input_count(len(spec.channels), spec.feature_names),
         "width": 16,
         "levels": 3,
-        "prototypes": 12,
+        "prototypes_target": PROTOTYPES[0],
+        "prototypes_rest": PROTOTYPES[1],
         "features": ",".join(spec.feature_names),
     }
 
@@ -122,13 +127,13 @@ class _Rounds:
         module = self._module(state.student)
         chances = self._chances(module)
         rows = self._fit(module, self._examples(chances, number), number, 0)
-        masks, control, control_iou = self._chances(module) > 0.5, unet_weights(module), None
+        masks, control, control_iou = self._chances(module) >= 0.5, unet_weights(module), None
         if number > 1:
             twin = self._module(state.control)
             self._fit(twin, self._examples(chances, 1), number, 1)
-            control, control_iou = unet_weights(twin), self._iou(self._chances(twin) > 0.5)
+            control, control_iou = unet_weights(twin), self._iou(self._chances(twin) >= 0.5)
         spoiled = number > 1 and is_collapsed(
-            chances[:number] > 0.5, masks[:number], self.slices.teacher[0], self.slices.known[0]
+            chances[:number] >= 0.5, masks[:number], self.slices.teacher[0], self.slices.known[0]
         )
         row = self._convergence(number, masks, state, spoiled=spoiled)
         return RoundState(

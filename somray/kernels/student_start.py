@@ -4,6 +4,8 @@ Standardisation is over all its pixels with data; prototypes are the means of a 
 the target and within the rest. Everything in float64 and in pixel order.
 """
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,9 +17,9 @@ __all__ = ["start_constant", "start_from"]
 SAMPLE = 8192
 """Pixels of one side that its prototypes are made of."""
 PASSES = 8
-CERTAIN_SCORE = 20.0
 SHARPNESS = 2.0
-"""Score difference per half squared standard deviation; bench_student chose it among 1, 2 and 4."""
+"""Sharpness that the prototypes begin with; it is learned."""
+CERTAIN_LOGIT = 20.0
 
 
 def start_from(
@@ -43,19 +45,14 @@ def start_from(
     inside = target[known]
     rng = np.random.default_rng([seed, 1])
     layer = module.prototypes
-    total = layer.scores.out_channels
-    nodes = np.concatenate(
-        [
-            _means(pixels[inside], layer.target, rng),
-            _means(pixels[~inside], total - layer.target, rng),
-        ]
-    )
+    rest = len(layer.nodes) - layer.target
+    nodes = [_means(pixels[inside], layer.target, rng), _means(pixels[~inside], rest, rng)]
     with torch.no_grad():
         module.center.copy_(torch.from_numpy(center))
         module.scale.copy_(torch.from_numpy(scale))
-        layer.scores.weight.copy_(torch.from_numpy(SHARPNESS * nodes)[:, :, None, None])
-        offset = -0.5 * SHARPNESS * (nodes**2).sum(axis=1)
-        layer.scores.bias.copy_(torch.from_numpy(offset))  # type: ignore[union-attr]
+        layer.nodes.copy_(torch.from_numpy(np.concatenate(nodes)))
+        layer.factors.zero_()
+        layer.sharpness.fill_(math.log(SHARPNESS))
 
 
 def _means(
@@ -65,7 +62,9 @@ def _means(
     chosen = pixels[rng.integers(len(pixels), size=min(len(pixels), SAMPLE))]
     nodes = chosen[rng.integers(len(chosen), size=count)].copy()
     for _ in range(PASSES):
-        nearest = (chosen @ nodes.T - 0.5 * (nodes**2).sum(axis=1)).argmax(axis=1)
+        # einsum, not a matrix product: BLAS orders its sums by the number of threads.
+        score = np.einsum("nd,kd->nk", chosen, nodes) - 0.5 * (nodes**2).sum(axis=1)
+        nearest = score.argmax(axis=1)
         for node in range(count):
             members = chosen[nearest == node]
             if len(members):
@@ -74,13 +73,8 @@ def _means(
 
 
 def start_constant(module: UNet, *, inside: bool) -> None:
-    """Make a network say the same everywhere, in place: all target, or none.
-
-    Prototypes of one side get a score that nothing outweighs.
-    """
+    """Make a network say the same everywhere, in place: all target, or none."""
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.zero_()
-        bias = module.prototypes.scores.bias
-        if bias is not None:
-            bias[: module.prototypes.target] = CERTAIN_SCORE if inside else -CERTAIN_SCORE
+        module.head.bias.fill_(CERTAIN_LOGIT if inside else -CERTAIN_LOGIT)

@@ -4,9 +4,9 @@ It eats a stack of per-pixel inputs (`kernels/student_inputs.py`), batch first: 
 no data. The standardisation of the inputs is part of the network, so its weights are all there is
 to keep. The logit of a pixel is the sum of two parts:
 
-    * the *prototypes*: log-sum-exp of linear scores of the target's prototypes minus that of the
-      others'. A codebook's classes are unions of Voronoi cells, which is this form exactly; on small
-      slices it carries over to neighbours better than a multilayer perceptron (bench_student);
+    * the *prototypes*: nearness to the target's prototypes against nearness to the others'. A
+      teacher's classes are unions of its codebook's Voronoi cells, which is this form, softened; it
+      carries over to neighbouring slices better than a multilayer perceptron (bench_student);
     * the *U-Net*: context, which is what sees through noise. It starts at zero.
 
 Full resolution is left to 1×1 convolutions, because the features already carry each pixel's
@@ -32,24 +32,35 @@ CLAMP_STD = 8.0
 class Prototypes(nn.Module):
     """Scores of learned prototypes: one logit per pixel, target against the rest.
 
+    A pixel x scores sharpness · (x' · p - |p|² / 2) with prototype p, where x' is x with every input
+    times its own factor: the nearer the higher, in a distance whose weights are learned too. Factors
+    and sharpness are kept as logarithms.
+
     Args:
         inputs: planes d.
-        target: number of prototypes of the target.
+        target: number of prototypes of the target, first in `nodes`.
         rest: number of prototypes of everything else.
+
+    Source: Hammer and Villmann, "Generalized relevance learning vector quantization", 2002, with
+    log-sum-exp in place of the nearest.
     """
 
     def __init__(self, inputs: int, target: int, rest: int) -> None:
         super().__init__()
         self.target = target
-        self.scores = nn.Conv2d(inputs, target + rest, 1)
+        self.nodes = nn.Parameter(torch.zeros(target + rest, inputs))
+        self.factors = nn.Parameter(torch.zeros(inputs))
+        self.sharpness = nn.Parameter(torch.zeros(()))
 
     def forward(self, plane: torch.Tensor) -> torch.Tensor:
-        """Return logits (b, 1, y, x) of standardised inputs (b, d, y, x)."""
-        scores = self.scores(plane)
-        inside = scores[:, : self.target].logsumexp(dim=1, keepdim=True)
-        outside = scores[:, self.target :].logsumexp(dim=1, keepdim=True)
-        logits: torch.Tensor = inside - outside
-        return logits
+        """Return logits (..., 1) of standardised inputs (..., d)."""
+        sharpness = self.sharpness.exp()
+        weight = sharpness * self.factors.exp() * self.nodes
+        offset = -0.5 * sharpness * (self.nodes * self.nodes).sum(dim=1)
+        scores = nn.functional.linear(plane, weight, offset)
+        inside = scores[..., : self.target].logsumexp(dim=-1, keepdim=True)
+        outside = scores[..., self.target :].logsumexp(dim=-1, keepdim=True)
+        return inside - outside
 
 
 class UNet(nn.Module):
@@ -59,7 +70,7 @@ class UNet(nn.Module):
         inputs: planes d of the input stack.
         width: planes of the U-Net at full resolution; each halving adds half as many.
         levels: number of halvings, at least 1.
-        prototypes: prototypes of the target; the rest gets twice as many.
+        prototypes: prototypes of the target, and of the rest.
 
     Attributes:
         multiple: slices are padded to a multiple of this (2 ** levels) and cropped again.
@@ -69,9 +80,11 @@ class UNet(nn.Module):
     center: torch.Tensor
     scale: torch.Tensor
 
-    def __init__(self, inputs: int, width: int = 16, levels: int = 3, prototypes: int = 12) -> None:
+    def __init__(
+        self, inputs: int, width: int = 16, levels: int = 3, prototypes: tuple[int, int] = (12, 24)
+    ) -> None:
         super().__init__()
-        if min(inputs, width, levels, prototypes) < 1:
+        if min(inputs, width, levels, *prototypes) < 1:
             raise ShapeError(
                 "inputs, width, levels and prototypes must be positive, got "
                 f"{inputs}, {width}, {levels}, {prototypes}"
@@ -81,40 +94,33 @@ class UNet(nn.Module):
         self.halo = 4 * self.multiple
         self.register_buffer("center", torch.zeros(inputs))
         self.register_buffer("scale", torch.ones(inputs))
-        self.prototypes = Prototypes(inputs, prototypes, 2 * prototypes)
+        self.prototypes = Prototypes(inputs, *prototypes)
         self.stem = nn.Sequential(
-            nn.Conv2d(inputs, widths[0], 1),
-            nn.ReLU(),
-            nn.Conv2d(widths[0], widths[0], 1),
-            nn.ReLU(),
+            nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU()
         )
-        self.down = nn.ModuleList(
-            _down_block(widths[level], widths[level + 1]) for level in range(levels)
-        )
+        self.down = nn.ModuleList(Down(widths[n], widths[n + 1]) for n in range(levels))
         self.up = nn.ModuleList(
-            _up_block(widths[level + 1] + widths[level], widths[level], 3 if level else 1)
-            for level in reversed(range(levels))
+            Up(widths[n + 1], widths[n], 3 if n else 1) for n in reversed(range(levels))
         )
-        self.head = nn.Conv2d(widths[0], 1, 1)
+        self.head = nn.Linear(width, 1)
         for parameter in self.head.parameters():
             nn.init.zeros_(parameter)
 
     def standardised(self, stack: torch.Tensor) -> torch.Tensor:
-        """Return (stack - center) / scale, clipped, 0 where there is no data."""
-        plane = (stack - self.center[:, None, None]) / self.scale[:, None, None]
-        return torch.nan_to_num(plane, nan=0.0).clamp(-CLAMP_STD, CLAMP_STD)
+        """Return (stack - center) / scale, clipped, 0 where there is no data, planes last."""
+        plane = (stack.permute(0, 2, 3, 1) - self.center) / self.scale
+        return torch.nan_to_num(plane, nan=0.0).clamp(-CLAMP_STD, CLAMP_STD).contiguous()
 
     def pointwise(self, stack: torch.Tensor) -> torch.Tensor:
         """Return the prototypes' part of the logits (b, y, x), which knows no neighbours."""
-        logits: torch.Tensor = self.prototypes(self.standardised(stack))[:, 0]
+        logits: torch.Tensor = self.prototypes(self.standardised(stack))[..., 0]
         return logits
 
     def forward(self, stack: torch.Tensor) -> torch.Tensor:
         """Return logits (b, y, x) of a stack (b, d, y, x) of any size."""
         rows, columns = stack.shape[-2:]
-        plane = self.standardised(stack)
         extra = (0, -columns % self.multiple, 0, -rows % self.multiple)
-        plane = nn.functional.pad(plane, extra, mode="replicate")
+        plane = self.standardised(nn.functional.pad(stack, extra, mode="replicate"))
         logits: torch.Tensor = self.prototypes(plane)
         plane = self.stem(plane)
         skips = []
@@ -122,36 +128,59 @@ class UNet(nn.Module):
             skips.append(plane)
             plane = down(plane)
         for up in self.up:
-            plane = up(torch.cat([_doubled(plane), skips.pop()], dim=1))
-        logits = (logits + self.head(plane))[:, 0, :rows, :columns]
+            plane = up(plane, skips.pop())
+        logits = (logits + self.head(plane))[:, :rows, :columns, 0]
         return logits
 
 
-def _down_block(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 2, stride=2),
-        nn.ReLU(),
-        nn.Conv2d(outputs, outputs, 3, padding=1),
-        nn.ReLU(),
-    )
+class Down(nn.Module):
+    """Halve y and x, then one 3×3 layer; planes are last: (b, y, x, c)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.halve = nn.Linear(4 * inputs, outputs)
+        self.mix = nn.Conv2d(outputs, outputs, 3, padding=1)
+
+    def forward(self, plane: torch.Tensor) -> torch.Tensor:
+        """Return (b, y / 2, x / 2, outputs)."""
+        b, y, x, c = plane.shape
+        blocks = plane.view(b, y // 2, 2, x // 2, 2 * c).transpose(2, 3)
+        half = nn.functional.relu(self.halve(blocks.reshape(b, y // 2, x // 2, 4 * c)))
+        return nn.functional.relu(_planes_last(self.mix, half))
 
 
-def _up_block(inputs: int, outputs: int, size: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, size, padding=size // 2), nn.ReLU())
+class Up(nn.Module):
+    """Double y and x, add the skipped planes, then (but at full resolution) one 3×3 layer.
+
+    Both sides are mixed before they meet, the coarse one while it is still small.
+    """
+
+    def __init__(self, inputs: int, outputs: int, size: int) -> None:
+        super().__init__()
+        self.coarse = nn.Linear(inputs, outputs)
+        self.fine = nn.Linear(outputs, outputs)
+        self.mix = nn.Conv2d(outputs, outputs, size, padding=size // 2) if size > 1 else None
+
+    def forward(self, plane: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
+        """Return planes (b, 2y, 2x, outputs), the skipped ones' size."""
+        b, y, x, _ = plane.shape
+        # Broadcast rather than interpolated: its gradient is deterministic on every device.
+        joined = self.fine(skip).view(b, y, 2, x, 2, -1) + self.coarse(plane)[:, :, None, :, None]
+        wide = nn.functional.relu(joined).view(b, 2 * y, 2 * x, -1)
+        return wide if self.mix is None else nn.functional.relu(_planes_last(self.mix, wide))
 
 
-def _doubled(plane: torch.Tensor) -> torch.Tensor:
-    """Repeat every pixel twice along y and x; written out since its gradient is deterministic."""
-    b, c, y, x = plane.shape
-    twice = plane[:, :, :, None, :, None].expand(b, c, y, 2, x, 2)
-    return twice.reshape(b, c, 2 * y, 2 * x)
+def _planes_last(layer: nn.Conv2d, plane: torch.Tensor) -> torch.Tensor:
+    """Convolve planes-last data; to torch this is the layout channels_last."""
+    return layer(plane.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous()  # type: ignore[no-any-return]
 
 
 def new_unet(network: Mapping[str, int | float | str], seed: int) -> UNet:
     """Build a network with seeded initial weights; torch's global generator is left as it was.
 
     Args:
-        network: `inputs`, `width`, `levels`, `prototypes`; other keys are not looked at.
+        network: `inputs`, `width`, `levels`, `prototypes_target`, `prototypes_rest`; others are
+            not looked at.
         seed: decides the weights.
     """
     with torch.random.fork_rng(devices=[]):
@@ -160,7 +189,7 @@ def new_unet(network: Mapping[str, int | float | str], seed: int) -> UNet:
             int(network["inputs"]),
             int(network["width"]),
             int(network["levels"]),
-            int(network["prototypes"]),
+            (int(network["prototypes_target"]), int(network["prototypes_rest"])),
         )
 
 

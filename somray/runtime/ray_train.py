@@ -1,0 +1,232 @@
+"""A student's rounds inside one Ray Train fit, on one or several workers.
+
+Starting a worker group costs half a minute and more, so all rounds of a protocol share one. After each
+round the first worker's state is reported as a checkpoint: a killed worker, or a driver that is
+started again, goes on from there. One worker on a CPU gives the bits of `kernels.rounds.train_rounds`
+in process; with several, each takes its share of every batch and gradients are averaged (gloo or
+nccl), so the bits depend on their number, as every checkpoint's name does.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import ray.train
+import ray.train.torch
+import torch
+from numpy.typing import NDArray
+
+from somray.errors import PlanError
+from somray.kernels.fit import Gang
+from somray.kernels.rounds import train_rounds
+from somray.kernels.student_spec import Distributed, RoundsResult, RoundState, StudentSpec
+
+__all__ = ["fit_rounds_with_ray_train"]
+
+MAX_FAILURES = 3
+"""Times that dead workers are replaced before the training is given up."""
+STATE_FILE = "round.npz"
+SETTINGS = {
+    # What Ray Train does by default takes longer than our training (FACTS.md).
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    "RAY_TRAIN_ENABLE_STATE_ACTOR_RECONCILIATION": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+}
+CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}  # without it cuBLAS is not deterministic
+
+
+def fit_rounds_with_ray_train(
+    images: NDArray[np.float32],
+    teacher: NDArray[np.bool_],
+    valid: NDArray[np.bool_],
+    spec: StudentSpec,
+    *,
+    name: str,
+    storage_path: str,
+    workers: int = 1,
+    use_gpu: bool = False,
+) -> RoundsResult:
+    """Train all rounds in one `TorchTrainer.fit`, resuming what an earlier call of it left.
+
+    Args:
+        images: as for `kernels.rounds.train_rounds`; so are `teacher`, `valid` and `spec`.
+        teacher: see there.
+        valid: see there.
+        spec: see there; `threads` is what each worker uses.
+        name: of the run; a digest of the arrays, the spec and the workers is added to it, so that
+            other data or another configuration never resumes it.
+        storage_path: folder or URL for checkpoints, shared by all nodes.
+        workers: equal workers.
+        use_gpu: give each worker a GPU.
+
+    Returns:
+        The same as `train_rounds`.
+
+    Raises:
+        PlanError: the cluster has too few GPUs or CPUs, or workers failed more than three times.
+        ShapeError: as `train_rounds`, before anything is started.
+    """
+    inside = teacher[:1] & valid[:1]
+    if not inside.any() or inside.sum() == valid[:1].sum():
+        return train_rounds(images, teacher, valid, spec)  # nothing to train: see there
+    arrays = (images, teacher, valid)
+    full_name = f"{name}-{_digest(arrays, spec, (workers, use_gpu))}"
+    scaling = ray.train.ScalingConfig(
+        num_workers=workers, use_gpu=use_gpu, resources_per_worker=_share(spec, workers, use_gpu)
+    )
+    # References, wrapped so that Ray does not resolve them: pixels go by the object store.
+    config = {"arrays": [[ray.put(array)] for array in arrays], "spec": spec}
+    with _environment(SETTINGS):
+        trainer = ray.train.torch.TorchTrainer(
+            _train_loop,
+            train_loop_config=config,
+            scaling_config=scaling,
+            run_config=ray.train.RunConfig(
+                name=full_name,
+                storage_path=storage_path
+                if "://" in storage_path
+                else os.path.abspath(storage_path),
+                failure_config=ray.train.FailureConfig(max_failures=MAX_FAILURES),
+                checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+            ),
+        )
+        try:
+            result = trainer.fit()
+        except ray.train.TrainingFailedError as error:
+            raise PlanError(f"Ray Train gave up on {name}: {error}") from error
+    with result.checkpoint.as_directory() as folder:
+        state = _read_state(Path(folder) / STATE_FILE)
+    return train_rounds(images, teacher, valid, spec, Distributed(resume=state))
+
+
+def _share(spec: StudentSpec, workers: int, use_gpu: bool) -> dict[str, float]:
+    """Return what each worker claims.
+
+    As many CPUs as it has threads, fewer where the cluster has no more beside what the calling actor
+    holds while it waits.
+
+    Raises:
+        PlanError: not even one CPU or one GPU for each.
+    """
+    total = ray.cluster_resources()
+    if use_gpu and total.get("GPU", 0) < workers:
+        raise PlanError(
+            f"{workers} GPU workers asked, the cluster has {total.get('GPU', 0):g} GPUs"
+        )
+    context = ray.get_runtime_context()
+    is_worker = context.worker.mode == ray.WORKER_MODE  # a plain driver holds nothing
+    held = context.get_assigned_resources().get("CPU", 0) if is_worker else 0.0
+    each = min(float(spec.threads), (total.get("CPU", 0) - held) // workers)
+    if each < 1:
+        raise PlanError(
+            f"{workers} training workers need a CPU each; the cluster has {total.get('CPU', 0):g}, "
+            f"of which the caller holds {held:g}; lower student.workers or add CPUs"
+        )
+    return {"CPU": each, **({"GPU": 1.0} if use_gpu else {})}
+
+
+def _train_loop(config: dict[str, Any]) -> None:  # Any: Ray's config is a plain dict
+    """Run on every worker: all rounds, a report after each."""
+    os.environ.update(CUBLAS)
+    images, teacher, valid = (ray.get(held[0]) for held in config["arrays"])
+    context = ray.train.get_context()
+    world = context.get_world_size()
+    gang = Gang(
+        rank=context.get_world_rank(),
+        world=world,
+        average=_average(world) if world > 1 else None,
+        device=str(ray.train.torch.get_device()),
+    )
+    distributed = Distributed(gang, _resumed(), _reporter(gang.rank))
+    train_rounds(images, teacher, valid, config["spec"], distributed, time.perf_counter)
+
+
+def _average(world: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return the mean over the workers of Ray Train's process group."""
+
+    def average(flat: torch.Tensor) -> torch.Tensor:
+        torch.distributed.all_reduce(flat)
+        return flat.div_(world)
+
+    return average
+
+
+def _resumed() -> RoundState | None:
+    """Return the state of the last checkpoint, if this training has one."""
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        return None
+    with checkpoint.as_directory() as folder:
+        return _read_state(Path(folder) / STATE_FILE)
+
+
+def _reporter(rank: int) -> Callable[[RoundState], None]:
+    """Return what reports a round; the first worker hands its state over, the others only meet it."""
+
+    def report(state: RoundState) -> None:
+        metrics = {"round": state.done, "mean_iou": state.convergence[-1]["mean_iou"]}
+        if rank:
+            ray.train.report(metrics)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            _write_state(Path(folder) / STATE_FILE, state)
+            ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
+
+    return report
+
+
+def _write_state(path: Path, state: RoundState) -> None:
+    """Write a state as plain arrays and JSON, without a pickle."""
+    arrays = {f"student/{key}": value for key, value in state.student.items()}
+    arrays |= {f"control/{key}": value for key, value in state.control.items()}
+    facts = {
+        "done": state.done,
+        "kept": state.kept,
+        "agreement": state.agreement,
+        "convergence": state.convergence,
+        "training": state.training,
+        "collapsed": state.collapsed,
+    }
+    np.savez(path, facts=np.array(json.dumps(facts)), **arrays)  # type: ignore[arg-type]
+
+
+def _read_state(path: Path) -> RoundState:
+    with np.load(path, allow_pickle=False) as found:
+        facts = json.loads(str(found["facts"]))
+        weights: dict[str, dict[str, Any]] = {"student": {}, "control": {}}
+        for key in found.files:
+            owner, _, parameter = key.partition("/")
+            if parameter:
+                weights[owner][parameter] = found[key]
+    facts["collapsed"] = tuple(facts["collapsed"])
+    return RoundState(**{**facts, **weights})
+
+
+def _digest(arrays: tuple[NDArray[Any], ...], spec: StudentSpec, workers: object) -> str:
+    found = hashlib.sha256(json.dumps([asdict(spec), workers], sort_keys=True).encode())
+    for array in arrays:
+        found.update(f"{array.dtype}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()[:12]
+
+
+@contextlib.contextmanager
+def _environment(settings: dict[str, str]) -> Iterator[None]:
+    """Set environment variables that are not set yet, and take them away again."""
+    added = {key: value for key, value in settings.items() if key not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for key in added:
+            del os.environ[key]
