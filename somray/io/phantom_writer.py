@@ -1,13 +1,13 @@
 """`somray phantom`: a synthetic cohort as real input files, with its truth beside it.
 
-    OUT/cohort.yaml            configuration (written last); its output is OUT/run
-    OUT/scans.csv              the manifest
-    OUT/scans/                 DICOM series or NIfTI files
-    OUT/truth/sub-S_ses-T.nii.gz   lesion identities on the first channel's grid
-    OUT/truth/lesions.csv      every lesion of every session: identity, volume, centroid
-    OUT/truth/events.csv       what truly changed between consecutive sessions
-    OUT/truth/movement.json    true 4×4 LPS mm, first session to each session
-    OUT/truth/phantom.json     the arguments it was made with
+OUT/cohort.yaml            configuration (written last); its output is OUT/run
+OUT/scans.csv              the manifest
+OUT/scans/                 DICOM series or NIfTI files
+OUT/truth/sub-S_ses-T.nii.gz   lesion identities on the first channel's grid
+OUT/truth/lesions.csv      every lesion of every session: identity, volume, centroid
+OUT/truth/events.csv       what truly changed between consecutive sessions
+OUT/truth/movement.json    true 4×4 LPS mm, first session to each session
+OUT/truth/phantom.json     the arguments it was made with
 """
 
 import json

@@ -98,7 +98,8 @@ class Canvas:
 
     def coverage(self, distance: FloatArray) -> FloatArray:
         """Return the share of each voxel inside the surface, from the distance to its centre."""
-        return np.clip(np.float32(0.5) - distance * np.float32(1 / self.voxel_mm), 0, 1)
+        share = np.clip(np.float32(0.5) - distance * np.float32(1 / self.voxel_mm), 0, 1)
+        return np.asarray(share, dtype=np.float32)
 
     def paint(
         self, box: Box | None, distance: FloatArray, material: Material, most: float = 1.0
@@ -117,15 +118,6 @@ class Canvas:
         for target, value in ((self.value, material.value), (self.texture, material.texture)):
             view = target[box]
             view += share * (np.float32(value) - view)
-
-    def finish(self, noise: FloatArray, grain_mm: Point) -> FloatArray:
-        """Return the values with texture that is fixed to the scene.
-
-        Args:
-            noise: (n, n, n) periodic lattice of unit variance.
-            grain_mm: lattice step along x, y, z.
-        """
-        return self.value + self.texture * self.sample(noise, grain_mm)
 
     def sample(self, noise: FloatArray, grain_mm: Point) -> FloatArray:
         """Look a periodic lattice up at every voxel's scene position, linearly."""

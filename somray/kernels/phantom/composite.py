@@ -21,7 +21,7 @@ PALETTE = {
 """Counts on the scale 0 … 65535."""
 
 NOISE_COUNTS = 1500.0
-RING_COUNTS = 650.0
+RING_COUNTS = 1200.0
 CUPPING_FRACTION = 0.04
 
 Weave = tuple[float, float, tuple[float, ...]]
@@ -46,7 +46,10 @@ def _tow(
     )
     level = height - swing
     level = level - np.float32(layer) * np.round(level / np.float32(layer))
-    return ellipse(beside, level, 0.47 * pitch, 0.24 * layer)
+    return ellipse(
+        np.asarray(beside, dtype=np.float32), np.asarray(level, dtype=np.float32),
+        0.47 * pitch, 0.24 * layer,
+    )  # fmt: skip
 
 
 def paint_composite(canvas: Canvas, weave: Weave, noise: FloatArray) -> FloatArray:

@@ -7,67 +7,69 @@ noise has: rays through much bone count few photons.
 Source: Kak and Slaney, "Principles of Computerized Tomographic Imaging", 1988, chapters 3 and 4.
 """
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.kernels.compiled import compiled
 from somray.kernels.phantom.session import FloatArray
 
 __all__ = ["add_scanner_errors"]
+
+Plane = NDArray[np.float64]
 
 WATER_PER_MM = 0.02
 """Attenuation of water at about 70 keV."""
 HARDENING = 0.012
 """How much of bone's path the water correction misses, per unit of water's path."""
 BONE_HU = 220.0
-VIEWS = 120
+VIEWS = 100
 PHOTONS_AT_DETECTOR = 4.0e4
 ELECTRONIC_NOISE = 12.0
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _project(plane, mm, cosines, sines, rays):  # type: ignore[no-untyped-def]
-    """Sum a slice along parallel rays, pixel by pixel, linearly shared by two bins."""
-    ny, nx = plane.shape
-    sums = np.zeros((cosines.size, rays))
-    for y in range(ny):
-        for x in range(nx):
-            value = plane[y, x] * mm
-            if value == 0.0:
-                continue
-            for view in range(cosines.size):
-                at = (
-                    (x - 0.5 * (nx - 1)) * cosines[view]
-                    + (y - 0.5 * (ny - 1)) * sines[view]
-                    + 0.5 * (rays - 1)
-                )
+@compiled
+def _project(stack: Plane, cosines: Plane, sines: Plane, rays: int) -> Plane:
+    """Sum two images (2, y, x) along parallel rays, each pixel linearly shared by two bins."""
+    ny, nx = stack.shape[1:]
+    sums = np.zeros((2, cosines.size, rays))
+    for view in range(cosines.size):
+        for y in range(ny):
+            start = 0.5 * (rays - 1) - 0.5 * (nx - 1) * cosines[view]
+            start += (y - 0.5 * (ny - 1)) * sines[view]
+            for x in range(nx):
+                first, second = stack[0, y, x], stack[1, y, x]
+                if first == 0.0:
+                    continue
+                at = start + x * cosines[view]
                 low = int(at)
                 part = at - low
-                sums[view, low] += value * (1.0 - part)
-                sums[view, low + 1] += value * part
+                sums[0, view, low] += first * (1.0 - part)
+                sums[0, view, low + 1] += first * part
+                if second != 0.0:
+                    sums[1, view, low] += second * (1.0 - part)
+                    sums[1, view, low + 1] += second * part
     return sums
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _backproject(filtered, shape, cosines, sines):  # type: ignore[no-untyped-def]
-    """Spread filtered projections back over a slice."""
+@compiled
+def _backproject(filtered: Plane, shape: tuple[int, int], cosines: Plane, sines: Plane) -> Plane:
+    """Spread two sets of filtered projections (2, view, ray) back over a slice, (2, y, x)."""
     ny, nx = shape
-    rays = filtered.shape[1]
-    plane = np.zeros((ny, nx))
-    for y in range(ny):
-        for x in range(nx):
-            total = 0.0
-            for view in range(cosines.size):
-                at = (
-                    (x - 0.5 * (nx - 1)) * cosines[view]
-                    + (y - 0.5 * (ny - 1)) * sines[view]
-                    + 0.5 * (rays - 1)
-                )
+    rays = filtered.shape[2]
+    stack = np.zeros((2, ny, nx))
+    for view in range(cosines.size):
+        for y in range(ny):
+            start = 0.5 * (rays - 1) - 0.5 * (nx - 1) * cosines[view]
+            start += (y - 0.5 * (ny - 1)) * sines[view]
+            for x in range(nx):
+                at = start + x * cosines[view]
                 low = int(at)
                 part = at - low
-                total += filtered[view, low] * (1.0 - part) + filtered[view, low + 1] * part
-            plane[y, x] = total
-    return plane * (np.pi / cosines.size)
+                for k in range(2):
+                    stack[k, y, x] += (
+                        filtered[k, view, low] * (1.0 - part) + filtered[k, view, low + 1] * part
+                    )
+    return stack * (np.pi / cosines.size)
 
 
 def _ramp(rays: int, mm: float) -> tuple[NDArray[np.float64], int]:
@@ -103,19 +105,18 @@ def add_scanner_errors(
     hardened = np.empty_like(image)
     for z, plane in enumerate(image):
         relative = np.maximum(plane.astype(np.float64) / 1000 + 1, 0)
-        dense = np.where(plane > BONE_HU, relative, 0.0)
-        paths = [
-            _project(p * WATER_PER_MM, mm, cosines, sines, rays)
-            for p in (np.where(relative > 0.02, relative, 0.0), dense)
-        ]
+        relative[relative < 0.02] = 0
+        stack = np.stack([relative, np.where(plane > BONE_HU, relative, 0.0)])
+        paths = _project(stack * (WATER_PER_MM * mm), cosines, sines, rays)
         # The exposure follows the patient's width, as automatic exposure control does.
         counts = PHOTONS_AT_DETECTOR * np.exp(np.median(paths[0].max(axis=1)) - paths[0])
         spread = np.sqrt(counts + ELECTRONIC_NOISE**2 * 40) / counts
-        errors = (spread * rng.standard_normal(spread.shape), -HARDENING * paths[1] * paths[0])
-        for error, target in zip(errors, (noise, hardened), strict=True):
-            rows = np.fft.irfft(np.fft.rfft(error, length, axis=1) * ramp, length, axis=1)
-            field = _backproject(rows[:, :rays].copy(), plane.shape, cosines, sines)
-            target[z] = field * (1000 / WATER_PER_MM)
+        errors = np.stack(
+            [spread * rng.standard_normal(spread.shape), -HARDENING * paths[1] * paths[0]]
+        )
+        rows = np.fft.irfft(np.fft.rfft(errors, length, axis=2) * ramp, length, axis=2)
+        fields = _backproject(rows[:, :, :rays].copy(), plane.shape, cosines, sines)
+        noise[z], hardened[z] = fields * (1000 / WATER_PER_MM)
     body = image > -300
     spread_now = float(np.std(noise[body], dtype=np.float64)) if body.any() else 0.0
     scale = np.float32(noise_hu / spread_now) if spread_now > 0 else np.float32(1.0)

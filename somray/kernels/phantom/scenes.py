@@ -140,7 +140,7 @@ def render_pet(pose: Pose, scene: Scene, session: int, rng: np.random.Generator)
         rng.standard_normal(blurred.shape), [0.6 * s for s in sigma], mode="wrap"
     )
     spread = PET_NOISE_FRACTION * np.sqrt(np.maximum(blurred, 0.02))
-    return np.maximum(blurred + spread * noise / noise.std(), 0).astype(np.float32)
+    return np.asarray(np.maximum(blurred + spread * noise / noise.std(), 0), dtype=np.float32)
 
 
 def render_xct(

@@ -24,14 +24,11 @@ def ellipsoid(xyz: tuple[FloatArray, ...], center: Point, radii: Point) -> Float
         center: mm.
         radii: semi-axes along x, y, z in mm.
     """
-    value = np.float32(0.0)
-    slope = np.float32(0.0)
+    scaled = [(xyz[a] - np.float32(center[a])) * np.float32(1.0 / radii[a]) for a in range(3)]
+    level = np.sqrt(scaled[0] ** 2 + scaled[1] ** 2 + scaled[2] ** 2)
     for axis in range(3):
-        scaled = (xyz[axis] - np.float32(center[axis])) * np.float32(1.0 / radii[axis])
-        value = value + scaled * scaled
-        scaled = scaled * np.float32(1.0 / radii[axis])
-        slope = slope + scaled * scaled
-    level = np.sqrt(value)
+        scaled[axis] = scaled[axis] * np.float32(1.0 / radii[axis])
+    slope = scaled[0] ** 2 + scaled[1] ** 2 + scaled[2] ** 2
     return np.asarray(level * (level - 1) / np.sqrt(np.maximum(slope, np.float32(1e-9))))
 
 

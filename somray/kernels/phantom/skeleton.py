@@ -3,6 +3,8 @@
 Vertebrae repeat every 29 mm along z, ribs slope down to the front. Scene axes as in `torso.py`.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from somray.kernels.phantom.canvas import Box, Canvas
@@ -108,7 +110,7 @@ def _paint_ribs(canvas: Canvas, body: Body, palette: Palette) -> None:
 def _rods(canvas: Canvas, line: list[tuple[float, float, float]]) -> list[tuple[Box, FloatArray]]:
     """Return box and distance of each rod of a chain that meets the grid."""
     found = []
-    for start, end in zip(line[:-1], line[1:], strict=True):
+    for start, end in pairwise(line):
         low = (min(start[0], end[0]) - 8, min(start[1], end[1]) - 8, min(start[2], end[2]) - 8)
         high = (max(start[0], end[0]) + 8, max(start[1], end[1]) + 8, max(start[2], end[2]) + 8)
         box = canvas.box(low, high)

@@ -161,9 +161,7 @@ def _events(
     for lesion in sorted(old.keys() | new.keys()):
         other = partner.get(lesion, 0)
         linked: tuple[int, ...] = (other,)
-        if other in old and other not in new and lesion in new:
-            change = "merged"
-        elif lesion in old and lesion not in new and other in new:
+        if {lesion, other} <= old.keys() and len({lesion, other} & new.keys()) == 1:
             change = "merged"
         elif other in new and other not in old and lesion in old:
             change = "split"
