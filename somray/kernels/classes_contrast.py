@@ -1,11 +1,10 @@
 """CT, MR, XCT and others: the regime that stands out from normal tissue, or from the sound material.
 
-background  the darkest nodes (CT: air and lung); in XCT only where they cover much, since a few
-dark pixels in a material are pores
-normal      the largest regime of the rest
-lesion      what is brighter than normal by a tenth of the window or more; else what is darker.
-In XCT darker (pores, cracks) comes first, then brighter (inclusions)
-boundary    steep nodes that are none of these
+Background is the darkest (CT: air and lung); in XCT only where it covers much, since a few dark pixels
+of a material are its pores. Normal is the largest regime of the rest (CT: of soft tissue). Lesion is
+what is brighter than normal by a tenth of the window or more (CT: first by a quarter), else by a
+twentieth, else what is darker; in XCT darker (pores, cracks) comes first. Boundary are steep nodes that are none of
+these.
 """
 
 import numpy as np
@@ -26,12 +25,21 @@ STEEP = 1.0
 """Standardised edge and contrast above which a node is a boundary."""
 
 GAP = 0.1
-"""Least distance in grey level from normal, as a share of the window (140 HU of CT's own)."""
+"""Least distance in grey level from normal, as a share of the window (80 HU of CT's own)."""
 
-LARGEST_SHARE = 0.25
-"""A regime that covers more of the slice than this is tissue, however it differs."""
+DENSE_GAP = 0.25
+"""Tried first on CT (200 HU): calcium, bone and dense contrast come before what stands out a little."""
+
+LEAST_SHARE, LARGEST_SHARE = 0.002, 0.15
+"""A regime smaller than this is noise; one that covers more is tissue, however it differs."""
+
+AROUND_SHARE = 0.25
+"""Dark pixels of a material that cover more than this lie around it; fewer are its pores."""
 
 AIR_HU = -300.0
+SOFT_HU = (-20.0, 130.0)
+"""Muscle, organs and blood with or without contrast agent."""
+
 DARK = 0.12
 """Windowed level below which a node is background where no unit tells."""
 
@@ -47,15 +55,12 @@ def classify_contrast(view: NodeView) -> RuleOutcome:
     rest = view.known & ~background
     steep = rest & (view.steepness(0) > STEEP)
     plain = rest & ~steep if (rest & ~steep).any() else rest
-    normal = _largest_regime(grey, view.profile.share, plain)
-    bright = rest & (grey >= normal + GAP)
+    normal = _largest_regime(grey, view.profile.share, _soft(view, plain))
     # Next to background, half-filled pixels look dark without being a regime of their own.
     dark = (rest if material else plain) & (grey <= normal - GAP)
-    sides = (
-        [("darker", dark), ("brighter", bright)]
-        if material
-        else [("brighter", bright), ("darker", dark)]
-    )
+    gaps = (DENSE_GAP, GAP, GAP / 2) if "CT" in view.kinds else (GAP, GAP / 2)
+    brighter = [("brighter", rest & (grey >= normal + gap)) for gap in gaps]
+    sides = [("darker", dark), *brighter] if material else [*brighter, ("darker", dark)]
     lesion, reason = _standing_out(view, grey, normal, sides)
     doubt = _doubt(view.kinds[0])
     if not lesion.any():
@@ -85,11 +90,19 @@ def _background(view: NodeView, grey: Levels, material: bool) -> tuple[Nodes, st
             found, words = view.known & (grey < DARK), f"level below {DARK:g} of the window"
     else:
         found, words = view.known & (grey < DARK), f"level below {DARK:g} of the window"
-    if material and view.share(found) <= LARGEST_SHARE:
+    if material and view.share(found) <= AROUND_SHARE:
         return np.zeros_like(found), "no dark regime is large enough to lie around the material"
     if (found == view.known).all():
         return np.zeros_like(found), "nothing but background: its nodes were told apart instead"
     return found, words
+
+
+def _soft(view: NodeView, plain: Nodes) -> Nodes:
+    """Leave fat out of what may be normal on CT: it is large, but everything is brighter than fat."""
+    if "CT" not in view.kinds:
+        return plain
+    soft = plain & view.within(view.kinds.index("CT"), SOFT_HU)
+    return soft if soft.any() else plain
 
 
 def _largest_regime(grey: Levels, share: NDArray[np.float64], among: Nodes) -> float:
@@ -109,8 +122,8 @@ def _standing_out(
         if not nodes.any():
             continue
         order = np.flatnonzero(nodes)[np.argsort(-np.abs(grey[nodes] - normal), kind="stable")]
-        kept = order[np.cumsum(view.profile.share[order]) <= LARGEST_SHARE]
-        if len(kept):
+        kept: NDArray[np.intp] = order[np.cumsum(view.profile.share[order]) <= LARGEST_SHARE]
+        if view.share(kept) >= LEAST_SHARE:
             chosen = np.zeros(len(grey), dtype=np.bool_)
             chosen[kept] = True
             least = float(np.abs(grey[kept] - normal).min())

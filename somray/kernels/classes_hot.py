@@ -22,8 +22,8 @@ __all__ = ["classify_uptake"]
 AIR_HU = -120.0
 """CT below this is air or lung; fat lies above it."""
 
-COLD = 0.05
-"""Windowed uptake up to which PET alone shows background."""
+COLD = 0.06
+"""Uptake in lesion levels up to which PET alone shows background."""
 
 STEEP = 1.2
 """Standardised edge and contrast above which a node is a boundary."""
@@ -46,8 +46,11 @@ def classify_uptake(view: NodeView) -> RuleOutcome:
         where = f", in soft tissue (CT {SOFT_TISSUE_HU[0]:g} to {SOFT_TISSUE_HU[1]:g} HU)"
     else:
         steep, tissue, where = view.steepness(pet), np.ones(len(uptake), dtype=np.bool_), ""
-        nodes[view.known & (view.grey(pet) <= COLD)] = BACKGROUND
-        ground = f"uptake below {uptake[nodes == BACKGROUND].max(initial=0.0):.2f} lesion levels"
+        nodes[view.known & (uptake <= COLD)] = BACKGROUND
+        ground = f"uptake below {COLD:g} lesion levels"
+        doubtful["lesion"] = (
+            "PET alone cannot tell a lesion from brain, heart, kidneys or bladder, which are hot too"
+        )
     nodes[steep > STEEP] = BOUNDARY
     lesion = hot & tissue
     if not lesion.any():

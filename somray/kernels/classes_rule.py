@@ -1,6 +1,5 @@
 """What every naming rule is asked and gives back, in the image's own values."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,7 +51,7 @@ class NodeView:
         """
         names = [n for n in ("intensity", "mean3", "mean5") if n in self.features]
         picks = [self._column(channel, n) for n in names or self.features[:1]]
-        return np.nan_to_num(np.mean([self.profile.raw(pick) for pick in picks], axis=0))
+        return np.asarray(np.nan_to_num(np.mean([self.profile.raw(p) for p in picks], axis=0)))
 
     def values(self, channel: int) -> NDArray[np.float64]:
         """Return each node's level (k,) in the channel's own values (HU, SUV …)."""
@@ -65,7 +64,7 @@ class NodeView:
         chosen = [self.profile.mean[:, self._column(channel, n)] for n in names]
         if not chosen:
             return np.zeros(len(self.profile.share))
-        return np.nan_to_num(np.mean(chosen, axis=0))
+        return np.asarray(np.nan_to_num(np.mean(chosen, axis=0)))
 
     def within(self, channel: int, limits: tuple[float, float]) -> NDArray[np.bool_]:
         """Tell which nodes (k,) lie between two values; a limit outside the window is none."""
@@ -75,7 +74,7 @@ class NodeView:
         below = values < limits[1] if limits[1] < high else np.ones(len(values), dtype=np.bool_)
         return np.asarray(above & below)
 
-    def share(self, nodes: NDArray[np.bool_] | Sequence[int]) -> float:
+    def share(self, nodes: NDArray[np.bool_] | NDArray[np.intp]) -> float:
         """Return what share of the reference some nodes won."""
         return float(self.profile.share[nodes].sum())
 

@@ -15,9 +15,19 @@ from somray.kernels.windows import auto_window, channel_kind
 
 __all__ = ["slice_interest"]
 
-BINS = 32
+OUTLYING = 3.0
+"""Robust spreads from the median tissue beyond which a pixel belongs to another regime."""
+
+LEAST_SPREAD = 0.02
+"""Share of the window added to the spread: noise, below which nothing stands out."""
+
+DARK = 0.12
+"""Windowed level below which a pixel is air rather than tissue, where no unit tells."""
+
 LEAST_BODY = 64
-"""Pixels of body without which a PET slice is not worth looking at."""
+"""Pixels of body without which a slice is not worth looking at."""
+
+AIR_HU = -300.0
 
 
 def slice_interest(
@@ -30,8 +40,8 @@ def slice_interest(
 
     PET and PETCT: how far the slice's hottest tissue lies above its own background, times how evenly
     the slice is divided into hot and normal tissue; with CT, only hot *soft tissue* counts, so that a
-    full bladder (water) does not win. Others: how many regimes the slice shows, as the
-    entropy of its windowed values (air or a single tissue gives little).
+    full bladder (water) does not win. Others: how much tissue the slice shows, times how
+    evenly it is divided into a main regime and what stands out from it.
 
     Args:
         image: (c, y, x) physical values, NaN where there is no data.
@@ -45,7 +55,7 @@ def slice_interest(
     """
     if image.ndim != 3 or len(windows) != len(image):
         raise ShapeError(f"image {image.shape} does not fit {len(windows)} windows")
-    valid = np.isfinite(image).all(axis=0)
+    valid = np.asarray(np.isfinite(image).all(axis=0))
     if not valid.any():
         return 0.0
     if modality in ("PET", "PETCT"):
@@ -58,15 +68,20 @@ def slice_interest(
     for plane, window in zip(image, windows, strict=True):
         values = plane[valid].astype(np.float64)
         low, high = window if window is not None else auto_window(values, modality, "channel")
-        total += _entropy(np.clip((values - low) / (high - low), 0.0, 1.0))
-    return total / len(image) * float(valid.mean())
+        grey = np.clip((values - low) / (high - low), 0.0, 1.0)
+        tissue = values > AIR_HU if modality == "CT" else grey > DARK
+        total += _minority(grey if modality == "XCT" else grey[tissue], valid.size)
+    return total / len(image)
 
 
-def _entropy(values: NDArray[np.float64]) -> float:
-    """Shannon entropy in bits of values in [0, 1]."""
-    counts = np.bincount((values * (BINS - 1)).astype(np.int64), minlength=BINS)
-    share = counts[counts > 0] / len(values)
-    return float(-(share * np.log2(share)).sum())
+def _minority(grey: NDArray[np.float64], pixels: int) -> float:
+    """Rate tissue levels (n,) of a slice: the spread of the share that lies off the main regime."""
+    if len(grey) < LEAST_BODY:
+        return 0.0
+    middle = float(np.median(grey))
+    spread = 1.4826 * float(np.median(np.abs(grey - middle))) + LEAST_SPREAD
+    off = float((np.abs(grey - middle) > OUTLYING * spread).mean())
+    return float(np.sqrt(off * (1.0 - off)) * np.sqrt(len(grey) / pixels))
 
 
 def _uptake_interest(

@@ -112,7 +112,7 @@ def _windows(
         if window is not None:
             chosen.append((float(window[0]), float(window[1])))
         elif level is not None and channel_kind(spec.modality, name) == "PET":
-            chosen.append(uptake_window(level))
+            chosen.append(uptake_window(level, spec.modality))
         else:
             chosen.append(auto_window(images[:, index], spec.modality, name))
     return tuple(chosen)

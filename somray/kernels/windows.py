@@ -14,21 +14,22 @@ from somray.kernels.classes_uptake import uptake_histogram, uptake_of
 __all__ = [
     "CT_WINDOW",
     "PETCT_WINDOW",
-    "UPTAKE_WINDOW",
+    "UPTAKE_WINDOWS",
     "auto_window",
     "channel_kind",
     "uptake_window",
 ]
 
-CT_WINDOW = (-1000.0, 400.0)
-"""HU; from air to the softer bone: lung, fat, soft tissue, contrast and calcium stay apart."""
+CT_WINDOW = (-300.0, 500.0)
+"""HU; air and lung are one at its low end, so that the map's few nodes go to what differs in tissue."""
 
 PETCT_WINDOW = (-160.0, 180.0)
 """HU; soft tissue with its middle at 10 HU, where what is denser than water begins: the map then puts
 a border between nodes there (bench_teacher)."""
 
-UPTAKE_WINDOW = (0.7, 1.3)
-"""PET window in lesion levels, around the level for the same reason: below is all cold, above all hot."""
+UPTAKE_WINDOWS = {"PETCT": (0.7, 1.3), "PET": (0.0, 2.0)}
+"""PET window in lesion levels, around the level for the same reason. Beside CT, which shows the body,
+it may be narrow: below is all cold, above all hot. PET alone must tell the body from air as well."""
 
 LOW_PERCENT, HIGH_PERCENT = 0.5, 99.5
 
@@ -43,9 +44,10 @@ def channel_kind(modality: str, channel: str) -> str:
     return modality
 
 
-def uptake_window(level: float) -> tuple[float, float]:
+def uptake_window(level: float, modality: str) -> tuple[float, float]:
     """Return the PET window of a subject with this lesion level of uptake."""
-    return UPTAKE_WINDOW[0] * level, UPTAKE_WINDOW[1] * level
+    low, high = UPTAKE_WINDOWS[modality]
+    return low * level, high * level
 
 
 def _without_padding(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -80,7 +82,7 @@ def auto_window(values: NDArray[np.float32], modality: str, channel: str) -> tup
     if kind == "CT":
         return PETCT_WINDOW if modality == "PETCT" else CT_WINDOW
     if kind == "PET":
-        return uptake_window(uptake_of(uptake_histogram(values)).lesion)
+        return uptake_window(uptake_of(uptake_histogram(values)).lesion, modality)
     kept = _without_padding(finite.astype(np.float64))
     low, high = (float(v) for v in np.percentile(kept, [LOW_PERCENT, HIGH_PERCENT]))
     if not low < high:
