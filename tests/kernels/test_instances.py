@@ -1,13 +1,15 @@
+import itertools
+
 import nibabel
 import numpy as np
 import pytest
+from naive_lesions import flood_fill, longest_axis
 from scipy import ndimage
 
 from somray.domain.geometry import Geometry
 from somray.errors import ShapeError
 from somray.kernels.extent import largest_distance
 from somray.kernels.instances import LesionMeter, SlabLabeller, lesions, measure, sparse_voxels
-from tests.kernels.naive_lesions import flood_fill, longest_axis
 
 SPACING = (2.0, 1.0, 0.5)
 CUTS = {"planes": [1] * 12, "unequal": [5, 1, 4, 2], "whole": [12], "with an empty slab": [6, 0, 6]}
@@ -15,7 +17,7 @@ CUTS = {"planes": [1] * 12, "unequal": [5, 1, 4, 2], "whole": [12], "with an emp
 
 def in_slabs(volume, sizes):
     edges = np.cumsum([0, *sizes])
-    return [volume[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [volume[a:b] for a, b in itertools.pairwise(edges)]
 
 
 def labelled_in_slabs(mask, sizes, min_voxels=1):
@@ -74,11 +76,18 @@ def test_lesions_refuse_what_is_no_mask():
 def test_an_empty_mask_has_no_lesions():
     mask = np.zeros((3, 4, 5), dtype=bool)
     assert lesions(mask, SPACING).dtype == np.int32
-    assert measure(lesions(mask, SPACING), np.zeros(mask.shape), Geometry.from_spacing(mask.shape, SPACING)) == []
+    assert (
+        measure(
+            lesions(mask, SPACING), np.zeros(mask.shape), Geometry.from_spacing(mask.shape, SPACING)
+        )
+        == []
+    )
 
 
 def test_a_drawn_box_measures_as_drawn():
-    matrix = np.array([[0, 0, 2.0, 10], [1.0, 0, 0, 20], [0, -0.5, 0, 30], [0, 0, 0, 1]])  # turned axes
+    matrix = np.array(
+        [[0, 0, 2.0, 10], [1.0, 0, 0, 20], [0, -0.5, 0, 30], [0, 0, 0, 1]]
+    )  # turned axes
     geometry = Geometry.from_matrix((6, 7, 8), matrix)
     labels = np.zeros(geometry.shape, dtype=np.int32)
     labels[1:4, 2:4, 3:8] = 1
@@ -156,6 +165,8 @@ def test_a_real_tumour_is_one_lesion_of_its_published_size(real_data):
     found = measure(lesions(mask, spacing), mask.astype(np.float32), geometry)
     assert sum(f.voxels for f in found) == 17090
     largest = max(found, key=lambda f: f.voxels)
-    points = geometry.to_world(np.argwhere(lesions(mask, spacing) == largest.instance).astype(float))
+    points = geometry.to_world(
+        np.argwhere(lesions(mask, spacing) == largest.instance).astype(float)
+    )
     span = points.max(axis=0) - points.min(axis=0)
     assert span.max() <= largest.longest_axis_mm <= np.linalg.norm(span)

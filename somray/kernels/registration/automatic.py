@@ -13,22 +13,22 @@ from somray.kernels.registration.intensity import local_contrast, refine
 from somray.kernels.registration.prepare import Level, Prepared
 from somray.kernels.registration.verdict import Candidate
 
-__all__ = ["Search", "best_of", "is_clear", "is_convincing"]
+__all__ = ["Search", "best_of", "is_clear", "is_convincing", "lead"]
 
 Matrix = NDArray[np.float64]
 
 _THUMBNAIL = 80  # pixels: starts are refined and ranked at the first level within that
 _STARTS = 8
-_KEPT = 4  # of the starts, after a few steps on the level they were found on
+_KEPT = 5  # of the starts, after a few steps on the level they were found on
 _FINALISTS = 2
 _SEARCH_STEPS = 8
 _THUMB_STEPS = 10
 _FINER_STEPS = 10
-_FULL_STEPS = 3
+_FULL_STEPS = 6
 _HOPELESS = 0.25  # structure at thumbnail size below which the finer levels are not worth a step
 _AFFINE_GAIN = 0.2  # share of the unexplained structure that affine must explain to be believed
-_CLEAR_STRUCTURE, _CLEAR_STRENGTH = 0.85, 4.0  # no flipped slice ever came near
-_CONVINCING_STRUCTURE, _CONVINCING_STRENGTH = 0.55, 2.5
+_CLEAR_STRUCTURE, _CLEAR_STRENGTH = 0.85, 5.0  # no flipped or unrelated slice came near
+_CONVINCING_STRUCTURE, _CONVINCING_STRENGTH, _CONVINCING_LEAD = 0.45, 2.2, 0.15
 
 
 def is_clear(candidate: Candidate, shape: tuple[int, int]) -> bool:
@@ -40,13 +40,26 @@ def is_clear(candidate: Candidate, shape: tuple[int, int]) -> bool:
     )
 
 
-def is_convincing(candidate: Candidate | None) -> bool:
-    """Tell whether keypoints can be left out."""
+def is_convincing(candidate: Candidate | None, rival: Candidate | None) -> bool:
+    """Tell whether a motion leads its mirror image by enough to stop searching."""
     return (
         candidate is not None
         and candidate.structure >= _CONVINCING_STRUCTURE
         and candidate.evidence.strength >= _CONVINCING_STRENGTH
+        and lead(candidate, rival) >= _CONVINCING_LEAD
     )
+
+
+def lead(candidate: Candidate, rival: Candidate | None) -> float:
+    """Return by how much a motion explains more than the best mirror image, in Fisher's z.
+
+    The mirror image has the same outline and the same texture but no true correspondence: what it
+    reaches is what chance and shape alone can give.
+    """
+    if rival is None:
+        return float("inf")
+    both = np.arctanh(np.clip([candidate.structure, rival.structure], -0.999, 0.999))
+    return float(both[0] - both[1])
 
 
 class Search:
@@ -128,7 +141,7 @@ class Search:
         for sampling in begin:
             refined = refine(self._fixed, moving, sampling, "similarity", ((level, steps),))
             if refined is not None:
-                weighed = evidence.weigh(self._fixed, moving, refined, level)
+                weighed = evidence.weigh(self._fixed, moving, refined, level, evidence.OUTLINES)
                 found.append(Candidate(refined, weighed))
         return sorted(found, key=lambda c: -c.structure)
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.registration.intensity import structure, to_level, warp_level
+from somray.kernels.registration.intensity import local_contrast, to_level, warp_level
 from somray.kernels.registration.prepare import Float32, Level, Prepared
 
 __all__ = ["Evidence", "Figures", "figures", "weigh", "weighted_ncc"]
@@ -19,6 +19,8 @@ __all__ = ["Evidence", "Figures", "figures", "weigh", "weighted_ncc"]
 Matrix = NDArray[np.float64]
 
 _SIGMA = 3.0  # pixels of the level: what is slower than that is brightness, not structure
+FLOOR = 0.05  # of the window: weaker contrast is noise and not lifted
+OUTLINES = 1.0  # as floor: edges count by their strength, which ranks rough motions better
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ def weighted_ncc(one: Float32, other: Float32, weight: Float32) -> float | None:
     return float((a * b * weight).sum(dtype=np.float64) / power**0.5)
 
 
-def weigh(fixed: Prepared, moving: Prepared, sampling: Matrix, index: int) -> Evidence:
+def weigh(
+    fixed: Prepared, moving: Prepared, sampling: Matrix, index: int, floor: float = FLOOR
+) -> Evidence:
     """Weigh a motion on one pyramid level.
 
     Args:
@@ -75,6 +79,7 @@ def weigh(fixed: Prepared, moving: Prepared, sampling: Matrix, index: int) -> Ev
         moving: moving slice.
         sampling: (3, 3) fixed pixels to moving pixels, full grid.
         index: the level.
+        floor: share of the window; edges much stronger than that count alike.
     """
     a, b = fixed.levels[index], moving.levels[index]
     rows, columns = a.image.shape
@@ -83,14 +88,20 @@ def weigh(fixed: Prepared, moving: Prepared, sampling: Matrix, index: int) -> Ev
     weight = weight * (a.weight > 0.99)
     if float(weight.mean()) < 0.05:
         return Evidence(0.0, 0.0)
-    first = structure(Level(a.image, weight, 1), _SIGMA)
-    other = structure(Level(warped * weight, weight, 1), _SIGMA)
+    first = _structure(Level(a.image, weight, 1), floor)
+    other = _structure(Level(warped * weight, weight, 1), floor)
     ncc = weighted_ncc(first, other, weight) or 0.0
     back = np.asarray(np.linalg.inv(motion), dtype=np.float64)
-    covered = min(_covered(a, weight), _covered(b, _reach(a, back, b.image.shape)))
+    reached = _reach(a, back, b.image.shape)
+    covered = min(_covered(a, weight, floor), _covered(b, reached, floor))
     score = ncc * covered**0.5
     number = min(_separate(first), _separate(other))
     return Evidence(score, float(np.arctanh(np.clip(score, 0.0, 0.999)) * number**0.5))
+
+
+def _structure(level: Level, floor: float) -> Float32:
+    """Return fine structure with strong edges damped: outlines alone must not carry a verdict."""
+    return local_contrast(level, _SIGMA, floor=floor).image
 
 
 def _reach(level: Level, sampling: Matrix, shape: tuple[int, ...]) -> Float32:
@@ -98,9 +109,9 @@ def _reach(level: Level, sampling: Matrix, shape: tuple[int, ...]) -> Float32:
     return warp_level(level, sampling, (rows, columns))[1]
 
 
-def _covered(level: Level, weight: Float32) -> float:
+def _covered(level: Level, weight: Float32, floor: float) -> float:
     """Return the share of a slice's own structure that lies under a weight."""
-    energy = structure(level, _SIGMA) ** 2
+    energy = _structure(level, floor) ** 2
     total = float(energy.sum(dtype=np.float64))
     return float((energy * (weight > 0)).sum(dtype=np.float64)) / total if total > 0 else 0.0
 

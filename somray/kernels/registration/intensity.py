@@ -62,14 +62,14 @@ def to_level(sampling: Matrix, step: float) -> Matrix:
     return np.asarray(np.linalg.inv(scale) @ sampling @ scale)
 
 
-def local_contrast(level: Level, sigma: float = 2.0) -> Level:
+def local_contrast(level: Level, sigma: float = 2.0, floor: float = 0.02) -> Level:
     """Divide fine structure by its own local strength, so that faint and strong edges count alike.
 
-    Contrast below 2 % of the window is noise and stays small.
+    Contrast below `floor` (share of the window) is noise and stays small.
     """
     fine = structure(level, sigma)
     strength = cv2.GaussianBlur(fine * fine, (0, 0), 2.0 * sigma) ** 0.5
-    return Level(np.asarray(fine / (strength + 0.02), dtype=np.float32), level.weight, level.step)
+    return Level(np.asarray(fine / (strength + floor), dtype=np.float32), level.weight, level.step)
 
 
 def structure(level: Level, sigma: float) -> Float32:

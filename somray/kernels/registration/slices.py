@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from somray.errors import ShapeError
 from somray.kernels.registration import evidence, keypoints
-from somray.kernels.registration.automatic import Search, best_of, is_clear, is_convincing
+from somray.kernels.registration.automatic import Search, best_of, is_clear, is_convincing, lead
 from somray.kernels.registration.prepare import Prepared, prepare
 from somray.kernels.registration.result import SliceRegistration
 from somray.kernels.registration.verdict import Candidate, farthest_px, is_motion, judge
@@ -23,9 +23,7 @@ Matrix = NDArray[np.float64]
 
 MODELS = ("auto", "similarity", "affine", "homography")
 
-_MIRROR_MARGIN = (
-    0.03  # by which a mirror image must be better where the motion is next to the identity
-)
+_LEAST_LEAD = 0.05  # of the best motion over the best mirror image, in Fisher's z
 _LEAST_INLIERS = 12  # of a named model
 _LEAST_INLIER_FRACTION = 0.2
 _SUPPORTING_INLIERS = 8  # of keypoints that agree with intensities …
@@ -98,25 +96,28 @@ class _Pair:
     def automatic(self) -> SliceRegistration:
         """Run the cheap evidence, then keypoints where it does not convince."""
         search, shape = self._search, self._fixed.shape
-        best = search.near()
-        if best is not None and is_clear(best, shape):
-            return self._verdict(search.simplest(best), supported=False)
-        if not is_convincing(best):
-            best = best_of([best, search.far()])
-        supported = False
-        if not is_convincing(best):
-            motion = self._keypoint_motion("similarity")
-            if motion is not None:
-                best = best_of([best, search.finished(motion)])
-                supported = best is not None and self._agrees(best, motion)
+        best, rival, supported = search.near(), None, False
+        if best is None or not is_clear(best, shape):
+            rival = search.mirrored()
+            if not is_convincing(best, rival):
+                best = best_of([best, search.far()])
+            if not is_convincing(best, rival):
+                best, supported = self._with_keypoints(best)
         if best is None:
             return self._refused("no motion brings the slices together", "similarity")
-        mirrored = search.mirrored()
-        margin = _MIRROR_MARGIN if best.is_near(shape) else -_MIRROR_MARGIN
-        if mirrored is not None and mirrored.structure > best.structure + margin:
+        best = search.simplest(best)
+        if lead(best, rival) < _LEAST_LEAD:
             reason = "a mirror image of the moving slice fits as well or better"
             return self._refused(reason, "similarity")
-        return self._verdict(search.simplest(best), supported)
+        return self._verdict(best, supported)
+
+    def _with_keypoints(self, best: Candidate | None) -> tuple[Candidate | None, bool]:
+        """Ask keypoints too; also tell whether they agree with what is best then."""
+        motion = self._keypoint_motion("similarity")
+        if motion is None:
+            return best, False
+        best = best_of([best, self._search.finished(motion)])
+        return best, best is not None and self._agrees(best, motion)
 
     def _keypoint_motion(self, model: str) -> Matrix | None:
         """Return what keypoints agree on, fixed pixels to moving pixels; None for no real motion."""

@@ -19,9 +19,9 @@ Matrix = NDArray[np.float64]
 # Chosen on real neighbours, unrelated and flipped slices: tests/benchmarks/LOG.md, registration.
 _NEAR_SHARE = 0.12  # of the longer side: corners moved less than that are next to the identity
 _STRENGTH_WEIGHT = 0.15
-_OK_NEAR, _WEAK_NEAR = 0.60, 0.45
-_OK_FAR, _WEAK_FAR = 1.00, 0.82
-_LEAST_STRUCTURE = 0.30
+_OK_NEAR, _WEAK_NEAR = 0.60, 0.42
+_OK_FAR, _WEAK_FAR = 0.85, 0.66
+_LEAST_STRUCTURE = 0.25
 _SUPPORT = 0.25  # what agreeing keypoints are worth
 
 
