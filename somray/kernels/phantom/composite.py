@@ -14,9 +14,9 @@ from somray.kernels.phantom.shapes import ellipse
 __all__ = ["PALETTE", "Weave", "add_detector_errors", "draw_weave", "paint_composite"]
 
 PALETTE = {
-    "matrix": Material(21000.0, 900.0),
-    "tow": Material(32500.0, 4200.0),
-    "lesion": Material(4500.0, 500.0),
+    "matrix": Material(28000.0, 700.0),
+    "tow": Material(32000.0, 1900.0),
+    "lesion": Material(5000.0, 500.0),
 }
 """Counts on the scale 0 … 65535."""
 

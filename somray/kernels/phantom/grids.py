@@ -10,7 +10,7 @@ from somray.kernels.phantom.session import MODALITIES
 __all__ = ["MIN_SHAPE", "check_request", "first_grid", "pet_grid"]
 
 MIN_SHAPE = (8, 32, 32)
-TRUNK_MM = (310.0, 384.0)
+TRUNK_MM = (300.0, 372.0)
 """Field of view that holds the trunk with its movement, along y and x."""
 HEIGHT_MM = 240.0
 XCT_MM = 0.01

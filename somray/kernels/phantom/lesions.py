@@ -67,6 +67,7 @@ class Course:
             return self._pair(late > 0)
         scale = {
             "stable": 1.0,
+            "running": 1.0,
             "enlarging": 0.85 * 1.25 ** min(late, 2),
             "shrinking": 1.3 * 0.76 ** min(late, 2),
             "new": 1.0 if late else 0.0,
@@ -106,6 +107,8 @@ class Course:
             return 0.5 * (1.75 * radius + self.gap_mm) + radius * 1.05, self.radii[2] * 1.25
         if self.kind == "split":
             return 0.5 * (1.4 * radius + self.gap_mm) + radius, self.radii[2]
+        if self.kind == "running":
+            return radius * 1.1, 0.0
         return radius * 1.35, self.radii[2] * 1.35
 
 
@@ -115,6 +118,7 @@ class Field:
 
     Args:
         zones: (centre, semi-axes) in scene mm; one is chosen for each course.
+        through: zone of the lesion that runs through the whole view.
         half_mm: half the field of view along x, y, z.
         poses: (4, 4) scene to world of each session; the world's origin is the middle of the view.
         radius_mm: smallest and largest radius of a part of scale 1.
@@ -123,6 +127,7 @@ class Field:
     """
 
     zones: tuple[tuple[Point, Point], ...]
+    through: tuple[Point, Point]
     half_mm: Point
     poses: tuple[NDArray[np.float64], ...]
     radius_mm: tuple[float, float]
@@ -150,20 +155,24 @@ def place_courses(rng: np.random.Generator, kinds: tuple[str, ...], field: Field
 
 def _candidate(rng: np.random.Generator, kind: str, turns: int, field: Field) -> Course:
     zone, extent = field.zones[int(rng.integers(len(field.zones)))]
+    if kind == "running":
+        zone, extent = field.through
     inside = rng.normal(size=3)
     inside *= rng.uniform() ** (1 / 3) / np.linalg.norm(inside)
     center = np.array(zone) + inside * np.array(extent)
     radius = rng.uniform(*field.radius_mm)
-    flat = field.is_flat and kind in ("stable", "enlarging", "new", "resolved")
+    flat = field.is_flat and kind in ("stable", "running", "enlarging", "new", "resolved")
     shape = np.array([1.5, 0.5, 1.3]) if flat else rng.uniform(0.85, 1.12, 3)
     radii = radius * shape
     radii[2] = min(radii[2], 0.3 * field.half_mm[2])
+    if kind == "running":  # a crack through the whole specimen, far out of view at both ends
+        radii[2], center[2] = 20 * field.half_mm[2], 0.0
     angle = rng.uniform(0, 2 * np.pi)
     return Course(
         kind, int(rng.integers(turns)), (float(center[0]), float(center[1]), float(center[2])),
         (float(radii[0]), float(radii[1]), float(radii[2])),
         (float(np.cos(angle)), float(np.sin(angle))), field.gap_mm, (0, 0),
-        float(rng.uniform(0.7, 1.4)),
+        float(rng.uniform(0.8, 1.3)),
     )  # fmt: skip
 
 

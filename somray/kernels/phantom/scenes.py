@@ -18,7 +18,7 @@ from somray.kernels.phantom.composite import (
 from somray.kernels.phantom.ct_artefacts import add_scanner_errors
 from somray.kernels.phantom.lesions import Course, blob_distances
 from somray.kernels.phantom.organs import Trees, draw_trees, paint_organs
-from somray.kernels.phantom.palettes import AIR_HU, CONTRAST_CT, LOW_DOSE_CT, UPTAKE
+from somray.kernels.phantom.palettes import AIR_HU, PETCT_CT, PLAIN_CT, UPTAKE
 from somray.kernels.phantom.session import FloatArray
 from somray.kernels.phantom.shapes import Point
 from somray.kernels.phantom.skeleton import paint_skeleton
@@ -121,7 +121,7 @@ def render_ct(
     pose: Pose, scene: Scene, session: int, modality: str, rng: np.random.Generator
 ) -> tuple[FloatArray, NDArray[np.int32]]:
     """Render one CT in HU and its lesion mask."""
-    palette = CONTRAST_CT if modality == "ct" else LOW_DOSE_CT
+    palette = PLAIN_CT if modality == "ct" else PETCT_CT
     canvas = _paint_patient(pose, scene, palette, Material(AIR_HU))
     mask = paint_lesions(canvas, scene, session, palette["lesion"])
     clean = _textured(canvas, scene, 4.0)

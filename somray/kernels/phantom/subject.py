@@ -37,6 +37,9 @@ ZONES: tuple[tuple[Point, Point], ...] = (
     ((88.0, 36.0, 70.0), (18.0, 24.0, 30.0)),  # lung, left
     ((2.0, 2.0, -45.0), (30.0, 10.0, 30.0)),  # nodes before the spine
 )
+BACK: tuple[Point, Point] = ((33.0, 80.0, 0.0), (4.0, 2.0, 0.0))
+"""Where a lesion may run through the whole view: along the muscle of the back."""
+
 CHANGE_FRACTION = 0.3
 """Relative change of volume above which a lesion counts as growing or shrinking (configuration's default)."""
 
@@ -77,7 +80,10 @@ def make_subject(
     poses = [move @ _shift(center) for move in moves]
     field = _field(modality, grid, tuple(_shift(-center) @ p for p in poses))
     place = np.random.default_rng([seed, subject_index, PLACE])
-    courses = place_courses(place, COURSES[subject_index % len(COURSES)], field)
+    kinds = COURSES[subject_index % len(COURSES)]
+    if modality != "petct":
+        kinds = ("running", *kinds)
+    courses = place_courses(place, kinds, field)
     scene = Scene(scene.body, scene.trees, scene.weave, scene.noise, tuple(courses))
     made: list[PhantomSession] = []
     for index in range(sessions):
@@ -117,10 +123,10 @@ def _field(modality: str, grid: Geometry, poses: tuple[NDArray[np.float64], ...]
     if modality == "xct":
         radius = min(9 * plane, 0.066 * 2 * min(view[0], view[1]))
         zone = ((0.0, 0.0, 0.0), (1.4 * view[0], 1.4 * view[1], 1.2 * view[2]))
-        return Field((zone,), view, poses, (0.75 * radius, radius), 3.2 * plane, is_flat=True)
+        return Field((zone,), zone, view, poses, (0.75 * radius, radius), 3.2 * plane, is_flat=True)
     least = 2.0 * plane
-    small, large = max(8.5, least), max(13.0, 1.2 * least)
-    return Field(ZONES, view, poses, (small, large), 3.2 * max(plane, 0.7 * deep))
+    small, large = max(11.0, least), max(16.0, 1.2 * least)
+    return Field(ZONES, BACK, view, poses, (small, large), 3.2 * max(plane, 0.7 * deep))
 
 
 def _render(
