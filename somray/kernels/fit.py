@@ -26,6 +26,8 @@ AVERAGE_KEEP = 0.97
 MAX_GRADIENT = 1.0
 """Longest gradient; a longer one is scaled down."""
 WEIGHT_DECAY = 1e-4
+PIXEL_SHARE = 0.25
+"""Share of a time budget after which the prototypes' part ends."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ class Pace:
 
     Args:
         clock: seconds since any moment; epochs are timed with it, 0 without.
-        spent: share of a time budget that is spent; where given, the patches' part follows it
-            instead of counting steps, and ends at 1.
+        spent: share of a time budget that is spent; where given, training also ends at 1, and the
+            rates fall accordingly. The prototypes get the first `PIXEL_SHARE` of it.
     """
 
     clock: Callable[[], float] | None = None
@@ -87,22 +89,28 @@ class Pace:
         """Return the clock's time, 0 without one."""
         return self.clock() if self.clock else 0.0
 
+    def share(self, first: float, last: float) -> float:
+        """Return how much of the budget between two of its shares is spent; 0 without a budget."""
+        if self.spent is None:
+            return 0.0
+        return 1.0 if first >= last else (self.spent() - first) / (last - first)
+
 
 @contextmanager
 def deterministic(threads: int) -> Iterator[None]:
     """Run torch on a fixed number of threads with deterministic algorithms; restore both after."""
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    filled = deterministic_settings.fill_uninitialized_memory
+    filled = deterministic_settings.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(mode=True)
     # No kernel here reads memory that it did not write; filling it first cost a tenth of a step.
-    deterministic_settings.fill_uninitialized_memory = False
+    deterministic_settings.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
-        deterministic_settings.fill_uninitialized_memory = filled
+        deterministic_settings.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,7 @@ class _Part:
     steps: int
     rate: float
     epochs: int
+    until: float
 
 
 def fit_student(
@@ -150,6 +159,7 @@ def fit_student(
             plan.pixel_steps,
             plan.pixel_rate,
             1,
+            PIXEL_SHARE,
         ),
         _Part(
             module,
@@ -158,10 +168,10 @@ def fit_student(
             plan.steps,
             plan.rate,
             plan.epochs,
+            1.0,
         ),
     ]
-    rows = _train(parts[0], gang, Pace(pace.clock))
-    rows += _train(parts[1], gang, pace)
+    rows = _train(parts[0], gang, pace) + _train(parts[1], gang, pace)
     return [{"epoch": number, **row} for number, row in enumerate(rows, 1)]
 
 
@@ -174,8 +184,9 @@ def _train(part: _Part, gang: Gang, pace: Pace) -> list[dict[str, float]]:
     rows: list[dict[str, float]] = []
     losses: list[float] = []
     began, rate, epoch = pace.now(), 0.0, 0
+    first = pace.spent() if pace.spent else 0.0
     for step in range(part.steps):
-        spent = max(step / part.steps, pace.spent() if pace.spent else 0.0)
+        spent = max(step / part.steps, pace.share(first, part.until))
         if spent >= 1:
             break
         if losses and int(spent * part.epochs) > epoch:

@@ -38,13 +38,13 @@ from somray.kernels.student_spec import (
 from somray.kernels.student_start import start_constant, start_from
 from somray.kernels.unet import UNet, build_unet, new_unet, unet_weights
 
-__all__ = ["RoundsResult", "StudentSpec", "network_of", "train_rounds"]
+__all__ = ["RoundsResult", "StudentSpec", "network_of", "student_of", "train_rounds"]
 
 PIXEL_STEPS = 5, 1
 """Steps of the prototypes per step on patches, in round 1 and in later ones (bench_student)."""
 
 
-PROTOTYPES = 4, 24
+PROTOTYPES = 2, 24
 """Prototypes of the target and of the rest (bench_student)."""
 
 
@@ -96,7 +96,7 @@ def train_rounds(
             state = run.next(state)
             if distributed.save is not None:
                 distributed.save(state)
-    model = _model(spec, state.student, run.history(state))
+    model = student_of(spec, state.student, run.history(state))
     return RoundsResult(model, state.agreement, state.convergence, state.training)
 
 
@@ -208,9 +208,10 @@ class _Rounds:
         }
 
 
-def _model(
+def student_of(
     spec: StudentSpec, weights: Weights, history: Mapping[str, float | int | str | bool | None]
 ) -> StudentModel:
+    """Put what was learned and what it was asked into the domain's student."""
     return StudentModel(
         weights=weights,
         network=network_of(spec),
@@ -247,5 +248,5 @@ def _constant(slices: TrainingSlices, spec: StudentSpec) -> RoundsResult:
         "converged": False,
         "note": f"the target {what} the labelled slice: a constant student, nothing was trained",
     }
-    model = _model(spec, unet_weights(module), history)
+    model = student_of(spec, unet_weights(module), history)
     return RoundsResult(model, agreement_rows(1, masks, slices), [row], [])

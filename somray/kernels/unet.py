@@ -129,8 +129,8 @@ class UNet(nn.Module):
             plane = down(plane)
         for up in self.up:
             plane = up(plane, skips.pop())
-        logits = (logits + self.head(plane))[:, :rows, :columns, 0]
-        return logits
+        context: torch.Tensor = self.head(plane)
+        return (logits + context)[:, :rows, :columns, 0]
 
 
 class Down(nn.Module):

@@ -1,0 +1,239 @@
+"""`somray.Student`: the compact U-Net on its own, for scripts and notebooks."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.domain.student import StudentModel
+from somray.errors import ConfigError, ShapeError
+from somray.kernels.features import FEATURES
+from somray.kernels.fit import Gang, Pace, Plan, deterministic, fit_student
+from somray.kernels.predict import predict_student
+from somray.kernels.rounds import StudentSpec, network_of, student_of
+from somray.kernels.student_inputs import student_inputs
+from somray.kernels.student_sampling import Examples
+from somray.kernels.student_start import start_constant, start_from
+from somray.kernels.unet import UNet, build_unet, new_unet, unet_weights
+from somray.kernels.windows import auto_window
+
+__all__ = ["Student"]
+
+SECONDS = 60.0
+MOST_STEPS = 2000
+"""Steps that a time budget is never spent beyond: by then nothing moves."""
+PIXEL_STEPS = 600
+MODALITIES = ("CT", "PET", "MR", "XCT")
+
+
+class Student:
+    """A compact U-Net that learns a mask from a few labelled slices.
+
+    Images go in as they are (HU, SUV, counts): (y, x) or (n, y, x) for one channel, (c, y, x) or
+    (n, c, y, x) for several; NaN means no data. A channel named CT, PET, MR or XCT gets that
+    modality's window unless `intensity` gives one.
+
+    Args:
+        channels: how many, or their names.
+        intensity: channel to {"window": [low, high]} as in the YAML; chosen from the images of the
+            first fit otherwise. Its keys name the channels where `channels` is their number.
+        seed: of initial weights and sampling.
+        seconds: time to train for, 60 where neither it nor `steps` is given; how far that gets
+            depends on the machine.
+        steps: optimizer steps instead, which gives the same bits on the same number of threads.
+        spacing_mm: (y, x) distance of pixel centres.
+
+    Example:
+        >>> student = Student(channels=1, steps=5).fit(images, masks)
+        >>> student.predict_proba(images).shape == masks.shape
+        True
+    """
+
+    def __init__(
+        self,
+        channels: int | Sequence[str] = 1,
+        intensity: Mapping[str, Mapping[str, object]] | None = None,
+        seed: int = 0,
+        seconds: float | None = None,
+        steps: int | None = None,
+        *,
+        spacing_mm: tuple[float, float] = (1.0, 1.0),
+    ) -> None:
+        if seconds is not None and steps is not None:
+            raise ConfigError("give seconds or steps, not both")
+        if (seconds is not None and not seconds > 0) or (steps is not None and steps < 1):
+            raise ConfigError(f"seconds and steps must be positive, got {seconds} and {steps}")
+        self._channels = _names(channels, intensity or {})
+        self._given = _windows(self._channels, intensity or {})
+        self._seed, self._steps = int(seed), steps
+        self._seconds = SECONDS if seconds is None and steps is None else seconds
+        self._spacing = (float(spacing_mm[0]), float(spacing_mm[1]))
+        self._model: StudentModel | None = None
+
+    @property
+    def model(self) -> StudentModel:
+        """What was learned, as plain numbers; the next fit replaces it.
+
+        Raises:
+            ShapeError: before the first fit.
+        """
+        if self._model is None:
+            raise ShapeError("this student knows nothing yet: call fit(images, masks) first")
+        return self._model
+
+    @property
+    def module(self) -> UNet:
+        """The torch network; it eats `kernels.student_inputs` of a slice and gives logits."""
+        return build_unet(self.model.network, self.model.weights)
+
+    def fit(
+        self,
+        images: NDArray[Any],
+        masks: NDArray[np.bool_],
+        start: "Student | None" = None,
+    ) -> Self:
+        """Learn the masks; pixels without data do not count.
+
+        Args:
+            images: (n, c, y, x) or (n, y, x) values.
+            masks: (n, y, x) bool.
+            start: a fitted student to go on from, with the same channels.
+
+        Returns:
+            Itself.
+
+        Raises:
+            ShapeError: shapes do not fit, no pixel has data, or `start` has other channels.
+        """
+        stack = self._slices(images)
+        target = np.asarray(masks).astype(bool)
+        target = target[None] if target.ndim == 2 else target
+        if target.shape != (len(stack), *stack.shape[2:]):
+            raise ShapeError(f"masks must be {(len(stack), *stack.shape[2:])}, got {target.shape}")
+        known = np.asarray(~np.isnan(stack).any(axis=1))
+        if not known.any():
+            raise ShapeError("no pixel of the images has data in every channel")
+        threads = _threads()
+        spec = self._spec(stack, start, threads)
+        module = self._learned(stack, target, known, spec, start)
+        self._model = student_of(spec, unet_weights(module), {"seconds_given": self._seconds})
+        return self
+
+    def predict_proba(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the target's probability, (n, y, x) float32 in [0, 1], 0 where there is no data."""
+        return predict_student(self.model, self._slices(images), self._spacing, _threads())
+
+    def _slices(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Bring images to (n, c, y, x) float32."""
+        array, count = np.asarray(images, dtype=np.float32), len(self._channels)
+        if array.ndim == 2:
+            array = array[None]
+        if array.ndim == 3:
+            array = array[:, None] if count == 1 else array[None]
+        if array.ndim != 4 or array.shape[1] != count or array.size == 0:
+            raise ShapeError(
+                f"images must be (n, {count}, y, x) for channels {self._channels}, "
+                f"got {np.shape(images)}"
+            )
+        return array
+
+    def _spec(
+        self, stack: NDArray[np.float32], start: "Student | None", threads: int
+    ) -> StudentSpec:
+        if start is not None and start.model.channels != self._channels:
+            raise ShapeError(f"start has channels {start.model.channels}, not {self._channels}")
+        windows = tuple(
+            window or auto_window(stack[:, c], name if name in MODALITIES else "other", name)
+            for c, (name, window) in enumerate(zip(self._channels, self._given, strict=True))
+        )
+        return StudentSpec(
+            channels=self._channels,
+            windows=windows if start is None else start.model.windows,
+            feature_names=tuple(FEATURES),
+            steps=self._steps or MOST_STEPS,
+            threads=threads,
+            seed=self._seed,
+            spacing_mm=self._spacing,
+        )
+
+    def _learned(
+        self,
+        images: NDArray[np.float32],
+        target: NDArray[np.bool_],
+        known: NDArray[np.bool_],
+        spec: StudentSpec,
+        start: "Student | None",
+    ) -> UNet:
+        """Train a network; a mask with one side only makes a constant one."""
+        parts = [student_inputs(i, spec.windows, spec.feature_names, self._spacing) for i in images]
+        stacks = np.stack(parts)
+        inside = target[known]
+        module = new_unet(network_of(spec), spec.seed)
+        with deterministic(spec.threads):
+            if start is not None:
+                module = build_unet(start.model.network, start.model.weights)
+            elif inside.any() and not inside.all():
+                flat = stacks.swapaxes(0, 1).reshape(stacks.shape[1], -1, stacks.shape[3])
+                rows = (-1, stacks.shape[3])
+                start_from(module, flat, target.reshape(rows), known.reshape(rows), spec.seed)
+            else:
+                start_constant(module, inside=bool(inside.all()))
+                return module
+            plan = Plan(spec.steps, PIXEL_STEPS)
+            examples = Examples(stacks, target, known.astype(np.float32))
+            fit_student(module, examples, plan, (spec.seed,), Gang(), self._pace())
+        return module
+
+    def _pace(self) -> Pace:
+        """Start the clock, where there is a budget: features and compiling do not count."""
+        seconds, began = self._seconds, time.perf_counter()
+        if seconds is None:
+            return Pace()
+        return Pace(spent=lambda: (time.perf_counter() - began) / seconds)
+
+
+def _names(
+    channels: int | Sequence[str], intensity: Mapping[str, Mapping[str, object]]
+) -> tuple[str, ...]:
+    """Name the channels: as given, by the keys of `intensity`, or by number."""
+    if not isinstance(channels, int):
+        names = (channels,) if isinstance(channels, str) else tuple(channels)
+    elif len(intensity) == channels:
+        names = tuple(intensity)
+    else:
+        names = tuple(f"channel{number}" for number in range(1, channels + 1))
+    if not names or len(set(names)) != len(names):
+        raise ConfigError(f"channels must be at least one and differ, got {channels!r}")
+    for name in intensity:
+        if name not in names:
+            raise ConfigError(f"intensity names channel {name!r}; channels are {names}")
+    return names
+
+
+def _windows(
+    channels: tuple[str, ...], intensity: Mapping[str, Mapping[str, object]]
+) -> tuple[tuple[float, float] | None, ...]:
+    """Read each channel's window; None where it is to be chosen."""
+    windows: list[tuple[float, float] | None] = []
+    for name in channels:
+        window: Any = intensity.get(name, {}).get("window", "auto")
+        if isinstance(window, str):
+            windows.append(None)
+            continue
+        low, high = (float(v) for v in window)
+        if not low < high:
+            raise ConfigError(f"intensity.{name}.window must be [low, high], got {window}")
+        windows.append((low, high))
+    return tuple(windows)
+
+
+def _threads() -> int:
+    """Return how many threads to use: SOMRAY_NUM_THREADS, else OMP_NUM_THREADS, else every CPU."""
+    for name in ("SOMRAY_NUM_THREADS", "OMP_NUM_THREADS"):
+        value = os.environ.get(name, "")
+        if value.isdigit() and int(value) > 0:
+            return int(value)
+    return os.cpu_count() or 1

@@ -1,0 +1,205 @@
+"""The rounds: roles, baselines, verdicts, and what the student must never look at."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from somray.domain.tables import AgreementRow, ConvergenceRow, TrainingRow
+from somray.errors import ShapeError
+from somray.kernels.pseudo_labels import is_collapsed, pseudo_labels
+from somray.kernels.round_figures import stage_name
+from somray.kernels.rounds import StudentSpec, train_rounds
+from somray.kernels.student_spec import Distributed
+
+SPEC = StudentSpec(
+    channels=("CT",),
+    windows=((-3.0, 6.0),),
+    feature_names=("intensity", "mean3", "edge"),
+    steps=5,
+    threads=1,
+)
+
+
+def _slices(count=3, seed=0):
+    """A bright block that moves a little from slice to slice, and the mask of what is bright."""
+    images = np.random.default_rng(seed).normal(0, 0.5, (count, 1, 24, 28)).astype(np.float32)
+    for n in range(count):
+        images[n, :, 6 + n : 16 + n, 8 : 21 - n] += 3
+    masks = images[:, 0] > 1.5
+    return images, masks, np.ones(masks.shape, dtype=bool)
+
+
+@pytest.fixture(scope="module")
+def result():
+    ticks = iter(range(10_000))
+    return train_rounds(*_slices(4), SPEC, clock=lambda: float(next(ticks)))
+
+
+def test_rows_fit_the_tables(result):
+    for found in result.agreement:
+        facts = {key: value for key, value in found.items() if key != "slice"}
+        AgreementRow("s", "t", t=0, z=found["slice"], **facts)
+    for found in result.convergence:
+        ConvergenceRow(**found)
+    for found in result.training:
+        TrainingRow(**found)
+    assert {row["round"] for row in result.training} == {1, 2, 3}
+    assert all(row["seconds"] > 0 for row in result.training)
+
+
+def test_roles_tell_what_a_slice_was_in_its_round(result):
+    roles = {
+        number: [row["role"] for row in result.agreement if row["round"] == number]
+        for number in (1, 2, 3)
+    }
+    assert roles[1] == ["train", "held_out", "held_out", "held_out"]
+    assert roles[2] == ["train", "pseudo", "held_out", "held_out"]
+    assert roles[3] == ["train", "pseudo", "pseudo", "held_out"]
+    assert [row["stage"] for row in result.convergence] == ["A", "A+B", "A+B+C"]
+
+
+def test_the_student_agrees_with_the_teacher(result):
+    last = [row["dice"] for row in result.agreement if row["round"] == 3]
+    assert min(last) > 0.9
+
+
+def test_mean_iou_is_over_the_slices_of_the_last_round(result):
+    for found in result.convergence:
+        ious = [r["iou"] for r in result.agreement if r["round"] == found["round"]][:3]
+        assert found["mean_iou"] == pytest.approx(np.mean(ious))
+
+
+def test_the_change_and_the_verdict_follow_from_the_means(result):
+    before = None
+    for found in result.convergence:
+        mean = found["mean_iou"]
+        assert found["delta_iou"] == (None if before is None else mean - before)
+        near = before is not None and abs(mean - before) < SPEC.tolerance
+        assert found["converged"] == near
+        before = mean
+
+
+def test_copy_forward_is_the_teachers_mask_of_a_on_every_slice(result):
+    _, masks, _ = _slices(4)
+    ious = [(masks[0] & m).sum() / (masks[0] | m).sum() for m in masks[:3]]
+    assert result.convergence[0]["copy_forward_iou"] == pytest.approx(np.mean(ious))
+
+
+def test_the_control_stands_from_round_two_on(result):
+    controls = [row["control_iou"] for row in result.convergence]
+    assert controls[0] is None
+    assert all(0 < value <= 1 for value in controls[1:])
+
+
+def test_the_teachers_masks_of_other_slices_are_never_learned_from():
+    images, masks, valid = _slices()
+    others = np.concatenate([masks[:1], ~masks[1:]])
+    spec = replace(SPEC, rounds=2)
+    first = train_rounds(images, masks, valid, spec).model.weights
+    second = train_rounds(images, others, valid, spec).model.weights
+    assert all(np.array_equal(first[key], second[key]) for key in first)
+
+
+def test_a_resumed_training_ends_like_an_undisturbed_one(result):
+    states = []
+    train_rounds(*_slices(4), SPEC, Distributed(save=states.append))
+    assert [state.done for state in states] == [1, 2, 3]
+    again = train_rounds(*_slices(4), SPEC, Distributed(resume=states[0]))
+    assert again.agreement == result.agreement
+    assert again.convergence == result.convergence
+    weights = result.model.weights
+    assert all(np.array_equal(again.model.weights[key], weights[key]) for key in weights)
+
+
+def test_fewer_slices_than_rounds_are_said_and_used():
+    result = train_rounds(*_slices(1), SPEC)
+    assert len(result.convergence) == 1
+    assert result.convergence[0]["copy_forward_iou"] == 1.0
+    assert "3 rounds asked, 1 slices" in result.model.history["note"]
+
+
+@pytest.mark.parametrize(("inside", "word"), [(False, "absent"), (True, "fills")])
+def test_a_target_with_one_side_gives_a_constant_student_and_says_so(inside, word):
+    images, masks, valid = _slices()
+    valid[:, :2] = False
+    masks[0] = inside
+    result = train_rounds(images, masks, valid, SPEC)
+    assert word in result.model.history["note"]
+    assert result.training == []
+    first = result.agreement[0]
+    assert first["accuracy"] == 1.0
+    assert first["dice"] == (1.0 if inside else None)
+    assert len(result.agreement) == 3
+
+
+def test_pixels_without_data_do_not_count():
+    images, masks, valid = _slices()
+    images[1, 0, :10] = np.nan
+    images[2] = np.nan
+    found = train_rounds(images, masks, valid, replace(SPEC, rounds=2)).agreement
+    assert [row["slice"] for row in found] == [0, 1, 0, 1]
+
+
+def test_many_slices_are_named_beyond_the_alphabet():
+    assert stage_name(3) == "A+B+C"
+    assert stage_name(28).endswith("Z+S27+S28")
+
+
+def test_only_confident_pixels_become_labels():
+    chance = np.array([0.0, 0.05, 0.4, 0.6, 0.95, 1.0], dtype=np.float32)
+    known = np.array([True, True, True, True, True, False])
+    target, weight = pseudo_labels(chance, known)
+    assert target.tolist() == [False, False, False, True, True, True]
+    np.testing.assert_allclose(weight, [1, 0.9, 0, 0, 0.9, 0], atol=1e-6)
+
+
+def test_a_round_collapses_when_a_is_forgotten_or_an_area_runs_away():
+    teacher = np.zeros((20, 20), dtype=bool)
+    teacher[5:15, 5:15] = True
+    good = np.stack([teacher, teacher])
+    known = np.ones((20, 20), dtype=bool)
+    assert not is_collapsed(good, good, teacher, known)
+    forgotten = good.copy()
+    forgotten[0, 5:7] = False
+    assert is_collapsed(good, forgotten, teacher, known)
+    runaway = good.copy()
+    runaway[1, :12] = True
+    assert is_collapsed(good, runaway, teacher, known)
+    vanished = good.copy()
+    vanished[1] = False
+    assert is_collapsed(good, vanished, teacher, known)
+
+
+def test_the_best_round_is_kept_when_a_later_one_collapses(monkeypatch):
+    import somray.kernels.rounds as module
+
+    states = []
+    monkeypatch.setattr(module, "is_collapsed", lambda *_: True)
+    result = train_rounds(*_slices(), SPEC, Distributed(save=states.append))
+    assert result.model.history["kept_round"] == 1
+    assert "collapsed in round 2, 3" in result.model.history["note"]
+    assert not any(row["converged"] for row in result.convergence)
+    kept = states[0].student
+    assert all(np.array_equal(result.model.weights[key], kept[key]) for key in kept)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"channels": ("CT", "PET")}, "images must be"),
+        ({"steps": 0}, "positive"),
+        ({"windows": ((0.0, 1.0), (0.0, 1.0))}, "windows"),
+    ],
+)
+def test_a_spec_that_does_not_fit_is_refused(change, message):
+    with pytest.raises(ShapeError, match=message):
+        train_rounds(*_slices(), replace(SPEC, **change))
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    images, masks, valid = _slices()
+    with pytest.raises(ShapeError, match="teacher and valid"):
+        train_rounds(images, masks[:2], valid, SPEC)
+    with pytest.raises(ShapeError, match="no pixel that counts"):
+        train_rounds(images, masks, ~valid, SPEC)
