@@ -14,24 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.run import RunLayout
-from somray.domain.scan import Scan, ScanHeader
+from somray.domain.scan import Scan
 from somray.domain.tables import ScanRow
 from somray.domain.work import MIB, Needs, Result
 from somray.errors import DataError
-from somray.io.ome_zarr import ScanMeta, create_scan, finish_scan, write_slab
-from somray.io.readers import Source, open_source
+from somray.io.ome_zarr import ScanMeta, create_scan, finish_scan, slab_depth, write_slab
+from somray.io.readers import Source
 from somray.io.storage import Storage
-from somray.kernels.resample import overlaps, resample_slab
+from somray.kernels.repair import Repair, repair
+from somray.kernels.resample import resample_slab
 from somray.kernels.teacher_level import has_level, subject_histogram, subject_level
 from somray.kernels.windows import channel_kind
+from somray.stages.ingest_sources import open_channels
 
 __all__ = ["IngestItem", "needs", "probe", "run"]
 
-AIR_HU = -1000.0
-PADDING_HU = -1100.0
-"""Below it CT holds no tissue and no air: values outside the scanner's circle, such as -2000 or -3024."""
+MAX_SLAB_BYTES = 160 * MIB  # one slice may be that large; see `needs`
 
-_DICOM_MODALITY = {"CT": ("CT",), "PET": ("PT",), "MR": ("MR",), "XCT": ("CT", "XC", "OT")}
 _ASSUMED_UNIT = {"CT": "HU"}  # NIfTI and its like do not say; CT is in HU by convention
 
 
@@ -63,6 +62,7 @@ class _Tally:
     """What is learned while the slabs pass by."""
 
     repaired: dict[str, int] = field(default_factory=dict)
+    by_design: int = 0  # of these, padding outside the circle that a scanner can measure
     voxels: int = 0
     lowest: list[float] = field(default_factory=list)
     highest: list[float] = field(default_factory=list)
@@ -70,6 +70,13 @@ class _Tally:
     pixels: Any = field(
         default_factory=hashlib.sha256
     )  # Any: hashlib names no type for its objects
+
+    def add(self, found: Repair) -> None:
+        """Count what was repaired in some slices."""
+        self.voxels += found.values.size
+        self.by_design += found.by_design
+        for code, count in found.counts.items():
+            self.repaired[code] = self.repaired.get(code, 0) + count
 
 
 def needs() -> Needs:
@@ -87,7 +94,7 @@ def probe(item: IngestItem) -> dict[str, Any]:
         DataError: what headers can tell.
     """
     with contextlib.ExitStack() as opened:
-        sources = _open(item, opened)
+        sources = open_channels(item.scan, item.modality, item.channels, item.irregular, opened)
         meta = _meta(item, sources)
         return {
             "shape": meta.shape,
@@ -109,7 +116,7 @@ def run(item: IngestItem, shared: object = None) -> Result:
     storage = Storage.at(item.root)
     name = RunLayout.scan(item.scan.subject, item.scan.session)
     with contextlib.ExitStack() as opened:
-        sources = _open(item, opened)
+        sources = open_channels(item.scan, item.modality, item.channels, item.irregular, opened)
         meta = _meta(item, sources)
         create_scan(storage, name, meta)
         try:
@@ -121,46 +128,6 @@ def run(item: IngestItem, shared: object = None) -> Result:
     return _finish(item, meta, tally, storage, name)
 
 
-def _open(item: IngestItem, opened: contextlib.ExitStack) -> list[Source]:
-    """Open every channel's source and check what their headers say."""
-    sources = []
-    for channel, path in zip(item.channels, item.scan.paths, strict=True):
-        if path is None:
-            raise DataError(
-                "channel_missing",
-                f"the manifest has no row for channel {channel} of this scan; add it",
-            )
-        source = opened.enter_context(open_source(path, item.irregular))
-        expected = _DICOM_MODALITY.get(channel_kind(item.modality, channel))
-        told = source.header.modality
-        if told is not None and expected is not None and told not in expected:
-            raise DataError(
-                "wrong_modality",
-                f"{path}: its header says {told}, the protocol expects {' or '.join(expected)} "
-                f"for channel {channel}",
-            )
-        sources.append(source)
-    _check_channels(item, [source.header for source in sources])
-    return sources
-
-
-def _check_channels(item: IngestItem, headers: list[ScanHeader]) -> None:
-    first = headers[0]
-    for channel, header in zip(item.channels[1:], headers[1:], strict=True):
-        if header.shape[0] != first.shape[0]:
-            raise DataError(
-                "channel_mismatch",
-                f"channel {channel} has {header.shape[0]} time points, the first channel "
-                f"{first.shape[0]}",
-            )
-        if not overlaps(first.geometry, header.geometry):
-            raise DataError(
-                "channel_mismatch",
-                f"channel {channel} lies outside the first channel's field of view; "
-                "are both of the same examination?",
-            )
-
-
 def _meta(item: IngestItem, sources: list[Source]) -> ScanMeta:
     first = sources[0].header
     units = [
@@ -169,6 +136,13 @@ def _meta(item: IngestItem, sources: list[Source]) -> ScanMeta:
     ]
     noted = [code for source in sources for code in source.header.repairs]
     t, z, y, x = first.shape
+    slab_bytes = 4 * len(sources) * slab_depth((len(sources), y, x)) * y * x
+    if slab_bytes > MAX_SLAB_BYTES:
+        raise DataError(
+            "too_large",
+            f"{item.scan.path}: one slice takes {slab_bytes / MIB:.0f} MiB, at most "
+            f"{MAX_SLAB_BYTES // MIB} fit a task; crop or bin the slices",
+        )
     return ScanMeta(
         shape=(t, len(sources), z, y, x),
         geometry=first.geometry,
@@ -221,58 +195,25 @@ def _channel_slab(
     kind = channel_kind(item.modality, item.channels[c])
 
     def read(start: int, stop: int) -> NDArray[np.float32]:
-        return _repaired(source.read(t, start, stop), source.header, kind, tally)
+        header = source.header
+        found = repair(
+            source.read(t, start, stop), kind, header.padding, outside_is_nan=header.outside_is_nan
+        )
+        tally.add(found)
+        return found.values
 
     if source.header.geometry == meta.geometry:
         return read(z0, z1)
     return resample_slab(read, source.header.geometry, meta.geometry, z0, z1)
 
 
-def _repaired(
-    values: NDArray[np.float32], header: ScanHeader, kind: str, tally: _Tally
-) -> NDArray[np.float32]:
-    """Replace NaN, infinities and padding by the channel's background; count them."""
-    tally.voxels += values.size
-    finite = np.isfinite(values)
-    faults = {"inf_filled": np.isinf(values), "padding_filled": _padding(values, header, kind)}
-    if not header.outside_is_nan:
-        faults["nan_filled"] = np.isnan(values)
-    bad = np.zeros(values.shape, dtype=bool)
-    for code, mask in faults.items():
-        found = int(np.count_nonzero(mask))
-        if found:
-            tally.repaired[code] = tally.repaired.get(code, 0) + found
-            bad |= mask
-    if not bad.any():
-        return values
-    repaired = values.copy()
-    for plane, mask, known in zip(repaired, bad, finite & ~bad, strict=True):
-        if mask.any():
-            plane[mask] = _background(plane[known], kind)
-    return repaired
-
-
-def _padding(values: NDArray[np.float32], header: ScanHeader, kind: str) -> NDArray[np.bool_]:
-    """Find voxels that were never measured: below all HU, or negative padding that PET declares."""
-    if kind == "CT":
-        return np.isfinite(values) & (values < PADDING_HU)
-    if kind == "PET" and header.padding is not None and header.padding < 0:
-        return np.asarray(values == np.float32(header.padding))
-    return np.zeros(values.shape, dtype=bool)
-
-
-def _background(known: NDArray[np.float32], kind: str) -> float:
-    """Return what stands where nothing was measured: air for CT, nothing for PET, else the darkest."""
-    if kind == "CT":
-        return AIR_HU
-    if kind == "PET" or not known.size:
-        return 0.0
-    return float(known.min())
-
-
 def _judge(item: IngestItem, tally: _Tally) -> None:
-    """Refuse a scan with too much to repair, or with nothing in it."""
-    total = sum(tally.repaired.values())
+    """Refuse a scan with too much to repair, or with nothing in it.
+
+    Padding outside the scanner's circle is how CT slices are stored, not damage: it is filled and told in
+    `repairs`, but does not count against the scan.
+    """
+    total = sum(tally.repaired.values()) - tally.by_design
     if total > item.repair_fraction * tally.voxels:
         kinds = ", ".join(f"{count} {code}" for code, count in sorted(tally.repaired.items()))
         raise DataError(
@@ -282,7 +223,13 @@ def _judge(item: IngestItem, tally: _Tally) -> None:
             "raise repair_fraction",
         )
     for channel, low, high in zip(item.channels, tally.lowest, tally.highest, strict=True):
-        if not low < high:
+        if low > high:
+            raise DataError(
+                "channel_mismatch",
+                f"{item.scan.path}: channel {channel} has no data on the first channel's grid; "
+                "are both of the same examination?",
+            )
+        if low == high:
             raise DataError(
                 "blank", f"{item.scan.path}: every pixel of channel {channel} has the same value"
             )

@@ -3,7 +3,7 @@
 The slices keep their planes. Each is shifted within its plane so that all stand above each other (gantry
 tilt), and slices are interpolated linearly at even heights, the usual gap apart. Both are linear
 interpolations of a constant shift, so no pixel value outside its neighbours' range appears. Padding is
-never mixed: where it would contribute, the voxel is padding. Outside what was scanned stands NaN.
+never mixed: beside it the nearer of two values holds. Outside what was scanned stands NaN.
 """
 
 from collections import OrderedDict
@@ -76,12 +76,13 @@ class ResampledSource(Source):
     def _mix(
         self, one: NDArray[np.float32], other: NDArray[np.float32], weight: float
     ) -> NDArray[np.float32]:
-        """Blend two arrays; NaN wins over padding, padding over values."""
+        """Blend two arrays; where one is padding the nearer one holds, NaN stays NaN."""
         mixed = (one.astype(np.float64) * (1 - weight) + other * weight).astype(np.float32)
         padding = self.header.padding
         if padding is not None:
             is_padding = (one == np.float32(padding)) | (other == np.float32(padding))
-            mixed[is_padding & np.isfinite(mixed)] = padding
+            is_padding &= np.isfinite(mixed)
+            mixed[is_padding] = (one if weight < 0.5 else other)[is_padding]
         return mixed
 
     def _upright(self, t: int, z: int) -> NDArray[np.float32]:
