@@ -148,7 +148,7 @@ class ProtocolChain:
         """
         work: list[Awaitable[Any]] = []
         if "slices" in self.units.config.registration.pairs:
-            work.append(self._slice_pairs(state))
+            work.append(asyncio.create_task(self._slice_pairs(state)))
         reference, training = await ready
         if reference is None:
             await _together(*work)

@@ -37,11 +37,13 @@ class Cohort:
         config: the resolved configuration.
         scans: of the manifest, in its order.
         storage: where the run lies.
+        manifest: absolute path of the manifest.
     """
 
     config: CohortConfig
     scans: tuple[Scan, ...]
     storage: Storage
+    manifest: Path
 
     @classmethod
     def load(cls, config: CohortConfig, folder: Path) -> "Cohort":
@@ -50,9 +52,10 @@ class Cohort:
         Raises:
             ConfigError: the manifest is wrong; every faulty row is named.
         """
-        scans = load_manifest(folder / config.scans, config)
+        manifest = folder / config.scans
+        scans = load_manifest(manifest, config)
         output = config.output if is_url(config.output) else str(folder / config.output)
-        return cls(config, tuple(scans), Storage.at(output))
+        return cls(config, tuple(scans), Storage.at(output), manifest)
 
 
 def run_cohort(
@@ -116,9 +119,10 @@ async def _walk(cohort: Cohort, book: Book, executor: Executor) -> None:
 def _describe(cohort: Cohort, started: float, finished: float | None = None) -> None:
     """Write run.json and the resolved configuration."""
     storage = cohort.storage
+    places = {"scans": str(cohort.manifest), "output": storage.root}
+    resolved = cohort.config.model_copy(update=places).model_dump(mode="json")
     storage.write_text(
-        RunLayout.config,
-        yaml.safe_dump(cohort.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+        RunLayout.config, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
     )
     try:
         first = json.loads(storage.read_text(RunLayout.info)).get("started", started)
