@@ -27,8 +27,8 @@ STEEP = 1.0
 GAP = 0.1
 """Least distance in grey level from normal, as a share of the window (80 HU of CT's own)."""
 
-DENSE_GAP = 0.25
-"""Tried first on CT (200 HU): calcium, bone and dense contrast come before what stands out a little."""
+STRONG_GAP = 0.25
+"""Tried first on CT (200 HU: calcium, bone, dense contrast) and for what is dark, as in pores."""
 
 LEAST_SHARE, LARGEST_SHARE = 0.002, 0.15
 """A regime smaller than this is noise; one that covers more is tissue, however it differs."""
@@ -57,14 +57,16 @@ def classify_contrast(view: NodeView) -> RuleOutcome:
     plain = rest & ~steep if (rest & ~steep).any() else rest
     normal = _largest_regime(grey, view.profile.share, _soft(view, plain))
     # Next to background, half-filled pixels look dark without being a regime of their own.
-    dark = (rest if material else plain) & (grey <= normal - GAP)
-    gaps = (DENSE_GAP, GAP, GAP / 2) if "CT" in view.kinds else (GAP, GAP / 2)
+    around = rest if material else plain
+    darker = [("darker", around & (grey <= normal - gap)) for gap in (STRONG_GAP, GAP)]
+    gaps = (STRONG_GAP, GAP, GAP / 2) if "CT" in view.kinds else (GAP, GAP / 2)
     brighter = [("brighter", rest & (grey >= normal + gap)) for gap in gaps]
-    sides = [("darker", dark), *brighter] if material else [*brighter, ("darker", dark)]
+    sides = [*darker, *brighter] if material else [*brighter, *darker]
     lesion, reason = _standing_out(view, grey, normal, sides)
     doubt = _doubt(view.kinds[0])
     if not lesion.any():
-        lesion = _furthest(grey, normal, plain)
+        small = plain & (view.profile.share <= LARGEST_SHARE)
+        lesion = _furthest(grey, normal, small if small.any() else plain)
         reason = "the node furthest in grey level from the largest regime"
         doubt = "no regime stands out by a tenth of the window; " + doubt
     nodes = np.full(len(grey), NORMAL, dtype=np.uint8)
@@ -119,8 +121,7 @@ def _standing_out(
 ) -> tuple[Nodes, str]:
     """Take the first side that holds a regime, without its nearer part where it is too large."""
     for words, nodes in sides:
-        if not nodes.any():
-            continue
+        nodes = nodes & (view.profile.share <= LARGEST_SHARE)
         order = np.flatnonzero(nodes)[np.argsort(-np.abs(grey[nodes] - normal), kind="stable")]
         kept: NDArray[np.intp] = order[np.cumsum(view.profile.share[order]) <= LARGEST_SHARE]
         if view.share(kept) >= LEAST_SHARE:

@@ -18,6 +18,9 @@ __all__ = ["slice_interest"]
 OUTLYING = 3.0
 """Robust spreads from the median tissue beyond which a pixel belongs to another regime."""
 
+FAR = 3.0
+"""How much further a pixel must lie to count in full; what lies between counts in part."""
+
 LEAST_SPREAD = 0.02
 """Share of the window added to the spread: noise, below which nothing stands out."""
 
@@ -80,7 +83,8 @@ def _minority(grey: NDArray[np.float64], pixels: int) -> float:
         return 0.0
     middle = float(np.median(grey))
     spread = 1.4826 * float(np.median(np.abs(grey - middle))) + LEAST_SPREAD
-    off = float((np.abs(grey - middle) > OUTLYING * spread).mean())
+    beyond = np.abs(grey - middle) / (OUTLYING * spread) - 1.0
+    off = float(np.clip(beyond / FAR, 0.0, 1.0).mean())
     return float(np.sqrt(off * (1.0 - off)) * np.sqrt(len(grey) / pixels))
 
 

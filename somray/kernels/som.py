@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from somray.domain.teacher import Codebook
 from somray.errors import ShapeError
+from somray.kernels.som_dead import relocate, reseed
 from somray.kernels.som_search import add_block, find_nearest, find_two_nearest
 from somray.kernels.som_start import sampled_start, spread_start
 
 __all__ = [
     "NodeSums",
+    "Training",
     "accumulate",
     "assign",
     "checked_samples",
@@ -37,6 +39,9 @@ BLOCK = 8192
 
 FINAL_RADIUS = 0.3
 """Neighbourhood radius of the last epoch, in grid steps (bench_teacher: error against topology)."""
+
+LATE = 0.7
+"""Share of the epochs after which nodes are moved to where they are missing."""
 
 Block = TypeVar("Block")
 
@@ -168,21 +173,20 @@ def update(
     return np.where(reached, means, weights).astype(np.float32)
 
 
-def _reseed(
-    samples: NDArray[np.float32], weights: NDArray[np.float32], dead: NDArray[np.intp], threads: int
-) -> NDArray[np.float32]:
-    """Put each dead node on one of the samples that the map represents worst."""
+@dataclass(frozen=True)
+class Training:
+    """How a map is trained.
 
-    def one(block: NDArray[np.float32]) -> NDArray[np.float32]:
-        index, best = np.empty(block.shape[1], np.int32), np.empty(block.shape[1], np.float32)
-        find_nearest(block, weights, index, best)
-        return best
+    Args:
+        start: "pca" lays the map over the two main directions of the samples, "samples" on a draw.
+        final_radius: neighbourhood radius of the last epoch, in grid steps.
+        rare: whether late epochs move the least needed node to where samples are represented worst,
+            so that a small regime far from all others gets a node of its own.
+    """
 
-    far = np.concatenate(_map_blocks(one, samples, threads))
-    worst = np.argsort(-far, kind="stable")[: len(dead)]
-    moved = weights.copy()
-    moved[dead[: len(worst)]] = samples[worst]
-    return moved
+    start: str = "pca"
+    final_radius: float = FINAL_RADIUS
+    rare: bool = False
 
 
 def fit(
@@ -190,7 +194,7 @@ def fit(
     grid: tuple[int, int] = (10, 10),
     seed: int = 0,
     epochs: int = 20,
-    start: str = "pca",
+    training: Training | None = None,
     threads: int = 1,
 ) -> Codebook:
     """Fit a batch SOM.
@@ -198,33 +202,37 @@ def fit(
     Args:
         samples: (n, f) float32, finite, any strides; distances are Euclidean in these units.
         grid: rows and columns of the map.
-        seed: draws the first nodes where `start` is "samples"; the PCA start draws nothing.
+        seed: draws the first nodes where the training starts on a draw; else nothing is drawn.
         epochs: passes over all samples, with a neighbourhood that shrinks from half the grid.
-        start: "pca" lays the map over the two main directions of the samples, "samples" on a draw.
+        training: start, final radius and care for rare samples; the defaults where left out.
         threads: worker threads; the result does not depend on them.
 
     Returns:
         Codebook with hits, quantization and topographic error.
 
     Raises:
-        ShapeError: samples, grid, epochs, start or threads are not usable.
+        ShapeError: samples, grid, epochs, training or threads are not usable.
     """
     samples = np.asarray(samples)
     checked_samples(samples)
-    if min(grid) < 1 or epochs < 1 or start not in ("pca", "samples"):
-        raise ShapeError(f"not usable: grid {grid}, epochs {epochs}, start {start!r}")
+    how = training or Training()
+    if min(grid) < 1 or epochs < 1 or how.start not in ("pca", "samples") or how.final_radius <= 0:
+        raise ShapeError(f"not usable: grid {grid}, epochs {epochs}, {how}")
     weights = spread_start(_blocks(samples), grid)
-    if start == "samples":
+    if how.start == "samples":
         weights = sampled_start(samples, grid, seed)
-    first = max(max(grid) / 2.0, FINAL_RADIUS)
+    first = max(max(grid) / 2.0, how.final_radius)
     for epoch in range(epochs):
         progress = epoch / max(epochs - 1, 1)
         total = accumulate(samples, weights, threads)
-        weights = update(weights, total, grid, first * (FINAL_RADIUS / first) ** progress)
-        dead = np.flatnonzero(total.counts == 0)
+        radius = first * (how.final_radius / first) ** progress
+        weights = update(weights, total, grid, radius)
         # Early on, nodes without samples are the neighbourhood's doing and come back by themselves.
-        if 0.7 <= progress < 1.0 and len(dead):
-            weights = _reseed(samples, weights, dead, threads)
+        if LATE <= progress < 1.0:
+            index, best = nearest_two(samples, weights, threads)
+            weights = reseed(samples, weights, index[0], best[0])
+            if how.rare and len(weights) > 2:
+                weights = relocate(samples, weights, index[0], best[0])
     return measure(samples, weights, grid, threads)
 
 

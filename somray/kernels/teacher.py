@@ -8,6 +8,7 @@ that of one slice's features, and a slice's labels do not depend on which others
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from somray.kernels.classes import name_nodes
 from somray.kernels.classes_profile import NodeProfile, profile_groups
 from somray.kernels.classes_rule import NodeView
 from somray.kernels.features import FEATURES, feature_stack
-from somray.kernels.som import assign, fit
+from somray.kernels.som import Training, assign, fit
 from somray.kernels.som_minisom import fit_minisom
 from somray.kernels.teacher_apply import TeacherLabels, apply_teacher, checked_images
 from somray.kernels.teacher_level import has_level, subject_histogram, subject_level
@@ -27,7 +28,13 @@ from somray.kernels.windows import auto_window, channel_kind, uptake_window
 
 __all__ = ["TeacherFit", "TeacherLabels", "TeacherSpec", "apply_teacher", "fit_teacher"]
 
-ENGINES: dict[str, Callable[..., Codebook]] = {"somray": fit, "minisom": fit_minisom}
+TRAINING = Training(final_radius=0.15, rare=True)
+"""A lesion may be a hundredth of a slice: it must get a node, and keep it from its neighbours' pull."""
+
+ENGINES: dict[str, Callable[..., Codebook]] = {
+    "somray": partial(fit, training=TRAINING),
+    "minisom": fit_minisom,
+}
 """Engine name to how it fits a codebook."""
 
 FEATURE_WEIGHTS = {

@@ -163,7 +163,8 @@ def test_fewer_samples_than_nodes_are_each_met():
 def test_a_drawn_start_follows_the_seed():
     samples = cloud()
     first, second, third = (
-        som.fit(samples, (3, 3), seed=s, epochs=1, start="samples") for s in (1, 1, 2)
+        som.fit(samples, (3, 3), seed=s, epochs=1, training=som.Training(start="samples"))
+        for s in (1, 1, 2)
     )
     assert np.array_equal(first.weights, second.weights)
     assert not np.array_equal(first.weights, third.weights)
