@@ -17,7 +17,8 @@ __all__ = ["correlation", "fit_rigid", "motion_about", "refine_rigid", "structur
 
 Matrix = NDArray[np.float64]
 
-_ROBUST = 2.0
+_ROBUST = 4.0
+_FLOOR = 0.05  # of the window: weaker contrast is noise and not lifted
 _LEAST_OVERLAP = 0.1  # share of the fixed voxels that must have a partner
 _CONVERGED = 0.005  # of a voxel: largest movement of a corner in one step
 
@@ -150,11 +151,19 @@ def _normalised(image: Float32, weight: Float32, total: float) -> tuple[Float32,
 
 
 def structure(image: Float32, weight: Float32, sigma: tuple[float, ...]) -> Float32:
-    """Remove slow brightness: the volume minus its own blur (voxels), weight-aware."""
+    """Keep fine structure, strong edges damped: outlines alone must not carry a verdict.
+
+    Args:
+        image: (z, y, x) float32, 0..1.
+        weight: (z, y, x) share of valid data.
+        sigma: voxels along each axis; what is slower is brightness, not structure.
+    """
     blurred = ndimage.gaussian_filter(image * weight, sigma, mode="constant", truncate=3.0)
     share = ndimage.gaussian_filter(weight, sigma, mode="constant", truncate=3.0)
     slow = np.divide(blurred, share, out=np.zeros_like(blurred), where=share > 1e-3)
-    return np.asarray((image - slow) * weight, dtype=np.float32)
+    fine = (image - slow) * weight
+    strength = ndimage.gaussian_filter(fine * fine, sigma, mode="constant", truncate=3.0) ** 0.5
+    return np.asarray(fine / (strength + _FLOOR), dtype=np.float32)
 
 
 def correlation(one: Float32, other: Float32, weight: Float32) -> float | None:

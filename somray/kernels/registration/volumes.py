@@ -28,9 +28,9 @@ _COARSE_VOXELS = 30_000
 _FINE_VOXELS = 500_000
 _STARTS = 4
 # Correlation of band-passed volumes; chosen in tests/benchmarks/bench_registration.py.
-_OK = 0.45
-_WEAK = 0.30
-_CONVINCED = 0.50
+_OK = 0.50
+_WEAK = 0.40
+_CONVINCED = 0.45
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,7 @@ class _VolumePair:
         refined = rigid.refine_rigid(*self._fine, best.sampling, 12)
         if refined is None:
             return None
-        return _Candidate(refined, _structure(*self._coarse, refined))
+        return _Candidate(refined, _structure(*self._fine, refined))
 
     def _result(
         self, status: str, reason: str | None, sampling: Matrix | None

@@ -18,7 +18,8 @@ def texture(shape=(160, 176), seed=0, sigma=3.0):
         (x - shape[1] / 2) / (0.4 * shape[1])
     ) ** 2
     image = 400 * fine / fine.std() + 300 * coarse / coarse.std()
-    return np.where(body < 1, image * 0.25, -1000).astype(np.float32)
+    sharp = np.where(body < 1, image * 0.25, -1000).astype(np.float32)
+    return ndimage.gaussian_filter(sharp, 0.8)  # no scanner shows edges sharper than its pixels
 
 
 MOTIONS = {

@@ -1,0 +1,187 @@
+import numpy as np
+import pytest
+import scans
+from known_motion import error_voxels, move_volume, rigid
+from scipy import ndimage
+
+from somray.domain.geometry import Geometry
+from somray.errors import ShapeError
+from somray.kernels.registration import reduction_for, register_volumes, warp_volume_slice
+from somray.kernels.registration.rigid import fit_rigid
+
+SPACING = (3.0, 2.0, 2.0)
+
+
+def body(shape=(28, 56, 64), seed=0, axes_share=(0.3, 0.16, 0.14)):
+    """A textured ellipsoid in air."""
+    rng = np.random.default_rng(seed)
+    noise = ndimage.gaussian_filter(rng.normal(size=shape), (1.5, 2, 2))
+    coarse = ndimage.gaussian_filter(rng.normal(size=shape), (4, 6, 6))
+    axes = [(np.arange(n) - (n - 1) / 2) / n for n in shape]
+    z, y, x = np.meshgrid(*axes, indexing="ij")
+    a, b, c = axes_share
+    inside = z**2 / a + y**2 / b + x**2 / c < 1
+    tissue = 80 * noise / noise.std() + 80 * coarse / coarse.std()
+    sharp = np.where(inside, tissue, -1000).astype(np.float32)
+    return ndimage.gaussian_filter(sharp, 0.7)  # no scanner shows edges sharper than its voxels
+
+
+GRID = Geometry.from_spacing((28, 56, 64), SPACING)
+MOTIONS = {
+    "shift": ((0, 0, 0), (12.0, -9.0, 15.0)),
+    "turn": ((4, -3, 6), (0.0, 0.0, 0.0)),
+    "both": ((-5, 4, 5), (-18.0, 14.0, -24.0)),
+}
+
+
+@pytest.mark.parametrize("motion", MOTIONS.values(), ids=MOTIONS)
+def test_a_known_rigid_motion_is_recovered(motion):
+    fixed, matrix = body(), rigid(GRID, *motion)
+    moving = move_volume(fixed, GRID, matrix, GRID, noise=20)
+    found = register_volumes(fixed, moving, GRID, GRID)
+    assert (found.status, found.model) == ("ok", "rigid3d")
+    assert error_voxels(found.matrix, matrix, GRID) < 0.2
+    assert found.ncc_after > max(found.ncc_before, 0.9)
+    turn = found.matrix[:3, :3]
+    assert np.abs(turn @ turn.T - np.eye(3)).max() < 1e-9
+    assert np.linalg.det(turn) == pytest.approx(1)
+
+
+def test_grids_may_differ_in_spacing_axes_and_origin():
+    fixed, matrix = body(), rigid(GRID, (3, -4, 5), (8.0, 10.0, -12.0))
+    axes = np.array([[-1.6, 0, 0, 150], [0, 0, 3.4, -10], [0, 2.2, 0, -20], [0, 0, 0, 1]])
+    other = Geometry.from_matrix((40, 60, 90), axes)
+    moving = move_volume(fixed, GRID, matrix, other, noise=20)
+    found = register_volumes(fixed, moving, GRID, other)
+    assert found.status == "ok"
+    assert error_voxels(found.matrix, matrix, GRID) < 0.25
+
+
+def test_scanner_coordinates_need_not_be_shared():
+    fixed = body()
+    far = Geometry.from_matrix(GRID.shape, GRID.matrix + np.eye(4, k=3) * 900.0)
+    found = register_volumes(fixed, fixed, GRID, far)
+    assert found.matrix[:3, 3] == pytest.approx((-900, 0, 0), abs=0.3)
+    assert found.ncc_before is None
+    assert found.fixed_z == found.moving_z
+
+
+def test_the_pictured_slices_show_the_same_place():
+    fixed, matrix = body(), rigid(GRID, (0, 0, 0), (0.0, 0.0, 15.0))
+    found = register_volumes(fixed, move_volume(fixed, GRID, matrix, GRID), GRID, GRID)
+    assert found.moving_z - found.fixed_z == 5
+
+
+def test_blank_and_unrelated_volumes_are_refused():
+    fixed = body()
+    for moving in (np.zeros_like(fixed), np.full_like(fixed, np.nan)):
+        found = register_volumes(fixed, moving, GRID, GRID)
+        assert (found.status, found.matrix) == ("refused", None)
+        assert "blank" in found.reason
+    noise = np.random.default_rng(5).normal(size=fixed.shape).astype(np.float32)
+    assert register_volumes(fixed, noise, GRID, GRID).status == "refused"
+    other = body(seed=9, axes_share=(0.12, 0.2, 0.06))
+    assert register_volumes(fixed, other, GRID, GRID).status == "refused"
+
+
+def test_missing_data_and_half_the_coverage_are_no_obstacle():
+    fixed, matrix = body(), rigid(GRID, (2, 3, -2), (6.0, -4.0, 9.0))
+    half = Geometry.from_matrix((17, 56, 64), GRID.matrix)
+    moving = move_volume(fixed, GRID, matrix, half, noise=20)
+    moving[:, :10] = np.nan
+    found = register_volumes(fixed, moving, GRID, half)
+    assert found.status == "ok"
+    assert error_voxels(found.matrix, matrix, GRID) < 0.3
+
+
+def test_the_same_volumes_give_the_same_bits():
+    fixed = body()
+    moving = move_volume(fixed, GRID, rigid(GRID, (2, 3, -2), (6.0, -4.0, 9.0)), GRID)
+    one, other = (register_volumes(fixed, moving, GRID, GRID, seed=1) for _ in range(2))
+    assert np.array_equal(one.matrix, other.matrix)
+
+
+def test_tiny_volumes_never_raise():
+    for shape in ((1, 40, 40), (2, 12, 12), (4, 56, 64)):
+        grid = Geometry.from_spacing(shape, SPACING)
+        image = body()[: shape[0], : shape[1], : shape[2]]
+        found = register_volumes(image, image, grid, grid)
+        assert found.status in {"ok", "weak", "refused"}
+
+
+def test_wrong_arguments_are_errors():
+    volume = body()
+    with pytest.raises(ShapeError, match="moving"):
+        register_volumes(volume, volume[1:], GRID, GRID)
+    with pytest.raises(ShapeError, match="detector"):
+        register_volumes(volume, volume, GRID, GRID, detector="surf")
+
+
+def test_rigid_fit_recovers_a_motion_from_points():
+    points = np.random.default_rng(0).normal(size=(6, 3)) * 30
+    matrix = rigid(GRID, (20, -35, 50), (5.0, 6.0, 7.0))
+    moved = points @ matrix[:3, :3].T + matrix[:3, 3]
+    assert fit_rigid(points, moved) == pytest.approx(matrix, abs=1e-9)
+
+
+def test_reduction_brings_volumes_under_the_budget():
+    assert reduction_for((64, 128, 128)) == 1
+    step = reduction_for((1000, 512, 512))
+    assert 1000 * (512 / step) ** 2 <= 4_000_000
+
+
+def test_a_warped_slice_shows_the_fixed_slice_again():
+    fixed, matrix = body(), rigid(GRID, (0, 0, 0), (4.0, -6.0, 6.0))
+    moving = move_volume(fixed, GRID, matrix, GRID)
+    slice_ = warp_volume_slice(moving, GRID, GRID, np.linalg.inv(matrix), 14)
+    inside = np.isfinite(slice_)
+    assert 0.8 < inside.mean() < 1
+    assert np.abs(slice_ - fixed[14])[inside].max() < 1e-2
+    labels = (moving > 0).astype(np.float32)
+    nearest = warp_volume_slice(labels, GRID, GRID, np.linalg.inv(matrix), 14, order=0)
+    assert set(np.unique(nearest[np.isfinite(nearest)])) == {0.0, 1.0}
+
+
+def test_warping_to_a_slice_that_is_not_there_is_an_error():
+    volume = body()
+    with pytest.raises(ShapeError, match="z must be"):
+        warp_volume_slice(volume, GRID, GRID, np.eye(4), 28)
+    with pytest.raises(ShapeError, match="order"):
+        warp_volume_slice(volume, GRID, GRID, np.eye(4), 3, order=3)
+    with pytest.raises(ShapeError, match="geometry"):
+        warp_volume_slice(volume[1:], GRID, GRID, np.eye(4), 3)
+
+
+def test_a_real_aorta_is_found_again_after_a_known_motion(real_data):
+    volume = scans.aorta(real_data)[::2, ::2, ::2]
+    grid = Geometry.from_spacing(volume.shape, (3.0, 3.0, 3.0))
+    matrix = rigid(grid, (4, -5, 3), (20.0, -15.0, 30.0))
+    moving = move_volume(volume, grid, matrix, grid, noise=30)
+    found = register_volumes(volume, moving, grid, grid)
+    assert found.status == "ok"
+    assert error_voxels(found.matrix, matrix, grid) < 0.2
+
+
+def test_other_subjects_are_refused(real_data):
+    grids = []
+    for subject in ("003", "012"):
+        volume = scans.sarcoma(real_data, subject)[:, ::2, ::2]
+        grids.append((volume, Geometry.from_spacing(volume.shape, (3.27, 1.954, 1.954))))
+    (fixed, one), (moving, other) = grids
+    assert register_volumes(fixed, moving, one, other).status == "refused"
+
+
+def test_real_lungs_of_two_sessions_stay_aligned(real_data):
+    (fixed, first), (moving, second) = scans.lung(real_data)
+    grids = []
+    for array, image in ((fixed, first), (moving, second)):
+        matrix = np.eye(4)
+        direction = np.array(image.GetDirection()).reshape(3, 3)
+        matrix[:3, :3] = direction @ np.diag(image.GetSpacing())
+        matrix[:3, 3] = image.GetOrigin()
+        grids.append(Geometry.from_matrix(array.shape, matrix))
+    found = register_volumes(fixed, moving, *grids)
+    assert found.status == "ok"
+    middle = np.append(grids[0].to_world((np.array([fixed.shape]) - 1) / 2)[0], 1)
+    assert np.linalg.norm((found.matrix @ middle - middle)[:3]) < 3.0
+    assert found.ncc_after > found.ncc_before - 0.01
