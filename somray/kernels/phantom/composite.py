@@ -14,14 +14,14 @@ from somray.kernels.phantom.shapes import ellipse
 __all__ = ["PALETTE", "Weave", "add_detector_errors", "draw_weave", "paint_composite"]
 
 PALETTE = {
-    "matrix": Material(28000.0, 700.0),
-    "tow": Material(32000.0, 1900.0),
+    "matrix": Material(29200.0, 500.0),
+    "tow": Material(32200.0, 1300.0),
     "lesion": Material(5000.0, 500.0),
 }
 """Counts on the scale 0 … 65535."""
 
-NOISE_COUNTS = 1500.0
-RING_COUNTS = 1200.0
+NOISE_COUNTS = 900.0
+RING_COUNTS = 800.0
 CUPPING_FRACTION = 0.04
 
 Weave = tuple[float, float, tuple[float, ...]]

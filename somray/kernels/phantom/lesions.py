@@ -95,7 +95,8 @@ class Course:
 
     def _joined(self, half_mm: float, scales: tuple[float, float]) -> list[Blob]:
         first, second = self._part(0, -half_mm, scales[0]), self._part(0, half_mm, scales[1])
-        thick = 0.62 * min(self.radii)
+        # Never thinner than the sampling, so that one lesion is one piece of the mask.
+        thick = max(0.62 * min(self.radii), 0.3 * self.gap_mm)
         bridge = Blob(self.ids[0], first.center, (thick, thick, thick), second.center)
         return [first, second, bridge]
 
