@@ -44,6 +44,7 @@ LATE = 0.7
 """Share of the epochs after which nodes are moved to where they are missing."""
 
 Block = TypeVar("Block")
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ class NodeSums:
     error: float
 
 
-def checked_samples(samples: NDArray[np.float32], features: int | None = None) -> None:
+def checked_samples(samples: Floats, features: int | None = None) -> None:
     """Refuse samples that are not a finite (n, f) array with n > 0.
 
     Raises:
@@ -80,15 +81,13 @@ def checked_samples(samples: NDArray[np.float32], features: int | None = None) -
         )
 
 
-def _blocks(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+def _blocks(samples: Floats) -> Iterator[Floats]:
     """Cut samples (n, f) into feature-major blocks (f, b)."""
     for start in range(0, len(samples), BLOCK):
         yield np.ascontiguousarray(samples[start : start + BLOCK].T, dtype=np.float32)
 
 
-def _map_blocks(
-    work: Callable[[NDArray[np.float32]], Block], samples: NDArray[np.float32], threads: int
-) -> list[Block]:
+def _map_blocks(work: Callable[[Floats], Block], samples: Floats, threads: int) -> list[Block]:
     """Apply `work` to every block, results in block order."""
     if threads < 1:
         raise ShapeError(f"threads must be 1 or more, got {threads}")
@@ -98,9 +97,7 @@ def _map_blocks(
         return list(pool.map(work, _blocks(samples)))
 
 
-def accumulate(
-    samples: NDArray[np.float32], weights: NDArray[np.float32], threads: int = 1
-) -> NodeSums:
+def accumulate(samples: Floats, weights: Floats, threads: int = 1) -> NodeSums:
     """Add every sample to its nearest node.
 
     Args:
@@ -119,7 +116,7 @@ def accumulate(
     if samples.ndim != 2 or samples.shape[1] != weights.shape[1]:
         raise ShapeError(f"samples {samples.shape} do not fit nodes {weights.shape}")
 
-    def one(block: NDArray[np.float32]) -> NodeSums:
+    def one(block: Floats) -> NodeSums:
         index, best = np.empty(block.shape[1], np.int32), np.empty(block.shape[1], np.float32)
         find_nearest(block, weights, index, best)
         sums, counts = np.zeros(weights.shape), np.zeros(len(weights), dtype=np.int64)
@@ -148,9 +145,7 @@ def _neighbourhood(size: int, radius: float) -> NDArray[np.float64]:
     return np.exp(-((position[:, None] - position[None, :]) ** 2) / (2.0 * radius**2))
 
 
-def update(
-    weights: NDArray[np.float32], total: NodeSums, grid: tuple[int, int], radius: float
-) -> NDArray[np.float32]:
+def update(weights: Floats, total: NodeSums, grid: tuple[int, int], radius: float) -> Floats:
     """Move the nodes to the means of what they and their neighbours won.
 
     Args:
@@ -190,7 +185,7 @@ class Training:
 
 
 def fit(
-    samples: NDArray[np.float32],
+    samples: Floats,
     grid: tuple[int, int] = (10, 10),
     seed: int = 0,
     epochs: int = 20,
@@ -237,11 +232,11 @@ def fit(
 
 
 def nearest_two(
-    samples: NDArray[np.float32], weights: NDArray[np.float32], threads: int = 1
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    samples: Floats, weights: Floats, threads: int = 1
+) -> tuple[NDArray[np.int32], Floats]:
     """Return the two nearest nodes (2, n) of each sample and the squared distances (2, n)."""
 
-    def one(block: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def one(block: Floats) -> tuple[NDArray[np.int32], Floats]:
         shape = (2, block.shape[1])
         index, best = np.empty(shape, np.int32), np.empty(shape, np.float32)
         find_two_nearest(block, weights, index, best)
@@ -252,8 +247,8 @@ def nearest_two(
 
 
 def measure(
-    samples: NDArray[np.float32],
-    weights: NDArray[np.float32],
+    samples: Floats,
+    weights: Floats,
     grid: tuple[int, int],
     threads: int = 1,
 ) -> Codebook:
@@ -277,7 +272,7 @@ def measure(
     )
 
 
-def assign(samples: NDArray[np.float32], codebook: Codebook, threads: int = 1) -> NDArray[np.int32]:
+def assign(samples: Floats, codebook: Codebook, threads: int = 1) -> NDArray[np.int32]:
     """Return the nearest node of each sample; ties go to the lower number.
 
     Args:
@@ -295,7 +290,7 @@ def assign(samples: NDArray[np.float32], codebook: Codebook, threads: int = 1) -
     checked_samples(samples, codebook.weights.shape[1])
     weights = np.ascontiguousarray(codebook.weights, dtype=np.float32)
 
-    def one(block: NDArray[np.float32]) -> NDArray[np.int32]:
+    def one(block: Floats) -> NDArray[np.int32]:
         index, best = np.empty(block.shape[1], np.int32), np.empty(block.shape[1], np.float32)
         find_nearest(block, weights, index, best)
         return index
