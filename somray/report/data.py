@@ -23,6 +23,7 @@ from somray.io import ome_zarr
 from somray.io.ome_zarr import ScanMeta
 from somray.io.run import Run
 from somray.io.storage import Storage
+from somray.report.tiles import Frame
 from somray.report.truth import Origin, TruthMask, origins
 
 __all__ = ["ReportData", "Row", "Rows", "ScanPixels", "SliceKey"]
@@ -89,6 +90,12 @@ class ScanPixels:
     def units(self) -> tuple[str, ...]:
         """Unit of each channel."""
         return tuple(self.meta.unit.split(","))
+
+    @property
+    def frame(self) -> Frame:
+        """The physical frame of a slice; in pixels where the file gave no spacing."""
+        unit = "px" if "spacing_assumed" in self.meta.repairs else "mm"
+        return Frame.of(self.meta.geometry, self.meta.anatomical, unit)
 
     def slab(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
         """Read slices z0 to z1 (excluded) as (c, z, y, x)."""

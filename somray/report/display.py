@@ -49,20 +49,20 @@ class DisplayWindow:
     def __str__(self) -> str:
         """Tell name and range in words."""
         unit = "" if self.unit in ("raw", "SUVbw") else f" {self.unit}"  # SUV stands in the name
-        return f"{self.name}, {_number(self.low)} to {_number(self.high)}{unit}"
+        return f"{self.name} {_number(self.low)} to {_number(self.high)}{unit}"
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}".replace("-", "−")
+    text = f"{value:,.0f}".replace(",", "\u202f") if abs(value) >= 1000 else f"{value:.4g}"
+    return text.replace("-", "−")
 
 
 def presets(
-    channel: str, unit: str, window: tuple[float, float] | None, image: NDArray[np.float32]
+    unit: str, window: tuple[float, float] | None, image: NDArray[np.float32]
 ) -> tuple[DisplayWindow, ...]:
     """Return the windows a channel is shown in, the main one first.
 
     Args:
-        channel: the channel's name, used in the window's name.
         unit: HU gives soft tissue, lung and bone; SUVbw gives one SUV window; anything else the
             teacher's window or the image's own range.
         window: the teacher's window, if known.
@@ -73,7 +73,7 @@ def presets(
     if unit == "SUVbw":
         return (DisplayWindow("SUV", *SUV_WINDOW, unit="SUVbw", inverted=True),)
     low, high = window or _robust_range(image)
-    return (DisplayWindow(channel, low, high, unit, inverted=unit == "Bq/ml"),)
+    return (DisplayWindow("grey values", low, high, unit, inverted=unit == "Bq/ml"),)
 
 
 def _robust_range(image: NDArray[np.float32]) -> tuple[float, float]:

@@ -246,7 +246,7 @@ def areas_along_z(
         axes.fill_between(edges, floor, top, step="post", color=colours[class_name], linewidth=0)
         floor = top
     axes.set_xlim(-0.5, count - 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_ylim(0, 1)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25 %", "50 %", "75 %", "100 %"])
     axes.set_xlabel("slice (z index)")

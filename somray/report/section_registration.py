@@ -15,7 +15,7 @@ from somray.report.display import DisplayWindow, differences, grey, presets, two
 from somray.report.listing import listing, number, plural
 from somray.report.overlays import PairImages, session_pair, slice_pair
 from somray.report.section_slices import target_areas
-from somray.report.tiles import Frame, TileText, colour_bar, matches_tile, tile
+from somray.report.tiles import TileText, colour_bar, matches_tile, tile
 from somray.report.words import ANATOMY, CHANGE
 
 __all__ = ["registration_section"]
@@ -142,14 +142,13 @@ def _summary(rows: Rows) -> str:
 
 
 def _window(scan: ScanPixels, fixed: NDArray[np.float32]) -> DisplayWindow:
-    channel = scan.meta.channels[0]
     windows = scan.meta.windows
-    return presets(channel, scan.units[0], windows[0] if windows else None, fixed)[0]
+    return presets(scan.units[0], windows[0] if windows else None, fixed)[0]
 
 
 def _pair_gallery(images: PairImages, scan: ScanPixels, row: Row, where: str) -> Iterable[Block]:
     """Show overlay and |difference| before and after; both differences on one scale."""
-    frame = Frame.of(scan.meta.geometry, scan.meta.anatomical)
+    frame = scan.frame
     window = _window(scan, images.fixed)
     differ = images.differences()
     known = np.concatenate([d[np.isfinite(d)] for d in differ if d is not None])
@@ -228,7 +227,7 @@ def _matches(data: ReportData, scan: ScanPixels, row: Row) -> Iterable[Block]:
     markup = matches_tile(
         (grey(pair[0], window), grey(pair[1], window)),
         (found.fixed_points[keep], found.moving_points[keep]),
-        Frame.of(scan.meta.geometry, scan.meta.anatomical),
+        scan.frame,
         alt,
     )
     yield Gallery((Picture(markup, told, alt),), "chart")

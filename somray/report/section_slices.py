@@ -12,7 +12,7 @@ from somray.report.data import ReportData, Row, ScanPixels
 from somray.report.display import grey, presets
 from somray.report.listing import plural
 from somray.report.style import OUTLINES
-from somray.report.tiles import Frame, Outline, TileText, outline_path, tile
+from somray.report.tiles import Outline, TileText, outline_path, tile
 from somray.report.words import NOT_ACCURACY, doubts
 
 __all__ = ["OUTLINE_NAMES", "masks_section", "outlines_of", "target_areas"]
@@ -121,7 +121,9 @@ def _told(pixels: ScanPixels, chosen: list[int], t: int) -> str:
     moment = f" at time index {t} of {pixels.meta.shape[0]}" if pixels.meta.shape[0] > 1 else ""
     told = f"{plural(len(chosen), 'slice')} of {pixels.meta.shape[2]}{moment}, counted from 0."
     if "spacing_assumed" in pixels.meta.repairs:
-        told += " The file gives no spacing: 1 mm is assumed, so scale bars are in pixels."
+        told += (
+            " The file gives no spacing: lengths are in pixels, and tables take a pixel for 1 mm."
+        )
     return told
 
 
@@ -143,21 +145,21 @@ def _slice(
 ) -> tuple[list[Picture], list[Picture]]:
     """Show every channel of one slice in its main window; the other windows come second."""
     image = pixels.image(*place)
-    frame = Frame.of(pixels.meta.geometry, pixels.meta.anatomical)
+    frame = pixels.frame
     order = ("student", "truth", "som")  # the thinner, broken lines lie on top
     lines = tuple(
         Outline(outline_path(masks[n], frame.size), *OUTLINES[n]) for n in order if n in masks
     )
     pixel_mm2 = frame.spacing_mm[0] * frame.spacing_mm[1]
     sizes = ", ".join(
-        f"{OUTLINE_NAMES[n]} {np.count_nonzero(masks[n]) * pixel_mm2:.0f} mm²"
+        f"{OUTLINE_NAMES[n]} {np.count_nonzero(masks[n]) * pixel_mm2:.0f} {frame.unit}²"
         for n in OUTLINE_NAMES
         if n in masks
     )
     main: list[Picture] = []
     further: list[Picture] = []
     for number, channel in enumerate(pixels.meta.channels):
-        windows = presets(channel, pixels.units[number], teacher.windows[number], image[number])
+        windows = presets(pixels.units[number], teacher.windows[number], image[number])
         for window in windows:
             told = f"{channel}, slice {place[1]}, {window}; target: {sizes}."
             words = TileText(f"{channel} · z {place[1]}", lines, window.inverted)

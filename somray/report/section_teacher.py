@@ -24,7 +24,6 @@ from somray.report.choose import reference_slices
 from somray.report.data import ReportData, Rows, SliceKey
 from somray.report.display import grey, painted, presets
 from somray.report.figures_classes import (
-    CROWDED,
     Profile,
     areas_along_z,
     node_grid,
@@ -34,7 +33,7 @@ from somray.report.figures_classes import (
     short_names,
 )
 from somray.report.style import NO_DATA_COLOUR, class_colours
-from somray.report.tiles import Frame, TileText, tile
+from somray.report.tiles import TileText, tile
 from somray.report.words import doubts
 
 __all__ = ["areas_picture", "class_key", "teacher_section"]
@@ -98,11 +97,11 @@ def _reference_pair(
     labels = None if scan is None else scan.label("som", key.t, key.z)
     if scan is None or labels is None:
         return []
-    frame = Frame.of(scan.meta.geometry, scan.meta.anatomical)
+    frame = scan.frame
     where = f"subject {key.subject}, session {key.session}, slice {key.z}"
     image, pictures = scan.image(key.t, key.z), []
     for number, channel in enumerate(scan.meta.channels):
-        window = presets(channel, scan.units[number], teacher.windows[number], image[number])[0]
+        window = presets(scan.units[number], teacher.windows[number], image[number])[0]
         alt = f"{channel} of {where} in grey values, {window}."
         words = TileText(f"{channel} · z {key.z}", dark=window.inverted)
         markup = tile(grey(image[number], window), frame, alt, words)
@@ -186,7 +185,7 @@ def _profiles(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterable[Bl
         pictures.append(Picture(markup, told, f"Radar plot of class {profile.name}."))
     pictures.append(_grid(teacher, clusters, prefix))
     yield Text(_PROFILE_TEXT)
-    yield Gallery(tuple(pictures), "medium" if len(labels) > CROWDED else "small")
+    yield Gallery(tuple(pictures), "medium")
 
 
 def _peaks(profile: Profile, labels: list[str]) -> str:

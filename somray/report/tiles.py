@@ -36,19 +36,21 @@ class Frame:
         shape: (y, x) pixels.
         spacing_mm: (y, x).
         towards: letters for the patient direction at the right and bottom edge, or None.
+        unit: "mm", or "px" where 1 mm was only assumed.
     """
 
     shape: tuple[int, int]
     spacing_mm: tuple[float, float]
     towards: tuple[str, str] | None = None
+    unit: str = "mm"
 
     @classmethod
-    def of(cls, geometry: Geometry, anatomical: bool) -> "Frame":
+    def of(cls, geometry: Geometry, anatomical: bool, unit: str = "mm") -> "Frame":
         """Make the frame of a volume's slices."""
         letters = None
         if anatomical:
             letters = (_letter(geometry.matrix[:3, 0]), _letter(geometry.matrix[:3, 1]))
-        return cls(geometry.shape[1:], geometry.spacing_mm[1:], letters)
+        return cls(geometry.shape[1:], geometry.spacing_mm[1:], letters, unit)
 
     @property
     def size(self) -> tuple[float, float]:
@@ -147,7 +149,7 @@ def _scale_bar(frame: Frame) -> str:
     height = frame.size[1]
     length_mm = round_length_mm(frame.shape[1] * frame.spacing_mm[1])
     length, y = length_mm * frame.units_per_mm, height - 12
-    label = f"{length_mm:g} mm" if length_mm >= 0.1 else f"{length_mm * 1000:g} µm"
+    label = f"{length_mm:g} {frame.unit}" if length_mm >= 0.1 else f"{length_mm * 1000:g} µm"
     line = f"M12 {y - 4:.1f}v4h{length:.1f}v-4"
     return f'<path class="scale-bar" d="{line}"/>' + _words(12, y - 9, label)
 

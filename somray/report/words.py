@@ -39,12 +39,16 @@ CHANGE = Notice(
 )
 
 
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?")) else ".")
+
+
 def doubts(teacher: TeacherModel | None, shown: Collection[str]) -> tuple[Notice, ...]:
     """Return one warning per shown class that must be read with care."""
     if teacher is None:
         return ()
     return tuple(
-        Notice(reason, "warn", f"Read class “{name}” with care.")
+        Notice(_sentence(reason), "warn", f"Read class “{name}” with care.")
         for name, reason in sorted(teacher.doubtful.items())
         if name in shown
     )

@@ -150,7 +150,7 @@ def test_a_doubtful_class_is_doubted_wherever_it_is_shown(small_run: SmallRun):
     places = [("index.html", "p0-teacher")]
     places += [("sub-s01.html", a) for a in ("p0-lesions", "p0-masks", "p0-areas")]
     for name, anchor in places:
-        assert "on CT alone dense tissue looks the same" in section(small_run.page(name), anchor)
+        assert "On CT alone dense tissue looks the same." in section(small_run.page(name), anchor)
 
 
 def test_anatomy_and_change_are_never_mixed(small_run: SmallRun):

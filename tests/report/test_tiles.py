@@ -109,15 +109,28 @@ def test_windows_map_their_ends_to_black_and_white_and_mark_no_data():
 
 def test_presets_follow_the_unit():
     image = np.linspace(0, 100, 50, dtype=np.float32).reshape(5, 10)
-    assert [w.name for w in presets("CT", "HU", None, image)] == ["soft tissue", "lung", "bone"]
-    (pet,) = presets("PET", "SUVbw", None, image)
+    assert [w.name for w in presets("HU", None, image)] == ["soft tissue", "lung", "bone"]
+    (pet,) = presets("SUVbw", None, image)
     assert pet.inverted
-    (raw,) = presets("MR", "raw", (3.0, 70.0), image)
+    (raw,) = presets("raw", (3.0, 70.0), image)
     assert (raw.low, raw.high) == (3.0, 70.0)
-    (auto,) = presets("MR", "raw", None, image)
+    (auto,) = presets("raw", None, image)
     assert 0 <= auto.low < auto.high <= 100
-    (blank,) = presets("MR", "raw", None, np.full((2, 2), np.nan, np.float32))
+    (blank,) = presets("raw", None, np.full((2, 2), np.nan, np.float32))
     assert blank.low < blank.high
+
+
+def test_a_window_is_told_in_words():
+    assert str(DisplayWindow("soft tissue", -160, 240, "HU")) == "soft tissue −160 to 240 HU"
+    assert str(DisplayWindow("SUV", 0, 10, "SUVbw")) == "SUV 0 to 10"
+    assert str(DisplayWindow("grey values", 0, 23100, "raw")) == "grey values 0 to 23\u202f100"
+
+
+def test_an_assumed_spacing_gives_a_scale_in_pixels():
+    geometry = Geometry.from_spacing((1, 100, 100), (1, 1, 1))
+    drawn = str(tile(np.zeros((100, 100), np.uint8), Frame.of(geometry, False, "px"), "alt"))
+    assert ">20 px<" in drawn
+    assert " mm<" not in drawn
 
 
 def test_an_overlay_is_grey_where_both_agree():
