@@ -3,6 +3,7 @@ import json
 
 import pandas as pd
 import pytest
+
 from somray.domain.tables import TABLES, SliceRow
 from somray.domain.work import Result, Unit
 from somray.errors import DataError, StoreError
