@@ -13,7 +13,7 @@ from somray.kernels.registration.intensity import local_contrast, refine
 from somray.kernels.registration.prepare import Level, Prepared
 from somray.kernels.registration.verdict import Candidate
 
-__all__ = ["Search", "best_of", "is_clear", "is_convincing", "lead"]
+__all__ = ["NEAR_ENOUGH", "Search", "best_of", "is_clear", "is_convincing", "lead"]
 
 Matrix = NDArray[np.float64]
 
@@ -27,6 +27,8 @@ _FINER_STEPS = 10
 _FULL_STEPS = 6
 _HOPELESS = 0.25  # structure at thumbnail size below which the finer levels are not worth a step
 _AFFINE_GAIN = 0.2  # share of the unexplained structure that affine must explain to be believed
+NEAR_ENOUGH = 0.75  # structure next to the identity that makes a search elsewhere needless
+_AFFINE_LEAST = 0.03  # and at least this much structure
 _CLEAR_STRUCTURE, _CLEAR_STRENGTH = 0.85, 5.0  # no flipped or unrelated slice came near
 _CONVINCING_STRUCTURE, _CONVINCING_STRENGTH, _CONVINCING_LEAD = 0.45, 2.2, 0.15
 
@@ -40,11 +42,15 @@ def is_clear(candidate: Candidate, shape: tuple[int, int]) -> bool:
     )
 
 
-def is_convincing(candidate: Candidate | None, rival: Candidate | None) -> bool:
-    """Tell whether a motion leads its mirror image by enough to stop searching."""
+def is_convincing(
+    candidate: Candidate | None,
+    rival: Candidate | None,
+    least_structure: float = _CONVINCING_STRUCTURE,
+) -> bool:
+    """Tell whether a motion explains enough, and leads its mirror image by enough, to stop searching."""
     return (
         candidate is not None
-        and candidate.structure >= _CONVINCING_STRUCTURE
+        and candidate.structure >= least_structure
         and candidate.evidence.strength >= _CONVINCING_STRENGTH
         and lead(candidate, rival) >= _CONVINCING_LEAD
     )
@@ -108,8 +114,8 @@ class Search:
         if refined is None:
             return best
         richer = self.assessed(refined, "affine")
-        gain = (richer.structure - best.structure) / max(1.0 - best.structure, 1e-6)
-        if gain <= _AFFINE_GAIN:
+        gained = richer.structure - best.structure
+        if gained < _AFFINE_LEAST or gained < _AFFINE_GAIN * (1.0 - best.structure):
             return best
         refined = refine(self._fixed, self._moving, refined, "affine", levels[1:])
         return richer if refined is None else self.assessed(refined, "affine")

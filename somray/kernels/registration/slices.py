@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from somray.errors import ShapeError
 from somray.kernels.registration import evidence, keypoints
-from somray.kernels.registration.automatic import Search, best_of, is_clear, is_convincing, lead
+from somray.kernels.registration.automatic import (
+    NEAR_ENOUGH,
+    Search,
+    best_of,
+    is_clear,
+    is_convincing,
+    lead,
+)
 from somray.kernels.registration.prepare import Prepared, prepare
 from somray.kernels.registration.result import SliceRegistration
 from somray.kernels.registration.verdict import Candidate, farthest_px, is_motion, judge
@@ -24,6 +31,7 @@ Matrix = NDArray[np.float64]
 MODELS = ("auto", "similarity", "affine", "homography")
 
 _LEAST_LEAD = 0.05  # of the best motion over the best mirror image, in Fisher's z
+_LEAST_AFFINE_LEAD = 0.15  # the mirror image was not given an affine motion
 _LEAST_INLIERS = 12  # of a named model
 _LEAST_INLIER_FRACTION = 0.2
 _SUPPORTING_INLIERS = 8  # of keypoints that agree with intensities …
@@ -99,14 +107,15 @@ class _Pair:
         best, rival, supported = search.near(), None, False
         if best is None or not is_clear(best, shape):
             rival = search.mirrored()
-            if not is_convincing(best, rival):
+            if not is_convincing(best, rival, NEAR_ENOUGH):
                 best = best_of([best, search.far()])
             if not is_convincing(best, rival):
                 best, supported = self._with_keypoints(best)
         if best is None:
             return self._refused("no motion brings the slices together", "similarity")
         best = search.simplest(best)
-        if lead(best, rival) < _LEAST_LEAD:
+        least = _LEAST_LEAD if best.model == "similarity" else _LEAST_AFFINE_LEAD
+        if lead(best, rival) < least:
             reason = "a mirror image of the moving slice fits as well or better"
             return self._refused(reason, "similarity")
         return self._verdict(best, supported)
