@@ -73,17 +73,20 @@ def slice_interest(
         low, high = window if window is not None else auto_window(values, modality, "channel")
         grey = np.clip((values - low) / (high - low), 0.0, 1.0)
         tissue = values > AIR_HU if modality == "CT" else grey > DARK
-        total += _minority(grey if modality == "XCT" else grey[tissue], valid.size)
+        among = grey if modality == "XCT" else grey[tissue]
+        total += _minority(among, valid.size, bright_only=modality == "CT")
     return total / len(image)
 
 
-def _minority(grey: NDArray[np.float64], pixels: int) -> float:
+def _minority(grey: NDArray[np.float64], pixels: int, bright_only: bool) -> float:
     """Rate tissue levels (n,) of a slice: the spread of the share that lies off the main regime."""
     if len(grey) < LEAST_BODY:
         return 0.0
     middle = float(np.median(grey))
     spread = 1.4826 * float(np.median(np.abs(grey - middle))) + LEAST_SPREAD
-    beyond = np.abs(grey - middle) / (OUTLYING * spread) - 1.0
+    # On CT fat is dark and everywhere; it would drown what is rare.
+    off_by = grey - middle if bright_only else np.abs(grey - middle)
+    beyond = off_by / (OUTLYING * spread) - 1.0
     off = float(np.clip(beyond / FAR, 0.0, 1.0).mean())
     return float(np.sqrt(off * (1.0 - off)) * np.sqrt(len(grey) / pixels))
 

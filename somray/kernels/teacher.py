@@ -41,12 +41,12 @@ FEATURE_WEIGHTS = {
     "intensity": 1.0,
     "edge": 1.0,
     "local_contrast": 1.0,
-    "thickness": 0.5,
+    "thickness": 0.3,
     "mean3": 1.0,
     "mean5": 1.0,
-    "anisotropy_p": 0.25,
-    "anisotropy_q": 0.25,
-    "ratio_row_column": 0.25,
+    "anisotropy_p": 0.1,
+    "anisotropy_q": 0.1,
+    "ratio_row_column": 0.1,
     "ratio_local_global": 0.5,
 }
 """What a feature counts for in the distance, standardised; orientation alone is no regime."""
