@@ -58,22 +58,29 @@ def _number(value: float) -> str:
 
 
 def presets(
-    unit: str, window: tuple[float, float] | None, image: NDArray[np.float32]
+    unit: str,
+    window: tuple[float, float] | None,
+    images: NDArray[np.float32],
+    is_uptake: bool = False,
 ) -> tuple[DisplayWindow, ...]:
     """Return the windows a channel is shown in, the main one first.
 
     Args:
-        unit: HU gives soft tissue, lung and bone; SUVbw gives one SUV window; anything else the
-            teacher's window or the image's own range.
-        window: the teacher's window, if known.
-        image: a slice, for the range where nothing else is known.
+        unit: HU gives soft tissue, lung and bone; SUVbw gives one SUV window.
+        window: the teacher's window, used for other units where known.
+        images: everything that is shown in the window, for the range where nothing else is known.
+        is_uptake: PET in another unit: from 0 to the images' hottest pixels, since a teacher's window
+            is as narrow as it takes to tell classes apart.
     """
     if unit == "HU":
         return tuple(DisplayWindow(name, low, high, unit) for name, low, high in CT_PRESETS)
     if unit == "SUVbw":
         return (DisplayWindow("SUV", *SUV_WINDOW, unit="SUVbw", inverted=True),)
-    low, high = window or _robust_range(image)
-    return (DisplayWindow("grey values", low, high, unit, inverted=unit == "Bq/ml"),)
+    low, high = _robust_range(images)
+    if is_uptake:
+        return (DisplayWindow("uptake", 0.0, high if high > 0 else 1.0, unit, inverted=True),)
+    low, high = window or (low, high)
+    return (DisplayWindow("grey values", low, high, unit),)
 
 
 def _robust_range(image: NDArray[np.float32]) -> tuple[float, float]:

@@ -37,7 +37,7 @@ def glance(data: ReportData) -> tuple[Block, ...]:
     """Tell the run in a line of figures, and whether it is finished."""
     scans, failures = data.rows("scans"), data.rows("failures")
     changes = Counter(r["change"] for r in data.rows("evolution"))
-    lesions = data.frame("lesions")[["subject", "lesion_id"]].drop_duplicates()
+    lesions = data.frame("lesions")[["protocol", "subject", "lesion_id"]].drop_duplicates()
     pairs = [
         ("subjects", str(len({r["subject"] for r in scans}))),
         ("scans done", str(sum(r["status"] == "done" for r in scans))),
@@ -48,19 +48,9 @@ def glance(data: ReportData) -> tuple[Block, ...]:
         ("changes found", ", ".join(f"{changes[k]} {k}" for k in CHANGES if changes[k]) or "none"),
     ]
     blocks: list[Block] = [Facts(tuple(pairs))]
-    state = data.state.get("state", "done")
-    if state != "done" and _units_left(data.state) != 0:
-        blocks.insert(0, Notice(_UNFINISHED, "warn", f"State: {state}."))
+    if data.is_unfinished:
+        blocks.insert(0, Notice(_UNFINISHED, "warn", f"State: {data.state['state']}."))
     return tuple(blocks)
-
-
-def _units_left(state: Mapping[str, Any]) -> int | None:  # Any: JSON
-    """Count the units still to be done; None where that is not told.
-
-    `state` is still "running" while the run's last act, this report, is written; its units are done then.
-    """
-    stages = state.get("stages")
-    return sum(int(s["left"]) for s in stages) if stages else None
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:  # Any: JSON

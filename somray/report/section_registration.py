@@ -8,6 +8,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from somray.kernels.registration import register
+from somray.kernels.windows import channel_kind
 from somray.report.blocks import Block, Details, Gallery, Notice, Picture, Section, Text
 from somray.report.choose import pictured_pairs
 from somray.report.data import ReportData, Row, Rows, ScanPixels
@@ -40,7 +41,7 @@ def registration_section(data: ReportData, scans: list[Row], protocol: str, pref
         Section(f"{prefix}-sessions", "Sessions to each other: change over time",
                 tuple(_sessions(data, scans, [r for r in rows if r["kind"] == "sessions"]))),
         Section(f"{prefix}-slices", "Slices to their neighbours: anatomy",
-                tuple(_slices(data, scans, [r for r in rows if r["kind"] == "slices"], protocol))),
+                tuple(_slices(data, scans, [r for r in rows if r["kind"] == "slices"]))),
     )  # fmt: skip
     return Section(f"{prefix}-registration", "Registration", parts)
 
@@ -88,12 +89,12 @@ def _session_pictures(data: ReportData, row: Row) -> Iterable[Block]:
         yield Text(f"Nothing to show: a scan of {_pair_name(row)} is not complete.")
         return
     earlier = {**row, "session": row["fixed_session"]}
-    areas = target_areas(data, earlier, data.protocol(row["protocol"]).segment)
+    areas = target_areas(data, earlier)
     here = {z: area for (t, z), area in areas.items() if t == 0 and area > 0}
     middle = fixed.meta.shape[2] // 2
     z = max(here, key=lambda s: (here[s], -s), default=middle)
     images = session_pair(fixed, moving, row, z)
-    yield from _pair_gallery(images, fixed, row, _pair_name(row))
+    yield from _pair_gallery(images, fixed, row, _window(data, fixed, row, images.fixed))
 
 
 def _pair_name(row: Row) -> str:
@@ -102,7 +103,7 @@ def _pair_name(row: Row) -> str:
     return f"session {row['fixed_session']}, slices {row['fixed_z']} and {row['moving_z']}"
 
 
-def _slices(data: ReportData, scans: list[Row], rows: Rows, protocol: str) -> Iterable[Block]:
+def _slices(data: ReportData, scans: list[Row], rows: Rows) -> Iterable[Block]:
     if not rows:
         yield Text("Nothing to show: no neighbouring slices were registered in this protocol.")
         return
@@ -116,11 +117,11 @@ def _slices(data: ReportData, scans: list[Row], rows: Rows, protocol: str) -> It
         pixels = data.scan(scan["subject"], scan["session"])
         if pixels is None or place >= MOST_SCANS_PICTURED:
             continue
-        areas = {z: a for (t, z), a in
-                 target_areas(data, scan, data.protocol(protocol).segment).items() if t == 0}  # fmt: skip
+        areas = {z: area for (t, z), area in target_areas(data, scan).items() if t == 0}
         for row in pictured_pairs(part, areas):
             images = slice_pair(pixels, row)
-            yield from _pair_gallery(images, pixels, row, _pair_name(row))
+            window = _window(data, pixels, row, images.fixed)
+            yield from _pair_gallery(images, pixels, row, window)
             yield from _matches(data, pixels, row)
     told = f"All {plural(len(rows), 'pair')} of neighbouring slices."
     yield Details(told, (_table(rows, told),))
@@ -141,15 +142,22 @@ def _summary(rows: Rows) -> str:
     return told + "."
 
 
-def _window(scan: ScanPixels, fixed: NDArray[np.float32]) -> DisplayWindow:
+def _window(
+    data: ReportData, scan: ScanPixels, row: Row, fixed: NDArray[np.float32]
+) -> DisplayWindow:
+    """Choose the window of a pair: the main one of the first channel, which was registered."""
+    modality = data.protocol(row["protocol"]).modality
     windows = scan.meta.windows
-    return presets(scan.units[0], windows[0] if windows else None, fixed)[0]
+    is_uptake = channel_kind(modality, scan.meta.channels[0]) == "PET"
+    return presets(scan.units[0], windows[0] if windows else None, fixed, is_uptake)[0]
 
 
-def _pair_gallery(images: PairImages, scan: ScanPixels, row: Row, where: str) -> Iterable[Block]:
+def _pair_gallery(
+    images: PairImages, scan: ScanPixels, row: Row, window: DisplayWindow
+) -> Iterable[Block]:
     """Show overlay and |difference| before and after; both differences on one scale."""
     frame = scan.frame
-    window = _window(scan, images.fixed)
+    where = _pair_name(row)
     differ = images.differences()
     known = np.concatenate([d[np.isfinite(d)] for d in differ if d is not None])
     most = float(np.percentile(known, DIFFERENCE_PERCENT)) if known.size else 1.0
@@ -217,7 +225,7 @@ def _matches(data: ReportData, scan: ScanPixels, row: Row) -> Iterable[Block]:
     if not count:
         return
     keep = np.unique(np.linspace(0, count - 1, min(count, MOST_MATCHES)).round().astype(int))
-    window = _window(scan, pair[0])
+    window = _window(data, scan, row, pair[0])
     some = f"; {len(keep)} of them are drawn" if len(keep) < count else ""
     told = (
         f"Matches that RANSAC kept between slices {row['fixed_z']} and {row['moving_z']} "

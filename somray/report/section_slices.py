@@ -6,16 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.teacher import TeacherModel
+from somray.kernels.windows import channel_kind
 from somray.report.blocks import Block, Gallery, Key, KeyEntry, Notice, Picture, Section, Text
 from somray.report.choose import reference_slices, slices_to_show
 from somray.report.data import ReportData, Row, ScanPixels
-from somray.report.display import grey, presets
+from somray.report.display import DisplayWindow, grey, presets
 from somray.report.listing import plural
 from somray.report.style import OUTLINES
 from somray.report.tiles import Outline, TileText, outline_path, tile
 from somray.report.words import NOT_ACCURACY, doubts
 
-__all__ = ["OUTLINE_NAMES", "masks_section", "outlines_of", "target_areas"]
+__all__ = ["OUTLINE_NAMES", "masks_section", "outlines_of", "target_areas", "windows_of"]
 
 OUTLINE_NAMES = {
     "student": "student",
@@ -24,16 +25,35 @@ OUTLINE_NAMES = {
 }
 
 
-def target_areas(data: ReportData, scan: Row, method: str) -> dict[tuple[int, int], float]:
-    """Return the target's area of each (t, z) of a scan, by the given method."""
+def target_areas(data: ReportData, scan: Row) -> dict[tuple[int, int], float]:
+    """Return the target's area of each (t, z) of a scan.
+
+    By the method that the protocol segments with, by direct transfer while that is not done yet, {} while
+    neither is.
+    """
+    method = data.protocol(scan["protocol"]).segment
+    return _areas_by(data, scan, method) or _areas_by(data, scan, "som")
+
+
+def _areas_by(data: ReportData, scan: Row, method: str) -> dict[tuple[int, int], float]:
     rows = data.rows("slices", protocol=scan["protocol"], subject=scan["subject"],
                      session=scan["session"], method=method)  # fmt: skip
     return {(r["t"], r["z"]): r["target_area_mm2"] for r in rows}
 
 
-def method_of(data: ReportData, protocol: str) -> str:
-    """Return the method that lesions and pictures follow."""
-    return data.protocol(protocol).segment
+def windows_of(
+    pixels: ScanPixels, teacher: TeacherModel, images: NDArray[np.float32]
+) -> list[tuple[DisplayWindow, ...]]:
+    """Choose each channel's windows for all pictures (n, c, y, x) of a scan together."""
+    return [
+        presets(
+            pixels.units[number],
+            teacher.windows[number],
+            images[:, number],
+            channel_kind(teacher.modality, channel) == "PET",
+        )
+        for number, channel in enumerate(pixels.meta.channels)
+    ]
 
 
 def outlines_of(pixels: ScanPixels, target: int, t: int, z: int) -> dict[str, NDArray[np.bool_]]:
@@ -88,7 +108,7 @@ def _pictures(
 ) -> Iterable[Block]:
     protocol = scan["protocol"]
     target = teacher.value_of(data.protocol(protocol).teacher.target)
-    areas = target_areas(data, scan, method_of(data, protocol))
+    areas = target_areas(data, scan)
     t = max(areas, key=lambda key: (areas[key], -key[0], -key[1]), default=(0, 0))[0]
     here = {z: area for (moment, z), area in areas.items() if moment == t}
     references = [
@@ -96,17 +116,19 @@ def _pictures(
         if (k.subject, k.session, k.t) == (scan["subject"], scan["session"], t)
     ]  # fmt: skip
     chosen = slices_to_show(here, pixels.meta.shape[2], references)
-    if not any(here.values()):
+    if here and not any(here.values()):
         yield Text(
             "The target class covers nothing in this scan; three slices are shown without it."
         )
     largest = max(chosen, key=lambda z: (here.get(z, 0.0), -z))
+    images = {z: pixels.image(t, z) for z in chosen}
+    windows = windows_of(pixels, teacher, np.stack(list(images.values())))
     shown: set[str] = set()
     main, further = [], []
     for z in chosen:
         masks = outlines_of(pixels, target, t, z)
         shown |= set(masks)
-        first, rest = _slice(pixels, teacher, masks, (t, z))
+        first, rest = _slice(pixels, windows, masks, (images[z], z))
         main += first
         further += rest if z == largest else []
     if pixels.truth_trouble is not None:
@@ -139,12 +161,12 @@ def _key(shown: set[str]) -> Key:
 
 def _slice(
     pixels: ScanPixels,
-    teacher: TeacherModel,
+    windows: list[tuple[DisplayWindow, ...]],
     masks: dict[str, NDArray[np.bool_]],
-    place: tuple[int, int],
+    shown: tuple[NDArray[np.float32], int],
 ) -> tuple[list[Picture], list[Picture]]:
     """Show every channel of one slice in its main window; the other windows come second."""
-    image = pixels.image(*place)
+    image, z = shown
     frame = pixels.frame
     order = ("student", "truth", "som")  # the thinner, broken lines lie on top
     lines = tuple(
@@ -159,11 +181,10 @@ def _slice(
     main: list[Picture] = []
     further: list[Picture] = []
     for number, channel in enumerate(pixels.meta.channels):
-        windows = presets(pixels.units[number], teacher.windows[number], image[number])
-        for window in windows:
-            told = f"{channel}, slice {place[1]}, {window}; target: {sizes}."
-            words = TileText(f"{channel} · z {place[1]}", lines, window.inverted)
+        for window in windows[number]:
+            told = f"{channel}, slice {z}, {window}; target: {sizes}."
+            words = TileText(f"{channel} · z {z}", lines, window.inverted)
             markup = tile(grey(image[number], window), frame, f"Outlines on {told}", words)
             picture = Picture(markup, told, f"Outlines on {told}")
-            (main if window is windows[0] else further).append(picture)
+            (main if window is windows[number][0] else further).append(picture)
     return main, further

@@ -83,6 +83,9 @@ def _lesions(data: ReportData, scans: list[Row], protocol: str, prefix: str) -> 
     ))  # fmt: skip
     if any(_is_4d(s) for s in scans):
         blocks.append(Text("4D scans are compared over sessions at time index 0."))
+    if data.is_unfinished:
+        blocks.append(Notice("Lesions that are not yet followed are missing here.", "warn",
+                             "The run is not finished."))  # fmt: skip
     blocks += _over_time(scans, lesions, evolution, prefix)
     order = {s["session"]: place for place, s in enumerate(scans)}
     evolution = sorted(evolution, key=lambda r: (r["lesion_id"], order.get(r["to_session"], 0)))

@@ -22,7 +22,7 @@ from somray.report.blocks import (
 )
 from somray.report.choose import reference_slices
 from somray.report.data import ReportData, Rows, SliceKey
-from somray.report.display import grey, painted, presets
+from somray.report.display import grey, painted
 from somray.report.figures_classes import (
     Profile,
     areas_along_z,
@@ -32,6 +32,7 @@ from somray.report.figures_classes import (
     radar_limit,
     short_names,
 )
+from somray.report.section_slices import windows_of
 from somray.report.style import NO_DATA_COLOUR, class_colours
 from somray.report.tiles import TileText, tile
 from somray.report.words import doubts
@@ -100,8 +101,9 @@ def _reference_pair(
     frame = scan.frame
     where = f"subject {key.subject}, session {key.session}, slice {key.z}"
     image, pictures = scan.image(key.t, key.z), []
+    windows = windows_of(scan, teacher, image[None])
     for number, channel in enumerate(scan.meta.channels):
-        window = presets(scan.units[number], teacher.windows[number], image[number])[0]
+        window = windows[number][0]
         alt = f"{channel} of {where} in grey values, {window}."
         words = TileText(f"{channel} · z {key.z}", dark=window.inverted)
         markup = tile(grey(image[number], window), frame, alt, words)

@@ -118,6 +118,9 @@ def test_presets_follow_the_unit():
     assert 0 <= auto.low < auto.high <= 100
     (blank,) = presets("raw", None, np.full((2, 2), np.nan, np.float32))
     assert blank.low < blank.high
+    (uptake,) = presets("raw", (1.3, 2.4), image, is_uptake=True)
+    assert (uptake.low, uptake.inverted) == (0.0, True)
+    assert uptake.high > 90
 
 
 def test_a_window_is_told_in_words():
