@@ -93,11 +93,11 @@ class Ledger:
         """Forget a unit."""
         self._storage.remove(self._path(entry.stage, entry.protocol, entry.name))
 
-    def remove_prefix(self, stage: str, protocol: str, prefix: str) -> None:
-        """Forget every unit of a stage whose name begins so."""
+    def remove_family(self, stage: str, protocol: str, family: str) -> None:
+        """Forget the unit of that name and all whose names extend it with "+"."""
         folder = RunLayout.ledger(stage, protocol)
         for name in self._storage.names(folder):
-            if name.startswith(prefix):
+            if name == f"{family}.json" or name.startswith(f"{family}+"):
                 self._storage.remove(f"{folder}/{name}")
 
     def entries(self) -> list[Entry]:

@@ -77,7 +77,8 @@ class Book:
             shared: as `Executor.share` returned it.
             actor: name of the actor that runs it; None for a task.
             on_failure: further rows for a unit that failed.
-            invalidates: (stage, name prefix) of units whose results this one wipes when it runs.
+            invalidates: (stage, name) of units whose results this one wipes when it runs; a name
+                stands for all that extend it with "+".
 
         Raises:
             StoreError: storage failed; the run stops.
@@ -87,8 +88,8 @@ class Book:
         entry = self._ledger.find(unit)
         if entry is None:
             self._reopen()
-            for stage, prefix in invalidates:
-                self._ledger.remove_prefix(stage, unit.protocol, prefix)
+            for stage, family in invalidates:
+                self._ledger.remove_family(stage, unit.protocol, family)
             outcome = await self._executor.submit(function, unit, shared, actor)
             entry = self._record(unit, outcome, on_failure)
         counts["left"] -= 1

@@ -11,7 +11,7 @@ from somray.io.ledger import Entry
 from somray.io.ome_zarr import is_complete
 from somray.io.storage import Storage
 from somray.pipeline.book import Book
-from somray.pipeline.units import ScanState, Units, scan_name
+from somray.pipeline.units import ScanState, Units, scan_name, subject_name
 from somray.stages import ingest
 
 __all__ = ["Intake"]
@@ -68,7 +68,10 @@ class Intake:
             ingest.run,
             unit,
             on_failure=lambda outcome: _quarantined(scan, units, outcome),
-            invalidates=[(stage, scan_name(scan)) for stage in _DEPENDENTS],
+            invalidates=[
+                *((stage, scan_name(scan)) for stage in _DEPENDENTS),
+                ("evolve", subject_name(scan.subject)),
+            ],
         )
 
     async def _accept(

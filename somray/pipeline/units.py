@@ -62,6 +62,11 @@ def scan_name(scan: Scan) -> str:
     return f"sub-{scan.subject}_ses-{scan.session}"
 
 
+def subject_name(subject: str) -> str:
+    """Name of a subject's unit."""
+    return f"sub-{subject}"
+
+
 @dataclass(frozen=True)
 class Units:
     """Makes the units of one protocol.
@@ -224,10 +229,11 @@ class Units:
     ) -> Unit:
         """Follow the lesions of one subject."""
         needs = evolve.needs(max(s.slab_bytes for s in states), lesion_voxels)
-        subject = states[0].scan.subject
         inputs = [s.source_digest for s in states], [s.to_first for s in item.sessions]
         settings = [item.method, item.value, item.channel, item.config.model_dump(mode="json")]
-        return self._unit("evolve", f"sub-{subject}", item, needs, inputs, settings, model)
+        return self._unit(
+            "evolve", subject_name(states[0].scan.subject), item, needs, inputs, settings, model
+        )
 
     def publish(self, state: ScanState, labels: tuple[str, ...], model_digest: str) -> Unit:
         """List the complete labels of a scan."""

@@ -36,10 +36,10 @@ def test_a_damaged_entry_makes_the_unit_due_again(tmp_path):
     assert ledger.find(UNIT) is None
 
 
-def test_units_are_forgotten_by_prefix(tmp_path):
+def test_a_unit_is_forgotten_with_all_that_extend_its_name(tmp_path):
     ledger = Ledger(Storage.at(tmp_path))
     other = dataclasses.replace(UNIT, name="sub-a_ses-b2+som+t0+z00000")
     ledger.put(_entry())
     ledger.put(_entry(other))
-    ledger.remove_prefix("som", "p", "sub-a_ses-b+")
+    ledger.remove_family("som", "p", "sub-a_ses-b")
     assert [e.name for e in ledger.entries()] == [other.name]

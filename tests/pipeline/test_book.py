@@ -117,7 +117,7 @@ def test_work_that_wipes_others_makes_them_due_again(tmp_path):
 
     async def go():
         unit = _unit("z0", stage="open")
-        await book.do(lambda i, s: Result(), unit, invalidates=[("som", "z0+")])
+        await book.do(lambda i, s: Result(), unit, invalidates=[("som", "z0")])
         for name in ("z0+som", "z10+som"):
             await book.do(lambda i, s: Result(), _unit(name))
 
