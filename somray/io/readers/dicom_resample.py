@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ResampledSource"]
 
+TINY = 1e-6  # pixels and mm; rounding of headers and arithmetic
 KEPT_SLICES = 4  # neighbours that the next output slice needs again
 
 
@@ -37,13 +38,13 @@ class ResampledSource(Source):
         self._kept: OrderedDict[tuple[int, int], NDArray[np.float32]] = OrderedDict()
         offsets = (series.positions - series.positions[0]) - np.outer(self._heights, series.normal)
         pixels = offsets @ np.linalg.pinv(series.across).T  # (z, 2): slips along x and y in pixels
-        low, high = np.floor(pixels.min(axis=0)), np.ceil(pixels.max(axis=0))
+        low, high = np.floor(pixels.min(axis=0) + TINY), np.ceil(pixels.max(axis=0) - TINY)
         if not series.tilted:
             low, high, pixels = np.zeros(2), np.zeros(2), np.zeros_like(pixels)
-        self._slips = pixels - low
+        self._slips = np.maximum(pixels - low, 0.0)
         rows, columns = source.header.shape[2:]
         size = (rows + int(high[1] - low[1]), columns + int(high[0] - low[0]))
-        self._wanted = np.arange(int(self._heights[-1] / series.gap_mm + 1e-6) + 1) * series.gap_mm
+        self._wanted = np.arange(int(self._heights[-1] / series.gap_mm + TINY) + 1) * series.gap_mm
         matrix = np.eye(4)
         matrix[:3, :2], matrix[:3, 2] = series.across, series.normal * series.gap_mm
         matrix[:3, 3] = series.positions[0] + series.across @ low
@@ -62,14 +63,14 @@ class ResampledSource(Source):
 
     def _at(self, t: int, height: float) -> NDArray[np.float32]:
         """Interpolate between the two slices around a height."""
-        above = int(np.searchsorted(self._heights, height - 1e-6))
+        above = int(np.searchsorted(self._heights, height - TINY))
         above = min(max(above, 1), len(self._heights) - 1)
         below = above - 1
         weight = (height - self._heights[below]) / (self._heights[above] - self._heights[below])
         weight = float(np.clip(weight, 0.0, 1.0))
-        if weight < 1e-6:
+        if weight < TINY:
             return self._upright(t, below)
-        if weight > 1 - 1e-6:
+        if weight > 1 - TINY:
             return self._upright(t, above)
         return self._mix(self._upright(t, below), self._upright(t, above), weight)
 
@@ -93,10 +94,10 @@ class ResampledSource(Source):
         canvas = np.full(self.header.shape[2:], np.nan, dtype=np.float32)
         canvas[: plane.shape[0], : plane.shape[1]] = plane
         for axis, slip in ((1, self._slips[z, 0]), (0, self._slips[z, 1])):
-            whole = int(np.floor(slip + 1e-6))
+            whole = int(np.floor(slip + TINY))
             part = max(float(slip) - whole, 0.0)
             canvas = _rolled(canvas, whole, axis)
-            if part > 1e-6:
+            if part > TINY:
                 canvas = self._mix(canvas, _rolled(canvas, 1, axis), part)
         self._kept[t, z] = canvas
         if len(self._kept) > KEPT_SLICES:

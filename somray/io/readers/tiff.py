@@ -50,10 +50,13 @@ def _strict(path: Path) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+    except DataError:
+        if not errors.messages:  # else the page chain is broken, and that is the reason
+            raise
     except tifffile.TiffFileError as error:
         code = "truncated" if path.stat().st_size < 8 else "unreadable"
         raise DataError(code, f"{path}: is not a whole TIFF file ({error})") from error
-    except (OSError, ValueError, IndexError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, IndexError, KeyError, RuntimeError) as error:
         raise DataError("unreadable", f"{path}: cannot be decoded ({error})") from error
     finally:
         logger.removeHandler(errors)
@@ -107,24 +110,31 @@ def _open_file(path: Path) -> Source:
 def _source_of(path: Path, file: Any) -> Source:  # Any: tifffile's types are not followed
     """Look at the first series of an open file."""
     series = file.series[0]
-    if len(file.series) > 1:
-        raise DataError(
-            "mixed_series", f"{path}: holds {len(file.series)} images of different sizes; split it"
-        )
-    _check_whole(path, series)
+    pages = list(series.pages) if len(file.series) == 1 else _loose_pages(path, file)
+    _check_whole(path, pages)
     times, size_z = _stack(path, series)
+    if len(file.series) > 1:
+        size_z = len(pages)
     rows, columns = series.shape[series.axes.index("Y")], series.shape[series.axes.index("X")]
     header = _header(path, (times, size_z, rows, columns), spacing_zyx_mm(file), series.dtype)
     z_first = "T" in series.axes and series.axes.index("T") > _slices_axis(series.axes)
-    if series.dataoffset is not None and not z_first:
+    if series.dataoffset is not None and len(file.series) == 1 and not z_first:
         dtype = np.dtype(series.dtype).newbyteorder(file.byteorder).str
         file.close()
         return RawSource(str(path), header, RawLayout((str(path),), dtype, series.dataoffset))
-    if len(series.pages) != times * size_z:
+    if len(pages) != times * size_z:
+        raise DataError("unreadable", f"{path}: {series.axes} in {len(pages)} pages is not read")
+    return _PagedSource(str(path), header, file, pages, z_first=z_first)
+
+
+def _loose_pages(path: Path, file: Any) -> list[Any]:  # Any: tifffile
+    """Return the pages of a file that was written one image at a time."""
+    kinds = {(series.axes, tuple(series.shape), str(series.dtype)) for series in file.series}
+    if len(kinds) > 1 or any(len(series.pages) != 1 for series in file.series):
         raise DataError(
-            "unreadable", f"{path}: {series.axes} in {len(series.pages)} pages is not read"
+            "mixed_series", f"{path}: holds {len(file.series)} images that differ; split it"
         )
-    return _PagedSource(str(path), header, file, z_first=z_first)
+    return [series.pages[0] for series in file.series]
 
 
 def _slices_axis(axes: str) -> int:
@@ -143,10 +153,10 @@ def _stack(path: Path, series: Any) -> tuple[int, int]:  # Any: tifffile
     return sizes.get("T", 1), sizes[stack[0]] if stack else 1
 
 
-def _check_whole(path: Path, series: Any) -> None:  # Any: tifffile
+def _check_whole(path: Path, pages: list[Any]) -> None:  # Any: tifffile
     """Refuse a file that ends before the last byte its pages name."""
     size = path.stat().st_size
-    for page in series.pages:
+    for page in pages:
         if page is None:
             raise DataError("truncated", f"{path}: pages are missing; copy the file again")
         ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
@@ -170,17 +180,17 @@ class _PagedSource(Source):
     """One file, decoded page by page."""
 
     def __init__(
-        self, path: str, header: ScanHeader, file: Any, *, z_first: bool
+        self, path: str, header: ScanHeader, file: Any, pages: list[Any], *, z_first: bool
     ) -> None:  # Any: tifffile
         super().__init__(path, header)
-        self._file, self._z_first = file, z_first
+        self._file, self._pages, self._z_first = file, pages, z_first
 
     def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
         times, size_z = self.header.shape[:2]
-        pages = self._file.series[0].pages
         numbers = [z * times + t if self._z_first else t * size_z + z for z in range(z0, z1)]
         with _strict(Path(self.path)):
-            return np.stack([np.squeeze(pages[n].asarray()).astype(np.float32) for n in numbers])
+            planes = [np.squeeze(self._pages[n].asarray()).astype(np.float32) for n in numbers]
+            return np.stack([plane.reshape(self.header.shape[2:]) for plane in planes])
 
     def close(self) -> None:
         self._file.close()
@@ -194,7 +204,7 @@ def _open_folder(folder: Path) -> Source:
     for file in files:
         with _strict(file), tifffile.TiffFile(file) as opened:
             series = opened.series[0]
-            _check_whole(file, series)
+            _check_whole(file, list(series.pages))
             if (
                 len(opened.series) != 1
                 or len(series.pages) != 1
