@@ -12,7 +12,7 @@ AIR_HU = -1000.0
 
 PLAIN_CT: Palette = {
     "skin": Material(25, 8), "fat": Material(-102, 7), "muscle": Material(55, 8),
-    "lung": Material(-845, 28), "cortex": Material(225, 15), "marrow": Material(100, 18),
+    "lung": Material(-845, 28), "cortex": Material(190, 12), "marrow": Material(94, 16),
     "disc": Material(78, 8), "fluid": Material(14, 3), "cord": Material(36, 3),
     "liver": Material(64, 6), "spleen": Material(54, 5), "kidney": Material(40, 6),
     "medulla": Material(30, 6), "gut": Material(44, 8), "content": Material(24, 14),
