@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from somray.kernels.field_of_view import outside_circle
+from somray.kernels.repair import repair
+
+RNG = np.random.default_rng(0)
+
+
+def noise(shape=(3, 40, 40), mean=0.0):
+    return RNG.normal(mean, 20, shape).astype(np.float32)
+
+
+def test_sound_values_are_handed_on_untouched():
+    values = noise(mean=-1000)
+    found = repair(values, "CT", padding=-1024.0)
+    assert found.values is values
+    assert (found.counts, found.by_design) == ({}, 0)
+
+
+@pytest.mark.parametrize("padding", [-1500, -2000, -3024, -32768])
+def test_ct_padding_becomes_air_and_is_counted_by_place(padding):
+    values = noise()
+    corners = outside_circle(np.ones((40, 40), bool))
+    values[:, corners] = padding
+    values[1, 20, 18:22] = padding
+    found = repair(values, "CT")
+    assert found.counts == {"padding_filled": 3 * corners.sum() + 4}
+    assert found.by_design == 3 * corners.sum()
+    assert (found.values[:, corners] == -1000).all()
+    assert found.values[1, 20, 20] == -1000
+    np.testing.assert_array_equal(found.values[:, ~corners][values[:, ~corners] != padding],
+                                  values[:, ~corners][values[:, ~corners] != padding])  # fmt: skip
+
+
+def test_nan_and_infinities_take_the_channels_background():
+    for kind, background in (("CT", -1000.0), ("PET", 0.0)):
+        values = noise()
+        values[0, 3, 3], values[1, 4, 4], values[2, 5, 5] = np.nan, np.inf, -np.inf
+        found = repair(values, kind)
+        assert found.counts == {"nan_filled": 1, "inf_filled": 2}
+        assert found.by_design == 0
+        assert [found.values[0, 3, 3], found.values[1, 4, 4], found.values[2, 5, 5]] == [
+            background
+        ] * 3
+    values = noise()
+    values[0, 3, 3] = np.nan
+    assert repair(values, "MR").values[0, 3, 3] == np.nanmin(values[0])
+
+
+def test_nan_that_means_no_data_stays():
+    values = noise()
+    values[:, :5] = np.nan
+    found = repair(values, "CT", outside_is_nan=True)
+    assert found.counts == {}
+    assert np.isnan(found.values[:, :5]).all()
+
+
+def test_padding_that_the_header_declares_counts_unless_it_is_air():
+    values = noise()
+    values[0, 20, 20] = 3000.0
+    assert repair(values, "CT", padding=3000.0).counts == {"padding_filled": 1}
+    assert repair(values, "CT").counts == {}
+    pet = np.abs(noise())
+    pet[0, 0, 0] = -5.0
+    assert repair(pet, "PET", padding=-5.0).values[0, 0, 0] == 0.0
+
+
+def test_the_circle_follows_a_slice_on_a_larger_canvas():
+    known = np.zeros((60, 50), bool)
+    known[10:50, 5:45] = True
+    outside = outside_circle(known)
+    assert outside[~known].all()
+    np.testing.assert_array_equal(outside[10:50, 5:45], outside_circle(np.ones((40, 40), bool)))
+    y, x = np.mgrid[:40, :40] - 19.5
+    np.testing.assert_array_equal(outside[10:50, 5:45], np.hypot(y, x) > 20 * 0.95)
+    assert outside_circle(np.zeros((4, 4), bool)).all()
+
+
+def test_slices_are_repaired_one_by_one():
+    values = noise()
+    values[0, 3, 3], values[2, 1, 1] = np.nan, np.nan
+    whole = repair(values, "MR").values
+    parts = [repair(values[z : z + 1], "MR").values for z in range(3)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
