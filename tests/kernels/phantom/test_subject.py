@@ -10,7 +10,7 @@ from scipy import ndimage
 from somray.errors import ConfigError
 from somray.kernels.phantom import CHANNELS, MODALITIES, PhantomSession, make_subject
 
-SHAPE = (20, 56, 56)
+SHAPE = (20, 48, 48)
 SMALL = (8, 32, 32)
 FULL = np.ones((3, 3, 3))
 KINDS = {"new", "resolved", "enlarging", "shrinking", "stable", "merged", "split"}
@@ -93,7 +93,7 @@ def test_noise_differs_between_sessions():
 def test_each_identity_is_one_piece_and_no_two_touch(modality, index):
     for session in subject(modality, index):
         ids = [i for i in np.unique(session.lesions) if i]
-        assert len(ids) >= 3
+        assert len(ids) >= 2
         assert ndimage.label(session.lesions > 0, FULL)[1] == len(ids)
         for lesion in ids:
             assert ndimage.label(session.lesions == lesion, FULL)[1] == 1
