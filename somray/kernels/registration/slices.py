@@ -31,7 +31,7 @@ Matrix = NDArray[np.float64]
 MODELS = ("auto", "similarity", "affine", "homography")
 
 _LEAST_LEAD = 0.05  # of the best motion over the best mirror image, in Fisher's z
-_LEAST_AFFINE_LEAD = 0.15  # the mirror image was not given an affine motion
+_LEAST_FAR_LEAD = 0.15  # elsewhere, or for an affine motion, which the mirror image was not given
 _LEAST_INLIERS = 12  # of a named model
 _LEAST_INLIER_FRACTION = 0.2
 _SUPPORTING_INLIERS = 8  # of keypoints that agree with intensities …
@@ -114,8 +114,8 @@ class _Pair:
         if best is None:
             return self._refused("no motion brings the slices together", "similarity")
         best = search.simplest(best)
-        least = _LEAST_LEAD if best.model == "similarity" else _LEAST_AFFINE_LEAD
-        if lead(best, rival) < least:
+        sure = best.is_near(shape) and best.model == "similarity"
+        if lead(best, rival) < (_LEAST_LEAD if sure else _LEAST_FAR_LEAD):
             reason = "a mirror image of the moving slice fits as well or better"
             return self._refused(reason, "similarity")
         return self._verdict(best, supported)

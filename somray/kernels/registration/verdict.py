@@ -22,6 +22,7 @@ _STRENGTH_WEIGHT = 0.15
 _OK_NEAR, _WEAK_NEAR = 0.60, 0.42
 _OK_FAR, _WEAK_FAR = 0.85, 0.66
 _LEAST_STRUCTURE = 0.25
+_LEAST_FAR_STRENGTH = 1.5  # one hot spot can be laid on any other
 _SUPPORT = 0.25  # what agreeing keypoints are worth
 
 
@@ -59,7 +60,10 @@ def judge(best: Candidate, shape: tuple[int, int], supported: bool) -> tuple[str
         f"structures correlate by only {best.structure:.2f} after alignment "
         f"(evidence {weight:.2f}, {ok:.2f} expected)"
     )
-    if best.structure < _LEAST_STRUCTURE or weight < weak:
+    lone = not near and not supported and best.evidence.strength < _LEAST_FAR_STRENGTH
+    if lone:
+        reason = f"too few separate structures to tell it from chance (strength {best.evidence.strength:.2f})"
+    if lone or best.structure < _LEAST_STRUCTURE or weight < weak:
         return "refused", reason
     return ("weak", reason) if weight < ok else ("ok", None)
 
