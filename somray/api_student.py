@@ -25,7 +25,9 @@ __all__ = ["Student"]
 SECONDS = 60.0
 MOST_STEPS = 2000
 """Steps that a time budget is never spent beyond: by then nothing moves."""
-PIXEL_STEPS = 600
+PIXEL_STEPS = 5
+"""Steps of the prototypes per step on patches, as in the first round."""
+MOST_PIXEL_STEPS = 600
 MODALITIES = ("CT", "PET", "MR", "XCT")
 
 
@@ -182,7 +184,7 @@ class Student:
             else:
                 start_constant(module, inside=bool(inside.all()))
                 return module
-            plan = Plan(spec.steps, PIXEL_STEPS)
+            plan = Plan(spec.steps, min(MOST_PIXEL_STEPS, PIXEL_STEPS * spec.steps))
             examples = Examples(stacks, target, known.astype(np.float32))
             fit_student(module, examples, plan, (spec.seed,), Gang(), self._pace())
         return module

@@ -174,7 +174,9 @@ def phantom(
     sessions: Annotated[int, typer.Option(min=1)] = 3,
     shape: Annotated[str, typer.Option(metavar="Z,Y,X")] = "32,128,128",
     modality: Annotated[str, typer.Option(help="ct, petct or xct.")] = "ct",
-    file_format: Annotated[str, typer.Option("--format", help="dicom or nifti.")] = "dicom",
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="dicom (not for xct) or nifti.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     as_json: Json = False,
 ) -> None:
@@ -182,7 +184,7 @@ def phantom(
 
     Example: somray phantom --out /tmp/cohort --modality petct
     """
-    from somray.io.phantom_writer import write_phantom
+    from somray.stages.phantom import write_phantom
 
     write_phantom(
         out, subjects=subjects, sessions=sessions, shape=parse_shape(shape),

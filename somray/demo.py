@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from somray.errors import ConfigError
-from somray.io.phantom_writer import write_phantom
 from somray.io.run import open_run
 from somray.launch import run_job
+from somray.stages.phantom import write_phantom
 
 __all__ = ["run_demo"]
 

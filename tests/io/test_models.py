@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+
 from somray.domain.student import StudentModel
 from somray.domain.teacher import CLASSES, Codebook, TeacherModel
 from somray.errors import ShapeError, StoreError

@@ -1,5 +1,6 @@
 import pytest
 import zarr
+
 from somray.errors import StoreError
 from somray.io.storage import Storage
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from ray import cloudpickle
+
 from somray.domain.work import Needs, Result, Unit
 from somray.errors import PlanError
 from somray.runtime.ray_executor import RayExecutor

@@ -3,7 +3,7 @@
 A subject is one continuous scene in mm (`torso`, `organs`, `skeleton`, `vessels`, or `composite`) with
 lesions that live over sessions (`lesions`). Each session is rendered from that scene through its own
 pose (`motion`, `canvas`) and spoiled by its own scanner (`ct_artefacts`, `scenes`, `composite`).
-Nothing here knows files: `somray.io.phantom_writer` writes them.
+Nothing here knows files: `somray.stages.phantom` writes them.
 """
 
 from somray.kernels.phantom.grids import MIN_SHAPE, check_request

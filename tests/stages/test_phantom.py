@@ -13,8 +13,8 @@ import SimpleITK as sitk  # noqa: N813  # the name its own documents use
 from somray.config import load_config
 from somray.errors import ConfigError
 from somray.io.phantom_dicom import suv_to_activity
-from somray.io.phantom_writer import write_phantom
 from somray.kernels.phantom import make_subject
+from somray.stages.phantom import write_phantom
 
 SHAPE = (8, 40, 32)
 
@@ -123,7 +123,10 @@ def test_simpleitk_reads_the_series_on_the_drawn_grid(cohorts, truth, channel):
 def test_truth_and_image_coincide_in_the_world(cohorts, truth, kind):
     out = cohorts[f"petct-{kind}"]
     for session in truth["petct"]:
-        mask = sitk.ReadImage(out / f"truth/sub-s01_ses-t{session.index}.nii.gz")
+        name = f"sub-s01_ses-t{session.index}.nii.gz"
+        mask = sitk.ReadImage(out / f"truth/identities/{name}")
+        binary = sitk.ReadImage(out / f"truth/{name}")
+        assert np.array_equal(sitk.GetArrayFromImage(binary), session.lesions > 0)
         if kind == "dicom":
             image = read_series(out / f"scans/s01_t{session.index}_CT")
         else:

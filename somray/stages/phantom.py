@@ -3,7 +3,8 @@
 OUT/cohort.yaml            configuration (written last); its output is OUT/run
 OUT/scans.csv              the manifest
 OUT/scans/                 DICOM series or NIfTI files
-OUT/truth/sub-S_ses-T.nii.gz   lesion identities on the first channel's grid
+OUT/truth/sub-S_ses-T.nii.gz   lesion mask (1) on the first channel's grid; `truth` of scans.csv
+OUT/truth/identities/sub-S_ses-T.nii.gz   the same voxels, numbered by lesion identity
 OUT/truth/lesions.csv      every lesion of every session: identity, volume, centroid
 OUT/truth/events.csv       what truly changed between consecutive sessions
 OUT/truth/movement.json    true 4×4 LPS mm, first session to each session
@@ -55,7 +56,7 @@ class _Request:
 
 def write_phantom(
     out: Path, subjects: int = 3, sessions: int = 3, shape: tuple[int, int, int] = (32, 128, 128),
-    modality: str = "ct", format: str = "dicom", seed: int = 0,  # noqa: A002
+    modality: str = "ct", format: str | None = None, seed: int = 0,  # noqa: A002
 ) -> Path:  # fmt: skip
     """Write a synthetic cohort.
 
@@ -65,7 +66,7 @@ def write_phantom(
         sessions: time points of each, from 1.
         shape: voxels of the first channel, z, y, x, at least 8, 32, 32.
         modality: ct, petct or xct.
-        format: dicom (ct and petct) or nifti.
+        format: dicom (ct and petct, where it is the default) or nifti.
         seed: of the whole cohort.
 
     Returns:
@@ -75,6 +76,7 @@ def write_phantom(
         ConfigError: an argument is wrong, or the folder holds something else.
     """
     out = Path(out)
+    format = format or ("nifti" if modality == "xct" else "dicom")  # noqa: A001 - the option's name
     request = _Request(subjects, sessions, tuple(shape), modality, format, seed)  # type: ignore[arg-type]
     _check(request)
     _claim(out, request)
@@ -140,8 +142,10 @@ def _write_scan(out: Path, request: _Request, subject: str, session: PhantomSess
     time = f"t{session.index}"
     channels = CHANNELS[request.modality]
     truth = f"truth/sub-{subject}_ses-{time}.nii.gz"
-    mask = session.lesions.astype(np.uint16)
-    write_nifti(out / truth, mask, session.geometries[channels[0]])
+    grid = session.geometries[channels[0]]
+    write_nifti(out / truth, (session.lesions > 0).astype(np.uint16), grid)
+    identities = out / f"truth/identities/sub-{subject}_ses-{time}.nii.gz"
+    write_nifti(identities, session.lesions.astype(np.uint16), grid)
     rows: Rows = []
     for channel in channels:
         image, geometry = session.images[channel], session.geometries[channel]
