@@ -27,7 +27,7 @@ _FINER_STEPS = 10
 _FULL_STEPS = 6
 _HOPELESS = 0.25  # structure at thumbnail size below which the finer levels are not worth a step
 _AFFINE_GAIN = 0.2  # share of the unexplained structure that affine must explain to be believed
-NEAR_ENOUGH = 0.75  # structure next to the identity that makes a search elsewhere needless
+NEAR_ENOUGH = 0.65  # structure next to the identity that makes a search elsewhere needless
 _AFFINE_LEAST = 0.03  # and at least this much structure
 _CLEAR_STRUCTURE, _CLEAR_STRENGTH = 0.85, 5.0  # no flipped or unrelated slice came near
 _CONVINCING_STRUCTURE, _CONVINCING_STRENGTH, _CONVINCING_LEAD = 0.45, 2.2, 0.15
@@ -89,10 +89,13 @@ class Search:
         thumbs = self._found(self._moving, [])[:_FINALISTS]
         return best_of([self.finished(c.sampling) for c in thumbs])
 
-    def mirrored(self) -> Candidate | None:
-        """Search with the mirror image of the moving slice."""
+    def mirrored(self, thorough: bool) -> Candidate | None:
+        """Align the mirror image of the moving slice: from where it lies, or searched for everywhere."""
         reflected = _reflected(self._moving)
-        thumbs = self._found(reflected, [np.eye(3)])
+        if thorough:
+            thumbs = self._found(reflected, [np.eye(3)])
+        else:
+            thumbs = self._ranked(reflected, [np.eye(3)], self._thumb, _THUMB_STEPS)
         if not thumbs:
             return None
         levels = ((self._judge, _FINER_STEPS),)

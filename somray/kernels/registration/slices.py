@@ -106,8 +106,9 @@ class _Pair:
         search, shape = self._search, self._fixed.shape
         best, rival, supported = search.near(), None, False
         if best is None or not is_clear(best, shape):
-            rival = search.mirrored()
+            rival = search.mirrored(thorough=False)
             if not is_convincing(best, rival, NEAR_ENOUGH):
+                rival = best_of([rival, search.mirrored(thorough=True)])
                 best = best_of([best, search.far()])
             if not is_convincing(best, rival):
                 best, supported = self._with_keypoints(best)
