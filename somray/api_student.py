@@ -25,7 +25,7 @@ __all__ = ["Student"]
 SECONDS = 60.0
 MOST_STEPS = 2000
 """Steps that a time budget is never spent beyond: by then nothing moves."""
-PIXEL_STEPS = 5
+PIXEL_STEPS = 10
 """Steps of the prototypes per step on patches, as in the first round."""
 MOST_PIXEL_STEPS = 600
 MODALITIES = ("CT", "PET", "MR", "XCT")

@@ -40,7 +40,7 @@ from somray.kernels.unet import UNet, build_unet, new_unet, unet_weights
 
 __all__ = ["RoundsResult", "StudentSpec", "network_of", "student_of", "train_rounds"]
 
-PIXEL_STEPS = 5, 1
+PIXEL_STEPS = 10, 2
 """Steps of the prototypes per step on patches, in round 1 and in later ones (bench_student)."""
 
 

@@ -22,7 +22,7 @@ def test_student_reaches_the_teacher_on_neighbouring_slices_of_a_whole_body_pet(
         windows=teacher.windows,
         feature_names=teacher.features,
         rounds=2,
-        steps=20,
+        steps=40,
         threads=1,
         spacing_mm=spacing,
     )
