@@ -117,7 +117,7 @@ class StudentConfig(_Model):
     steps: Annotated[int, Field(ge=1, le=100000, description="optimizer steps per round")] = 120
     threads: Annotated[
         int, Field(ge=1, le=64, description="CPU threads per worker; part of what fixes the bits")
-    ] = 2
+    ] = 1
     trainer: Annotated[
         Literal["auto", "in_process", "ray_train"],
         Field(description="auto: Ray Train with several workers or a GPU, in the actor otherwise"),

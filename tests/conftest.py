@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.cohort_fixtures"]
+
 
 def pytest_addoption(parser):
     parser.addoption("--bench", action="store_true", help="time the benchmarks and print tables")

@@ -63,7 +63,7 @@ def _scans(data):
     yield "mr", "MR", brain[None], (0.781, 0.781)
 
 
-def _case(modality, volume, spacing, steps):
+def _case(modality, volume, spacing, full=True):
     """Fit the teacher on the slice that is worth most, as the pipeline does, and label A, B, C."""
     channels = ("CT", "PET") if modality == "PETCT" else (modality,)
     windows = tuple(
@@ -81,8 +81,9 @@ def _case(modality, volume, spacing, steps):
         channels=channels,
         windows=teacher.windows,
         feature_names=teacher.features,
-        steps=steps,
-        threads=THREADS,
+        rounds=3 if full else 2,
+        steps=60 if full else 30,
+        threads=THREADS if full else 1,
         spacing_mm=spacing,
     )
     return Case(images, labels == teacher.value_of("lesion"), labels != 0, spec)
@@ -110,7 +111,7 @@ def test_rounds_on_real_scans(real_data, request):
     found = {}
     for name, modality, volume, spacing in _scans(real_data):
         if full or name == "qin":
-            case = _case(modality, volume, spacing, 60 if full else 30)
+            case = _case(modality, volume, spacing, full)
             found[name], last = _line(name, case)
             assert last["mean_iou"] > last["copy_forward_iou"]
     assert min(found.values()) > 0.95
@@ -122,7 +123,7 @@ def test_inputs_and_prototypes_against_their_alternatives(real_data, request, mo
         pytest.skip("a comparison of settings: only with --bench")
     for name, modality, volume, spacing in _scans(real_data):
         if name in ("ct3", "STS_002", "mr"):
-            case = _case(modality, volume, spacing, 60)
+            case = _case(modality, volume, spacing)
             _line(f"{name} default", case)
             raw = replace(case, spec=replace(case.spec, feature_names=()))
             _line(f"{name} raw channels", raw)

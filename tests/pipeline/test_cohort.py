@@ -13,9 +13,8 @@ import somray
 from somray.domain.tables import TABLES
 from somray.io.status import read_status
 from somray.runtime.serial import SerialExecutor
-
-from .conftest import run_in
-from .same import differences
+from tests.cohort_fixtures import run_in
+from tests.pipeline.same import differences
 
 
 class Killed(BaseException):
