@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from somray import som
+    import somray.som as som
     from somray.api_student import Student
     from somray.api_teacher import Teacher
     from somray.io.run import open_run

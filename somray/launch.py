@@ -1,6 +1,9 @@
 """Start the main job: the same code for `somray run` on a laptop and `ray job submit` on a cluster."""
 
+import contextlib
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,8 @@ from somray.pipeline.cohort import Cohort, run_cohort
 from somray.progress import ProgressView
 
 __all__ = ["load_cohort", "run_job"]
+
+STOPPED = 143  # what a shell calls the end by SIGTERM
 
 _UPLOADS = "runtime_resources/working_dir_files"  # where Ray unpacks a job's working directory
 
@@ -22,6 +27,20 @@ def load_cohort(config: Path, settings: tuple[str, ...] = ()) -> Cohort:
     """
     file = config.expanduser().absolute()
     return Cohort.load(load_config(file, settings), file.parent)
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Turn SIGTERM (`ray job stop`, Slurm, Kubernetes) into an orderly end: the run is marked stopped."""
+
+    def stop(*_: object) -> None:
+        raise SystemExit(STOPPED)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run_job(
@@ -55,6 +74,7 @@ def run_job(
 
     resources = cohort.config.resources
     with (
+        _stoppable(),
         ray_session(address or os.environ.get("RAY_ADDRESS"), resources.workers),
         ProgressView(quiet) as progress,
     ):
