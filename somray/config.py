@@ -114,7 +114,7 @@ class StudentConfig(_Model):
     rounds: Annotated[int, Field(ge=1, le=50)] = 3
     tolerance: Annotated[float, Field(ge=0, le=1)] = 0.002
     workers: Annotated[int, Field(ge=1, le=256)] = 1
-    steps: Annotated[int, Field(ge=1, le=100000, description="optimizer steps per round")] = 120
+    steps: Annotated[int, Field(ge=1, le=100000, description="optimizer steps per round")] = 60
     threads: Annotated[
         int, Field(ge=1, le=64, description="CPU threads per worker; part of what fixes the bits")
     ] = 1

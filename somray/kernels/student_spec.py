@@ -38,7 +38,7 @@ class StudentSpec:
     feature_names: tuple[str, ...]
     rounds: int = 3
     tolerance: float = 0.002
-    steps: int = 120
+    steps: int = 60
     threads: int = 2
     seed: int = 0
     target: str = "lesion"

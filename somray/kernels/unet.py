@@ -57,10 +57,16 @@ class Prototypes(nn.Module):
         sharpness = self.sharpness.exp()
         weight = sharpness * self.factors.exp() * self.nodes
         offset = -0.5 * sharpness * (self.nodes * self.nodes).sum(dim=1)
-        scores = nn.functional.linear(plane, weight, offset)
-        inside = scores[..., : self.target].logsumexp(dim=-1, keepdim=True)
-        outside = scores[..., self.target :].logsumexp(dim=-1, keepdim=True)
-        return inside - outside
+        # One row per prototype: reductions over rows are several times faster than over columns.
+        scores = torch.addmm(offset[:, None], weight, plane.reshape(-1, plane.shape[-1]).T)
+        logits = _log_sum_exp(scores[: self.target]) - _log_sum_exp(scores[self.target :])
+        return logits.reshape(*plane.shape[:-1], 1)
+
+
+def _log_sum_exp(rows: torch.Tensor) -> torch.Tensor:
+    """Return log(sum(exp(rows))) down the columns; the largest is taken out first."""
+    largest = rows.detach().amax(dim=0)
+    return (rows - largest).exp().sum(dim=0).log() + largest
 
 
 class UNet(nn.Module):
