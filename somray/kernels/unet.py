@@ -6,7 +6,7 @@ to keep. The logit of a pixel is the sum of two parts:
 
     * the *prototypes*: nearness to the target's prototypes against nearness to the others'. A
       teacher's classes are unions of its codebook's Voronoi cells, which is this form, softened; it
-      carries over to neighbouring slices better than a multilayer perceptron (bench_student);
+      carries over to neighbouring slices better than free linear scores (benchmarks/LOG.md);
     * the *U-Net*: context, which is what sees through noise. It starts at zero.
 
 Full resolution is left to 1×1 convolutions, because the features already carry each pixel's
