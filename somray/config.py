@@ -203,7 +203,7 @@ class ResourcesConfig(_Model):
     ] = None
     task_memory_mb: Annotated[
         int, Field(ge=256, description="most memory that one task may plan for")
-    ] = 2048
+    ] = 4096
     attempts: Annotated[
         int, Field(ge=1, le=20, description="worker deaths that quarantine a unit")
     ] = 3

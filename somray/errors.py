@@ -34,6 +34,7 @@ QUARANTINE_CODES = {
     "non_finite": "more NaN or infinite values or padding than `repair_fraction` allows",
     "blank": "every pixel has the same value",
     "duplicate": "its pixels equal those of a scan further up in the manifest",
+    "not_fittable": "the reference slices carry nothing that a teacher could be fitted on",
     "no_space": "the scan's geometry is not usable (zero spacing, singular direction)",
     "too_large": "one slab of the scan does not fit the memory declared for a task",
     "storage": "storage could not be read or written; the run stops",

@@ -15,6 +15,7 @@ from somray.domain.tables import Row
 
 __all__ = [
     "MIB",
+    "WORKER_BYTES",
     "Executor",
     "Needs",
     "Outcome",
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 MIB = 1024 * 1024
+WORKER_BYTES = 800 * MIB
+"""What a worker that has done any kind of work before holds: interpreter, compiled kernels, torch."""
 
 
 def _plain(value: object) -> object:
@@ -50,7 +53,7 @@ class Needs:
 
     cpus: float = 1.0
     gpus: float = 0.0
-    memory_bytes: int = 512 * MIB
+    memory_bytes: int = WORKER_BYTES
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from somray.config import CohortConfig, ProtocolConfig
 from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
-from somray.domain.work import MIB, Needs, Unit, digest_of
+from somray.domain.work import Needs, Unit, digest_of
 from somray.io.ome_zarr import slab_depth, slabs
 from somray.kernels.teacher import TeacherSpec
 from somray.pipeline.digests import code_digest, ingest_digest
@@ -86,6 +86,11 @@ class Units:
         """The protocol's configuration."""
         return self.cohort.protocols[self.protocol]
 
+    @property
+    def _model_cpus(self) -> int:
+        """CPUs of the protocol's actor, which fits the teacher and may train the student."""
+        return 1 if self.config.segment == "som" else self.config.student.threads
+
     def _unit(self, stage: str, name: str, item: Any, needs: Needs, *inputs: object) -> Unit:
         place = getattr(item, "place", None)
         return Unit(
@@ -142,7 +147,7 @@ class Units:
             "teacher",
             self.protocol,
             item,
-            teacher.needs(state.slab_bytes),
+            teacher.needs(state.slab_bytes, self._model_cpus),
             state.source_digest,
             spec,
             slices,
@@ -164,7 +169,7 @@ class Units:
     def open_labels(self, state: ScanState, label: str, model_digest: str) -> Unit:
         """Make an empty label group."""
         item = segment.LabelItem(state.place, label)
-        needs = Needs(cpus=0.1, memory_bytes=300 * MIB)
+        needs = Needs(cpus=0.1)
         return self._unit(
             "open", f"{state.name}+{label}", item, needs, state.source_digest, model_digest
         )
@@ -192,7 +197,7 @@ class Units:
     ) -> Unit:
         """Name the classes of a label group and mark it complete."""
         item = segment.LabelItem(state.place, label, classes=classes)
-        needs = Needs(cpus=0.1, memory_bytes=300 * MIB)
+        needs = Needs(cpus=0.1)
         return self._unit(
             "close", f"{state.name}+{label}", item, needs, state.source_digest, model_digest
         )
@@ -238,7 +243,7 @@ class Units:
     def publish(self, state: ScanState, labels: tuple[str, ...], model_digest: str) -> Unit:
         """List the complete labels of a scan."""
         item = segment.PublishItem(state.place, labels)
-        needs = Needs(cpus=0.1, memory_bytes=300 * MIB)
+        needs = Needs(cpus=0.1)
         return self._unit("publish", state.name, item, needs, state.source_digest, model_digest)
 
     def truth(

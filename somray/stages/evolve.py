@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from somray.config import LesionConfig
 from somray.domain.run import ScanPlace
 from somray.domain.tables import EvolutionRow, LesionRow
-from somray.domain.work import MIB, Needs, Result
+from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.io.ome_zarr import (
     ScanMeta,
     create_labels,
@@ -69,7 +69,7 @@ class EvolveItem:
 
 def needs(slab_bytes: int, lesion_voxels: int) -> Needs:
     """Declare what following takes: a few slabs, and the coordinates of all lesion voxels."""
-    return Needs(cpus=1, memory_bytes=400 * MIB + 6 * slab_bytes + 250 * lesion_voxels)
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 6 * slab_bytes + 250 * lesion_voxels)
 
 
 def run(item: EvolveItem, shared: object = None) -> Result:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from somray.domain.run import RunLayout
 from somray.domain.scan import Scan
 from somray.domain.tables import ScanRow
-from somray.domain.work import MIB, Needs, Result
+from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
 from somray.errors import DataError
 from somray.io.ome_zarr import ScanMeta, create_scan, finish_scan, slab_depth, write_slab
 from somray.io.readers import Source
@@ -83,7 +83,7 @@ class _Tally:
 
 def needs() -> Needs:
     """Declare what ingest takes: interpreter and readers, a slab of at most 64 MB in a few copies."""
-    return Needs(cpus=1, memory_bytes=900 * MIB)
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 300 * MIB)
 
 
 def probe(item: IngestItem) -> dict[str, Any]:

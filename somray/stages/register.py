@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
 from somray.domain.tables import RegistrationRow
-from somray.domain.work import MIB, Needs, Result
+from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.io.ome_zarr import read_meta, read_slab, slabs
 from somray.io.storage import Storage
 from somray.kernels.registration import (
@@ -63,12 +63,12 @@ class SessionPairItem:
 
 def needs_slices(slab_bytes: int, slice_bytes: int) -> Needs:
     """Declare what slice pairs take: a slab with one more slice, scale spaces of two slices."""
-    return Needs(cpus=1, memory_bytes=350 * MIB + 2 * slab_bytes + 60 * slice_bytes)
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 2 * slab_bytes + 60 * slice_bytes)
 
 
 def needs_sessions(slab_bytes: int) -> Needs:
     """Declare what a session pair takes: two reduced volumes and a slab while they are read."""
-    return Needs(cpus=1, memory_bytes=500 * MIB + 2 * slab_bytes + 64 * MOST_VOXELS)
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 2 * slab_bytes + 64 * MOST_VOXELS)
 
 
 def run_slices(item: SlicePairsItem, shared: object = None) -> Result:

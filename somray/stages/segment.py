@@ -14,7 +14,7 @@ from somray.domain.run import ScanPlace
 from somray.domain.student import StudentModel
 from somray.domain.tables import AreaRow, Row, SliceRow
 from somray.domain.teacher import CLASSES, TeacherModel
-from somray.domain.work import MIB, Needs, Result
+from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.io.ome_zarr import (
     create_labels,
     finish_labels,
@@ -95,12 +95,12 @@ class SlabItem:
 
 def needs_som(slab_bytes: int, slice_bytes: int) -> Needs:
     """Declare what direct transfer takes: the slab, its labels, ten features of one slice."""
-    return Needs(cpus=1, memory_bytes=500 * MIB + 3 * slab_bytes + 14 * slice_bytes)
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 3 * slab_bytes + 14 * slice_bytes)
 
 
 def needs_student(slab_bytes: int, slice_bytes: int) -> Needs:
-    """Declare what the student takes: torch, the slab, features and activations of one slice."""
-    return Needs(cpus=1, memory_bytes=900 * MIB + 4 * slab_bytes + 150 * slice_bytes)
+    """Declare what the student takes: the slab, features and activations of one slice."""
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 4 * slab_bytes + 150 * slice_bytes)
 
 
 def open_labels(item: LabelItem, shared: object = None) -> Result:

@@ -12,7 +12,7 @@ from somray.config import StudentConfig
 from somray.domain.run import ScanPlace
 from somray.domain.tables import AgreementRow, ConvergenceRow, TrainingRow
 from somray.domain.teacher import NO_DATA, TeacherModel
-from somray.domain.work import MIB, Needs, Result
+from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
 from somray.io import models
 from somray.io.ome_zarr import read_meta
 from somray.io.storage import Storage
@@ -60,8 +60,11 @@ class StudentShared:
 
 
 def needs(config: StudentConfig, slice_bytes: int) -> Needs:
-    """Declare what training takes: torch, the slices with their features, activations of a batch."""
-    return Needs(cpus=config.threads, memory_bytes=1400 * MIB + 30 * slice_bytes * config.rounds)
+    """Declare what training takes: activations of a batch, the slices with their features."""
+    return Needs(
+        cpus=config.threads,
+        memory_bytes=WORKER_BYTES + 300 * MIB + 30 * slice_bytes * config.rounds,
+    )
 
 
 def outward(reference: int, depth: int, count: int) -> tuple[int, ...]:

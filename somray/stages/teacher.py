@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.run import ScanPlace
-from somray.domain.work import MIB, Needs, Result
-from somray.errors import DataError
+from somray.domain.work import WORKER_BYTES, Needs, Result
+from somray.errors import DataError, ShapeError
 from somray.io import models
 from somray.io.ome_zarr import read_meta, read_slab, slabs
 from somray.io.storage import Storage
@@ -41,9 +41,9 @@ class TeacherItem:
     level: float | None = None
 
 
-def needs(slab_bytes: int) -> Needs:
-    """Declare what a fit takes: interpreter and compiled kernels, a slab, one slice's features."""
-    return Needs(cpus=1, memory_bytes=700 * MIB + 6 * slab_bytes)
+def needs(slab_bytes: int, cpus: int = 1) -> Needs:
+    """Declare what a fit takes: a slab, and all features of the reference."""
+    return Needs(cpus=cpus, memory_bytes=WORKER_BYTES + 6 * slab_bytes)
 
 
 def run(item: TeacherItem, shared: object = None) -> Result:
@@ -60,7 +60,14 @@ def run(item: TeacherItem, shared: object = None) -> Result:
     chosen = item.slices or (_most_worthwhile(storage, item, windows),)
     images = read_slices(storage, item.place, chosen)
     spacing = read_meta(storage, item.place.name).geometry.spacing_mm[1:]
-    fit = fit_teacher(images, replace(item.spec, windows=windows), spacing, item.level)
+    try:
+        fit = fit_teacher(images, replace(item.spec, windows=windows), spacing, item.level)
+    except ShapeError as error:
+        raise DataError(
+            "not_fittable",
+            f"no teacher can be fitted on {item.place.subject} {item.place.session}, slices "
+            f"{list(chosen)}: {error}",
+        ) from error
     models.write_teacher(storage, item.protocol, fit.model)
     value = {
         "subject": item.place.subject,

@@ -9,7 +9,7 @@ from scipy import ndimage
 from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
 from somray.domain.tables import TruthRow
-from somray.domain.work import MIB, Needs, Result
+from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.errors import DataError
 from somray.io.ome_zarr import read_label_slab, read_meta, slabs
 from somray.io.readers import open_source
@@ -38,7 +38,7 @@ class TruthItem:
 
 def needs(voxels: int) -> Needs:
     """Declare what the comparison takes: both masks and a distance map of the parts they cover."""
-    return Needs(cpus=1, memory_bytes=400 * MIB + 24 * voxels)
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 16 * voxels)
 
 
 def run(item: TruthItem, shared: object = None) -> Result:
