@@ -21,6 +21,7 @@ __all__ = [
     "Outcome",
     "Result",
     "StageFunction",
+    "Trainer",
     "Unit",
     "digest_of",
 ]
@@ -122,6 +123,20 @@ class Outcome:
         return self.result is not None
 
 
+@dataclass(frozen=True)
+class Trainer:
+    """How a student is trained where the executor is.
+
+    Args:
+        run: as `kernels.rounds.train_rounds`, with `name` and `storage_path` for checkpoints.
+        waits: whether the work is done by other workers, so that the unit itself must hold no CPU:
+            protocols that held some while they wait could block each other's workers for ever.
+    """
+
+    run: Callable[..., Any]  # Any: a RoundsResult; the domain knows no kernel
+    waits: bool = False
+
+
 class Executor(Protocol):
     """Runs units somewhere; the pipeline knows nothing more about it."""
 
@@ -140,5 +155,5 @@ class Executor(Protocol):
     async def release(self, actor: str) -> None:
         """End an actor and free what it held; nothing happens if it was never started."""
 
-    def train(self, workers: int, trainer: str) -> Callable[..., Any]:
-        """Return the function that trains a student here: in process or through Ray Train."""
+    def trainer(self, workers: int, choice: str) -> Trainer:
+        """Choose how a student is trained here: in process or through Ray Train."""

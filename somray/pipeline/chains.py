@@ -8,7 +8,7 @@ all sessions of a subject have their masks.
 import asyncio
 import itertools
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -123,9 +123,11 @@ class ProtocolChain:
     async def _student(self, reference: Reference) -> Fitted | None:
         protocol, config = self.units.protocol, self.units.config
         unit = self.units.student(reference.state, reference.slices[0], reference.fitted.digest)
-        shared = student.StudentShared(
-            reference.teacher, self.executor.train(config.student.workers, config.student.trainer)
-        )
+        trainer = self.executor.trainer(config.student.workers, config.student.trainer)
+        if trainer.waits:
+            await self.executor.release(protocol)
+            unit = replace(unit, needs=replace(unit.needs, cpus=0.0))
+        shared = student.StudentShared(reference.teacher, trainer.run)
         entry = await self.book.do(student.run, unit, shared=shared, actor=protocol)
         await self.executor.release(protocol)
         if not entry.ok:

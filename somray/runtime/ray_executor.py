@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -15,7 +14,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from somray.domain.work import Needs, Outcome, StageFunction, Unit
+from somray.domain.work import Needs, Outcome, StageFunction, Trainer, Unit
 from somray.errors import PlanError
 from somray.runtime.execute import execute
 from somray.runtime.ray_protocol import ProtocolActor
@@ -120,16 +119,17 @@ class RayExecutor:
         if handle is not None:
             ray.kill(handle)
 
-    def train(self, workers: int, trainer: str) -> Callable[..., Any]:
+    def trainer(self, workers: int, choice: str) -> Trainer:
         """Choose how a student is trained.
 
         Ray Train where several workers or a GPU are at work; in the protocol's own actor otherwise,
         since starting a worker group costs more than a small protocol's whole training.
         """
-        if trainer == "in_process" or (trainer == "auto" and workers == 1 and not self._gpus):
-            return train_in_process
+        if choice == "in_process" or (choice == "auto" and workers == 1 and not self._gpus):
+            return Trainer(train_in_process)
         from somray.runtime.ray_train import fit_rounds_with_ray_train
 
-        return functools.partial(
+        gang = functools.partial(
             fit_rounds_with_ray_train, workers=workers, use_gpu=self._gpus >= workers
         )
+        return Trainer(gang, waits=True)

@@ -1,9 +1,6 @@
 """The reference executor: every unit in this process, one after the other."""
 
-from collections.abc import Callable
-from typing import Any
-
-from somray.domain.work import Outcome, StageFunction, Unit
+from somray.domain.work import Outcome, StageFunction, Trainer, Unit
 from somray.runtime.execute import execute
 
 __all__ = ["SerialExecutor"]
@@ -25,8 +22,8 @@ class SerialExecutor:
     async def release(self, actor: str) -> None:
         """Do nothing: there are no actors here."""
 
-    def train(self, workers: int, trainer: str) -> Callable[..., Any]:
-        """Return the training function of this process."""
+    def trainer(self, workers: int, choice: str) -> Trainer:
+        """Train in this process."""
         from somray.runtime.train import train_in_process  # torch: only where it is used
 
-        return train_in_process
+        return Trainer(train_in_process)

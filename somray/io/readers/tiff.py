@@ -5,6 +5,7 @@ a length that microscopes and scanners use; resolution tags alone (72 per inch â
 are not believed: then voxels are 1 mm and the scan says `spacing_assumed`.
 """
 
+import contextlib
 import logging
 import re
 import warnings
@@ -98,13 +99,12 @@ def open_tiff(path: Path, irregular: str = "refuse") -> Source:
 
 
 def _open_file(path: Path) -> Source:
-    with _strict(path):
-        file = tifffile.TiffFile(path)
-        try:
-            return _source_of(path, file)
-        except BaseException:
-            file.close()
-            raise
+    with contextlib.ExitStack() as opened:
+        with _strict(path):
+            file = opened.enter_context(tifffile.TiffFile(path))
+            source = _source_of(path, file)
+        opened.pop_all()  # nothing to complain of: the source closes it
+    return source
 
 
 def _source_of(path: Path, file: Any) -> Source:  # Any: tifffile's types are not followed
