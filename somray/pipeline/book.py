@@ -170,6 +170,7 @@ class Book:
 
     def finish(self, protocols: Iterable[str]) -> None:
         """Drop what no longer belongs to the run and write every table as one sorted file a protocol."""
+        self._write_state("running", force=True)  # the report reads it: nothing but itself is left
         names = list(protocols)
         stale = [e for e in self._ledger.entries() if self._key(e) not in self._entries]
         for entry in stale:
