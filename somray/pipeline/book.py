@@ -94,8 +94,7 @@ class Book:
             entry = self._record(unit, outcome, on_failure)
         counts["left"] -= 1
         counts["done" if entry.ok else "failed"] += 1
-        if not entry.ok and entry.digest == "":
-            self.broken += entry.code != "worker_died"
+        self.broken += _is_broken(entry)
         self._entries[(entry.stage, entry.protocol, entry.name)] = entry
         self._write_state("running")
         return entry
@@ -270,6 +269,17 @@ class Book:
             raise StoreError(
                 f"{self._storage.uri()}: another driver has taken over this run; this one stops"
             )
+
+
+def _is_broken(entry: Entry) -> bool:
+    """Tell a failure of the run (exit 4) from a scan that was set aside (exit 3).
+
+    Without a teacher or student a whole protocol is left undone, whatever the reason.
+    """
+    if entry.ok:
+        return False
+    ours = entry.digest == "" and entry.code != "worker_died"
+    return ours or entry.stage in ("teacher", "student")
 
 
 def _by_table(rows: Sequence[Row]) -> dict[str, list[dict[str, object]]]:

@@ -103,6 +103,12 @@ def test_a_bad_scan_is_remembered_and_a_broken_unit_is_tried_again(tmp_path):
     assert list(_table(tmp_path, "failures")["code"]) == ["blank"]
 
 
+def test_a_protocol_without_a_teacher_is_a_failed_run_whatever_the_reason(tmp_path):
+    book = _book(tmp_path)
+    _run(book, _unit("p", stage="teacher"), function=_bad)
+    assert (book.failed, book.broken) == (1, 1)
+
+
 def test_storage_that_fails_stops_the_run(tmp_path):
     def full(item, shared):
         raise StoreError("no space left")
