@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from somray import __version__
+from somray.domain.run import RunLayout
 from somray.errors import ConfigError, SomrayError
 
 __all__ = ["app", "main"]
@@ -141,7 +142,7 @@ def report(run: RunFolder, as_json: Json = False) -> None:
 
     opened = open_run(run)
     pages = write_report(opened.root)
-    index = opened.storage.uri("report/index.html")
+    index = opened.storage.uri(RunLayout.report_index)
     give({"report": index, "pages": pages}, as_json, lambda: f"report: {index}")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from somray.domain.run import RunLayout
 from somray.errors import ConfigError
 from somray.io.run import open_run
 from somray.launch import run_job
@@ -56,7 +57,7 @@ def _figures(location: str) -> dict[str, Any]:
             for method, rows in truth.groupby("method")
         },
         "evolution": {str(change): int(n) for change, n in changes.items()},
-        "report": run.storage.uri("report/index.html"),
+        "report": run.storage.uri(RunLayout.report_index),
     }
 
 

@@ -15,6 +15,8 @@ class RunLayout:
     config = "cohort.yaml"
     state = "work/state.json"
     report_index = "report/index.html"
+    ledgers = "work/ledger"
+    training = "work/train"
 
     @staticmethod
     def scan(subject: str, session: str) -> str:
@@ -39,7 +41,7 @@ class RunLayout:
     @staticmethod
     def ledger(stage: str, protocol: str) -> str:
         """Folder of the done-marks of a stage."""
-        return f"work/ledger/{stage}/{protocol}"
+        return f"{RunLayout.ledgers}/{stage}/{protocol}"
 
     @staticmethod
     def report_subject(subject: str) -> str:

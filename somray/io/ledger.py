@@ -103,8 +103,8 @@ class Ledger:
     def entries(self) -> list[Entry]:
         """Read every entry, sorted by stage, protocol and name."""
         found = []
-        for stage in self._storage.names("work/ledger"):
-            for protocol in self._storage.names(f"work/ledger/{stage}"):
+        for stage in self._storage.names(RunLayout.ledgers):
+            for protocol in self._storage.names(f"{RunLayout.ledgers}/{stage}"):
                 folder = RunLayout.ledger(stage, protocol)
                 entries = (self._read(f"{folder}/{n}") for n in self._storage.names(folder))
                 found += [e for e in entries if e is not None]

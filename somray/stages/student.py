@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.config import StudentConfig
-from somray.domain.run import ScanPlace
+from somray.domain.run import RunLayout, ScanPlace
 from somray.domain.tables import AgreementRow, ConvergenceRow, TrainingRow
 from somray.domain.teacher import NO_DATA, TeacherModel
 from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
@@ -91,7 +91,7 @@ def run(item: StudentItem, shared: StudentShared) -> Result:
         labels != NO_DATA,
         _spec(item, shared.teacher, spacing),
         name=f"{item.protocol}-{item.digest[:16]}",
-        storage_path=storage.uri("work/train"),
+        storage_path=storage.uri(RunLayout.training),
     )
     models.write_student(storage, item.protocol, result.model)
     return Result(rows=_rows(item, chosen, result), value={"digest": _digest(result.model.weights)})

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from somray.kernels.registration.grids import Float32, Grid
 
-__all__ = ["correlation", "fit_rigid", "motion_about", "refine_rigid", "structure", "warp_grid"]
+__all__ = ["fit_rigid", "motion_about", "refine_rigid", "structure", "warp_grid"]
 
 Matrix = NDArray[np.float64]
 
@@ -164,16 +164,3 @@ def structure(image: Float32, weight: Float32, sigma: tuple[float, ...]) -> Floa
     fine = (image - slow) * weight
     strength = ndimage.gaussian_filter(fine * fine, sigma, mode="constant", truncate=3.0) ** 0.5
     return np.asarray(fine / (strength + _FLOOR), dtype=np.float32)
-
-
-def correlation(one: Float32, other: Float32, weight: Float32) -> float | None:
-    """Return the correlation of two volumes under a weight; None where either is flat."""
-    total = float(weight.sum(dtype=np.float64))
-    if total <= 0:
-        return None
-    a = one - np.float32((one * weight).sum(dtype=np.float64) / total)
-    b = other - np.float32((other * weight).sum(dtype=np.float64) / total)
-    power = float((a * a * weight).sum(dtype=np.float64) * (b * b * weight).sum(dtype=np.float64))
-    if power <= 1e-12 * total * total:
-        return None
-    return float((a * b * weight).sum(dtype=np.float64) / power**0.5)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from somray.domain.geometry import Geometry
 from somray.errors import ShapeError
 from somray.kernels.registration import rigid
+from somray.kernels.registration.evidence import weighted_ncc
 from somray.kernels.registration.grids import Grid, joint_window, prepare_volume, reduction_for
 from somray.kernels.registration.keypoints import DETECTORS, one_thread
 from somray.kernels.registration.result import VolumeRegistration
@@ -194,7 +195,7 @@ def _structure(fixed: Grid, moving: Grid, sampling: Matrix) -> float:
     sigma = tuple(2.5 * finest / s for s in fixed.geometry.spacing_mm)
     one = rigid.structure(fixed.image, weight, sigma)
     other = rigid.structure(warped, weight, sigma)
-    return rigid.correlation(one, other, weight) or 0.0
+    return weighted_ncc(one, other, weight) or 0.0
 
 
 def _figures(fixed: Grid, moving: Grid, sampling: Matrix) -> tuple[float | None, float | None]:
@@ -204,7 +205,7 @@ def _figures(fixed: Grid, moving: Grid, sampling: Matrix) -> tuple[float | None,
     if total < 64:
         return None, None
     mad = float((np.abs(warped - fixed.image) * weight).sum(dtype=np.float64)) / total
-    return mad, rigid.correlation(fixed.image, warped, weight)
+    return mad, weighted_ncc(fixed.image, warped, weight)
 
 
 def _pictured(fixed: Geometry, moving: Geometry, sampling: Matrix) -> tuple[int | None, int | None]:
