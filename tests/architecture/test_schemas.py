@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 
 from jobs.write_schemas import main, schemas
+from somray.config import FEATURE_NAMES
+from somray.kernels.features import FEATURES
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 
@@ -16,6 +18,10 @@ def test_the_committed_schema_equals_the_code(name):
 def test_the_job_writes_every_schema(tmp_path):
     assert main([str(tmp_path)]) == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(schemas())
+
+
+def test_the_configuration_knows_exactly_the_features_that_exist():
+    assert FEATURE_NAMES == FEATURES  # config stands below kernels and cannot import them
 
 
 def test_every_column_tells_its_meaning():

@@ -61,13 +61,15 @@ def test_features_against_scipy(timed):
     ours = milliseconds(lambda: features(image, (-100.0, 100.0)), 15 if timed else 1)
     scipy = milliseconds(lambda: naive_features.features(image, (-100.0, 100.0)), 5 if timed else 1)
     print(f"\nfeatures {image.shape}: {ours:.2f} ms; scipy in float64 {scipy:.1f} ms")
+    found, expected = (f(image, (-100.0, 100.0)) for f in (features, naive_features.features))
+    assert np.abs(found - expected).max() < 1e-4
 
 
 @pytest.mark.parametrize("grid", [(5, 5), (10, 10)])
 def test_fit_against_minisom_and_kmeans(timed, grid):
     from sklearn.cluster import KMeans
 
-    points = samples(256 if timed else 24)
+    points, found = samples(256 if timed else 24), {}
     for name, fit in (
         ("batch SOM, 20 epochs", lambda: som.fit(points, grid)),
         (
@@ -81,10 +83,12 @@ def test_fit_against_minisom_and_kmeans(timed, grid):
         spent = time.perf_counter() - start
         errors = f"QE {book.quantization_error:.3f} TE {book.topographic_error:.3f}"
         print(f"\n{grid} {name}: {spent:.3f} s {errors}", end="")
+        found[name] = book.quantization_error
     start = time.perf_counter()
     means = KMeans(min(grid[0] * grid[1], len(points)), n_init=1, random_state=0).fit(points)
     error = np.sqrt(((points - means.cluster_centers_[means.labels_]) ** 2).sum(1)).mean()
     print(f"\n{grid} KMeans: {time.perf_counter() - start:.3f} s QE {error:.3f}")
+    assert found["batch SOM, 20 epochs"] < 1.05 * found["minisom, 2 epochs"]
 
 
 def test_transfer_against_sklearn(timed):
@@ -96,6 +100,8 @@ def test_transfer_against_sklearn(timed):
     ours = milliseconds(lambda: som.assign(strided, book), 9 if timed else 1)
     peer = milliseconds(lambda: pairwise_distances_argmin(points, book.weights), 5 if timed else 1)
     print(f"\nassign {points.shape} to 25: {ours:.2f} ms; scikit-learn {peer:.1f} ms")
+    same = som.assign(strided, book) == pairwise_distances_argmin(points, book.weights)
+    assert same.mean() > 0.999  # ties may fall to either side
 
 
 def test_a_slice_from_image_to_labels(timed):
@@ -104,6 +110,7 @@ def test_a_slice_from_image_to_labels(timed):
     whole = milliseconds(lambda: apply_teacher(model, image, (1.0, 1.0)), 9 if timed else 1)
     alone = milliseconds(lambda: features(image[0, 0], model.windows[0]), 9 if timed else 1)
     print(f"\nfrom image to labels {image.shape}: {whole:.1f} ms, of it features {alone:.1f} ms")
+    assert (apply_teacher(model, image, (1.0, 1.0)).labels > 0).all()
 
 
 def load(root, subject):

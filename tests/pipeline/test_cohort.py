@@ -165,6 +165,17 @@ def test_transfer_alone_needs_no_student(cohort_folder, tmp_path):
     assert len(run.table("lesions")) > 0
 
 
+def test_a_run_on_a_url_equals_one_on_disk(finished, cohort_folder):
+    url = "memory://somray-test/run"
+    run_in(cohort_folder, f"output={url}", report=lambda root: None)
+    run, other = somray.open_run(url), somray.open_run(finished[0])
+    for table in ("lesions", "slices", "agreement", "registration"):
+        assert run.table(table).equals(other.table(table))
+    assert (
+        run.scan("s01", "t1")["lesions"].values == other.scan("s01", "t1")["lesions"].values
+    ).all()
+
+
 def test_run_json_tells_what_ran(finished):
     info = json.loads((Path(finished[0]) / "run.json").read_text())
     assert info["somray"] == somray.__version__
