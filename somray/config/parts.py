@@ -1,0 +1,93 @@
+"""The parts of a protocol's configuration beside its teacher, and the cohort's resources."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from somray.config.base import Strict
+
+__all__ = [
+    "IntensityConfig",
+    "LesionConfig",
+    "RegistrationConfig",
+    "ResourcesConfig",
+    "StudentConfig",
+]
+
+
+class IntensityConfig(Strict):
+    """How one channel's values are windowed before features are computed."""
+
+    window: Annotated[
+        tuple[float, float] | Literal["auto"],
+        Field(description="low and high value in HU, SUV or raw; what auto chose is recorded"),
+    ] = "auto"
+
+    @field_validator("window")
+    @classmethod
+    def _ascending(cls, value: tuple[float, float] | str) -> tuple[float, float] | str:
+        if not isinstance(value, str) and not value[0] < value[1]:
+            raise ValueError(f"window must be [low, high] with low < high, got {list(value)}")
+        return value
+
+
+class StudentConfig(Strict):
+    """The U-Net that learns from the teacher."""
+
+    rounds: Annotated[int, Field(ge=1, le=50)] = 3
+    tolerance: Annotated[float, Field(ge=0, le=1)] = 0.002
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    steps: Annotated[int, Field(ge=1, le=100000, description="optimizer steps per round")] = 60
+    threads: Annotated[
+        int, Field(ge=1, le=64, description="CPU threads per worker; part of what fixes the bits")
+    ] = 1
+    trainer: Annotated[
+        Literal["auto", "in_process", "ray_train"],
+        Field(description="auto: Ray Train with several workers or a GPU, in the actor otherwise"),
+    ] = "auto"
+
+
+class RegistrationConfig(Strict):
+    """How slices and sessions are aligned."""
+
+    detector: Literal["kaze", "akaze", "sift", "orb"] = "kaze"
+    model: Literal["auto", "similarity", "affine", "homography"] = "auto"
+    pairs: list[Literal["slices", "sessions"]] = Field(default=["slices", "sessions"])
+
+
+class LesionConfig(Strict):
+    """What counts as one lesion and as change."""
+
+    min_volume_mm3: Annotated[
+        float | None, Field(ge=0, description="smaller parts are left out; 5 voxels where left out")
+    ] = None
+    change_fraction: Annotated[
+        float, Field(gt=0, description="volume change up to this share is 'stable'")
+    ] = 0.3
+    change_floor_mm3: Annotated[
+        float | None, Field(ge=0, description="and up to this volume; 20 voxels where left out")
+    ] = None
+    reach_mm: Annotated[
+        float | None,
+        Field(
+            ge=0, description="distance that links lesions without overlap; 5 pixels where left out"
+        ),
+    ] = None
+
+
+class ResourcesConfig(Strict):
+    """CPUs, GPUs and memory per kind of work; the defaults fit a laptop."""
+
+    workers: Annotated[
+        int | None, Field(ge=1, description="CPUs of the embedded Ray; all cores where left out")
+    ] = None
+    in_flight: Annotated[
+        int | None,
+        Field(ge=1, description="units under way at once; twice the CPUs where left out"),
+    ] = None
+    task_memory_mb: Annotated[
+        int, Field(ge=256, description="most memory that one task may plan for")
+    ] = 4096
+    attempts: Annotated[
+        int, Field(ge=1, le=20, description="worker deaths that quarantine a unit")
+    ] = 3
