@@ -2,7 +2,8 @@
 
 PET and PET/CT ask for uptake (`classes_hot`), everything else for the regime that stands out
 (`classes_contrast`). The rule sees node profiles only, never where a pixel lies. Class numbers are
-fixed (`CLASSES`), further names get numbers from 5 in alphabetical order, so numbering is stable.
+fixed: `CLASSES` up to 4, the rules' further classes by `classes_rule.FURTHER`, and names that only a
+person gives follow after those in alphabetical order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from somray.domain.teacher import CLASSES
 from somray.errors import ShapeError
 from somray.kernels.classes_contrast import classify_contrast
 from somray.kernels.classes_hot import classify_uptake
-from somray.kernels.classes_rule import NodeView
+from somray.kernels.classes_rule import FURTHER, NodeView
 
 __all__ = ["ClassNames", "name_nodes"]
 
@@ -54,7 +55,7 @@ def name_nodes(
     """
     found = (classify_uptake if "PET" in view.kinds else classify_contrast)(view)
     nodes = found.node_classes.copy()
-    names = dict(CLASSES) | _further(override or {})
+    names = dict(CLASSES) | _further(found.node_classes, override or {})
     doubtful, reasons = dict(found.doubtful), dict(found.reasons)
     _apply(nodes, names, override or {})
     for name, chosen in (override or {}).items():
@@ -70,10 +71,11 @@ def name_nodes(
     return ClassNames(nodes, names, doubtful, reasons)
 
 
-def _further(override: Mapping[str, Sequence[int]]) -> dict[int, str]:
-    """Number the classes that only the person names, from 5, alphabetically."""
-    extra = sorted(name for name in override if name not in CLASSES.values())
-    return dict(enumerate(extra, start=max(CLASSES) + 1))
+def _further(found: NDArray[np.uint8], override: Mapping[str, Sequence[int]]) -> dict[int, str]:
+    """Number the classes beyond the four: the rule's that occur, then the person's own."""
+    own = sorted(name for name in override if name not in CLASSES.values() and name not in FURTHER)
+    known = {value: name for name, value in FURTHER.items() if name in override or value in found}
+    return known | dict(enumerate(own, start=max(FURTHER.values()) + 1))
 
 
 def _apply(

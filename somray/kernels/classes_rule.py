@@ -1,4 +1,9 @@
-"""What every naming rule is asked and gives back, in the image's own values."""
+"""What every naming rule is asked and gives back, in the image's own values.
+
+Label values are fixed for good: 1 to 4 mean the same in every protocol (`domain.teacher.CLASSES`), the
+further classes of the rules have theirs in `FURTHER`, and what only a person names follows after those.
+A class keeps its number whether or not the others exist in a scan.
+"""
 
 from dataclasses import dataclass, field
 
@@ -7,14 +12,35 @@ from numpy.typing import NDArray
 
 from somray.kernels.classes_profile import NodeProfile
 
-__all__ = ["BACKGROUND", "BOUNDARY", "LESION", "NORMAL", "NodeView", "RuleOutcome"]
+__all__ = [
+    "BACKGROUND",
+    "BOUNDARY",
+    "FURTHER",
+    "LESION",
+    "NORMAL",
+    "NodeView",
+    "RuleOutcome",
+]
 
 BACKGROUND, NORMAL, LESION, BOUNDARY = 1, 2, 3, 4
+
+FURTHER = {"fat": 5, "lung": 6, "dense": 7, "dark": 8, "bright": 9, "physiological": 10}
+"""Label values of the classes that a rule may name beside the four; never renumber, only add.
+
+fat, lung, dense (bone, calcium, contrast agent): CT. dark, bright: regimes of MR, XCT and others below
+and above the normal one. physiological: PET uptake that is hot without being a lesion's.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class RuleOutcome:
-    """Classes by a rule, with what the rule saw."""
+    """Classes by a rule, with what the rule saw.
+
+    Args:
+        node_classes: (k,) uint8, 1 to 4 or a value of `FURTHER`.
+        reasons: class name to the profile that named it.
+        doubtful: class name to why it must be read with care.
+    """
 
     node_classes: NDArray[np.uint8]
     reasons: dict[str, str] = field(default_factory=dict)

@@ -126,13 +126,19 @@ def test_the_persons_word_beats_the_rule_and_ends_the_doubt():
     assert "configuration" in found.reasons["lesion"]
 
 
-def test_further_classes_are_numbered_from_five_in_alphabetical_order():
+def test_a_persons_own_classes_are_numbered_after_the_rules_in_alphabetical_order():
     found = on_ct(
         [50, 60, 400], [0.5, 0.4, 0.1], override={"rib": [2], "muscle": [1]}, target="rib"
     )
-    assert found.names[5] == "muscle"
-    assert found.names[6] == "rib"
-    assert found.node_classes.tolist() == [NORMAL, 5, 6]
+    assert found.names[11] == "muscle"
+    assert found.names[12] == "rib"
+    assert found.node_classes.tolist() == [NORMAL, 11, 12]
+
+
+def test_a_person_who_names_a_class_of_the_rules_gets_its_number():
+    found = on_ct([50, 60, 400], [0.5, 0.4, 0.1], override={"fat": [1], "alloy": [0]})
+    assert {5: "fat", 11: "alloy"}.items() <= found.names.items()
+    assert found.node_classes.tolist() == [11, 5, LESION]
 
 
 def test_a_class_without_nodes_is_named_as_such():
