@@ -17,6 +17,7 @@ __all__ = [
     "MIB",
     "WORKER_BYTES",
     "Executor",
+    "Mapper",
     "Needs",
     "Outcome",
     "Result",
@@ -137,6 +138,22 @@ class Trainer:
     waits: bool = False
 
 
+@dataclass(frozen=True)
+class Mapper:
+    """How one unit spreads its own work over others, such as a fold over a cohort's slabs.
+
+    Args:
+        run: `run(function, items, shared, needs)` returns function(item, shared) of each item, in the
+            items' order; `shared` is sent once. What a function raises, `run` raises.
+        waits: whether the work is done by other workers, so that the unit itself must hold no CPU.
+    """
+
+    run: Callable[
+        [Callable[[Any, Any], Any], Sequence[Any], object, Needs], list[Any]
+    ]  # Any: parts
+    waits: bool = False
+
+
 class Executor(Protocol):
     """Runs units somewhere; the pipeline knows nothing more about it."""
 
@@ -154,6 +171,9 @@ class Executor(Protocol):
 
     async def release(self, actor: str) -> None:
         """End an actor and free what it held; nothing happens if it was never started."""
+
+    def mapper(self) -> Mapper:
+        """Return what a unit spreads its own work with."""
 
     def trainer(self, workers: int, choice: str) -> Trainer:
         """Choose how a student is trained here: in process or through Ray Train."""

@@ -14,9 +14,10 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from somray.domain.work import Needs, Outcome, StageFunction, Trainer, Unit
+from somray.domain.work import Mapper, Needs, Outcome, StageFunction, Trainer, Unit
 from somray.errors import PlanError
 from somray.runtime.execute import execute
+from somray.runtime.ray_map import map_with_ray
 from somray.runtime.ray_protocol import ProtocolActor
 from somray.runtime.train import train_in_process
 
@@ -118,6 +119,10 @@ class RayExecutor:
         handle = self._actors.pop(actor, None)
         if handle is not None:
             ray.kill(handle)
+
+    def mapper(self) -> Mapper:
+        """Spread a unit's parts over the cluster."""
+        return Mapper(map_with_ray, waits=True)
 
     def trainer(self, workers: int, choice: str) -> Trainer:
         """Choose how a student is trained.

@@ -1,9 +1,19 @@
 """The reference executor: every unit in this process, one after the other."""
 
-from somray.domain.work import Outcome, StageFunction, Trainer, Unit
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from somray.domain.work import Mapper, Needs, Outcome, StageFunction, Trainer, Unit
 from somray.runtime.execute import execute
 
-__all__ = ["SerialExecutor"]
+__all__ = ["SerialExecutor", "map_in_process"]
+
+
+def map_in_process(
+    function: Callable[[Any, Any], Any], items: Sequence[Any], shared: object, needs: Needs
+) -> list[Any]:  # Any: parts of a unit's work
+    """Do all parts here, in order."""
+    return [function(item, shared) for item in items]
 
 
 class SerialExecutor:
@@ -21,6 +31,10 @@ class SerialExecutor:
 
     async def release(self, actor: str) -> None:
         """Do nothing: there are no actors here."""
+
+    def mapper(self) -> Mapper:
+        """Do a unit's parts in this process."""
+        return Mapper(map_in_process)
 
     def trainer(self, workers: int, choice: str) -> Trainer:
         """Train in this process."""

@@ -1,0 +1,64 @@
+"""Parts of one unit's work: the items' order, what is raised, and deaths of workers."""
+
+import os
+import signal
+import sys
+
+import pytest
+from ray import cloudpickle
+
+from somray.domain.work import Needs
+from somray.errors import DataError
+from somray.runtime.ray_executor import RayExecutor
+from somray.runtime.ray_session import ray_session
+from somray.runtime.serial import SerialExecutor
+
+pytestmark = [
+    pytest.mark.ray,
+    # Ray's own start-up code leaves files open and warns of its future defaults.
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+SMALL = Needs(cpus=0.5, memory_bytes=64 * 2**20)
+
+
+@pytest.fixture(scope="module", params=["serial", "ray"])
+def mapper(request):
+    if request.param == "serial":
+        yield SerialExecutor().mapper()
+        return
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import tests
+    with ray_session(cpus=2):
+        yield RayExecutor().mapper()
+
+
+def times(item, shared):
+    return item * shared
+
+
+def refuse(item, shared):
+    raise DataError("unreadable", f"item {item}")
+
+
+def die_once(item, shared):
+    if item == 1 and not os.path.exists(shared):
+        open(shared, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def test_parts_come_back_in_the_order_of_the_items(mapper):
+    assert mapper.run(times, range(20), 3, SMALL) == [3 * n for n in range(20)]
+    assert mapper.run(times, [], 3, SMALL) == []
+
+
+def test_what_a_part_raises_is_raised_as_it_was(mapper):
+    with pytest.raises(DataError) as caught:
+        mapper.run(refuse, [7], None, SMALL)
+    assert (caught.value.code, caught.value.message) == ("unreadable", "item 7")
+
+
+def test_a_part_whose_worker_died_is_done_again(mapper, tmp_path):
+    if not mapper.waits:
+        pytest.skip("there is no worker but this process")
+    assert mapper.run(die_once, range(3), str(tmp_path / "died"), SMALL) == [0, 1, 2]
