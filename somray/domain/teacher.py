@@ -31,6 +31,7 @@ class Codebook:
         quantization_error: mean distance of a sample to its node.
         topographic_error: share of samples whose two nearest nodes are not neighbours.
         wraps: whether the grid is a torus.
+        epochs_run: passes the fit took; fewer than asked for where nothing moved any more.
     """
 
     weights: NDArray[np.float32]
@@ -40,6 +41,7 @@ class Codebook:
     quantization_error: float | None = None
     topographic_error: float | None = None
     wraps: bool = False
+    epochs_run: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse weights that do not fit the grid."""
@@ -69,6 +71,8 @@ class TeacherModel:
         reasons: class name to the rule and the profile that named it.
         spacing_mm: (y, x) of the reference, which features are scaled to.
         extra: small numbers a rule needs when applied (thresholds on uptake, background level …).
+        fitted_on: the reference in words; "" where the images came without a name.
+        reference: (subject, session, z) of the slices it was fitted on, the first ones of many.
     """
 
     codebook: Codebook
@@ -85,6 +89,8 @@ class TeacherModel:
     reasons: dict[str, str] = field(default_factory=dict)
     spacing_mm: tuple[float, float] = (1.0, 1.0)
     extra: dict[str, float] = field(default_factory=dict)
+    fitted_on: str = ""
+    reference: tuple[tuple[str, str, int], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other."""

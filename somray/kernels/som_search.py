@@ -87,19 +87,14 @@ def find_two_nearest(block: Floats, weights: Floats, index: Nodes, best: Floats)
 
 
 @compiled
-def add_block(
-    block: Floats, index: Nodes, best: Floats, sums: Sums, counts: NDArray[np.int64]
-) -> float:
-    """Add each sample to its node's sums (k, f) and counts (k,); return the summed distance."""
+def add_block(block: Floats, index: Nodes, sums: Sums, counts: NDArray[np.int64]) -> None:
+    """Add each sample of (f, b) to its node's sums (k, f) and counts (k,)."""
     features, size = block.shape
-    error = 0.0
     for i in range(size):
         node = index[i]
         counts[node] += 1
-        error += math.sqrt(best[i])
         for f in range(features):
             sums[node, f] += block[f, i]
-    return error
 
 
 @compiled

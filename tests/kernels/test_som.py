@@ -1,7 +1,6 @@
 import naive_som
 import numpy as np
 import pytest
-from minisom import MiniSom
 
 import somray
 from somray.domain.teacher import Codebook
@@ -45,44 +44,6 @@ def test_any_strides_are_assigned_alike():
     assert np.array_equal(som.assign(samples.T.copy().T, book), expected)
     assert np.array_equal(som.assign(samples[::3], book), expected[::3])
     assert np.array_equal(som.assign(samples.astype("f8"), book), expected)
-
-
-def test_one_epoch_moves_the_nodes_as_the_oracle_does():
-    samples, weights = cloud(), cloud(12, seed=3)
-    total = som.accumulate(samples, weights)
-    found = som.update(weights, total, (3, 4), 0.8)
-    assert np.abs(found - naive_som.update(samples, weights, (3, 4), 0.8)).max() < 1e-5
-
-
-def test_one_epoch_equals_minisoms():
-    samples, weights = cloud(400), cloud(12, seed=3)
-    other = MiniSom(3, 4, 4, sigma=0.8, learning_rate=1.0)
-    other._weights = weights.astype(float).reshape(3, 4, 4).copy()
-    other.train_batch_offline(samples.astype(float), 1)
-    found = som.update(weights, som.accumulate(samples, weights), (3, 4), 0.8)
-    assert np.abs(found - other.get_weights().reshape(-1, 4)).max() < 1e-5
-
-
-def test_merge_equals_one_pass_over_everything():
-    samples, weights = cloud(), cloud(9, seed=4)
-    parts = som.merge([som.accumulate(p, weights) for p in np.array_split(samples, 7)])
-    whole = som.accumulate(samples, weights)
-    assert np.array_equal(parts.counts, whole.counts)
-    assert np.allclose(parts.sums, whole.sums, rtol=1e-12)
-    assert parts.error == pytest.approx(whole.error, rel=1e-12)
-
-
-def test_merge_ignores_empty_parts():
-    samples, weights = cloud(200), cloud(9, seed=4)
-    whole = som.accumulate(samples, weights)
-    merged = som.merge([som.accumulate(samples[:0], weights), whole])
-    assert np.array_equal(merged.sums, whole.sums)
-
-
-def test_a_node_out_of_everyones_reach_stays_where_it_is():
-    weights = np.array([[0.0], [0.0], [0.0], [0.0], [0.0], [0.0], [9.0]], "f4")
-    total = som.NodeSums(np.zeros((7, 1)), np.array([5, 0, 0, 0, 0, 0, 0]), 0.0)
-    assert som.update(weights, total, (1, 7), 0.3)[6, 0] == 9.0
 
 
 @pytest.mark.parametrize("grid", [(3, 3), (5, 4), (1, 6)])
@@ -193,10 +154,6 @@ def test_assign_refuses_other_features_and_no_threads():
         som.assign(np.zeros((4, 2), "f4"), book)
     with pytest.raises(ShapeError, match="threads"):
         som.assign(np.zeros((4, 3), "f4"), book, threads=0)
-    with pytest.raises(ShapeError, match="do not fit"):
-        som.accumulate(np.zeros((4, 2), "f4"), book.weights)
-    with pytest.raises(ShapeError, match="no partial"):
-        som.merge([])
 
 
 def test_the_public_names_are_the_kernels():

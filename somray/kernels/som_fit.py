@@ -1,0 +1,152 @@
+"""Batch self-organizing map: a fit as a fold over passes.
+
+Every epoch adds each sample to its nearest node and moves the nodes to the neighbourhood-weighted means
+(`update`). The neighbourhood shrinks to its final radius and stays there until nothing moves.
+
+Source: T. Kohonen, "Essentials of the self-organizing map", Neural Networks 37, 2013 (batch form).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.domain.teacher import Codebook
+from somray.errors import ShapeError
+from somray.kernels.som_dead import relocate, reseed, tail_of
+from somray.kernels.som_lattice import Lattice
+from somray.kernels.som_passes import Errors, NodeQuery, NodeSums, Passes
+from somray.kernels.som_start import first_nodes
+
+__all__ = ["Training", "codebook_of", "fit_passes", "update"]
+
+FINAL_RADIUS = 0.3
+"""Neighbourhood radius of the last epoch, in grid steps (bench_som: error against topology)."""
+
+LATE = 0.7
+"""Share of the epochs after which nodes are moved to where they are missing."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """How a map is trained.
+
+    Args:
+        start: "pca" lays the map over the two main directions of the samples, "samples" on a draw; a
+            codebook or nodes (k, f) are gone on from, with the final radius throughout, so that nodes
+            keep their places.
+        final_radius: neighbourhood radius of the last epochs, in grid steps.
+        rare: whether late epochs move the least needed node to where samples are represented worst,
+            so that a small regime far from all others gets a node of its own.
+        topology: "rectangular" or "hexagonal".
+        wraps: whether the map is a torus.
+        tolerance: the fit ends early once the radius is final and no node moved further than this,
+            in units of the samples' spread (root of the summed variances).
+    """
+
+    start: str | Codebook | Floats = "pca"
+    final_radius: float = FINAL_RADIUS
+    rare: bool = False
+    topology: str = "rectangular"
+    wraps: bool = False
+    tolerance: float = 1e-3
+
+
+def fit_passes(
+    passes: Passes,
+    grid: tuple[int, int] = (10, 10),
+    seed: int = 0,
+    epochs: int = 20,
+    training: Training | None = None,
+) -> Codebook:
+    """Fit a batch SOM to a source of samples.
+
+    Args:
+        passes: the source; distances are Euclidean in its units.
+        grid: rows and columns of the map.
+        seed: draws the first nodes where the training starts on a draw; else nothing is drawn.
+        epochs: passes over all samples at most; one more for moments and one for the errors.
+        training: the defaults where left out.
+
+    Returns:
+        Codebook with hits, quantization and topographic error, and the epochs that were run.
+
+    Raises:
+        ShapeError: grid, epochs or training are not usable.
+    """
+    how = training or Training()
+    lattice = Lattice(grid, how.topology, how.wraps)
+    if epochs < 1 or not how.final_radius > 0 or not how.tolerance >= 0:
+        raise ShapeError(f"not usable: epochs {epochs}, {how}")
+    moments = passes.moments()
+    weights = first_nodes(how.start, passes, moments, lattice, seed)
+    still = how.tolerance * float(np.sqrt((moments.deviation**2).sum()))
+    radii, before, done = _radii(how, lattice, epochs), None, 0
+    for epoch, radius in enumerate(radii):
+        late = epoch / max(epochs - 1, 1) >= LATE and epoch + 1 < epochs
+        total = passes.node_sums(_query(weights, before, how.rare, late))
+        moved = update(weights, total, lattice, radius)
+        if late:
+            moved = reseed(moved, total)
+            moved = relocate(moved, total) if how.rare else moved
+        step = float(np.sqrt(((moved.astype(np.float64) - weights) ** 2).sum(axis=1).max()))
+        weights, before, done = moved, total, epoch + 1
+        if radius == how.final_radius and step <= still:
+            break
+    return codebook_of(weights, lattice, passes.errors(weights, lattice), done)
+
+
+def _radii(how: Training, lattice: Lattice, epochs: int) -> list[float]:
+    """Return the neighbourhood radius of each epoch."""
+    if not isinstance(how.start, str):
+        return [how.final_radius] * epochs
+    first = max(max(lattice.grid) / 2.0, how.final_radius)
+    shares = [epoch / max(epochs - 1, 1) for epoch in range(epochs)]
+    radii = [first * (how.final_radius / first) ** share for share in shares]
+    return [*radii[:-1], how.final_radius] if epochs > 1 else radii
+
+
+def _query(weights: Floats, before: NodeSums | None, rare: bool, late: bool) -> NodeQuery:
+    """Ask for what late moves need, by what the epoch before has shown."""
+    if before is None:
+        return NodeQuery(weights, np.full(len(weights), np.inf) if rare else None)
+    dead = int((before.counts == 0).sum()) if late else 0
+    return NodeQuery(weights, tail_of(before) if rare else None, dead)
+
+
+def update(weights: Floats, total: NodeSums, lattice: Lattice, radius: float) -> Floats:
+    """Move the nodes to the means of what they and their neighbours won.
+
+    Args:
+        weights: (k, f) float32 before; a node out of reach of all samples stays where it is.
+        total: merged sums of one epoch.
+        lattice: of the map.
+        radius: standard deviation of the Gaussian neighbourhood, in grid steps.
+
+    Returns:
+        (k, f) float32 nodes.
+    """
+    both = np.concatenate([total.sums, total.counts[:, None].astype(np.float64)], axis=1)
+    spread = lattice.spread(both, radius)
+    share = spread[:, -1:]
+    reached = share > 1e-12
+    means = spread[:, :-1] / np.where(reached, share, 1.0)
+    return np.where(reached, means, weights).astype(np.float32)
+
+
+def codebook_of(
+    weights: Floats, lattice: Lattice, errors: Errors, epochs_run: int | None = None
+) -> Codebook:
+    """Wrap nodes and what was measured of them into a Codebook."""
+    return Codebook(
+        np.ascontiguousarray(weights, dtype=np.float32),
+        lattice.grid,
+        lattice.topology,
+        hits=errors.hits,
+        quantization_error=errors.quantization_error,
+        topographic_error=errors.topographic_error,
+        wraps=lattice.wraps,
+        epochs_run=epochs_run,
+    )
