@@ -7,9 +7,8 @@ bits of a result depend on the samples, on how they are cut into items and on th
 threads, tasks or their timing; another cut changes sums by rounding alone.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,15 @@ from numpy.typing import NDArray
 from somray.errors import ShapeError
 from somray.kernels.som_blocks import Floats, Sums, checked_samples, map_blocks
 from somray.kernels.som_lattice import Lattice
+from somray.kernels.som_partials import (
+    Errors,
+    Moments,
+    NodeSums,
+    merge_errors,
+    merge_moments,
+    merge_sums,
+    with_worst,
+)
 from somray.kernels.som_search import add_block, add_moments, find_nearest, find_two_nearest
 
 __all__ = [
@@ -34,42 +42,6 @@ __all__ = [
     "node_sums_of",
 ]
 
-Counts = NDArray[np.int64]
-Partial = TypeVar("Partial")
-
-
-@dataclass(frozen=True, eq=False)
-class Moments:
-    """Count, mean and spread of samples, as sums about a typical sample.
-
-    Args:
-        count: number of samples.
-        shift: (f,) float64, subtracted before summing, so that sums keep their digits.
-        first: (f,) float64, Σ (x − shift).
-        second: (f, f) float64, Σ (x − shift)(x − shift)ᵀ.
-    """
-
-    count: int
-    shift: Sums
-    first: Sums
-    second: Sums
-
-    @property
-    def mean(self) -> Sums:
-        """Mean (f,) of the samples."""
-        return np.asarray(self.shift + self.first / self.count)
-
-    @property
-    def covariance(self) -> Sums:
-        """Covariance (f, f) of the samples (divided by the count)."""
-        offset = self.first / self.count
-        return np.asarray(self.second / self.count - np.outer(offset, offset))
-
-    @property
-    def deviation(self) -> Sums:
-        """Standard deviation (f,) of the samples."""
-        return np.asarray(np.sqrt(np.maximum(np.diagonal(self.covariance), 0.0)))
-
 
 @dataclass(frozen=True, eq=False)
 class NodeQuery:
@@ -85,64 +57,6 @@ class NodeQuery:
     weights: Floats
     tail: Sums | None = None
     worst: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class NodeSums:
-    """What an epoch's pass over an item leaves.
-
-    Args:
-        sums: (k, f) float64, samples added up per node.
-        counts: (k,) int64, samples per node.
-        errors: (k,) float64, squared distances to the node added up; 0 unless asked for.
-        tail_sums: (k, f) float64, samples in their node's tail, added up.
-        tail_counts: (k,) int64, samples in the tail.
-        tail_errors: (k,) float64, their squared distances.
-        worst: (m, f) float32, the samples furthest from their nodes, worst first; of equally bad ones
-            the earlier sample first.
-        worst_errors: (m,) float64, their squared distances.
-    """
-
-    sums: Sums
-    counts: Counts
-    errors: Sums
-    tail_sums: Sums
-    tail_counts: Counts
-    tail_errors: Sums
-    worst: Floats
-    worst_errors: Sums
-
-    @classmethod
-    def empty(cls, nodes: int, features: int) -> "NodeSums":
-        """Return the sums of no samples."""
-        table, line, none = np.zeros((nodes, features)), np.zeros(nodes), np.zeros(nodes, np.int64)
-        worst = np.zeros((0, features), np.float32)
-        return cls(table, none, line, table.copy(), none.copy(), line.copy(), worst, np.zeros(0))
-
-
-@dataclass(frozen=True, eq=False)
-class Errors:
-    """How well a map represents samples.
-
-    Args:
-        hits: (k,) int64, samples nearest to each node.
-        distances: (k,) float64, their distances to the node added up.
-        misses: (k,) int64, those whose second nearest node is not its neighbour.
-    """
-
-    hits: Counts
-    distances: Sums
-    misses: Counts
-
-    @property
-    def quantization_error(self) -> float:
-        """Mean distance of a sample to its nearest node."""
-        return float(self.distances.sum() / self.hits.sum())
-
-    @property
-    def topographic_error(self) -> float:
-        """Share of samples whose two nearest nodes are not neighbours; 0 for a lone node."""
-        return float(self.misses.sum() / self.hits.sum())
 
 
 class Passes(Protocol):
@@ -182,21 +96,6 @@ def moments_of(samples: Floats, threads: int = 1) -> Moments:
     return merge_moments(map_blocks(one, samples, threads))
 
 
-def merge_moments(partials: Sequence[Moments]) -> Moments:
-    """Join moments in item order, about the first item's shift."""
-    total = _first(partials)
-    for other in partials[1:]:
-        move = other.shift - total.shift
-        cross = np.outer(other.first, move)
-        total = Moments(
-            total.count + other.count,
-            total.shift,
-            total.first + other.first + other.count * move,
-            total.second + other.second + cross + cross.T + other.count * np.outer(move, move),
-        )
-    return total
-
-
 def node_sums_of(samples: Floats, query: NodeQuery, threads: int = 1) -> NodeSums:
     """Add one item's samples to their nearest nodes.
 
@@ -228,7 +127,7 @@ def node_sums_of(samples: Floats, query: NodeQuery, threads: int = 1) -> NodeSum
         if query.worst:
             order = np.argsort(-best, kind="stable")[: query.worst]
             worst = np.ascontiguousarray(block[:, order].T)
-            part = _with_worst(part, worst, best[order].astype(np.float64))
+            part = with_worst(part, worst, best[order].astype(np.float64))
         return part
 
     return merge_sums([nothing, *map_blocks(one, samples, threads)], query.worst)
@@ -244,35 +143,6 @@ def _add_tail(
     if len(far):
         add_block(np.ascontiguousarray(block[:, far]), index[far], part.tail_sums, part.tail_counts)
         part.tail_errors[:] += np.bincount(index[far], error[far], len(tail))
-
-
-def _with_worst(part: NodeSums, worst: Floats, errors: Sums) -> NodeSums:
-    return NodeSums(
-        part.sums,
-        part.counts,
-        part.errors,
-        part.tail_sums,
-        part.tail_counts,
-        part.tail_errors,
-        worst,
-        errors,
-    )
-
-
-def merge_sums(partials: Sequence[NodeSums], worst: int = 0) -> NodeSums:
-    """Join sums in item order, and keep the `worst` samples of all."""
-    first = _first(partials)
-    total = NodeSums.empty(*first.sums.shape)
-    for part in partials:
-        for name in ("sums", "counts", "errors", "tail_sums", "tail_counts", "tail_errors"):
-            joined = getattr(total, name)
-            joined += getattr(part, name)
-    if not worst:
-        return total
-    samples = np.concatenate([part.worst for part in partials])
-    errors = np.concatenate([part.worst_errors for part in partials])
-    order = np.argsort(-errors, kind="stable")[:worst]
-    return _with_worst(total, samples[order], errors[order])
 
 
 def errors_of(samples: Floats, weights: Floats, lattice: Lattice, threads: int = 1) -> Errors:
@@ -293,22 +163,6 @@ def errors_of(samples: Floats, weights: Floats, lattice: Lattice, threads: int =
         )
 
     return merge_errors(map_blocks(one, samples, threads))
-
-
-def merge_errors(partials: Sequence[Errors]) -> Errors:
-    """Join errors in item order."""
-    total = _first(partials)
-    for part in partials[1:]:
-        total = Errors(
-            total.hits + part.hits, total.distances + part.distances, total.misses + part.misses
-        )
-    return total
-
-
-def _first(partials: Sequence[Partial]) -> Partial:
-    if not partials:
-        raise ShapeError("there is no partial to merge")
-    return partials[0]
 
 
 class ArrayPasses:
