@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.teacher import Codebook
-from somray.kernels.som_blocks import checked_samples, map_blocks
+from somray.kernels.som_blocks import checked_samples, checked_shape
 from somray.kernels.som_fit import Training, codebook_of, fit_passes
 from somray.kernels.som_lattice import Lattice
-from somray.kernels.som_passes import ArrayPasses, NodeSums, errors_of
-from somray.kernels.som_search import find_nearest
+from somray.kernels.som_passes import ArrayPasses, NodeSums, errors_of, nearest_nodes
 
 __all__ = ["NodeSums", "Training", "assign", "checked_samples", "fit", "fit_passes", "measure"]
 
@@ -43,7 +42,7 @@ def fit(
         ShapeError: samples, grid, epochs, training or threads are not usable.
     """
     samples = np.asarray(samples)
-    checked_samples(samples)
+    checked_shape(samples)
     return fit_passes(ArrayPasses(samples, threads), grid, seed, epochs, training)
 
 
@@ -77,12 +76,5 @@ def assign(samples: Floats, codebook: Codebook, threads: int = 1) -> NDArray[np.
         ShapeError: not (n, f), other number of features, or values that are not finite.
     """
     samples = np.asarray(samples)
-    checked_samples(samples, codebook.weights.shape[1])
-    weights = np.ascontiguousarray(codebook.weights, dtype=np.float32)
-
-    def one(block: Floats) -> NDArray[np.int32]:
-        index, best = np.empty(block.shape[1], np.int32), np.empty(block.shape[1], np.float32)
-        find_nearest(block, weights, index, best)
-        return index
-
-    return np.concatenate(map_blocks(one, samples, threads))
+    checked_shape(samples, codebook.weights.shape[1])
+    return nearest_nodes(samples, codebook.weights, threads)

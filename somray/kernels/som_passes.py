@@ -8,14 +8,16 @@ threads, tasks or their timing; another cut changes sums by rounding alone.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
-from somray.kernels.som_blocks import Floats, Sums, checked_samples, map_blocks
+from somray.kernels.som_blocks import Block, Floats, Sums, checked_shape, map_packed
 from somray.kernels.som_lattice import Lattice
+from somray.kernels.som_nearest import NodeTable, find_nearest, find_two_nearest, node_table
 from somray.kernels.som_partials import (
     Errors,
     Moments,
@@ -25,7 +27,7 @@ from somray.kernels.som_partials import (
     merge_sums,
     with_worst,
 )
-from somray.kernels.som_search import add_block, add_moments, find_nearest, find_two_nearest
+from somray.kernels.som_sums import add_moments, add_samples, squared_distances
 
 __all__ = [
     "ArrayPasses",
@@ -39,6 +41,7 @@ __all__ = [
     "merge_moments",
     "merge_sums",
     "moments_of",
+    "nearest_nodes",
     "node_sums_of",
 ]
 
@@ -83,17 +86,18 @@ def moments_of(samples: Floats, threads: int = 1) -> Moments:
     """Return the moments of one item's samples (n, f), finite, any strides.
 
     Raises:
-        ShapeError: samples are not (n, f) with n, f > 0, or hold NaN or infinite values.
+        ShapeError: samples are not (n, f) with n, f > 0, or hold NaN, infinite or too large values.
     """
-    checked_samples(samples)
-    shift = samples[0].astype(np.float64)
+    checked_shape(samples)
+    shift = np.array(samples[0], dtype=np.float32)
 
-    def one(block: Floats) -> Moments:
-        first, second = np.zeros(len(block)), np.zeros((len(block), len(block)))
-        add_moments(block, shift, first, second)
-        return Moments(block.shape[1], shift, first, second)
+    def one(block: Block) -> Moments:
+        features = len(block.values)
+        first, second = np.zeros(features), np.zeros((features, features))
+        add_moments(block.values, block.count, first, second)
+        return Moments(block.count, shift.astype(np.float64), first, second)
 
-    return merge_moments(map_blocks(one, samples, threads))
+    return merge_moments(map_packed(one, samples, shift, threads))
 
 
 def node_sums_of(samples: Floats, query: NodeQuery, threads: int = 1) -> NodeSums:
@@ -108,61 +112,99 @@ def node_sums_of(samples: Floats, query: NodeQuery, threads: int = 1) -> NodeSum
         The item's partial; join those of several with `merge_sums`.
 
     Raises:
-        ShapeError: if the feature counts differ.
+        ShapeError: if the feature counts differ, or values are not finite.
 
     Cost: O(n k f) time, O(k f) memory per block.
     """
-    weights = np.ascontiguousarray(query.weights, dtype=np.float32)
-    if samples.ndim != 2 or samples.shape[1] != weights.shape[1]:
-        raise ShapeError(f"samples {samples.shape} do not fit nodes {weights.shape}")
-    nothing = NodeSums.empty(*weights.shape)
+    table = node_table(query.weights)
+    if samples.ndim != 2 or samples.shape[1] != len(table.shift):
+        raise ShapeError(f"samples {samples.shape} do not fit nodes {query.weights.shape}")
+    if not len(samples):
+        return NodeSums.empty(*table.nodes.shape)
+    return merge_sums(
+        map_packed(partial(_block_sums, query, table), samples, table.shift, threads), query.worst
+    )
 
-    def one(block: Floats) -> NodeSums:
-        index, best = np.empty(block.shape[1], np.int32), np.empty(block.shape[1], np.float32)
-        find_nearest(block, weights, index, best)
-        part = NodeSums.empty(*weights.shape)
-        add_block(block, index, part.sums, part.counts)
+
+def _block_sums(query: NodeQuery, table: NodeTable, block: Block) -> NodeSums:
+    """Add one block's samples to their nearest nodes."""
+    size, count = block.values.shape[1], block.count
+    index, best = np.empty((1, size), np.int32), np.empty((1, size), np.float32)
+    find_nearest(block.values, table.groups, best, index)
+    part, node = NodeSums.empty(*table.nodes.shape), index[0, :count]
+    add_samples(block.values, node, part.sums, part.counts)
+    if query.tail is not None or query.worst:
+        squared = np.empty(count)
+        squared_distances(block.values, table.nodes, node, squared)
         if query.tail is not None:
-            _add_tail(block, index, best, query.tail, part)
+            _add_tail(block.values, node, squared, query.tail, part)
         if query.worst:
-            order = np.argsort(-best, kind="stable")[: query.worst]
-            worst = np.ascontiguousarray(block[:, order].T)
-            part = with_worst(part, worst, best[order].astype(np.float64))
-        return part
-
-    return merge_sums([nothing, *map_blocks(one, samples, threads)], query.worst)
+            order = np.argsort(-squared, kind="stable")[: query.worst]
+            worst = block.values[:, order].T + table.shift
+            part = with_worst(part, worst, squared[order])
+    # Samples were added without the shift, which keeps their digits; it comes back here.
+    part.sums[:] += part.counts[:, None] * table.shift.astype(np.float64)
+    part.tail_sums[:] += part.tail_counts[:, None] * table.shift.astype(np.float64)
+    return part
 
 
 def _add_tail(
-    block: Floats, index: NDArray[np.int32], best: Floats, tail: Sums, part: NodeSums
+    values: Floats, node: NDArray[np.int32], squared: Sums, tail: Sums, part: NodeSums
 ) -> None:
     """Add squared errors, and the samples that lie in their node's tail."""
-    error = best.astype(np.float64)
-    part.errors[:] += np.bincount(index, error, len(tail))
-    far = np.flatnonzero(error > tail[index])
+    part.errors[:] += np.bincount(node, squared, len(tail))
+    far = np.flatnonzero(squared > tail[node])
     if len(far):
-        add_block(np.ascontiguousarray(block[:, far]), index[far], part.tail_sums, part.tail_counts)
-        part.tail_errors[:] += np.bincount(index[far], error[far], len(tail))
+        add_samples(
+            np.ascontiguousarray(values[:, far]), node[far], part.tail_sums, part.tail_counts
+        )
+        part.tail_errors[:] += np.bincount(node[far], squared[far], len(tail))
 
 
 def errors_of(samples: Floats, weights: Floats, lattice: Lattice, threads: int = 1) -> Errors:
     """Measure how well nodes represent one item's samples (n, f), finite, any strides."""
-    weights = np.ascontiguousarray(weights, dtype=np.float32)
-    near, count = lattice.neighbours, len(weights)
+    table, near = node_table(weights), lattice.neighbours
+    nodes = len(table.nodes)
 
-    def one(block: Floats) -> Errors:
-        shape = (2, block.shape[1])
-        index, best = np.empty(shape, np.int32), np.empty(shape, np.float32)
-        find_two_nearest(block, weights, index, best)
-        distance = np.sqrt(best[0].astype(np.float64))
-        missed = index[0][~near[index[0], index[1]]] if count > 1 else index[0][:0]
+    def one(block: Block) -> Errors:
+        size, count = block.values.shape[1], block.count
+        index, best = np.empty((2, size), np.int32), np.empty((2, size), np.float32)
+        find_two_nearest(block.values, table.groups, best, index)
+        first, second = index[:, :count]
+        squared = np.empty(count)
+        squared_distances(block.values, table.nodes, first, squared)
+        missed = first[~near[first, second]] if nodes > 1 else first[:0]
         return Errors(
-            np.bincount(index[0], minlength=count).astype(np.int64),
-            np.bincount(index[0], distance, count).astype(np.float64),
-            np.bincount(missed, minlength=count).astype(np.int64),
+            np.bincount(first, minlength=nodes).astype(np.int64),
+            np.bincount(first, np.sqrt(squared), nodes).astype(np.float64),
+            np.bincount(missed, minlength=nodes).astype(np.int64),
         )
 
-    return merge_errors(map_blocks(one, samples, threads))
+    return merge_errors(map_packed(one, samples, table.shift, threads))
+
+
+def nearest_nodes(samples: Floats, weights: Floats, threads: int = 1) -> NDArray[np.int32]:
+    """Return the nearest of the nodes (k, f) for each sample (n, f); ties go to the lower number.
+
+    Args:
+        samples: finite, any strides; n may be 0.
+        weights: nodes in the samples' units.
+        threads: worker threads; the result does not depend on them.
+
+    Raises:
+        ShapeError: other number of features, or values that are not finite.
+    """
+    if not len(samples):
+        return np.zeros(0, np.int32)
+    table = node_table(weights)
+
+    def one(block: Block) -> NDArray[np.int32]:
+        size = block.values.shape[1]
+        index, best = np.empty((1, size), np.int32), np.empty((1, size), np.float32)
+        find_nearest(block.values, table.groups, best, index)
+        return index[0, : block.count]
+
+    return np.concatenate(map_packed(one, samples, table.shift, threads))
 
 
 class ArrayPasses:
