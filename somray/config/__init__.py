@@ -13,11 +13,17 @@ from somray.config.parts import (
     ResourcesConfig,
     StudentConfig,
 )
-from somray.config.teacher import FEATURE_NAMES, ReferenceConfig, TeacherConfig
+from somray.config.teacher import (
+    FEATURE_NAMES,
+    CohortReferenceConfig,
+    ReferenceConfig,
+    TeacherConfig,
+)
 
 __all__ = [
     "FEATURE_NAMES",
     "CohortConfig",
+    "CohortReferenceConfig",
     "IntensityConfig",
     "LesionConfig",
     "ProtocolConfig",

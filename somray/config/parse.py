@@ -38,7 +38,7 @@ def _model_within(annotation: Any) -> Any:  # Any: typing objects
 def _explain(error: ValidationError) -> str:
     lines = []
     for item in error.errors():
-        path = tuple(item["loc"])
+        path = tuple(p for p in item["loc"] if not str(p).startswith("~"))  # tags of a union
         where = ".".join(str(p) for p in path) or "(top level)"
         if item["type"] == "extra_forbidden":
             near = difflib.get_close_matches(str(path[-1]), _known_keys(path), 1, cutoff=0.5)

@@ -3,11 +3,11 @@
 import difflib
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from somray.config.base import Name, Strict
 
-__all__ = ["FEATURE_NAMES", "ReferenceConfig", "TeacherConfig"]
+__all__ = ["FEATURE_NAMES", "CohortReferenceConfig", "ReferenceConfig", "TeacherConfig"]
 
 FEATURE_NAMES = (
     "intensity",
@@ -31,19 +31,74 @@ class ReferenceConfig(Strict):
     slices: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 
+class CohortReferenceConfig(Strict):
+    """All scans of the protocol as the reference, a slice here and there or every one."""
+
+    every: Annotated[int, Field(ge=1, description="take every n-th slice of every scan")]
+
+
+def _form_of(value: object) -> str:
+    """Tell which form of `reference` is meant, so that an error speaks of that form alone."""
+    if isinstance(value, list):
+        return "~list"
+    if isinstance(value, CohortReferenceConfig):
+        return "~cohort"
+    if isinstance(value, dict):
+        return "~slices" if {"subject", "session", "slices"} & set(value) else "~cohort"
+    return "~slices" if isinstance(value, ReferenceConfig) else "~word"
+
+
 class TeacherConfig(Strict):
     """The self-organizing map and the meaning of its nodes."""
 
-    engine: Literal["somray", "minisom"] = "somray"
+    engine: Annotated[
+        Literal["somray", "minisom", "torch"],
+        Field(
+            description="torch runs on the GPU where there is one; its bits depend on the device"
+        ),
+    ] = "somray"
     grid: tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]] = (5, 5)
+    topology: Literal["rectangular", "hexagonal"] = "rectangular"
+    torus: Annotated[bool, Field(description="join opposite sides of the map")] = False
     epochs: Annotated[int, Field(ge=1, le=10000)] = 20
     features: Literal["all"] | list[str] = "all"
-    reference: Literal["auto"] | ReferenceConfig = "auto"
+    dimensions: Annotated[
+        Literal[2, 3], Field(description="3: features look at the neighbouring slices too")
+    ] = 2
+    reference: Annotated[
+        Annotated[Literal["auto", "cohort"], Tag("~word")]
+        | Annotated[ReferenceConfig, Tag("~slices")]
+        | Annotated[CohortReferenceConfig, Tag("~cohort")]
+        | Annotated[list[ReferenceConfig], Field(min_length=1), Tag("~list")],
+        Discriminator(_form_of),
+        Field(
+            description="auto: the most worthwhile slice of the first scan; cohort: all slices of all "
+            "scans (or every n-th); else the slices named, of one scan or several"
+        ),
+    ] = "auto"
     target: Name = "lesion"
     classes: Annotated[
         Literal["auto"] | dict[Name, list[Annotated[int, Field(ge=0)]]],
         Field(description="class name to node numbers; overrules the rule for those nodes"),
     ] = "auto"
+    smoothing_mm: Annotated[
+        float | None,
+        Field(gt=0, description="radius of a majority vote over labels/som; none where left out"),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(
+            description="run whose teacher of the same protocol is carried over, its centroids and "
+            "classes as they are; path relative to this file, or fsspec URL"
+        ),
+    ] = None
+    refit: Annotated[
+        bool,
+        Field(
+            description="with `previous`: fit anew from its nodes; each node keeps the class of the "
+            "nearest old one"
+        ),
+    ] = False
 
     @field_validator("features")
     @classmethod
@@ -59,6 +114,36 @@ class TeacherConfig(Strict):
             if len(set(value)) != len(value):
                 raise ValueError("a feature is named twice")
         return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "TeacherConfig":
+        if self.refit and self.previous is None:
+            raise ValueError("refit needs `previous`, the run whose teacher is fitted anew")
+        planar = self.topology == "rectangular" and not self.torus
+        if self.engine == "minisom" and not planar:
+            raise ValueError("engine minisom fits rectangular maps without torus only")
+        if self.engine != "somray" and (self.refit or self.folds):
+            raise ValueError(f"engine {self.engine} fits one scan's slices from scratch only")
+        return self
+
+    @property
+    def every(self) -> int | None:
+        """Take every n-th slice of the whole cohort; None where slices are named or chosen."""
+        if isinstance(self.reference, CohortReferenceConfig):
+            return self.reference.every
+        return 1 if self.reference == "cohort" else None
+
+    @property
+    def named(self) -> tuple[ReferenceConfig, ...]:
+        """The references that are named, none for auto and cohort."""
+        if isinstance(self.reference, ReferenceConfig):
+            return (self.reference,)
+        return tuple(self.reference) if isinstance(self.reference, list) else ()
+
+    @property
+    def folds(self) -> bool:
+        """Whether several scans are the reference, so that the fit is spread over tasks."""
+        return self.every is not None or len(self.named) > 1
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
 """Columns of tables: unit and meaning stand with the type, so that schemas and dictionary derive from them."""
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 
-__all__ = ["Column", "FieldSpec", "Row", "field_specs"]
+__all__ = ["Column", "FieldSpec", "Fraction", "Row", "Session", "Subject", "field_specs"]
 
 
 @dataclass(frozen=True)
@@ -12,6 +12,11 @@ class Column:
 
     unit: str
     meaning: str
+
+
+Subject = Annotated[str, Column("", "subject of the scan, as in the manifest")]
+Session = Annotated[str, Column("", "session (time point) of the scan, as in the manifest")]
+Fraction = Annotated[float, Column("1", "share, 0 to 1")]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,16 @@ does not exist is null, never 0.
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from somray.domain.columns import Column, FieldSpec, Row, field_specs
+from somray.domain.columns import (
+    Column,
+    FieldSpec,
+    Fraction,
+    Row,
+    Session,
+    Subject,
+    field_specs,
+)
+from somray.domain.tables_teacher import ClusterRow, DriftRow, ProfileRow
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -18,10 +27,12 @@ __all__ = [
     "ClusterRow",
     "Column",
     "ConvergenceRow",
+    "DriftRow",
     "EvolutionRow",
     "FailureRow",
     "FieldSpec",
     "LesionRow",
+    "ProfileRow",
     "RegistrationRow",
     "Row",
     "ScanRow",
@@ -35,12 +46,9 @@ __all__ = [
 SCHEMA_VERSION = "1"
 
 
-Subject = Annotated[str, Column("", "subject of the scan, as in the manifest")]
-Session = Annotated[str, Column("", "session (time point) of the scan, as in the manifest")]
 TimeIndex = Annotated[int, Column("", "time index within the scan, from 0")]
 SliceIndex = Annotated[int, Column("", "slice index within the scan, from 0")]
 Method = Annotated[str, Column("", "som (direct transfer) or student")]
-Fraction = Annotated[float, Column("1", "share, 0 to 1")]
 Ref = Annotated[
     str, Column("", "what it is measured against: som_teacher, ground_truth, previous_round")
 ]
@@ -88,26 +96,6 @@ class FailureRow(Row):
     code: Annotated[str, Column("", "reason, a code of the data dictionary")]
     message: Annotated[str, Column("", "what, where and what to do")]
     attempts: Annotated[int, Column("", "times it was tried")]
-
-
-@dataclass(frozen=True)
-class ClusterRow(Row):
-    """One row per node or class, and feature."""
-
-    table: ClassVar[str] = "clusters"
-    sort_by: ClassVar[tuple[str, ...]] = ("kind", "node", "class_name", "channel", "feature")
-    kind: Annotated[str, Column("", "node or class")]
-    node: Annotated[
-        int | None, Column("", "node number, row-major over the grid; null for classes")
-    ]
-    class_name: Annotated[str, Column("", "class (of the node)")]
-    share_fraction: Annotated[float, Column("1", "share of the reference's pixels")]
-    channel: Annotated[str, Column("", "channel")]
-    feature: Annotated[str, Column("", "feature")]
-    mean: Annotated[
-        float | None, Column("std", "mean over its pixels, standardised on the reference")
-    ]
-    std: Annotated[float | None, Column("std", "standard deviation over its pixels, standardised")]
 
 
 @dataclass(frozen=True)
@@ -350,6 +338,8 @@ TABLES: dict[str, type[Row]] = {
         ScanRow,
         FailureRow,
         ClusterRow,
+        ProfileRow,
+        DriftRow,
         SliceRow,
         AreaRow,
         AgreementRow,

@@ -78,6 +78,8 @@ def write_teacher(storage: Storage, protocol: str, model: TeacherModel) -> None:
         "reasons": dict(model.reasons),
         "spacing_mm": list(model.spacing_mm),
         "extra": dict(model.extra),
+        "fitted_on": model.fitted_on,
+        "reference": [list(r) for r in model.reference],
     }
     _write(storage, protocol, "teacher", tensors, facts)
 
@@ -113,6 +115,8 @@ def read_teacher(storage: Storage, protocol: str) -> TeacherModel:
         reasons=info["reasons"],
         spacing_mm=(info["spacing_mm"][0], info["spacing_mm"][1]),
         extra=info["extra"],
+        fitted_on=info.get("fitted_on", ""),
+        reference=tuple((subject, session, z) for subject, session, z in info.get("reference", [])),
     )
 
 

@@ -42,6 +42,7 @@ def name_nodes(
     view: NodeView,
     override: Mapping[str, Sequence[int]] | None = None,
     target: str = "lesion",
+    carried: ClassNames | None = None,
 ) -> ClassNames:
     """Name every node by the rule of its modality, then by the person's word.
 
@@ -49,13 +50,15 @@ def name_nodes(
         view: the nodes and what their features mean.
         override: class name to node numbers; beats the rule for those nodes.
         target: class that the student will learn; it must exist in the end.
+        carried: classes carried over from an earlier teacher, which take the rule's place.
 
     Raises:
         ShapeError: a node is out of range or named twice, or the target names no class.
     """
-    found = (classify_uptake if "PET" in view.kinds else classify_contrast)(view)
+    found = carried or (classify_uptake if "PET" in view.kinds else classify_contrast)(view)
     nodes = found.node_classes.copy()
-    names = dict(CLASSES) | _further(found.node_classes, override or {})
+    before = dict(CLASSES) if carried is None else carried.names
+    names = before | _further(found.node_classes, override or {}, before)
     doubtful, reasons = dict(found.doubtful), dict(found.reasons)
     _apply(nodes, names, override or {})
     for name, chosen in (override or {}).items():
@@ -71,11 +74,15 @@ def name_nodes(
     return ClassNames(nodes, names, doubtful, reasons)
 
 
-def _further(found: NDArray[np.uint8], override: Mapping[str, Sequence[int]]) -> dict[int, str]:
-    """Number the classes beyond the four: the rule's that occur, then the person's own."""
-    own = sorted(name for name in override if name not in CLASSES.values() and name not in FURTHER)
-    known = {value: name for name, value in FURTHER.items() if name in override or value in found}
-    return known | dict(enumerate(own, start=max(FURTHER.values()) + 1))
+def _further(
+    found: NDArray[np.uint8], override: Mapping[str, Sequence[int]], names: Mapping[int, str]
+) -> dict[int, str]:
+    """Number the classes beyond those known: the rule's that occur, then the person's own."""
+    taken = set(names.values()) | set(FURTHER)
+    own = sorted(name for name in override if name not in taken)
+    further = {value: name for name, value in FURTHER.items() if name in override or value in found}
+    first = max([*FURTHER.values(), *names]) + 1
+    return further | dict(enumerate(own, start=first))
 
 
 def _apply(

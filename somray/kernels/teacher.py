@@ -7,8 +7,7 @@ that of one slice's features, and a slice's labels do not depend on which others
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,26 +15,35 @@ from numpy.typing import NDArray
 from somray.domain.tables import ClusterRow
 from somray.domain.teacher import Codebook, TeacherModel
 from somray.errors import ShapeError
+from somray.kernels.carry import carry_classes
 from somray.kernels.classes import name_nodes
-from somray.kernels.classes_profile import NodeProfile, profile_groups
 from somray.kernels.classes_rule import NodeView
-from somray.kernels.features import FEATURES, feature_stack
-from somray.kernels.som import Training, assign, fit
+from somray.kernels.feature_view import FeatureView, gather, view_of
+from somray.kernels.features import FEATURES
+from somray.kernels.som_fit import Training, codebook_of, fit_passes
+from somray.kernels.som_lattice import Lattice
 from somray.kernels.som_minisom import fit_minisom
 from somray.kernels.teacher_apply import TeacherLabels, apply_teacher, checked_images
 from somray.kernels.teacher_level import has_level, subject_histogram, subject_level
+from somray.kernels.teacher_reference import ArrayReference, Reference, Standard
+from somray.kernels.teacher_rows import cluster_rows
 from somray.kernels.windows import auto_window, channel_kind, uptake_window
 
-__all__ = ["TeacherFit", "TeacherLabels", "TeacherSpec", "apply_teacher", "fit_teacher"]
+__all__ = [
+    "TeacherFit",
+    "TeacherLabels",
+    "TeacherSpec",
+    "apply_teacher",
+    "choose_view",
+    "fit_reference",
+    "fit_teacher",
+]
 
 TRAINING = Training(final_radius=0.15, rare=True)
 """A lesion may be a hundredth of a slice: it must get a node, and keep it from its neighbours' pull."""
 
-ENGINES: dict[str, Callable[..., Codebook]] = {
-    "somray": partial(fit, training=TRAINING),
-    "minisom": fit_minisom,
-}
-"""Engine name to how it fits a codebook."""
+ENGINES: dict[str, Callable[..., Codebook]] = {"minisom": fit_minisom}
+"""Other engines than our own fold ("somray"), which fit samples in memory and nothing else."""
 
 FEATURE_WEIGHTS = {
     "intensity": 1.0,
@@ -70,10 +78,15 @@ class TeacherSpec:
         features: names, in stack order.
         grid: rows and columns of the map.
         epochs: passes over the reference.
-        engine: a key of `ENGINES`.
+        engine: "somray", or a key of `ENGINES`.
         seed: of the engine.
         target: class that the student will learn.
         classes: class name to node numbers, which beats the rule; None leaves it to the rule.
+        topology: of the map, "rectangular" or "hexagonal".
+        torus: whether opposite sides of the map are joined.
+        dimensions: 2, or 3 for features that look at the neighbouring slices too.
+        smoothing_mm: radius of a majority vote over the class map; None leaves it as it is.
+        refit: whether a previous teacher's nodes are fitted anew.
     """
 
     modality: str
@@ -86,6 +99,11 @@ class TeacherSpec:
     seed: int = 0
     target: str = "lesion"
     classes: Mapping[str, Sequence[int]] | None = None
+    topology: str = "rectangular"
+    torus: bool = False
+    dimensions: int = 2
+    smoothing_mm: float | None = None
+    refit: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,15 +114,42 @@ class TeacherFit:
     cluster_rows: tuple[ClusterRow, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class _Reference:
-    """The reference's pixels as the SOM sees them."""
+def choose_view(
+    images: NDArray[np.float32],
+    spec: TeacherSpec,
+    spacing_mm: tuple[float, float],
+    level: float | None = None,
+) -> FeatureView:
+    """Decide how the protocol looks at pixels: its windows, and the level that PET's belong to.
 
-    windows: tuple[tuple[float, float], ...]
-    level: float | None
-    standardised: NDArray[np.float32] = field(repr=False)  # (f, n)
-    center: NDArray[np.float32]
-    scale: NDArray[np.float32]
+    Args:
+        images: (n, c, y, x) reference slices that windows left open are chosen from.
+        spec: what the protocol asks for.
+        spacing_mm: (y, x) of the reference.
+        level: the reference subject's level of uptake; read from the slices where left out.
+
+    Raises:
+        ShapeError: no pixel has data, or all of them are alike in every channel.
+    """
+    valid = np.asarray(np.isfinite(images).all(axis=1))
+    if not valid.any():
+        raise ShapeError("the reference holds no pixel with data in every channel")
+    if all(float(np.ptp(images[:, c][valid])) == 0.0 for c in range(images.shape[1])):
+        raise ShapeError(
+            "the reference is constant: there is nothing to tell apart; choose another"
+        )
+    if level is None and has_level(spec.modality, spec.channels):
+        counts = subject_histogram(images, spec.modality, spec.channels)
+        level = subject_level(counts, spec.modality)
+    return FeatureView(
+        modality=spec.modality,
+        channels=spec.channels,
+        windows=_windows(images, spec, level),
+        features=spec.features,
+        spacing_mm=(float(spacing_mm[0]), float(spacing_mm[1])),
+        level=level,
+        dimensions=spec.dimensions,
+    )
 
 
 def _windows(
@@ -125,38 +170,6 @@ def _windows(
     return tuple(chosen)
 
 
-def _prepare(
-    images: NDArray[np.float32],
-    spec: TeacherSpec,
-    spacing_mm: tuple[float, float],
-    level: float | None,
-) -> _Reference:
-    """Compute, gather and standardise the features of every pixel that has data."""
-    valid = np.asarray(np.isfinite(images).all(axis=1))
-    if not valid.any():
-        raise ShapeError("the reference holds no pixel with data in every channel")
-    if all(float(np.ptp(images[:, c][valid])) == 0.0 for c in range(images.shape[1])):
-        raise ShapeError(
-            "the reference is constant: there is nothing to tell apart; choose another"
-        )
-    if level is None and has_level(spec.modality, spec.channels):
-        counts = subject_histogram(images, spec.modality, spec.channels)
-        level = subject_level(counts, spec.modality)
-    windows = _windows(images, spec, level)
-    parts = [
-        feature_stack(image, windows, spec.features, spacing_mm)[:, mask]
-        for image, mask in zip(images, valid, strict=True)
-    ]
-    raw = np.concatenate(parts, axis=1)
-    center = raw.mean(axis=1, dtype=np.float64).astype(np.float32)
-    scale = raw.std(axis=1, dtype=np.float64)
-    # A feature that does not vary says nothing: it must not blow up elsewhere.
-    scale = np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
-    raw -= center[:, None]
-    raw /= scale[:, None]
-    return _Reference(windows, level, raw, center, scale)
-
-
 def _feature_weights(kinds: Sequence[str], features: Sequence[str]) -> NDArray[np.float32]:
     """Return what each feature of each channel counts for, (c·f,) float32."""
     if len(set(kinds)) == 1:
@@ -174,6 +187,7 @@ def fit_teacher(
     spacing_mm: tuple[float, float],
     level: float | None = None,
     threads: int = 1,
+    previous: TeacherModel | None = None,
 ) -> TeacherFit:
     """Fit a teacher on all pixels of the reference slices.
 
@@ -184,6 +198,7 @@ def fit_teacher(
         level: the subject's lesion level of uptake over its whole scan (`subject_level`); read from
             the reference slices where left out and a channel is PET.
         threads: worker threads; the result does not depend on them.
+        previous: a teacher that is carried over, see `fit_reference`.
 
     Returns:
         The model and its rows for the `clusters` table (nodes, then classes).
@@ -191,72 +206,95 @@ def fit_teacher(
     Raises:
         ShapeError: wrong shapes, no data, no contrast, unknown engine or feature, wrong classes.
     """
-    if spec.engine not in ENGINES:
-        raise ShapeError(f"unknown engine {spec.engine!r}; known: {', '.join(ENGINES)}")
     images = checked_images(images, spec.channels)
-    reference = _prepare(images, spec, spacing_mm, level)
+    view = choose_view(images, spec, spacing_mm, level)
+    if previous is not None:
+        level, view = view.level, view_of(previous)
+    raw = gather(view, images, spacing_mm, level)
+    return fit_reference(ArrayReference(raw, threads), view, spec, previous)
+
+
+def fit_reference(
+    reference: Reference,
+    view: FeatureView,
+    spec: TeacherSpec,
+    previous: TeacherModel | None = None,
+) -> TeacherFit:
+    """Fit a teacher on a reference, in memory or spread over a cohort.
+
+    Args:
+        reference: the pixels, seen through `view`.
+        view: windows, features and scale; that of `previous` where one is given.
+        spec: what the protocol asks for.
+        previous: a teacher that is carried over: its standardisation always; its nodes and classes as
+            they are, or with `spec.refit` nodes fitted anew from where they were, each with the class
+            of the old node that is nearest to it.
+
+    Raises:
+        ShapeError: unknown engine, channels or features that differ from `previous`'s, wrong classes.
+    """
+    if spec.engine not in ("somray", *ENGINES):
+        raise ShapeError(f"unknown engine {spec.engine!r}; known: somray, {', '.join(ENGINES)}")
     kinds = tuple(channel_kind(spec.modality, name) for name in spec.channels)
-    weights = _feature_weights(kinds, spec.features)
-    samples = (reference.standardised * weights[:, None]).T
-    codebook = ENGINES[spec.engine](
-        samples, spec.grid, seed=spec.seed, epochs=spec.epochs, threads=threads
-    )
-    node = assign(samples, codebook, threads)
-    parts = (reference.center, reference.scale)
-    profile = profile_groups(reference.standardised, node, len(codebook.weights), *parts)
-    view = NodeView(profile, kinds, spec.features, reference.windows, reference.level)
-    named = name_nodes(view, spec.classes, spec.target)
+    if previous is None:
+        standard = Standard.of(reference.moments(), _feature_weights(kinds, spec.features))
+    else:
+        _check_carried(previous, spec)
+        standard = Standard(previous.center, previous.scale, previous.feature_weights)
+    codebook = _codebook(reference, standard, spec, previous)
+    groups = reference.groups(standard, codebook.weights)
+    profile = groups.profile(standard.center, standard.scale)
+    nodes = NodeView(profile, kinds, spec.features, view.windows, view.level)
+    carried = None if previous is None else carry_classes(previous, codebook)
+    named = name_nodes(nodes, spec.classes, spec.target, carried)
     model = TeacherModel(
         codebook=codebook,
         modality=spec.modality,
         channels=spec.channels,
-        windows=reference.windows,
+        windows=view.windows,
         features=spec.features,
-        center=reference.center,
-        scale=reference.scale,
-        feature_weights=weights,
+        center=standard.center,
+        scale=standard.scale,
+        feature_weights=standard.weights,
         node_classes=named.node_classes,
         class_names=named.names,
         doubtful=named.doubtful,
         reasons=named.reasons,
-        spacing_mm=(float(spacing_mm[0]), float(spacing_mm[1])),
-        extra={} if reference.level is None else {"subject_level": reference.level},
+        spacing_mm=view.spacing_mm,
+        extra={} if view.level is None else {"subject_level": view.level},
     )
-    group = named.node_classes[node].astype(np.int32)
-    classes = profile_groups(reference.standardised, group, max(named.names) + 1, *parts)
-    return TeacherFit(model, _node_rows(model, profile) + _class_rows(model, classes))
+    return TeacherFit(model, cluster_rows(model, groups))
 
 
-def _rows(
-    model: TeacherModel, profile: NodeProfile, group: int, kind: str, name: str
-) -> list[ClusterRow]:
-    """Return one row per feature of a node or class; figures of an empty one are null."""
-    pairs = [(c, f) for c in model.channels for f in model.features]
-    empty = profile.share[group] == 0
-    return [
-        ClusterRow(
-            kind=kind,
-            node=group if kind == "node" else None,
-            class_name=name,
-            share_fraction=float(profile.share[group]),
-            channel=channel,
-            feature=feature,
-            mean=None if empty else float(profile.mean[group, column]),
-            std=None if empty else float(profile.std[group, column]),
-        )
-        for column, (channel, feature) in enumerate(pairs)
-    ]
+def _check_carried(previous: TeacherModel, spec: TeacherSpec) -> None:
+    """Refuse a previous teacher that sees other things."""
+    for what, old, new in (
+        ("modality", previous.modality, spec.modality),
+        ("channels", previous.channels, spec.channels),
+        ("features", previous.features, spec.features),
+    ):
+        if old != new:
+            raise ShapeError(f"the previous teacher has {what} {old}, this protocol {new}")
 
 
-def _node_rows(model: TeacherModel, profile: NodeProfile) -> tuple[ClusterRow, ...]:
-    rows: list[ClusterRow] = []
-    for node, value in enumerate(model.node_classes):
-        rows += _rows(model, profile, node, "node", model.class_names[int(value)])
-    return tuple(rows)
-
-
-def _class_rows(model: TeacherModel, profile: NodeProfile) -> tuple[ClusterRow, ...]:
-    rows: list[ClusterRow] = []
-    for value, name in sorted(model.class_names.items()):
-        rows += _rows(model, profile, value, "class", name)
-    return tuple(rows)
+def _codebook(
+    reference: Reference, standard: Standard, spec: TeacherSpec, previous: TeacherModel | None
+) -> Codebook:
+    """Fit the map, or carry it over and measure it on this reference."""
+    if previous is not None and not spec.refit:
+        book = previous.codebook
+        lattice = Lattice(book.grid, book.topology, book.wraps)
+        errors = reference.passes(standard).errors(book.weights, lattice)
+        return codebook_of(book.weights, lattice, errors, book.epochs_run)
+    if spec.engine != "somray":
+        if not isinstance(reference, ArrayReference):
+            raise ShapeError(f"engine {spec.engine} fits slices in memory only")
+        samples = reference.samples(standard)
+        return ENGINES[spec.engine](samples, spec.grid, seed=spec.seed, epochs=spec.epochs)
+    training = replace(TRAINING, topology=spec.topology, wraps=spec.torus)
+    grid = spec.grid
+    if previous is not None:
+        book = previous.codebook
+        grid = book.grid
+        training = replace(training, start=book, topology=book.topology, wraps=book.wraps)
+    return fit_passes(reference.passes(standard), grid, spec.seed, spec.epochs, training)

@@ -8,7 +8,7 @@ all sessions of a subject have their masks.
 import asyncio
 import itertools
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,36 +16,18 @@ import numpy as np
 from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
 from somray.domain.work import Executor
-from somray.io import models
 from somray.io.storage import Storage
 from somray.kernels.teacher_apply import scaled_windows
 from somray.pipeline.book import Book
 from somray.pipeline.digests import source_signature
+from somray.pipeline.fitting import Fitted, Fitting, Reference
 from somray.pipeline.intake import Intake
 from somray.pipeline.units import ScanState, Units
-from somray.stages import evolve, register, segment, student, teacher, truth
+from somray.stages import evolve, register, segment, truth
 
 __all__ = ["ProtocolChain"]
 
 LESION_CHANNEL = {"PETCT": "PET"}  # whose intensities `lesions` reports; else the first channel
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A model that stands, as the executor shares it."""
-
-    digest: str
-    shared: object
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Where the teacher was fitted."""
-
-    state: ScanState
-    slices: tuple[int, ...]
-    teacher: TeacherModel
-    fitted: Fitted
 
 
 @dataclass
@@ -70,7 +52,7 @@ class ProtocolChain:
 
     async def run(self) -> None:
         """Walk the whole protocol."""
-        models_ready = asyncio.create_task(self._models())
+        models_ready = asyncio.create_task(self._fitting().run())
         subjects: dict[str, list[Scan]] = {}
         for scan in self.scans:
             subjects.setdefault(scan.subject, []).append(scan)
@@ -80,60 +62,9 @@ class ProtocolChain:
         ]
         await _together(models_ready, *walks)
 
-    # -- models ----------------------------------------------------------------------------------
-
-    async def _models(self) -> tuple[Reference | None, asyncio.Task[Fitted | None] | None]:
-        """Fit the teacher, then start the student without waiting for it."""
-        reference = await self._teacher()
-        if reference is None or self.units.config.segment == "som":
-            await self.executor.release(self.units.protocol)
-            return reference, None
-        return reference, asyncio.create_task(self._student(reference))
-
-    async def _teacher(self) -> Reference | None:
-        chosen = await self._reference_scan()
-        if chosen is None:
-            return None
-        state, slices = chosen
-        protocol = self.units.protocol
-        unit = self.units.teacher(state, slices)
-        entry = await self.book.do(
-            teacher.run, unit, actor=protocol, invalidates=[("student", protocol)]
-        )
-        if not entry.ok:
-            return None
-        model = models.read_teacher(self.storage, protocol)
-        digest = f"{unit.digest}-{entry.value['digest']}"
-        fitted = Fitted(digest, self.executor.share(model))
-        return Reference(state, tuple(entry.value["slices"]), model, fitted)
-
-    async def _reference_scan(self) -> tuple[ScanState, tuple[int, ...] | None] | None:
-        """Return the scan that the configuration names, else the first usable one of the manifest."""
-        wanted = self.units.config.teacher.reference
-        for scan in self.scans:
-            if isinstance(wanted, str):
-                state = await self.intake.accepted(scan)
-                if state is not None:
-                    return state, None
-            elif (scan.subject, scan.session) == (wanted.subject, wanted.session):
-                state = await self.intake.accepted(scan)
-                return None if state is None else (state, tuple(wanted.slices))
-        return None
-
-    async def _student(self, reference: Reference) -> Fitted | None:
-        protocol, config = self.units.protocol, self.units.config
-        unit = self.units.student(reference.state, reference.slices[0], reference.fitted.digest)
-        trainer = self.executor.trainer(config.student.workers, config.student.trainer)
-        if trainer.waits:
-            await self.executor.release(protocol)
-            unit = replace(unit, needs=replace(unit.needs, cpus=0.0))
-        shared = student.StudentShared(reference.teacher, trainer.run)
-        entry = await self.book.do(student.run, unit, shared=shared, actor=protocol)
-        await self.executor.release(protocol)
-        if not entry.ok:
-            return None
-        model = models.read_student(self.storage, protocol)
-        return Fitted(f"{unit.digest}-{entry.value['digest']}", self.executor.share(model))
+    def _fitting(self) -> Fitting:
+        parts = (self.units, self.scans, self.storage, self.book, self.executor, self.intake)
+        return Fitting(*parts)
 
     # -- one scan --------------------------------------------------------------------------------
 

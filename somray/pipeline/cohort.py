@@ -22,6 +22,7 @@ from somray.pipeline.book import Book, Progress
 from somray.pipeline.chains import ProtocolChain
 from somray.pipeline.digests import code_digest
 from somray.pipeline.intake import Intake
+from somray.pipeline.previous import with_previous
 from somray.pipeline.units import Units
 
 __all__ = ["Cohort", "run_cohort"]
@@ -53,6 +54,7 @@ class Cohort:
             ConfigError: the manifest is wrong; every faulty row is named.
         """
         manifest = folder / config.scans
+        config = with_previous(config, folder)
         scans = load_manifest(manifest, config)
         output = config.output if is_url(config.output) else str(folder / config.output)
         return cls(config, tuple(scans), Storage.at(output), manifest)

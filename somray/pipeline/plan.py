@@ -16,6 +16,7 @@ from somray.domain.work import MIB, Needs, Unit
 from somray.errors import DataError, PlanError
 from somray.pipeline.book import STAGES
 from somray.pipeline.cohort import Cohort
+from somray.pipeline.references import chosen_references
 from somray.pipeline.units import ScanState, Units
 from somray.stages import evolve, ingest, truth
 
@@ -116,7 +117,10 @@ def _count(plan: Plan, unit: Unit, hours: float = 0.0, written: int = 0) -> None
 
 
 def _plan_models(plan: Plan, units: Units, states: Sequence[ScanState]) -> None:
-    _count(plan, units.teacher(states[0], None), 2 * _hours("som", states[0]))
+    chosen = chosen_references(units.config.teacher, states) or [(states[0], None)]
+    hours = sum(_hours("som", state) for state, _ in chosen)
+    passes = units.config.teacher.epochs + 3 if units.config.teacher.folds else 2
+    _count(plan, units.teacher(chosen), passes * hours)
     if units.config.segment == "student":
         config = units.config.student
         steps = config.steps * (2 * config.rounds - 1) * config.workers

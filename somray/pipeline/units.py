@@ -3,6 +3,7 @@
 Names join their parts with "+", which no subject, session or protocol may hold, so they cannot collide.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,8 +127,12 @@ class Units:
             session=scan.session,
         )
 
-    def teacher(self, state: ScanState, slices: tuple[int, ...] | None) -> Unit:
-        """Fit the SOM."""
+    def teacher(
+        self,
+        chosen: Sequence[tuple[ScanState, tuple[int, ...] | None]],
+        previous: str | None = None,
+    ) -> Unit:
+        """Fit the SOM on the chosen scans and slices; `previous` names an earlier model's content."""
         settings = self.config.teacher
         overrule = settings.classes
         spec = TeacherSpec(
@@ -141,17 +146,33 @@ class Units:
             seed=self.cohort.seed,
             target=settings.target,
             classes=None if isinstance(overrule, str) else overrule,
+            topology=settings.topology,
+            torus=settings.torus,
+            dimensions=settings.dimensions,
+            smoothing_mm=settings.smoothing_mm,
+            refit=settings.refit,
         )
-        item = teacher.TeacherItem(state.place, self.protocol, spec, slices, state.level)
+        scans = tuple(teacher.ReferenceScan(s.place, slices, s.level) for s, slices in chosen)
+        item = teacher.TeacherItem(self.protocol, spec, scans, settings.every, settings.previous)
+        slice_bytes = max(state.slice_bytes for state, _ in chosen)
+        held = 1 if item.folds else len(chosen[0][1] or (0,))
+        sources = [[state.source_digest, slices] for state, slices in chosen]
         return self._unit(
             "teacher",
             self.protocol,
             item,
-            teacher.needs(state.slab_bytes, self._model_cpus),
-            state.source_digest,
+            teacher.needs(slice_bytes, held, self._model_cpus),
+            sources,
             spec,
-            slices,
+            settings.every,
+            previous,
         )
+
+    def missing_reference(self) -> Unit:
+        """Tell that no scan that the configuration names as reference can be used."""
+        named = tuple(f"{n.subject} {n.session}" for n in self.config.teacher.named)
+        item = teacher.MissingReference(named)
+        return self._unit("teacher", self.protocol, item, Needs(cpus=0.1), named)
 
     def student(self, state: ScanState, reference: int, teacher_digest: str) -> Unit:
         """Train the rounds."""
@@ -161,7 +182,14 @@ class Units:
         facts.append(config.model_dump(mode="json", exclude={"trainer"}))
         digest = digest_of("student", self.protocol, code_digest(), *facts)
         item = student.StudentItem(
-            state.place, self.protocol, reference, target, config, self.cohort.seed, digest
+            state.place,
+            self.protocol,
+            reference,
+            target,
+            config,
+            self.cohort.seed,
+            digest,
+            state.level,
         )
         needs = student.needs(config, state.slice_bytes)
         return self._unit("student", self.protocol, item, needs, digest)

@@ -17,8 +17,8 @@ from somray.io import models
 from somray.io.ome_zarr import read_meta
 from somray.io.storage import Storage
 from somray.kernels.rounds import StudentSpec
-from somray.kernels.teacher import apply_teacher
-from somray.stages.teacher import read_slices
+from somray.kernels.teacher_apply import apply_teacher, scaled_windows
+from somray.stages.reference_slices import read_slices
 
 __all__ = ["StudentItem", "StudentShared", "needs", "outward", "run"]
 
@@ -35,6 +35,7 @@ class StudentItem:
         config: rounds, steps, tolerance, threads.
         seed: of initial weights and sampling.
         digest: of everything that decides the result; names the checkpoints.
+        level: the scan's own level of uptake, where a channel is PET.
     """
 
     place: ScanPlace
@@ -44,6 +45,7 @@ class StudentItem:
     config: StudentConfig
     seed: int
     digest: str
+    level: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,9 @@ def run(item: StudentItem, shared: StudentShared) -> Result:
     storage = Storage.at(item.place.root)
     meta = read_meta(storage, item.place.name)
     chosen = outward(item.reference, meta.shape[2], item.config.rounds)
-    images = read_slices(storage, item.place, chosen)
+    images = read_slices(item.place, chosen)
     spacing = (meta.geometry.spacing_mm[1], meta.geometry.spacing_mm[2])
-    labels = apply_teacher(shared.teacher, images, spacing).labels
+    labels = apply_teacher(shared.teacher, images, spacing, item.level).labels
     result = shared.train(
         images,
         labels == shared.teacher.value_of(item.target),
@@ -100,7 +102,7 @@ def run(item: StudentItem, shared: StudentShared) -> Result:
 def _spec(item: StudentItem, teacher: TeacherModel, spacing: tuple[float, float]) -> StudentSpec:
     return StudentSpec(
         channels=teacher.channels,
-        windows=teacher.windows,
+        windows=scaled_windows(teacher, item.level),
         feature_names=teacher.features,
         rounds=item.config.rounds,
         tolerance=item.config.tolerance,

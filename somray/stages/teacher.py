@@ -1,25 +1,48 @@
-"""Fit a protocol's teacher on its reference slices and store it."""
+"""Fit a protocol's teacher on its reference, or carry an earlier one over, and store it.
+
+The reference is one slice or a few of one scan, held in memory, or the slices of several scans, which are
+spread over the cluster as a fold (`teacher_cohort`).
+"""
 
 import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from somray.domain.run import ScanPlace
-from somray.domain.work import WORKER_BYTES, Needs, Result
-from somray.errors import DataError, ShapeError
+from somray.domain.teacher import TeacherModel
+from somray.domain.work import WORKER_BYTES, Mapper, Needs, Result
+from somray.errors import DataError, ShapeError, StoreError
 from somray.io import models
-from somray.io.ome_zarr import read_meta, read_slab, slabs
+from somray.io.ome_zarr import ScanMeta, read_meta, slabs
 from somray.io.storage import Storage
-from somray.kernels.reference import slice_interest
-from somray.kernels.teacher import TeacherSpec, fit_teacher
+from somray.kernels.feature_view import view_of
+from somray.kernels.teacher import TeacherFit, TeacherSpec, choose_view, fit_reference
+from somray.kernels.teacher_reference import ArrayReference
 from somray.kernels.windows import auto_window, channel_kind
+from somray.stages.reference_slices import most_worthwhile, read_slices
+from somray.stages.teacher_cohort import CohortReference, Part, part_needs, raw_features
 
-__all__ = ["TeacherItem", "needs", "run"]
+__all__ = ["MissingReference", "ReferenceScan", "TeacherItem", "missing", "needs", "run"]
 
 Windows = tuple[tuple[float, float] | None, ...]
 WINDOW_SLICES = 16  # slices spread over the scan that automatic windows are chosen from
+MOST_NAMED = 64  # reference slices that the model names one by one
+
+
+@dataclass(frozen=True)
+class ReferenceScan:
+    """One scan of a teacher's reference.
+
+    Args:
+        place: the scan.
+        slices: its reference slices; None for the most worthwhile one, or for every n-th of a cohort.
+        level: the scan's own level of uptake, where a channel is PET.
+    """
+
+    place: ScanPlace
+    slices: tuple[int, ...] | None = None
+    level: float | None = None
 
 
 @dataclass(frozen=True)
@@ -27,109 +50,190 @@ class TeacherItem:
     """What the teacher of a protocol is fitted on.
 
     Args:
-        place: the reference scan.
         protocol: name of the protocol.
         spec: the SOM and the rule; windows that are None are chosen here.
-        slices: reference slices, or None to choose the most worthwhile one.
-        level: the scan's own level of uptake, where a channel is PET.
+        scans: of the reference; windows are chosen on the first, and the student learns there.
+        every: take every n-th slice of all scans; None where slices are named or chosen.
+        previous: run whose teacher of this protocol is carried over.
     """
 
-    place: ScanPlace
     protocol: str
     spec: TeacherSpec
-    slices: tuple[int, ...] | None = None
-    level: float | None = None
+    scans: tuple[ReferenceScan, ...]
+    every: int | None = None
+    previous: str | None = None
+
+    @property
+    def place(self) -> ScanPlace:
+        """The first scan, where the student learns and the model is stored."""
+        return self.scans[0].place
+
+    @property
+    def folds(self) -> bool:
+        """Whether the fit is spread over tasks."""
+        return self.every is not None or len(self.scans) > 1
 
 
-def needs(slab_bytes: int, cpus: int = 1) -> Needs:
-    """Declare what a fit takes: a slab, and all features of the reference."""
-    return Needs(cpus=cpus, memory_bytes=WORKER_BYTES + 6 * slab_bytes)
+@dataclass(frozen=True)
+class MissingReference:
+    """Reference scans that the configuration names and that cannot be used."""
+
+    scans: tuple[str, ...]
 
 
-def run(item: TeacherItem, shared: object = None) -> Result:
+def missing(item: MissingReference, shared: object = None) -> Result:
+    """Say that a protocol stays without models.
+
+    Raises:
+        DataError: always.
+    """
+    raise DataError(
+        "not_fittable",
+        f"teacher.reference names {', '.join(item.scans)}, set aside or not in the manifest; name scans "
+        "that can be used",
+    )
+
+
+def needs(slice_bytes: int, slices: int, cpus: float = 1) -> Needs:
+    """Declare what a fit in memory takes: twice all features of the reference slices, and a slab."""
+    return Needs(cpus=cpus, memory_bytes=WORKER_BYTES + (32 * slices + 64) * slice_bytes)
+
+
+def run(item: TeacherItem, shared: Mapper) -> Result:
     """Choose windows and slices where the configuration leaves them open, fit, store.
 
     Returns:
-        Rows of `clusters`; value: slices, windows, digest of the model.
+        Rows of `clusters`; value: the slice the student learns from, windows, digest of the model.
 
     Raises:
         DataError: a reference slice does not exist or carries nothing to learn from.
     """
     storage = Storage.at(item.place.root)
-    windows = _windows(storage, item)
-    chosen = item.slices or (_most_worthwhile(storage, item, windows),)
-    images = read_slices(storage, item.place, chosen)
-    spacing = read_meta(storage, item.place.name).geometry.spacing_mm[1:]
     try:
-        fit = fit_teacher(images, replace(item.spec, windows=windows), spacing, item.level)
+        fit, references = _fit(item, shared)
     except ShapeError as error:
+        where = ", ".join(f"{s.place.subject} {s.place.session}" for s in item.scans[:4])
+        more = " and others" if len(item.scans) > 4 else ""
         raise DataError(
-            "not_fittable",
-            f"no teacher can be fitted on {item.place.subject} {item.place.session}, slices "
-            f"{list(chosen)}: {error}",
+            "not_fittable", f"no teacher can be fitted on {where}{more}: {error}"
         ) from error
-    models.write_teacher(storage, item.protocol, fit.model)
+    words = _words(item, references)
+    model = replace(fit.model, fitted_on=words, reference=tuple(references[:MOST_NAMED]))
+    models.write_teacher(storage, item.protocol, model)
     value = {
         "subject": item.place.subject,
         "session": item.place.session,
-        "slices": list(chosen),
-        "windows": [list(w) for w in fit.model.windows],
-        "digest": hashlib.sha256(fit.model.codebook.weights.tobytes()).hexdigest()[:32],
+        "slices": [z for s, t, z in references if (s, t) == references[0][:2]],
+        "windows": [list(w) for w in model.windows],
+        "digest": hashlib.sha256(_bytes(model)).hexdigest()[:32],
     }
     return Result(rows={"clusters": fit.cluster_rows}, value=value)
 
 
-def read_slices(
-    storage: Storage, place: ScanPlace, chosen: tuple[int, ...], t: int = 0
-) -> NDArray[np.float32]:
-    """Read single slices as (n, c, y, x) float32.
-
-    Raises:
-        DataError: the scan has no such slice.
-    """
-    depth = read_meta(storage, place.name).shape[2]
-    for z in chosen:
-        if not 0 <= z < depth:
-            raise DataError(
-                "unreadable",
-                f"reference slice {z} does not exist in {place.subject} {place.session}, "
-                f"which has slices 0 to {depth - 1}; correct teacher.reference",
-            )
-    blocks = [read_slab(storage, place.name, t, z, z + 1)[:, 0] for z in chosen]
-    return np.stack(blocks)
+def _bytes(model: TeacherModel) -> bytes:
+    """Return what decides labels and comes from the fit."""
+    return model.codebook.weights.tobytes() + model.node_classes.tobytes()
 
 
-def _windows(storage: Storage, item: TeacherItem) -> Windows:
-    """Fill in the windows that were left to `auto`, from slices spread over the scan.
+def _fit(item: TeacherItem, mapper: Mapper) -> tuple[TeacherFit, list[tuple[str, str, int]]]:
+    """Fit on slices in memory or on a fold; return the fit and the reference slices, A's first."""
+    first, spec = item.scans[0], item.spec
+    spec = replace(spec, windows=_windows(item))
+    chosen = first.slices or (
+        most_worthwhile(first.place, spec.modality, spec.windows, spec.channels),
+    )
+    meta = read_meta(Storage.at(first.place.root), first.place.name)
+    view = choose_view(
+        read_slices(first.place, chosen), spec, meta.geometry.spacing_mm[1:], first.level
+    )
+    previous = _previous(item)
+    if previous is not None:
+        view = view_of(previous)
+    if not item.folds:
+        part = Part(first.place, 0, chosen, first.level)
+        reference = ArrayReference(np.concatenate(list(raw_features(part, view)), axis=1))
+        return fit_reference(reference, view, spec, previous), _named([part])
+    parts = _parts(item)
+    fold = CohortReference(parts, view, mapper, part_needs(_slice_bytes(meta)))
+    named = _named(parts)
+    learned = (first.place.subject, first.place.session, chosen[0])
+    return fit_reference(fold, view, spec, previous), [
+        learned, *(n for n in named if n != learned)
+    ]  # fmt: skip
+
+
+def _slice_bytes(meta: ScanMeta) -> int:
+    return 4 * meta.shape[1] * meta.shape[3] * meta.shape[4]
+
+
+def _previous(item: TeacherItem) -> TeacherModel | None:
+    """Read the teacher that is carried over."""
+    if item.previous is None:
+        return None
+    try:
+        return models.read_teacher(Storage.at(item.previous), item.protocol)
+    except StoreError as error:
+        raise DataError("not_fittable", f"teacher.previous: {error}") from error
+
+
+def _parts(item: TeacherItem) -> list[Part]:
+    """Cut the reference of several scans into parts, a slab each, in the manifest's order."""
+    parts = []
+    for scan in item.scans:
+        meta = read_meta(Storage.at(scan.place.root), scan.place.name)
+        wanted = scan.slices or range(0, meta.shape[2], item.every or 1)
+        times = range(meta.shape[0]) if scan.slices is None else range(1)
+        for t in times:
+            for z0, z1 in slabs(meta.shape[2], meta.slab_depth):
+                inside = tuple(z for z in wanted if z0 <= z < z1)
+                if inside:
+                    parts.append(Part(scan.place, t, inside, scan.level))
+    return parts
+
+
+def _named(parts: list[Part]) -> list[tuple[str, str, int]]:
+    return [
+        (part.place.subject, part.place.session, z)
+        for part in parts
+        if part.t == 0
+        for z in part.slices
+    ]
+
+
+def _words(item: TeacherItem, references: list[tuple[str, str, int]]) -> str:
+    """Tell the reference in words."""
+    count = len(references)
+    if item.every is not None:
+        which = "every slice" if item.every == 1 else f"one slice in {item.every}"
+        told = f"{which} of {len(item.scans)} scans ({count} slices)"
+    elif len(item.scans) > 1:
+        told = f"{count} slices of {len(item.scans)} scans"
+    else:
+        zs = ", ".join(str(z) for _, _, z in references)
+        told = f"slice {zs} of subject {item.place.subject}, session {item.place.session}"
+    if item.previous is None:
+        return told
+    did = "refitted from" if item.spec.refit else "carried over unchanged from"
+    return f"{told}; {did} the teacher of an earlier run"
+
+
+def _windows(item: TeacherItem) -> Windows:
+    """Fill in the windows that were left to `auto`, from slices spread over the first scan.
 
     A PET channel's stays open where the scan has a level of uptake: the fit derives it from that.
     """
     given = item.spec.windows or (None,) * len(item.spec.channels)
     if all(w is not None for w in given):
         return given
-    depth = read_meta(storage, item.place.name).shape[2]
+    depth = read_meta(Storage.at(item.place.root), item.place.name).shape[2]
     spread = np.unique(np.linspace(0, depth - 1, WINDOW_SLICES).round().astype(int))
-    sample = read_slices(storage, item.place, tuple(int(z) for z in spread))
+    sample = read_slices(item.place, tuple(int(z) for z in spread))
     modality = item.spec.modality
 
     def chosen(c: int, channel: str) -> tuple[float, float] | None:
-        if given[c] or (item.level is not None and channel_kind(modality, channel) == "PET"):
+        has_level = item.scans[0].level is not None
+        if given[c] or (has_level and channel_kind(modality, channel) == "PET"):
             return given[c]
         return auto_window(sample[:, c], modality, channel)
 
     return tuple(chosen(c, channel) for c, channel in enumerate(item.spec.channels))
-
-
-def _most_worthwhile(storage: Storage, item: TeacherItem, windows: Windows) -> int:
-    """Return the slice that is worth most as reference; the lowest of equals."""
-    meta = read_meta(storage, item.place.name)
-    best, best_z = -np.inf, 0
-    for z0, z1 in slabs(meta.shape[2], meta.slab_depth):
-        block = read_slab(storage, item.place.name, 0, z0, z1)
-        for z in range(z0, z1):
-            interest = slice_interest(
-                block[:, z - z0], item.spec.modality, windows, item.spec.channels
-            )
-            if interest > best:
-                best, best_z = interest, z
-    return best_z

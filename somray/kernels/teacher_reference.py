@@ -1,0 +1,136 @@
+"""The pixels that a teacher is fitted on: raw features, standardised, as passes of a fit.
+
+`Reference` is what a fit asks for. `ArrayReference` holds the features of a few slices; a cohort answers
+the same questions item by item (`stages/teacher_cohort.py`), each with the functions of this module.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.errors import ShapeError
+from somray.kernels.group_sums import GroupSums, groups_of
+from somray.kernels.som_blocks import map_blocks
+from somray.kernels.som_passes import ArrayPasses, Moments, Passes, moments_of
+from somray.kernels.som_search import find_nearest
+
+__all__ = ["ArrayReference", "Reference", "Standard", "nearest_nodes", "node_groups"]
+
+Floats = NDArray[np.float32]
+
+LEAST_SPREAD = 1e-6
+"""A feature that spreads less on the reference says nothing: it must not blow up elsewhere."""
+
+
+@dataclass(frozen=True, eq=False)
+class Standard:
+    """How raw features are standardised and weighted.
+
+    Args:
+        center: (f,) float32, subtracted.
+        scale: (f,) float32, divides.
+        weights: (f,) float32, multiplied last: what counts more in the distance.
+    """
+
+    center: Floats
+    scale: Floats
+    weights: Floats
+
+    @classmethod
+    def of(cls, moments: Moments, weights: Floats) -> "Standard":
+        """Standardise by the moments of the reference's raw features."""
+        spread = moments.deviation
+        scale = np.where(spread > LEAST_SPREAD, spread, 1.0)
+        return cls(moments.mean.astype(np.float32), scale.astype(np.float32), weights)
+
+    def standardised(self, raw: Floats) -> Floats:
+        """Standardise raw features (f, n) in place and return them, unweighted."""
+        raw -= self.center[:, None]
+        raw /= self.scale[:, None]
+        return raw
+
+    def weighted(self, standardised: Floats) -> Floats:
+        """Return samples (n, f), a transposed view of new memory."""
+        return (standardised * self.weights[:, None]).T
+
+
+class Reference(Protocol):
+    """What a teacher's fit asks of its reference."""
+
+    def moments(self) -> Moments:
+        """Return the moments of the raw features of all pixels with data."""
+        ...
+
+    def passes(self, standard: Standard) -> Passes:
+        """Return the standardised and weighted features as a source of passes."""
+        ...
+
+    def groups(self, standard: Standard, nodes: Floats) -> GroupSums:
+        """Return the standardised features added up by nearest node."""
+        ...
+
+
+def nearest_nodes(samples: Floats, nodes: Floats, threads: int = 1) -> NDArray[np.int32]:
+    """Return the nearest node of each sample (n, f); ties go to the lower number."""
+
+    def one(block: Floats) -> NDArray[np.int32]:
+        index, best = np.empty(block.shape[1], np.int32), np.empty(block.shape[1], np.float32)
+        find_nearest(block, nodes, index, best)
+        return index
+
+    parts = map_blocks(one, samples, threads)
+    return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
+
+def node_groups(
+    standardised: Floats, standard: Standard, nodes: Floats, threads: int = 1
+) -> GroupSums:
+    """Add up standardised features (f, n) by nearest node."""
+    near = nearest_nodes(standard.weighted(standardised), nodes, threads)
+    return groups_of(standardised, near, len(nodes))
+
+
+class ArrayReference:
+    """A reference in memory.
+
+    Args:
+        raw: (f, n) float32 raw features of all pixels with data; overwritten.
+        threads: worker threads; no result depends on them.
+
+    Raises:
+        ShapeError: there is no pixel, or no feature varies.
+    """
+
+    def __init__(self, raw: Floats, threads: int = 1) -> None:
+        if raw.shape[1] == 0:
+            raise ShapeError("the reference holds no pixel with data in every channel")
+        self._moments = moments_of(raw.T, threads)
+        self._raw = raw
+        self._threads = threads
+        self._standard: Standard | None = None
+
+    def moments(self) -> Moments:
+        """Return the moments of the raw features."""
+        return self._moments
+
+    def passes(self, standard: Standard) -> Passes:
+        """Return the samples as a source of passes."""
+        return ArrayPasses(self.samples(standard), self._threads)
+
+    def samples(self, standard: Standard) -> Floats:
+        """Return the standardised and weighted samples (n, f)."""
+        return standard.weighted(self._standardised(standard))
+
+    def groups(self, standard: Standard, nodes: Floats) -> GroupSums:
+        """Return the standardised features added up by nearest node."""
+        return node_groups(self._standardised(standard), standard, nodes, self._threads)
+
+    def _standardised(self, standard: Standard) -> Floats:
+        if self._standard is None:
+            standard.standardised(self._raw)
+            self._standard = standard
+        if self._standard is not standard:
+            raise ShapeError("a reference is standardised in place, once")
+        return self._raw

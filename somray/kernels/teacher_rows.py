@@ -1,0 +1,47 @@
+"""A fitted teacher as rows of the `clusters` table: nodes first, then classes."""
+
+from somray.domain.tables import ClusterRow
+from somray.domain.teacher import TeacherModel
+from somray.kernels.classes_profile import NodeProfile
+from somray.kernels.group_sums import GroupSums
+
+__all__ = ["cluster_rows"]
+
+
+def cluster_rows(model: TeacherModel, groups: GroupSums) -> tuple[ClusterRow, ...]:
+    """Describe every node and every class by its pixels on the reference.
+
+    Args:
+        model: the teacher.
+        groups: standardised features of the reference added up by nearest node.
+    """
+    nodes = groups.profile(model.center, model.scale)
+    joined = groups.joined(model.node_classes, max(model.class_names) + 1)
+    classes = joined.profile(model.center, model.scale)
+    rows: list[ClusterRow] = []
+    for node, value in enumerate(model.node_classes):
+        rows += _rows(model, nodes, node, "node", model.class_names[int(value)])
+    for value, name in sorted(model.class_names.items()):
+        rows += _rows(model, classes, value, "class", name)
+    return tuple(rows)
+
+
+def _rows(
+    model: TeacherModel, profile: NodeProfile, group: int, kind: str, name: str
+) -> list[ClusterRow]:
+    """Return one row per feature of a node or class; figures of an empty one are null."""
+    pairs = [(c, f) for c in model.channels for f in model.features]
+    empty = profile.share[group] == 0
+    return [
+        ClusterRow(
+            kind=kind,
+            node=group if kind == "node" else None,
+            class_name=name,
+            share_fraction=float(profile.share[group]),
+            channel=channel,
+            feature=feature,
+            mean=None if empty else float(profile.mean[group, column]),
+            std=None if empty else float(profile.std[group, column]),
+        )
+        for column, (channel, feature) in enumerate(pairs)
+    ]

@@ -1,0 +1,128 @@
+"""The models of one protocol: its teacher as soon as its reference is in, then its student.
+
+Nobody waits for the student who needs the teacher alone.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from somray.domain.scan import Scan
+from somray.domain.teacher import TeacherModel
+from somray.domain.work import Executor, digest_of
+from somray.io import models
+from somray.io.storage import Storage
+from somray.pipeline.book import Book
+from somray.pipeline.intake import Intake
+from somray.pipeline.references import chosen_references
+from somray.pipeline.units import ScanState, Units
+from somray.stages import student, teacher
+
+__all__ = ["Fitted", "Fitting", "Reference"]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model that stands, as the executor shares it."""
+
+    digest: str
+    shared: object
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where the teacher was fitted."""
+
+    state: ScanState
+    slices: tuple[int, ...]
+    teacher: TeacherModel
+    fitted: Fitted
+
+
+@dataclass
+class Fitting:
+    """Fits what a protocol's scans are segmented with.
+
+    Args:
+        units: makes its units.
+        scans: its scans, in the manifest's order.
+        storage: the run.
+        book: bookkeeping.
+        executor: where units run.
+        intake: scans on their way in.
+    """
+
+    units: Units
+    scans: Sequence[Scan]
+    storage: Storage
+    book: Book
+    executor: Executor
+    intake: Intake
+
+    async def run(self) -> tuple[Reference | None, asyncio.Task[Fitted | None] | None]:
+        """Fit the teacher, then start the student without waiting for it."""
+        reference = await self._teacher()
+        if reference is None or self.units.config.segment == "som":
+            await self.executor.release(self.units.protocol)
+            return reference, None
+        return reference, asyncio.create_task(self._student(reference))
+
+    async def _teacher(self) -> Reference | None:
+        chosen = chosen_references(self.units.config.teacher, await self._usable())
+        if not chosen:
+            if self.units.config.teacher.named:
+                await self.book.do(teacher.missing, self.units.missing_reference())
+            return None
+        protocol = self.units.protocol
+        unit = self.units.teacher(chosen, self._previous_digest())
+        mapper = self.executor.mapper()
+        if mapper.waits and unit.item.folds:  # an actor that held a CPU could starve its own parts
+            unit = replace(unit, needs=replace(unit.needs, cpus=0.0))
+        entry = await self.book.do(
+            teacher.run, unit, shared=mapper, actor=protocol, invalidates=[("student", protocol)]
+        )
+        if not entry.ok:
+            return None
+        model = models.read_teacher(self.storage, protocol)
+        digest = f"{unit.digest}-{entry.value['digest']}"
+        fitted = Fitted(digest, self.executor.share(model))
+        if unit.item.folds:  # the student's lesson may need a CPU of its own
+            await self.executor.release(protocol)
+        return Reference(chosen[0][0], tuple(entry.value["slices"]), model, fitted)
+
+    def _previous_digest(self) -> str | None:
+        """Name the content of the teacher that is carried over."""
+        previous = self.units.config.teacher.previous
+        if previous is None:
+            return None
+        return digest_of(models.read_model_info(Storage.at(previous), self.units.protocol))
+
+    async def _usable(self) -> list[ScanState]:
+        """Wait for the scans that the reference may need, in the manifest's order."""
+        config = self.units.config.teacher
+        wanted = {(named.subject, named.session) for named in config.named}
+        found: list[ScanState] = []
+        for scan in self.scans:
+            if wanted and (scan.subject, scan.session) not in wanted:
+                continue
+            state = await self.intake.accepted(scan)
+            if state is not None:
+                found.append(state)
+                if config.reference == "auto":
+                    break
+        return found
+
+    async def _student(self, reference: Reference) -> Fitted | None:
+        protocol, config = self.units.protocol, self.units.config
+        unit = self.units.student(reference.state, reference.slices[0], reference.fitted.digest)
+        trainer = self.executor.trainer(config.student.workers, config.student.trainer)
+        if trainer.waits:
+            await self.executor.release(protocol)
+            unit = replace(unit, needs=replace(unit.needs, cpus=0.0))
+        shared = student.StudentShared(reference.teacher, trainer.run)
+        entry = await self.book.do(student.run, unit, shared=shared, actor=protocol)
+        await self.executor.release(protocol)
+        if not entry.ok:
+            return None
+        model = models.read_student(self.storage, protocol)
+        return Fitted(f"{unit.digest}-{entry.value['digest']}", self.executor.share(model))

@@ -1,0 +1,34 @@
+"""Which scans and slices a protocol's teacher is fitted on, as its configuration says."""
+
+from collections.abc import Sequence
+
+from somray.config import TeacherConfig
+from somray.pipeline.units import ScanState
+
+__all__ = ["chosen_references"]
+
+
+def chosen_references(
+    config: TeacherConfig, states: Sequence[ScanState]
+) -> list[tuple[ScanState, tuple[int, ...] | None]]:
+    """Pick the reference among usable scans.
+
+    Args:
+        config: of the teacher.
+        states: usable scans in the manifest's order.
+
+    Returns:
+        Scans with the slices that are named; None leaves slices to be chosen (auto), or takes every
+        n-th of them (cohort). Empty where no scan that is wanted can be used.
+    """
+    if config.every is not None:
+        return [(state, None) for state in states]
+    if not config.named:
+        return [(state, None) for state in states[:1]]
+    known = {(s.scan.subject, s.scan.session): s for s in states}
+    slices: dict[tuple[str, str], list[int]] = {}
+    for named in config.named:
+        slices.setdefault((named.subject, named.session), []).extend(named.slices)
+    return [
+        (known[key], tuple(dict.fromkeys(wanted))) for key, wanted in slices.items() if key in known
+    ]
