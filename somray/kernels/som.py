@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from somray.domain.teacher import Codebook
 from somray.kernels.som_blocks import checked_samples, checked_shape
-from somray.kernels.som_fit import Training, codebook_of, fit_passes
+from somray.kernels.som_fit import EPOCHS, Training, codebook_of, fit_passes
 from somray.kernels.som_lattice import Lattice
 from somray.kernels.som_passes import ArrayPasses, NodeSums, errors_of, nearest_nodes
 
@@ -21,7 +21,7 @@ def fit(
     samples: Floats,
     grid: tuple[int, int] = (10, 10),
     seed: int = 0,
-    epochs: int = 20,
+    epochs: int = EPOCHS,
     training: Training | None = None,
     threads: int = 1,
 ) -> Codebook:

@@ -18,10 +18,22 @@ from somray.kernels.som_lattice import Lattice
 from somray.kernels.som_passes import Errors, NodeQuery, NodeSums, Passes
 from somray.kernels.som_start import first_nodes
 
-__all__ = ["Training", "codebook_of", "fit_passes", "update"]
+__all__ = ["EPOCHS", "Training", "codebook_of", "fit_passes", "update"]
+
+EPOCHS = 14
+"""Passes of a fit (bench_som: error of pyFlowSOM at a lower topographic error)."""
+
+FIRST_RADIUS = 0.3
+"""First neighbourhood radius as a share of the longer side; wider ones untangle nothing more after a
+PCA start and cost epochs (bench_som)."""
 
 FINAL_RADIUS = 0.3
-"""Neighbourhood radius of the last epoch, in grid steps (bench_som: error against topology)."""
+"""Neighbourhood radius of the last epochs, in grid steps: below, the quantization error falls by less
+than the topographic error rises (bench_som)."""
+
+SHRINKING = 0.8
+"""Share of the epochs in which the neighbourhood shrinks; it stays final in the rest, which gains
+quantization error at first and costs topography later (bench_som)."""
 
 LATE = 0.7
 """Share of the epochs after which nodes are moved to where they are missing."""
@@ -58,7 +70,7 @@ def fit_passes(
     passes: Passes,
     grid: tuple[int, int] = (10, 10),
     seed: int = 0,
-    epochs: int = 20,
+    epochs: int = EPOCHS,
     training: Training | None = None,
 ) -> Codebook:
     """Fit a batch SOM to a source of samples.
@@ -102,10 +114,13 @@ def _radii(how: Training, lattice: Lattice, epochs: int) -> list[float]:
     """Return the neighbourhood radius of each epoch."""
     if not isinstance(how.start, str):
         return [how.final_radius] * epochs
-    first = max(max(lattice.grid) / 2.0, how.final_radius)
-    shares = [epoch / max(epochs - 1, 1) for epoch in range(epochs)]
-    radii = [first * (how.final_radius / first) ** share for share in shares]
-    return [*radii[:-1], how.final_radius] if epochs > 1 else radii
+    first = max(FIRST_RADIUS * max(lattice.grid), how.final_radius)
+    shrinking = max(round(SHRINKING * epochs), 1)
+    shares = [min(epoch / max(shrinking - 1, 1), 1.0) for epoch in range(epochs)]
+    return [
+        how.final_radius if share == 1.0 else first * (how.final_radius / first) ** share
+        for share in shares
+    ]
 
 
 def _query(weights: Floats, before: NodeSums | None, rare: bool, late: bool) -> NodeQuery:
