@@ -21,6 +21,7 @@ def features(slice_, window=None, spacing_mm=(1.0, 1.0)):
         value = np.clip((value - window[0]) / (window[1] - window[0]), 0, 1)
         low, high = 0.0, 1.0
     floor = 0.05 * (high - low) if high > low else 1.0
+    flat = 1e-12 * ((high - low) ** 2 if high > low else 1.0)
     sy, sx = spacing_mm
     padded = np.pad(value, 3, mode="symmetric")
     gy = separable(padded, [-0.5, 0, 0.5], [0.25, 0.5, 0.25]) / sy
@@ -45,8 +46,8 @@ def features(slice_, window=None, spacing_mm=(1.0, 1.0)):
             -np.where(small + large > 0, large, small),
             mean3,
             mean5,
-            (xx - yy) / (xx + yy + 1e-12),
-            2 * xy / (xx + yy + 1e-12),
+            (xx - yy) / (xx + yy + flat),
+            2 * xy / (xx + yy + flat),
             (along - low + floor) / (across - low + floor),
             (mean5 - low + floor) / (value.mean() - low + floor),
         ]

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from somray.errors import ShapeError
-from somray.kernels.features import FEATURES, feature_stack, features
+from somray.kernels.features import FEATURES, feature_stack, features, stack, table
 
 INDEX = {name: number for number, name in enumerate(FEATURES)}
 
@@ -25,7 +25,8 @@ def test_the_ten_features_stand_in_the_order_of_the_contract():
 def test_features_agree_with_the_oracle_up_to_the_border(shape, window, spacing):
     image = np.random.default_rng(3).normal(20, 80, shape).astype(np.float32)
     expected = naive_features.features(image, window, spacing)
-    scale = np.maximum(np.abs(expected), 1.0)
+    scale = np.ones((10, 1, 1))
+    scale[[0, 1, 2, 3, 4, 5]] = 1.0 if window else max(float(np.ptp(image)), 1.0)  # values' range
     found = features(image, window, spacing)
     assert found.dtype == np.float32
     assert (np.abs(found - expected) / scale).max() < 1e-5
@@ -36,6 +37,55 @@ def test_features_of_a_smooth_slice_keep_their_digits():
     image = (1000 + 0.02 * x + 0.01 * y).astype(np.float32)  # a step of the last digits
     expected = naive_features.features(image, (0.0, 2000.0))
     assert np.abs(features(image, (0.0, 2000.0)) - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e-6, 1e6, 1e30])
+def test_features_do_not_depend_on_the_unit_of_the_values(factor):
+    image = np.random.default_rng(2).normal(3, 1, (20, 21)).astype(np.float32)
+    plain, other = features(image), features((image * factor).astype(np.float32))
+    scale = np.where(np.arange(10) < 6, factor, 1.0)[:, None, None]
+    assert np.allclose(other / scale, plain, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 64])
+@pytest.mark.parametrize("shape", [(1, 5), (70, 33), (129, 300)])
+def test_features_are_the_same_bits_on_any_number_of_threads(shape, threads):
+    image = np.random.default_rng(4).normal(size=shape).astype(np.float32)
+    image[0, 2] = np.nan
+    assert np.array_equal(features(image), features(image, threads=threads), equal_nan=True)
+
+
+def test_the_rows_of_a_band_do_not_decide_the_features(monkeypatch):
+    image = np.random.default_rng(4).normal(size=(150, 40)).astype(np.float32)
+    whole = features(image)
+    monkeypatch.setattr(stack, "BAND_PIXELS", 1)
+    assert np.array_equal(features(image), whole)
+
+
+@pytest.mark.parametrize("line", table.FEATURE_TABLE, ids=lambda line: line.name)
+def test_a_feature_reaches_as_far_as_its_halo_says(line):
+    image = np.random.default_rng(9).normal(size=(31, 31)).astype(np.float32)
+    other = image.copy()
+    other[15, 15] += 0.5 * np.ptp(image) * np.sign(-image[15, 15])  # stays within the range
+    y, x = np.nonzero(of(line.name, image) != of(line.name, other))
+    if line.name != "ratio_local_global":  # the slice's mean moves everywhere
+        assert max(np.abs(y - 15).max(), np.abs(x - 15).max()) == line.halo
+
+
+def test_a_feature_is_added_by_one_function_and_one_line(monkeypatch):
+    def write_contrast_to_the_left(band, slots, out):
+        rows, columns = (size - 2 * band.halo for size in band.padded.shape)
+        inside = band.padded[band.halo : band.halo + rows]
+        here, left = (inside[:, at : at + columns] for at in (band.halo, band.halo - 5))
+        out[slots[0], band.into : band.into + rows] = (here - left) * band.frame.gain
+
+    line = table.Feature("to_the_left", 5, write_contrast_to_the_left)
+    monkeypatch.setattr(table, "FEATURE_TABLE", (*table.FEATURE_TABLE, line))
+    image = np.random.default_rng(8).normal(size=(1, 90, 41)).astype(np.float32)
+    found = feature_stack(image, [None], ("mean3", "to_the_left", "edge"))
+    expected = image[0] - np.pad(image[0], ((0, 0), (5, 0)), mode="symmetric")[:, :-5]
+    assert np.allclose(found[1], expected, atol=1e-6)
+    assert np.array_equal(found[[0, 2]], feature_stack(image, [None], ("mean3", "edge")))
 
 
 def test_a_constant_slice_has_no_edge_no_direction_and_ratios_of_one():
@@ -198,6 +248,8 @@ def test_a_stack_is_channel_major_and_in_the_order_asked_for():
         ((12, 13), [None], FEATURES, r"\(c, y, x\)"),
         ((2, 12, 13), [None], FEATURES, "1 windows for 2 channels"),
         ((1, 12, 13), [None], ("edg",), "unknown features"),
+        ((1, 12, 13), [None], ("edge", "edge"), "each once"),
+        ((1, 12, 13), [None], (), "must be named"),
     ],
 )
 def test_a_stack_refuses_what_does_not_fit(shape, windows, names, words):

@@ -10,10 +10,11 @@ Conventions
       nearest pixels that hold data in its place, so that a hole makes no edge.
     * Lengths are millimetres: gradients are per mm, curvatures per mm².
 
-The arithmetic is float64 throughout, without re-association, so results depend neither on threads
-nor on how many slices are worked on together.
+Arithmetic is float32 on differences of neighbours, without re-association or contraction, so results
+depend neither on threads and tiles nor on how many slices are worked on together.
 """
 
-from somray.kernels.features.stack import FEATURES, feature_stack, features
+from somray.kernels.features.stack import feature_stack, features
+from somray.kernels.features.table import FEATURES
 
 __all__ = ["FEATURES", "feature_stack", "features"]

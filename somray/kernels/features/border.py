@@ -1,18 +1,71 @@
-"""The slice with a reflected border and its holes filled, ready for filters of reach `REACH`."""
+"""A slice's scale, and its bands: windowed, holes filled, continued over the border by reflection."""
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.errors import ShapeError
 from somray.kernels.compiled import compiled
+from somray.kernels.features.band import Frame, Tile
 
-__all__ = ["REACH", "pad_slice"]
+__all__ = ["FLOOR_FRACTION", "TENSOR_FLOOR", "frame_of", "mask_holes", "pad_tile"]
 
-Slice = NDArray[np.float32]
-Padded = NDArray[np.float64]
-Holes = NDArray[np.bool_]
+Plane = NDArray[np.float32]
+Window = tuple[float, float]
 
-REACH = 3
-"""Pixels that the widest feature (gradient 3×3, then tensor smoothing 5×5) looks to each side."""
+TENSOR_FLOOR = 1e-12
+"""Share of the squared value range added to the structure tensor's trace."""
+
+FLOOR_FRACTION = 0.05
+"""Share of the value range added above and below in ratios."""
+
+
+@compiled
+def _sum_and_extremes(image: Plane, bottom: float, top: float) -> tuple[float, float, float]:
+    """Return the sum of clipped values and the extremes of the values; NaN where any value is.
+
+    Sums run down the columns first and then along the row of column sums: a fixed order.
+    """
+    rows, columns = image.shape
+    sums = np.zeros(columns)
+    lowest = np.full(columns, np.float32(math.inf))
+    highest = np.full(columns, np.float32(-math.inf))
+    low, high = np.float32(bottom), np.float32(top)
+    for y in range(rows):
+        line = image[y]
+        for x in range(columns):
+            value = line[x]
+            lowest[x] = value if value < lowest[x] else lowest[x]
+            highest[x] = value if value > highest[x] else highest[x]
+            value = low if value < low else value
+            value = high if value > high else value
+            sums[x] += value
+    total, least, most = 0.0, math.inf, -math.inf
+    for x in range(columns):
+        total += sums[x]
+        least = min(least, lowest[x])
+        most = max(most, highest[x])
+    return total, least, most
+
+
+@compiled
+def _sum_with_holes(image: Plane, bottom: float, top: float) -> tuple[float, int]:
+    """Return the sum of clipped values that are there, and the number of those that are not."""
+    rows, columns = image.shape
+    sums = np.zeros(columns)
+    missing = 0
+    for y in range(rows):
+        for x in range(columns):
+            value = image[y, x]
+            if value == value:
+                sums[x] += min(max(value, bottom), top)
+            else:
+                missing += 1
+    total = 0.0
+    for x in range(columns):
+        total += sums[x]
+    return total, missing
 
 
 @compiled
@@ -24,88 +77,122 @@ def _fold(index: int, size: int) -> int:
 
 
 @compiled
-def _copy_windowed(
-    image: Slice, low: float, scale: float, top: float, padded: Padded, holes: Holes
-) -> tuple[int, int]:
-    """Write (value - low)·scale clipped to [0, top] inside the border; count NaN and infinities."""
-    rows, columns = image.shape
-    missing = 0
-    infinite = 0
-    for y in range(rows):
-        for x in range(columns):
-            value = float(image[y, x])
-            scaled = (value - low) * scale
-            if top > 0.0:
-                scaled = min(max(scaled, 0.0), top) if value == value else scaled
-            padded[y + REACH, x + REACH] = scaled
-            if not np.isfinite(scaled):
-                missing += 1
-                infinite += value == value
-                holes[y, x] = True
-    return missing, infinite
+def _scaled(value: np.float32, frame: Frame) -> np.float32:
+    """Clip a value and bring it to the frame's unit; NaN stays NaN."""
+    low, high, unit = np.float32(frame.bottom), np.float32(frame.top), np.float32(frame.unit)
+    value = low if value < low else value
+    value = high if value > high else value
+    return value * unit
 
 
 @compiled
-def _reflect_border(padded: Padded, rows: int, columns: int) -> None:
-    """Fill the border of `padded` from its inside."""
-    for y in range(rows):
-        for x in range(-REACH, 0):
-            padded[y + REACH, x + REACH] = padded[y + REACH, _fold(x, columns) + REACH]
-        for x in range(columns, columns + REACH):
-            padded[y + REACH, x + REACH] = padded[y + REACH, _fold(x, columns) + REACH]
-    for y in range(-REACH, 0):
-        padded[y + REACH] = padded[_fold(y, rows) + REACH]
-    for y in range(rows, rows + REACH):
-        padded[y + REACH] = padded[_fold(y, rows) + REACH]
-
-
-@compiled
-def _fill_holes(padded: Padded, holes: Holes) -> None:
-    """Give each hole the mean of its nearest pixels with data, at most `REACH` rows or columns off.
+def _hole_value(image: Plane, y: int, x: int, reach: int, frame: Frame) -> float:
+    """Return the mean of the pixels with data nearest to a hole, at most `reach` rows or columns off.
 
     A hole further from all data is never seen by a pixel that has data, so it may hold anything.
     """
-    rows, columns = holes.shape
-    for y in range(rows):
-        for x in range(columns):
-            if not holes[y, x]:
+    rows, columns = image.shape
+    nearest, total, count = 2 * (reach + 1) ** 2, 0.0, 0
+    for v in range(max(0, y - reach), min(rows, y + reach + 1)):
+        for u in range(max(0, x - reach), min(columns, x + reach + 1)):
+            value = image[v, u]
+            distance = (v - y) ** 2 + (u - x) ** 2
+            if value != value or distance > nearest:
                 continue
-            nearest, total, count = 99, 0.0, 0
-            for v in range(max(0, y - REACH), min(rows, y + REACH + 1)):
-                for u in range(max(0, x - REACH), min(columns, x + REACH + 1)):
-                    if holes[v, u]:
-                        continue
-                    distance = (v - y) ** 2 + (u - x) ** 2
-                    if distance < nearest:
-                        nearest, total, count = distance, 0.0, 0
-                    if distance == nearest:
-                        total += padded[v + REACH, u + REACH]
-                        count += 1
-            padded[y + REACH, x + REACH] = total / count if count else 0.0
+            if distance < nearest:
+                nearest, total, count = distance, 0.0, 0
+            total += float(_scaled(value, frame))
+            count += 1
+    return total / count if count else frame.low
 
 
-def pad_slice(
-    image: NDArray[np.float32], window: tuple[float, float] | None
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], int]:
-    """Window a slice, fill its holes and continue it over its border by reflection.
+@compiled
+def pad_tile(image: Plane, tile: Tile, halo: int, frame: Frame, padded: Plane) -> None:
+    """Write a tile and `halo` pixels around it: windowed, scaled, reflected, without holes.
 
     Args:
-        image: (y, x), NaN where there is no data.
-        window: (low, high) to clip at and scale to [0, 1], or None to leave values as they are.
-
-    Returns:
-        The padded slice (y + 2·REACH, x + 2·REACH) float64, the holes (y, x), how many holes and
-        infinite values there are. Infinite values count as infinite, not as holes: (-1 if any).
+        image: (y, x), the whole slice.
+        tile: which part of it.
+        halo: pixels beyond the tile.
+        frame: of the slice.
+        padded: (y1 - y0 + 2·halo, x1 - x0 + 2·halo) float32, written.
     """
     rows, columns = image.shape
-    padded = np.empty((rows + 2 * REACH, columns + 2 * REACH))
-    holes = np.zeros((rows, columns), dtype=np.bool_)
-    low, high = window if window is not None else (0.0, 1.0)
-    top = 1.0 if window is not None else 0.0
-    missing, infinite = _copy_windowed(image, low, 1.0 / (high - low), top, padded, holes)
-    if infinite:
-        return padded, holes, -1
-    if missing:
-        _fill_holes(padded, holes)
-    _reflect_border(padded, rows, columns)
-    return padded, holes, missing
+    height, width = tile.y1 - tile.y0 + 2 * halo, tile.x1 - tile.x0 + 2 * halo
+    begin = tile.x0 - halo
+    inside, beyond = max(begin, 0), min(begin + width, columns)
+    for r in range(height):
+        line, out = image[_fold(tile.y0 - halo + r, rows)], padded[r]
+        source, target = line[inside:beyond], out[inside - begin : beyond - begin]
+        for x in range(source.size):
+            target[x] = _scaled(source[x], frame)
+        for x in range(inside - begin):
+            out[x] = _scaled(line[_fold(begin + x, columns)], frame)
+        for x in range(beyond - begin, width):
+            out[x] = _scaled(line[_fold(begin + x, columns)], frame)
+    if frame.missing == 0:
+        return
+    for r in range(height):
+        y = _fold(tile.y0 - halo + r, rows)
+        for x in range(width):
+            if padded[r, x] != padded[r, x]:
+                padded[r, x] = _hole_value(image, y, _fold(begin + x, columns), halo, frame)
+
+
+@compiled
+def mask_holes(image: Plane, rows: tuple[int, int], out: NDArray[np.float32]) -> None:
+    """Make all planes of `out` (f, y, x) NaN in these rows where the slice is NaN."""
+    for plane in out:
+        for y in range(rows[0], rows[1]):
+            line, target = image[y], plane[y]
+            for x in range(line.size):
+                if line[x] != line[x]:
+                    target[x] = np.float32(math.nan)
+
+
+def frame_of(image: Plane, window: Window | None, step: NDArray[np.float64]) -> Frame:
+    """Take the scale of one channel of a slice.
+
+    Args:
+        image: (y, x) float32, NaN where there is no data.
+        window: (low, high) to clip at and scale to [0, 1], or None to leave values as they are.
+        step: distance of pixels along (y, x) in mm.
+
+    Returns:
+        The frame; of a slice without any data, one with `missing` equal to its size.
+
+    Raises:
+        ShapeError: infinite values and no window that clips them.
+    """
+    bottom, top = window if window is not None else (-math.inf, math.inf)
+    bottom, top = float(np.float32(bottom)), float(np.float32(top))
+    total, low, high = _sum_and_extremes(image, bottom, top)
+    missing = 0
+    if math.isnan(total):
+        total, missing = _sum_with_holes(image, bottom, top)
+    if window is None and (high == math.inf or low == -math.inf):
+        raise ShapeError(
+            "the slice holds infinite values; mark pixels without data as NaN, or give a window"
+        )
+    if window is not None:
+        low, high = float(window[0]), float(window[1])
+    if missing == image.size:
+        low, high = 0.0, 0.0
+    width = high - low if high > low else 1.0
+    # The exponent stays where both the unit and its inverse are normal float32 numbers.
+    unit = 2.0 ** -min(max(math.frexp(width)[1], -100), 100)
+    mean = total / (image.size - missing) if missing < image.size else 0.0
+    return Frame(
+        bottom=bottom,
+        top=top,
+        unit=unit,
+        zero=low * unit if window is not None else 0.0,
+        gain=1.0 / (width * unit) if window is not None else 1.0 / unit,
+        low=low * unit,
+        floor=(FLOOR_FRACTION if high > low else 1.0) * width * unit,
+        mean=mean * unit,
+        tensor_floor=TENSOR_FLOOR * (width * unit) ** 2,
+        step_y=float(step[0]),
+        step_x=float(step[1]),
+        missing=int(missing),
+    )

@@ -1,34 +1,27 @@
-"""Features of a slice, channel by channel."""
+"""Features of a slice, channel by channel and band by band."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
-from somray.kernels.features.border import pad_slice
-from somray.kernels.features.filters import FLOOR_FRACTION, level_of, write_features
+from somray.kernels.features.band import Band, Frame, Tile
+from somray.kernels.features.border import frame_of, mask_holes, pad_tile
+from somray.kernels.features.filters import CORE_LINES
+from somray.kernels.features.table import FEATURES, Plan, plan_of
 
-__all__ = ["FEATURES", "feature_stack", "features"]
-
-FEATURES: tuple[str, ...] = (
-    "intensity",  # the windowed value
-    "edge",  # gradient magnitude per mm
-    "local_contrast",  # standard deviation over 5×5
-    "thickness",  # curvature per mm²: above 0 on thin bright structures, below 0 in small holes
-    "mean3",  # mean over 3×3
-    "mean5",  # mean over 5×5
-    "anisotropy_p",  # (Jxx - Jyy)/(Jxx + Jyy) of the smoothed structure tensor
-    "anisotropy_q",  # 2 Jxy/(Jxx + Jyy)
-    "ratio_row_column",  # mean of 5 pixels along the row to mean of 5 along the column
-    "ratio_local_global",  # mean over 5×5 to the mean of the slice
-)
-"""The features in the order of every stack; `filters.write_features` writes them in this order."""
+__all__ = ["FeatureStream", "checked_spacing", "checked_window", "feature_stack", "features"]
 
 Window = tuple[float, float]
+Plane = NDArray[np.float32]
+
+BAND_PIXELS = 32_768
+"""Pixels of a band: its padded copy stays in the second-level cache (bench_features)."""
 
 
-def _checked_window(window: Window | None, where: str) -> Window | None:
+def checked_window(window: Window | None, where: str) -> Window | None:
     """Refuse a window that is not (low, high) with low < high."""
     if window is None:
         return None
@@ -38,41 +31,76 @@ def _checked_window(window: Window | None, where: str) -> Window | None:
     return low, high
 
 
-def _checked_spacing(spacing_mm: tuple[float, float]) -> NDArray[np.float64]:
+def checked_spacing(spacing_mm: Sequence[float], axes: str = "y, x") -> NDArray[np.float64]:
+    """Refuse a spacing that is not one positive length per axis."""
     step = np.asarray(spacing_mm, dtype=np.float64)
-    if step.shape != (2,) or not np.isfinite(step).all() or step.min() <= 0:
-        raise ShapeError(f"spacing_mm must be two positive lengths (y, x), got {spacing_mm}")
+    count = len(axes.split(", "))
+    if step.shape != (count,) or not np.isfinite(step).all() or step.min() <= 0:
+        raise ShapeError(
+            f"spacing_mm must be {count} positive lengths ({axes}), got {tuple(spacing_mm)}"
+        )
     return step
 
 
-def _write_channel(
-    slice_: NDArray[np.float32],
-    window: Window | None,
-    step: NDArray[np.float64],
-    out: NDArray[np.float32],
-) -> None:
-    """Fill `out` (10, y, x) with the features of one channel."""
-    padded, holes, missing = pad_slice(slice_, window)
-    if missing < 0:
-        raise ShapeError(
-            "the slice holds infinite values; mark pixels without data as NaN, or give a window"
-        )
-    if missing == slice_.size:
+class FeatureStream:
+    """Features of one channel, written band by band from the top of some columns to the bottom.
+
+    Args:
+        plane: (y, x) float32, the whole slice.
+        frame: its scale.
+        plan: what to write.
+        columns: first column and the one after the last.
+        rows: most rows of a band.
+    """
+
+    def __init__(
+        self, plane: Plane, frame: Frame, plan: Plan, columns: tuple[int, int], rows: int
+    ) -> None:
+        width = columns[1] - columns[0] + 2 * plan.halo
+        self._plane, self._frame, self._plan, self._columns = plane, frame, plan, columns
+        self._padded = np.empty((rows + 2 * plan.halo, width), dtype=np.float32)
+        self._work = np.empty((CORE_LINES, width), dtype=np.float32)
+        self._next = -1
+
+    def write(self, y0: int, y1: int, out: Plane, into: int) -> None:
+        """Write rows [y0, y1) into `out` (f, y, x) from its row `into`; holes hold anything."""
+        halo = self._plan.halo
+        padded = self._padded[: y1 - y0 + 2 * halo]
+        pad_tile(self._plane, Tile(y0, y1, *self._columns), halo, self._frame, padded)
+        band = Band(padded, halo, y0, into, y0 != self._next, self._work, self._frame)
+        for write, slots in self._plan.calls:
+            write(band, slots, out)
+        self._next = y1
+
+
+def _write_channel(plane: Plane, frame: Frame, plan: Plan, out: Plane, threads: int) -> None:
+    """Fill `out` (f, y, x) with the features of one channel, rows divided among threads."""
+    if frame.missing == plane.size:
         out[:] = np.nan
         return
-    mean, low, high = level_of(padded, holes)
-    if window is not None:
-        low, high = 0.0, 1.0
-    floor = FLOOR_FRACTION * (high - low) if high > low else 1.0
-    write_features(padded, step, (mean, low, floor), out)
-    if missing:
-        out[:, holes] = np.nan
+    rows, columns = plane.shape
+    height = max(8, BAND_PIXELS // columns)
+
+    def write(begin: int, end: int) -> None:
+        stream = FeatureStream(plane, frame, plan, (0, columns), min(height, rows))
+        for y in range(begin, end, height):
+            stream.write(y, min(y + height, end), out, y)
+        if frame.missing:
+            mask_holes(plane, (begin, end), out)
+
+    if threads <= 1 or rows < 2 * threads:
+        write(0, rows)
+        return
+    edges = [rows * part // threads for part in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(write, edges[:-1], edges[1:]))
 
 
 def features(
     slice_: NDArray[np.float32],
     window: Window | None = None,
     spacing_mm: tuple[float, float] = (1.0, 1.0),
+    threads: int = 1,
 ) -> NDArray[np.float32]:
     """Compute all features of one channel of a slice.
 
@@ -80,6 +108,7 @@ def features(
         slice_: (y, x) values, NaN where there is no data.
         window: (low, high) that clips and scales the values to [0, 1]; None leaves them.
         spacing_mm: distance between pixels along (y, x).
+        threads: that rows are divided among; the result does not depend on them.
 
     Returns:
         (f, y, x) float32 in the order of `FEATURES`; NaN where the slice is NaN.
@@ -87,15 +116,12 @@ def features(
     Raises:
         ShapeError: not two-dimensional, empty, infinite without a window, window or spacing wrong.
 
-    Cost: about 200 operations per pixel; memory of the slice in float64 beside the result.
+    Cost: about 200 operations per pixel; memory of the result and of a band.
     """
     array = np.asarray(slice_)
     if array.ndim != 2 or array.size == 0:
         raise ShapeError(f"a slice must be (y, x) with at least one pixel, got shape {array.shape}")
-    array = np.ascontiguousarray(array, dtype=np.float32)
-    out = np.empty((len(FEATURES), *array.shape), dtype=np.float32)
-    _write_channel(array, _checked_window(window, ""), _checked_spacing(spacing_mm), out)
-    return out
+    return feature_stack(array[None], [window], FEATURES, spacing_mm, threads)
 
 
 def feature_stack(
@@ -103,6 +129,7 @@ def feature_stack(
     windows: Sequence[Window | None],
     names: Sequence[str] = FEATURES,
     spacing_mm: tuple[float, float] = (1.0, 1.0),
+    threads: int = 1,
 ) -> NDArray[np.float32]:
     """Compute chosen features of every channel of a slice.
 
@@ -111,6 +138,7 @@ def feature_stack(
         windows: per channel (low, high) or None.
         names: features to keep, in the order wanted.
         spacing_mm: distance between pixels along (y, x).
+        threads: that rows are divided among; the result does not depend on them.
 
     Returns:
         (c·f, y, x) float32, channel-major: all features of the first channel, then the next.
@@ -123,18 +151,11 @@ def feature_stack(
         raise ShapeError(f"an image must be (c, y, x) with pixels in it, got shape {array.shape}")
     if len(windows) != len(array):
         raise ShapeError(f"{len(windows)} windows for {len(array)} channels")
-    unknown = [name for name in names if name not in FEATURES]
-    if unknown:
-        raise ShapeError(f"unknown features {unknown}; known: {', '.join(FEATURES)}")
     array = np.ascontiguousarray(array, dtype=np.float32)
-    step = _checked_spacing(spacing_mm)
-    keep = [FEATURES.index(name) for name in names]
-    out = np.empty((len(array), len(keep), *array.shape[1:]), dtype=np.float32)
-    scratch = np.empty((len(FEATURES), *array.shape[1:]), dtype=np.float32)
-    whole = keep == list(range(len(FEATURES)))
+    plan, step = plan_of(names), checked_spacing(spacing_mm)
+    out = np.empty((len(array), plan.planes, *array.shape[1:]), dtype=np.float32)
     for channel, (plane, window) in enumerate(zip(array, windows, strict=True)):
-        target = out[channel] if whole else scratch
-        _write_channel(plane, _checked_window(window, f" of channel {channel}"), step, target)
-        if not whole:
-            out[channel] = scratch[keep]
+        where = f" of channel {channel}" if len(array) > 1 else ""
+        frame = frame_of(plane, checked_window(window, where), step)
+        _write_channel(plane, frame, plan, out[channel], threads)
     return out.reshape(-1, *array.shape[1:])

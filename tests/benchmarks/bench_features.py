@@ -1,0 +1,194 @@
+"""Features and direct transfer against peers, interleaved in one process.
+
+`python -m pytest tests/benchmarks/bench_features.py --bench -s` times and prints; without `--bench`
+everything runs once, small, as a test that peers and we compute the same. Nothing here asserts a time.
+"""
+
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from somray.kernels.features import features
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "kernels"))
+import naive_features
+
+WINDOW = (-100.0, 100.0)
+SMOOTH3, SMOOTH5 = np.array([1, 2, 1], "f4") / 4, np.array([1, 4, 6, 4, 1], "f4") / 16
+DIFFERENCE = np.array([-1, 0, 1], "f4") / 2
+FIRST5, SECOND5 = np.array([-1, -2, 0, 2, 1], "f4") / 8, np.array([1, 0, -2, 0, 1], "f4") / 4
+BOX3, BOX5, ONE = np.ones(3, "f4") / 3, np.ones(5, "f4") / 5, np.ones(1, "f4")
+
+pytestmark = pytest.mark.bench
+
+
+@pytest.fixture
+def timed(request):
+    return bool(request.config.getoption("--bench"))
+
+
+def interleaved(works, seconds):
+    """Run all in turn until the time is spent; name to (median, least) milliseconds."""
+    spent = {name: [] for name in works}
+    for work in works.values():
+        work()
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(spent[next(iter(spent))]) < 3:
+        for name, work in works.items():
+            start = time.perf_counter()
+            work()
+            spent[name].append(1e3 * (time.perf_counter() - start))
+    return {name: (statistics.median(times), min(times)) for name, times in spent.items()}
+
+
+def show(title, found, base):
+    print(f"\n{title}\n{'':44s}{'median ms':>10s}{'least ms':>10s}{'× ours':>8s}")
+    for name, (median, least) in found.items():
+        print(f"{name:44s}{median:10.2f}{least:10.2f}{median / found[base][0]:8.2f}")
+
+
+def picture(size):
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:size, :size]
+    body = 60.0 * (np.hypot(y - size / 2, x - size / 2) < size / 3) - 40
+    return (body + 15 * np.sin(x / 9) + rng.normal(0, 12, body.shape)).astype(np.float32)
+
+
+def ten(image, separable, math):
+    """The ten features written with a library's separable filters; square root and so on from `math`."""
+    low, high = WINDOW
+    value = math.clip((image - low) / (high - low), 0.0, 1.0)
+    gy, gx = separable(value, DIFFERENCE, SMOOTH3), separable(value, SMOOTH3, DIFFERENCE)
+    xx, xy, yy = (separable(part, SMOOTH5, SMOOTH5) for part in (gx * gx, gx * gy, gy * gy))
+    hyy, hxx = separable(value, SECOND5, SMOOTH5), separable(value, SMOOTH5, SECOND5)
+    hxy = separable(value, FIRST5, FIRST5)
+    half, spread = 0.5 * (hyy + hxx), math.sqrt(0.25 * (hyy - hxx) ** 2 + hxy * hxy)
+    mean5 = separable(value, BOX5, BOX5)
+    variance = separable(value * value, BOX5, BOX5) - mean5 * mean5
+    trace = xx + yy + 1e-12
+    along, across = separable(value, ONE, BOX5), separable(value, BOX5, ONE)
+    return (
+        value,
+        math.sqrt(gx * gx + gy * gy),
+        math.sqrt(variance * (variance > 0)),
+        math.where(half > 0, -(half + spread), spread - half),
+        separable(value, BOX3, BOX3),
+        mean5,
+        (xx - yy) / trace,
+        2 * xy / trace,
+        (along + 0.05) / (across + 0.05),
+        (mean5 + 0.05) / (value.mean() + 0.05),
+    )
+
+
+def scipy_ten(image):
+    from scipy.ndimage import correlate1d
+
+    def separable(plane, along_y, along_x):
+        once = correlate1d(plane, along_y, axis=0, mode="reflect") if len(along_y) > 1 else plane
+        return correlate1d(once, along_x, axis=1, mode="reflect") if len(along_x) > 1 else once
+
+    return ten(image, separable, np)
+
+
+def opencv_ten(image):
+    import cv2
+
+    def separable(plane, along_y, along_x):
+        return cv2.sepFilter2D(plane, cv2.CV_32F, along_x, along_y, borderType=cv2.BORDER_REFLECT)
+
+    return ten(image, separable, np)
+
+
+def opencv_lean(image):
+    """OpenCV with its own arithmetic in place of numpy's, planes reused: the fastest we could write."""
+    import cv2
+
+    low, high = WINDOW
+    border = cv2.BORDER_REFLECT
+
+    def separable(plane, along_y, along_x):
+        return cv2.sepFilter2D(plane, cv2.CV_32F, along_x, along_y, borderType=border)
+
+    value = cv2.addWeighted(image, 1 / (high - low), image, 0, -low / (high - low))
+    cv2.min(value, 1.0, value)
+    cv2.max(value, 0.0, value)
+    gy, gx = separable(value, DIFFERENCE, SMOOTH3), separable(value, SMOOTH3, DIFFERENCE)
+    xx, xy, yy = (
+        separable(cv2.multiply(a, b), SMOOTH5, SMOOTH5) for a, b in ((gx, gx), (gx, gy), (gy, gy))
+    )
+    hyy, hxx = separable(value, SECOND5, SMOOTH5), separable(value, SMOOTH5, SECOND5)
+    hxy = separable(value, FIRST5, FIRST5)
+    half = cv2.addWeighted(hyy, 0.5, hxx, 0.5, 0)
+    spread = cv2.magnitude(cv2.addWeighted(hyy, 0.5, hxx, -0.5, 0), hxy)
+    # The eigenvalue of larger size is half ± spread with half's sign.
+    thickness = cv2.subtract(spread, half)
+    cv2.subtract(cv2.subtract(0.0, half), spread, thickness, cv2.compare(half, 0.0, cv2.CMP_GT))
+    mean5 = cv2.boxFilter(value, cv2.CV_32F, (5, 5), borderType=border)
+    square = cv2.sqrBoxFilter(value, cv2.CV_32F, (5, 5), borderType=border)
+    variance = cv2.max(cv2.subtract(square, cv2.multiply(mean5, mean5)), 0.0)
+    trace = cv2.add(cv2.add(xx, yy), 1e-12)
+    along = cv2.add(cv2.boxFilter(value, cv2.CV_32F, (5, 1), borderType=border), 0.05)
+    across = cv2.add(cv2.boxFilter(value, cv2.CV_32F, (1, 5), borderType=border), 0.05)
+    mean = cv2.mean(value)[0] + 0.05
+    return (
+        value,
+        cv2.magnitude(gx, gy),
+        cv2.sqrt(variance),
+        thickness,
+        cv2.boxFilter(value, cv2.CV_32F, (3, 3), borderType=border),
+        mean5,
+        cv2.divide(cv2.subtract(xx, yy), trace),
+        cv2.divide(xy, trace, scale=2.0),
+        cv2.divide(along, across),
+        cv2.addWeighted(mean5, 1 / mean, mean5, 0, 0.05 / mean),
+    )
+
+
+def torch_ten(image):
+    import torch
+    from torch.nn import functional
+
+    def separable(plane, along_y, along_x):
+        y, x = len(along_y) // 2, len(along_x) // 2
+        # "reflect" in torch leaves the edge pixel out; "replicate" is as near, borders do not matter.
+        padded = functional.pad(plane[None, None], (x, x, y, y), mode="replicate")
+        once = functional.conv2d(padded, torch.from_numpy(along_y)[None, None, :, None])
+        return functional.conv2d(once, torch.from_numpy(along_x)[None, None, None, :])[0, 0]
+
+    return ten(torch.from_numpy(image), separable, torch)
+
+
+def test_ten_features_of_a_slice(timed):
+    import cv2
+    import torch
+    from skimage.feature import multiscale_basic_features
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    image = picture(512 if timed else 48)
+    planes = np.empty((10, *image.shape), np.float32)
+    works = {
+        "ours, one thread": lambda: features(image, WINDOW),
+        "ours, two threads": lambda: features(image, WINDOW, threads=2),
+        "scikit-image, four features only": lambda: multiscale_basic_features(
+            image, sigma_min=1, sigma_max=1, workers=1
+        ),
+        "scipy.ndimage": lambda: scipy_ten(image),
+        "torch convolutions": lambda: torch_ten(image),
+        "OpenCV filters, numpy arithmetic": lambda: opencv_ten(image),
+        "OpenCV filters and arithmetic": lambda: opencv_lean(image),
+        "writing ten planes": lambda: planes.fill(1.0),
+    }
+    found = interleaved(works, 20.0 if timed else 0.0)
+    show(f"ten features of {image.shape}", found, "ours, one thread")
+    expected = naive_features.features(image, WINDOW)
+    assert np.abs(features(image, WINDOW) - expected).max() < 1e-5
+    for peer in (scipy_ten, opencv_ten, opencv_lean, torch_ten):
+        inside = np.abs(np.stack([np.asarray(p) for p in peer(image)]) - expected)[:, 8:-8, 8:-8]
+        # Peers square values before they subtract in float32: their small spreads lose digits.
+        assert inside.max() < 5e-3, peer.__name__
