@@ -71,3 +71,8 @@ class DriftRow(Row):
     shift: Annotated[
         float, Column("std", "by how much its mean moved, in the reference's standard deviations")
     ]
+    sharpness: Annotated[
+        float | None,
+        Column("1", "strength of fine structure against edges, to the reference's; the least channel"),
+    ]
+    reason: Annotated[str | None, Column("", "why it counts as drifted; null when ok")]

@@ -16,7 +16,8 @@ def carry_classes(previous: TeacherModel, codebook: Codebook) -> ClassNames:
         previous: the earlier teacher.
         codebook: nodes in the earlier teacher's standardised and weighted features.
     """
-    nearest = nearest_nodes(np.ascontiguousarray(codebook.weights), previous.codebook.weights)
+    weights = np.ascontiguousarray(codebook.weights)
+    nearest, _ = nearest_nodes(weights, previous.codebook.weights)
     return ClassNames(
         previous.node_classes[nearest].copy(),
         dict(previous.class_names),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.features import feature_stack
+from somray.kernels.resolution import at_resolution
 from somray.kernels.windows import channel_kind
 
 __all__ = ["FeatureView", "gather", "view_of"]
@@ -32,6 +33,7 @@ class FeatureView:
         spacing_mm: (y, x) that features are scaled to.
         level: lesion level of uptake that PET's windows belong to, None without PET.
         dimensions: 2, or 3 where features look at the neighbouring slices too.
+        resolution_mm: Gaussian that images are brought to before features, None as they are.
     """
 
     modality: str
@@ -41,6 +43,7 @@ class FeatureView:
     spacing_mm: tuple[float, float]
     level: float | None = None
     dimensions: int = 2
+    resolution_mm: float | None = None
 
     def windows_at(self, level: float | None) -> tuple[Window, ...]:
         """Return the windows for a subject: PET's follows the subject's own level of uptake."""
@@ -67,6 +70,7 @@ def view_of(model: TeacherModel) -> FeatureView:
         spacing_mm=model.spacing_mm,
         level=model.extra.get("subject_level"),
         dimensions=getattr(model, "dimensions", 2),
+        resolution_mm=model.extra.get("resolution_mm"),
     )
 
 
@@ -75,6 +79,7 @@ def gather(
     slices: Iterable[NDArray[np.float32]],
     spacing_mm: tuple[float, float],
     level: float | None = None,
+    every: int = 1,
 ) -> NDArray[np.float32]:
     """Compute the raw features of every pixel that has data in all channels.
 
@@ -83,6 +88,7 @@ def gather(
         slices: each (c, y, x) physical values, NaN where there is no data.
         spacing_mm: (y, x) of the slices.
         level: lesion level of uptake of their scan, where a channel is PET.
+        every: keep the pixels of every n-th row only.
 
     Returns:
         (c·f, n) float32, slice by slice, row by row.
@@ -90,6 +96,7 @@ def gather(
     windows = view.windows_at(level)
     parts = []
     for image in slices:
-        valid = np.asarray(np.isfinite(image).all(axis=0))
-        parts.append(feature_stack(image, windows, view.features, spacing_mm)[:, valid])
+        valid = np.asarray(np.isfinite(image[:, ::every]).all(axis=0))
+        seen = at_resolution(image, view.resolution_mm, spacing_mm)
+        parts.append(feature_stack(seen, windows, view.features, spacing_mm)[:, ::every][:, valid])
     return np.concatenate(parts, axis=1)

@@ -20,12 +20,14 @@ from somray.kernels.classes import name_nodes
 from somray.kernels.classes_rule import NodeView
 from somray.kernels.feature_view import FeatureView, gather, view_of
 from somray.kernels.features import FEATURES
+from somray.kernels.resolution import RESOLUTION_MM
+from somray.kernels.signature import spread_facts
 from somray.kernels.som_fit import Training, codebook_of, fit_passes
 from somray.kernels.som_lattice import Lattice
 from somray.kernels.som_minisom import fit_minisom
 from somray.kernels.teacher_apply import TeacherLabels, apply_teacher, checked_images
 from somray.kernels.teacher_level import has_level, subject_histogram, subject_level
-from somray.kernels.teacher_reference import ArrayReference, Reference, Standard
+from somray.kernels.teacher_reference import ArrayReference, Description, Reference, Standard
 from somray.kernels.teacher_rows import cluster_rows
 from somray.kernels.windows import auto_window, channel_kind, uptake_window
 
@@ -61,7 +63,7 @@ FEATURE_WEIGHTS = {
 
 LEVELS_BESIDE_PET = {"intensity": 0.1, "mean3": 0.3, "mean5": 13.0}
 """What CT's levels count for beside PET, whose own count 1: only the mean over 5×5 pixels tells water
-(10 HU) from tissue in CT's noise, and it must do so within the few hot nodes (bench_teacher)."""
+(10 HU) from tissue in CT's noise, and it must do so within the few hot nodes (bench_lesions)."""
 
 OTHERS_BESIDE_PET = 0.1
 """What every other feature of either channel counts for in PETCT."""
@@ -149,6 +151,7 @@ def choose_view(
         spacing_mm=(float(spacing_mm[0]), float(spacing_mm[1])),
         level=level,
         dimensions=spec.dimensions,
+        resolution_mm=RESOLUTION_MM.get(spec.modality),
     )
 
 
@@ -242,8 +245,8 @@ def fit_reference(
         _check_carried(previous, spec)
         standard = Standard(previous.center, previous.scale, previous.feature_weights)
     codebook = _codebook(reference, standard, spec, previous)
-    groups = reference.groups(standard, codebook.weights)
-    profile = groups.profile(standard.center, standard.scale)
+    seen = reference.describe(standard, codebook.weights)
+    profile = seen.groups.profile(standard.center, standard.scale)
     nodes = NodeView(profile, kinds, spec.features, view.windows, view.level)
     carried = None if previous is None else carry_classes(previous, codebook)
     named = name_nodes(nodes, spec.classes, spec.target, carried)
@@ -261,9 +264,24 @@ def fit_reference(
         doubtful=named.doubtful,
         reasons=named.reasons,
         spacing_mm=view.spacing_mm,
-        extra={} if view.level is None else {"subject_level": view.level},
+        extra=_extra(view) | _spread(seen, spec, previous),
     )
-    return TeacherFit(model, cluster_rows(model, groups))
+    return TeacherFit(model, cluster_rows(model, seen.groups))
+
+
+def _extra(view: FeatureView) -> dict[str, float]:
+    """Return what of the view the model must know when it is applied."""
+    known = {"subject_level": view.level, "resolution_mm": view.resolution_mm}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _spread(
+    seen: Description, spec: TeacherSpec, previous: TeacherModel | None
+) -> dict[str, float]:
+    """Remember how far the pixels lie that the nodes were fitted to: the earlier ones if carried over."""
+    if previous is None or spec.refit:
+        return spread_facts(seen.distances)
+    return {name: previous.extra[name] for name in spread_facts(seen.distances)}
 
 
 def _check_carried(previous: TeacherModel, spec: TeacherSpec) -> None:

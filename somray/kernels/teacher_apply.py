@@ -1,10 +1,12 @@
 """Direct transfer: a fitted teacher's classes for the pixels of any slice of its protocol.
 
-Slices are worked on one by one, so memory is that of one slice's features, and a slice's labels do not
-depend on which others come with it.
+Slices are worked on one by one and in tiles: features of a tile are written to a small block, labelled
+there and forgotten. So memory does not grow with the slice beyond its result, and a pixel's label
+depends neither on tiles and threads nor on which other slices come with it.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,14 +14,21 @@ from numpy.typing import NDArray
 
 from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
-from somray.kernels.features import feature_stack
-from somray.kernels.som_search import find_classes
+from somray.kernels.features.band import Frame
+from somray.kernels.features.border import frame_of
+from somray.kernels.features.stack import FeatureStream, checked_spacing
+from somray.kernels.features.table import Plan, plan_of
+from somray.kernels.resolution import at_resolution
+from somray.kernels.transfer import Nodes, Verdict, label_block, nodes_of
 from somray.kernels.windows import channel_kind
 
 __all__ = ["TeacherLabels", "apply_teacher", "checked_images", "scaled_windows"]
 
-BLOCK = 8192
-"""Pixels assigned at once; labels do not depend on it."""
+TILE_COLUMNS = 1024
+"""Columns of a tile: with the rows below, its features stay in the second-level cache."""
+
+TILE_VALUES = 98_304
+"""Features in a tile, over all channels (bench_features: 64 k to 128 k are alike)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,23 +38,32 @@ class TeacherLabels:
     Args:
         labels: (n, y, x) uint8 class values, 0 where any channel has no data.
         confidence: (n, y, x) float32 in [0, 1], 0 on the border between two classes and in holes.
+        distance: (n, y, x) float32 to the nearest node, in standardised and weighted features; NaN in
+            holes; None where it was not asked for.
     """
 
     labels: NDArray[np.uint8]
     confidence: NDArray[np.float32]
+    distance: NDArray[np.float32] | None = None
 
 
 def checked_images(images: NDArray[np.float32], channels: Sequence[str]) -> NDArray[np.float32]:
     """Return images as float32 (n, c, y, x), or refuse them."""
+    array = _checked_shape(images, channels)
+    if np.isinf(array).any():
+        raise ShapeError("images hold infinite values; mark pixels without data as NaN")
+    return array.astype(np.float32, copy=False)
+
+
+def _checked_shape(images: NDArray[np.float32], channels: Sequence[str]) -> NDArray[np.float32]:
+    """Return images as an array (n, c, y, x), or refuse them."""
     array = np.asarray(images)
     if array.ndim != 4 or array.shape[1] != len(channels) or array.size == 0:
         raise ShapeError(
             f"images must be (n, {len(channels)}, y, x) for channels {', '.join(channels)}, "
             f"got shape {array.shape}"
         )
-    if np.isinf(array).any():
-        raise ShapeError("images hold infinite values; mark pixels without data as NaN")
-    return array.astype(np.float32, copy=False)
+    return array
 
 
 def scaled_windows(model: TeacherModel, level: float | None) -> tuple[tuple[float, float], ...]:
@@ -67,6 +85,9 @@ def apply_teacher(
     images: NDArray[np.float32],
     spacing_mm: tuple[float, float],
     level: float | None = None,
+    *,
+    threads: int = 1,
+    with_distance: bool = False,
 ) -> TeacherLabels:
     """Label slices with a fitted teacher, each by itself.
 
@@ -76,41 +97,106 @@ def apply_teacher(
         spacing_mm: distance between pixels along (y, x).
         level: lesion level of uptake of the scan the slices are from; the reference's own where left
             out, so that a slice is labelled the same alone and among others.
+        threads: that a slice's rows are divided among; the result does not depend on them.
+        with_distance: whether the distance to the nearest node is wanted too.
 
     Returns:
         Labels and confidence; 0 where any channel is NaN.
 
     Raises:
         ShapeError: images do not fit the model, or hold infinite values.
+
+    Cost: time of the features and f·k multiplications a pixel; memory of the result, of a slice's
+    rows of tiles, and of a slice where the model asks for a coarser resolution.
     """
-    images = checked_images(images, model.channels)
-    windows = scaled_windows(model, level)
-    count, _, rows, columns = images.shape
-    labels = np.zeros((count, rows, columns), dtype=np.uint8)
-    confidence = np.zeros((count, rows, columns), dtype=np.float32)
+    images = _checked_shape(images, model.channels).astype(np.float32, copy=False)
+    windows, step = scaled_windows(model, level), checked_spacing(spacing_mm)
+    shape = (len(images), *images.shape[2:])
+    found = TeacherLabels(
+        labels=np.zeros(shape, dtype=np.uint8),
+        confidence=np.zeros(shape, dtype=np.float32),
+        distance=np.zeros(shape, dtype=np.float32) if with_distance else None,
+    )
+    nodes, plan = nodes_of(model), plan_of(model.features)
     for number, image in enumerate(images):
-        stack = feature_stack(image, windows, model.features, spacing_mm).reshape(
-            -1, rows * columns
-        )
-        _label_slice(model, stack, labels[number].reshape(-1), confidence[number].reshape(-1))
-        holes = ~np.isfinite(image).all(axis=0)
-        labels[number][holes] = 0
-        confidence[number][holes] = 0.0
-    return TeacherLabels(labels, confidence)
+        seen = at_resolution(image, model.extra.get("resolution_mm"), spacing_mm)
+        planes = [np.ascontiguousarray(plane) for plane in seen]
+        frames = [
+            frame_of(plane, window, step, clips_infinite=False)
+            for plane, window in zip(planes, windows, strict=True)
+        ]
+        whole = found.distance[number] if found.distance is not None else _NOTHING
+        out = Verdict(found.labels[number], found.confidence[number], whole)
+        _label_slice(_Slice(planes, frames, plan, nodes), out, threads)
+    return found
 
 
-def _label_slice(
-    model: TeacherModel,
-    stack: NDArray[np.float32],
-    labels: NDArray[np.uint8],
-    confidence: NDArray[np.float32],
-) -> None:
-    """Write the classes of features (c·f, n) into flat views of the result."""
-    for start in range(0, stack.shape[1], BLOCK):
-        part = slice(start, start + BLOCK)
-        block = stack[:, part] - model.center[:, None]
-        block /= model.scale[:, None]
-        block *= model.feature_weights[:, None]
-        find_classes(
-            block, model.codebook.weights, model.node_classes, labels[part], confidence[part]
+_NOTHING = np.zeros((0, 0), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class _Slice:
+    """One slice with everything that labelling it takes."""
+
+    planes: list[NDArray[np.float32]]
+    frames: list[Frame]
+    plan: Plan
+    nodes: Nodes
+
+
+def _label_slice(slice_: _Slice, out: Verdict, threads: int) -> None:
+    """Write a slice's verdict, planes (y, x), its rows divided among threads."""
+    rows = out.labels.shape[0]
+    if any(frame.missing == out.labels.size for frame in slice_.frames):
+        _mark_holes(slice_, (0, rows), out)
+        return
+    if threads <= 1 or rows < 2 * threads:
+        _label_rows(slice_, (0, rows), out)
+        return
+    edges = [rows * part // threads for part in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        spans = zip(edges[:-1], edges[1:], strict=True)
+        list(pool.map(lambda span: _label_rows(slice_, span, out), spans))
+
+
+def _label_rows(slice_: _Slice, rows: tuple[int, int], out: Verdict) -> None:
+    """Write some rows of a slice's verdict, columns by columns and band by band."""
+    count, width = slice_.plan.planes, out.labels.shape[1]
+    wide = min(width, TILE_COLUMNS)
+    high = min(max(4, TILE_VALUES // (count * len(slice_.planes) * wide)), rows[1] - rows[0])
+    for x in range(0, width, wide):
+        columns = (x, min(x + wide, width))
+        across = columns[1] - columns[0]
+        streams = [
+            FeatureStream(plane, frame, slice_.plan, columns, high)
+            for plane, frame in zip(slice_.planes, slice_.frames, strict=True)
+        ]
+        block = np.empty((len(streams), count, high, across), dtype=np.float32)
+        samples = block.reshape(len(streams) * count, high * across)
+        lines = Verdict(
+            np.empty(high * across, np.uint8),
+            np.empty(high * across, np.float32),
+            np.empty(high * across if out.distance.size else 0, np.float32),
         )
+        for y in range(rows[0], rows[1], high):
+            end = min(y + high, rows[1])
+            for stream, part in zip(streams, block, strict=True):
+                stream.write(y, end, part, 0)
+            label_block(samples, (end - y) * across, slice_.nodes, lines)
+            for line, plane in zip(lines, out, strict=True):
+                if plane.size:
+                    target = plane[y:end, columns[0] : columns[1]]
+                    target[:] = line[: target.size].reshape(target.shape)
+    _mark_holes(slice_, rows, out)
+
+
+def _mark_holes(slice_: _Slice, rows: tuple[int, int], out: Verdict) -> None:
+    """Take back the verdict where any channel has no data."""
+    part = slice(*rows)
+    for plane, frame in zip(slice_.planes, slice_.frames, strict=True):
+        if frame.missing:
+            holes = np.isnan(plane[part])
+            out.labels[part][holes] = 0
+            out.confidence[part][holes] = 0.0
+            if out.distance.size:
+                out.distance[part][holes] = np.nan

@@ -4,6 +4,7 @@
 the same questions item by item (`stages/teacher_cohort.py`), each with the functions of this module.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,12 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
-from somray.kernels.group_sums import GroupSums, groups_of
+from somray.kernels.distances import Distances, distances_of, merge_distances
+from somray.kernels.group_sums import GroupSums, groups_of, merge_groups
 from somray.kernels.som_blocks import map_blocks
 from somray.kernels.som_passes import ArrayPasses, Moments, Passes, moments_of
 from somray.kernels.som_search import find_nearest
 
-__all__ = ["ArrayReference", "Reference", "Standard", "nearest_nodes", "node_groups"]
+__all__ = [
+    "ArrayReference",
+    "Description",
+    "Reference",
+    "Standard",
+    "describe",
+    "merge_descriptions",
+    "nearest_nodes",
+]
 
 Floats = NDArray[np.float32]
 
@@ -56,6 +66,19 @@ class Standard:
         return (standardised * self.weights[:, None]).T
 
 
+@dataclass(frozen=True, eq=False)
+class Description:
+    """What a reference looks like through its nodes.
+
+    Args:
+        groups: standardised features added up by nearest node.
+        distances: of the pixels to their nearest nodes, in weighted standard deviations.
+    """
+
+    groups: GroupSums
+    distances: Distances
+
+
 class Reference(Protocol):
     """What a teacher's fit asks of its reference."""
 
@@ -67,29 +90,39 @@ class Reference(Protocol):
         """Return the standardised and weighted features as a source of passes."""
         ...
 
-    def groups(self, standard: Standard, nodes: Floats) -> GroupSums:
-        """Return the standardised features added up by nearest node."""
+    def describe(self, standard: Standard, nodes: Floats) -> Description:
+        """Return what the nodes' pixels look like, and how far they lie from them."""
         ...
 
 
-def nearest_nodes(samples: Floats, nodes: Floats, threads: int = 1) -> NDArray[np.int32]:
-    """Return the nearest node of each sample (n, f); ties go to the lower number."""
+def nearest_nodes(
+    samples: Floats, nodes: Floats, threads: int = 1
+) -> tuple[NDArray[np.int32], Floats]:
+    """Return the nearest node of each sample (n, f), ties to the lower number, and its distance."""
 
-    def one(block: Floats) -> NDArray[np.int32]:
+    def one(block: Floats) -> tuple[NDArray[np.int32], Floats]:
         index, best = np.empty(block.shape[1], np.int32), np.empty(block.shape[1], np.float32)
         find_nearest(block, nodes, index, best)
-        return index
+        return index, np.sqrt(best)
 
     parts = map_blocks(one, samples, threads)
-    return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+    if not parts:
+        return np.zeros(0, np.int32), np.zeros(0, np.float32)
+    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
-def node_groups(
+def describe(
     standardised: Floats, standard: Standard, nodes: Floats, threads: int = 1
-) -> GroupSums:
-    """Add up standardised features (f, n) by nearest node."""
-    near = nearest_nodes(standard.weighted(standardised), nodes, threads)
-    return groups_of(standardised, near, len(nodes))
+) -> Description:
+    """Describe one item's pixels by their nearest nodes; features (f, n) are not weighted."""
+    near, apart = nearest_nodes(standard.weighted(standardised), nodes, threads)
+    return Description(groups_of(standardised, near, len(nodes)), distances_of(apart))
+
+
+def merge_descriptions(parts: Sequence[Description]) -> Description:
+    """Join descriptions in item order."""
+    groups = merge_groups([part.groups for part in parts])
+    return Description(groups, merge_distances([part.distances for part in parts]))
 
 
 class ArrayReference:
@@ -123,9 +156,9 @@ class ArrayReference:
         """Return the standardised and weighted samples (n, f)."""
         return standard.weighted(self._standardised(standard))
 
-    def groups(self, standard: Standard, nodes: Floats) -> GroupSums:
-        """Return the standardised features added up by nearest node."""
-        return node_groups(self._standardised(standard), standard, nodes, self._threads)
+    def describe(self, standard: Standard, nodes: Floats) -> Description:
+        """Return what the nodes' pixels look like, and how far they lie from them."""
+        return describe(self._standardised(standard), standard, nodes, self._threads)
 
     def _standardised(self, standard: Standard) -> Floats:
         if self._standard is None:

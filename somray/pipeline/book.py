@@ -26,8 +26,8 @@ from somray.io.tables import COMPACTED, compact, row_to_plain, write_part
 __all__ = ["STAGES", "Book", "FailureRows", "Progress"]
 
 STAGES = (
-    "ingest", "register", "teacher", "student", "open", "som", "segment", "close", "evolve",
-    "publish", "truth",
+    "ingest", "register", "teacher", "student", "open", "som", "drift", "segment", "close",
+    "evolve", "publish", "truth",
 )  # fmt: skip
 """Every stage of a run in the order that `status` shows."""
 

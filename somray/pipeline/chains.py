@@ -23,7 +23,7 @@ from somray.pipeline.digests import source_signature
 from somray.pipeline.fitting import Fitted, Fitting, Reference
 from somray.pipeline.intake import Intake
 from somray.pipeline.units import ScanState, Units
-from somray.stages import evolve, register, segment, truth
+from somray.stages import drift, evolve, register, segment, truth
 
 __all__ = ["ProtocolChain"]
 
@@ -138,6 +138,10 @@ class ProtocolChain:
         )
         if not all(entry.ok for entry in entries):
             return None
+        if label == "som":
+            signatures = [entry.value["signature"] for entry in entries]
+            judged = self.units.drift(state, signatures, fitted.digest)
+            await self.book.do(drift.run, judged, shared=fitted.shared)
         classes = self._classes(label, model)
         closed = await self.book.do(
             segment.close_labels, self.units.close_labels(state, label, classes, fitted.digest)

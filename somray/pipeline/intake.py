@@ -16,7 +16,7 @@ from somray.stages import ingest
 
 __all__ = ["Intake"]
 
-_DEPENDENTS = ("register", "open", "som", "segment", "close", "publish", "truth")
+_DEPENDENTS = ("register", "open", "som", "drift", "segment", "close", "publish", "truth")
 
 
 class Intake:

@@ -140,6 +140,7 @@ def _plan_scan(plan: Plan, units: Units, state: ScanState) -> None:
         for where in slabs:
             written = (where[2] - where[1]) * y * x
             _count(plan, units.slab(state, label, where, ""), hours, written)
+    _count(plan, units.drift(state, (), ""))
     if "slices" in units.config.registration.pairs:
         for where in slabs:
             hours = _hours("register", state, channels=False) / len(slabs)

@@ -3,7 +3,7 @@
 Names join their parts with "+", which no subject, session or protocol may hold, so they cannot collide.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from somray.domain.work import Needs, Unit, digest_of
 from somray.io.ome_zarr import slab_depth, slabs
 from somray.kernels.teacher import TeacherSpec
 from somray.pipeline.digests import code_digest, ingest_digest
-from somray.stages import evolve, ingest, register, segment, student, teacher, truth
+from somray.stages import drift, evolve, ingest, register, segment, student, teacher, truth
 
 __all__ = ["ScanState", "Units"]
 
@@ -219,6 +219,13 @@ class Units:
         needs = segment.needs_som(*sizes) if label == "som" else segment.needs_student(*sizes)
         name = f"{state.name}+{label}+t{t}+z{z0:05d}"
         return self._unit(stage, name, item, needs, state.source_digest, model_digest, target)
+
+    def drift(
+        self, state: ScanState, signatures: Sequence[Mapping[str, Any]], model_digest: str
+    ) -> Unit:
+        """Judge how well the teacher carries over to a scan."""
+        item = drift.DriftItem(state.place, tuple(signatures))
+        return self._unit("drift", state.name, item, drift.NEEDS, state.source_digest, model_digest)
 
     def close_labels(
         self, state: ScanState, label: str, classes: tuple[tuple[int, str], ...], model_digest: str

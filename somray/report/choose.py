@@ -14,24 +14,23 @@ REFERENCE_KNOWN = "the slice that the teacher was fitted on"
 
 
 def reference_slices(data: ReportData, protocol: str) -> tuple[list[SliceKey], str]:
-    """Return the slices the teacher was fitted on, and in words how that is known.
+    """Return the slices the teacher was fitted on, and in words what they are.
 
-    The agreement table tells (role `train` in round 1); without a student, the configuration; without
-    either, the slice with the largest target stands in for it, and the words say so.
+    The model names them; where it does not (its images came without names), the slice with the largest
+    target stands in, and the words say so.
     """
-    rows = [r for r in data.rows("agreement", protocol=protocol, role="train") if r["round"] == 1]
-    if rows:
-        return [SliceKey(r["subject"], r["session"], r["t"], r["z"]) for r in rows], REFERENCE_KNOWN
-    chosen = data.protocol(protocol).teacher.reference
-    if not isinstance(chosen, str):
-        keys = [SliceKey(chosen.subject, chosen.session, 0, z) for z in chosen.slices]
-        return keys, REFERENCE_KNOWN
+    teacher = data.teacher(protocol)
+    if teacher is not None and teacher.reference:
+        keys = [SliceKey(subject, session, 0, z) for subject, session, z in teacher.reference]
+        many = len(keys) > 1
+        known = f"one of the slices that the teacher was fitted on ({teacher.fitted_on})"
+        return keys, known if many else REFERENCE_KNOWN
     slices = data.rows("slices", protocol=protocol, method="som")
     if not slices:
         return [], ""
     best = max(slices, key=lambda r: (r["target_area_mm2"], r["subject"], r["session"], -r["z"]))
     key = SliceKey(best["subject"], best["session"], best["t"], best["z"])
-    return [key], "the slice with the most target, since the run does not name its reference"
+    return [key], "the slice with the most target, since the model does not name its reference"
 
 
 def slices_to_show(areas: Mapping[int, float], count: int, always: Sequence[int] = ()) -> list[int]:

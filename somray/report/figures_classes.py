@@ -17,7 +17,7 @@ __all__ = [
     "CROWDED",
     "Profile",
     "areas_along_z",
-    "node_grid",
+    "draw_radar_frame",
     "profile_heatmap",
     "radar",
     "radar_limit",
@@ -100,7 +100,7 @@ def radar(
     mean = np.clip(np.append(profile.mean, profile.mean[:1]), -limit, limit)
     axes.plot(closed, mean, color=profile.colour, linewidth=2.2)
     axes.plot(angles, mean[:-1], "o", color=profile.colour, markersize=3.2)
-    _radar_frame(axes, angles, labels, limit)
+    draw_radar_frame(axes, angles, labels, limit)
     worst = int(np.nanargmax(np.abs(profile.mean))) if np.isfinite(profile.mean).any() else 0
     alt = (
         f"Radar plot of class {profile.name}: {len(labels)} features around, scale −{limit:g} to "
@@ -110,9 +110,10 @@ def radar(
     return to_svg(figure, alt, name)
 
 
-def _radar_frame(
+def draw_radar_frame(
     axes: Axes, angles: NDArray[np.float64], labels: Sequence[str], limit: float
 ) -> None:
+    """Draw rings, spokes and names of a radar plot that reaches from −limit to +limit."""
     if not isinstance(axes, PolarAxes):
         raise TypeError("a radar plot needs polar axes")
     # Half a step off the top where there are many features: two labels share the top, none stands on it.
@@ -191,45 +192,6 @@ def _heat_frame(axes: Axes, profiles: Sequence[Profile], labels: Sequence[str]) 
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-
-
-@drawing
-def node_grid(
-    grid: tuple[int, int], colours: Sequence[str], shares: Sequence[float], name: str
-) -> Markup:
-    """Draw the map: one square per node in its class's colour, its number and its share."""
-    rows, columns = grid
-    side = min(0.62, 4.4 / max(rows, columns))
-    figure, axes = chart(columns * side + 0.2, rows * side + 0.2)
-    for node, (colour, share) in enumerate(zip(colours, shares, strict=True)):
-        y, x = divmod(node, columns)
-        axes.add_patch(Rectangle((x, y), 0.94, 0.94, color=colour, linewidth=0, alpha=0.85))
-        if side > 0.3:
-            axes.text(
-                x + 0.47,
-                y + 0.38,
-                str(node),
-                ha="center",
-                va="center",
-                fontsize=9,
-                color="#0b0d0f",
-                fontweight="bold",
-            )
-            axes.text(
-                x + 0.47,
-                y + 0.74,
-                f"{100 * share:.1f} %",
-                ha="center",
-                va="center",
-                fontsize=6.8,
-                color="#0b0d0f",
-            )
-    axes.set_xlim(0, columns)
-    axes.set_ylim(rows, 0)
-    axes.set_aspect("equal")
-    axes.set_axis_off()
-    alt = f"The self-organizing map, {rows} × {columns} nodes, each in the colour of its class."
-    return to_svg(figure, alt, name)
 
 
 @drawing

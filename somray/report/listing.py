@@ -17,7 +17,13 @@ MISSING = "–"
 THIN = "\u202f"  # narrow no-break space between thousands
 
 _TONES = {
-    "status": {"quarantined": "bad", "refused": "bad", "weak": "warn", "ok": "good"},
+    "status": {
+        "quarantined": "bad",
+        "refused": "bad",
+        "weak": "warn",
+        "drifted": "warn",
+        "ok": "good",
+    },
     "change": {"new": "bad", "enlarging": "bad", "resolved": "good", "shrinking": "good"},
     "registered": {"no": "warn"},
 }

@@ -20,6 +20,7 @@ from somray.report.figures_lesions import CHANGES, TimeAxis, lesion_volumes
 from somray.report.listing import listing
 from somray.report.section_cohort import failures_section
 from somray.report.section_registration import registration_section
+from somray.report.section_sessions import signatures_section
 from somray.report.section_slices import masks_section
 from somray.report.section_student import TRUTH_COLUMNS
 from somray.report.section_teacher import areas_picture, class_key
@@ -64,6 +65,7 @@ def _protocol(data: ReportData, subject: str, protocol: str, prefix: str) -> Sec
         masks_section(data, scans, protocol, prefix),
         registration_section(data, scans, protocol, prefix),
         _areas(data, scans, protocol, prefix),
+        signatures_section(data, scans, protocol, prefix),
         _truth(data, subject, protocol, prefix),
     )
     return Section(prefix, f"Protocol {protocol}", parts)

@@ -23,21 +23,23 @@ from somray.report.blocks import (
 from somray.report.choose import reference_slices
 from somray.report.data import ReportData, Rows, SliceKey
 from somray.report.display import grey, painted
+from somray.report.drift import drift_notices
 from somray.report.figures_classes import (
     Profile,
     areas_along_z,
-    node_grid,
     profile_heatmap,
     radar,
     radar_limit,
     short_names,
 )
+from somray.report.section_features import feature_gallery
+from somray.report.section_map import map_pictures
 from somray.report.section_slices import windows_of
 from somray.report.style import NO_DATA_COLOUR, class_colours
 from somray.report.tiles import TileText, tile
 from somray.report.words import doubts
 
-__all__ = ["areas_picture", "class_key", "teacher_section"]
+__all__ = ["areas_picture", "class_key", "profiles_of", "teacher_section"]
 
 MOST_REFERENCES = 3
 MOST_NODES_DRAWN = 144
@@ -66,14 +68,22 @@ def teacher_section(data: ReportData, protocol: str, prefix: str) -> Section:
         return Section(f"{prefix}-teacher", "Teacher", (Notice(told, "bad"),))
     clusters = data.rows("clusters", protocol=protocol)
     blocks: tuple[Block, ...] = (
+        *_fitted_on(teacher),
         *_reference_pictures(data, protocol, teacher),
         *doubts(teacher, teacher.class_names.values()),
+        *drift_notices(data.rows("drift", protocol=protocol)),
         _class_table(teacher, clusters),
         *_profiles(teacher, clusters, prefix),
+        *map_pictures(teacher, clusters, prefix),
         *_nodes(teacher, clusters, prefix),
         *_reference_areas(data, protocol, teacher, prefix),
     )
     return Section(f"{prefix}-teacher", "Teacher: the self-organizing map", blocks)
+
+
+def _fitted_on(teacher: TeacherModel) -> Iterable[Block]:
+    if teacher.fitted_on:
+        yield Text(f"Fitted on {teacher.fitted_on}.")
 
 
 def _reference_pictures(data: ReportData, protocol: str, teacher: TeacherModel) -> Iterable[Block]:
@@ -86,6 +96,7 @@ def _reference_pictures(data: ReportData, protocol: str, teacher: TeacherModel) 
         return
     yield Gallery(tuple(pictures), "medium")
     yield class_key(teacher)
+    yield from feature_gallery(data, teacher, keys[0])
     if len(keys) > MOST_REFERENCES:
         yield Text(f"The first {MOST_REFERENCES} of {len(keys)} reference slices are pictured.")
 
@@ -174,7 +185,6 @@ def _profiles(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterable[Bl
     profiles = [p for p in profiles_of(clusters, teacher, "class") if np.isfinite(p.mean).any()]
     if not profiles:
         yield Text("Nothing to show: the clusters table holds no class profile of this protocol.")
-        yield Gallery((_grid(teacher, clusters, prefix),), "small")
         return
     labels = short_names([(c, f) for c in teacher.channels for f in teacher.features])
     limit = radar_limit(profiles)
@@ -185,7 +195,6 @@ def _profiles(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterable[Bl
         doubt = " (doubtful, see above)" if profile.name in teacher.doubtful else ""
         told = f"Class {profile.name}{doubt}: {100 * profile.share:.1f} % of the reference, {_peaks(profile, labels)}."
         pictures.append(Picture(markup, told, f"Radar plot of class {profile.name}."))
-    pictures.append(_grid(teacher, clusters, prefix))
     yield Text(_PROFILE_TEXT)
     yield Gallery(tuple(pictures), "medium")
 
@@ -196,26 +205,6 @@ def _peaks(profile: Profile, labels: list[str]) -> str:
     first = np.argsort(-strength, kind="stable")[:2]
     told = " and ".join(f"{labels[i]} ({profile.mean[i]:+.1f})".replace("-", "−") for i in first)
     return f"set apart most by {told}"
-
-
-def _grid(teacher: TeacherModel, clusters: Rows, prefix: str) -> Picture:
-    """Draw the map itself: node numbers, classes, shares."""
-    colours = class_colours(teacher.class_names)
-    shares: NDArray[np.float64] = np.zeros(len(teacher.node_classes))
-    for row in clusters:
-        if row["kind"] == "node" and row["node"] is not None:
-            shares[row["node"]] = row["share_fraction"]
-    markup = node_grid(
-        teacher.codebook.grid,
-        [colours.get(int(v), NO_DATA_COLOUR) for v in teacher.node_classes],
-        [float(s) for s in shares],
-        f"{prefix}-grid",
-    )
-    told = (
-        "The map: every node with its number, its class's colour and its share of the reference; "
-        "`teacher.classes` in the configuration overrules the rule by these numbers."
-    )
-    return Picture(markup, told, "Grid of nodes.")
 
 
 def _nodes(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterable[Block]:

@@ -24,7 +24,8 @@ from somray.io.ome_zarr import (
     write_label_slab,
 )
 from somray.io.storage import Storage
-from somray.kernels.teacher import apply_teacher
+from somray.kernels.signature import merge_signatures, signature_of
+from somray.kernels.teacher_apply import apply_teacher
 
 __all__ = [
     "LabelItem",
@@ -123,7 +124,11 @@ def publish(item: PublishItem, shared: object = None) -> Result:
 
 
 def run_som(item: SlabItem, shared: TeacherModel) -> Result:
-    """Assign every pixel of the slab to its nearest node's class; rows of `slices` and `areas`."""
+    """Assign every pixel of the slab to its nearest node's class.
+
+    Returns:
+        Rows of `slices` and `areas`; value: the slab's `signature`, for profiles and drift.
+    """
     storage = Storage.at(item.place.root)
     block, pixel_mm2, spacing = _slab(storage, item)
     found = apply_teacher(shared, block, spacing, item.level)
@@ -133,7 +138,13 @@ def run_som(item: SlabItem, shared: TeacherModel) -> Result:
         "slices": _slice_rows(item, "som", target, found.confidence, pixel_mm2),
         "areas": _area_rows(item, found.labels, shared.class_names, pixel_mm2),
     }
-    return Result(rows=rows)
+    signature = merge_signatures(
+        [
+            signature_of(shared, image, labels, spacing, item.level)
+            for image, labels in zip(block, found.labels, strict=True)
+        ]
+    )
+    return Result(rows=rows, value={"signature": signature.as_json()})
 
 
 def run_student(item: SlabItem, shared: StudentModel) -> Result:

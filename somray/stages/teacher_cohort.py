@@ -15,7 +15,6 @@ from somray.domain.run import ScanPlace
 from somray.domain.work import WORKER_BYTES, Mapper, Needs
 from somray.errors import DataError
 from somray.kernels.feature_view import FeatureView, gather
-from somray.kernels.group_sums import GroupSums, merge_groups
 from somray.kernels.som_lattice import Lattice
 from somray.kernels.som_partials import (
     Errors,
@@ -26,7 +25,7 @@ from somray.kernels.som_partials import (
     merge_sums,
 )
 from somray.kernels.som_passes import NodeQuery, Passes, errors_of, moments_of, node_sums_of
-from somray.kernels.teacher_reference import Standard, node_groups
+from somray.kernels.teacher_reference import Description, Standard, describe, merge_descriptions
 from somray.stages.reference_slices import read_slice
 
 __all__ = ["CohortReference", "Part", "part_needs", "raw_features"]
@@ -110,8 +109,8 @@ def _errors(part: Part, asked: _Question) -> Errors | None:
     return merge_errors(found) if found else None
 
 
-def _groups(part: Part, asked: _Question) -> GroupSums:
-    return merge_groups([node_groups(f, s, asked.about) for f, s in asked.standardised(part)])
+def _description(part: Part, asked: _Question) -> Description:
+    return merge_descriptions([describe(f, s, asked.about) for f, s in asked.standardised(part)])
 
 
 def _rows(item: tuple[Part, NDArray[np.int64]], asked: _Question) -> Floats:
@@ -166,9 +165,9 @@ class CohortReference:
         """Return the standardised and weighted features as a source of passes."""
         return _CohortPasses(self, standard)
 
-    def groups(self, standard: Standard, nodes: Floats) -> GroupSums:
-        """Return the standardised features added up by nearest node."""
-        return merge_groups(self.ask(_groups, standard, nodes))
+    def describe(self, standard: Standard, nodes: Floats) -> Description:
+        """Return what the nodes' pixels look like, and how far they lie from them."""
+        return merge_descriptions(self.ask(_description, standard, nodes))
 
     def rows(self, standard: Standard, numbers: NDArray[np.int64]) -> Floats:
         """Return samples by their numbers, counted through the parts in order."""

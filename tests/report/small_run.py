@@ -178,6 +178,17 @@ def _model_tables(run: SmallRun) -> None:
             row = (name, share, "CT", feature, float(mean), 0.3)
             clusters += [t.ClusterRow("node", node, *row), t.ClusterRow("class", None, *row)]
     run.rows("clusters", PROTOCOL, clusters)
+    run.rows("profiles", PROTOCOL, [
+        t.ProfileRow("s01", session, CLASSES[node + 1], 0.25, "CT", feature, float(mean) + move, 0.3)
+        for session, move in (("t0", 0.0), ("t1", 0.4))
+        for node, weights in enumerate(model.codebook.weights)
+        for feature, mean in zip(FEATURES, weights, strict=True)
+    ])  # fmt: skip
+    run.rows("drift", PROTOCOL, [
+        t.DriftRow("s01", "t0", "ok", 1.1, 0.02, "CT", "edge", 0.2, 0.98, None),
+        t.DriftRow("s01", "t1", "drifted", 2.3, 0.3, "CT", "intensity", -1.7, 0.9,
+                   "pixels lie 2.30 times as far from their nodes as the reference's"),
+    ])  # fmt: skip
     agreement: list[t.Row] = []
     for round_, stage in ((1, "A"), (2, "A+B")):
         for z in (3, 4):
