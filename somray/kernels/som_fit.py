@@ -21,7 +21,8 @@ from somray.kernels.som_start import first_nodes
 __all__ = ["EPOCHS", "Training", "codebook_of", "fit_passes", "update"]
 
 EPOCHS = 14
-"""Passes of a fit (bench_som: error of pyFlowSOM at a lower topographic error)."""
+"""Passes of a fit (bench_som: within 2 % of pyFlowSOM's quantization error at a lower topographic
+error; 10 are not, 20 gain .3 %)."""
 
 FIRST_RADIUS = 0.3
 """First neighbourhood radius as a share of the longer side; wider ones untangle nothing more after a
@@ -31,9 +32,9 @@ FINAL_RADIUS = 0.3
 """Neighbourhood radius of the last epochs, in grid steps: below, the quantization error falls by less
 than the topographic error rises (bench_som)."""
 
-SHRINKING = 0.8
-"""Share of the epochs in which the neighbourhood shrinks; it stays final in the rest, which gains
-quantization error at first and costs topography later (bench_som)."""
+SHRINKING = 0.9
+"""Share of the epochs in which the neighbourhood shrinks. More epochs at the final radius lower the
+quantization error by less than they raise the topographic error (bench_som)."""
 
 LATE = 0.7
 """Share of the epochs after which nodes are moved to where they are missing."""
