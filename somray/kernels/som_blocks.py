@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
-from somray.kernels.som_nearest import GRAIN
-from somray.kernels.som_sums import LARGEST, pack
+from somray.kernels.som_nearest import GRAIN, LARGEST, pack
 
 __all__ = [
     "BLOCK",
@@ -21,6 +20,8 @@ __all__ = [
     "checked_shape",
     "map_blocks",
     "map_packed",
+    "map_ranges",
+    "require_usable",
 ]
 
 BLOCK = 8192
@@ -69,21 +70,34 @@ def checked_shape(samples: Floats, features: int | None = None) -> None:
         raise ShapeError(f"samples have {samples.shape[1]} features, the codebook has {features}")
 
 
-def map_packed(
-    work: Callable[[Block], Left], samples: Floats, shift: Floats, threads: int
+def map_ranges(
+    work: Callable[[Floats, int, int], Left], samples: Floats, features: int, threads: int
 ) -> list[Left]:
-    """Apply `work` to every packed block of samples (n, f), any strides; results in block order.
+    """Apply `work(samples, start, stop)` to the ranges of all blocks; results in block order.
+
+    Args:
+        work: gets float32 samples (n, f), row or column major, and a range of them.
+        samples: (n, f), any strides and floats; n > 0.
+        features: f that is expected.
+        threads: worker threads.
 
     Raises:
-        ShapeError: threads below 1, samples that are not (n, f) with n > 0 and the shift's features,
-            or hold values that are not finite or too large.
+        ShapeError: threads below 1, or samples that are not (n, f) with n > 0.
     """
     if threads < 1:
         raise ShapeError(f"threads must be 1 or more, got {threads}")
-    checked_shape(samples, len(shift))
+    checked_shape(samples, features)
+    flags = samples.flags
+    # Loops are compiled for the two layouts that matter; others are copied block by block.
+    direct = flags.writeable and (flags.c_contiguous or flags.f_contiguous)
+    direct = direct and samples.dtype == np.float32
 
     def one(start: int) -> Left:
-        return work(_packed(samples, start, shift))
+        stop = min(start + BLOCK, len(samples))
+        if direct:
+            return work(samples, start, stop)
+        part = np.array(samples[start:stop], dtype=np.float32, order="C")
+        return work(part, 0, stop - start)
 
     starts = range(0, len(samples), BLOCK)
     if threads == 1 or len(starts) == 1:
@@ -92,28 +106,30 @@ def map_packed(
         return list(pool.map(one, starts))
 
 
-def _packed(samples: Floats, start: int, shift: Floats) -> Block:
-    """Pack one block, or say what is wrong with it."""
-    stop = min(start + BLOCK, len(samples))
-    count = stop - start
-    # An odd number of cache lines a row: rows a power of two apart would evict one another.
-    size = GRAIN * (-(-count // GRAIN) | 1)
-    values = np.empty((len(shift), size), dtype=np.float32)
-    flags = samples.flags
-    # The loop is compiled for the two layouts that matter; others are copied block by block.
-    if (
-        samples.dtype == np.float32
-        and (flags.c_contiguous or flags.f_contiguous)
-        and flags.writeable
-    ):
-        usable = pack(samples, start, stop, shift, values)
-    else:
-        part = np.array(samples[start:stop], dtype=np.float32, order="C")
-        usable = pack(part, 0, count, shift, values)
+def map_packed(
+    work: Callable[[Block], Left], samples: Floats, shift: Floats, threads: int
+) -> list[Left]:
+    """Apply `work` to every packed block of samples (n, f); results in block order.
+
+    Raises:
+        ShapeError: as `map_ranges`, or for values that are not finite or too large.
+    """
+
+    def one(part: Floats, start: int, stop: int) -> Left:
+        # An odd number of cache lines a row: rows a power of two apart would evict one another.
+        size = GRAIN * (-(-(stop - start) // GRAIN) | 1)
+        values = np.empty((len(shift), size), dtype=np.float32)
+        require_usable(pack(part, start, stop, shift, values), samples)
+        return work(Block(values, stop - start))
+
+    return map_ranges(one, samples, len(shift), threads)
+
+
+def require_usable(usable: bool, samples: Floats) -> None:
+    """Say what is wrong with samples whose packing found them not usable."""
     if not usable:
         checked_samples(samples)
         raise ShapeError(f"samples hold values beyond ±{LARGEST:g}; scale them first")
-    return Block(values, count)
 
 
 def map_blocks(work: Callable[[Floats], Left], samples: Floats, threads: int) -> list[Left]:

@@ -2,7 +2,7 @@
 
 |x − w|² is least where the score x·w − |w|²/2 is greatest: one multiplication and addition a feature
 instead of two, and no line of distances in memory. Scores lose digits where samples lie far from the
-origin, so samples and nodes are shifted there first (`NodeTable`). A tile of samples meets five nodes
+origin, so samples and nodes are shifted there first (`som_table`). A tile of samples meets five nodes
 at a time, whose scores stay in registers over all features; numba does not find that loop by itself
 (3.4 ms instead of 2.0 for 65,536 samples, 10 features and 100 nodes: bench_som), so its vectors are
 written out here. Every operation is exact to the bit on every machine: a fused multiply-add is asked
@@ -14,7 +14,6 @@ the file that a cached loop stands in, not of what it calls elsewhere.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -26,14 +25,24 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from somray.kernels.compiled import compiled
+from somray.kernels.som_table import GROUP
 
-__all__ = ["GRAIN", "NodeTable", "find_nearest", "find_two_nearest", "node_table"]
-
-GROUP = 5
-"""Nodes scored together: 5 × 2 vectors of scores, 2 of samples and 1 of a weight fill 16 registers."""
+__all__ = [
+    "GRAIN",
+    "LARGEST",
+    "add_samples",
+    "assign_samples",
+    "find_nearest",
+    "find_two_nearest",
+    "pack",
+    "sum_samples",
+]
 
 LANES = 8
 """float32 values of a vector; machines with other widths split or pair them."""
+
+LARGEST = np.float32(1e15)
+"""Values beyond this are refused: products of several would leave float32."""
 
 GRAIN = 2 * LANES
 """Samples that pass together; blocks are padded to a multiple of it."""
@@ -43,42 +52,12 @@ TILE = 256
 
 Floats = NDArray[np.float32]
 Nodes = NDArray[np.int32]
+Sums = NDArray[np.float64]
+Counts = NDArray[np.int64]
+Table = tuple[Floats, Floats]
 
 _FLOAT, _INT, _LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _VECTOR, _NUMBERS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
-
-
-@dataclass(frozen=True, eq=False)
-class NodeTable:
-    """Nodes as the scoring loop reads them.
-
-    Args:
-        shift: (f,) float32 subtracted from samples and nodes: near the nodes' mean, but a multiple of
-            a power of two about as large as their spread, so that subtracting it rounds nothing.
-        nodes: (k, f) float32, shifted.
-        groups: (g, f + 1, 5) float32: per group of five nodes their values feature by feature, last
-            −|w|²/2; missing nodes score −∞.
-    """
-
-    shift: Floats
-    nodes: Floats
-    groups: Floats
-
-
-def node_table(weights: Floats) -> NodeTable:
-    """Arrange nodes (k, f) for `find_nearest`."""
-    exact = weights.astype(np.float64)
-    spread, mean = np.ptp(exact, axis=0), exact.mean(axis=0)
-    unit = np.exp2(np.ceil(np.log2(np.where(spread > 0.0, spread, 1.0))))
-    shift = np.where(spread > 0.0, np.round(mean / unit) * unit, exact[0])
-    shift = shift.astype(np.float32)
-    nodes = (exact - shift).astype(np.float32)
-    count, features = nodes.shape
-    groups = np.zeros((-(-count // GROUP), features + 1, GROUP), dtype=np.float32)
-    groups[:, -1] = -np.inf
-    place = (np.arange(count) // GROUP, slice(None), np.arange(count) % GROUP)
-    groups[place] = np.column_stack([nodes, -0.5 * (nodes.astype(np.float64) ** 2).sum(axis=1)])
-    return NodeTable(shift, nodes, groups)
 
 
 # LLVM's builder and numba's arrays carry no types: `Any` below.
@@ -227,3 +206,95 @@ def find_two_nearest(block: Floats, groups: Floats, best: Floats, index: Nodes) 
     for start in range(0, size, TILE):
         for number in range(len(groups)):
             _score_two(block, start, min(start + TILE, size), groups, number, best, index)
+
+
+@compiled
+def pack(samples: Floats, start: int, stop: int, shift: Floats, block: Floats) -> bool:
+    """Write samples [start, stop) of (n, f), minus `shift`, feature-major into a block (f, b).
+
+    Returns:
+        Whether every value is a number, and no sample's add up beyond `LARGEST`.
+    """
+    count, size = stop - start, block.shape[1]
+    total = np.zeros(count, dtype=np.float32)
+    begin = np.uint64(start)  # unsigned: a place that may be negative keeps the loop from vectors
+    for f in range(len(block)):
+        line, move = block[f], shift[f]
+        for i in range(count):
+            value = samples[begin + np.uint64(i), f] - move
+            line[i] = value
+            total[i] += abs(value)
+        for i in range(count, size):
+            line[i] = line[count - 1]
+    usable = True
+    for i in range(count):
+        usable &= total[i] <= LARGEST  # false for NaN
+    return usable
+
+
+@compiled
+def add_samples(block: Floats, index: Nodes, sums: Sums, counts: Counts) -> None:
+    """Add samples of a block to their nodes' sums (k, f) and counts (k,), as many as have a node."""
+    features = len(block)
+    for i in range(len(index)):
+        node = index[i]
+        counts[node] += 1
+        for f in range(features):
+            sums[node, f] += block[f, i]
+
+
+@compiled
+def _tile(features: int) -> Floats:
+    # An odd number of cache lines a row: rows a power of two apart would evict one another.
+    return np.empty((features, TILE + GRAIN), dtype=np.float32)
+
+
+@compiled
+def assign_samples(samples: Floats, start: int, table: Table, nodes: Nodes) -> bool:
+    """Write the nearest nodes of samples [start, start + len(nodes)) of (n, f).
+
+    Args:
+        samples: (n, f) float32, row or column major.
+        start: first sample.
+        table: shift and groups of a node table.
+        nodes: written.
+
+    Returns:
+        Whether every value could be compared (`pack`).
+    """
+    shift, groups = table
+    tile, usable = _tile(len(shift)), True
+    best, index = np.empty((1, TILE + GRAIN), np.float32), np.empty((1, TILE + GRAIN), np.int32)
+    for first in range(0, len(nodes), TILE):
+        count = min(TILE, len(nodes) - first)
+        usable &= pack(samples, start + first, start + first + count, shift, tile)
+        _score_tile(tile, groups, best, index)
+        nodes[first : first + count] = index[0, :count]
+    return usable
+
+
+@compiled
+def _score_tile(tile: Floats, groups: Floats, best: Floats, index: Nodes) -> None:
+    best[:] = -math.inf
+    index[:] = 0
+    for number in range(len(groups)):
+        _score(tile, 0, TILE, groups, number, best, index)
+
+
+@compiled
+def sum_samples(
+    samples: Floats, start: int, stop: int, table: Table, sums: Sums, counts: Counts
+) -> bool:
+    """Add samples [start, stop) of (n, f), minus the shift, to their nodes' sums and counts.
+
+    Args and result as `assign_samples`; sums are (k, f) float64, counts (k,) int64.
+    """
+    shift, groups = table
+    tile, usable = _tile(len(shift)), True
+    best, index = np.empty((1, TILE + GRAIN), np.float32), np.empty((1, TILE + GRAIN), np.int32)
+    for first in range(start, stop, TILE):
+        count = min(TILE, stop - first)
+        usable &= pack(samples, first, first + count, shift, tile)
+        _score_tile(tile, groups, best, index)
+        add_samples(tile, index[0, :count], sums, counts)
+    return usable

@@ -15,9 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
-from somray.kernels.som_blocks import Block, Floats, Sums, checked_shape, map_packed
+from somray.kernels.som_blocks import (
+    Block,
+    Floats,
+    Sums,
+    checked_shape,
+    map_packed,
+    map_ranges,
+    require_usable,
+)
 from somray.kernels.som_lattice import Lattice
-from somray.kernels.som_nearest import NodeTable, find_nearest, find_two_nearest, node_table
+from somray.kernels.som_nearest import (
+    add_samples,
+    assign_samples,
+    find_nearest,
+    find_two_nearest,
+    sum_samples,
+)
 from somray.kernels.som_partials import (
     Errors,
     Moments,
@@ -27,7 +41,8 @@ from somray.kernels.som_partials import (
     merge_sums,
     with_worst,
 )
-from somray.kernels.som_sums import add_moments, add_samples, squared_distances
+from somray.kernels.som_sums import add_moments, squared_distances
+from somray.kernels.som_table import NodeTable, node_table
 
 __all__ = [
     "ArrayPasses",
@@ -121,30 +136,39 @@ def node_sums_of(samples: Floats, query: NodeQuery, threads: int = 1) -> NodeSum
         raise ShapeError(f"samples {samples.shape} do not fit nodes {query.weights.shape}")
     if not len(samples):
         return NodeSums.empty(*table.nodes.shape)
-    return merge_sums(
-        map_packed(partial(_block_sums, query, table), samples, table.shift, threads), query.worst
-    )
+    if query.tail is None and not query.worst:
+        parts = map_ranges(partial(_range_sums, table), samples, len(table.shift), threads)
+    else:
+        work = partial(_block_sums, query, table)
+        parts = map_packed(work, samples, table.shift, threads)
+    total = merge_sums(parts, query.worst)
+    # Samples were added without the shift, which keeps their digits; it comes back here.
+    total.sums[:] += total.counts[:, None] * table.shift.astype(np.float64)
+    total.tail_sums[:] += total.tail_counts[:, None] * table.shift.astype(np.float64)
+    return total
+
+
+def _range_sums(table: NodeTable, samples: Floats, start: int, stop: int) -> NodeSums:
+    """Add a range of samples to their nearest nodes, and ask no more."""
+    part, pair = NodeSums.empty(*table.nodes.shape), (table.shift, table.groups)
+    usable = sum_samples(samples, start, stop, pair, part.sums, part.counts)
+    require_usable(usable, samples)
+    return part
 
 
 def _block_sums(query: NodeQuery, table: NodeTable, block: Block) -> NodeSums:
-    """Add one block's samples to their nearest nodes."""
+    """Add one block's samples to their nearest nodes, with tails and worst samples."""
     size, count = block.values.shape[1], block.count
     index, best = np.empty((1, size), np.int32), np.empty((1, size), np.float32)
     find_nearest(block.values, table.groups, best, index)
-    part, node = NodeSums.empty(*table.nodes.shape), index[0, :count]
+    part, node, squared = NodeSums.empty(*table.nodes.shape), index[0, :count], np.empty(count)
     add_samples(block.values, node, part.sums, part.counts)
-    if query.tail is not None or query.worst:
-        squared = np.empty(count)
-        squared_distances(block.values, table.nodes, node, squared)
-        if query.tail is not None:
-            _add_tail(block.values, node, squared, query.tail, part)
-        if query.worst:
-            order = np.argsort(-squared, kind="stable")[: query.worst]
-            worst = block.values[:, order].T + table.shift
-            part = with_worst(part, worst, squared[order])
-    # Samples were added without the shift, which keeps their digits; it comes back here.
-    part.sums[:] += part.counts[:, None] * table.shift.astype(np.float64)
-    part.tail_sums[:] += part.tail_counts[:, None] * table.shift.astype(np.float64)
+    squared_distances(block.values, table.nodes, node, squared)
+    if query.tail is not None:
+        _add_tail(block.values, node, squared, query.tail, part)
+    if query.worst:
+        order = np.argsort(-squared, kind="stable")[: query.worst]
+        part = with_worst(part, block.values[:, order].T + table.shift, squared[order])
     return part
 
 
@@ -197,14 +221,14 @@ def nearest_nodes(samples: Floats, weights: Floats, threads: int = 1) -> NDArray
     if not len(samples):
         return np.zeros(0, np.int32)
     table = node_table(weights)
+    pair = (table.shift, table.groups)
 
-    def one(block: Block) -> NDArray[np.int32]:
-        size = block.values.shape[1]
-        index, best = np.empty((1, size), np.int32), np.empty((1, size), np.float32)
-        find_nearest(block.values, table.groups, best, index)
-        return index[0, : block.count]
+    def one(part: Floats, start: int, stop: int) -> NDArray[np.int32]:
+        nodes = np.empty(stop - start, np.int32)
+        require_usable(assign_samples(part, start, pair, nodes), samples)
+        return nodes
 
-    return np.concatenate(map_packed(one, samples, table.shift, threads))
+    return np.concatenate(map_ranges(one, samples, len(table.shift), threads))
 
 
 class ArrayPasses:

@@ -1,4 +1,4 @@
-"""The inner loops of a pass beside the search: packing samples, sums per node, moments.
+"""The inner loops of a pass beside the search: moments, and exact distances.
 
 Samples come as feature-major blocks (f, b) float32, shifted near the origin and padded to whole vectors
 by repeating the last sample. A block is worked on by one thread from its first sample to its last, and
@@ -10,10 +10,7 @@ from numpy.typing import NDArray
 
 from somray.kernels.compiled import compiled
 
-__all__ = ["LARGEST", "add_moments", "add_samples", "pack", "squared_distances"]
-
-LARGEST = np.float32(1e15)
-"""Values beyond this are refused: products of several would leave float32."""
+__all__ = ["add_moments", "squared_distances"]
 
 STRAND = 64
 """Sums that run side by side in `add_moments`, so that the machine's vectors are filled."""
@@ -21,41 +18,6 @@ STRAND = 64
 Floats = NDArray[np.float32]
 Nodes = NDArray[np.int32]
 Sums = NDArray[np.float64]
-
-
-@compiled
-def pack(samples: Floats, start: int, stop: int, shift: Floats, block: Floats) -> bool:
-    """Write samples [start, stop) of (n, f), minus `shift`, feature-major into a block (f, b).
-
-    Returns:
-        Whether every value is a number, and no sample's add up beyond `LARGEST`.
-    """
-    count, size = stop - start, block.shape[1]
-    total = np.zeros(count, dtype=np.float32)
-    begin = np.uint64(start)  # unsigned: a place that may be negative keeps the loop from vectors
-    for f in range(len(block)):
-        line, move = block[f], shift[f]
-        for i in range(count):
-            value = samples[begin + np.uint64(i), f] - move
-            line[i] = value
-            total[i] += abs(value)
-        for i in range(count, size):
-            line[i] = line[count - 1]
-    usable = True
-    for i in range(count):
-        usable &= total[i] <= LARGEST  # false for NaN
-    return usable
-
-
-@compiled
-def add_samples(block: Floats, index: Nodes, sums: Sums, counts: NDArray[np.int64]) -> None:
-    """Add samples of a block to their nodes' sums (k, f) and counts (k,), as many as have a node."""
-    features = len(block)
-    for i in range(len(index)):
-        node = index[i]
-        counts[node] += 1
-        for f in range(features):
-            sums[node, f] += block[f, i]
 
 
 @compiled
