@@ -1,6 +1,5 @@
 """`somray.Student`: the compact U-Net on its own, for scripts and notebooks."""
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -8,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.api_threads import usable_threads
 from somray.domain.student import StudentModel
 from somray.errors import ConfigError, ShapeError
 from somray.kernels.features import FEATURES
@@ -118,7 +118,7 @@ class Student:
         known = np.asarray(~np.isnan(stack).any(axis=1))
         if not known.any():
             raise ShapeError("no pixel of the images has data in every channel")
-        threads = _threads()
+        threads = usable_threads()
         spec = self._spec(stack, start, threads)
         module = self._learned(stack, target, known, spec, start)
         self._model = student_of(spec, unet_weights(module), {"seconds_given": self._seconds})
@@ -126,7 +126,7 @@ class Student:
 
     def predict_proba(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Return the target's probability, (n, y, x) float32 in [0, 1], 0 where there is no data."""
-        return predict_student(self.model, self._slices(images), self._spacing, _threads())
+        return predict_student(self.model, self._slices(images), self._spacing, usable_threads())
 
     def _slices(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Bring images to (n, c, y, x) float32."""
@@ -230,12 +230,3 @@ def _windows(
             raise ConfigError(f"intensity.{name}.window must be [low, high], got {window}")
         windows.append((low, high))
     return tuple(windows)
-
-
-def _threads() -> int:
-    """Return how many threads to use: SOMRAY_NUM_THREADS, else OMP_NUM_THREADS, else every CPU."""
-    for name in ("SOMRAY_NUM_THREADS", "OMP_NUM_THREADS"):
-        value = os.environ.get(name, "")
-        if value.isdigit() and int(value) > 0:
-            return int(value)
-    return os.cpu_count() or 1

@@ -1,19 +1,48 @@
 """`somray.Teacher`: the teacher as an object for scripts and notebooks, thin over the kernels."""
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from dataclasses import replace
+from typing import Self, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.api_threads import usable_threads
 from somray.domain.teacher import Codebook, TeacherModel
 from somray.errors import ShapeError
+from somray.kernels.drift import Drift
+from somray.kernels.signature import drift_from, merge_signatures, signature_of
 from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
 from somray.kernels.teacher_level import has_level, subject_histogram, subject_level
 
-__all__ = ["Teacher"]
+__all__ = ["Teacher", "TeacherOptions"]
 
 Window = tuple[float, float]
+
+
+class TeacherOptions(TypedDict, total=False):
+    """Further settings of a `Teacher`, as in `teacher:` of the YAML.
+
+    Args:
+        engine: "somray", "minisom" or "torch".
+        epochs: passes over the reference.
+        features: names of `somray.FEATURES`.
+        topology: "rectangular" or "hexagonal".
+        torus: whether opposite sides of the map are joined.
+        dimensions: 3 for features that look at the neighbouring slices too; images are then consecutive
+            slices (n, c, y, x), and spacing_mm is (z, y, x).
+        smoothing_mm: radius of a majority vote over the class map.
+        target: class that must exist in the end.
+    """
+
+    engine: str
+    epochs: int
+    features: tuple[str, ...]
+    topology: str
+    torus: bool
+    dimensions: int
+    smoothing_mm: float | None
+    target: str
 
 
 class Teacher:
@@ -29,6 +58,7 @@ class Teacher:
         intensity: channel to {"window": [low, high]} as in the YAML; chosen automatically otherwise.
         seed: of the map.
         classes: class name to node numbers, which beats the rule for those nodes.
+        **options: further settings, see `TeacherOptions`.
 
     Example:
         >>> teacher = Teacher(grid=(3, 3), modality="CT").fit(image)
@@ -44,7 +74,14 @@ class Teacher:
         intensity: Mapping[str, Mapping[str, object]] | None = None,
         seed: int = 0,
         classes: Mapping[str, Sequence[int]] | None = None,
+        **options: Unpack[TeacherOptions],
     ) -> None:
+        unknown = sorted(set(options) - set(TeacherOptions.__annotations__))
+        if unknown:
+            known = ", ".join(TeacherOptions.__annotations__)
+            raise TypeError(
+                f"Teacher has no settings {', '.join(unknown)}; further ones are {known}"
+            )
         if channels is None:
             channels = ("CT", "PET") if modality == "PETCT" else (modality,)
         self._spec = TeacherSpec(
@@ -54,6 +91,7 @@ class Teacher:
             grid=(int(grid[0]), int(grid[1])),
             seed=seed,
             classes=classes,
+            **options,
         )
         self._model: TeacherModel | None = None
 
@@ -62,6 +100,7 @@ class Teacher:
         image: NDArray[np.float32],
         spacing_mm: tuple[float, float] = (1.0, 1.0),
         level: float | None = None,
+        previous: "Teacher | None" = None,
     ) -> Self:
         """Fit on every pixel of one or several slices; starts anew each time.
 
@@ -69,6 +108,8 @@ class Teacher:
             image: (y, x), (c, y, x) or (n, c, y, x).
             spacing_mm: distance between pixels along (y, x).
             level: lesion level of uptake of the whole scan (`level_of`), for PET.
+            previous: an earlier teacher whose nodes are fitted on from where they are; each keeps the
+                class of the old node nearest to it, so that class numbers keep their meaning.
 
         Returns:
             Itself.
@@ -76,7 +117,12 @@ class Teacher:
         Raises:
             ShapeError: wrong shape, no data or no contrast.
         """
-        self._model = fit_teacher(self._stacked(image), self._spec, spacing_mm, level).model
+        spec, old = self._spec, None
+        if previous is not None:
+            spec, old = replace(spec, refit=True), previous.model
+        images = self._stacked(image)
+        threads = usable_threads()
+        self._model = fit_teacher(images, spec, spacing_mm, level, threads, old).model
         return self
 
     def predict(
@@ -101,6 +147,34 @@ class Teacher:
         """
         labels = apply_teacher(self.model, self._stacked(image), spacing_mm, level).labels
         return labels if np.ndim(image) == 4 else labels[0]
+
+    def drift(
+        self,
+        image: NDArray[np.float32],
+        spacing_mm: tuple[float, float] = (1.0, 1.0),
+        level: float | None = None,
+    ) -> Drift | None:
+        """Tell how well the teacher carries over to slices, without any mask.
+
+        Args:
+            image: (y, x), (c, y, x) or (n, c, y, x).
+            spacing_mm: distance between pixels along (y, x).
+            level: as for `predict`.
+
+        Returns:
+            Status "ok" or "drifted", distances against the reference's, the feature that moved most and
+            the reason in words; None where no pixel has data.
+
+        Raises:
+            ShapeError: not fitted, or wrong shape.
+        """
+        images = self._stacked(image)
+        labels = apply_teacher(self.model, images, spacing_mm, level).labels
+        parts = [
+            signature_of(self.model, slice_, classes, spacing_mm, level)
+            for slice_, classes in zip(images, labels, strict=True)
+        ]
+        return drift_from(self.model, merge_signatures(parts).drift)
 
     def level_of(self, images: NDArray[np.float32]) -> float | None:
         """Return the lesion level of uptake of a scan (n, c, y, x), or None without PET."""
