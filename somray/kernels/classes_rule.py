@@ -79,6 +79,13 @@ class NodeView:
         picks = [self._column(channel, n) for n in names or self.features[:1]]
         return np.asarray(np.nan_to_num(np.mean([self.profile.raw(p) for p in picks], axis=0)))
 
+    def spread(self, channel: int) -> NDArray[np.float64]:
+        """Return how far each node's pixels (k,) lie about its `grey`, 0 for unknown nodes."""
+        names = [n for n in ("intensity", "mean3", "mean5") if n in self.features]
+        picks = [self._column(channel, n) for n in names or self.features[:1]]
+        scaled = [self.profile.std[:, p] * self.profile.scale[p] for p in picks]
+        return np.asarray(np.nan_to_num(np.mean(scaled, axis=0)))
+
     def values(self, channel: int) -> NDArray[np.float64]:
         """Return each node's level (k,) in the channel's own values (HU, SUV …)."""
         low, high = self.windows[channel]

@@ -27,55 +27,6 @@ def on_ct(levels, share, edge=None, **options):
     return name_nodes(view(("CT",), (HU,), [levels], share, edge), **options)
 
 
-def test_on_ct_calcium_stands_out_from_soft_tissue_and_is_doubtful():
-    found = on_ct(
-        [-1000, -100, 50, 60, 400, 0], [0.4, 0.1, 0.3, 0.1, 0.02, 0.08], [0, 0, 0, 0, 0, 3]
-    )
-    assert found.node_classes.tolist() == [BACKGROUND, NORMAL, NORMAL, NORMAL, LESION, BOUNDARY]
-    assert "reader" in found.doubtful["lesion"]
-    assert "brighter" in found.reasons["lesion"]
-
-
-def test_fat_is_never_the_measure_of_normal_on_ct():
-    found = on_ct([-1000, -100, 50, 400], [0.2, 0.5, 0.25, 0.05])
-    assert found.node_classes.tolist() == [BACKGROUND, NORMAL, NORMAL, LESION]
-
-
-def test_what_stands_out_most_comes_before_what_stands_out_a_little():
-    assert on_ct([50, 170, 450], [0.8, 0.1, 0.1]).node_classes.tolist() == [NORMAL, NORMAL, LESION]
-    assert on_ct([50, 170], [0.9, 0.1]).node_classes.tolist() == [NORMAL, LESION]
-
-
-def test_a_regime_too_large_or_too_small_is_no_lesion():
-    large = on_ct([50, 100, 300], [0.5, 0.1, 0.4])
-    assert large.node_classes.tolist() == [NORMAL, LESION, NORMAL]
-    small = on_ct([50, 120, 450], [0.909, 0.09, 0.001])
-    assert small.node_classes[1] == LESION
-
-
-def test_where_nothing_stands_out_the_furthest_node_is_taken_and_it_is_said():
-    found = on_ct([50, 60, 40], [0.5, 0.3, 0.2])
-    assert (found.node_classes == LESION).sum() == 1
-    assert "no regime stands out" in found.doubtful["lesion"]
-
-
-def test_pores_are_the_defects_of_a_material():
-    material = view(("XCT",), ((0.0, 100.0),), [[5, 60, 62, 95]], [0.05, 0.5, 0.35, 0.1])
-    found = name_nodes(material)
-    assert found.node_classes.tolist() == [LESION, NORMAL, NORMAL, NORMAL]
-    assert "darker" in found.reasons["lesion"]
-
-
-def test_the_air_around_a_sample_is_not_a_pore():
-    sample = view(("XCT",), ((0.0, 100.0),), [[2, 60, 30]], [0.6, 0.35, 0.05])
-    assert name_nodes(sample).node_classes.tolist() == [BACKGROUND, NORMAL, LESION]
-
-
-def test_an_enhancing_regime_is_the_lesion_on_mr():
-    brain = view(("MR",), ((0.0, 1000.0),), [[10, 300, 330, 700]], [0.4, 0.3, 0.25, 0.05])
-    assert name_nodes(brain).node_classes.tolist() == [BACKGROUND, NORMAL, NORMAL, LESION]
-
-
 PETCT = (("CT", "PET"), ((-160.0, 180.0), (0.0, 6.0)))
 
 

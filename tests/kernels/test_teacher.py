@@ -145,8 +145,8 @@ def test_chosen_features_and_windows_are_used():
 
 def test_the_persons_classes_reach_the_model():
     model = fitted(grid=(2, 2), classes={"lesion": [0], "cyst": [1]}, target="cyst").model
-    assert model.node_classes[:2].tolist() == [3, 5]
-    assert model.value_of("cyst") == 5
+    assert model.node_classes[:2].tolist() == [3, 11]
+    assert model.value_of("cyst") == 11
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (1, 9), (4, 1)])

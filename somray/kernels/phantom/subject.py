@@ -45,8 +45,9 @@ CHANGE_FRACTION = 0.3
 
 
 def make_subject(
-    modality: str, shape: tuple[int, int, int], sessions: int, seed: int, subject_index: int
-) -> list[PhantomSession]:
+    modality: str, shape: tuple[int, int, int], sessions: int, seed: int, subject_index: int,
+    still: bool = False,
+) -> list[PhantomSession]:  # fmt: skip
     """Make all sessions of one synthetic subject.
 
     Lesions are made to be found by what single pixels show, so each modality has one regime that is
@@ -68,6 +69,8 @@ def make_subject(
         sessions: how many time points, from 1.
         seed: of the whole cohort.
         subject_index: number of the subject in the cohort, from 0; decides which changes it shows.
+        still: leave every session where the first one lies, slices too: the same lesions and noise
+            drawn anew, to compare maps voxel by voxel.
 
     Returns:
         One `PhantomSession` per time point; the same arguments give the same bits.
@@ -85,6 +88,7 @@ def make_subject(
     grid = first_grid(modality, shape, center)
     moves = _moves(modality, grid, center, sessions, (seed, subject_index))
     poses = [move @ _shift(center) for move in moves]
+    lying = [poses[0]] * sessions if still else poses
     field = _field(modality, grid, tuple(_shift(-center) @ p for p in poses))
     place = np.random.default_rng([seed, subject_index, PLACE])
     kinds = COURSES[subject_index % len(COURSES)]
@@ -95,12 +99,13 @@ def make_subject(
     made: list[PhantomSession] = []
     for index in range(sessions):
         noise = np.random.default_rng([seed, subject_index, NOISE, index])
-        jitter = slice_jitter(noise, shape[0], grid.spacing_mm[2])
-        pose = Pose(grid, poses[index], poses[0], jitter)
+        jitter = slice_jitter(noise, shape[0], grid.spacing_mm[2]) * (0.0 if still else 1.0)
+        pose = Pose(grid, lying[index], poses[0], jitter)
         images, geometries, mask = _render(modality, pose, scene, index, noise)
         before = made[-1].lesions if made else None
         events = _events(before, mask, index, scene.courses, grid.voxel_mm3)
-        made.append(PhantomSession(index, images, geometries, mask, moves[index], jitter, events))
+        move = moves[0] if still else moves[index]
+        made.append(PhantomSession(index, images, geometries, mask, move, jitter, events))
     return made
 
 
