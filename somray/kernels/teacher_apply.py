@@ -8,6 +8,8 @@ depends neither on tiles and threads nor on which other slices come with it.
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,8 +157,7 @@ def _label_slice(slice_: _Slice, out: Verdict, threads: int) -> None:
         return
     edges = [rows * part // threads for part in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
-        spans = zip(edges[:-1], edges[1:], strict=True)
-        list(pool.map(lambda span: _label_rows(slice_, span, out), spans))
+        list(pool.map(lambda span: _label_rows(slice_, span, out), pairwise(edges)))
 
 
 def _label_rows(slice_: _Slice, rows: tuple[int, int], out: Verdict) -> None:
@@ -182,12 +183,18 @@ def _label_rows(slice_: _Slice, rows: tuple[int, int], out: Verdict) -> None:
             end = min(y + high, rows[1])
             for stream, part in zip(streams, block, strict=True):
                 stream.write(y, end, part, 0)
-            label_block(samples, (end - y) * across, slice_.nodes, lines)
-            for line, plane in zip(lines, out, strict=True):
-                if plane.size:
-                    target = plane[y:end, columns[0] : columns[1]]
-                    target[:] = line[: target.size].reshape(target.shape)
+            label_block(samples, slice_.nodes, lines)
+            part = (slice(y, end), slice(*columns))
+            _paste(lines.labels, out.labels[part])
+            _paste(lines.confidence, out.confidence[part])
+            if out.distance.size:
+                _paste(lines.distance, out.distance[part])
     _mark_holes(slice_, rows, out)
+
+
+def _paste(line: NDArray[Any], target: NDArray[Any]) -> None:
+    """Write the beginning of a line into a part of a plane."""
+    target[:] = line[: target.size].reshape(target.shape)
 
 
 def _mark_holes(slice_: _Slice, rows: tuple[int, int], out: Verdict) -> None:

@@ -150,19 +150,22 @@ def mask_holes(image: Plane, rows: tuple[int, int], out: NDArray[np.float32]) ->
                     target[x] = np.float32(math.nan)
 
 
-def frame_of(image: Plane, window: Window | None, step: NDArray[np.float64]) -> Frame:
+def frame_of(
+    image: Plane, window: Window | None, step: NDArray[np.float64], clips_infinite: bool = True
+) -> Frame:
     """Take the scale of one channel of a slice.
 
     Args:
         image: (y, x) float32, NaN where there is no data.
         window: (low, high) to clip at and scale to [0, 1], or None to leave values as they are.
         step: distance of pixels along (y, x) in mm.
+        clips_infinite: whether a window may clip infinite values; they are refused otherwise.
 
     Returns:
         The frame; of a slice without any data, one with `missing` equal to its size.
 
     Raises:
-        ShapeError: infinite values and no window that clips them.
+        ShapeError: infinite values and nothing that clips them.
     """
     bottom, top = window if window is not None else (-math.inf, math.inf)
     bottom, top = float(np.float32(bottom)), float(np.float32(top))
@@ -170,10 +173,9 @@ def frame_of(image: Plane, window: Window | None, step: NDArray[np.float64]) -> 
     missing = 0
     if math.isnan(total):
         total, missing = _sum_with_holes(image, bottom, top)
-    if window is None and (high == math.inf or low == -math.inf):
-        raise ShapeError(
-            "the slice holds infinite values; mark pixels without data as NaN, or give a window"
-        )
+    if (window is None or not clips_infinite) and (high == math.inf or low == -math.inf):
+        way = ", or give a window" if clips_infinite else ""
+        raise ShapeError(f"a slice holds infinite values; mark pixels without data as NaN{way}")
     if window is not None:
         low, high = float(window[0]), float(window[1])
     if missing == image.size:
