@@ -69,10 +69,11 @@ class TeacherModel:
         class_names: label value to name; always holds `CLASSES`.
         doubtful: class name to the reason why it must be read with care.
         reasons: class name to the rule and the profile that named it.
-        spacing_mm: (y, x) of the reference, which features are scaled to.
+        spacing_mm: (y, x) of the reference; slices of another pixel size are seen at this one.
         extra: small numbers a rule needs when applied (thresholds on uptake, background level …).
         fitted_on: the reference in words; "" where the images came without a name.
         reference: (subject, session, z) of the slices it was fitted on, the first ones of many.
+        dimensions: 2, or 3 where features look at the neighbouring slices too.
     """
 
     codebook: Codebook
@@ -91,6 +92,7 @@ class TeacherModel:
     extra: dict[str, float] = field(default_factory=dict)
     fitted_on: str = ""
     reference: tuple[tuple[str, str, int], ...] = ()
+    dimensions: int = 2
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other."""
@@ -102,6 +104,8 @@ class TeacherModel:
             )
         if self.node_classes.shape != (len(self.codebook.weights),):
             raise ShapeError(f"node_classes must be one per node, got {self.node_classes.shape}")
+        if self.dimensions not in (2, 3):
+            raise ShapeError(f"dimensions must be 2 or 3, got {self.dimensions}")
 
     @property
     def feature_names(self) -> tuple[str, ...]:

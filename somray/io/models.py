@@ -69,6 +69,7 @@ def write_teacher(storage: Storage, protocol: str, model: TeacherModel) -> None:
         "wraps": book.wraps,
         "quantization_error": book.quantization_error,
         "topographic_error": book.topographic_error,
+        "epochs_run": book.epochs_run,
         "modality": model.modality,
         "channels": list(model.channels),
         "windows": [list(w) for w in model.windows],
@@ -80,6 +81,7 @@ def write_teacher(storage: Storage, protocol: str, model: TeacherModel) -> None:
         "extra": dict(model.extra),
         "fitted_on": model.fitted_on,
         "reference": [list(r) for r in model.reference],
+        "dimensions": model.dimensions,
     }
     _write(storage, protocol, "teacher", tensors, facts)
 
@@ -99,6 +101,7 @@ def read_teacher(storage: Storage, protocol: str) -> TeacherModel:
         quantization_error=info["quantization_error"],
         topographic_error=info["topographic_error"],
         wraps=info["wraps"],
+        epochs_run=info.get("epochs_run"),
     )
     return TeacherModel(
         codebook=book,
@@ -117,6 +120,7 @@ def read_teacher(storage: Storage, protocol: str) -> TeacherModel:
         extra=info["extra"],
         fitted_on=info.get("fitted_on", ""),
         reference=tuple((subject, session, z) for subject, session, z in info.get("reference", [])),
+        dimensions=info.get("dimensions", 2),  # models before 3D features have none
     )
 
 
