@@ -71,6 +71,7 @@ class TeacherModel:
         reasons: class name to the rule and the profile that named it.
         spacing_mm: (y, x) of the reference; slices of another pixel size are seen at this one.
         extra: small numbers a rule needs when applied (thresholds on uptake, background level …).
+        smoothing_mm: radius of a majority vote over the class map, None for none.
         fitted_on: the reference in words; "" where the images came without a name.
         reference: (subject, session, z) of the slices it was fitted on, the first ones of many.
         dimensions: 2, or 3 where features look at the neighbouring slices too.
@@ -90,6 +91,7 @@ class TeacherModel:
     reasons: dict[str, str] = field(default_factory=dict)
     spacing_mm: tuple[float, float] = (1.0, 1.0)
     extra: dict[str, float] = field(default_factory=dict)
+    smoothing_mm: float | None = None
     fitted_on: str = ""
     reference: tuple[tuple[str, str, int], ...] = ()
     dimensions: int = 2

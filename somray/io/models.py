@@ -79,6 +79,7 @@ def write_teacher(storage: Storage, protocol: str, model: TeacherModel) -> None:
         "reasons": dict(model.reasons),
         "spacing_mm": list(model.spacing_mm),
         "extra": dict(model.extra),
+        "smoothing_mm": model.smoothing_mm,
         "fitted_on": model.fitted_on,
         "reference": [list(r) for r in model.reference],
         "dimensions": model.dimensions,
@@ -118,6 +119,7 @@ def read_teacher(storage: Storage, protocol: str) -> TeacherModel:
         reasons=info["reasons"],
         spacing_mm=(info["spacing_mm"][0], info["spacing_mm"][1]),
         extra=info["extra"],
+        smoothing_mm=info.get("smoothing_mm"),
         fitted_on=info.get("fitted_on", ""),
         reference=tuple((subject, session, z) for subject, session, z in info.get("reference", [])),
         dimensions=info.get("dimensions", 2),  # models before 3D features have none

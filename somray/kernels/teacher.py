@@ -265,6 +265,7 @@ def fit_reference(
         reasons=named.reasons,
         spacing_mm=view.spacing_mm,
         extra=_extra(view) | _spread(seen, spec, previous),
+        smoothing_mm=spec.smoothing_mm,
     )
     return TeacherFit(model, cluster_rows(model, seen.groups))
 
