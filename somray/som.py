@@ -1,5 +1,34 @@
-"""Self-organizing maps on plain samples: `fit` a codebook, `assign` samples to its nodes."""
+"""Self-organizing maps on plain samples: `fit` a codebook, `assign` samples to its nodes, look at it.
 
-from somray.kernels.som import assign, fit
+`SelfOrganizingMap` is the same map with scikit-learn's conventions; it is imported when first asked for,
+so that scikit-learn stays optional.
+"""
 
-__all__ = ["assign", "fit"]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from somray.domain.teacher import Codebook
+from somray.kernels.som import Training, assign, fit
+from somray.kernels.som_maps import hit_map, quantization_error, topographic_error, u_matrix
+
+if TYPE_CHECKING:
+    from somray.estimator import SelfOrganizingMap
+
+__all__ = [
+    "Codebook",
+    "SelfOrganizingMap",
+    "Training",
+    "assign",
+    "fit",
+    "hit_map",
+    "quantization_error",
+    "topographic_error",
+    "u_matrix",
+]
+
+
+def __getattr__(name: str) -> Any:  # Any: whatever the public name is
+    """Import the estimator when it is first used."""
+    if name == "SelfOrganizingMap":
+        return importlib.import_module("somray.estimator").SelfOrganizingMap
+    raise AttributeError(f"module 'somray.som' has no attribute {name!r}")
