@@ -237,3 +237,15 @@ def test_one_session_has_no_events():
 def test_wrong_arguments_are_refused_in_clear_words(modality, shape, sessions, words):
     with pytest.raises(ConfigError, match=words):
         make_subject(modality, shape, sessions, 0, 0)
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_a_still_subject_lies_the_same_in_every_session_under_new_noise(modality):
+    made = make_subject(modality, SMALL, 2, 7, 0, still=True)
+    moving = subject(modality, 0, SMALL)
+    assert np.array_equal(made[1].movement, np.eye(4))
+    assert not made[1].jitter_mm.any()
+    assert not np.array_equal(moving[1].movement, np.eye(4))
+    first, second = (s.images[CHANNELS[modality][0]] for s in made)
+    apart = np.abs(first - second)[:, :4, :4]
+    assert 0 < float(apart.mean()) < 0.1 * float(np.ptp(first))
