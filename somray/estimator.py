@@ -32,8 +32,11 @@ __all__ = ["SelfOrganizingMap"]
 
 
 # scikit-learn's classes carry no types: Any.
-class SelfOrganizingMap(  # type: ignore[misc]
-    ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator
+class SelfOrganizingMap(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    ClusterMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
 ):
     """Batch self-organizing map with scikit-learn's conventions.
 
