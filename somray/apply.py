@@ -1,6 +1,6 @@
 """Apply a fitted model to a new scan: direct centroid transfer, or the student."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from somray.io.run import Run, open_run
 from somray.io.storage import Storage
 from somray.kernels.teacher_apply import scaled_windows
 from somray.stages import ingest, segment
+from somray.stages.drift import judge
 
 __all__ = ["apply_model"]
 
@@ -30,7 +31,8 @@ def apply_model(
         method: som or student.
 
     Returns:
-        Place of the scan, method, and the target's area per slice in mm².
+        Place of the scan, method, the target's area per slice in mm², and how well the teacher carries
+        over (`drift`, null for the student).
 
     Raises:
         ConfigError: protocol, method or number of channels do not fit the run.
@@ -60,7 +62,7 @@ def apply_model(
     place = ScanPlace(root, scan.subject, scan.session)
     windows = scaled_windows(teacher, level)
     slab = segment.SlabItem(place, config.teacher.target, 0, 0, 0, level, windows)
-    areas = _segment(slab, method, (model, function))
+    areas, signatures = _segment(slab, method, (model, function))
     names = (
         run.model_info(protocol)["teacher"]["class_names"]
         if method == "som"
@@ -74,6 +76,7 @@ def apply_model(
         "method": method,
         "target": config.teacher.target,
         "target_area_mm2": areas,
+        "drift": _drift(teacher, signatures),
     }
 
 
@@ -90,13 +93,23 @@ def _model(run: Run, protocol: str, method: str) -> tuple[TeacherModel, Any, Any
     return teacher, model, segment.run_som if method == "som" else segment.run_student
 
 
-def _segment(slab: segment.SlabItem, method: str, how: tuple[Any, Any]) -> list[float]:
+def _drift(teacher: TeacherModel, signatures: list[dict[str, Any]]) -> dict[str, Any] | None:
+    found = judge(teacher, tuple(signatures)) if signatures else None
+    return None if found is None else asdict(found)
+
+
+def _segment(
+    slab: segment.SlabItem, method: str, how: tuple[Any, Any]
+) -> tuple[list[float], list[dict[str, Any]]]:
     (model, function), place = how, slab.place
     meta = read_meta(Storage.at(place.root), place.name)
     segment.open_labels(segment.LabelItem(place, method))
     areas: list[float] = []
+    signatures: list[dict[str, Any]] = []
     for t in range(meta.shape[0]):
         for z0, z1 in slabs(meta.shape[2], meta.slab_depth):
             result = function(replace(slab, t=t, z0=z0, z1=z1), model)
             areas += [row.target_area_mm2 for row in result.rows["slices"]]
-    return areas
+            if method == "som":
+                signatures.append(result.value["signature"])
+    return areas, signatures

@@ -165,6 +165,9 @@ def apply(
     from somray.apply import apply_model
 
     found = apply_model(run, protocol, [scan, *(channel or [])], out, method)
+    told = found["drift"] or {}
+    if told.get("status") == "drifted":
+        typer.echo(f"warning: the teacher may not carry over: {told['reason']}", err=True)
     give(found, as_json, lambda: f"{found['method']}: {found['scan']}")
 
 
