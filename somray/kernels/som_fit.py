@@ -37,7 +37,8 @@ SHRINKING = 0.9
 quantization error by less than they raise the topographic error (bench_som)."""
 
 LATE = 0.7
-"""Share of the epochs after which nodes are moved to where they are missing."""
+"""Share of the epochs after which nodes are moved to where they are missing, until the neighbourhood has
+shrunk: the last epochs settle. Earlier, nodes without samples are the neighbourhood's doing."""
 
 Floats = NDArray[np.float32]
 
@@ -98,7 +99,7 @@ def fit_passes(
     still = how.tolerance * float(np.sqrt((moments.deviation**2).sum()))
     radii, before, done = _radii(how, lattice, epochs), None, 0
     for epoch, radius in enumerate(radii):
-        late = epoch / max(epochs - 1, 1) >= LATE and epoch + 1 < epochs
+        late = LATE * (epochs - 1) <= epoch < min(SHRINKING * epochs, epochs - 1)
         total = passes.node_sums(_query(weights, before, how.rare, late))
         moved = update(weights, total, lattice, radius)
         if late:
