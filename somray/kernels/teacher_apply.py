@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,11 @@ from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.features.band import Frame
 from somray.kernels.features.border import frame_of
+from somray.kernels.features.spacing import (
+    SpacedStream,
+    brought_to_spacing,
+    has_other_spacing,
+)
 from somray.kernels.features.stack import FeatureStream, checked_spacing
 from somray.kernels.features.table import Plan, plan_of
 from somray.kernels.resolution import at_resolution
@@ -112,7 +117,7 @@ def apply_teacher(
     rows of tiles, and of a slice where the model asks for a coarser resolution.
     """
     images = _checked_shape(images, model.channels).astype(np.float32, copy=False)
-    windows, step = scaled_windows(model, level), checked_spacing(spacing_mm)
+    windows = scaled_windows(model, level)
     shape = (len(images), *images.shape[2:])
     found = TeacherLabels(
         labels=np.zeros(shape, dtype=np.uint8),
@@ -122,26 +127,56 @@ def apply_teacher(
     nodes, plan = nodes_of(model), plan_of(model.features)
     for number, image in enumerate(images):
         seen = at_resolution(image, model.extra.get("resolution_mm"), spacing_mm)
-        planes = [np.ascontiguousarray(plane) for plane in seen]
-        frames = [
-            frame_of(plane, window, step, clips_infinite=False)
-            for plane, window in zip(planes, windows, strict=True)
+        channels = [
+            _channel(np.ascontiguousarray(plane), window, spacing_mm, model.spacing_mm)
+            for plane, window in zip(seen, windows, strict=True)
         ]
         whole = found.distance[number] if found.distance is not None else _NOTHING
         out = Verdict(found.labels[number], found.confidence[number], whole)
-        _label_slice(_Slice(planes, frames, plan, nodes), out, threads)
+        _label_slice(_Slice(channels, plan, nodes), out, threads)
     return found
 
 
 _NOTHING = np.zeros((0, 0), dtype=np.float32)
 
 
-@dataclass(frozen=True, eq=False)
-class _Slice:
+class _Channel(NamedTuple):
+    """One channel of a slice, as it is and as features see it."""
+
+    plane: NDArray[np.float32]
+    seen: NDArray[np.float32]
+    frame: Frame
+    has_holes: bool
+
+    def stream(
+        self, plan: Plan, columns: tuple[int, int], rows: int
+    ) -> FeatureStream | SpacedStream:
+        """Return the features of some columns, at the plane's own pixels."""
+        if self.seen is self.plane:
+            return FeatureStream(self.plane, self.frame, plan, columns, rows)
+        shape = (self.plane.shape[0], self.plane.shape[1])
+        return SpacedStream(self.seen, self.frame, plan, columns, shape)
+
+
+def _channel(
+    plane: NDArray[np.float32],
+    window: tuple[float, float],
+    spacing_mm: tuple[float, float],
+    reference_mm: tuple[float, float],
+) -> _Channel:
+    """Take a channel's scale, at the reference's pixel size where its own is another."""
+    seen, step = plane, checked_spacing(spacing_mm)
+    if has_other_spacing(spacing_mm, reference_mm):
+        seen, step = brought_to_spacing(plane, spacing_mm, reference_mm)
+    frame = frame_of(seen, window, step, clips_infinite=False)
+    has_holes = frame.missing > 0 if seen is plane else bool(np.isnan(plane).any())
+    return _Channel(plane, seen, frame, has_holes)
+
+
+class _Slice(NamedTuple):
     """One slice with everything that labelling it takes."""
 
-    planes: list[NDArray[np.float32]]
-    frames: list[Frame]
+    channels: list[_Channel]
     plan: Plan
     nodes: Nodes
 
@@ -149,7 +184,7 @@ class _Slice:
 def _label_slice(slice_: _Slice, out: Verdict, threads: int) -> None:
     """Write a slice's verdict, planes (y, x), its rows divided among threads."""
     rows = out.labels.shape[0]
-    if any(frame.missing == out.labels.size for frame in slice_.frames):
+    if any(channel.frame.missing == channel.seen.size for channel in slice_.channels):
         _mark_holes(slice_, (0, rows), out)
         return
     if threads <= 1 or rows < 2 * threads:
@@ -164,14 +199,11 @@ def _label_rows(slice_: _Slice, rows: tuple[int, int], out: Verdict) -> None:
     """Write some rows of a slice's verdict, columns by columns and band by band."""
     count, width = slice_.plan.planes, out.labels.shape[1]
     wide = min(width, TILE_COLUMNS)
-    high = min(max(4, TILE_VALUES // (count * len(slice_.planes) * wide)), rows[1] - rows[0])
+    high = min(max(4, TILE_VALUES // (count * len(slice_.channels) * wide)), rows[1] - rows[0])
     for x in range(0, width, wide):
         columns = (x, min(x + wide, width))
         across = columns[1] - columns[0]
-        streams = [
-            FeatureStream(plane, frame, slice_.plan, columns, high)
-            for plane, frame in zip(slice_.planes, slice_.frames, strict=True)
-        ]
+        streams = [channel.stream(slice_.plan, columns, high) for channel in slice_.channels]
         block = np.empty((len(streams), count, high, across), dtype=np.float32)
         samples = block.reshape(len(streams) * count, high * across)
         lines = Verdict(
@@ -200,9 +232,9 @@ def _paste(line: NDArray[Any], target: NDArray[Any]) -> None:
 def _mark_holes(slice_: _Slice, rows: tuple[int, int], out: Verdict) -> None:
     """Take back the verdict where any channel has no data."""
     part = slice(*rows)
-    for plane, frame in zip(slice_.planes, slice_.frames, strict=True):
-        if frame.missing:
-            holes = np.isnan(plane[part])
+    for channel in slice_.channels:
+        if channel.has_holes:
+            holes = np.isnan(channel.plane[part])
             out.labels[part][holes] = 0
             out.confidence[part][holes] = 0.0
             if out.distance.size:

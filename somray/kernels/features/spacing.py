@@ -1,0 +1,241 @@
+"""Features that mean the same at another pixel size.
+
+Gradients are told per mm, but windows of 3×3 and 5×5 pixels cover other lengths where pixels have another
+size: noise, texture and thin structures then look different. So a slice whose spacing is not the one that
+a protocol's features are defined at is brought to it first (averaged over areas where pixels get larger,
+linearly interpolated where they get smaller), features are computed there, and interpolated linearly back
+to the slice's own pixel centres.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.errors import ShapeError
+from somray.kernels.compiled import compiled
+from somray.kernels.features.band import Frame
+from somray.kernels.features.border import frame_of, mask_holes
+from somray.kernels.features.stack import (
+    FeatureStream,
+    checked_spacing,
+    checked_window,
+    feature_stack,
+)
+from somray.kernels.features.table import FEATURES, Plan, plan_of
+
+__all__ = [
+    "SPACING_TOLERANCE",
+    "SpacedStream",
+    "brought_to_spacing",
+    "feature_stack_at",
+    "has_other_spacing",
+]
+
+Plane = NDArray[np.float32]
+Spacing = tuple[float, float]
+Window = tuple[float, float]
+Taps = tuple[NDArray[np.int64], Plane]
+
+SPACING_TOLERANCE = 0.1
+"""Share by which pixel sizes may differ before a slice is brought to the reference's (test_spacing:
+class maps of a drawn scene still agree at 10 %, and resampling is not free of smoothing itself)."""
+
+
+def has_other_spacing(spacing_mm: Spacing, reference_mm: Spacing) -> bool:
+    """Tell whether pixels differ from the reference's by more than `SPACING_TOLERANCE`."""
+    ratio = checked_spacing(spacing_mm) / checked_spacing(reference_mm)
+    return bool(np.any(np.maximum(ratio, 1.0 / ratio) > 1.0 + SPACING_TOLERANCE))
+
+
+def _taps(count: int, wanted: int) -> Taps:
+    """Return the first pixel (wanted,) and the weights (wanted, t) of `count` pixels made `wanted`.
+
+    Areas where pixels get larger, linear interpolation between centres where they get smaller; the edge
+    pixel continues beyond the border.
+    """
+    step = count / wanted
+    reach = int(np.ceil(max(step, 1.0))) + 1
+    low = np.arange(wanted) * step
+    centre = low + 0.5 * step - 0.5
+    first = np.floor(low if step >= 1.0 else centre).astype(np.int64)
+    pixel = first[:, None] + np.arange(reach)
+    if step >= 1.0:
+        inside = np.minimum(pixel + 1.0, (low + step)[:, None]) - np.maximum(pixel, low[:, None])
+        weights = np.maximum(inside, 0.0) / step
+    else:
+        weights = np.maximum(1.0 - np.abs(pixel - centre[:, None]), 0.0)
+    # What would lie beyond the border falls on the edge pixel.
+    begin = np.clip(first, 0, max(0, count - reach))
+    folded = np.zeros((wanted, reach))
+    place = np.clip(pixel, 0, count - 1) - begin[:, None]
+    np.add.at(folded, (np.arange(wanted)[:, None], place), weights)
+    return begin, (folded / folded.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@compiled
+def _resample(plane: Plane, rows: Taps, columns: Taps) -> Plane:
+    """Apply taps down the columns, then along the rows."""
+    y_first, y_taps = rows
+    x_first, x_taps = columns
+    height, width = plane.shape
+    out = np.empty((y_first.size, x_first.size), dtype=np.float32)
+    line = np.empty(width, dtype=np.float32)
+    for y in range(y_first.size):
+        line[:] = np.float32(0)
+        for k in range(min(y_taps.shape[1], height)):
+            source, tap = plane[y_first[y] + k], y_taps[y, k]
+            for x in range(width):
+                line[x] += tap * source[x]
+        for x in range(x_first.size):
+            total = np.float32(0)
+            for k in range(min(x_taps.shape[1], width)):
+                total += x_taps[x, k] * line[x_first[x] + k]
+            out[y, x] = total
+    return out
+
+
+def brought_to_spacing(
+    plane: Plane, spacing_mm: Spacing, reference_mm: Spacing
+) -> tuple[Plane, NDArray[np.float64]]:
+    """Resample one channel of a slice to pixels of about the reference's size.
+
+    Args:
+        plane: (y, x) float32, NaN where there is no data.
+        spacing_mm: its distance of pixels along (y, x).
+        reference_mm: the distance wanted.
+
+    Returns:
+        The plane over the same extent, and its exact distance of pixels: the one wanted, but for a whole
+        number of pixels. NaN where nothing that is there contributes.
+
+    Raises:
+        ShapeError: spacing not positive, or infinite values, which have no mean.
+    """
+    if np.isinf(plane).any():
+        raise ShapeError("a slice holds infinite values; mark pixels without data as NaN")
+    step, wanted = checked_spacing(spacing_mm), checked_spacing(reference_mm)
+    shape = [max(1, round(n * a / b)) for n, a, b in zip(plane.shape, step, wanted, strict=True)]
+    rows, columns = (_taps(n, m) for n, m in zip(plane.shape, shape, strict=True))
+    exact = step * np.array(plane.shape) / np.array(shape)
+    holes = np.isnan(plane)
+    if not holes.any():
+        return _resample(plane, rows, columns), exact
+    there = _resample((~holes).astype(np.float32), rows, columns)
+    total = _resample(np.where(holes, np.float32(0), plane), rows, columns)
+    with np.errstate(invalid="ignore"):
+        return np.where(there > 0, total / there, np.float32(np.nan)), exact
+
+
+@compiled
+def _interpolate(
+    coarse: Plane,
+    y: Taps,
+    x: Taps,
+    place: tuple[int, int],
+    out: Plane,
+) -> None:
+    """Write rows of `out` (f, y, x) from row place[1] on, from planes whose first row is place[0]."""
+    y_first, y_share = y
+    x_first, x_share = x
+    for f in range(coarse.shape[0]):
+        for n in range(y_first.size):
+            row = y_first[n] - place[0]
+            above, below, share = coarse[f, row], coarse[f, row + 1], y_share[n]
+            target = out[f, place[1] + n]
+            for i in range(x_first.size):
+                at, part = x_first[i], x_share[i]
+                left = above[at] + share * (below[at] - above[at])
+                right = above[at + 1] + share * (below[at + 1] - above[at + 1])
+                target[i] = left + part * (right - left)
+
+
+class SpacedStream:
+    """Features of one channel at the pixel centres of a slice, computed at another pixel size.
+
+    A `FeatureStream` in all that its user sees.
+
+    Args:
+        plane: (Y, X) float32, the slice at the size that features are defined at.
+        frame: scale of that plane.
+        plan: what to write.
+        columns: first column of the slice and the one after the last.
+        shape: (y, x) of the slice.
+    """
+
+    def __init__(
+        self,
+        plane: Plane,
+        frame: Frame,
+        plan: Plan,
+        columns: tuple[int, int],
+        shape: tuple[int, int],
+    ) -> None:
+        self._rows = _centres(shape[0], plane.shape[0])
+        first, share = (
+            part[columns[0] : columns[1]] for part in _centres(shape[1], plane.shape[1])
+        )
+        begin, end = int(first[0]), min(int(first[-1]) + 2, plane.shape[1])
+        self._columns: Taps = (first - begin, share)
+        self._count, self._planes, self._limit = end - begin, plan.planes, plane.shape[0]
+        self._source, self._begin = (plane, frame, plan), begin
+
+    def write(self, y0: int, y1: int, out: Plane, into: int) -> None:
+        """Write rows [y0, y1) of the slice into `out` (f, y, x) from its row `into`."""
+        first, share = self._rows[0][y0:y1], self._rows[1][y0:y1]
+        begin, end = int(first[0]), min(int(first[-1]) + 2, self._limit)
+        # One row and column more than there may be, for the neighbour that counts for nothing.
+        coarse = np.zeros((self._planes, end - begin + 1, self._count + 1), dtype=np.float32)
+        made = np.empty((self._planes, end - begin, self._count), dtype=np.float32)
+        across = (self._begin, self._begin + self._count)
+        FeatureStream(*self._source, across, end - begin).write(begin, end, made, 0)
+        coarse[:, :-1, :-1] = made
+        _interpolate(coarse, (first, share), self._columns, (begin, into), out)
+
+
+def _centres(count: int, coarse: int) -> Taps:
+    """Return, for each of `count` pixel centres, the `coarse` pixel before it and the share of the next."""
+    place = np.clip((np.arange(count) + 0.5) * (coarse / count) - 0.5, 0.0, coarse - 1.0)
+    first = np.floor(place).astype(np.int64)
+    return first, (place - first).astype(np.float32)
+
+
+def feature_stack_at(
+    image: NDArray[np.float32],
+    windows: Sequence[Window | None],
+    names: Sequence[str] = FEATURES,
+    spacing_mm: Spacing = (1.0, 1.0),
+    reference_mm: Spacing = (1.0, 1.0),
+) -> NDArray[np.float32]:
+    """Compute features of a slice as they would be at the reference's pixel size.
+
+    Args:
+        image: (c, y, x) values, NaN where there is no data.
+        windows: per channel (low, high) or None.
+        names: features to keep, in the order wanted.
+        spacing_mm: distance between pixels along (y, x).
+        reference_mm: distance that features are defined at; where the slice's is within
+            `SPACING_TOLERANCE` of it this is `feature_stack`.
+
+    Returns:
+        (c·f, y, x) float32, channel-major; NaN where the channel is NaN.
+
+    Raises:
+        ShapeError: shapes do not fit, or a feature is unknown.
+    """
+    if not has_other_spacing(spacing_mm, reference_mm):
+        return feature_stack(image, windows, names, spacing_mm)
+    if image.ndim != 3 or image.size == 0 or len(windows) != len(image):
+        raise ShapeError(f"image {image.shape} must be (c, y, x) with c = {len(windows)} windows")
+    plan, shape = plan_of(names), (image.shape[1], image.shape[2])
+    out = np.empty((len(image), plan.planes, *shape), dtype=np.float32)
+    for plane, window, target in zip(image, windows, out, strict=True):
+        source = np.ascontiguousarray(plane, dtype=np.float32)
+        seen, step = brought_to_spacing(source, spacing_mm, reference_mm)
+        frame = frame_of(seen, checked_window(window, ""), step)
+        if frame.missing == seen.size:
+            target[:] = np.nan
+            continue
+        SpacedStream(seen, frame, plan, (0, shape[1]), shape).write(0, shape[0], target, 0)
+        mask_holes(source, (0, shape[0]), target)
+    return out.reshape(-1, *shape)
