@@ -12,7 +12,6 @@ from somray.kernels.drift import (
     drift_of,
     drift_sums,
     merge_drift,
-    reference_spread,
 )
 
 NAMES = ("CT_edge", "CT_thickness", "CT_mean5")
@@ -105,16 +104,12 @@ def test_sums_survive_json():
     assert back == sums
 
 
-def test_the_reference_is_its_mean_distance_and_its_ninety_ninth_percentile():
-    found = reference_spread(np.arange(101, dtype="f4"))
-    assert (found.mean_distance, found.far_distance) == (50.0, 99.0)
-
-
 def test_the_reference_is_never_drifted_from_itself():
     rng = np.random.default_rng(3)
     distances = rng.gamma(2.0, 1.0, 10_000).astype("f4")
     features = rng.normal(size=(3, 10_000)).astype("f4")
-    found = verdict(features, distances, reference_spread(distances))
+    own = DriftReference(float(distances.mean()), float(np.percentile(distances, 99)))
+    found = verdict(features, distances, own)
     assert found.status == "ok"
     assert found.distance_ratio == pytest.approx(1)
     assert found.far_fraction == pytest.approx(0.01, abs=1e-3)
@@ -122,7 +117,7 @@ def test_the_reference_is_never_drifted_from_itself():
 
 def test_a_reference_that_lies_on_its_nodes_still_gives_a_verdict():
     features, distances = scan()
-    reference = reference_spread(np.zeros(10))
+    reference = DriftReference(0.0, 0.0)
     assert verdict(features, distances * 0, reference).status == "ok"
     assert verdict(features, distances, reference).status == "drifted"
 
@@ -137,9 +132,5 @@ def test_what_does_not_fit_is_refused():
         drift_sums(features, distances[:-1], REFERENCE)
     with pytest.raises(ShapeError, match="2 names"):
         drift_of(drift_sums(features, distances, REFERENCE), REFERENCE, NAMES[:2], WEIGHTS)
-    with pytest.raises(ShapeError, match="at least one"):
-        reference_spread(np.zeros(0))
-    with pytest.raises(ShapeError, match="finite"):
-        reference_spread(np.array([1.0, np.nan]))
     with pytest.raises(ShapeError, match="there must be one"):
         merge_drift([])
