@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
-from somray.kernels.features import feature_stack
+from somray.kernels.features.spacing import feature_stack_at
 from somray.kernels.resolution import at_resolution
 from somray.kernels.windows import channel_kind
 
@@ -98,5 +98,6 @@ def gather(
     for image in slices:
         valid = np.asarray(np.isfinite(image[:, ::every]).all(axis=0))
         seen = at_resolution(image, view.resolution_mm, spacing_mm)
-        parts.append(feature_stack(seen, windows, view.features, spacing_mm)[:, ::every][:, valid])
+        stack = feature_stack_at(seen, windows, view.features, spacing_mm, view.spacing_mm)
+        parts.append(stack[:, ::every][:, valid])
     return np.concatenate(parts, axis=1)
