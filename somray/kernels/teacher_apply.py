@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
+from somray.kernels.class_smoothing import smooth_classes
 from somray.kernels.features.band import Frame
 from somray.kernels.features.border import frame_of
 from somray.kernels.features.spacing import (
@@ -108,7 +109,8 @@ def apply_teacher(
         with_distance: whether the distance to the nearest node is wanted too.
 
     Returns:
-        Labels and confidence; 0 where any channel is NaN.
+        Labels and confidence; 0 where any channel is NaN. Labels are smoothed where the model asks for
+        it; confidence and distance stay those of the pixel alone.
 
     Raises:
         ShapeError: images do not fit the model, or hold infinite values.
@@ -134,6 +136,9 @@ def apply_teacher(
         whole = found.distance[number] if found.distance is not None else _NOTHING
         out = Verdict(found.labels[number], found.confidence[number], whole)
         _label_slice(_Slice(channels, plan, nodes), out, threads)
+        if model.smoothing_mm is not None:
+            labels = found.labels[number]
+            labels[:] = smooth_classes(labels, model.smoothing_mm, spacing_mm)
     return found
 
 
