@@ -57,3 +57,13 @@ def test_threads_do_not_change_a_bit(monkeypatch):
         found = somray.Teacher(modality="CT", intensity=WINDOW).fit(scene(160))
         seen.append((found.codebook.weights.tobytes(), found.predict(scene(160)).tobytes()))
     assert seen[0] == seen[1]
+
+
+def test_smoothing_is_a_choice_that_removes_specks():
+    image = scene(seed=4)
+    plain = somray.Teacher(modality="CT", intensity=WINDOW).fit(image)
+    smooth = somray.Teacher(modality="CT", intensity=WINDOW, smoothing_mm=2.0).fit(image)
+    assert plain.codebook.weights.tobytes() == smooth.codebook.weights.tobytes()
+    one, other = plain.predict(image), smooth.predict(image)
+    assert 0 < (one != other).mean() < 0.2
+    assert (np.diff(other) != 0).sum() < (np.diff(one) != 0).sum()
