@@ -97,12 +97,11 @@ def fit_passes(
     moments = passes.moments()
     weights = first_nodes(how.start, passes, moments, lattice, seed)
     still = how.tolerance * float(np.sqrt((moments.deviation**2).sum()))
-    radii, before, done = _radii(how, lattice, epochs), None, 0
-    for epoch, radius in enumerate(radii):
-        late = LATE * (epochs - 1) <= epoch < min(SHRINKING * epochs, epochs - 1)
-        total = passes.node_sums(_query(weights, before, how.rare, late))
+    before, done = None, 0
+    for epoch, radius in enumerate(_radii(how, lattice, epochs)):
+        total = passes.node_sums(_query(weights, before, how.rare, epoch, epochs))
         moved = update(weights, total, lattice, radius)
-        if late:
+        if _is_late(epoch, epochs):
             moved = reseed(moved, total)
             moved = relocate(moved, total) if how.rare else moved
         step = float(np.sqrt(((moved.astype(np.float64) - weights) ** 2).sum(axis=1).max()))
@@ -125,12 +124,22 @@ def _radii(how: Training, lattice: Lattice, epochs: int) -> list[float]:
     ]
 
 
-def _query(weights: Floats, before: NodeSums | None, rare: bool, late: bool) -> NodeQuery:
+def _is_late(epoch: int, epochs: int) -> bool:
+    """Say whether nodes are moved to where they are missing after this epoch."""
+    return LATE * (epochs - 1) <= epoch < min(SHRINKING * epochs, epochs - 1)
+
+
+def _query(
+    weights: Floats, before: NodeSums | None, rare: bool, epoch: int, epochs: int
+) -> NodeQuery:
     """Ask for what late moves need, by what the epoch before has shown."""
-    if before is None:
-        return NodeQuery(weights, np.full(len(weights), np.inf) if rare else None)
-    dead = int((before.counts == 0).sum()) if late else 0
-    return NodeQuery(weights, tail_of(before) if rare else None, dead)
+    late = _is_late(epoch, epochs)
+    tail = None
+    if rare and (late or _is_late(epoch + 1, epochs)):  # the epoch before gives the tail's limits
+        known = before is not None and before.errors.any()
+        tail = tail_of(before) if before is not None and known else np.full(len(weights), np.inf)
+    dead = int((before.counts == 0).sum()) if late and before is not None else 0
+    return NodeQuery(weights, tail, dead)
 
 
 def update(weights: Floats, total: NodeSums, lattice: Lattice, radius: float) -> Floats:

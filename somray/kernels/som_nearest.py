@@ -221,11 +221,10 @@ def pack(samples: Floats, start: int, stop: int, shift: Floats, block: Floats) -
     for f in range(len(block)):
         line, move = block[f], shift[f]
         for i in range(count):
-            value = samples[begin + np.uint64(i), f] - move
-            line[i] = value
-            total[i] += abs(value)
-        for i in range(count, size):
-            line[i] = line[count - 1]
+            line[i] = samples[begin + np.uint64(i), f] - move
+        line[count:size] = line[count - 1]
+        for i in range(count):
+            total[i] += abs(line[i])
     usable = True
     for i in range(count):
         usable &= total[i] <= LARGEST  # false for NaN

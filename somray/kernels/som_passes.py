@@ -41,7 +41,7 @@ from somray.kernels.som_partials import (
     merge_sums,
     with_worst,
 )
-from somray.kernels.som_sums import add_moments, squared_distances
+from somray.kernels.som_sums import add_errors, add_moments, squared_distances
 from somray.kernels.som_table import NodeTable, node_table
 
 __all__ = [
@@ -187,22 +187,20 @@ def _add_tail(
 
 def errors_of(samples: Floats, weights: Floats, lattice: Lattice, threads: int = 1) -> Errors:
     """Measure how well nodes represent one item's samples (n, f), finite, any strides."""
-    table, near = node_table(weights), lattice.neighbours
-    nodes = len(table.nodes)
+    table = node_table(weights)
+    nodes, near = len(table.nodes), lattice.neighbours
+    if nodes == 1:  # a lone node misses nothing
+        near = np.ones((1, 1), dtype=np.bool_)
 
     def one(block: Block) -> Errors:
         size, count = block.values.shape[1], block.count
         index, best = np.empty((2, size), np.int32), np.empty((2, size), np.float32)
         find_two_nearest(block.values, table.groups, best, index)
-        first, second = index[:, :count]
-        squared = np.empty(count)
-        squared_distances(block.values, table.nodes, first, squared)
-        missed = first[~near[first, second]] if nodes > 1 else first[:0]
-        return Errors(
-            np.bincount(first, minlength=nodes).astype(np.int64),
-            np.bincount(first, np.sqrt(squared), nodes).astype(np.float64),
-            np.bincount(missed, minlength=nodes).astype(np.int64),
-        )
+        squared, distances = np.empty(count), np.zeros(nodes)
+        squared_distances(block.values, table.nodes, index[0, :count], squared)
+        counts = np.zeros((2, nodes), np.int64)
+        add_errors(index, squared, near, counts, distances)
+        return Errors(counts[0], distances, counts[1])
 
     return merge_errors(map_packed(one, samples, table.shift, threads))
 

@@ -5,12 +5,14 @@ by repeating the last sample. A block is worked on by one thread from its first 
 sums are float64: their order never changes.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.kernels.compiled import compiled
 
-__all__ = ["add_moments", "squared_distances"]
+__all__ = ["add_errors", "add_moments", "squared_distances"]
 
 STRAND = 64
 """Sums that run side by side in `add_moments`, so that the machine's vectors are filled."""
@@ -29,6 +31,21 @@ def squared_distances(block: Floats, nodes: Floats, index: Nodes, squared: Sums)
         for i in range(len(squared)):
             apart = np.float64(line[i]) - np.float64(nodes[index[i], f])
             squared[i] += apart * apart
+
+
+@compiled
+def add_errors(
+    two: Nodes, squared: Sums, near: NDArray[np.bool_], counts: NDArray[np.int64], distances: Sums
+) -> None:
+    """Add hits and misses (2, k) and distances (k,) of samples with their two nearest nodes (2, b).
+
+    A miss is a sample whose two nearest nodes are not neighbours by `near` (k, k).
+    """
+    for i in range(len(squared)):
+        node = two[0, i]
+        counts[0, node] += 1
+        counts[1, node] += not near[node, two[1, i]]
+        distances[node] += math.sqrt(squared[i])
 
 
 @compiled
