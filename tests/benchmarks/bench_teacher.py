@@ -1,8 +1,8 @@
-"""Features, SOM and transfer against peers in one process, and lesions against experts' masks.
+"""Features and the whole slice against peers in one process, and lesions against experts' masks.
 
 `python -m pytest tests/benchmarks/bench_teacher.py --bench -s` times and prints; without `--bench` each
 runs once, small, as a test that it still works. Choices made by these figures: windows and weights of
-PETCT in `kernels/windows.py` and `kernels/teacher.py`, the final radius in `kernels/som.py`.
+PETCT in `kernels/windows.py` and `kernels/teacher.py`. The map's own stand in `bench_som.py`.
 """
 
 import statistics
@@ -13,10 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from somray.kernels import som
-from somray.kernels.features import feature_stack, features
+from somray.kernels.features import features
 from somray.kernels.reference import slice_interest
-from somray.kernels.som_minisom import fit_minisom
 from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
 from somray.kernels.teacher_level import subject_histogram, subject_level
 
@@ -48,11 +46,6 @@ def picture(size):
     return (body + 15 * np.sin(x / 9) + rng.normal(0, 12, body.shape)).astype(np.float32)
 
 
-def samples(size):
-    stack = feature_stack(picture(size)[None], [(-100.0, 100.0)]).reshape(10, -1)
-    return ((stack - stack.mean(1, keepdims=True)) / stack.std(1, keepdims=True)).T
-
-
 def test_features_against_scipy(timed):
     sys.path.insert(0, str(Path(__file__).parents[1] / "kernels"))
     import naive_features
@@ -63,45 +56,6 @@ def test_features_against_scipy(timed):
     print(f"\nfeatures {image.shape}: {ours:.2f} ms; scipy in float64 {scipy:.1f} ms")
     found, expected = (f(image, (-100.0, 100.0)) for f in (features, naive_features.features))
     assert np.abs(found - expected).max() < 1e-4
-
-
-@pytest.mark.parametrize("grid", [(5, 5), (10, 10)])
-def test_fit_against_minisom_and_kmeans(timed, grid):
-    from sklearn.cluster import KMeans
-
-    points, found = samples(256 if timed else 24), {}
-    for name, fit in (
-        ("batch SOM, 20 epochs", lambda: som.fit(points, grid)),
-        (
-            "rare, radius .15",
-            lambda: som.fit(points, grid, training=som.Training("pca", 0.15, True)),
-        ),
-        ("minisom, 2 epochs", lambda: fit_minisom(points, grid, epochs=2)),
-    ):
-        start = time.perf_counter()
-        book = fit()
-        spent = time.perf_counter() - start
-        errors = f"QE {book.quantization_error:.3f} TE {book.topographic_error:.3f}"
-        print(f"\n{grid} {name}: {spent:.3f} s {errors}", end="")
-        found[name] = book.quantization_error
-    start = time.perf_counter()
-    means = KMeans(min(grid[0] * grid[1], len(points)), n_init=1, random_state=0).fit(points)
-    error = np.sqrt(((points - means.cluster_centers_[means.labels_]) ** 2).sum(1)).mean()
-    print(f"\n{grid} KMeans: {time.perf_counter() - start:.3f} s QE {error:.3f}")
-    assert found["batch SOM, 20 epochs"] < 1.05 * found["minisom, 2 epochs"]
-
-
-def test_transfer_against_sklearn(timed):
-    from sklearn.metrics import pairwise_distances_argmin
-
-    points = samples(512 if timed else 32)
-    book = som.fit(points[::4], (5, 5), epochs=3)
-    strided = np.asfortranarray(points)
-    ours = milliseconds(lambda: som.assign(strided, book), 9 if timed else 1)
-    peer = milliseconds(lambda: pairwise_distances_argmin(points, book.weights), 5 if timed else 1)
-    print(f"\nassign {points.shape} to 25: {ours:.2f} ms; scikit-learn {peer:.1f} ms")
-    same = som.assign(strided, book) == pairwise_distances_argmin(points, book.weights)
-    assert same.mean() > 0.999  # ties may fall to either side
 
 
 def test_a_slice_from_image_to_labels(timed):
