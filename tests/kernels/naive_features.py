@@ -6,6 +6,7 @@ from scipy.ndimage import correlate1d
 SMOOTH5 = np.array([1, 4, 6, 4, 1]) / 16
 SECOND5 = np.array([1, 0, -2, 0, 1]) / 4
 FIRST5 = np.array([-1, -2, 0, 2, 1]) / 8
+WIDE5 = np.array([-1, 0, 0, 0, 1]) / 4
 
 
 def separable(image, along_y, along_x):
@@ -33,6 +34,10 @@ def features(slice_, window=None, spacing_mm=(1.0, 1.0)):
     hxy = separable(value, FIRST5, FIRST5) / (sy * sx)
     hessian = np.stack([np.stack([hyy, hxy], -1), np.stack([hxy, hxx], -1)], -1)
     small, large = np.moveaxis(np.linalg.eigvalsh(hessian), -1, 0)
+    thin = -np.where(small + large > 0, large, small)
+    sides = np.hypot(
+        separable(value, WIDE5, SMOOTH5) / sy**2, separable(value, SMOOTH5, WIDE5) / sx**2
+    )
     mean3 = separable(value, np.ones(3) / 3, np.ones(3) / 3)
     mean5 = separable(value, np.ones(5) / 5, np.ones(5) / 5)
     power = separable(value**2, np.ones(5) / 5, np.ones(5) / 5)
@@ -43,7 +48,7 @@ def features(slice_, window=None, spacing_mm=(1.0, 1.0)):
             value,
             np.hypot(gx, gy)[inside],
             np.sqrt(np.maximum(power - mean5**2, 0)),
-            -np.where(small + large > 0, large, small),
+            np.sign(thin) * np.maximum(np.abs(thin) - sides, 0),
             mean3,
             mean5,
             (xx - yy) / (xx + yy + flat),

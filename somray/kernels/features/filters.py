@@ -4,10 +4,12 @@ Kernels before division by the spacing (all separable, y and x):
     gradient    Sobel: [-1 0 1]/2 across, [1 2 1]/4 along
     curvature   [1 0 -2 0 1]/4 (second difference of a smoothed line) across, [1 4 6 4 1]/16 along;
                 mixed: [-1 -2 0 2 1]/8 both ways
+    sides       [-1 0 0 0 1]/4 across, [1 4 6 4 1]/16 along
     tensor      products of the gradient, smoothed by [1 4 6 4 1]/16 both ways
     moments     3×3 and 5×5 pixels, all alike
-Sources: I. Sobel 1968; J. Bigün & G. Granlund 1987 (structure tensor); A. Frangi 1998 (thin
-structures from the Hessian's eigenvalues); T. Chan, G. Golub & R. LeVeque 1983 (moments of parts put
+Sources: I. Sobel 1968; J. Bigün & G. Granlund 1987 (structure tensor); A. Frangi et al. 1998 (thin
+structures from the Hessian's eigenvalues); T. Koller, G. Gerig, G. Székely & D. Dettwiler 1995 (the
+smaller response of a structure's two sides); T. Chan, G. Golub & R. LeVeque 1983 (moments of parts put
 together without cancellation).
 
 Arithmetic is float32 on *differences* from the centre row or pixel, which are exact for neighbours that
@@ -121,17 +123,19 @@ def _anisotropy_row(ring: Lines, row: int, floor: float, out: tuple[Line, Line])
 
 @compiled
 def _column_sums(rows: tuple[Line, Line, Line, Line, Line], lines: Lines) -> None:
-    """Write four sums of each column's five pixels, as differences from the middle one.
+    """Write five sums of each column's five pixels, as differences from the middle one.
 
-    `lines` (4, x): outer two, inner two, first derivative, sum of squares about the column's mean.
+    `lines` (5, x): outer two, inner two, first derivative, sum of squares about the column's mean, last
+    minus first.
     """
     a, b, c, d, e = rows
-    outer, inner, first, squares = lines[0], lines[1], lines[2], lines[3]
+    outer, inner, first, squares, wide = lines[0], lines[1], lines[2], lines[3], lines[4]
     for x in range(c.size):
         middle = c[x]
         top, high, low, bottom = a[x] - middle, b[x] - middle, d[x] - middle, e[x] - middle
         far, near = top + bottom, high + low
         outer[x], inner[x] = far, near
+        wide[x] = bottom - top
         first[x] = (bottom - top) + _2 * (low - high)
         total = far + near
         spread = (top * top + bottom * bottom) + (high * high + low * low)
@@ -142,31 +146,38 @@ def _column_sums(rows: tuple[Line, Line, Line, Line, Line], lines: Lines) -> Non
 def _thickness_row(
     here: Line, lines: Lines, steps: tuple[float, float], gain: float, out: Line
 ) -> None:
-    """Curvature across the thinnest direction: above 0 on bright rims and vessels, below in holes.
+    """How far a pixel stands out from both its sides: above 0 on thin bright structures, below in holes.
 
-    It is minus the Hessian's eigenvalue of larger size; a straight edge echoes on
-    either side of it, with about half the strength of a thin rim of the same height.
+    The Hessian's eigenvalue of larger size says how far it stands out from the mean of its two sides,
+    the gradient over the same length how much the sides differ: size minus gradient is the smaller of
+    the two drops (Koller et al.), which is 0 at a straight edge of any width, on a plateau and on a
+    ramp. Without it an edge echoes half the response of a line, and a line 1 pixel wide no more.
     """
-    outer, inner, first = lines[0], lines[1], lines[2]
+    outer, inner, first, wide = lines[0], lines[1], lines[2], lines[4]
     s0, s1, s2, s3, s4 = outer[1:], outer[2:], outer[3:], outer[4:], outer[5:]
+    w0, w1, w2, w3, w4 = wide[1:], wide[2:], wide[3:], wide[4:], wide[5:]
     h0, h2, h4 = inner[1:], inner[3:], inner[5:]
     f0, f1, f3, f4 = first[1:], first[2:], first[4:], first[5:]
     c0, c2, c4 = here[1:], here[3:], here[5:]
     # Halved, so that half their sum and half their difference need no further product.
     yy_scale = np.float32(1.0 / (128.0 * steps[0] * steps[0]))
     xx_scale = np.float32(1.0 / (128.0 * steps[1] * steps[1]))
-    xy_scale = np.float32(1.0 / (64.0 * steps[0] * steps[1]))
-    scale = np.float32(gain)
+    xy_scale, scale = np.float32(1.0 / (64.0 * steps[0] * steps[1])), np.float32(gain)
     for x in range(out.size):
         yy = ((s0[x] + s4[x]) + _4 * (s1[x] + s3[x]) + _6 * s2[x]) * yy_scale
+        left, middle, right = s0[x] + _4 * h0[x], s2[x] + _4 * h2[x], s4[x] + _4 * h4[x]
         along = (c0[x] - c2[x]) + (c4[x] - c2[x])
-        far, near = (s0[x] - s2[x]) + (s4[x] - s2[x]), (h0[x] - h2[x]) + (h4[x] - h2[x])
-        xx = (_16 * along + (far + _4 * near)) * xx_scale
+        xx = (_16 * along + ((left - middle) + (right - middle))) * xx_scale
         xy = ((f4[x] - f0[x]) + _2 * (f3[x] - f1[x])) * xy_scale
+        # The sides' difference over four pixels, in the curvature's unit.
+        dy = ((w0[x] + w4[x]) + _4 * (w1[x] + w3[x]) + _6 * w2[x]) * (_2 * yy_scale)
+        dx = (_16 * (c4[x] - c0[x]) + (right - left)) * (_2 * xx_scale)
         half = yy + xx
-        spread = math.sqrt((yy - xx) * (yy - xx) + xy * xy)
+        curvature = math.sqrt((yy - xx) * (yy - xx) + xy * xy) + abs(half)
+        drop = curvature - math.sqrt(dy * dy + dx * dx)
+        drop = drop if drop > _0 else _0
         # The scale comes last: squares of values in odd units would overflow.
-        out[x] = (-(half + spread) if half > _0 else spread - half) * scale
+        out[x] = (-drop if half > _0 else drop) * scale
 
 
 @compiled
@@ -256,7 +267,7 @@ def write_core(band: Band, slots: Slots, out: NDArray[np.float32]) -> None:
     columns, frame = out.shape[2], band.frame
     begin, end = band.halo - CORE_HALO, band.halo + columns + CORE_HALO
     ring = band.work[:20].reshape(5, 4, band.work.shape[1])
-    scratch, lines, above = band.work[20:24], band.work[24:28], band.work[28]
+    scratch, lines, above = band.work[20:24], band.work[24:29], band.work[29]
     spare = band.work[32:42]
     tensor = slots[1] >= 0 or slots[6] >= 0 or slots[7] >= 0
     steps = (frame.step_y, frame.step_x)

@@ -172,9 +172,8 @@ class SpacedStream:
         shape: tuple[int, int],
     ) -> None:
         self._rows = _centres(shape[0], plane.shape[0])
-        first, share = (
-            part[columns[0] : columns[1]] for part in _centres(shape[1], plane.shape[1])
-        )
+        firsts, shares = _centres(shape[1], plane.shape[1])
+        first, share = firsts[columns[0] : columns[1]], shares[columns[0] : columns[1]]
         begin, end = int(first[0]), min(int(first[-1]) + 2, plane.shape[1])
         self._columns: Taps = (first - begin, share)
         self._count, self._planes, self._limit = end - begin, plan.planes, plane.shape[0]

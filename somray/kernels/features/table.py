@@ -42,7 +42,7 @@ FEATURE_TABLE: tuple[Feature, ...] = (
     Feature("edge", 1, write_core),
     # standard deviation over 5×5
     Feature("local_contrast", 2, write_core),
-    # curvature per mm²: above 0 on thin bright structures, below 0 in small holes
+    # how far a pixel stands out from both sides, per mm²: above 0 on thin bright structures, below in holes
     Feature("thickness", 2, write_core),
     # mean over 3×3
     Feature("mean3", 1, write_core),
