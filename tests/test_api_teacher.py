@@ -67,3 +67,10 @@ def test_smoothing_is_a_choice_that_removes_specks():
     one, other = plain.predict(image), smooth.predict(image)
     assert 0 < (one != other).mean() < 0.2
     assert (np.diff(other) != 0).sum() < (np.diff(one) != 0).sum()
+
+
+def test_the_torch_engine_gives_the_map_that_ours_does():
+    ours = somray.Teacher(modality="CT", intensity=WINDOW).fit(scene())
+    torch = somray.Teacher(modality="CT", intensity=WINDOW, engine="torch").fit(scene())
+    np.testing.assert_allclose(ours.codebook.weights, torch.codebook.weights, atol=1e-4)
+    assert (ours.predict(scene()) == torch.predict(scene())).mean() > 0.999

@@ -6,7 +6,6 @@ node and takes its class: the direct transfer of the seed. Slices are worked on 
 that of one slice's features, and a slice's labels do not depend on which others come with it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +18,7 @@ from somray.kernels.carry import carry_classes
 from somray.kernels.classes import name_nodes
 from somray.kernels.classes_rule import NodeView
 from somray.kernels.feature_view import FeatureView, gather, view_of
-from somray.kernels.features import FEATURES
+from somray.kernels.feature_weights import feature_weights
 from somray.kernels.resolution import RESOLUTION_MM
 from somray.kernels.signature import spread_facts
 from somray.kernels.som_fit import Training, codebook_of, fit_passes
@@ -29,6 +28,7 @@ from somray.kernels.teacher_apply import TeacherLabels, apply_teacher, checked_i
 from somray.kernels.teacher_level import has_level, subject_histogram, subject_level
 from somray.kernels.teacher_reference import ArrayReference, Description, Reference, Standard
 from somray.kernels.teacher_rows import cluster_rows
+from somray.kernels.teacher_spec import ENGINES, TeacherSpec
 from somray.kernels.windows import auto_window, channel_kind, uptake_window
 
 __all__ = [
@@ -43,69 +43,6 @@ __all__ = [
 
 TRAINING = Training(final_radius=0.15, rare=True)
 """A lesion may be a hundredth of a slice: it must get a node, and keep it from its neighbours' pull."""
-
-ENGINES: dict[str, Callable[..., Codebook]] = {"minisom": fit_minisom}
-"""Other engines than our own fold ("somray"), which fit samples in memory and nothing else."""
-
-FEATURE_WEIGHTS = {
-    "intensity": 1.0,
-    "edge": 1.0,
-    "local_contrast": 1.0,
-    "thickness": 0.3,
-    "mean3": 1.0,
-    "mean5": 1.0,
-    "anisotropy_p": 0.1,
-    "anisotropy_q": 0.1,
-    "ratio_row_column": 0.1,
-    "ratio_local_global": 0.5,
-}
-"""What a feature counts for in the distance, standardised; orientation alone is no regime."""
-
-LEVELS_BESIDE_PET = {"intensity": 0.1, "mean3": 0.3, "mean5": 13.0}
-"""What CT's levels count for beside PET, whose own count 1: only the mean over 5×5 pixels tells water
-(10 HU) from tissue in CT's noise, and it must do so within the few hot nodes (bench_lesions)."""
-
-OTHERS_BESIDE_PET = 0.1
-"""What every other feature of either channel counts for in PETCT."""
-
-
-@dataclass(frozen=True)
-class TeacherSpec:
-    """What a protocol asks of its teacher.
-
-    Args:
-        modality: CT, PET, PETCT, MR, XCT or other.
-        channels: names in image order.
-        windows: per channel (low, high), or None to choose it; () leaves all of them to be chosen.
-        features: names, in stack order.
-        grid: rows and columns of the map.
-        epochs: passes over the reference.
-        engine: "somray", or a key of `ENGINES`.
-        seed: of the engine.
-        target: class that the student will learn.
-        classes: class name to node numbers, which beats the rule; None leaves it to the rule.
-        topology: of the map, "rectangular" or "hexagonal".
-        torus: whether opposite sides of the map are joined.
-        dimensions: 2, or 3 for features that look at the neighbouring slices too.
-        smoothing_mm: radius of a majority vote over the class map; None leaves it as it is.
-        refit: whether a previous teacher's nodes are fitted anew.
-    """
-
-    modality: str
-    channels: tuple[str, ...]
-    windows: tuple[tuple[float, float] | None, ...] = ()
-    features: tuple[str, ...] = FEATURES
-    grid: tuple[int, int] = (5, 5)
-    epochs: int = 20
-    engine: str = "somray"
-    seed: int = 0
-    target: str = "lesion"
-    classes: Mapping[str, Sequence[int]] | None = None
-    topology: str = "rectangular"
-    torus: bool = False
-    dimensions: int = 2
-    smoothing_mm: float | None = None
-    refit: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,17 +110,6 @@ def _windows(
     return tuple(chosen)
 
 
-def _feature_weights(kinds: Sequence[str], features: Sequence[str]) -> NDArray[np.float32]:
-    """Return what each feature of each channel counts for, (c·f,) float32."""
-    if len(set(kinds)) == 1:
-        return np.array([FEATURE_WEIGHTS[name] for _ in kinds for name in features], np.float32)
-    levels = {"CT": LEVELS_BESIDE_PET, "PET": dict.fromkeys(LEVELS_BESIDE_PET, 1.0)}
-    return np.array(
-        [levels[kind].get(name, OTHERS_BESIDE_PET) for kind in kinds for name in features],
-        np.float32,
-    )
-
-
 def fit_teacher(
     images: NDArray[np.float32],
     spec: TeacherSpec,
@@ -236,11 +162,15 @@ def fit_reference(
     Raises:
         ShapeError: unknown engine, channels or features that differ from `previous`'s, wrong classes.
     """
-    if spec.engine not in ("somray", *ENGINES):
-        raise ShapeError(f"unknown engine {spec.engine!r}; known: somray, {', '.join(ENGINES)}")
+    if spec.engine not in ENGINES:
+        raise ShapeError(f"unknown engine {spec.engine!r}; known: {', '.join(ENGINES)}")
     kinds = tuple(channel_kind(spec.modality, name) for name in spec.channels)
     if previous is None:
-        standard = Standard.of(reference.moments(), _feature_weights(kinds, spec.features))
+        plain = Standard.of(
+            reference.moments(), np.ones(len(kinds) * len(spec.features), np.float32)
+        )
+        known = (kinds, spec.features, view.windows, view.level)
+        standard = replace(plain, weights=feature_weights(*known, plain.scale))
     else:
         _check_carried(previous, spec)
         standard = Standard(previous.center, previous.scale, previous.feature_weights)
@@ -306,14 +236,29 @@ def _codebook(
         errors = reference.passes(standard).errors(book.weights, lattice)
         return codebook_of(book.weights, lattice, errors, book.epochs_run)
     if spec.engine != "somray":
-        if not isinstance(reference, ArrayReference):
-            raise ShapeError(f"engine {spec.engine} fits slices in memory only")
-        samples = reference.samples(standard)
-        return ENGINES[spec.engine](samples, spec.grid, seed=spec.seed, epochs=spec.epochs)
-    training = replace(TRAINING, topology=spec.topology, wraps=spec.torus)
-    grid = spec.grid
+        return _in_memory(reference, standard, spec)
+    grid, training = spec.grid, _training(spec)
     if previous is not None:
         book = previous.codebook
         grid = book.grid
         training = replace(training, start=book, topology=book.topology, wraps=book.wraps)
     return fit_passes(reference.passes(standard), grid, spec.seed, spec.epochs, training)
+
+
+def _training(spec: TeacherSpec) -> Training:
+    return replace(TRAINING, topology=spec.topology, wraps=spec.torus)
+
+
+def _in_memory(reference: Reference, standard: Standard, spec: TeacherSpec) -> Codebook:
+    """Fit by minisom or torch."""
+    if not isinstance(reference, ArrayReference):
+        raise ShapeError(f"engine {spec.engine} fits slices in memory only")
+    samples = reference.samples(standard)
+    if spec.engine == "minisom":
+        return fit_minisom(samples, spec.grid, spec.seed, spec.epochs)
+    import torch  # only where it is used
+
+    from somray.kernels.som_torch import fit_torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return fit_torch(samples, spec.grid, spec.seed, spec.epochs, _training(spec), device)

@@ -4,7 +4,7 @@ Names join their parts with "+", which no subject, session or protocol may hold,
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from somray.config import CohortConfig, ProtocolConfig
@@ -12,7 +12,7 @@ from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
 from somray.domain.work import Needs, Unit, digest_of
 from somray.io.ome_zarr import slab_depth, slabs
-from somray.kernels.teacher import TeacherSpec
+from somray.kernels.teacher_spec import TeacherSpec
 from somray.pipeline.digests import code_digest, ingest_digest
 from somray.stages import drift, evolve, ingest, register, segment, student, teacher, truth
 
@@ -156,12 +156,15 @@ class Units:
         item = teacher.TeacherItem(self.protocol, spec, scans, settings.every, settings.previous)
         slice_bytes = max(state.slice_bytes for state, _ in chosen)
         held = 1 if item.folds else len(chosen[0][1] or (0,))
+        needs = teacher.needs(slice_bytes, held, self._model_cpus)
+        if settings.engine == "torch":
+            needs = replace(needs, gpus=1.0)
         sources = [[state.source_digest, slices] for state, slices in chosen]
         return self._unit(
             "teacher",
             self.protocol,
             item,
-            teacher.needs(slice_bytes, held, self._model_cpus),
+            needs,
             sources,
             spec,
             settings.every,
