@@ -98,3 +98,46 @@ def test_a_file_that_is_missing_or_no_yaml_is_one_clear_error(tmp_path):
 def test_features_are_kept_in_the_order_of_the_table():
     config = parse_config(_with(teacher={"features": ["mean3", "intensity"]}))
     assert config.protocols["p"].teacher.feature_names == ("intensity", "mean3")
+
+
+NAMED = {"subject": "s01", "session": "t0", "slices": [3]}
+
+
+@pytest.mark.parametrize(
+    ("reference", "every", "named", "folds"),
+    [
+        ("auto", None, 0, False),
+        ("cohort", 1, 0, True),
+        ({"every": 4}, 4, 0, True),
+        (NAMED, None, 1, False),
+        ([NAMED, {**NAMED, "session": "t1"}], None, 2, True),
+    ],
+)
+def test_a_reference_is_a_word_a_scan_a_list_or_the_cohort(reference, every, named, folds):
+    data = _with(teacher={"reference": reference})
+    config = parse_config(data)
+    teacher = config.protocols["p"].teacher
+    assert (teacher.every, len(teacher.named), teacher.folds) == (every, named, folds)
+    assert parse_config(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize(
+    ("teacher", "message"),
+    [
+        ({"reference": "all"}, "teacher.reference: Input should be 'auto' or 'cohort'"),
+        ({"reference": {"evry": 2}}, "teacher.reference.evry: unknown key"),
+        (
+            {"reference": {**NAMED, "slice": 3}},
+            "teacher.reference.slice: unknown key; did you mean 'slices'?",
+        ),
+        ({"refit": True}, "refit needs `previous`"),
+        ({"engine": "minisom", "torus": True}, "engine minisom fits rectangular maps"),
+        ({"engine": "torch", "reference": "cohort"}, "engine torch fits one scan's slices"),
+        ({"smoothing_mm": 0}, "teacher.smoothing_mm: Input should be greater than 0"),
+    ],
+)
+def test_a_teacher_that_cannot_be_is_refused_in_words_of_the_form_that_was_meant(teacher, message):
+    with pytest.raises(ConfigError) as caught:
+        parse_config(_with(teacher=teacher))
+    assert message in str(caught.value)
+    assert "list[" not in str(caught.value)
