@@ -26,6 +26,9 @@ class ClusterRow(Row):
         float | None, Column("std", "mean over its pixels, standardised on the reference")
     ]
     std: Annotated[float | None, Column("std", "standard deviation over its pixels, standardised")]
+    doubtful: Annotated[
+        str | None, Column("", "why the class must be read with care; null where it need not")
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class DriftRow(Row):
     ]
     sharpness: Annotated[
         float | None,
-        Column("1", "strength of fine structure against edges, to the reference's; the least channel"),
+        Column(
+            "1", "strength of fine structure against edges, to the reference's; the least channel"
+        ),
     ]
     reason: Annotated[str | None, Column("", "why it counts as drifted; null when ok")]

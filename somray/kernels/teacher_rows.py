@@ -42,6 +42,7 @@ def _rows(
             feature=feature,
             mean=None if empty else float(profile.mean[group, column]),
             std=None if empty else float(profile.std[group, column]),
+            doubtful=model.doubtful.get(name),
         )
         for column, (channel, feature) in enumerate(pairs)
     ]
