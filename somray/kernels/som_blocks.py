@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
-from somray.kernels.som_nearest import GRAIN, LARGEST, pack
+from somray.kernels.som_nearest import GRAIN, LARGEST, is_sound, pack
 
 __all__ = [
     "BLOCK",
@@ -21,7 +21,7 @@ __all__ = [
     "map_blocks",
     "map_packed",
     "map_ranges",
-    "require_usable",
+    "require_sound",
 ]
 
 BLOCK = 8192
@@ -71,15 +71,20 @@ def checked_shape(samples: Floats, features: int | None = None) -> None:
 
 
 def map_ranges(
-    work: Callable[[Floats, int, int], Left], samples: Floats, features: int, threads: int
+    work: Callable[[Floats, int, int], Left],
+    samples: Floats,
+    features: int,
+    threads: int,
+    size: int = BLOCK,
 ) -> list[Left]:
-    """Apply `work(samples, start, stop)` to the ranges of all blocks; results in block order.
+    """Apply `work(samples, start, stop)` to all ranges of `size` samples; results in their order.
 
     Args:
         work: gets float32 samples (n, f), row or column major, and a range of them.
         samples: (n, f), any strides and floats; n > 0.
         features: f that is expected.
         threads: worker threads.
+        size: samples of a range; what adds up must keep to `BLOCK`.
 
     Raises:
         ShapeError: threads below 1, or samples that are not (n, f) with n > 0.
@@ -93,13 +98,13 @@ def map_ranges(
     direct = direct and samples.dtype == np.float32
 
     def one(start: int) -> Left:
-        stop = min(start + BLOCK, len(samples))
+        stop = min(start + size, len(samples))
         if direct:
             return work(samples, start, stop)
         part = np.array(samples[start:stop], dtype=np.float32, order="C")
         return work(part, 0, stop - start)
 
-    starts = range(0, len(samples), BLOCK)
+    starts = range(0, len(samples), size)
     if threads == 1 or len(starts) == 1:
         return [one(start) for start in starts]
     with ThreadPoolExecutor(threads) as pool:
@@ -119,15 +124,16 @@ def map_packed(
         # An odd number of cache lines a row: rows a power of two apart would evict one another.
         size = GRAIN * (-(-(stop - start) // GRAIN) | 1)
         values = np.empty((len(shift), size), dtype=np.float32)
-        require_usable(pack(part, start, stop, shift, values), samples)
+        pack(part, start, stop, shift, values)
+        require_sound(is_sound(values), samples)
         return work(Block(values, stop - start))
 
     return map_ranges(one, samples, len(shift), threads)
 
 
-def require_usable(usable: bool, samples: Floats) -> None:
-    """Say what is wrong with samples whose packing found them not usable."""
-    if not usable:
+def require_sound(sound: bool, samples: Floats) -> None:
+    """Say what is wrong with samples that a loop found wanting."""
+    if not sound:
         checked_samples(samples)
         raise ShapeError(f"samples hold values beyond ±{LARGEST:g}; scale them first")
 

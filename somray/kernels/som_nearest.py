@@ -34,6 +34,7 @@ __all__ = [
     "assign_samples",
     "find_nearest",
     "find_two_nearest",
+    "is_sound",
     "pack",
     "sum_samples",
 ]
@@ -209,26 +210,32 @@ def find_two_nearest(block: Floats, groups: Floats, best: Floats, index: Nodes) 
 
 
 @compiled
-def pack(samples: Floats, start: int, stop: int, shift: Floats, block: Floats) -> bool:
+def pack(samples: Floats, start: int, stop: int, shift: Floats, block: Floats) -> None:
     """Write samples [start, stop) of (n, f), minus `shift`, feature-major into a block (f, b).
 
-    Returns:
-        Whether every value is a number, and no sample's add up beyond `LARGEST`.
+    The last sample is repeated up to the block's end.
     """
     count, size = stop - start, block.shape[1]
-    total = np.zeros(count, dtype=np.float32)
     begin = np.uint64(start)  # unsigned: a place that may be negative keeps the loop from vectors
     for f in range(len(block)):
         line, move = block[f], shift[f]
         for i in range(count):
             line[i] = samples[begin + np.uint64(i), f] - move
         line[count:size] = line[count - 1]
-        for i in range(count):
+
+
+@compiled
+def is_sound(block: Floats) -> bool:
+    """Say whether a block's values are numbers, and no sample's add up beyond `LARGEST`."""
+    total = np.zeros(block.shape[1], dtype=np.float32)
+    for f in range(len(block)):
+        line = block[f]
+        for i in range(len(total)):
             total[i] += abs(line[i])
-    usable = True
-    for i in range(count):
-        usable &= total[i] <= LARGEST  # false for NaN
-    return usable
+    sound = True
+    for i in range(len(total)):
+        sound &= total[i] <= LARGEST  # false for NaN
+    return sound
 
 
 @compiled
@@ -259,25 +266,33 @@ def assign_samples(samples: Floats, start: int, table: Table, nodes: Nodes) -> b
         nodes: written.
 
     Returns:
-        Whether every value could be compared (`pack`).
+        Whether every sample holds numbers that float32 scores can compare.
     """
     shift, groups = table
-    tile, usable = _tile(len(shift)), True
+    tile, sound = _tile(len(shift)), True
     best, index = np.empty((1, TILE + GRAIN), np.float32), np.empty((1, TILE + GRAIN), np.int32)
     for first in range(0, len(nodes), TILE):
         count = min(TILE, len(nodes) - first)
-        usable &= pack(samples, start + first, start + first + count, shift, tile)
-        _score_tile(tile, groups, best, index)
+        pack(samples, start + first, start + first + count, shift, tile)
+        sound &= _score_tile(tile, groups, best, index)
         nodes[first : first + count] = index[0, :count]
-    return usable
+    return sound
 
 
 @compiled
-def _score_tile(tile: Floats, groups: Floats, best: Floats, index: Nodes) -> None:
+def _score_tile(tile: Floats, groups: Floats, best: Floats, index: Nodes) -> bool:
+    """Find the nearest nodes of a tile; say whether each best score is a finite number.
+
+    It is not where a sample holds NaN or an infinite value: then each of its scores is NaN or infinite.
+    """
     best[:] = -math.inf
     index[:] = 0
     for number in range(len(groups)):
         _score(tile, 0, TILE, groups, number, best, index)
+    sound = True
+    for i in range(TILE):
+        sound &= abs(best[0, i]) < math.inf
+    return sound
 
 
 @compiled
@@ -289,11 +304,11 @@ def sum_samples(
     Args and result as `assign_samples`; sums are (k, f) float64, counts (k,) int64.
     """
     shift, groups = table
-    tile, usable = _tile(len(shift)), True
+    tile, sound = _tile(len(shift)), True
     best, index = np.empty((1, TILE + GRAIN), np.float32), np.empty((1, TILE + GRAIN), np.int32)
     for first in range(start, stop, TILE):
         count = min(TILE, stop - first)
-        usable &= pack(samples, first, first + count, shift, tile)
-        _score_tile(tile, groups, best, index)
+        pack(samples, first, first + count, shift, tile)
+        sound &= _score_tile(tile, groups, best, index)
         add_samples(tile, index[0, :count], sums, counts)
-    return usable
+    return sound

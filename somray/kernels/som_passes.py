@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from somray.errors import ShapeError
 from somray.kernels.som_blocks import (
+    BLOCK,
     Block,
     Floats,
     Sums,
     checked_shape,
     map_packed,
     map_ranges,
-    require_usable,
+    require_sound,
 )
 from somray.kernels.som_lattice import Lattice
 from somray.kernels.som_nearest import (
@@ -151,8 +152,8 @@ def node_sums_of(samples: Floats, query: NodeQuery, threads: int = 1) -> NodeSum
 def _range_sums(table: NodeTable, samples: Floats, start: int, stop: int) -> NodeSums:
     """Add a range of samples to their nearest nodes, and ask no more."""
     part, pair = NodeSums.empty(*table.nodes.shape), (table.shift, table.groups)
-    usable = sum_samples(samples, start, stop, pair, part.sums, part.counts)
-    require_usable(usable, samples)
+    sound = sum_samples(samples, start, stop, pair, part.sums, part.counts)
+    require_sound(sound, samples)
     return part
 
 
@@ -223,10 +224,10 @@ def nearest_nodes(samples: Floats, weights: Floats, threads: int = 1) -> NDArray
 
     def one(part: Floats, start: int, stop: int) -> NDArray[np.int32]:
         nodes = np.empty(stop - start, np.int32)
-        require_usable(assign_samples(part, start, pair, nodes), samples)
+        require_sound(assign_samples(part, start, pair, nodes), samples)
         return nodes
 
-    return np.concatenate(map_ranges(one, samples, len(table.shift), threads))
+    return np.concatenate(map_ranges(one, samples, len(table.shift), threads, 8 * BLOCK))
 
 
 class ArrayPasses:
