@@ -59,6 +59,7 @@ __all__ = [
     "moments_of",
     "nearest_nodes",
     "node_sums_of",
+    "nodes_and_distances",
 ]
 
 
@@ -228,6 +229,29 @@ def nearest_nodes(samples: Floats, weights: Floats, threads: int = 1) -> NDArray
         return nodes
 
     return np.concatenate(map_ranges(one, samples, len(table.shift), threads, 8 * BLOCK))
+
+
+def nodes_and_distances(
+    samples: Floats, weights: Floats, threads: int = 1
+) -> tuple[NDArray[np.int32], Floats]:
+    """Return the nearest node (n,) int32 of each sample and the distance to it (n,) float32.
+
+    Args, errors and ties as `nearest_nodes`.
+    """
+    if not len(samples):
+        return np.zeros(0, np.int32), np.zeros(0, np.float32)
+    table = node_table(weights)
+
+    def one(block: Block) -> tuple[NDArray[np.int32], Floats]:
+        size, count = block.values.shape[1], block.count
+        index, best = np.empty((1, size), np.int32), np.empty((1, size), np.float32)
+        find_nearest(block.values, table.groups, best, index)
+        squared = np.empty(count)
+        squared_distances(block.values, table.nodes, index[0, :count], squared)
+        return index[0, :count], np.sqrt(squared).astype(np.float32)
+
+    parts = map_packed(one, samples, table.shift, threads)
+    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
 class ArrayPasses:

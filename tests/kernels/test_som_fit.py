@@ -7,7 +7,7 @@ from somray.errors import ShapeError
 from somray.kernels import som
 from somray.kernels.som import Training
 from somray.kernels.som_nearest import LARGEST, TILE
-from somray.kernels.som_passes import nearest_nodes
+from somray.kernels.som_passes import nearest_nodes, nodes_and_distances
 from somray.kernels.som_table import node_table
 
 
@@ -173,3 +173,24 @@ def test_the_map_takes_the_start_that_the_seed_draws_whatever_the_threads():
         som.fit(samples, (3, 3), 5, training=Training("samples"), threads=t) for t in (1, 2)
     )
     assert np.array_equal(first.weights, second.weights)
+
+
+def test_distances_come_with_the_nodes():
+    samples, weights = cloud(9000, 3), cloud(7, 3, seed=1)
+    nodes, distances = nodes_and_distances(samples, weights, threads=2)
+    assert np.array_equal(nodes, nearest_nodes(samples, weights))
+    assert np.allclose(distances, np.linalg.norm(samples - weights[nodes], axis=1), atol=1e-5)
+    assert [len(part) for part in nodes_and_distances(samples[:0], weights)] == [0, 0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_no_infinite_value_slips_past_the_scores(bad, column):
+    # Nodes that are alike, all above or all below the shift in the bad feature.
+    weights = np.array([[0, 5, 1], [0, 6, 2], [0, -9, 3]], "f4")
+    samples = np.zeros((300, 3), "f4")
+    samples[200, column] = bad
+    with pytest.raises(ShapeError, match="first is row 200"):
+        nearest_nodes(samples, weights)
+    with pytest.raises(ShapeError, match="first is row 200"):
+        som.assign(samples, Codebook(weights, (1, 3)))
