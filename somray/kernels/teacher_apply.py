@@ -1,15 +1,12 @@
 """Direct transfer: a fitted teacher's classes for the pixels of any slice of its protocol.
 
-Slices are worked on one by one and in tiles: features of a tile are written to a small block, labelled
-there and forgotten. So memory does not grow with the slice beyond its result, and a pixel's label
-depends neither on tiles and threads nor on which other slices come with it.
+Slices are worked on one by one, so a pixel's label does not depend on which other slices come with it,
+or, where a teacher looks at neighbouring slices too, slab by slab.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,26 +14,21 @@ from numpy.typing import NDArray
 from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.class_smoothing import smooth_classes
-from somray.kernels.features.band import Frame
 from somray.kernels.features.border import frame_of
+from somray.kernels.features.slab import slab_features
 from somray.kernels.features.spacing import (
-    SpacedStream,
     brought_to_spacing,
     has_other_spacing,
+    interpolated,
 )
-from somray.kernels.features.stack import FeatureStream, checked_spacing
-from somray.kernels.features.table import Plan, plan_of
+from somray.kernels.features.stack import checked_spacing
+from somray.kernels.features.table import plan_of
 from somray.kernels.resolution import at_resolution
-from somray.kernels.transfer import Nodes, Verdict, label_block, nodes_of
+from somray.kernels.transfer import Verdict, label_block, nodes_of
+from somray.kernels.transfer_tiles import ChannelView, SliceView, label_slice, take_back
 from somray.kernels.windows import channel_kind
 
 __all__ = ["TeacherLabels", "apply_teacher", "checked_images", "scaled_windows"]
-
-TILE_COLUMNS = 1024
-"""Columns of a tile: with the rows below, its features stay in the second-level cache."""
-
-TILE_VALUES = 98_304
-"""Features in a tile, over all channels (bench_features: 64 k to 128 k are alike)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,10 +86,15 @@ def apply_teacher(
     spacing_mm: tuple[float, float],
     level: float | None = None,
     *,
+    context: tuple[int, int] = (0, 0),
+    spacing_z_mm: float | None = None,
     threads: int = 1,
     with_distance: bool = False,
 ) -> TeacherLabels:
-    """Label slices with a fitted teacher, each by itself.
+    """Label slices with a fitted teacher, each by itself, or with its neighbours.
+
+    A teacher of three dimensions takes consecutive slices; give it `HALO_Z` more on each side wherever
+    the scan has them (`context`), and a slab's labels are those of the whole scan.
 
     Args:
         model: from `fit_teacher`.
@@ -105,39 +102,48 @@ def apply_teacher(
         spacing_mm: distance between pixels along (y, x).
         level: lesion level of uptake of the scan the slices are from; the reference's own where left
             out, so that a slice is labelled the same alone and among others.
-        threads: that a slice's rows are divided among; the result does not depend on them.
+        context: how many leading and trailing slices are only looked at, not labelled.
+        spacing_z_mm: distance between slices; for a teacher of three dimensions.
+        threads: that a slice's rows are divided among; the result does not depend on them. In three
+            dimensions one thread does all.
         with_distance: whether the distance to the nearest node is wanted too.
 
     Returns:
-        Labels and confidence; 0 where any channel is NaN. Labels are smoothed where the model asks for
-        it; confidence and distance stay those of the pixel alone.
+        Labels and confidence of all but the context; 0 where any channel is NaN. Labels are smoothed
+        where the model asks for it; confidence and distance stay those of the pixel alone.
 
     Raises:
-        ShapeError: images do not fit the model, or hold infinite values.
+        ShapeError: images do not fit the model, hold infinite values, or leave nothing beside the
+            context; no spacing along z for a teacher of three dimensions.
 
     Cost: time of the features and f·k multiplications a pixel; memory of the result, of a slice's
     rows of tiles, and of a slice where the model asks for a coarser resolution.
     """
     images = _checked_shape(images, model.channels).astype(np.float32, copy=False)
-    windows = scaled_windows(model, level)
-    shape = (len(images), *images.shape[2:])
+    first, last = context[0], len(images) - context[1]
+    if min(context) < 0 or first >= last:
+        raise ShapeError(f"context {context} leaves none of {len(images)} slices to label")
+    shape = (last - first, *images.shape[2:])
     found = TeacherLabels(
         labels=np.zeros(shape, dtype=np.uint8),
         confidence=np.zeros(shape, dtype=np.float32),
         distance=np.zeros(shape, dtype=np.float32) if with_distance else None,
     )
-    nodes, plan = nodes_of(model), plan_of(model.features)
-    for number, image in enumerate(images):
-        seen = at_resolution(image, model.extra.get("resolution_mm"), spacing_mm)
-        channels = [
-            _channel(np.ascontiguousarray(plane), window, spacing_mm, model.spacing_mm)
-            for plane, window in zip(seen, windows, strict=True)
-        ]
-        whole = found.distance[number] if found.distance is not None else _NOTHING
-        out = Verdict(found.labels[number], found.confidence[number], whole)
-        _label_slice(_Slice(channels, plan, nodes), out, threads)
-        if model.smoothing_mm is not None:
-            labels = found.labels[number]
+    verdicts = [
+        Verdict(labels, confidence, _NOTHING if found.distance is None else found.distance[number])
+        for number, (labels, confidence) in enumerate(
+            zip(found.labels, found.confidence, strict=True)
+        )
+    ]
+    look = _Look(model, scaled_windows(model, level), spacing_mm, spacing_z_mm)
+    if model.dimensions == 3:
+        _label_slab(look, images, (first, last), verdicts)
+    else:
+        nodes, plan = nodes_of(model), plan_of(model.features)
+        for image, out in zip(images[first:last], verdicts, strict=True):
+            label_slice(SliceView(look.channels(image), plan, nodes), out, threads)
+    if model.smoothing_mm is not None:
+        for labels in found.labels:
             labels[:] = smooth_classes(labels, model.smoothing_mm, spacing_mm)
     return found
 
@@ -145,102 +151,59 @@ def apply_teacher(
 _NOTHING = np.zeros((0, 0), dtype=np.float32)
 
 
-class _Channel(NamedTuple):
-    """One channel of a slice, as it is and as features see it."""
+class _Look(NamedTuple):
+    """How a teacher looks at the slices of one scan."""
 
-    plane: NDArray[np.float32]
-    seen: NDArray[np.float32]
-    frame: Frame
-    has_holes: bool
+    model: TeacherModel
+    windows: tuple[tuple[float, float], ...]
+    spacing_mm: tuple[float, float]
+    spacing_z_mm: float | None
 
-    def stream(
-        self, plan: Plan, columns: tuple[int, int], rows: int
-    ) -> FeatureStream | SpacedStream:
-        """Return the features of some columns, at the plane's own pixels."""
-        if self.seen is self.plane:
-            return FeatureStream(self.plane, self.frame, plan, columns, rows)
-        shape = (self.plane.shape[0], self.plane.shape[1])
-        return SpacedStream(self.seen, self.frame, plan, columns, shape)
+    def planes(self, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Return the channels of a slice at the model's resolution, each contiguous."""
+        resolution = self.model.extra.get("resolution_mm")
+        seen = at_resolution(image, resolution, self.spacing_mm)
+        return [np.ascontiguousarray(plane) for plane in seen]
 
+    def brought(
+        self, plane: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return a channel at the reference's pixel size, itself where its own is alike."""
+        if has_other_spacing(self.spacing_mm, self.model.spacing_mm):
+            return brought_to_spacing(plane, self.spacing_mm, self.model.spacing_mm)
+        return plane, checked_spacing(self.spacing_mm)
 
-def _channel(
-    plane: NDArray[np.float32],
-    window: tuple[float, float],
-    spacing_mm: tuple[float, float],
-    reference_mm: tuple[float, float],
-) -> _Channel:
-    """Take a channel's scale, at the reference's pixel size where its own is another."""
-    seen, step = plane, checked_spacing(spacing_mm)
-    if has_other_spacing(spacing_mm, reference_mm):
-        seen, step = brought_to_spacing(plane, spacing_mm, reference_mm)
-    frame = frame_of(seen, window, step, clips_infinite=False)
-    has_holes = frame.missing > 0 if seen is plane else bool(np.isnan(plane).any())
-    return _Channel(plane, seen, frame, has_holes)
-
-
-class _Slice(NamedTuple):
-    """One slice with everything that labelling it takes."""
-
-    channels: list[_Channel]
-    plan: Plan
-    nodes: Nodes
+    def channels(self, image: NDArray[np.float32]) -> list[ChannelView]:
+        """Take the channels' scales."""
+        made = []
+        for plane, window in zip(self.planes(image), self.windows, strict=True):
+            seen, step = self.brought(plane)
+            frame = frame_of(seen, window, step, clips_infinite=False)
+            has_holes = frame.missing > 0 if seen is plane else bool(np.isnan(plane).any())
+            made.append(ChannelView(plane, seen, frame, has_holes))
+        return made
 
 
-def _label_slice(slice_: _Slice, out: Verdict, threads: int) -> None:
-    """Write a slice's verdict, planes (y, x), its rows divided among threads."""
-    rows = out.labels.shape[0]
-    if any(channel.frame.missing == channel.seen.size for channel in slice_.channels):
-        _mark_holes(slice_, (0, rows), out)
-        return
-    if threads <= 1 or rows < 2 * threads:
-        _label_rows(slice_, (0, rows), out)
-        return
-    edges = [rows * part // threads for part in range(threads + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda span: _label_rows(slice_, span, out), pairwise(edges)))
-
-
-def _label_rows(slice_: _Slice, rows: tuple[int, int], out: Verdict) -> None:
-    """Write some rows of a slice's verdict, columns by columns and band by band."""
-    count, width = slice_.plan.planes, out.labels.shape[1]
-    wide = min(width, TILE_COLUMNS)
-    high = min(max(4, TILE_VALUES // (count * len(slice_.channels) * wide)), rows[1] - rows[0])
-    for x in range(0, width, wide):
-        columns = (x, min(x + wide, width))
-        across = columns[1] - columns[0]
-        streams = [channel.stream(slice_.plan, columns, high) for channel in slice_.channels]
-        block = np.empty((len(streams), count, high, across), dtype=np.float32)
-        samples = block.reshape(len(streams) * count, high * across)
+def _label_slab(
+    look: _Look, images: NDArray[np.float32], inner: tuple[int, int], verdicts: list[Verdict]
+) -> None:
+    """Write the verdicts of consecutive slices that see their neighbours."""
+    if look.spacing_z_mm is None:
+        raise ShapeError("this teacher looks at neighbouring slices: spacing_z_mm is needed")
+    if np.isinf(images).any():
+        raise ShapeError("a slice holds infinite values; mark pixels without data as NaN")
+    model, shape = look.model, (images.shape[2], images.shape[3])
+    pairs = [[look.brought(plane) for plane in look.planes(image)] for image in images]
+    block = np.stack([np.stack([seen for seen, _ in pair]) for pair in pairs], axis=1)
+    step = pairs[0][0][1]
+    spacing = (look.spacing_z_mm, float(step[0]), float(step[1]))
+    nodes = nodes_of(model)
+    stacks = slab_features(block, look.windows, model.features, spacing, inner)
+    for out, image, stack in zip(verdicts, images[slice(*inner)], stacks, strict=True):
+        seen = np.nan_to_num(stack, copy=False)
+        seen = seen if seen.shape[1:] == shape else interpolated(seen, shape)
         lines = Verdict(
-            np.empty(high * across, np.uint8),
-            np.empty(high * across, np.float32),
-            np.empty(high * across if out.distance.size else 0, np.float32),
+            out.labels.reshape(-1), out.confidence.reshape(-1), out.distance.reshape(-1)
         )
-        for y in range(rows[0], rows[1], high):
-            end = min(y + high, rows[1])
-            for stream, part in zip(streams, block, strict=True):
-                stream.write(y, end, part, 0)
-            label_block(samples, slice_.nodes, lines)
-            part = (slice(y, end), slice(*columns))
-            _paste(lines.labels, out.labels[part])
-            _paste(lines.confidence, out.confidence[part])
-            if out.distance.size:
-                _paste(lines.distance, out.distance[part])
-    _mark_holes(slice_, rows, out)
-
-
-def _paste(line: NDArray[Any], target: NDArray[Any]) -> None:
-    """Write the beginning of a line into a part of a plane."""
-    target[:] = line[: target.size].reshape(target.shape)
-
-
-def _mark_holes(slice_: _Slice, rows: tuple[int, int], out: Verdict) -> None:
-    """Take back the verdict where any channel has no data."""
-    part = slice(*rows)
-    for channel in slice_.channels:
-        if channel.has_holes:
-            holes = np.isnan(channel.plane[part])
-            out.labels[part][holes] = 0
-            out.confidence[part][holes] = 0.0
-            if out.distance.size:
-                out.distance[part][holes] = np.nan
+        label_block(seen.reshape(len(seen), -1), nodes, lines)
+        take_back(np.isnan(image).any(axis=0), (0, shape[0]), out)

@@ -5,7 +5,7 @@ import pytest
 from test_transfer import some_images, some_model
 
 from somray.errors import ShapeError
-from somray.kernels import teacher_apply
+from somray.kernels import transfer_tiles
 from somray.kernels.features import feature_stack, spacing
 from somray.kernels.features.spacing import brought_to_spacing, feature_stack_at, has_other_spacing
 from somray.kernels.teacher import TeacherSpec, fit_teacher
@@ -142,8 +142,8 @@ def test_verdicts_at_another_spacing_are_the_same_bits_on_any_threads_and_tiles(
     images[0, 1, 3, 4] = np.nan
     once = apply_teacher(model, images, (step, step))
     both = apply_teacher(model, images, (step, step), threads=2)
-    monkeypatch.setattr(teacher_apply, "TILE_COLUMNS", 13)
-    monkeypatch.setattr(teacher_apply, "TILE_VALUES", 20 * 13 * 5)
+    monkeypatch.setattr(transfer_tiles, "TILE_COLUMNS", 13)
+    monkeypatch.setattr(transfer_tiles, "TILE_VALUES", 20 * 13 * 5)
     tiled = apply_teacher(model, images, (step, step))
     for other in (both, tiled):
         assert np.array_equal(once.labels, other.labels)

@@ -5,7 +5,7 @@ import pytest
 
 from somray.domain.teacher import CLASSES, Codebook, TeacherModel
 from somray.errors import ShapeError
-from somray.kernels import teacher_apply
+from somray.kernels import transfer_tiles
 from somray.kernels.features import FEATURES, feature_stack
 from somray.kernels.teacher_apply import apply_teacher
 
@@ -125,8 +125,8 @@ def test_verdicts_are_the_same_bits_on_any_threads_and_tiles(shape, monkeypatch)
         apply_teacher(model, images, SPACING, threads=threads, with_distance=True)
         for threads in (2, 3)
     ]
-    monkeypatch.setattr(teacher_apply, "TILE_COLUMNS", 13)
-    monkeypatch.setattr(teacher_apply, "TILE_VALUES", 20 * 13 * 5)
+    monkeypatch.setattr(transfer_tiles, "TILE_COLUMNS", 13)
+    monkeypatch.setattr(transfer_tiles, "TILE_VALUES", 20 * 13 * 5)
     results.append(apply_teacher(model, images, SPACING, with_distance=True))
     for other in results:
         assert np.array_equal(once.labels, other.labels)

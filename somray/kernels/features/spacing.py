@@ -30,6 +30,7 @@ __all__ = [
     "brought_to_spacing",
     "feature_stack_at",
     "has_other_spacing",
+    "interpolated",
 ]
 
 Plane = NDArray[np.float32]
@@ -197,6 +198,15 @@ def _centres(count: int, coarse: int) -> Taps:
     place = np.clip((np.arange(count) + 0.5) * (coarse / count) - 0.5, 0.0, coarse - 1.0)
     first = np.floor(place).astype(np.int64)
     return first, (place - first).astype(np.float32)
+
+
+def interpolated(stack: Plane, shape: tuple[int, int]) -> Plane:
+    """Interpolate planes (f, Y, X) at the pixel centres of a slice (y, x) over the same extent."""
+    coarse = np.pad(stack, ((0, 0), (0, 1), (0, 1)))
+    out = np.empty((len(stack), *shape), dtype=np.float32)
+    rows, columns = (_centres(n, m) for n, m in zip(shape, stack.shape[1:], strict=True))
+    _interpolate(coarse, rows, columns, (0, 0), out)
+    return out
 
 
 def feature_stack_at(
