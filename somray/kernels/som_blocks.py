@@ -18,7 +18,6 @@ __all__ = [
     "Sums",
     "checked_samples",
     "checked_shape",
-    "map_blocks",
     "map_packed",
     "map_ranges",
     "require_sound",
@@ -136,11 +135,3 @@ def require_sound(sound: bool, samples: Floats) -> None:
     if not sound:
         checked_samples(samples)
         raise ShapeError(f"samples hold values beyond ±{LARGEST:g}; scale them first")
-
-
-def map_blocks(work: Callable[[Floats], Left], samples: Floats, threads: int) -> list[Left]:
-    """Apply `work` to every feature-major block (f, b) of samples (n, f), results in block order."""
-    return [
-        work(np.ascontiguousarray(samples[i : i + BLOCK].T, dtype=np.float32))
-        for i in range(0, len(samples), BLOCK)
-    ]

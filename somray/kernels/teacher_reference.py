@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from somray.errors import ShapeError
 from somray.kernels.distances import Distances, distances_of, merge_distances
 from somray.kernels.group_sums import GroupSums, groups_of, merge_groups
-from somray.kernels.som_blocks import map_blocks
-from somray.kernels.som_passes import ArrayPasses, Moments, Passes, moments_of
-from somray.kernels.som_search import find_nearest
+from somray.kernels.som_passes import ArrayPasses, Moments, Passes, moments_of, nodes_and_distances
 
 __all__ = [
     "ArrayReference",
@@ -99,16 +97,7 @@ def nearest_nodes(
     samples: Floats, nodes: Floats, threads: int = 1
 ) -> tuple[NDArray[np.int32], Floats]:
     """Return the nearest node of each sample (n, f), ties to the lower number, and its distance."""
-
-    def one(block: Floats) -> tuple[NDArray[np.int32], Floats]:
-        index, best = np.empty(block.shape[1], np.int32), np.empty(block.shape[1], np.float32)
-        find_nearest(block, nodes, index, best)
-        return index, np.sqrt(best)
-
-    parts = map_blocks(one, samples, threads)
-    if not parts:
-        return np.zeros(0, np.int32), np.zeros(0, np.float32)
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+    return nodes_and_distances(samples, nodes, threads)
 
 
 def describe(
