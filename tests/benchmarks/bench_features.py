@@ -4,6 +4,7 @@
 everything runs once, small, as a test that peers and we compute the same. Nothing here asserts a time.
 """
 
+import os
 import statistics
 import sys
 import time
@@ -12,7 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from somray.kernels.features import features
+from somray.kernels import som
+from somray.kernels.features import feature_stack, features
+from somray.kernels.features.slab import feature_slab
+from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "kernels"))
 import naive_features
@@ -21,6 +25,7 @@ WINDOW = (-100.0, 100.0)
 SMOOTH3, SMOOTH5 = np.array([1, 2, 1], "f4") / 4, np.array([1, 4, 6, 4, 1], "f4") / 16
 DIFFERENCE = np.array([-1, 0, 1], "f4") / 2
 FIRST5, SECOND5 = np.array([-1, -2, 0, 2, 1], "f4") / 8, np.array([1, 0, -2, 0, 1], "f4") / 4
+WIDE5 = np.array([-1, 0, 0, 0, 1], "f4") / 4
 BOX3, BOX5, ONE = np.ones(3, "f4") / 3, np.ones(5, "f4") / 5, np.ones(1, "f4")
 
 pytestmark = pytest.mark.bench
@@ -67,6 +72,9 @@ def ten(image, separable, math):
     hyy, hxx = separable(value, SECOND5, SMOOTH5), separable(value, SMOOTH5, SECOND5)
     hxy = separable(value, FIRST5, FIRST5)
     half, spread = 0.5 * (hyy + hxx), math.sqrt(0.25 * (hyy - hxx) ** 2 + hxy * hxy)
+    dy, dx = separable(value, WIDE5, SMOOTH5), separable(value, SMOOTH5, WIDE5)
+    drop = abs(half) + spread - math.sqrt(dy * dy + dx * dx)
+    drop = drop * (drop > 0)
     mean5 = separable(value, BOX5, BOX5)
     variance = separable(value * value, BOX5, BOX5) - mean5 * mean5
     trace = xx + yy + 1e-12
@@ -75,7 +83,7 @@ def ten(image, separable, math):
         value,
         math.sqrt(gx * gx + gy * gy),
         math.sqrt(variance * (variance > 0)),
-        math.where(half > 0, -(half + spread), spread - half),
+        math.where(half > 0, -drop, drop),
         separable(value, BOX3, BOX3),
         mean5,
         (xx - yy) / trace,
@@ -125,9 +133,9 @@ def opencv_lean(image):
     hxy = separable(value, FIRST5, FIRST5)
     half = cv2.addWeighted(hyy, 0.5, hxx, 0.5, 0)
     spread = cv2.magnitude(cv2.addWeighted(hyy, 0.5, hxx, -0.5, 0), hxy)
-    # The eigenvalue of larger size is half ± spread with half's sign.
-    thickness = cv2.subtract(spread, half)
-    cv2.subtract(cv2.subtract(0.0, half), spread, thickness, cv2.compare(half, 0.0, cv2.CMP_GT))
+    sides = cv2.magnitude(separable(value, WIDE5, SMOOTH5), separable(value, SMOOTH5, WIDE5))
+    thickness = cv2.max(cv2.subtract(cv2.add(cv2.absdiff(half, 0.0), spread), sides), 0.0)
+    cv2.subtract(0.0, thickness, thickness, cv2.compare(half, 0.0, cv2.CMP_GT))
     mean5 = cv2.boxFilter(value, cv2.CV_32F, (5, 5), borderType=border)
     square = cv2.sqrBoxFilter(value, cv2.CV_32F, (5, 5), borderType=border)
     variance = cv2.max(cv2.subtract(square, cv2.multiply(mean5, mean5)), 0.0)
@@ -192,3 +200,73 @@ def test_ten_features_of_a_slice(timed):
         inside = np.abs(np.stack([np.asarray(p) for p in peer(image)]) - expected)[:, 8:-8, 8:-8]
         # Peers square values before they subtract in float32: their small spreads lose digits.
         assert inside.max() < 5e-3, peer.__name__
+
+
+def slice_and_models(timed):
+    """A slice of 512×512 (a real one where there is one) and teachers of 9, 25 and 100 nodes."""
+    image = picture(512 if timed else 64)
+    folder = Path(os.environ.get("SOMRAY_TEST_DATA", "")) / "ct_3slices/dicom"
+    if timed and folder.is_dir():
+        import pydicom
+
+        image = pydicom.dcmread(folder / "02.dcm").pixel_array.astype(np.float32) - 1024
+    models = [
+        fit_teacher(image[None, None], TeacherSpec("CT", ("CT",), grid=(n, n)), (1.0, 1.0)).model
+        for n in (3, 5, 10)
+    ]
+    return image, models
+
+
+def chain(model, image):
+    """The same without fusing: all features, standardised, then the nearest node of each pixel."""
+    stack = feature_stack(image[None], model.windows, model.features).reshape(len(model.scale), -1)
+    stack -= model.center[:, None]
+    stack *= (model.feature_weights / model.scale)[:, None]
+    node = som.assign(stack.T, model.codebook)
+    return model.node_classes[node].reshape(image.shape)
+
+
+def test_from_image_to_labels(timed):
+    image, models = slice_and_models(timed)
+    window = models[0].windows[0]
+    works = {"features alone": lambda: features(image, window)}
+    for model in models:
+        nodes = len(model.node_classes)
+        works[f"fused, {nodes} nodes"] = lambda m=model: apply_teacher(
+            m, image[None, None], (1.0, 1.0)
+        )
+        works[f"features, then labels, {nodes} nodes"] = lambda m=model: chain(m, image)
+    found = interleaved(works, 20.0 if timed else 0.0)
+    show(f"from image to labels {image.shape}, one thread", found, "features alone")
+    for model in models:
+        labels = apply_teacher(model, image[None, None], (1.0, 1.0)).labels[0]
+        expected = chain(model, image)
+        assert (labels == expected).mean() > 0.9999  # the rest are near-ties
+
+
+def test_a_slice_with_its_neighbours(timed):
+    block = np.stack([picture(256 if timed else 24)] * 7)[None]
+    works = {
+        "plane": lambda: feature_stack(block[:, 3], [WINDOW]),
+        "with neighbours": lambda: feature_slab(block, [WINDOW], inner=(3, 4)),
+    }
+    show(f"ten features of {block.shape[2:]}", interleaved(works, 3.0 if timed else 0.0), "plane")
+    found, plane = works["with neighbours"]()[0], works["plane"]()
+    assert np.abs(found - plane).max() < 1e-5
+
+
+def test_a_huge_slice_takes_the_memory_of_its_result(timed):
+    import tracemalloc
+
+    size = 8192 if timed else 1024
+    _, models = slice_and_models(False)
+    image = np.tile(picture(512), (size // 512, size // 512))[None, None]
+    tracemalloc.start()
+    start = time.perf_counter()
+    found = apply_teacher(models[1], image, (1.0, 1.0))
+    spent = time.perf_counter() - start
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    beyond = (peak - found.labels.nbytes - found.confidence.nbytes) / 2**20
+    print(f"\n{size}×{size}, 25 nodes: {spent:.2f} s, {beyond:.1f} MiB beyond the result")
+    assert beyond < 8

@@ -23,24 +23,27 @@ FLOOR_FRACTION = 0.05
 
 @compiled
 def _sum_and_extremes(image: Plane, bottom: float, top: float) -> tuple[float, float, float]:
-    """Return the sum of clipped values and the extremes of the values; NaN where any value is.
+    """Return the sum of clipped values, NaN where any value is, and else the extremes of the values.
 
-    Sums run down the columns first and then along the row of column sums: a fixed order.
+    Sums run down the columns, four rows at a time, and then along the row of column sums: a fixed
+    order. Rows that are missing to a multiple of four are counted by themselves.
     """
     rows, columns = image.shape
     sums = np.zeros(columns)
     lowest = np.full(columns, np.float32(math.inf))
     highest = np.full(columns, np.float32(-math.inf))
-    low, high = np.float32(bottom), np.float32(top)
-    for y in range(rows):
+    whole = rows - rows % 4
+    for y in range(0, whole, 4):
+        lines = (image[y], image[y + 1], image[y + 2], image[y + 3])
+        _add_rows(lines, (np.float32(bottom), np.float32(top)), sums, (lowest, highest))
+    for y in range(whole, rows):
         line = image[y]
         for x in range(columns):
             value = line[x]
             lowest[x] = value if value < lowest[x] else lowest[x]
             highest[x] = value if value > highest[x] else highest[x]
-            value = low if value < low else value
-            value = high if value > high else value
-            sums[x] += value
+            value = np.float32(bottom) if value < np.float32(bottom) else value
+            sums[x] += np.float32(top) if value > np.float32(top) else value
     total, least, most = 0.0, math.inf, -math.inf
     for x in range(columns):
         total += sums[x]
@@ -50,22 +53,48 @@ def _sum_and_extremes(image: Plane, bottom: float, top: float) -> tuple[float, f
 
 
 @compiled
-def _sum_with_holes(image: Plane, bottom: float, top: float) -> tuple[float, int]:
-    """Return the sum of clipped values that are there, and the number of those that are not."""
+def _add_rows(
+    lines: tuple[Plane, Plane, Plane, Plane],
+    window: tuple[np.float32, np.float32],
+    sums: NDArray[np.float64],
+    extremes: tuple[Plane, Plane],
+) -> None:
+    """Add four rows to the column sums and extremes."""
+    first, second, third, fourth = lines
+    low, high = window
+    lowest, highest = extremes
+    for x in range(sums.size):
+        a, b, c, d = first[x], second[x], third[x], fourth[x]
+        least, most = (a if a < b else b), (a if a > b else b)
+        less, more = (c if c < d else d), (c if c > d else d)
+        least, most = (least if least < less else less), (most if most > more else more)
+        lowest[x] = least if least < lowest[x] else lowest[x]
+        highest[x] = most if most > highest[x] else highest[x]
+        a, b = (low if a < low else a), (low if b < low else b)
+        c, d = (low if c < low else c), (low if d < low else d)
+        a, b = (high if a > high else a), (high if b > high else b)
+        c, d = (high if c > high else c), (high if d > high else d)
+        sums[x] += (np.float64(a) + np.float64(b)) + (np.float64(c) + np.float64(d))
+
+
+@compiled
+def _count_holes(image: Plane, bottom: float, top: float) -> tuple[float, int, float, float]:
+    """Return sum and extremes of the values that are there, and the number of those that are not."""
     rows, columns = image.shape
     sums = np.zeros(columns)
-    missing = 0
+    missing, least, most = 0, math.inf, -math.inf
     for y in range(rows):
         for x in range(columns):
             value = image[y, x]
             if value == value:
                 sums[x] += min(max(value, bottom), top)
+                least, most = min(least, value), max(most, value)
             else:
                 missing += 1
     total = 0.0
     for x in range(columns):
         total += sums[x]
-    return total, missing
+    return total, missing, least, most
 
 
 @compiled
@@ -172,7 +201,7 @@ def frame_of(
     total, low, high = _sum_and_extremes(image, bottom, top)
     missing = 0
     if math.isnan(total):
-        total, missing = _sum_with_holes(image, bottom, top)
+        total, missing, low, high = _count_holes(image, bottom, top)
     if (window is None or not clips_infinite) and (high == math.inf or low == -math.inf):
         way = ", or give a window" if clips_infinite else ""
         raise ShapeError(f"a slice holds infinite values; mark pixels without data as NaN{way}")
