@@ -16,9 +16,9 @@ from somray.domain.teacher import CLASSES
 from somray.errors import ShapeError
 from somray.kernels.classes_contrast import classify_contrast
 from somray.kernels.classes_hot import classify_uptake
-from somray.kernels.classes_rule import FURTHER, NodeView
+from somray.kernels.classes_rule import FURTHER, NodeView, RuleOutcome
 
-__all__ = ["ClassNames", "name_nodes"]
+__all__ = ["ClassNames", "name_nodes", "rule_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,11 @@ class ClassNames:
     reasons: dict[str, str]
 
 
+def rule_of(view: NodeView) -> RuleOutcome:
+    """Ask the rule of the view's modality."""
+    return (classify_uptake if "PET" in view.kinds else classify_contrast)(view)
+
+
 def name_nodes(
     view: NodeView,
     override: Mapping[str, Sequence[int]] | None = None,
@@ -55,7 +60,7 @@ def name_nodes(
     Raises:
         ShapeError: a node is out of range or named twice, or the target names no class.
     """
-    found = carried or (classify_uptake if "PET" in view.kinds else classify_contrast)(view)
+    found = carried or rule_of(view)
     nodes = found.node_classes.copy()
     before = dict(CLASSES) if carried is None else carried.names
     names = before | _further(found.node_classes, override or {}, before)

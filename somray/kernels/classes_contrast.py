@@ -21,6 +21,7 @@ from somray.kernels.classes_rule import (
     FURTHER,
     LESION,
     NORMAL,
+    LevelBorder,
     NodeView,
     RuleOutcome,
 )
@@ -77,7 +78,8 @@ def classify_contrast(view: NodeView) -> RuleOutcome:
     steep = rest & (view.steepness(0) > STEEP)
     plain = rest & ~steep if (rest & ~steep).any() else rest
     normal = _largest_regime(grey, view.profile.share, _soft(view, plain))
-    lesion, reason = _standing_out(view, grey, normal, _sides(view, grey, normal, rest, plain))
+    sides = _sides(view, grey, normal, rest, plain)
+    lesion, reason, border = _standing_out(view, grey, normal, sides)
     doubt = _doubt(view.kinds[0])
     if not lesion.any():
         small = plain & (view.profile.share <= LARGEST_SHARE)
@@ -104,7 +106,7 @@ def classify_contrast(view: NodeView) -> RuleOutcome:
         nodes[chosen] = FURTHER[name]
         reasons |= {name: words} if chosen.any() else {}
     nodes[lesion] = LESION
-    return RuleOutcome(nodes, reasons, {"lesion": doubt})
+    return RuleOutcome(nodes, reasons, {"lesion": doubt}, border)
 
 
 def _sides(
@@ -191,7 +193,7 @@ def _largest_regime(grey: Levels, share: NDArray[np.float64], among: Nodes) -> f
 
 def _standing_out(
     view: NodeView, grey: Levels, normal: float, sides: list[tuple[str, Nodes, Nodes]]
-) -> tuple[Nodes, str]:
+) -> tuple[Nodes, str, LevelBorder | None]:
     """Take the first side that holds a regime, from its height down to half of it."""
     for words, nodes, grown in sides:
         core = _furthest_first(view, np.abs(grey - normal), nodes)
@@ -203,11 +205,15 @@ def _standing_out(
             view, np.abs(grey - normal), grown & (np.abs(grey - normal) >= half)
         )
         chosen |= core & (np.abs(grey - normal) >= half)
-        return chosen, (
+        reason = (
             f"{words} than the largest regime by {half:.2f} of the window or more, half of its own "
             f"{height:.2f}; {100 * view.share(chosen):.1f} % of the reference"
         )
-    return np.zeros(len(grey), dtype=np.bool_), ""
+        level = normal + (half if grey[core].mean() > normal else -half)
+        is_clear = half >= GAP  # nearer to normal, its own noise would be parted
+        border = LevelBorder(tuple(range(len(view.kinds))), level) if is_clear else None
+        return chosen, reason, border
+    return np.zeros(len(grey), dtype=np.bool_), "", None
 
 
 def _plateau(gap: Levels, share: NDArray[np.float64]) -> float:

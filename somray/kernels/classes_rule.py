@@ -18,6 +18,7 @@ __all__ = [
     "FURTHER",
     "LESION",
     "NORMAL",
+    "LevelBorder",
     "NodeView",
     "RuleOutcome",
 ]
@@ -32,6 +33,19 @@ and above the normal one. physiological: PET uptake that is hot without being a 
 """
 
 
+@dataclass(frozen=True)
+class LevelBorder:
+    """The level that parts the lesion from what surrounds it.
+
+    Args:
+        channels: whose mean level is meant.
+        level: in those channels' windows, 0 to 1.
+    """
+
+    channels: tuple[int, ...]
+    level: float
+
+
 @dataclass(frozen=True, eq=False)
 class RuleOutcome:
     """Classes by a rule, with what the rule saw.
@@ -40,11 +54,13 @@ class RuleOutcome:
         node_classes: (k,) uint8, 1 to 4 or a value of `FURTHER`.
         reasons: class name to the profile that named it.
         doubtful: class name to why it must be read with care.
+        border: where the lesion ends, if at a level that nodes may be parted at (`class_border`).
     """
 
     node_classes: NDArray[np.uint8]
     reasons: dict[str, str] = field(default_factory=dict)
     doubtful: dict[str, str] = field(default_factory=dict)
+    border: LevelBorder | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,19 +86,22 @@ class NodeView:
         """Which nodes (k,) won pixels on the reference; of the others nothing can be said."""
         return np.asarray(self.profile.share > 0)
 
+    def level_columns(self, channel: int) -> list[int]:
+        """Return where a channel's levels stand among all features."""
+        names = [n for n in ("intensity", "mean3", "mean5") if n in self.features]
+        return [self._column(channel, n) for n in names or self.features[:1]]
+
     def grey(self, channel: int) -> NDArray[np.float64]:
         """Return each node's level (k,) in its channel's window, 0 to 1; 0 for unknown nodes.
 
         The mean of those level features that were chosen; without any, the first feature has to do.
         """
-        names = [n for n in ("intensity", "mean3", "mean5") if n in self.features]
-        picks = [self._column(channel, n) for n in names or self.features[:1]]
+        picks = self.level_columns(channel)
         return np.asarray(np.nan_to_num(np.mean([self.profile.raw(p) for p in picks], axis=0)))
 
     def spread(self, channel: int) -> NDArray[np.float64]:
         """Return how far each node's pixels (k,) lie about its `grey`, 0 for unknown nodes."""
-        names = [n for n in ("intensity", "mean3", "mean5") if n in self.features]
-        picks = [self._column(channel, n) for n in names or self.features[:1]]
+        picks = self.level_columns(channel)
         scaled = [self.profile.std[:, p] * self.profile.scale[p] for p in picks]
         return np.asarray(np.nan_to_num(np.mean(scaled, axis=0)))
 

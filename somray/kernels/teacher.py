@@ -15,7 +15,8 @@ from somray.domain.tables import ClusterRow
 from somray.domain.teacher import Codebook, TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.carry import carry_classes
-from somray.kernels.classes import name_nodes
+from somray.kernels.class_border import part_at_border
+from somray.kernels.classes import name_nodes, rule_of
 from somray.kernels.classes_rule import NodeView
 from somray.kernels.feature_view import FeatureView, gather, view_of
 from somray.kernels.feature_weights import feature_weights
@@ -175,9 +176,11 @@ def fit_reference(
         _check_carried(previous, spec)
         standard = Standard(previous.center, previous.scale, previous.feature_weights)
     codebook = _codebook(reference, standard, spec, previous)
-    seen = reference.describe(standard, codebook.weights)
-    profile = seen.groups.profile(standard.center, standard.scale)
-    nodes = NodeView(profile, kinds, spec.features, view.windows, view.level)
+    seen, nodes = _looked_at(reference, standard, codebook, view)
+    if previous is None:
+        codebook, is_parted = _parted(reference, standard, codebook, nodes)
+        if is_parted:
+            seen, nodes = _looked_at(reference, standard, codebook, view)
     carried = None if previous is None else carry_classes(previous, codebook)
     named = name_nodes(nodes, spec.classes, spec.target, carried)
     model = TeacherModel(
@@ -198,6 +201,33 @@ def fit_reference(
         smoothing_mm=spec.smoothing_mm,
     )
     return TeacherFit(model, cluster_rows(model, seen.groups))
+
+
+def _looked_at(
+    reference: Reference, standard: Standard, codebook: Codebook, view: FeatureView
+) -> tuple[Description, NodeView]:
+    """Describe the nodes by the reference's pixels, as the naming rules look at them."""
+    seen = reference.describe(standard, codebook.weights)
+    profile = seen.groups.profile(standard.center, standard.scale)
+    kinds = tuple(channel_kind(view.modality, name) for name in view.channels)
+    return seen, NodeView(profile, kinds, view.features, view.windows, view.level)
+
+
+def _parted(
+    reference: Reference, standard: Standard, codebook: Codebook, nodes: NodeView
+) -> tuple[Codebook, bool]:
+    """Part the nodes that lie on both sides of the lesion's border; tell whether any did."""
+    found = rule_of(nodes)
+    if found.border is None:
+        return codebook, False
+    weights = part_at_border(
+        nodes, found.border, found.node_classes, codebook.weights, standard.weights
+    )
+    if weights is None:
+        return codebook, False
+    lattice = Lattice(codebook.grid, codebook.topology, codebook.wraps)
+    errors = reference.passes(standard).errors(weights, lattice)
+    return codebook_of(weights, lattice, errors, codebook.epochs_run), True
 
 
 def _extra(view: FeatureView) -> dict[str, float]:
