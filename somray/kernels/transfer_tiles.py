@@ -6,7 +6,7 @@ nor on threads.
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,27 +77,31 @@ def _label_rows(slice_: SliceView, rows: tuple[int, int], out: Verdict) -> None:
         streams = [channel.stream(slice_.plan, columns, high) for channel in slice_.channels]
         block = np.empty((len(streams), count, high, across), dtype=np.float32)
         samples = block.reshape(len(streams) * count, high * across)
-        lines = Verdict(
-            np.empty(high * across, np.uint8),
-            np.empty(high * across, np.float32),
-            np.empty(high * across if out.distance.size else 0, np.float32),
-        )
         for y in range(rows[0], rows[1], high):
             end = min(y + high, rows[1])
             for stream, part in zip(streams, block, strict=True):
                 stream.write(y, end, part, 0)
-            label_block(samples, slice_.nodes, lines)
-            part = (slice(y, end), slice(*columns))
-            _paste(lines.labels, out.labels[part])
-            _paste(lines.confidence, out.confidence[part])
-            if out.distance.size:
-                _paste(lines.distance, out.distance[part])
+            where = (slice(y, end), slice(*columns))
+            verdict = Verdict(out.labels[where], out.confidence[where], out.distance[where])
+            _label_tile(samples, slice_.nodes, verdict)
     _mark_holes(slice_, rows, out)
 
 
-def _paste(line: NDArray[Any], target: NDArray[Any]) -> None:
-    """Write the beginning of a line into a part of a plane."""
-    target[:] = line[: target.size].reshape(target.shape)
+def _label_tile(samples: NDArray[np.float32], nodes: Nodes, out: Verdict) -> None:
+    """Write the verdict of a tile, parts (y, x) of the planes."""
+    if out.labels.flags.c_contiguous:  # whole rows: no copy between
+        label_block(samples, nodes, _flat(out))
+        return
+    made = Verdict(out.labels.copy(), out.confidence.copy(), out.distance.copy())
+    label_block(samples, nodes, _flat(made))
+    out.labels[:], out.confidence[:], out.distance[:] = made
+
+
+def _flat(verdict: Verdict) -> Verdict:
+    """Return planes as lines."""
+    return Verdict(
+        verdict.labels.reshape(-1), verdict.confidence.reshape(-1), verdict.distance.reshape(-1)
+    )
 
 
 def _mark_holes(slice_: SliceView, rows: tuple[int, int], out: Verdict) -> None:
