@@ -15,6 +15,20 @@ def separable(image, along_y, along_x):
     return correlate1d(once, np.asarray(along_x, float), axis=1, mode="reflect")
 
 
+def filled(slice_, reach=3):
+    """Give each hole the mean of its nearest pixels with data within reach."""
+    image = np.asarray(slice_, np.float64)
+    result, there = image.copy(), ~np.isnan(image)
+    for y, x in zip(*np.nonzero(~there), strict=True):
+        rows, columns = (np.arange(max(0, n - reach), n + reach + 1) for n in (y, x))
+        rows, columns = rows[rows < len(image)], columns[columns < image.shape[1]]
+        distance = (rows[:, None] - y) ** 2.0 + (columns - x) ** 2
+        distance[~there[np.ix_(rows, columns)]] = np.inf
+        near = np.isfinite(distance) & (distance == distance.min())
+        result[y, x] = image[np.ix_(rows, columns)][near].mean() if near.any() else np.nanmin(image)
+    return result
+
+
 def features(slice_, window=None, spacing_mm=(1.0, 1.0)):
     value = np.asarray(slice_, np.float64)
     low, high = value.min(), value.max()

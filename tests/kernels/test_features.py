@@ -195,6 +195,23 @@ def test_pixels_without_data_have_no_features_and_make_no_edge():
     assert np.nanmax(np.abs(stack[[1, 2, 3]])) == 0.0
 
 
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.97])
+def test_a_slice_full_of_holes_has_the_features_of_the_filled_one(share):
+    rng = np.random.default_rng(11)
+    image = rng.normal(20, 80, (37, 41)).astype(np.float32)
+    image[rng.random(image.shape) < share] = np.nan
+    window = (-100.0, 150.0)
+    found = features(image, window)
+    clipped = np.clip(image, *window)  # NaN stays
+    expected = naive_features.features(naive_features.filled(clipped), window)
+    # All but the last, which is told against the mean of the pixels that are there.
+    there = ~np.isnan(image)
+    assert np.abs(found - expected)[:9, there].max() < 1e-5
+    mean = np.clip((image[there].astype(float) + 100) / 250, 0, 1).mean()
+    assert np.abs(found[9, there] - (expected[5, there] + 0.05) / (mean + 0.05)).max() < 1e-5
+    assert np.isnan(found[:, ~there]).all()
+
+
 def test_a_hole_only_touches_the_pixels_within_reach():
     image = np.random.default_rng(7).normal(size=(30, 30)).astype(np.float32)
     holed = image.copy()
