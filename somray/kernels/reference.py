@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 from somray.errors import ShapeError
-from somray.kernels.classes_uptake import BODY_HU, LEAST_CONTRAST, SOFT_TISSUE_HU
+from somray.kernels.classes_uptake import LEAST_CONTRAST
+from somray.kernels.tissue_density import BODY_HU, is_soft_tissue
 from somray.kernels.windows import auto_window, channel_kind
 
 __all__ = ["slice_interest"]
@@ -27,6 +27,9 @@ LEAST_SPREAD = 0.02
 DARK = 0.12
 """Windowed level below which a pixel is air rather than tissue, where no unit tells."""
 
+LEAST_HOT = 1e-6
+"""Pixels that a slice without hot ones is rated by: behind all others, yet by its contrast."""
+
 LEAST_BODY = 64
 """Pixels of body without which a slice is not worth looking at."""
 
@@ -38,13 +41,15 @@ def slice_interest(
     modality: str,
     windows: Sequence[tuple[float, float] | None],
     channels: Sequence[str] | None = None,
+    level: float | None = None,
 ) -> float:
     """Rate a slice; the reference is the slice of a scan with the largest value.
 
-    PET and PETCT: how far the slice's hottest tissue lies above its own background, times how evenly
-    the slice is divided into hot and normal tissue; with CT, only hot *soft tissue* counts, so that a
-    full bladder (water) does not win. Others: how much tissue the slice shows, times how
-    evenly it is divided into a main regime and what stands out from it.
+    PET and PETCT: how far the slice's hottest tissue lies above its own background, times the geometric
+    mean of the shares of the body that are hot and normal tissue; with CT, only *soft tissue* counts
+    for either, so that a full bladder (water) does not win, nor a lesion surrounded by fat alone.
+    Others: how much tissue the slice shows, times how evenly it is divided into a main regime and what
+    stands out from it.
 
     Args:
         image: (c, y, x) physical values, NaN where there is no data.
@@ -52,6 +57,8 @@ def slice_interest(
         windows: per channel (low, high), or None to choose it from this slice. For comparable values
             over a scan give the scan's own window.
         channels: names, which tell PET from CT; without them PET is the last channel of PETCT.
+        level: lesion level of uptake of the scan, above which PET is hot; left out, the slice's own
+            middle between background and peak, which says nothing of lesions elsewhere.
 
     Returns:
         0 or more; 0 for a slice without data or contrast.
@@ -66,7 +73,7 @@ def slice_interest(
         pet = kinds.index("PET") if "PET" in kinds else len(image) - 1
         ct = kinds.index("CT") if "CT" in kinds else 0
         has_ct = modality == "PETCT" and ct != pet
-        return _uptake_interest(image[pet], image[ct] if has_ct else None, valid)
+        return _uptake_interest(image[pet], image[ct] if has_ct else None, valid, level)
     total = 0.0
     for plane, window in zip(image, windows, strict=True):
         values = plane[valid].astype(np.float64)
@@ -92,9 +99,15 @@ def _minority(grey: NDArray[np.float64], pixels: int, bright_only: bool) -> floa
 
 
 def _uptake_interest(
-    pet: NDArray[np.float32], ct: NDArray[np.float32] | None, valid: NDArray[np.bool_]
+    pet: NDArray[np.float32],
+    ct: NDArray[np.float32] | None,
+    valid: NDArray[np.bool_],
+    level: float | None,
 ) -> float:
-    """Rate a slice (y, x): log contrast of hot to background, times the spread of the two shares."""
+    """Rate a slice (y, x): log contrast of hot to background, times how much there is of either.
+
+    Both must be *soft tissue*: a lesion in nothing but fat would teach that all soft tissue is hot.
+    """
     if ct is None:
         body = valid & (pet > 0.02 * float(np.nanmax(pet)))
         soft = body
@@ -108,14 +121,6 @@ def _uptake_interest(
     peak = float(np.percentile(uptake, 99.5))
     if background <= 0.0 or peak <= LEAST_CONTRAST * background:
         return 0.0
-    hot = float((uptake > np.sqrt(background * peak)).sum()) / int(body.sum())
-    return float(np.log2(peak / background) * np.sqrt(hot * (1.0 - min(hot, 1.0))))
-
-
-def is_soft_tissue(ct: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Tell where CT (y, x) is soft tissue: denser than water or urine, softer than bone.
-
-    Means over 5×5 pixels, since one pixel's noise is larger than the difference.
-    """
-    mean = uniform_filter(np.where(np.isfinite(ct), ct, -1000.0).astype(np.float64), 5)
-    return np.asarray((mean > SOFT_TISSUE_HU[0]) & (mean < SOFT_TISSUE_HU[1]))
+    hot = int((uptake > (np.sqrt(background * peak) if level is None else level)).sum())
+    both = np.sqrt(max(hot, LEAST_HOT) * (len(uptake) - hot)) / int(body.sum())
+    return float(np.log2(peak / background) * both)

@@ -23,13 +23,15 @@ __all__ = [
 CT_WINDOW = (-300.0, 500.0)
 """HU; air and lung are one at its low end, so that the map's few nodes go to what differs in tissue."""
 
-PETCT_WINDOW = (-160.0, 180.0)
-"""HU; soft tissue with its middle at 10 HU, where what is denser than water begins: the map then puts
-a border between nodes there (bench_teacher)."""
+PETCT_WINDOW = (-125.0, 45.0)
+"""HU; from air to soft tissue. Beside PET, CT has to tell urine (0 to 10 HU) from tissue, and all tissue
+above the window is one: muscle that is denser than the reference's must not be nearer to its tumour than
+to its muscle (bench_lesions: up to 40 or 45 HU carries over, up to 60 and more does not always)."""
 
-UPTAKE_WINDOWS = {"PETCT": (0.7, 1.3), "PET": (0.0, 2.0)}
+UPTAKE_WINDOWS = {"PETCT": (0.8, 1.2), "PET": (0.0, 2.0)}
 """PET window in lesion levels, around the level for the same reason. Beside CT, which shows the body,
-it may be narrow: below is all cold, above all hot. PET alone must tell the body from air as well."""
+it may be narrow: below is all cold, above all hot (bench_lesions: half-widths of .1 to .3 are alike,
+.5 and 1 lose .01 to .02). PET alone must tell the body from air as well."""
 
 LOW_PERCENT, HIGH_PERCENT = 0.5, 99.5
 

@@ -62,7 +62,7 @@ def fitted(modality, scan):
         None if channel_kind(kind, name) == "PET" else auto_window(scan.image[:, c], kind, name)
         for c, name in enumerate(names)
     )
-    best = int(np.argmax([slice_interest(s, kind, windows, names) for s in scan.image]))
+    best = int(np.argmax([slice_interest(s, kind, windows, names, scan.level) for s in scan.image]))
     spec = TeacherSpec(kind, names, windows)
     return fit_teacher(scan.image[best : best + 1], spec, scan.spacing_mm, scan.level).model
 

@@ -5,9 +5,9 @@ from somray.errors import ShapeError
 from somray.kernels.classes import name_nodes
 from somray.kernels.classes_profile import NodeProfile, profile_groups
 from somray.kernels.classes_rule import NodeView
-from somray.kernels.classes_uptake import uptake_histogram, uptake_of
 
 BACKGROUND, NORMAL, LESION, BOUNDARY = 1, 2, 3, 4
+PHYSIOLOGICAL = 10
 HU = (-300.0, 500.0)
 
 
@@ -33,10 +33,25 @@ PETCT = (("CT", "PET"), ((-160.0, 180.0), (0.0, 6.0)))
 def test_in_petct_hot_soft_tissue_is_lesion_and_a_hot_bladder_is_not():
     nodes = view(*PETCT, [[-160, -100, 50, 50, 2, 150], [0, 1, 1, 4, 6, 4]], [1 / 6] * 6, level=2.0)
     found = name_nodes(nodes)
-    expected = [BACKGROUND, NORMAL, NORMAL, LESION, NORMAL, NORMAL]
+    expected = [BACKGROUND, NORMAL, NORMAL, LESION, PHYSIOLOGICAL, PHYSIOLOGICAL]
     assert found.node_classes.tolist() == expected
-    assert not found.doubtful
+    assert found.names[PHYSIOLOGICAL] == "physiological"
+    assert set(found.doubtful) == {"physiological"}
+    assert "urine" in found.doubtful["physiological"]
     assert "lesion level of 2" in found.reasons["lesion"]
+    assert "brain, heart" in found.reasons["lesion"]
+
+
+def test_the_physiological_class_is_named_only_where_something_is_of_it():
+    nodes = view(*PETCT, [[-160, 50, 50], [0, 1, 4]], [0.4, 0.4, 0.2], level=2.0)
+    found = name_nodes(nodes)
+    assert PHYSIOLOGICAL not in found.names
+    assert not found.doubtful
+
+
+def test_uptake_that_spills_into_air_is_no_uptake():
+    nodes = view(*PETCT, [[-150, 50, 50], [5, 1, 4]], [0.4, 0.4, 0.2], level=2.0)
+    assert name_nodes(nodes).node_classes.tolist() == [BACKGROUND, NORMAL, LESION]
 
 
 def test_in_petct_without_a_hot_node_the_hottest_is_taken_and_doubted():
@@ -120,47 +135,3 @@ def test_profiles_are_the_means_and_spreads_of_each_group():
     assert np.isnan(found.mean[4:]).all()
     assert found.share.sum() == pytest.approx(1)
     assert np.allclose(found.raw(1)[:4], found.mean[:4, 1] * 4 + 2)
-
-
-def test_uptake_is_read_from_background_and_peak_on_a_logarithmic_scale():
-    pet = np.concatenate([np.full(99_000, 0.5), np.full(1000, 8.0)]).astype("f4")
-    found = uptake_of(uptake_histogram(pet), has_air=False)
-    assert found.background == pytest.approx(0.5, rel=0.012)
-    assert found.peak == pytest.approx(8.0, rel=0.012)
-    assert found.lesion == pytest.approx(2.0, rel=0.012)
-
-
-def test_uptake_scales_with_the_unit():
-    pet = np.random.default_rng(0).lognormal(0, 1, 50_000).astype("f4")
-    small, large = (uptake_of(uptake_histogram(pet * f)).lesion for f in (1, 3000))
-    assert large == pytest.approx(3000 * small, rel=0.03)
-
-
-def test_parts_of_a_scan_count_as_the_whole_in_any_order():
-    rng = np.random.default_rng(1)
-    pet, ct = rng.lognormal(0, 1, (8, 20, 20)).astype("f4"), rng.normal(0, 500, (8, 20, 20))
-    whole = uptake_histogram(pet, ct)
-    parts = sum(uptake_histogram(pet[z : z + 1], ct[z : z + 1]) for z in (3, 1, 7, 0, 2, 6, 5, 4))
-    assert np.array_equal(whole, parts)
-
-
-def test_air_does_not_lower_the_level():
-    rng = np.random.default_rng(2)
-    body = rng.lognormal(np.log(0.6), 0.2, 20_000)
-    body[:200] = 9.0
-    air = np.abs(rng.normal(0, 0.01, 60_000))
-    with_air = uptake_of(uptake_histogram(np.concatenate([body, air]).astype("f4")))
-    without = uptake_of(uptake_histogram(body.astype("f4")), has_air=False)
-    assert with_air.lesion == pytest.approx(without.lesion, rel=0.05)
-
-
-def test_an_even_subject_has_no_lesion_at_its_own_background():
-    found = uptake_of(uptake_histogram(np.full(1000, 2.0, "f4")))
-    assert found.lesion == pytest.approx(3.0, rel=0.02)
-
-
-def test_uptake_refuses_nothing_and_shapes_that_differ():
-    with pytest.raises(ShapeError, match="no pixel"):
-        uptake_of(uptake_histogram(np.full(5, np.nan, "f4")))
-    with pytest.raises(ShapeError, match="different shapes"):
-        uptake_histogram(np.zeros(5, "f4"), np.zeros(4, "f4"))
