@@ -1,19 +1,14 @@
-"""Features and the whole slice against peers in one process, and lesions against experts' masks.
+"""Lesions of a carried teacher against experts' masks.
 
 `python -m pytest tests/benchmarks/bench_teacher.py --bench -s` times and prints; without `--bench` each
 runs once, small, as a test that it still works. Choices made by these figures: windows and weights of
-PETCT in `kernels/windows.py` and `kernels/teacher.py`. The map's own stand in `bench_som.py`.
+PETCT in `kernels/windows.py` and `kernels/teacher.py`. The map's own stand in `bench_som.py`, the
+features' and the transfer's in `bench_features.py`.
 """
-
-import statistics
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from somray.kernels.features import features
 from somray.kernels.reference import slice_interest
 from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
 from somray.kernels.teacher_level import subject_histogram, subject_level
@@ -27,44 +22,6 @@ pytestmark = pytest.mark.bench
 @pytest.fixture
 def timed(request):
     return bool(request.config.getoption("--bench"))
-
-
-def milliseconds(work, repeats):
-    work()
-    spent = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        spent.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(spent)
-
-
-def picture(size):
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[:size, :size]
-    body = 60.0 * (np.hypot(y - size / 2, x - size / 2) < size / 3) - 40
-    return (body + 15 * np.sin(x / 9) + rng.normal(0, 12, body.shape)).astype(np.float32)
-
-
-def test_features_against_scipy(timed):
-    sys.path.insert(0, str(Path(__file__).parents[1] / "kernels"))
-    import naive_features
-
-    image = picture(512 if timed else 64)
-    ours = milliseconds(lambda: features(image, (-100.0, 100.0)), 15 if timed else 1)
-    scipy = milliseconds(lambda: naive_features.features(image, (-100.0, 100.0)), 5 if timed else 1)
-    print(f"\nfeatures {image.shape}: {ours:.2f} ms; scipy in float64 {scipy:.1f} ms")
-    found, expected = (f(image, (-100.0, 100.0)) for f in (features, naive_features.features))
-    assert np.abs(found - expected).max() < 1e-4
-
-
-def test_a_slice_from_image_to_labels(timed):
-    image = picture(512 if timed else 64)[None, None]
-    model = fit_teacher(image, TeacherSpec("CT", ("CT",)), (1.0, 1.0)).model
-    whole = milliseconds(lambda: apply_teacher(model, image, (1.0, 1.0)), 9 if timed else 1)
-    alone = milliseconds(lambda: features(image[0, 0], model.windows[0]), 9 if timed else 1)
-    print(f"\nfrom image to labels {image.shape}: {whole:.1f} ms, of it features {alone:.1f} ms")
-    assert (apply_teacher(model, image, (1.0, 1.0)).labels > 0).all()
 
 
 def load(root, subject):
