@@ -11,7 +11,8 @@ from somray.api_threads import usable_threads
 from somray.domain.teacher import Codebook, TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.drift import Drift
-from somray.kernels.signature import drift_from, merge_signatures, signature_of
+from somray.kernels.feature_view import ScanSlices
+from somray.kernels.signature import drift_from, signature_of
 from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
 from somray.kernels.teacher_level import has_level, subject_histogram, subject_level
 
@@ -98,7 +99,7 @@ class Teacher:
     def fit(
         self,
         image: NDArray[np.float32],
-        spacing_mm: tuple[float, float] = (1.0, 1.0),
+        spacing_mm: tuple[float, ...] = (1.0, 1.0),
         level: float | None = None,
         previous: "Teacher | None" = None,
     ) -> Self:
@@ -106,7 +107,7 @@ class Teacher:
 
         Args:
             image: (y, x), (c, y, x) or (n, c, y, x).
-            spacing_mm: distance between pixels along (y, x).
+            spacing_mm: distance between pixels along (y, x), or (z, y, x) for three dimensions.
             level: lesion level of uptake of the whole scan (`level_of`), for PET.
             previous: an earlier teacher whose nodes are fitted on from where they are; each keeps the
                 class of the old node nearest to it, so that class numbers keep their meaning.
@@ -128,14 +129,14 @@ class Teacher:
     def predict(
         self,
         image: NDArray[np.float32],
-        spacing_mm: tuple[float, float] = (1.0, 1.0),
+        spacing_mm: tuple[float, ...] = (1.0, 1.0),
         level: float | None = None,
     ) -> NDArray[np.uint8]:
         """Label slices by direct transfer.
 
         Args:
             image: (y, x), (c, y, x) or (n, c, y, x).
-            spacing_mm: distance between pixels along (y, x).
+            spacing_mm: distance between pixels along (y, x), or (z, y, x) for three dimensions.
             level: lesion level of uptake of the scan at hand (`level_of`), for PET; the reference's
                 own where left out, which suits slices of the same subject.
 
@@ -145,20 +146,20 @@ class Teacher:
         Raises:
             ShapeError: not fitted, or wrong shape.
         """
-        labels = apply_teacher(self.model, self._stacked(image), spacing_mm, level).labels
+        labels = self._labels(ScanSlices.of(self._stacked(image), spacing_mm, level))
         return labels if np.ndim(image) == 4 else labels[0]
 
     def drift(
         self,
         image: NDArray[np.float32],
-        spacing_mm: tuple[float, float] = (1.0, 1.0),
+        spacing_mm: tuple[float, ...] = (1.0, 1.0),
         level: float | None = None,
     ) -> Drift | None:
         """Tell how well the teacher carries over to slices, without any mask.
 
         Args:
             image: (y, x), (c, y, x) or (n, c, y, x).
-            spacing_mm: distance between pixels along (y, x).
+            spacing_mm: distance between pixels along (y, x), or (z, y, x) for three dimensions.
             level: as for `predict`.
 
         Returns:
@@ -168,13 +169,19 @@ class Teacher:
         Raises:
             ShapeError: not fitted, or wrong shape.
         """
-        images = self._stacked(image)
-        labels = apply_teacher(self.model, images, spacing_mm, level).labels
-        parts = [
-            signature_of(self.model, slice_, classes, spacing_mm, level)
-            for slice_, classes in zip(images, labels, strict=True)
-        ]
-        return drift_from(self.model, merge_signatures(parts).drift)
+        slices = ScanSlices.of(self._stacked(image), spacing_mm, level)
+        return drift_from(self.model, signature_of(self.model, slices, self._labels(slices)).drift)
+
+    def _labels(self, slices: ScanSlices) -> NDArray[np.uint8]:
+        """Label slices (n, y, x)."""
+        return apply_teacher(
+            self.model,
+            slices.images,
+            slices.spacing_mm,
+            slices.level,
+            spacing_z_mm=slices.spacing_z_mm,
+            threads=usable_threads(),
+        ).labels
 
     def level_of(self, images: NDArray[np.float32]) -> float | None:
         """Return the lesion level of uptake of a scan (n, c, y, x), or None without PET."""

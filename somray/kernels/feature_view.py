@@ -4,7 +4,7 @@ A view is fixed when a teacher is fitted and holds for every scan afterwards. Wh
 told beside it: its spacing, and for PET its own level of uptake.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 
 from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
-from somray.kernels.features.spacing import feature_stack_at
-from somray.kernels.resolution import at_resolution
+from somray.kernels.features.slab import slab_features
+from somray.kernels.features.spacing import (
+    brought_to_spacing,
+    feature_stack_at,
+    has_other_spacing,
+    interpolated,
+)
 from somray.kernels.windows import channel_kind
 
-__all__ = ["FeatureView", "gather", "view_of"]
+__all__ = ["FeatureView", "ScanSlices", "gather", "stacks", "view_of"]
 
 Window = tuple[float, float]
 
@@ -33,7 +38,6 @@ class FeatureView:
         spacing_mm: (y, x) that features are scaled to.
         level: lesion level of uptake that PET's windows belong to, None without PET.
         dimensions: 2, or 3 where features look at the neighbouring slices too.
-        resolution_mm: Gaussian that images are brought to before features, None as they are.
     """
 
     modality: str
@@ -43,7 +47,6 @@ class FeatureView:
     spacing_mm: tuple[float, float]
     level: float | None = None
     dimensions: int = 2
-    resolution_mm: float | None = None
 
     def windows_at(self, level: float | None) -> tuple[Window, ...]:
         """Return the windows for a subject: PET's follows the subject's own level of uptake."""
@@ -69,35 +72,104 @@ def view_of(model: TeacherModel) -> FeatureView:
         features=model.features,
         spacing_mm=model.spacing_mm,
         level=model.extra.get("subject_level"),
-        dimensions=getattr(model, "dimensions", 2),
-        resolution_mm=model.extra.get("resolution_mm"),
+        dimensions=model.dimensions,
     )
 
 
-def gather(
-    view: FeatureView,
-    slices: Iterable[NDArray[np.float32]],
-    spacing_mm: tuple[float, float],
-    level: float | None = None,
-    every: int = 1,
-) -> NDArray[np.float32]:
+@dataclass(frozen=True, eq=False)
+class ScanSlices:
+    """Slices of one scan, with what they may differ in from the protocol's others.
+
+    Args:
+        images: (n, c, y, x) physical values, NaN where there is no data.
+        spacing_mm: (y, x).
+        level: lesion level of uptake of their scan, where a channel is PET.
+        context: how many leading and trailing slices are only looked at; for three dimensions.
+        spacing_z_mm: distance between the slices, which are then consecutive; for three dimensions.
+    """
+
+    images: NDArray[np.float32]
+    spacing_mm: tuple[float, float]
+    level: float | None = None
+    context: tuple[int, int] = (0, 0)
+    spacing_z_mm: float | None = None
+
+    @classmethod
+    def of(
+        cls, images: NDArray[np.float32], spacing_mm: Sequence[float], level: float | None = None
+    ) -> "ScanSlices":
+        """Take slices with their spacing as (y, x) or (z, y, x)."""
+        if len(spacing_mm) not in (2, 3):
+            raise ShapeError(f"spacing_mm must be (y, x) or (z, y, x), got {spacing_mm}")
+        y, x = (float(s) for s in spacing_mm[-2:])
+        z = float(spacing_mm[0]) if len(spacing_mm) == 3 else None
+        return cls(images, (y, x), level, spacing_z_mm=z)
+
+    @property
+    def inner(self) -> tuple[int, int]:
+        """First slice that counts, and the one after the last.
+
+        Raises:
+            ShapeError: the context leaves none.
+        """
+        first, last = self.context[0], len(self.images) - self.context[1]
+        if min(self.context) < 0 or first >= last:
+            raise ShapeError(f"context {self.context} leaves none of {len(self.images)} slices")
+        return first, last
+
+
+def stacks(view: FeatureView, slices: ScanSlices) -> Iterator[NDArray[np.float32]]:
+    """Compute the features (c·f, y, x) of each slice that counts; NaN where its channel is NaN.
+
+    Raises:
+        ShapeError: three dimensions are asked for and the spacing along z is not told.
+    """
+    if view.dimensions == 3:
+        yield from _slab_stacks(view, slices)
+        return
+    windows = view.windows_at(slices.level)
+    for image in slices.images[slice(*slices.inner)]:
+        yield feature_stack_at(image, windows, view.features, slices.spacing_mm, view.spacing_mm)
+
+
+def _slab_stacks(view: FeatureView, slices: ScanSlices) -> Iterator[NDArray[np.float32]]:
+    """Compute features that see the neighbouring slices, at the reference's pixel size."""
+    if slices.spacing_z_mm is None:
+        raise ShapeError("features of three dimensions need spacing_z_mm, the slices' distance")
+    own = slices.spacing_mm
+    seen = list(slices.images)
+    step, shape = own, slices.images.shape[2:]
+    if has_other_spacing(own, view.spacing_mm):
+        brought = [
+            [brought_to_spacing(np.ascontiguousarray(p), own, view.spacing_mm) for p in image]
+            for image in seen
+        ]
+        seen = [np.stack([plane for plane, _ in image]) for image in brought]
+        step = (float(brought[0][0][1][0]), float(brought[0][0][1][1]))
+    block = np.stack(seen, axis=1)  # (c, z, y, x)
+    windows, spacing = view.windows_at(slices.level), (slices.spacing_z_mm, *step)
+    found = slab_features(block, windows, view.features, spacing, slices.inner)
+    for image, stack in zip(slices.images[slice(*slices.inner)], found, strict=True):
+        if stack.shape[1:] != shape:
+            stack = interpolated(np.nan_to_num(stack, copy=False), (shape[0], shape[1]))
+        stack.reshape(len(image), -1, *shape)[:, :, ~np.isfinite(image).all(axis=0)] = np.nan
+        yield stack
+
+
+def gather(view: FeatureView, slices: ScanSlices, every: int = 1) -> NDArray[np.float32]:
     """Compute the raw features of every pixel that has data in all channels.
 
     Args:
         view: of the protocol.
-        slices: each (c, y, x) physical values, NaN where there is no data.
-        spacing_mm: (y, x) of the slices.
-        level: lesion level of uptake of their scan, where a channel is PET.
+        slices: of one scan.
         every: keep the pixels of every n-th row only.
 
     Returns:
         (c·f, n) float32, slice by slice, row by row.
     """
-    windows = view.windows_at(level)
+    images = slices.images[slice(*slices.inner)]
     parts = []
-    for image in slices:
+    for image, stack in zip(images, stacks(view, slices), strict=True):
         valid = np.asarray(np.isfinite(image[:, ::every]).all(axis=0))
-        seen = at_resolution(image, view.resolution_mm, spacing_mm)
-        stack = feature_stack_at(seen, windows, view.features, spacing_mm, view.spacing_mm)
         parts.append(stack[:, ::every][:, valid])
     return np.concatenate(parts, axis=1)

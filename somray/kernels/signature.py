@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from somray.domain.teacher import TeacherModel
 from somray.kernels.distances import Distances
 from somray.kernels.drift import Drift, DriftReference, DriftSums, drift_of, drift_sums, merge_drift
-from somray.kernels.feature_view import gather, view_of
+from somray.kernels.feature_view import ScanSlices, gather, view_of
 from somray.kernels.group_sums import GroupSums, groups_of, merge_groups
 from somray.kernels.teacher_reference import Standard, nearest_nodes
 
@@ -73,29 +73,20 @@ def spread_facts(distances: Distances) -> dict[str, float]:
     }
 
 
-def signature_of(
-    model: TeacherModel,
-    image: NDArray[np.float32],
-    labels: NDArray[np.uint8],
-    spacing_mm: tuple[float, float],
-    level: float | None = None,
-) -> Signature:
-    """Sum up one slice.
+def signature_of(model: TeacherModel, slices: ScanSlices, labels: NDArray[np.uint8]) -> Signature:
+    """Sum up slices of a scan.
 
     Args:
         model: the teacher, whose `extra` holds `spread_facts`.
-        image: (c, y, x) physical values.
-        labels: (y, x) classes that the teacher gave it.
-        spacing_mm: (y, x).
-        level: of the scan, where a channel is PET.
+        slices: of the scan.
+        labels: (n, y, x) classes that the teacher gave to the slices that count.
     """
     standard = Standard(model.center, model.scale, model.feature_weights)
-    features = standard.standardised(
-        gather(view_of(model), image[None], spacing_mm, level, every=EVERY)
-    )
-    valid = np.isfinite(image[:, ::EVERY]).all(axis=0)
+    features = standard.standardised(gather(view_of(model), slices, every=EVERY))
+    images = slices.images[slice(*slices.inner)]
+    valid = np.isfinite(images[:, :, ::EVERY]).all(axis=1)
     _, apart = nearest_nodes(standard.weighted(features), model.codebook.weights)
-    classes = groups_of(features, labels[::EVERY][valid], max(model.class_names) + 1)
+    classes = groups_of(features, labels[:, ::EVERY][valid], max(model.class_names) + 1)
     return Signature(classes, drift_sums(features, apart, _reference(model)))
 
 

@@ -18,9 +18,8 @@ from somray.kernels.carry import carry_classes
 from somray.kernels.class_border import part_at_border
 from somray.kernels.classes import name_nodes, rule_of
 from somray.kernels.classes_rule import NodeView
-from somray.kernels.feature_view import FeatureView, gather, view_of
+from somray.kernels.feature_view import FeatureView, ScanSlices, gather, view_of
 from somray.kernels.feature_weights import feature_weights
-from somray.kernels.resolution import RESOLUTION_MM
 from somray.kernels.signature import spread_facts
 from somray.kernels.som_fit import Training, codebook_of, fit_passes
 from somray.kernels.som_lattice import Lattice
@@ -89,7 +88,6 @@ def choose_view(
         spacing_mm=(float(spacing_mm[0]), float(spacing_mm[1])),
         level=level,
         dimensions=spec.dimensions,
-        resolution_mm=RESOLUTION_MM.get(spec.modality),
     )
 
 
@@ -114,7 +112,7 @@ def _windows(
 def fit_teacher(
     images: NDArray[np.float32],
     spec: TeacherSpec,
-    spacing_mm: tuple[float, float],
+    spacing_mm: tuple[float, ...],
     level: float | None = None,
     threads: int = 1,
     previous: TeacherModel | None = None,
@@ -124,7 +122,8 @@ def fit_teacher(
     Args:
         images: (n, c, y, x) physical values, NaN where there is no data.
         spec: what the protocol asks for.
-        spacing_mm: distance between pixels along (y, x).
+        spacing_mm: distance between pixels along (y, x); for three dimensions (z, y, x), the slices
+            then being consecutive.
         level: the subject's lesion level of uptake over its whole scan (`subject_level`); read from
             the reference slices where left out and a channel is PET.
         threads: worker threads; the result does not depend on them.
@@ -137,10 +136,10 @@ def fit_teacher(
         ShapeError: wrong shapes, no data, no contrast, unknown engine or feature, wrong classes.
     """
     images = checked_images(images, spec.channels)
-    view = choose_view(images, spec, spacing_mm, level)
+    view = choose_view(images, spec, (spacing_mm[-2], spacing_mm[-1]), level)
     if previous is not None:
         level, view = view.level, view_of(previous)
-    raw = gather(view, images, spacing_mm, level)
+    raw = gather(view, ScanSlices.of(images, spacing_mm, level))
     return fit_reference(ArrayReference(raw, threads), view, spec, previous)
 
 
@@ -171,7 +170,7 @@ def fit_reference(
             reference.moments(), np.ones(len(kinds) * len(spec.features), np.float32)
         )
         known = (kinds, spec.features, view.windows, view.level)
-        standard = replace(plain, weights=feature_weights(*known, plain.scale))
+        standard = replace(plain, weights=feature_weights(*known, plain.scale, view.spacing_mm))
     else:
         _check_carried(previous, spec)
         standard = Standard(previous.center, previous.scale, previous.feature_weights)
@@ -197,8 +196,9 @@ def fit_reference(
         doubtful=named.doubtful,
         reasons=named.reasons,
         spacing_mm=view.spacing_mm,
-        extra=_extra(view) | _spread(seen, spec, previous),
+        extra=_level(view) | _spread(seen, spec, previous),
         smoothing_mm=spec.smoothing_mm,
+        dimensions=view.dimensions,
     )
     return TeacherFit(model, cluster_rows(model, seen.groups))
 
@@ -230,10 +230,9 @@ def _parted(
     return codebook_of(weights, lattice, errors, codebook.epochs_run), True
 
 
-def _extra(view: FeatureView) -> dict[str, float]:
-    """Return what of the view the model must know when it is applied."""
-    known = {"subject_level": view.level, "resolution_mm": view.resolution_mm}
-    return {name: value for name, value in known.items() if value is not None}
+def _level(view: FeatureView) -> dict[str, float]:
+    """Remember the lesion level of uptake that the windows belong to."""
+    return {} if view.level is None else {"subject_level": view.level}
 
 
 def _spread(

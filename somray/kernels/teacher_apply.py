@@ -23,7 +23,6 @@ from somray.kernels.features.spacing import (
 )
 from somray.kernels.features.stack import checked_spacing
 from somray.kernels.features.table import plan_of
-from somray.kernels.resolution import at_resolution
 from somray.kernels.transfer import Verdict, label_block, nodes_of
 from somray.kernels.transfer_tiles import ChannelView, SliceView, label_slice, take_back
 from somray.kernels.windows import channel_kind
@@ -116,8 +115,8 @@ def apply_teacher(
         ShapeError: images do not fit the model, hold infinite values, or leave nothing beside the
             context; no spacing along z for a teacher of three dimensions.
 
-    Cost: time of the features and f·k multiplications a pixel; memory of the result, of a slice's
-    rows of tiles, and of a slice where the model asks for a coarser resolution.
+    Cost: time of the features and f·k multiplications a pixel; memory of the result and of a slice's
+    rows of tiles.
     """
     images = _checked_shape(images, model.channels).astype(np.float32, copy=False)
     first, last = context[0], len(images) - context[1]
@@ -160,10 +159,8 @@ class _Look(NamedTuple):
     spacing_z_mm: float | None
 
     def planes(self, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Return the channels of a slice at the model's resolution, each contiguous."""
-        resolution = self.model.extra.get("resolution_mm")
-        seen = at_resolution(image, resolution, self.spacing_mm)
-        return [np.ascontiguousarray(plane) for plane in seen]
+        """Return the channels of a slice, each contiguous."""
+        return [np.ascontiguousarray(plane) for plane in image]
 
     def brought(
         self, plane: NDArray[np.float32]

@@ -156,7 +156,7 @@ class Units:
         item = teacher.TeacherItem(self.protocol, spec, scans, settings.every, settings.previous)
         slice_bytes = max(state.slice_bytes for state, _ in chosen)
         held = 1 if item.folds else len(chosen[0][1] or (0,))
-        needs = teacher.needs(slice_bytes, held, self._model_cpus)
+        needs = teacher.needs(slice_bytes, held, self._model_cpus, settings.dimensions)
         if settings.engine == "torch":
             needs = replace(needs, gpus=1.0)
         sources = [[state.source_digest, slices] for state, slices in chosen]
@@ -219,7 +219,11 @@ class Units:
         item = segment.SlabItem(state.place, target, t, z0, z1, state.level, windows)
         sizes = (state.slab_bytes, state.slice_bytes)
         stage = "som" if label == "som" else "segment"
-        needs = segment.needs_som(*sizes) if label == "som" else segment.needs_student(*sizes)
+        needs = (
+            segment.needs_som(*sizes, self.config.teacher.dimensions)
+            if label == "som"
+            else segment.needs_student(*sizes)
+        )
         name = f"{state.name}+{label}+t{t}+z{z0:05d}"
         return self._unit(stage, name, item, needs, state.source_digest, model_digest, target)
 

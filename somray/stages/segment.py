@@ -24,8 +24,9 @@ from somray.io.ome_zarr import (
     write_label_slab,
 )
 from somray.io.storage import Storage
-from somray.kernels.signature import merge_signatures, signature_of
+from somray.kernels.signature import signature_of
 from somray.kernels.teacher_apply import apply_teacher
+from somray.stages.scan_slices import read_seen
 
 __all__ = [
     "LabelItem",
@@ -94,9 +95,13 @@ class SlabItem:
     threads: int = 1
 
 
-def needs_som(slab_bytes: int, slice_bytes: int) -> Needs:
-    """Declare what direct transfer takes: the slab, its labels, ten features of one slice."""
-    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 3 * slab_bytes + 14 * slice_bytes)
+def needs_som(slab_bytes: int, slice_bytes: int, dimensions: int = 2) -> Needs:
+    """Declare what direct transfer takes: the slab, its labels, a quarter of its features for their means.
+
+    In three dimensions, features of a slice and its neighbours in float64 as well.
+    """
+    planes = 40 if dimensions == 2 else 160
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 8 * slab_bytes + planes * slice_bytes)
 
 
 def needs_student(slab_bytes: int, slice_bytes: int) -> Needs:
@@ -129,21 +134,24 @@ def run_som(item: SlabItem, shared: TeacherModel) -> Result:
     Returns:
         Rows of `slices` and `areas`; value: the slab's `signature`, for profiles and drift.
     """
+    seen = read_seen(item.place, (item.t, item.z0, item.z1), item.level, shared.dimensions)
+    found = apply_teacher(
+        shared,
+        seen.images,
+        seen.spacing_mm,
+        seen.level,
+        context=seen.context,
+        spacing_z_mm=seen.spacing_z_mm,
+    )
     storage = Storage.at(item.place.root)
-    block, pixel_mm2, spacing = _slab(storage, item)
-    found = apply_teacher(shared, block, spacing, item.level)
     write_label_slab(storage, item.place.name, "som", item.t, item.z0, found.labels)
     target = found.labels == shared.value_of(item.target)
+    pixel_mm2 = seen.spacing_mm[0] * seen.spacing_mm[1]
     rows: dict[str, Sequence[Row]] = {
         "slices": _slice_rows(item, "som", target, found.confidence, pixel_mm2),
         "areas": _area_rows(item, found.labels, shared.class_names, pixel_mm2),
     }
-    signature = merge_signatures(
-        [
-            signature_of(shared, image, labels, spacing, item.level)
-            for image, labels in zip(block, found.labels, strict=True)
-        ]
-    )
+    signature = signature_of(shared, seen, found.labels)
     return Result(rows=rows, value={"signature": signature.as_json()})
 
 

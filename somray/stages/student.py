@@ -18,7 +18,7 @@ from somray.io.ome_zarr import read_meta
 from somray.io.storage import Storage
 from somray.kernels.rounds import StudentSpec
 from somray.kernels.teacher_apply import apply_teacher, scaled_windows
-from somray.stages.reference_slices import read_slices
+from somray.stages.scan_slices import read_seen
 
 __all__ = ["StudentItem", "StudentShared", "needs", "outward", "run"]
 
@@ -84,9 +84,19 @@ def run(item: StudentItem, shared: StudentShared) -> Result:
     storage = Storage.at(item.place.root)
     meta = read_meta(storage, item.place.name)
     chosen = outward(item.reference, meta.shape[2], item.config.rounds)
-    images = read_slices(item.place, chosen)
+    first, last = min(chosen), max(chosen) + 1  # neighbours: no slice between is left out
+    seen = read_seen(item.place, (0, first, last), item.level, shared.teacher.dimensions)
     spacing = (meta.geometry.spacing_mm[1], meta.geometry.spacing_mm[2])
-    labels = apply_teacher(shared.teacher, images, spacing, item.level).labels
+    order = np.array(chosen) - first
+    images = seen.images[slice(*seen.inner)][order]
+    labels = apply_teacher(
+        shared.teacher,
+        seen.images,
+        seen.spacing_mm,
+        seen.level,
+        context=seen.context,
+        spacing_z_mm=seen.spacing_z_mm,
+    ).labels[order]
     result = shared.train(
         images,
         labels == shared.teacher.value_of(item.target),

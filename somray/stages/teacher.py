@@ -94,9 +94,10 @@ def missing(item: MissingReference, shared: object = None) -> Result:
     )
 
 
-def needs(slice_bytes: int, slices: int, cpus: float = 1) -> Needs:
+def needs(slice_bytes: int, slices: int, cpus: float = 1, dimensions: int = 2) -> Needs:
     """Declare what a fit in memory takes: twice all features of the reference slices, and a slab."""
-    return Needs(cpus=cpus, memory_bytes=WORKER_BYTES + (32 * slices + 64) * slice_bytes)
+    planes = 32 * slices + (64 if dimensions == 2 else 200)
+    return Needs(cpus=cpus, memory_bytes=WORKER_BYTES + planes * slice_bytes)
 
 
 def run(item: TeacherItem, shared: Mapper) -> Result:
@@ -140,7 +141,7 @@ def _fit(item: TeacherItem, mapper: Mapper) -> tuple[TeacherFit, list[tuple[str,
     first, spec = item.scans[0], item.spec
     spec = replace(spec, windows=_windows(item))
     chosen = first.slices or (
-        most_worthwhile(first.place, spec.modality, spec.windows, spec.channels),
+        most_worthwhile(first.place, spec.modality, spec.windows, spec.channels, first.level),
     )
     meta = read_meta(Storage.at(first.place.root), first.place.name)
     view = choose_view(
@@ -154,7 +155,7 @@ def _fit(item: TeacherItem, mapper: Mapper) -> tuple[TeacherFit, list[tuple[str,
         reference = ArrayReference(np.concatenate(list(raw_features(part, view)), axis=1))
         return fit_reference(reference, view, spec, previous), _named([part])
     parts = _parts(item)
-    fold = CohortReference(parts, view, mapper, part_needs(_slice_bytes(meta)))
+    fold = CohortReference(parts, view, mapper, part_needs(_slice_bytes(meta), spec.dimensions))
     named = _named(parts)
     learned = (first.place.subject, first.place.session, chosen[0])
     return fit_reference(fold, view, spec, previous), [

@@ -26,7 +26,8 @@ from somray.kernels.som_partials import (
 )
 from somray.kernels.som_passes import NodeQuery, Passes, errors_of, moments_of, node_sums_of
 from somray.kernels.teacher_reference import Description, Standard, describe, merge_descriptions
-from somray.stages.reference_slices import read_slice
+from somray.stages.reference_slices import check_slice
+from somray.stages.scan_slices import read_seen
 
 __all__ = ["CohortReference", "Part", "part_needs", "raw_features"]
 
@@ -50,9 +51,10 @@ class Part:
     level: float | None = None
 
 
-def part_needs(slice_bytes: int) -> Needs:
-    """Declare what one part takes: one slice, and twice all of its features."""
-    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 32 * slice_bytes)
+def part_needs(slice_bytes: int, dimensions: int = 2) -> Needs:
+    """Declare what one part takes: twice the features of one slice, its neighbours in three dimensions."""
+    planes = 40 if dimensions == 2 else 200
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + planes * slice_bytes)
 
 
 def raw_features(part: Part, view: FeatureView) -> Iterator[Floats]:
@@ -62,8 +64,9 @@ def raw_features(part: Part, view: FeatureView) -> Iterator[Floats]:
         DataError: the scan has no such slice.
     """
     for z in part.slices:
-        block, spacing_mm = read_slice(part.place, part.t, z)
-        yield gather(view, block[None], spacing_mm, part.level)
+        check_slice(part.place, z)
+        where = (part.t, z, z + 1)
+        yield gather(view, read_seen(part.place, where, part.level, view.dimensions))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,9 @@ import pytest
 import SimpleITK
 from scipy.ndimage import gaussian_filter
 
+from somray.kernels.feature_view import ScanSlices
 from somray.kernels.reference import slice_interest
-from somray.kernels.signature import drift_from, merge_signatures, signature_of
+from somray.kernels.signature import drift_from, signature_of
 from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
 from somray.kernels.windows import auto_window
 
@@ -53,11 +54,9 @@ def changed(volume, modality):
 
 
 def judged(model, volume, spacing):
-    parts = []
-    for plane in volume.astype(np.float32):
-        labels = apply_teacher(model, plane[None, None], spacing).labels[0]
-        parts.append(signature_of(model, plane[None], labels, spacing))
-    return drift_from(model, merge_signatures(parts).drift)
+    slices = ScanSlices(volume.astype(np.float32)[:, None], spacing)
+    labels = apply_teacher(model, slices.images, spacing).labels
+    return drift_from(model, signature_of(model, slices, labels).drift)
 
 
 def told(name, found):

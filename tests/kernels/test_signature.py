@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from somray.errors import ShapeError
 from somray.kernels.distances import distances_of, merge_distances
-from somray.kernels.feature_view import gather, view_of
+from somray.kernels.feature_view import ScanSlices, gather, view_of
 from somray.kernels.group_sums import groups_of, merge_groups
 from somray.kernels.signature import Signature, drift_from, merge_signatures, signature_of
 from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
@@ -20,6 +20,10 @@ def scene(size=48, seed=0):
     body = 60.0 * (np.hypot(y - size / 2, x - size / 2) < size / 3)
     hot = 150.0 * (np.hypot(y - size / 2, x - size / 3) < size / 9)
     return (body + hot + rng.normal(0, 5, body.shape)).astype(np.float32)
+
+
+def slices(image):
+    return ScanSlices(image[None, None], (1.0, 1.0))
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +90,7 @@ def test_the_reference_itself_has_not_drifted_and_an_offset_has(model):
     same, off = scene(), scene() + 80
     for image, status in ((same, "ok"), (off, "drifted")):
         labels = apply_teacher(model, image[None, None], (1.0, 1.0)).labels[0]
-        found = drift_from(model, signature_of(model, image[None], labels, (1.0, 1.0)).drift)
+        found = drift_from(model, signature_of(model, slices(image), labels[None]).drift)
         assert found.status == status
     assert found.feature.startswith("CT_")
 
@@ -94,7 +98,7 @@ def test_the_reference_itself_has_not_drifted_and_an_offset_has(model):
 def test_a_signature_travels_as_json_without_losing_a_bit(model):
     image = scene(seed=1)
     labels = apply_teacher(model, image[None, None], (1.0, 1.0)).labels[0]
-    one = signature_of(model, image[None], labels, (1.0, 1.0))
+    one = signature_of(model, slices(image), labels[None])
     other = Signature.from_json(json.loads(json.dumps(one.as_json())))
     assert other.drift == one.drift
     for name in ("counts", "sums", "squares"):
@@ -105,11 +109,11 @@ def test_pixels_without_data_are_in_no_signature(model):
     image = scene()
     image[:24] = np.nan
     labels = apply_teacher(model, image[None, None], (1.0, 1.0)).labels[0]
-    found = signature_of(model, image[None], labels, (1.0, 1.0))
+    found = signature_of(model, slices(image), labels[None])
     assert found.drift.count == found.classes.counts.sum() == 24 * 48 / 4
     assert found.classes.counts[0] == 0
     empty = np.full_like(image, np.nan)
-    nothing = signature_of(model, empty[None], np.zeros(empty.shape, np.uint8), (1.0, 1.0))
+    nothing = signature_of(model, slices(empty), np.zeros((1, *empty.shape), np.uint8))
     assert drift_from(model, nothing.drift) is None
     joined = merge_signatures([nothing, found])
     assert joined.drift == found.drift
@@ -117,6 +121,6 @@ def test_pixels_without_data_are_in_no_signature(model):
 
 def test_every_fourth_row_is_what_gather_keeps(model):
     image = scene()
-    whole = gather(view_of(model), image[None, None], (1.0, 1.0)).reshape(-1, 48, 48)
-    some = gather(view_of(model), image[None, None], (1.0, 1.0), every=4).reshape(-1, 12, 48)
+    whole = gather(view_of(model), slices(image)).reshape(-1, 48, 48)
+    some = gather(view_of(model), slices(image), every=4).reshape(-1, 12, 48)
     assert (whole[:, ::4] == some).all()

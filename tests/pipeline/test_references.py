@@ -5,7 +5,7 @@ import pytest
 
 import somray
 from somray.errors import ConfigError
-from somray.kernels.teacher import TeacherSpec, fit_teacher
+from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
 from tests.cohort_fixtures import run_in
 
 PROTOCOL = "protocols.phantom-ct"
@@ -92,3 +92,21 @@ def test_a_previous_run_without_the_protocol_is_refused_before_anything_starts(
     with pytest.raises(ConfigError, match="holds no teacher of protocol 'phantom-ct'"):
         run_in(cohort_folder, *settings)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_teacher_of_three_dimensions_labels_slabs_as_the_whole_scan(cohort_folder, tmp_path):
+    """Sub-slabs with their halo give what the API gives on the whole volume at once."""
+    settings = (f"output={tmp_path / 'run'}", *QUICK, f"{PROTOCOL}.teacher.dimensions=3")
+    run_in(cohort_folder, *settings)
+    run = somray.open_run(tmp_path / "run")
+    model = run.teacher("phantom-ct")
+    assert model.dimensions == 3
+    scan = run.scan("s02", "t1")
+    spacing = run.table("scans").set_index(["subject", "session"]).loc[("s02", "t1")]
+    labels = apply_teacher(
+        model,
+        np.moveaxis(scan.image.values[0], 0, 1),
+        (spacing.spacing_y_mm, spacing.spacing_x_mm),
+        spacing_z_mm=spacing.spacing_z_mm,
+    ).labels
+    assert (scan.som.values[0] == labels).all()
