@@ -84,6 +84,14 @@ def test_sharpness_is_that_of_the_worst_channel_and_none_without_the_features():
     assert drift_of(sums, REFERENCE, ("CT_mean5",), WEIGHTS[2:]).sharpness is None
 
 
+def test_a_channel_whose_fine_structure_hardly_counts_is_not_judged_by_it():
+    features, distances = scan()
+    features[1] *= 0.5
+    sums = drift_sums(features, distances, REFERENCE)
+    found = drift_of(sums, REFERENCE, NAMES, np.array([1.0, 0.1, 1.0], "f4"))
+    assert (found.status, found.sharpness) == ("ok", None)
+
+
 def test_slabs_merged_in_order_say_the_same_as_the_whole_scan():
     features, distances = scan(5000)
     cuts = [0, 700, 701, 3000, 5000]
