@@ -14,18 +14,13 @@ from numpy.typing import NDArray
 from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.class_smoothing import smooth_classes
+from somray.kernels.feature_view import ScanSlices, stacks, view_of
 from somray.kernels.features.border import frame_of
-from somray.kernels.features.slab import slab_features
-from somray.kernels.features.spacing import (
-    brought_to_spacing,
-    has_other_spacing,
-    interpolated,
-)
+from somray.kernels.features.spacing import brought_to_spacing, has_other_spacing
 from somray.kernels.features.stack import checked_spacing
 from somray.kernels.features.table import plan_of
 from somray.kernels.transfer import Verdict, label_block, nodes_of
 from somray.kernels.transfer_tiles import ChannelView, SliceView, label_slice, take_back
-from somray.kernels.windows import channel_kind
 
 __all__ = ["TeacherLabels", "apply_teacher", "checked_images", "scaled_windows"]
 
@@ -67,16 +62,7 @@ def _checked_shape(images: NDArray[np.float32], channels: Sequence[str]) -> NDAr
 
 def scaled_windows(model: TeacherModel, level: float | None) -> tuple[tuple[float, float], ...]:
     """Return the windows for a subject: PET's follows the subject's own level of uptake."""
-    own = model.extra.get("subject_level")
-    if level is None or own is None:
-        return model.windows
-    if not (np.isfinite(level) and level > 0):
-        raise ShapeError(f"level must be a positive uptake, got {level}")
-    ratio = level / own
-    return tuple(
-        (low * ratio, high * ratio) if channel_kind(model.modality, name) == "PET" else (low, high)
-        for name, (low, high) in zip(model.channels, model.windows, strict=True)
-    )
+    return view_of(model).windows_at(level)
 
 
 def apply_teacher(
@@ -119,9 +105,8 @@ def apply_teacher(
     rows of tiles.
     """
     images = _checked_shape(images, model.channels).astype(np.float32, copy=False)
-    first, last = context[0], len(images) - context[1]
-    if min(context) < 0 or first >= last:
-        raise ShapeError(f"context {context} leaves none of {len(images)} slices to label")
+    slices = ScanSlices(images, spacing_mm, level, context, spacing_z_mm)
+    first, last = slices.inner
     shape = (last - first, *images.shape[2:])
     found = TeacherLabels(
         labels=np.zeros(shape, dtype=np.uint8),
@@ -134,10 +119,10 @@ def apply_teacher(
             zip(found.labels, found.confidence, strict=True)
         )
     ]
-    look = _Look(model, scaled_windows(model, level), spacing_mm, spacing_z_mm)
     if model.dimensions == 3:
-        _label_slab(look, images, (first, last), verdicts)
+        _label_slab(model, slices, verdicts)
     else:
+        look = _Look(model, scaled_windows(model, level), spacing_mm)
         nodes, plan = nodes_of(model), plan_of(model.features)
         for image, out in zip(images[first:last], verdicts, strict=True):
             label_slice(SliceView(look.channels(image), plan, nodes), out, threads)
@@ -151,56 +136,36 @@ _NOTHING = np.zeros((0, 0), dtype=np.float32)
 
 
 class _Look(NamedTuple):
-    """How a teacher looks at the slices of one scan."""
+    """How a teacher looks at the slices of one scan, each by itself."""
 
     model: TeacherModel
     windows: tuple[tuple[float, float], ...]
     spacing_mm: tuple[float, float]
-    spacing_z_mm: float | None
-
-    def planes(self, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Return the channels of a slice, each contiguous."""
-        return [np.ascontiguousarray(plane) for plane in image]
-
-    def brought(
-        self, plane: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Return a channel at the reference's pixel size, itself where its own is alike."""
-        if has_other_spacing(self.spacing_mm, self.model.spacing_mm):
-            return brought_to_spacing(plane, self.spacing_mm, self.model.spacing_mm)
-        return plane, checked_spacing(self.spacing_mm)
 
     def channels(self, image: NDArray[np.float32]) -> list[ChannelView]:
-        """Take the channels' scales."""
+        """Take the channels' scales, at the reference's pixel size."""
+        has_other = has_other_spacing(self.spacing_mm, self.model.spacing_mm)
         made = []
-        for plane, window in zip(self.planes(image), self.windows, strict=True):
-            seen, step = self.brought(plane)
+        for channel, window in zip(image, self.windows, strict=True):
+            plane = np.ascontiguousarray(channel)
+            seen, step = plane, checked_spacing(self.spacing_mm)
+            if has_other:
+                seen, step = brought_to_spacing(plane, self.spacing_mm, self.model.spacing_mm)
             frame = frame_of(seen, window, step, clips_infinite=False)
             has_holes = frame.missing > 0 if seen is plane else bool(np.isnan(plane).any())
             made.append(ChannelView(plane, seen, frame, has_holes))
         return made
 
 
-def _label_slab(
-    look: _Look, images: NDArray[np.float32], inner: tuple[int, int], verdicts: list[Verdict]
-) -> None:
+def _label_slab(model: TeacherModel, slices: ScanSlices, verdicts: list[Verdict]) -> None:
     """Write the verdicts of consecutive slices that see their neighbours."""
-    if look.spacing_z_mm is None:
-        raise ShapeError("this teacher looks at neighbouring slices: spacing_z_mm is needed")
-    if np.isinf(images).any():
+    if np.isinf(slices.images).any():
         raise ShapeError("a slice holds infinite values; mark pixels without data as NaN")
-    model, shape = look.model, (images.shape[2], images.shape[3])
-    pairs = [[look.brought(plane) for plane in look.planes(image)] for image in images]
-    block = np.stack([np.stack([seen for seen, _ in pair]) for pair in pairs], axis=1)
-    step = pairs[0][0][1]
-    spacing = (look.spacing_z_mm, float(step[0]), float(step[1]))
-    nodes = nodes_of(model)
-    stacks = slab_features(block, look.windows, model.features, spacing, inner)
-    for out, image, stack in zip(verdicts, images[slice(*inner)], stacks, strict=True):
-        seen = np.nan_to_num(stack, copy=False)
-        seen = seen if seen.shape[1:] == shape else interpolated(seen, shape)
+    nodes, images = nodes_of(model), slices.images[slice(*slices.inner)]
+    for out, image, stack in zip(verdicts, images, stacks(view_of(model), slices), strict=True):
+        seen = np.nan_to_num(stack, copy=False).reshape(len(stack), -1)
         lines = Verdict(
             out.labels.reshape(-1), out.confidence.reshape(-1), out.distance.reshape(-1)
         )
-        label_block(seen.reshape(len(seen), -1), nodes, lines)
-        take_back(np.isnan(image).any(axis=0), (0, shape[0]), out)
+        label_block(seen, nodes, lines)
+        take_back(np.isnan(image).any(axis=0), (0, image.shape[1]), out)

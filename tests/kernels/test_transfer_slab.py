@@ -85,7 +85,7 @@ def test_the_class_map_is_smoothed_where_the_model_asks_for_it(dimensions):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "spacing_z_mm is needed"),
+        ({}, "need spacing_z_mm"),
         ({"spacing_z_mm": 0.0}, "positive"),
         ({"spacing_z_mm": 1.0, "context": (1, 2)}, "leaves none of 3"),
         ({"spacing_z_mm": 1.0, "context": (-1, 0)}, "leaves none of 3"),
