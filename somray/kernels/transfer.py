@@ -230,20 +230,36 @@ def _standardise(block: Floats, start: int, nodes: Nodes, part: Floats, power: F
 
 
 @compiled
-def _rank(best: Floats, values: NDArray[np.int32], own: Floats, other: Floats, winner: Any) -> None:
-    """Write the best score of all classes, the best of the others, and the best one's label."""
-    own[:] = best[0]
-    other[:] = np.float32(-math.inf)
-    winner[:] = values[0]
+def _rank(best: Floats, values: NDArray[np.int32], ranks: Floats, winner: NDArray[np.int32]) -> int:
+    """Find the best score of all classes, the best of the others, and the best one's label.
+
+    Args:
+        best: (c, n) best score of each class.
+        values: (c,) their label values.
+        ranks: (4, n), written.
+        winner: (2, n), written.
+
+    Returns:
+        Where they stand, h: `ranks[2·h]`, `ranks[2·h + 1]` and `winner[h]`. Every class reads one half and
+        writes the other: a selection stored where it was read becomes a masked store, which is slow.
+    """
+    ranks[0][:] = best[0]
+    ranks[1][:] = np.float32(-math.inf)
+    winner[0][:] = values[0]
+    half = 0
     for c in range(1, len(best)):
         line, value = best[c], values[c]
-        for i in range(own.size):
-            score, first, second = line[i], own[i], other[i]
-            better = score > first
-            runner = first if better else score
-            own[i] = score if better else first
-            other[i] = runner if runner > second else second
-            winner[i] = value if better else winner[i]
+        first, second, label = ranks[2 * half], ranks[2 * half + 1], winner[half]
+        half = 1 - half
+        own, other, chosen = ranks[2 * half], ranks[2 * half + 1], winner[half]
+        for i in range(line.size):
+            score, leader = line[i], first[i]
+            better = score > leader
+            runner = leader if better else score
+            own[i] = score if better else leader
+            other[i] = runner if runner > second[i] else second[i]
+            chosen[i] = value if better else label[i]
+    return half
 
 
 @compiled
@@ -276,19 +292,19 @@ def label_block(block: Floats, nodes: Nodes, out: Verdict) -> None:
     classes, count = len(nodes.values), out.labels.size
     part = np.zeros((len(block), PART), dtype=np.float32)
     best = np.empty((classes, PART), dtype=np.float32)
-    lines = np.empty((3, PART), dtype=np.float32)
-    power, own, other = lines[0], lines[1], lines[2]
-    winner = np.empty(PART, dtype=np.int32)
+    power, ranks = np.empty(PART, dtype=np.float32), np.empty((4, PART), dtype=np.float32)
+    winner = np.empty((2, PART), dtype=np.int32)
     for start in range(0, count, PART):
         size = min(PART, count - start)
         _standardise(block, start, nodes, part, power)
         best[:] = np.float32(-math.inf)
         for number in range(len(nodes.groups)):
             _score_group(part, nodes.groups, nodes.lines, best, number)
-        _rank(best, nodes.values, own, other, winner)
+        half = _rank(best, nodes.values, ranks, winner)
+        own, other, chosen = ranks[2 * half], ranks[2 * half + 1], winner[half]
         labels, confidence = out.labels[start:], out.confidence[start : start + size]
         for i in range(size):
-            labels[i] = winner[i]
+            labels[i] = chosen[i]
         if classes > 1:
             _certainty(power, own, other, confidence)
         else:

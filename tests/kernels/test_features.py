@@ -186,6 +186,19 @@ def test_any_strides_give_the_same_features():
     assert np.array_equal(features(strided), features(image[::2, ::3].copy()))
 
 
+def test_slices_that_cannot_be_written_to_are_read_all_the_same():
+    image = np.random.default_rng(6).normal(size=(9, 12)).astype(np.float32)
+    locked = image.copy()
+    locked.flags.writeable = False  # as arrays from Ray's store are
+    assert np.array_equal(features(locked), features(image))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float64])
+def test_values_of_any_type_are_taken(dtype):
+    image = np.random.default_rng(6).integers(0, 200, (9, 12))
+    assert np.array_equal(features(image.astype(dtype)), features(image.astype(np.float32)))
+
+
 def test_pixels_without_data_have_no_features_and_make_no_edge():
     image = np.full((15, 15), 4.0, np.float32)
     image[5:8, 6] = np.nan
