@@ -138,11 +138,10 @@ def _keep_best(builder: Any, scores: list[Any], first: Any, lines: list[Any]) ->
 
 def _emit(context: Any, builder: Any, signature: Any, args: Any, held: int) -> Any:
     """Emit the loop over the samples of one tile for one group of nodes."""
-    arrays = [
-        context.make_array(signature.args[n])(context, builder, args[n]) for n in (0, 3, 5, 6)
-    ]
-    block, groups, best, index = arrays
-    start, stop, number = args[1], args[2], args[4]
+    block, groups, best, index = (
+        context.make_array(signature.args[n])(context, builder, args[n]) for n in (0, 2, 3, 4)
+    )
+    start, stop, number = cgutils.unpack_tuple(builder, args[1])
     _, rows, _ = cgutils.unpack_tuple(builder, groups.shape)
     _, size = cgutils.unpack_tuple(builder, best.shape)
     values = builder.mul(builder.mul(number, rows), _constant(GROUP))
@@ -164,13 +163,11 @@ def _scoring(held: int) -> Callable[..., None]:
     """Return the loop that holds samples [start, stop) of a block against one group of nodes.
 
     It keeps the best score of each sample and its node, and the second best where two are held:
-    `score(block, start, stop, groups, number, best, index)`.
+    `score(block, (start, stop, number of the group), groups, best, index)`.
     """
 
-    def score(
-        _: Any, block: Any, start: Any, stop: Any, groups: Any, number: Any, best: Any, index: Any
-    ) -> Any:
-        kinds = (block, types.int64, types.int64, groups, types.int64, best, index)
+    def score(_: Any, block: Any, place: Any, groups: Any, best: Any, index: Any) -> Any:
+        kinds = (block, types.UniTuple(types.int64, 3), groups, best, index)
         return types.void(*kinds), partial(_emit, held=held)
 
     return cast("Callable[..., None]", intrinsic(score))
@@ -195,7 +192,7 @@ def find_nearest(block: Floats, groups: Floats, best: Floats, index: Nodes) -> N
     size = block.shape[1]
     for start in range(0, size, TILE):
         for number in range(len(groups)):
-            _score(block, start, min(start + TILE, size), groups, number, best, index)
+            _score(block, (start, min(start + TILE, size), number), groups, best, index)
 
 
 @compiled
@@ -206,7 +203,7 @@ def find_two_nearest(block: Floats, groups: Floats, best: Floats, index: Nodes) 
     size = block.shape[1]
     for start in range(0, size, TILE):
         for number in range(len(groups)):
-            _score_two(block, start, min(start + TILE, size), groups, number, best, index)
+            _score_two(block, (start, min(start + TILE, size), number), groups, best, index)
 
 
 @compiled
@@ -288,7 +285,7 @@ def _score_tile(tile: Floats, groups: Floats, best: Floats, index: Nodes) -> boo
     best[:] = -math.inf
     index[:] = 0
     for number in range(len(groups)):
-        _score(tile, 0, TILE, groups, number, best, index)
+        _score(tile, (0, TILE, number), groups, best, index)
     sound = True
     for i in range(TILE):
         sound &= abs(best[0, i]) < math.inf

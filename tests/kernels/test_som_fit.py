@@ -181,6 +181,7 @@ def test_distances_come_with_the_nodes():
     assert np.array_equal(nodes, nearest_nodes(samples, weights))
     assert np.allclose(distances, np.linalg.norm(samples - weights[nodes], axis=1), atol=1e-5)
     assert [len(part) for part in nodes_and_distances(samples[:0], weights)] == [0, 0]
+    assert len(nearest_nodes(samples[:0], weights)) == 0
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

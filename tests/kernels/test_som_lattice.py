@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from minisom import MiniSom
 
+from somray.domain.teacher import Codebook
 from somray.errors import ShapeError
 from somray.kernels import som
 from somray.kernels.som_lattice import Lattice
@@ -113,6 +114,11 @@ def test_hits_lie_as_the_grid_does():
     book = som.fit(samples, (3, 4))
     assert hit_map(book).shape == (3, 4)
     assert hit_map(book)[1, 2] == (som.assign(samples, book) == 6).sum()
+
+
+def test_a_codebook_without_hits_has_no_hit_map():
+    with pytest.raises(ShapeError, match="holds no hits"):
+        hit_map(Codebook(np.zeros((4, 2), "f4"), (2, 2)))
 
 
 @pytest.mark.parametrize("topology", ["rectangular", "hexagonal"])
