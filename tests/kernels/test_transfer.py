@@ -189,3 +189,21 @@ def test_long_slices_are_labelled_like_their_parts(shape):
     # The slice's mean enters a feature, so a part is compared where both know the same mean.
     assert whole.shape == shape
     assert (whole > 0).all()
+
+
+def test_a_channel_of_one_value_beside_others_is_labelled():
+    model, images = some_model(channels=2), some_images(1, 2)
+    images[0, 1] = 7.0
+    check_verdict(model, images[0], apply_teacher(model, images, SPACING, with_distance=True))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.99])
+def test_a_slice_full_of_holes_is_labelled_where_it_has_data(share):
+    model, images = some_model(), some_images()
+    images[0, 0][np.random.default_rng(0).random(images.shape[2:]) < share] = np.nan
+    found = apply_teacher(model, images, SPACING, with_distance=True)
+    there = ~np.isnan(images[0, 0])
+    assert np.array_equal(found.labels[0] > 0, there)
+    nearest = exact(model, images[0])[:, there]
+    assert (found.labels[0][there] == nearest.argmin(0)).mean() > 0.99
+    assert np.abs(found.distance[0][there] - nearest.min(0)).max() < 5e-3
