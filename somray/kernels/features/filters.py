@@ -123,13 +123,14 @@ def _anisotropy_row(ring: Lines, row: int, floor: float, out: tuple[Line, Line])
 
 @compiled
 def _column_sums(rows: tuple[Line, Line, Line, Line, Line], lines: Lines) -> None:
-    """Write five sums of each column's five pixels, as differences from the middle one.
+    """Write six sums of each column's five pixels, as differences from the middle one.
 
-    `lines` (5, x): outer two, inner two, first derivative, sum of squares about the column's mean, last
-    minus first.
+    `lines` (6, x): outer two, inner two, first derivative, sum of squares about the column's mean, last
+    minus first, all.
     """
     a, b, c, d, e = rows
-    outer, inner, first, squares, wide = lines[0], lines[1], lines[2], lines[3], lines[4]
+    outer, inner, first = lines[0], lines[1], lines[2]
+    squares, wide, sums = lines[3], lines[4], lines[5]
     for x in range(c.size):
         middle = c[x]
         top, high, low, bottom = a[x] - middle, b[x] - middle, d[x] - middle, e[x] - middle
@@ -138,6 +139,7 @@ def _column_sums(rows: tuple[Line, Line, Line, Line, Line], lines: Lines) -> Non
         wide[x] = bottom - top
         first[x] = (bottom - top) + _2 * (low - high)
         total = far + near
+        sums[x] = total
         spread = (top * top + bottom * bottom) + (high * high + low * low)
         squares[x] = spread - _FIFTH * (total * total)
 
@@ -186,19 +188,18 @@ def _moments_row(here: Line, lines: Lines, gain: float, above: Line, out: Line) 
 
     Column sums are put together about the middle pixel (Chan, Golub & LeVeque).
     """
-    outer, inner, squares = lines[0], lines[1], lines[3]
-    s0, s1, s2, s3, s4 = outer[1:], outer[2:], outer[3:], outer[4:], outer[5:]
-    h0, h1, h2, h3, h4 = inner[1:], inner[2:], inner[3:], inner[4:], inner[5:]
+    sums, squares = lines[5], lines[3]
+    s0, s1, s2, s3, s4 = sums[1:], sums[2:], sums[3:], sums[4:], sums[5:]
     q0, q1, q2, q3, q4 = squares[1:], squares[2:], squares[3:], squares[4:], squares[5:]
     c0, c1, c2, c3, c4 = here[1:], here[2:], here[3:], here[4:], here[5:]
     scale = np.float32(gain)
     for x in range(out.size):
         middle = c2[x]
-        g0 = _5 * (c0[x] - middle) + (s0[x] + h0[x])
-        g1 = _5 * (c1[x] - middle) + (s1[x] + h1[x])
-        g2 = s2[x] + h2[x]
-        g3 = _5 * (c3[x] - middle) + (s3[x] + h3[x])
-        g4 = _5 * (c4[x] - middle) + (s4[x] + h4[x])
+        g0 = _5 * (c0[x] - middle) + s0[x]
+        g1 = _5 * (c1[x] - middle) + s1[x]
+        g2 = s2[x]
+        g3 = _5 * (c3[x] - middle) + s3[x]
+        g4 = _5 * (c4[x] - middle) + s4[x]
         total = (g0 + g4) + (g1 + g3) + g2
         between = (g0 * g0 + g4 * g4) + (g1 * g1 + g3 * g3) + g2 * g2
         within = (q0[x] + q4[x]) + (q1[x] + q3[x]) + q2[x]
@@ -238,14 +239,14 @@ def _mean3_row(here: Line, inner: Line, zero: float, gain: float, out: Line) -> 
 @compiled
 def _ratio_row(here: Line, lines: Lines, base: float, out: Line) -> None:
     """Mean of five pixels along the row to the mean of five along the column, above the low end."""
-    outer, inner = lines[0][CORE_HALO:], lines[1][CORE_HALO:]
+    sums = lines[5][CORE_HALO:]
     c0, c1, c2, c3, c4 = here[1:], here[2:], here[3:], here[4:], here[5:]
     lift = np.float32(base)
     for x in range(out.size):
         middle = c2[x]
         beside = ((c0[x] - middle) + (c4[x] - middle)) + ((c1[x] - middle) + (c3[x] - middle))
         level = middle + lift
-        out[x] = (level + beside * _FIFTH) / (level + (outer[x] + inner[x]) * _FIFTH)
+        out[x] = (level + beside * _FIFTH) / (level + sums[x] * _FIFTH)
 
 
 @compiled
@@ -267,7 +268,7 @@ def write_core(band: Band, slots: Slots, out: NDArray[np.float32]) -> None:
     columns, frame = out.shape[2], band.frame
     begin, end = band.halo - CORE_HALO, band.halo + columns + CORE_HALO
     ring = band.work[:20].reshape(5, 4, band.work.shape[1])
-    scratch, lines, above = band.work[20:24], band.work[24:29], band.work[29]
+    scratch, lines, above = band.work[20:24], band.work[24:30], band.work[30]
     spare = band.work[32:42]
     tensor = slots[1] >= 0 or slots[6] >= 0 or slots[7] >= 0
     steps = (frame.step_y, frame.step_x)
