@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import naive_som
 import numpy as np
 import pytest
@@ -195,3 +199,35 @@ def test_no_infinite_value_slips_past_the_scores(bad, column):
         nearest_nodes(samples, weights)
     with pytest.raises(ShapeError, match="first is row 200"):
         som.assign(samples, Codebook(weights, (1, 3)))
+
+
+ROUNDING_DECIDES = """
+import hashlib
+import numpy as np
+from somray.kernels.som_passes import nearest_nodes
+
+rng = np.random.default_rng(0)
+nodes = rng.normal(0, 1, (2, 7))
+across = nodes[1] - nodes[0]
+samples = rng.normal(0, 3, (20_000, 7))
+samples -= np.outer(samples @ across, across) / (across @ across)  # in the plane between the nodes
+found = nearest_nodes((samples + nodes.mean(axis=0)).astype("f4"), nodes.astype("f4"))
+digest = hashlib.sha256(found.tobytes()).hexdigest()
+"""
+
+
+def test_a_processor_without_fused_multiply_add_finds_the_same_nodes(tmp_path):
+    here = {}
+    exec(ROUNDING_DECIDES, here)
+    assert 0.1 < here["found"].mean() < 0.9
+    plain = {
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": "",
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
+    code = ROUNDING_DECIDES + "print(digest)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env=os.environ | plain, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == here["digest"]
