@@ -1,8 +1,9 @@
 """PET and PET/CT: a lesion takes up more tracer than the subject's own lesion level.
 
 PET/CT, in this order:
-    lesion         uptake of at least the lesion level, in soft tissue: denser than water or urine (10 HU),
-                   softer than bone (100 HU)
+    lesion         uptake of at least the lesion level, in soft tissue: denser than water or urine, and
+                   softer than bone where CT's window reaches that far (by default it ends at 45 HU:
+                   bone that is as hot as a lesion is marked)
     background     CT below -120 HU: air or lung
     physiological  uptake of at least the lesion level in anything else: urine in kidneys and bladder
                    (often the hottest thing of a scan), marrow, the blurred margin of a lesion in fat
