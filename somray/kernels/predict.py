@@ -57,7 +57,7 @@ def predict_student(
     out = np.empty((len(images), *images.shape[2:]), dtype=np.float32)
     with deterministic(threads):
         for index, image in enumerate(images):
-            stack = student_inputs(image, model.windows, names, spacing_mm)
+            stack = student_inputs(image, model.windows, names, spacing_mm, model.spacing_mm)
             out[index] = probabilities(module, stack)
     return out
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
-from somray.kernels.features import feature_stack
+from somray.kernels.features.spacing import feature_stack_at
 
 __all__ = ["Window", "input_count", "student_inputs"]
 
@@ -28,6 +28,7 @@ def student_inputs(
     windows: Sequence[Window],
     feature_names: Sequence[str],
     spacing_mm: tuple[float, float],
+    reference_mm: tuple[float, float] | None = None,
 ) -> NDArray[np.float32]:
     """Build the input stack of one slice.
 
@@ -39,6 +40,7 @@ def student_inputs(
         windows: per channel (low, high); clips and scales to [0, 1].
         feature_names: features of every channel, in order; empty for the raw channels alone.
         spacing_mm: (y, x) distance of pixel centres.
+        reference_mm: pixel size that features are defined at, the slice's own where left out.
 
     Returns:
         (d, y, x) float32; every plane is NaN where any channel has no data.
@@ -54,7 +56,8 @@ def student_inputs(
         high = np.array([w[1] for w in windows], dtype=np.float32)[:, None, None]
         planes.append(np.clip((image - low) / (high - low), 0.0, 1.0).astype(np.float32))
     if feature_names:
-        planes.append(feature_stack(image, windows, feature_names, spacing_mm))
+        at = reference_mm or spacing_mm
+        planes.append(feature_stack_at(image, windows, feature_names, spacing_mm, at))
     stack = np.concatenate(planes)
     stack[:, np.isnan(image).any(axis=0)] = np.nan
     return np.ascontiguousarray(stack, dtype=np.float32)
