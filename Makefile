@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
-.PHONY: demo test check bench schemas clean
+.PHONY: demo test check bench peers schemas clean
 
 demo: .venv/ready
 	$(BIN)/somray demo --out demo
@@ -19,6 +19,7 @@ check: .venv/ready
 	$(BIN)/codespell somray jobs tests README.md CHANGELOG.md
 
 bench: .venv/ready
+	SOMRAY_PEERS=$${SOMRAY_PEERS:-$(wildcard $(CURDIR)/.peers/bin/python)} \
 	$(BIN)/pytest --bench -s --timeout 3600 tests/benchmarks/bench_*.py
 
 schemas: .venv/ready
@@ -31,5 +32,13 @@ schemas: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
+# Peers of the benchmarks that somray must not depend on, in an environment of their own; somoclu builds
+# only with swig and without a CUDA compiler in sight. `make bench` takes them where they are.
+peers:
+	$(PYTHON) -m venv .peers
+	.peers/bin/pip install --quiet "numpy<2" cython swig setuptools wheel scikit-learn minisom
+	PATH=$(CURDIR)/.peers/bin:/usr/bin:/bin .peers/bin/pip install --quiet --no-build-isolation \
+	  pyFlowSOM==0.1.16 XPySom==1.0.7 somoclu==1.7.6
+
 clean:
-	rm -rf .venv demo build *.egg-info
+	rm -rf .venv .peers demo build *.egg-info
