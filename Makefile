@@ -37,7 +37,7 @@ schemas: .venv/ready
 peers:
 	$(PYTHON) -m venv .peers
 	.peers/bin/pip install --quiet "numpy<2" cython swig setuptools wheel scikit-learn minisom
-	PATH=$(CURDIR)/.peers/bin:/usr/bin:/bin .peers/bin/pip install --quiet --no-build-isolation \
+	PATH=$(CURDIR)/.peers/bin:/usr/bin:/bin .peers/bin/pip install --quiet --no-cache-dir --no-build-isolation \
 	  pyFlowSOM==0.1.16 XPySom==1.0.7 somoclu==1.7.6
 
 clean:
