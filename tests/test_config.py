@@ -133,7 +133,7 @@ def test_a_reference_is_a_word_a_scan_a_list_or_the_cohort(reference, every, nam
         ({"refit": True}, "refit needs `previous`"),
         ({"engine": "minisom", "torus": True}, "engine minisom fits rectangular maps"),
         ({"engine": "torch", "reference": "cohort"}, "engine torch fits one scan's slices"),
-        ({"smoothing_mm": 0}, "teacher.smoothing_mm: Input should be greater than 0"),
+        ({"smoothing_mm": -1}, "teacher.smoothing_mm: Input should be greater than or equal to 0"),
     ],
 )
 def test_a_teacher_that_cannot_be_is_refused_in_words_of_the_form_that_was_meant(teacher, message):

@@ -83,7 +83,11 @@ class TeacherConfig(Strict):
     ] = "auto"
     smoothing_mm: Annotated[
         float | None,
-        Field(gt=0, description="radius of a majority vote over labels/som; none where left out"),
+        Field(
+            ge=0,
+            description="radius of a majority vote over labels/som; 0 for none; where left out 5 mm on "
+            "PETCT, whose PET resolves nothing finer, and none elsewhere",
+        ),
     ] = None
     previous: Annotated[
         str | None,

@@ -197,7 +197,7 @@ def fit_reference(
         reasons=named.reasons,
         spacing_mm=view.spacing_mm,
         extra=_level(view) | _spread(seen, spec, previous),
-        smoothing_mm=spec.smoothing_mm,
+        smoothing_mm=spec.vote_mm,
         dimensions=view.dimensions,
     )
     return TeacherFit(model, cluster_rows(model, seen.groups))

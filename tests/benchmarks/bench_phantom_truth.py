@@ -28,7 +28,7 @@ def best_threshold(scan, modality):
     return max(dice(values > cut, scan.truth) for cut in cuts)
 
 
-@pytest.mark.parametrize(("modality", "least"), [("xct", 0.9), ("petct", 0.75), ("ct", 0.85)])
+@pytest.mark.parametrize(("modality", "least"), [("xct", 0.9), ("petct", 0.85), ("ct", 0.85)])
 def test_lesions_of_a_carried_teacher_against_the_truth(timed, modality, least):
     subjects, sessions = (2, 3) if timed else (2, 1)
     means = []
@@ -65,6 +65,4 @@ def test_class_maps_agree_between_sessions(timed, modality, still):
         f"\n{modality}, {where}: ARI {whole:.3f} (least {min(f[0] for f in found):.3f}), "
         f"without background {tissue:.3f}"
     )
-    # PET/CT's window ends so near to fat that its noise parts fat from air: .95 is not reached there.
-    least = (0.85, 0.8) if modality == "petct" else (0.95, 0.85)
-    assert whole > least[0 if still else 1]
+    assert whole > (0.95 if still else 0.94)

@@ -62,7 +62,7 @@ def test_in_petct_without_a_hot_node_the_hottest_is_taken_and_doubted():
 
 
 def test_hot_steep_tissue_is_still_lesion_and_cold_steep_tissue_a_boundary():
-    nodes = view(*PETCT, [[50, 50], [4, 1]], [0.5, 0.5], edge=[2, 2], level=2.0)
+    nodes = view(*PETCT, [[50, 50], [4, 1]], [0.5, 0.5], edge=[3, 3], level=2.0)
     assert name_nodes(nodes).node_classes.tolist() == [LESION, BOUNDARY]
 
 

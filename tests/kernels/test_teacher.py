@@ -62,7 +62,7 @@ def test_centroids_carry_over_to_a_subject_that_takes_up_ten_times_as_much():
 
 def test_labels_are_the_classes_of_the_nearest_nodes():
     image, _ = patient()
-    model = fitted().model
+    model = fitted(smoothing_mm=0).model
     stack = feature_stack(image, model.windows, model.features, SPACING).reshape(20, -1).T
     samples = (stack - model.center) / model.scale * model.feature_weights
     expected = model.node_classes[nearest(samples, model.codebook.weights.astype(float))]
