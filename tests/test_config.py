@@ -125,7 +125,7 @@ def test_a_reference_is_a_word_a_scan_a_list_or_the_cohort(reference, every, nam
     ("teacher", "message"),
     [
         ({"reference": "all"}, "teacher.reference: Input should be 'auto' or 'cohort'"),
-        ({"reference": {"evry": 2}}, "teacher.reference.evry: unknown key"),
+        ({"reference": {"each": 2}}, "teacher.reference.each: unknown key"),
         (
             {"reference": {**NAMED, "slice": 3}},
             "teacher.reference.slice: unknown key; did you mean 'slices'?",
