@@ -29,6 +29,12 @@ class ClusterRow(Row):
     doubtful: Annotated[
         str | None, Column("", "why the class must be read with care; null where it need not")
     ] = None
+    group: Annotated[
+        int | None,
+        Column(
+            "", "group of alike nodes (Ward), from 0, darkest first; null for classes, unused nodes"
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

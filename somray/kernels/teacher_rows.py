@@ -1,7 +1,12 @@
 """A fitted teacher as rows of the `clusters` table: nodes first, then classes."""
 
+from dataclasses import replace
+
+import numpy as np
+
 from somray.domain.tables import ClusterRow
 from somray.domain.teacher import TeacherModel
+from somray.kernels.classes_groups import group_nodes
 from somray.kernels.classes_profile import NodeProfile
 from somray.kernels.group_sums import GroupSums
 
@@ -18,9 +23,13 @@ def cluster_rows(model: TeacherModel, groups: GroupSums) -> tuple[ClusterRow, ..
     nodes = groups.profile(model.center, model.scale)
     joined = groups.joined(model.node_classes, max(model.class_names) + 1)
     classes = joined.profile(model.center, model.scale)
+    level = np.nan_to_num(nodes.mean[:, 0])  # the first channel's first feature
+    group = group_nodes(model.codebook.weights, groups.counts, level)
     rows: list[ClusterRow] = []
     for node, value in enumerate(model.node_classes):
-        rows += _rows(model, nodes, node, "node", model.class_names[int(value)])
+        named = _rows(model, nodes, node, "node", model.class_names[int(value)])
+        number = int(group[node]) if group[node] >= 0 else None
+        rows += [replace(row, group=number) for row in named]
     for value, name in sorted(model.class_names.items()):
         rows += _rows(model, classes, value, "class", name)
     return tuple(rows)

@@ -40,6 +40,11 @@ def map_pictures(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterable
         pictures.append(Picture(markup, told, "U-matrix of the map."))
     yield Gallery(tuple(pictures), "medium")
     yield Text(_errors(teacher))
+    groups = _groups(clusters)
+    if groups:
+        yield Text(
+            f"Alike nodes form {len(groups)} groups (Ward), darkest first: {'; '.join(groups)}."
+        )
 
 
 def _classes(lattice: Lattice, colours: list[str], clusters: Rows, prefix: str) -> Picture:
@@ -53,6 +58,15 @@ def _classes(lattice: Lattice, colours: list[str], clusters: Rows, prefix: str) 
         "`teacher.classes` in the configuration overrules the rule by these numbers."
     )
     return Picture(markup, told, "Grid of nodes.")
+
+
+def _groups(clusters: Rows) -> list[str]:
+    """List the nodes of each group."""
+    members: dict[int, set[int]] = {}
+    for row in clusters:
+        if row["kind"] == "node" and row["group"] is not None:
+            members.setdefault(row["group"], set()).add(row["node"])
+    return [", ".join(str(n) for n in sorted(members[group])) for group in sorted(members)]
 
 
 def _errors(teacher: TeacherModel) -> str:

@@ -3,7 +3,7 @@ import pytest
 
 from somray.errors import ShapeError
 from somray.kernels.classes import name_nodes
-from somray.kernels.classes_profile import NodeProfile, profile_groups
+from somray.kernels.classes_profile import NodeProfile
 from somray.kernels.classes_rule import NodeView
 
 BACKGROUND, NORMAL, LESION, BOUNDARY = 1, 2, 3, 4
@@ -123,15 +123,3 @@ def test_a_class_without_nodes_is_named_as_such():
 def test_a_wrong_word_of_the_person_is_refused(options, words):
     with pytest.raises(ShapeError, match=words):
         on_ct([50, 60, 400], [0.5, 0.4, 0.1], **options)
-
-
-def test_profiles_are_the_means_and_spreads_of_each_group():
-    rng = np.random.default_rng(0)
-    values, group = rng.normal(size=(3, 500)).astype("f4"), rng.integers(0, 4, 500)
-    found = profile_groups(values, group, 6, np.full(3, 2.0, "f4"), np.full(3, 4.0, "f4"))
-    for g in range(4):
-        assert np.allclose(found.mean[g], values[:, group == g].mean(1), atol=1e-6)
-        assert np.allclose(found.std[g], values[:, group == g].std(1), atol=1e-6)
-    assert np.isnan(found.mean[4:]).all()
-    assert found.share.sum() == pytest.approx(1)
-    assert np.allclose(found.raw(1)[:4], found.mean[:4, 1] * 4 + 2)
