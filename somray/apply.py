@@ -61,12 +61,14 @@ def apply_model(
     level = ingest.run(item).value.get("uptake_level")
     place = ScanPlace(root, scan.subject, scan.session)
     windows = scaled_windows(teacher, level)
-    slab = segment.SlabItem(place, config.teacher.target, 0, 0, 0, level, windows)
+    target = config.teacher.target
+    value = teacher.value_of(target)
+    slab = segment.SlabItem(place, target, 0, 0, 0, level, windows, value=value)
     areas, signatures = _segment(slab, method, (model, function))
     names = (
         run.model_info(protocol)["teacher"]["class_names"]
         if method == "som"
-        else {segment.student_value(config.teacher.target): config.teacher.target}
+        else {slab.value: config.teacher.target}
     )
     classes = tuple((int(value), str(name)) for value, name in names.items())
     segment.close_labels(segment.LabelItem(place, method, classes=classes))

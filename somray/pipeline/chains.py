@@ -125,12 +125,13 @@ class ProtocolChain:
         )
         if not opened.ok:
             return None
-        windows = scaled_windows(model, state.level)
+        value = model.value_of(self.units.config.teacher.target)
+        seen = (scaled_windows(model, state.level), value)
         entries = await _together(
             *(
                 self.book.do(
                     function,
-                    self.units.slab(state, label, where, fitted.digest, windows),
+                    self.units.slab(state, label, where, fitted.digest, seen),
                     shared=fitted.shared,
                 )
                 for where in state.slabs()
@@ -156,7 +157,7 @@ class ProtocolChain:
         if label == "som":
             return tuple(sorted(model.class_names.items()))
         target = self.units.config.teacher.target
-        return ((segment.student_value(target), target),)
+        return ((model.value_of(target), target),)
 
     def _methods(self, reference: Reference) -> tuple[tuple[str, int], ...]:
         """List the methods that ran, with the target's value in their labels."""
@@ -164,7 +165,7 @@ class ProtocolChain:
         som = ("som", reference.teacher.value_of(target))
         if self.units.config.segment == "som":
             return (som,)
-        return som, ("student", segment.student_value(target))
+        return som, ("student", reference.teacher.value_of(target))
 
     async def _truth(self, state: ScanState, reference: Reference, digest: str) -> None:
         path = state.scan.truth

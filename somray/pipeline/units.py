@@ -211,12 +211,12 @@ class Units:
         label: str,
         where: tuple[int, int, int],
         model_digest: str,
-        windows: tuple[tuple[float, float], ...] | None = None,
+        seen: tuple[tuple[tuple[float, float], ...] | None, int] = (None, 3),
     ) -> Unit:
-        """Segment one slab."""
+        """Segment one slab; `seen` are the windows for this scan and the target's label value."""
         t, z0, z1 = where
         target = self.config.teacher.target
-        item = segment.SlabItem(state.place, target, t, z0, z1, state.level, windows)
+        item = segment.SlabItem(state.place, target, t, z0, z1, state.level, seen[0], value=seen[1])
         sizes = (state.slab_bytes, state.slice_bytes)
         stage = "som" if label == "som" else "segment"
         needs = (

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from somray.domain.run import ScanPlace
 from somray.domain.student import StudentModel
 from somray.domain.tables import AreaRow, Row, SliceRow
-from somray.domain.teacher import CLASSES, TeacherModel
+from somray.domain.teacher import TeacherModel
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.io.ome_zarr import (
     create_labels,
@@ -39,7 +39,6 @@ __all__ = [
     "publish",
     "run_som",
     "run_student",
-    "student_value",
 ]
 
 THRESHOLD = 0.5  # probability from which the student says target
@@ -83,6 +82,7 @@ class SlabItem:
         level: the scan's own level of uptake, where a channel is PET.
         windows: per channel, for the student: the protocol's, with PET's at the scan's level.
         threads: for the network.
+        value: of the target, in labels/som and labels/student.
     """
 
     place: ScanPlace
@@ -93,6 +93,7 @@ class SlabItem:
     level: float | None = None
     windows: tuple[tuple[float, float], ...] | None = None
     threads: int = 1
+    value: int = 3
 
 
 def needs_som(slab_bytes: int, slice_bytes: int, dimensions: int = 2) -> Needs:
@@ -158,7 +159,7 @@ def run_som(item: SlabItem, shared: TeacherModel) -> Result:
 def run_student(item: SlabItem, shared: StudentModel) -> Result:
     """Predict the target on every slice of the slab; rows of `slices`.
 
-    The label value is the target's own where it is one of the shared classes, so that colours agree.
+    The target has the value that it has in labels/som, so that names and colours agree.
     """
     from somray.kernels.predict import predict_student  # torch: only where it is used
 
@@ -167,16 +168,10 @@ def run_student(item: SlabItem, shared: StudentModel) -> Result:
     model = shared if item.windows is None else replace(shared, windows=item.windows)
     probability = predict_student(model, block, spacing, threads=item.threads)
     target = probability >= THRESHOLD
-    value = student_value(item.target)
-    labels = np.where(target, np.uint8(value), np.uint8(0))
+    labels = np.where(target, np.uint8(item.value), np.uint8(0))
     write_label_slab(storage, item.place.name, "student", item.t, item.z0, labels)
     confidence = np.abs(probability - THRESHOLD) / THRESHOLD
     return Result(rows={"slices": _slice_rows(item, "student", target, confidence, pixel_mm2)})
-
-
-def student_value(target: str) -> int:
-    """Return the value of the target in labels/student."""
-    return next((v for v, name in CLASSES.items() if name == target), 3)
 
 
 def _slab(

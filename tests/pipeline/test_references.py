@@ -110,3 +110,16 @@ def test_a_teacher_of_three_dimensions_labels_slabs_as_the_whole_scan(cohort_fol
         spacing_z_mm=spacing.spacing_z_mm,
     ).labels
     assert (scan.som.values[0] == labels).all()
+
+
+def test_a_target_keeps_its_number_in_the_students_labels(cohort_folder, tmp_path):
+    settings = (
+        f"output={tmp_path / 'run'}",
+        f"{PROTOCOL}.registration.pairs=[]",
+        f"{PROTOCOL}.teacher.target=normal",
+        f"{PROTOCOL}.student.rounds=1",
+    )
+    run_in(cohort_folder, *settings)
+    run = somray.open_run(tmp_path / "run")
+    found = [set(np.unique(run.scan(*key).student.values)) for key in usable(run)]
+    assert set.union(*found) == {0, 2}
