@@ -7,22 +7,17 @@ all sessions of a subject have their masks.
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable
 from typing import Any
 
 import numpy as np
 
 from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
-from somray.domain.work import Executor
-from somray.io.storage import Storage
 from somray.kernels.teacher_apply import scaled_windows
-from somray.pipeline.book import Book
 from somray.pipeline.digests import source_signature
-from somray.pipeline.fitting import Fitted, Fitting, Reference
-from somray.pipeline.intake import Intake
-from somray.pipeline.units import ScanState, Units
+from somray.pipeline.fitting import Fitted, Fitting, ProtocolWork, Reference
+from somray.pipeline.units import ScanState
 from somray.stages import drift, evolve, register, segment, truth
 
 __all__ = ["ProtocolChain"]
@@ -30,25 +25,8 @@ __all__ = ["ProtocolChain"]
 LESION_CHANNEL = {"PETCT": "PET"}  # whose intensities `lesions` reports; else the first channel
 
 
-@dataclass
-class ProtocolChain:
-    """Everything that is done for one protocol.
-
-    Args:
-        units: makes its units.
-        scans: its scans, in the manifest's order.
-        storage: the run.
-        book: bookkeeping.
-        executor: where units run.
-        intake: scans on their way in.
-    """
-
-    units: Units
-    scans: Sequence[Scan]
-    storage: Storage
-    book: Book
-    executor: Executor
-    intake: Intake
+class ProtocolChain(ProtocolWork):
+    """Everything that is done for one protocol."""
 
     async def run(self) -> None:
         """Walk the whole protocol."""

@@ -18,7 +18,7 @@ from somray.pipeline.references import chosen_references
 from somray.pipeline.units import ScanState, Units
 from somray.stages import student, teacher
 
-__all__ = ["Fitted", "Fitting", "Reference"]
+__all__ = ["Fitted", "Fitting", "ProtocolWork", "Reference"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Reference:
 
 
 @dataclass
-class Fitting:
-    """Fits what a protocol's scans are segmented with.
+class ProtocolWork:
+    """What all work on one protocol goes by.
 
     Args:
         units: makes its units.
@@ -58,6 +58,10 @@ class Fitting:
     book: Book
     executor: Executor
     intake: Intake
+
+
+class Fitting(ProtocolWork):
+    """Fits what a protocol's scans are segmented with."""
 
     async def run(self) -> tuple[Reference | None, asyncio.Task[Fitted | None] | None]:
         """Fit the teacher, then start the student without waiting for it."""
