@@ -19,6 +19,7 @@ from somray.kernels.group_sums import GroupSums, groups_of, merge_groups
 from somray.kernels.teacher_reference import Standard, nearest_nodes
 
 __all__ = [
+    "EVERY",
     "Signature",
     "drift_from",
     "merge_signatures",

@@ -49,7 +49,7 @@ class ProtocolChain(ProtocolWork):
     async def _scan(
         self,
         state: ScanState,
-        ready: Awaitable[Any],  # Any: what `_models` returns
+        ready: Awaitable[Any],  # Any: what `Fitting.run` returns
     ) -> tuple[int, str] | None:
         """Register, segment and compare one scan.
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from somray.domain.teacher import TeacherModel
+from somray.kernels.signature import EVERY
 from somray.report.blocks import Block, Gallery, Picture, Section, Text
 from somray.report.data import ReportData, Row, Rows
 from somray.report.drift import drift_notices
@@ -65,7 +66,7 @@ def _radars(
         pictures.append(Picture(markup, told, f"Signature of class {name} over sessions."))
     yield from doubts(teacher, tuple(shown))
     yield Text(
-        "Signatures are means over a class's pixels of the whole scan (every fourth row), in standard "
+        f"Signatures are means over a class's pixels of the whole scan (one row in {EVERY}), in standard "
         "deviations of the reference. A class that means the same in every session keeps its shape."
     )
     yield Gallery(tuple(pictures), "medium")
