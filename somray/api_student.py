@@ -11,13 +11,13 @@ from somray.api_threads import usable_threads
 from somray.domain.student import StudentModel
 from somray.errors import ConfigError, ShapeError
 from somray.kernels.features import FEATURES
-from somray.kernels.fit import Gang, Pace, Plan, deterministic, fit_student
-from somray.kernels.predict import predict_student
-from somray.kernels.rounds import StudentSpec, network_of, student_of
-from somray.kernels.student_inputs import student_inputs
-from somray.kernels.student_sampling import Examples
-from somray.kernels.student_start import start_constant, start_from
-from somray.kernels.unet import UNet, build_unet, new_unet, unet_weights
+from somray.kernels.student.fit import Gang, Pace, Plan, deterministic, fit_student
+from somray.kernels.student.inputs import student_inputs
+from somray.kernels.student.predict import predict_student
+from somray.kernels.student.rounds import StudentSpec, network_of, student_of
+from somray.kernels.student.sampling import Examples
+from somray.kernels.student.start import start_constant, start_from
+from somray.kernels.student.unet import UNet, build_unet, new_unet, unet_weights
 from somray.kernels.windows import auto_window
 
 __all__ = ["Student"]
@@ -88,7 +88,7 @@ class Student:
 
     @property
     def module(self) -> UNet:
-        """The torch network; it eats `kernels.student_inputs` of a slice and gives logits."""
+        """The torch network; it eats `kernels.student.inputs` of a slice and gives logits."""
         return build_unet(self.model.network, self.model.weights)
 
     def fit(

@@ -2,7 +2,7 @@
 
 Starting a worker group costs half a minute and more, so all rounds of a protocol share one. After each
 round the first worker's state is reported as a checkpoint: a killed worker, or a driver that is
-started again, goes on from there. One worker on a CPU gives the bits of `kernels.rounds.train_rounds`
+started again, goes on from there. One worker on a CPU gives the bits of `kernels.student.rounds.train_rounds`
 in process; with several, each takes its share of every batch and gradients are averaged (gloo or
 nccl), so the bits depend on their number, as every checkpoint's name does.
 """
@@ -26,9 +26,9 @@ import torch
 from numpy.typing import NDArray
 
 from somray.errors import PlanError
-from somray.kernels.fit import Gang
-from somray.kernels.rounds import train_rounds
-from somray.kernels.student_spec import Distributed, RoundsResult, RoundState, StudentSpec
+from somray.kernels.student.fit import Gang
+from somray.kernels.student.rounds import train_rounds
+from somray.kernels.student.spec import Distributed, RoundsResult, RoundState, StudentSpec
 
 __all__ = ["fit_rounds_with_ray_train"]
 
@@ -61,7 +61,7 @@ def fit_rounds_with_ray_train(
     """Train all rounds in one `TorchTrainer.fit`, resuming what an earlier call of it left.
 
     Args:
-        images: as for `kernels.rounds.train_rounds`; so are `teacher`, `valid` and `spec`.
+        images: as for `kernels.student.rounds.train_rounds`; so are `teacher`, `valid` and `spec`.
         teacher: see there.
         valid: see there.
         spec: see there; `threads` is what each worker uses.

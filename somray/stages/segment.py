@@ -161,7 +161,7 @@ def run_student(item: SlabItem, shared: StudentModel) -> Result:
 
     The target has the value that it has in labels/som, so that names and colours agree.
     """
-    from somray.kernels.predict import predict_student  # torch: only where it is used
+    from somray.kernels.student.predict import predict_student  # torch: only where it is used
 
     storage = Storage.at(item.place.root)
     block, pixel_mm2, spacing = _slab(storage, item)

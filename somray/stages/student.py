@@ -16,7 +16,7 @@ from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
 from somray.io import models
 from somray.io.ome_zarr import read_meta
 from somray.io.storage import Storage
-from somray.kernels.rounds import StudentSpec
+from somray.kernels.student.rounds import StudentSpec
 from somray.kernels.teacher_apply import apply_teacher, scaled_windows
 from somray.stages.scan_slices import read_seen
 
@@ -54,7 +54,7 @@ class StudentShared:
 
     Args:
         teacher: the protocol's fitted teacher.
-        train: as `kernels.rounds.train_rounds`, with `name` and `storage_path` for checkpoints.
+        train: as `kernels.student.rounds.train_rounds`, with `name` and `storage_path` for checkpoints.
     """
 
     teacher: TeacherModel

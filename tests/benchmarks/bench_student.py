@@ -13,13 +13,13 @@ import pytest
 import SimpleITK
 import torch
 
-from somray.kernels import rounds as rounds_module
-from somray.kernels.fit import deterministic
-from somray.kernels.predict import predict_student
 from somray.kernels.reference import slice_interest
-from somray.kernels.rounds import StudentSpec, network_of, student_of, train_rounds
+from somray.kernels.student import rounds as rounds_module
+from somray.kernels.student.fit import deterministic
+from somray.kernels.student.predict import predict_student
+from somray.kernels.student.rounds import StudentSpec, network_of, student_of, train_rounds
+from somray.kernels.student.unet import new_unet, unet_weights
 from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
-from somray.kernels.unet import new_unet, unet_weights
 from somray.kernels.windows import auto_window
 
 pytestmark = pytest.mark.bench

@@ -11,9 +11,9 @@ import pytest
 from ray import cloudpickle
 
 from somray.errors import PlanError
-from somray.kernels.fit import Gang
-from somray.kernels.rounds import StudentSpec, train_rounds
-from somray.kernels.student_spec import RoundsResult, RoundState
+from somray.kernels.student.fit import Gang
+from somray.kernels.student.rounds import StudentSpec, train_rounds
+from somray.kernels.student.spec import RoundsResult, RoundState
 from somray.runtime import ray_train
 from somray.runtime.ray_session import ray_session
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from somray.kernels.unet import CLAMP_STD, UNet
+from somray.kernels.student.unet import CLAMP_STD, UNet
 
 __all__ = ["start_constant", "start_from"]
 

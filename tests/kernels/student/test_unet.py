@@ -6,10 +6,10 @@ import torch
 
 from somray.domain.student import StudentModel
 from somray.errors import ShapeError
-from somray.kernels.predict import predict_student, probabilities
-from somray.kernels.rounds import StudentSpec, network_of, student_of
-from somray.kernels.student_start import start_constant, start_from
-from somray.kernels.unet import Prototypes, UNet, build_unet, new_unet, unet_weights
+from somray.kernels.student.predict import predict_student, probabilities
+from somray.kernels.student.rounds import StudentSpec, network_of, student_of
+from somray.kernels.student.start import start_constant, start_from
+from somray.kernels.student.unet import Prototypes, UNet, build_unet, new_unet, unet_weights
 
 NETWORK = network_of(StudentSpec(("CT", "PET"), ((0.0, 1.0),) * 2, ("intensity", "mean3")))
 

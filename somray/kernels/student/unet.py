@@ -1,6 +1,6 @@
 """The student's network: a compact U-Net, whole in this file.
 
-It eats a stack of per-pixel inputs (`kernels/student_inputs.py`), batch first: (b, d, y, x). NaN means
+It eats a stack of per-pixel inputs (`kernels/student/inputs.py`), batch first: (b, d, y, x). NaN means
 no data. The standardisation of the inputs is part of the network, so its weights are all there is
 to keep. The logit of a pixel is the sum of two parts:
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
 from somray.errors import ShapeError
-from somray.kernels.fit import deterministic
-from somray.kernels.student_inputs import student_inputs
-from somray.kernels.unet import UNet, build_unet
+from somray.kernels.student.fit import deterministic
+from somray.kernels.student.inputs import student_inputs
+from somray.kernels.student.unet import UNet, build_unet
 
 __all__ = ["feature_names_of", "predict_student", "probabilities"]
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from somray.errors import ShapeError
 from somray.kernels.metrics import agreement
-from somray.kernels.student_inputs import student_inputs
-from somray.kernels.student_spec import Row, StudentSpec
+from somray.kernels.student.inputs import student_inputs
+from somray.kernels.student.spec import Row, StudentSpec
 
 __all__ = ["TrainingSlices", "agreement_rows", "mean_iou", "prepare_slices", "stage_name"]
 

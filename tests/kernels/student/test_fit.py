@@ -7,10 +7,18 @@ import pytest
 import torch
 
 from somray.errors import ShapeError
-from somray.kernels.fit import Gang, Pace, Plan, _loss, _one_cycle, deterministic, fit_student
-from somray.kernels.student_sampling import Examples, Sampler
-from somray.kernels.student_start import start_from
-from somray.kernels.unet import new_unet, unet_weights
+from somray.kernels.student.fit import (
+    Gang,
+    Pace,
+    Plan,
+    _loss,
+    _one_cycle,
+    deterministic,
+    fit_student,
+)
+from somray.kernels.student.sampling import Examples, Sampler
+from somray.kernels.student.start import start_from
+from somray.kernels.student.unet import new_unet, unet_weights
 
 NETWORK = {"inputs": 3, "width": 8, "levels": 2, "prototypes_target": 2, "prototypes_rest": 4}
 PLAN = Plan(steps=8, pixel_steps=16, patch=16, batch=4, pixels=256)

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from torch.utils import deterministic as deterministic_settings
 
-from somray.kernels.student_sampling import Batch, Examples, Sampler
-from somray.kernels.unet import UNet
+from somray.kernels.student.sampling import Batch, Examples, Sampler
+from somray.kernels.student.unet import UNet
 
 __all__ = ["Gang", "Pace", "Plan", "deterministic", "fit_student"]
 

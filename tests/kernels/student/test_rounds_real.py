@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from somray.kernels.rounds import StudentSpec, train_rounds
+from somray.kernels.student.rounds import StudentSpec, train_rounds
 from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
 
 pytestmark = pytest.mark.slow

@@ -7,10 +7,10 @@ import pytest
 
 from somray.domain.tables import AgreementRow, ConvergenceRow, TrainingRow
 from somray.errors import ShapeError
-from somray.kernels.pseudo_labels import is_collapsed, pseudo_labels
-from somray.kernels.round_figures import stage_name
-from somray.kernels.rounds import StudentSpec, train_rounds
-from somray.kernels.student_spec import Distributed
+from somray.kernels.student.pseudo_labels import is_collapsed, pseudo_labels
+from somray.kernels.student.round_figures import stage_name
+from somray.kernels.student.rounds import StudentSpec, train_rounds
+from somray.kernels.student.spec import Distributed
 
 SPEC = StudentSpec(
     channels=("CT",),
@@ -172,7 +172,7 @@ def test_a_round_collapses_when_a_is_forgotten_or_an_area_runs_away():
 
 
 def test_the_best_round_is_kept_when_a_later_one_collapses(monkeypatch):
-    import somray.kernels.rounds as module
+    import somray.kernels.student.rounds as module
 
     states = []
     monkeypatch.setattr(module, "is_collapsed", lambda *_: True)

@@ -15,19 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
-from somray.kernels.fit import Pace, Plan, deterministic, fit_student
-from somray.kernels.predict import probabilities
-from somray.kernels.pseudo_labels import is_collapsed, pseudo_labels
-from somray.kernels.round_figures import (
+from somray.kernels.student.fit import Pace, Plan, deterministic, fit_student
+from somray.kernels.student.inputs import input_count
+from somray.kernels.student.predict import probabilities
+from somray.kernels.student.pseudo_labels import is_collapsed, pseudo_labels
+from somray.kernels.student.round_figures import (
     TrainingSlices,
     agreement_rows,
     mean_iou,
     prepare_slices,
     stage_name,
 )
-from somray.kernels.student_inputs import input_count
-from somray.kernels.student_sampling import Examples
-from somray.kernels.student_spec import (
+from somray.kernels.student.sampling import Examples
+from somray.kernels.student.spec import (
     Distributed,
     RoundsResult,
     RoundState,
@@ -35,8 +35,8 @@ from somray.kernels.student_spec import (
     StudentSpec,
     Weights,
 )
-from somray.kernels.student_start import start_constant, start_from
-from somray.kernels.unet import UNet, build_unet, new_unet, unet_weights
+from somray.kernels.student.start import start_constant, start_from
+from somray.kernels.student.unet import UNet, build_unet, new_unet, unet_weights
 
 __all__ = ["RoundsResult", "StudentSpec", "network_of", "student_of", "train_rounds"]
 

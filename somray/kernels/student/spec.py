@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
-from somray.kernels.fit import Gang
+from somray.kernels.student.fit import Gang
 
 __all__ = ["Distributed", "RoundState", "RoundsResult", "Row", "StudentSpec", "Weights"]
 

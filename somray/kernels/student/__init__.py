@@ -1,0 +1,1 @@
+"""The student: a compact U-Net that learns the teacher's target from one labelled slice."""
