@@ -185,7 +185,7 @@ class Student:
                 start_constant(module, inside=bool(inside.all()))
                 return module
             plan = Plan(spec.steps, min(MOST_PIXEL_STEPS, PIXEL_STEPS * spec.steps))
-            examples = Examples(stacks, target, known.astype(np.float32))
+            examples = Examples(list(stacks), list(target), list(known.astype(np.float32)))
             fit_student(module, examples, plan, (spec.seed,), Gang(), self._pace())
         return module
 

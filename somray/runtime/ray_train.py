@@ -13,8 +13,8 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ import ray
 import ray.train
 import ray.train.torch
 import torch
-from numpy.typing import NDArray
 
 from somray.errors import PlanError
 from somray.kernels.student.fit import Gang
+from somray.kernels.student.lesson import Lesson
+from somray.kernels.student.round_figures import prepare_slices
 from somray.kernels.student.rounds import train_rounds
 from somray.kernels.student.spec import Distributed, RoundsResult, RoundState, StudentSpec
 
@@ -48,9 +49,7 @@ CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}  # without it cuBLAS is not dete
 
 
 def fit_rounds_with_ray_train(
-    images: NDArray[np.float32],
-    teacher: NDArray[np.bool_],
-    valid: NDArray[np.bool_],
+    lessons: Sequence[Lesson],
     spec: StudentSpec,
     *,
     name: str,
@@ -61,11 +60,9 @@ def fit_rounds_with_ray_train(
     """Train all rounds in one `TorchTrainer.fit`, resuming what an earlier call of it left.
 
     Args:
-        images: as for `kernels.student.rounds.train_rounds`; so are `teacher`, `valid` and `spec`.
-        teacher: see there.
-        valid: see there.
+        lessons: as for `kernels.student.rounds.train_rounds`.
         spec: see there; `threads` is what each worker uses.
-        name: of the run; a digest of the arrays, the spec and the workers is added to it, so that
+        name: of the run; a digest of the lessons, the spec and the workers is added to it, so that
             other data or another configuration never resumes it.
         storage_path: folder or URL for checkpoints, shared by all nodes.
         workers: equal workers.
@@ -78,16 +75,14 @@ def fit_rounds_with_ray_train(
         PlanError: the cluster has too few GPUs or CPUs, or workers failed more than three times.
         ShapeError: as `train_rounds`, before anything is started.
     """
-    inside = teacher[:1] & valid[:1]
-    if not inside.any() or inside.sum() == valid[:1].sum():
-        return train_rounds(images, teacher, valid, spec)  # nothing to train: see there
-    arrays = (images, teacher, valid)
-    full_name = f"{name}-{_digest(arrays, spec, (workers, use_gpu))}"
+    if not prepare_slices(lessons[:1], spec).has_both_sides:
+        return train_rounds(lessons, spec)  # nothing to train: see there
+    full_name = f"{name}-{_digest(lessons, spec, (workers, use_gpu))}"
     scaling = ray.train.ScalingConfig(
         num_workers=workers, use_gpu=use_gpu, resources_per_worker=_share(spec, workers, use_gpu)
     )
-    # References, wrapped so that Ray does not resolve them: pixels go by the object store.
-    config = {"arrays": [[ray.put(array)] for array in arrays], "spec": spec}
+    # A reference, wrapped so that Ray does not resolve it: pixels go by the object store.
+    config = {"lessons": [ray.put(list(lessons))], "spec": spec}
     with _environment(SETTINGS):
         trainer = ray.train.torch.TorchTrainer(
             _train_loop,
@@ -108,7 +103,7 @@ def fit_rounds_with_ray_train(
             raise PlanError(f"Ray Train gave up on {name}: {error}") from error
     with result.checkpoint.as_directory() as folder:
         state = _read_state(Path(folder) / STATE_FILE)
-    return train_rounds(images, teacher, valid, spec, Distributed(resume=state))
+    return train_rounds(lessons, spec, Distributed(resume=state))
 
 
 def _share(spec: StudentSpec, workers: int, use_gpu: bool) -> dict[str, float]:
@@ -140,7 +135,7 @@ def _share(spec: StudentSpec, workers: int, use_gpu: bool) -> dict[str, float]:
 def _train_loop(config: dict[str, Any]) -> None:  # Any: Ray's config is a plain dict
     """Run on every worker: all rounds, a report after each."""
     os.environ.update(CUBLAS)
-    images, teacher, valid = (ray.get(held[0]) for held in config["arrays"])
+    lessons = ray.get(config["lessons"][0])
     context = ray.train.get_context()
     world = context.get_world_size()
     gang = Gang(
@@ -150,7 +145,7 @@ def _train_loop(config: dict[str, Any]) -> None:  # Any: Ray's config is a plain
         device=str(ray.train.torch.get_device()),
     )
     distributed = Distributed(gang, _resumed(), _reporter(gang.rank))
-    train_rounds(images, teacher, valid, config["spec"], distributed, time.perf_counter)
+    train_rounds(lessons, config["spec"], distributed, time.perf_counter)
 
 
 def _average(world: int) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -214,11 +209,16 @@ def _read_state(path: Path) -> RoundState:
     return RoundState(**{**facts, **weights})
 
 
-def _digest(arrays: tuple[NDArray[Any], ...], spec: StudentSpec, workers: object) -> str:
+def _digest(lessons: Sequence[Lesson], spec: StudentSpec, workers: object) -> str:
     found = hashlib.sha256(json.dumps([asdict(spec), workers], sort_keys=True).encode())
-    for array in arrays:
-        found.update(f"{array.dtype}{array.shape}".encode())
-        found.update(np.ascontiguousarray(array).tobytes())
+    for lesson in lessons:
+        for part in fields(lesson):
+            value = getattr(lesson, part.name)
+            if isinstance(value, np.ndarray):
+                found.update(f"{part.name}{value.dtype}{value.shape}".encode())
+                found.update(np.ascontiguousarray(value).tobytes())
+            else:
+                found.update(f"{part.name}{value}".encode())
     return found.hexdigest()[:12]
 
 

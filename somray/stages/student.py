@@ -16,6 +16,7 @@ from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
 from somray.io import models
 from somray.io.ome_zarr import read_meta
 from somray.io.storage import Storage
+from somray.kernels.student.lesson import lessons_of
 from somray.kernels.student.rounds import StudentSpec
 from somray.kernels.teacher_apply import apply_teacher, scaled_windows
 from somray.stages.scan_slices import read_seen
@@ -98,9 +99,7 @@ def run(item: StudentItem, shared: StudentShared) -> Result:
         spacing_z_mm=seen.spacing_z_mm,
     ).labels[order]
     result = shared.train(
-        images,
-        labels == shared.teacher.value_of(item.target),
-        labels != NO_DATA,
+        lessons_of(images, labels == shared.teacher.value_of(item.target), labels != NO_DATA),
         _spec(item, shared.teacher, spacing),
         name=f"{item.protocol}-{item.digest[:16]}",
         storage_path=storage.uri(RunLayout.training),

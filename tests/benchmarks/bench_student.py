@@ -16,6 +16,7 @@ import torch
 from somray.kernels.reference import slice_interest
 from somray.kernels.student import rounds as rounds_module
 from somray.kernels.student.fit import deterministic
+from somray.kernels.student.lesson import lessons_of
 from somray.kernels.student.predict import predict_student
 from somray.kernels.student.rounds import StudentSpec, network_of, student_of, train_rounds
 from somray.kernels.student.unet import new_unet, unet_weights
@@ -92,7 +93,7 @@ def _case(modality, volume, spacing, full=True):
 def _line(name, case):
     """Train and tell: Dice on A, B, C after the last round, the baselines, the time."""
     began, cpu = time.perf_counter(), time.process_time()
-    result = train_rounds(case.images, case.masks, case.valid, case.spec)
+    result = train_rounds(lessons_of(case.images, case.masks, case.valid), case.spec)
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     last = result.convergence[-1]
     dice = [r["dice"] for r in result.agreement if r["round"] == last["round"]]

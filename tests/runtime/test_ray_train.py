@@ -12,6 +12,7 @@ from ray import cloudpickle
 
 from somray.errors import PlanError
 from somray.kernels.student.fit import Gang
+from somray.kernels.student.lesson import lessons_of
 from somray.kernels.student.rounds import StudentSpec, train_rounds
 from somray.kernels.student.spec import RoundsResult, RoundState
 from somray.runtime import ray_train
@@ -47,7 +48,7 @@ def slices():
     images = np.random.default_rng(0).normal(0, 0.5, (2, 1, 24, 28)).astype(np.float32)
     images[:, :, 6:16, 8:21] += 3
     masks = images[:, 0] > 1.5
-    return images, masks, np.ones(masks.shape, dtype=bool)
+    return lessons_of(images, masks, np.ones(masks.shape, dtype=bool))
 
 
 def _same(first, second):
@@ -64,7 +65,7 @@ class _DiesOnce:
     def __init__(self, mark) -> None:
         self._mark = mark
 
-    def __call__(self, images, teacher, valid, spec, distributed, clock) -> RoundsResult:
+    def __call__(self, lessons, spec, distributed, clock) -> RoundsResult:
         save = distributed.save
 
         def save_and_die(state):
@@ -74,7 +75,7 @@ class _DiesOnce:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         dying = replace(distributed, save=save_and_die)
-        return train_rounds(images, teacher, valid, spec, dying, clock)
+        return train_rounds(lessons, spec, dying, clock)
 
 
 @pytest.mark.timeout(600)
@@ -91,9 +92,9 @@ def test_one_worker_that_is_killed_ends_with_the_bits_of_an_undisturbed_process(
         there._train_loop(config)
 
     monkeypatch.setattr(ray_train, "_train_loop", dying_loop)
-    found = ray_train.fit_rounds_with_ray_train(*slices, SPEC, **place)
+    found = ray_train.fit_rounds_with_ray_train(slices, SPEC, **place)
     assert mark.exists()
-    _same(found, train_rounds(*slices, SPEC))
+    _same(found, train_rounds(slices, SPEC))
     (folder,) = (tmp_path / "train").iterdir()
     assert folder.name.startswith("p-1-")
 
@@ -101,7 +102,7 @@ def test_one_worker_that_is_killed_ends_with_the_bits_of_an_undisturbed_process(
 @pytest.mark.timeout(600)
 def test_two_workers_train_one_student(cluster, slices, tmp_path):
     place = {"name": "p-2", "storage_path": str(tmp_path), "workers": 2}
-    found = ray_train.fit_rounds_with_ray_train(*slices, SPEC, **place)
+    found = ray_train.fit_rounds_with_ray_train(slices, SPEC, **place)
     assert len(found.convergence) == 2
     assert found.convergence[-1]["mean_iou"] > 0.8
 
@@ -109,26 +110,26 @@ def test_two_workers_train_one_student(cluster, slices, tmp_path):
 def test_more_workers_than_cpus_are_refused_rather_than_waited_for(cluster, slices, tmp_path):
     place = {"name": "p", "storage_path": str(tmp_path)}
     with pytest.raises(PlanError, match="need a CPU each"):
-        ray_train.fit_rounds_with_ray_train(*slices, SPEC, workers=9, **place)
+        ray_train.fit_rounds_with_ray_train(slices, SPEC, workers=9, **place)
     with pytest.raises(PlanError, match="0 GPUs"):
-        ray_train.fit_rounds_with_ray_train(*slices, SPEC, use_gpu=True, **place)
+        ray_train.fit_rounds_with_ray_train(slices, SPEC, use_gpu=True, **place)
 
 
 def test_nothing_is_started_for_a_slice_without_target(slices, tmp_path):
-    images, masks, valid = slices
-    none = np.zeros_like(masks)
+    none = [replace(lesson, teacher=np.zeros_like(lesson.teacher)) for lesson in slices]
     place = {"name": "p", "storage_path": str(tmp_path)}
-    found = ray_train.fit_rounds_with_ray_train(images, none, valid, SPEC, **place)
+    found = ray_train.fit_rounds_with_ray_train(none, SPEC, **place)
     assert "absent" in found.model.history["note"]
     assert not any(tmp_path.iterdir())
 
 
 def test_another_configuration_or_other_pixels_have_another_name(slices):
+    brighter = replace(slices[0], image=slices[0].image + 1)
     names = {
         ray_train._digest(slices, SPEC, (1, False)),
         ray_train._digest(slices, SPEC, (2, False)),
         ray_train._digest(slices, replace(SPEC, steps=4), (1, False)),
-        ray_train._digest((slices[0] + 1, *slices[1:]), SPEC, (1, False)),
+        ray_train._digest([brighter, *slices[1:]], SPEC, (1, False)),
     }
     assert len(names) == 4
 

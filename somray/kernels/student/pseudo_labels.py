@@ -3,6 +3,8 @@
 Only confident pixels become labels; the others have weight 0 and do not exist for the training.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,16 +40,16 @@ def pseudo_labels(
 
 
 def is_collapsed(
-    before: NDArray[np.bool_],
-    after: NDArray[np.bool_],
+    before: Sequence[NDArray[np.bool_]],
+    after: Sequence[NDArray[np.bool_]],
     teacher: NDArray[np.bool_],
     known: NDArray[np.bool_],
 ) -> bool:
     """Tell whether a round spoiled the student, without asking the teacher about unlabelled slices.
 
     Args:
-        before: (n, y, x) masks of the best round so far, labelled slice first.
-        after: (n, y, x) masks of the new round.
+        before: (y, x) masks of the best round so far, labelled slice first.
+        after: (y, x) masks of the new round.
         teacher: (y, x) the labelled slice's mask.
         known: (y, x) where the labelled slice counts.
     """

@@ -1,6 +1,7 @@
 """How a round is measured: the student's masks against the teacher's, slice by slice."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,26 +10,34 @@ from numpy.typing import NDArray
 from somray.errors import ShapeError
 from somray.kernels.metrics import agreement
 from somray.kernels.student.inputs import student_inputs
+from somray.kernels.student.lesson import Lesson
 from somray.kernels.student.spec import Row, StudentSpec
 
-__all__ = ["TrainingSlices", "agreement_rows", "mean_iou", "prepare_slices", "stage_name"]
+__all__ = [
+    "TrainingSlices",
+    "agreement_rows",
+    "copies_of_first",
+    "mean_iou",
+    "prepare_slices",
+    "stage_name",
+]
 
 LETTERS = 26
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingSlices:
-    """Slices A, B, C … as the network sees them.
+    """Slices A, B, C … as the network sees them; they may differ in shape.
 
     Args:
-        stacks: (n, d, y, x) float32 inputs, NaN where there is no data.
-        teacher: (n, y, x) bool, the teacher's target where a pixel counts.
-        known: (n, y, x) bool, where a pixel has data and counts.
+        stacks: per slice (d, y, x) float32 inputs, NaN where there is no data.
+        teacher: per slice (y, x) bool, the teacher's target where a pixel counts.
+        known: per slice (y, x) bool, where a pixel has data and counts.
     """
 
-    stacks: NDArray[np.float32]
-    teacher: NDArray[np.bool_]
-    known: NDArray[np.bool_]
+    stacks: list[NDArray[np.float32]]
+    teacher: list[NDArray[np.bool_]]
+    known: list[NDArray[np.bool_]]
 
     @property
     def has_both_sides(self) -> bool:
@@ -37,34 +46,43 @@ class TrainingSlices:
         return bool(inside.any() and not inside.all())
 
 
-def prepare_slices(
-    images: NDArray[np.float32],
-    teacher: NDArray[np.bool_],
-    valid: NDArray[np.bool_],
-    spec: StudentSpec,
-) -> TrainingSlices:
-    """Check the arrays that `train_rounds` is given and compute the network's inputs.
+def prepare_slices(lessons: Sequence[Lesson], spec: StudentSpec) -> TrainingSlices:
+    """Check the lessons that `train_rounds` is given and compute the network's inputs.
 
     Raises:
-        ShapeError: arrays or spec do not fit each other, or the first slice has no pixel that counts.
+        ShapeError: lessons and spec do not fit, or the first slice has no pixel that counts.
     """
-    if images.ndim != 4 or images.shape[1] != len(spec.channels):
-        raise ShapeError(f"images must be (n, {len(spec.channels)}, y, x), got {images.shape}")
-    shape = (len(images), *images.shape[2:])
-    if teacher.shape != shape or valid.shape != shape:
-        raise ShapeError(
-            f"teacher and valid must be {shape}, got {teacher.shape} and {valid.shape}"
-        )
+    if not lessons:
+        raise ShapeError("a training needs at least one lesson, the labelled slice")
+    for lesson in lessons:
+        if len(lesson.image) != len(spec.channels):
+            raise ShapeError(
+                f"images must be ({len(spec.channels)}, y, x) for channels "
+                f"{', '.join(spec.channels)}, got {lesson.image.shape}"
+            )
     if min(spec.rounds, spec.steps, spec.threads) < 1:
         raise ShapeError(
             "rounds, steps and threads must be positive, got "
             f"{spec.rounds}, {spec.steps}, {spec.threads}"
         )
-    known = valid & ~np.isnan(images).any(axis=1)
-    if not known[:1].any():
+    known = [lesson.known for lesson in lessons]
+    if not known[0].any():
         raise ShapeError("the labelled slice (the first one) has no pixel that counts")
-    stacks = [student_inputs(i, spec.windows, spec.feature_names, spec.spacing_mm) for i in images]
-    return TrainingSlices(np.stack(stacks), teacher & known, known)
+    return TrainingSlices(
+        stacks=[_inputs(lesson, spec) for lesson in lessons],
+        teacher=[lesson.teacher & counts for lesson, counts in zip(lessons, known, strict=True)],
+        known=known,
+    )
+
+
+def _inputs(lesson: Lesson, spec: StudentSpec) -> NDArray[np.float32]:
+    return student_inputs(
+        lesson.image,
+        lesson.windows or spec.windows,
+        spec.feature_names,
+        lesson.spacing_mm or spec.spacing_mm,
+        spec.spacing_mm,
+    )
 
 
 def stage_name(count: int) -> str:
@@ -73,19 +91,37 @@ def stage_name(count: int) -> str:
     return "+".join(names)
 
 
-def agreement_rows(number: int, masks: NDArray[np.bool_], slices: TrainingSlices) -> list[Row]:
+def agreement_rows(
+    number: int, masks: Sequence[NDArray[np.bool_]], slices: TrainingSlices
+) -> list[Row]:
     """Measure every slice after round `number`; one without a pixel that counts has no row."""
     rows = []
-    for index, known in enumerate(slices.known):
+    for index, (mask, known) in enumerate(zip(masks, slices.known, strict=True)):
         if known.any():
             role = "train" if index == 0 else "pseudo" if index < number else "held_out"
             place = {"round": number, "stage": stage_name(number), "slice": index, "role": role}
-            figures = agreement(masks[index][known], slices.teacher[index][known])
+            figures = agreement(mask[known], slices.teacher[index][known])
             rows.append({**place, "ref": "som_teacher", **figures})
     return rows
 
 
-def mean_iou(masks: NDArray[np.bool_], slices: TrainingSlices, count: int) -> float | None:
+def copies_of_first(slices: TrainingSlices) -> list[NDArray[np.bool_]]:
+    """Return A's mask laid on every slice, by nearest pixel where a slice has another shape."""
+    mask = slices.teacher[0]
+    return [_stretched(mask, known.shape) for known in slices.known]
+
+
+def _stretched(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    rows, columns = (
+        (np.arange(size) * 2 + 1) * old // (2 * size)
+        for size, old in zip(shape, mask.shape, strict=True)
+    )
+    return np.asarray(mask[np.ix_(rows, columns)])
+
+
+def mean_iou(
+    masks: Sequence[NDArray[np.bool_]], slices: TrainingSlices, count: int
+) -> float | None:
     """Return the mean IoU with the teacher over the first slices; None where none has an IoU."""
     found = [
         agreement(masks[n][slices.known[n]], slices.teacher[n][slices.known[n]])["iou"]

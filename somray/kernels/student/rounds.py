@@ -8,7 +8,7 @@ Beside every round stand two figures that it must beat: A's mask copied to every
 that trained on from round 1 with the same number of steps on A alone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from somray.domain.student import StudentModel
 from somray.kernels.student.fit import Pace, Plan, deterministic, fit_student
 from somray.kernels.student.inputs import input_count
+from somray.kernels.student.lesson import Lesson
 from somray.kernels.student.predict import probabilities
 from somray.kernels.student.pseudo_labels import is_collapsed, pseudo_labels
 from somray.kernels.student.round_figures import (
     TrainingSlices,
     agreement_rows,
+    copies_of_first,
     mean_iou,
     prepare_slices,
     stage_name,
@@ -61,9 +63,7 @@ def network_of(spec: StudentSpec) -> dict[str, int | float | str]:
 
 
 def train_rounds(
-    images: NDArray[np.float32],
-    teacher: NDArray[np.bool_],
-    valid: NDArray[np.bool_],
+    lessons: Sequence[Lesson],
     spec: StudentSpec,
     distributed: Distributed | None = None,
     clock: Callable[[], float] | None = None,
@@ -71,9 +71,8 @@ def train_rounds(
     """Train a student over the rounds.
 
     Args:
-        images: (n, c, y, x) float32 physical values, ordered A, B, C …; NaN where no data.
-        teacher: (n, y, x) bool, the teacher's target; only A's is learned from.
-        valid: (n, y, x) bool, pixels that count; pixels without data never do.
+        lessons: slices A, B, C … in this order, of one scan or several; only A's teacher is learned
+            from.
         spec: what to train.
         distributed: the other workers, and where to go on; alone and from the start without.
         clock: seconds since any moment, for `seconds` in the training rows (0 without).
@@ -83,9 +82,9 @@ def train_rounds(
         constant, nothing is trained, and `model.history["note"]` says so.
 
     Raises:
-        ShapeError: if the arrays do not fit each other or the spec, or A has no pixel that counts.
+        ShapeError: if the lessons do not fit the spec, or A has no pixel that counts.
     """
-    slices = prepare_slices(images, teacher, valid, spec)
+    slices = prepare_slices(lessons, spec)
     if not slices.has_both_sides:
         return _constant(slices, spec)
     distributed = distributed or Distributed()
@@ -127,13 +126,16 @@ class _Rounds:
         module = self._module(state.student)
         chances = self._chances(module)
         rows = self._fit(module, self._examples(chances, number), number, 0)
-        masks, control, control_iou = self._chances(module) >= 0.5, unet_weights(module), None
+        masks, control, control_iou = self._masks(module), unet_weights(module), None
         if number > 1:
             twin = self._module(state.control)
             self._fit(twin, self._examples(chances, 1), number, 1)
-            control, control_iou = unet_weights(twin), self._iou(self._chances(twin) >= 0.5)
+            control, control_iou = unet_weights(twin), self._iou(self._masks(twin))
         spoiled = number > 1 and is_collapsed(
-            chances[:number] >= 0.5, masks[:number], self.slices.teacher[0], self.slices.known[0]
+            [chance >= 0.5 for chance in chances[:number]],
+            masks[:number],
+            self.slices.teacher[0],
+            self.slices.known[0],
         )
         row = self._convergence(number, masks, state, spoiled=spoiled)
         return RoundState(
@@ -166,18 +168,25 @@ class _Rounds:
     def _module(self, weights: Weights) -> UNet:
         return build_unet(network_of(self.spec), weights).to(self.distributed.gang.device)
 
-    def _chances(self, module: UNet) -> NDArray[np.float32]:
-        """Return (n, y, x) probabilities of every slice, 0 where a pixel does not count."""
-        device = self.distributed.gang.device
-        found = np.stack([probabilities(module, stack, device) for stack in self.slices.stacks])
-        found[~self.slices.known] = 0.0
+    def _chances(self, module: UNet) -> list[NDArray[np.float32]]:
+        """Return every slice's (y, x) probabilities, 0 where a pixel does not count."""
+        device, found = self.distributed.gang.device, []
+        for stack, known in zip(self.slices.stacks, self.slices.known, strict=True):
+            chance = probabilities(module, stack, device)
+            chance[~known] = 0.0
+            found.append(chance)
         return found
 
-    def _examples(self, chances: NDArray[np.float32], number: int) -> Examples:
+    def _masks(self, module: UNet) -> list[NDArray[np.bool_]]:
+        return [chance >= 0.5 for chance in self._chances(module)]
+
+    def _examples(self, chances: Sequence[NDArray[np.float32]], number: int) -> Examples:
         """Label A by the teacher and the next `number - 1` slices by the student."""
-        known = self.slices.known[:number]
-        target, weight = pseudo_labels(chances[:number], known)
-        target[0], weight[0] = self.slices.teacher[0], known[0]
+        target, weight = [self.slices.teacher[0]], [self.slices.known[0].astype(np.float32)]
+        for chance, known in zip(chances[1:number], self.slices.known[1:number], strict=True):
+            said, counts = pseudo_labels(chance, known)
+            target.append(said)
+            weight.append(counts)
         return Examples(self.slices.stacks[:number], target, weight)
 
     def _fit(self, module: UNet, examples: Examples, number: int, kind: int) -> list[Row]:
@@ -187,24 +196,28 @@ class _Rounds:
         seed = (self.spec.seed, number, kind)
         return fit_student(module, examples, plan, seed, self.distributed.gang, self.pace)
 
-    def _iou(self, masks: NDArray[np.bool_]) -> float | None:
+    def _iou(self, masks: Sequence[NDArray[np.bool_]]) -> float | None:
         return mean_iou(masks, self.slices, self.count)
 
     def _convergence(
-        self, number: int, masks: NDArray[np.bool_], state: RoundState, *, spoiled: bool
+        self,
+        number: int,
+        masks: Sequence[NDArray[np.bool_]],
+        state: RoundState,
+        *,
+        spoiled: bool,
     ) -> Row:
         mean = self._iou(masks)
         before = state.convergence[-1]["mean_iou"] if state.convergence else None
         delta = None if mean is None or before is None else mean - before
         near = delta is not None and abs(delta) < self.spec.tolerance
-        copies = np.broadcast_to(self.slices.teacher[:1], masks.shape)
         return {
             "round": number,
             "stage": stage_name(number),
             "mean_iou": mean,
             "delta_iou": delta,
             "converged": near and not spoiled,
-            "copy_forward_iou": self._iou(copies),
+            "copy_forward_iou": self._iou(copies_of_first(self.slices)),
         }
 
 
@@ -228,16 +241,15 @@ def _constant(slices: TrainingSlices, spec: StudentSpec) -> RoundsResult:
     inside = bool(slices.teacher[0].any())
     module = new_unet(network_of(spec), spec.seed)
     start_constant(module, inside=inside)
-    masks, count = slices.known & inside, min(spec.rounds, len(slices.known))
+    masks = [known & inside for known in slices.known]
+    count = min(spec.rounds, len(slices.known))
     row = {
         "round": 1,
         "stage": stage_name(1),
         "mean_iou": mean_iou(masks, slices, count),
         "delta_iou": None,
         "converged": False,
-        "copy_forward_iou": mean_iou(
-            np.broadcast_to(slices.teacher[:1], masks.shape), slices, count
-        ),
+        "copy_forward_iou": mean_iou(copies_of_first(slices), slices, count),
         "control_iou": None,
     }
     what = "fills" if inside else "is absent from"

@@ -4,6 +4,7 @@ Borders between target and rest are where a student and its teacher disagree, an
 uniform patches would spend most of the time on pixels that are settled after the first steps.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,29 +22,34 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Slices to learn from.
+    """Slices to learn from; they may differ in shape.
 
     Args:
-        stacks: (n, d, y, x) float32 inputs; NaN where there is no data.
-        target: (n, y, x) bool.
-        weight: (n, y, x) float32, how much a pixel counts; 0 leaves it out of everything.
+        stacks: per slice (d, y, x) float32 inputs; NaN where there is no data.
+        target: per slice (y, x) bool.
+        weight: per slice (y, x) float32, how much a pixel counts; 0 leaves it out of everything.
     """
 
-    stacks: NDArray[np.float32]
-    target: NDArray[np.bool_]
-    weight: NDArray[np.float32]
+    stacks: Sequence[NDArray[np.float32]]
+    target: Sequence[NDArray[np.bool_]]
+    weight: Sequence[NDArray[np.float32]]
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit each other, and examples without a counting pixel."""
-        if self.stacks.ndim != 4:
-            raise ShapeError(f"stacks must be (n, d, y, x), got {self.stacks.shape}")
-        shape = (len(self.stacks), *self.stacks.shape[2:])
-        if self.target.shape != shape or self.weight.shape != shape:
+        if not len(self.stacks) == len(self.target) == len(self.weight):
             raise ShapeError(
-                f"stacks {self.stacks.shape} need target and weight {shape}, "
-                f"got {self.target.shape} and {self.weight.shape}"
+                f"{len(self.stacks)} stacks need as many targets and weights, "
+                f"got {len(self.target)} and {len(self.weight)}"
             )
-        if not (self.weight > 0).any():
+        for stack, target, weight in zip(self.stacks, self.target, self.weight, strict=True):
+            if stack.ndim != 3 or len(stack) != len(self.stacks[0]):
+                raise ShapeError(f"every stack must be (d, y, x) with equal d, got {stack.shape}")
+            if target.shape != stack.shape[1:] or weight.shape != stack.shape[1:]:
+                raise ShapeError(
+                    f"a stack {stack.shape} needs target and weight {stack.shape[1:]}, "
+                    f"got {target.shape} and {weight.shape}"
+                )
+        if not any((weight > 0).any() for weight in self.weight):
             raise ShapeError("every pixel has weight 0: there is nothing to learn from")
 
 
@@ -63,12 +69,23 @@ class Sampler:
         self._examples = examples
         self._rng = np.random.default_rng(seed)
         self._device = device
-        rows, columns = examples.target.shape[1:]
-        self._shape = min(patch, rows), min(patch, columns)
-        counts = examples.weight > 0
-        anything = np.flatnonzero(counts)
-        pools = [np.flatnonzero(examples.target & counts), np.flatnonzero(_border(examples))]
-        self._pools = [pool if len(pool) else anything for pool in (*pools, anything)]
+        self._sizes = np.array([target.shape for target in examples.target])
+        rows, columns = self._sizes.max(axis=0)
+        self._shape = min(patch, int(rows)), min(patch, int(columns))
+        self._starts = np.concatenate([[0], np.cumsum(self._sizes.prod(axis=1))])
+        anything = self._numbers([weight > 0 for weight in examples.weight])
+        pairs = list(zip(examples.target, examples.weight, strict=True))
+        inside = self._numbers([target & (weight > 0) for target, weight in pairs])
+        border = self._numbers([_border(target) & (weight > 0) for target, weight in pairs])
+        self._pools = [pool if len(pool) else anything for pool in (inside, border, anything)]
+
+    def _numbers(self, masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:
+        """Number the pixels of masks, counted through all slices."""
+        found = [
+            np.flatnonzero(mask) + start
+            for mask, start in zip(masks, self._starts[:-1], strict=True)
+        ]
+        return np.concatenate(found)
 
     def _draw(self, count: int) -> tuple[NDArray[np.int64], ...]:
         """Draw pixels, a third from each pool, as slice, row and column."""
@@ -77,33 +94,44 @@ class Sampler:
         for kind, pool in enumerate(self._pools):
             here = kinds == kind
             flat[here] = pool[self._rng.integers(len(pool), size=int(here.sum()))]
-        return np.unravel_index(flat, self._examples.target.shape)
+        at = np.searchsorted(self._starts, flat, side="right") - 1
+        row, column = np.divmod(flat - self._starts[at], self._sizes[at, 1])
+        return at, row, column
 
     def pixels(self, count: int) -> Batch:
         """Draw single pixels as one image of one row: inputs (1, d, 1, count)."""
         at, row, column = self._draw(count)
         data = self._examples
-        inputs = data.stacks[at, :, row, column].T[None, :, None, :]
-        target, weight = data.target[at, row, column], data.weight[at, row, column]
-        return self._batch(inputs, target[None, None], weight[None, None])
+        inputs = np.empty((len(data.stacks[0]), count), dtype=np.float32)
+        target, weight = np.empty(count, dtype=bool), np.empty(count, dtype=np.float32)
+        for n in np.unique(at):
+            here = at == n
+            y, x = row[here], column[here]
+            inputs[:, here] = data.stacks[n][:, y, x]
+            target[here], weight[here] = data.target[n][y, x], data.weight[n][y, x]
+        return self._batch(inputs[None, :, None], target[None, None], weight[None, None])
 
     def patches(self, count: int) -> Batch:
-        """Draw patches, each round a drawn pixel that lies anywhere in it."""
-        high, wide = self._shape
+        """Draw patches, each round a drawn pixel that lies anywhere in it.
+
+        What a patch reaches beyond a slice that is smaller than it has no data and weight 0.
+        """
         at, row, column = self._draw(count)
-        rows, columns = self._examples.target.shape[1:]
-        top = np.clip(row - self._rng.integers(high, size=count), 0, rows - high)
-        left = np.clip(column - self._rng.integers(wide, size=count), 0, columns - wide)
-        spans = [
-            (n, slice(y, y + high), slice(x, x + wide))
-            for n, y, x in zip(at, top, left, strict=True)
-        ]
+        high, wide = self._shape
+        beyond = np.maximum(self._sizes[at] - self._shape, 0)
+        top = np.clip(row - self._rng.integers(high, size=count), 0, beyond[:, 0])
+        left = np.clip(column - self._rng.integers(wide, size=count), 0, beyond[:, 1])
         data = self._examples
-        return self._batch(
-            np.stack([data.stacks[n, :, y, x] for n, y, x in spans]),
-            np.stack([data.target[n, y, x] for n, y, x in spans]),
-            np.stack([data.weight[n, y, x] for n, y, x in spans]),
-        )
+        inputs = np.full((count, len(data.stacks[0]), high, wide), np.nan, dtype=np.float32)
+        target = np.zeros((count, high, wide), dtype=bool)
+        weight = np.zeros((count, high, wide), dtype=np.float32)
+        for patch, (n, y, x) in enumerate(zip(at, top, left, strict=True)):
+            rows, columns = slice(y, y + high), slice(x, x + wide)
+            tall, broad = data.target[n][rows, columns].shape
+            inputs[patch, :, :tall, :broad] = data.stacks[n][:, rows, columns]
+            target[patch, :tall, :broad] = data.target[n][rows, columns]
+            weight[patch, :tall, :broad] = data.weight[n][rows, columns]
+        return self._batch(inputs, target, weight)
 
     def _batch(
         self, inputs: NDArray[np.float32], target: NDArray[np.bool_], weight: NDArray[np.float32]
@@ -113,9 +141,9 @@ class Sampler:
         return tensors[0], tensors[1], tensors[2]
 
 
-def _border(examples: Examples) -> NDArray[np.bool_]:
-    """Return the pixels that count on either side of the target's edge, slice by slice."""
-    cross = ndimage.generate_binary_structure(2, 1)[None]
-    outside = ndimage.binary_dilation(examples.target, cross)
-    inside = ndimage.binary_erosion(examples.target, cross, border_value=1)
-    return np.asarray((outside ^ inside) & (examples.weight > 0))
+def _border(target: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the pixels on either side of a target's edge."""
+    cross = ndimage.generate_binary_structure(2, 1)
+    outside = ndimage.binary_dilation(target, cross)
+    inside = ndimage.binary_erosion(target, cross, border_value=1)
+    return np.asarray(outside ^ inside)

@@ -61,9 +61,9 @@ def test_the_same_seed_gives_the_same_bits():
 
 def test_pixels_of_weight_zero_do_not_exist():
     examples = _examples()
-    examples.weight[1, 5:20] = 0
+    examples.weight[1][5:20] = 0
     changed = Examples(examples.stacks.copy(), examples.target.copy(), examples.weight)
-    changed.target[1, 5:20] ^= True
+    changed.target[1][5:20] ^= True
     patches = Plan(steps=4, pixel_steps=0, patch=28, batch=2)
     # Borders of the ignored part may move, and with them the draws: take whole slices.
     with deterministic(1):
@@ -155,7 +155,29 @@ def test_examples_without_a_counting_pixel_are_refused():
 
 def test_examples_that_do_not_fit_are_refused():
     weight = np.ones((1, 4, 4), np.float32)
-    with pytest.raises(ShapeError, match="need target"):
+    with pytest.raises(ShapeError, match="needs target"):
         Examples(np.zeros((1, 2, 4, 5), np.float32), weight > 0, weight)
     with pytest.raises(ShapeError, match="must be"):
         Examples(np.zeros((1, 4, 4), np.float32), weight > 0, weight)
+
+
+def test_slices_of_different_shapes_are_drawn_alike():
+    shapes = ((20, 30), (8, 40), (31, 9))
+    stacks = [np.full((1, *shape), n, np.float32) for n, shape in enumerate(shapes)]
+    target = [np.zeros(shape, bool) for shape in shapes]
+    for n, mask in enumerate(target):
+        mask[3:6, 2:5] = n == 1
+        stacks[n][:, mask] = 5
+    weight = [np.ones(shape, np.float32) for shape in shapes]
+    sampler = Sampler(Examples(stacks, target, weight), 16, (1,))
+    seen = set()
+    for _ in range(10):
+        inputs, wanted, counts = sampler.patches(6)
+        assert inputs.shape == (6, 1, 16, 16)
+        assert torch.equal(torch.isnan(inputs[:, 0]), counts == 0)
+        assert torch.equal(wanted > 0, inputs[:, 0] == 5)
+        seen |= {(int(v), int(c.sum())) for v, c in zip(inputs[:, 0, 7, 0], counts, strict=True)}
+        pixels, wanted, _ = sampler.pixels(60)
+        assert torch.equal(wanted > 0, pixels[:, 0] == 5)
+        assert set(pixels.unique().tolist()) <= {0.0, 1.0, 2.0, 5.0}
+    assert {size for _, size in seen} == {16 * 16, 8 * 16, 16 * 9}

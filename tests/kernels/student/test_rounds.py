@@ -7,6 +7,7 @@ import pytest
 
 from somray.domain.tables import AgreementRow, ConvergenceRow, TrainingRow
 from somray.errors import ShapeError
+from somray.kernels.student.lesson import Lesson, lessons_of
 from somray.kernels.student.pseudo_labels import is_collapsed, pseudo_labels
 from somray.kernels.student.round_figures import stage_name
 from somray.kernels.student.rounds import StudentSpec, train_rounds
@@ -30,10 +31,14 @@ def _slices(count=3, seed=0):
     return images, masks, np.ones(masks.shape, dtype=bool)
 
 
+def _lessons(count=3):
+    return lessons_of(*_slices(count))
+
+
 @pytest.fixture(scope="module")
 def result():
     ticks = iter(range(10_000))
-    return train_rounds(*_slices(4), SPEC, clock=lambda: float(next(ticks)))
+    return train_rounds(_lessons(4), SPEC, clock=lambda: float(next(ticks)))
 
 
 def test_rows_fit_the_tables(result):
@@ -96,16 +101,16 @@ def test_the_teachers_masks_of_other_slices_are_never_learned_from():
     images, masks, valid = _slices()
     others = np.concatenate([masks[:1], ~masks[1:]])
     spec = replace(SPEC, rounds=2)
-    first = train_rounds(images, masks, valid, spec).model.weights
-    second = train_rounds(images, others, valid, spec).model.weights
+    first = train_rounds(lessons_of(images, masks, valid), spec).model.weights
+    second = train_rounds(lessons_of(images, others, valid), spec).model.weights
     assert all(np.array_equal(first[key], second[key]) for key in first)
 
 
 def test_a_resumed_training_ends_like_an_undisturbed_one(result):
     states = []
-    train_rounds(*_slices(4), SPEC, Distributed(save=states.append))
+    train_rounds(_lessons(4), SPEC, Distributed(save=states.append))
     assert [state.done for state in states] == [1, 2, 3]
-    again = train_rounds(*_slices(4), SPEC, Distributed(resume=states[0]))
+    again = train_rounds(_lessons(4), SPEC, Distributed(resume=states[0]))
     assert again.agreement == result.agreement
     assert again.convergence == result.convergence
     weights = result.model.weights
@@ -113,7 +118,7 @@ def test_a_resumed_training_ends_like_an_undisturbed_one(result):
 
 
 def test_fewer_slices_than_rounds_are_said_and_used():
-    result = train_rounds(*_slices(1), SPEC)
+    result = train_rounds(_lessons(1), SPEC)
     assert len(result.convergence) == 1
     assert result.convergence[0]["copy_forward_iou"] == 1.0
     assert "3 rounds asked, 1 slices" in result.model.history["note"]
@@ -124,7 +129,7 @@ def test_a_target_with_one_side_gives_a_constant_student_and_says_so(inside, wor
     images, masks, valid = _slices()
     valid[:, :2] = False
     masks[0] = inside
-    result = train_rounds(images, masks, valid, SPEC)
+    result = train_rounds(lessons_of(images, masks, valid), SPEC)
     assert word in result.model.history["note"]
     assert result.training == []
     first = result.agreement[0]
@@ -137,8 +142,25 @@ def test_pixels_without_data_do_not_count():
     images, masks, valid = _slices()
     images[1, 0, :10] = np.nan
     images[2] = np.nan
-    found = train_rounds(images, masks, valid, replace(SPEC, rounds=2)).agreement
+    found = train_rounds(lessons_of(images, masks, valid), replace(SPEC, rounds=2)).agreement
     assert [row["slice"] for row in found] == [0, 1, 0, 1]
+
+
+def test_slices_of_other_scans_keep_their_shape_window_and_pixel_size():
+    first, second, _ = _lessons()
+    doubled = np.repeat(np.repeat(second.image, 2, axis=1), 2, axis=2)
+    other = Lesson(
+        10 * doubled,
+        np.repeat(np.repeat(second.teacher, 2, axis=0), 2, axis=1),
+        np.ones(doubled.shape[1:], dtype=bool),
+        windows=((-30.0, 60.0),),
+        spacing_mm=(0.5, 0.5),
+    )
+    result = train_rounds([first, other], replace(SPEC, rounds=2))
+    last = [row["dice"] for row in result.agreement if row["round"] == 2]
+    assert min(last) > 0.9
+    own = train_rounds([first, second], replace(SPEC, rounds=2)).convergence[0]["copy_forward_iou"]
+    assert result.convergence[0]["copy_forward_iou"] == pytest.approx(own)
 
 
 def test_many_slices_are_named_beyond_the_alphabet():
@@ -176,7 +198,7 @@ def test_the_best_round_is_kept_when_a_later_one_collapses(monkeypatch):
 
     states = []
     monkeypatch.setattr(module, "is_collapsed", lambda *_: True)
-    result = train_rounds(*_slices(), SPEC, Distributed(save=states.append))
+    result = train_rounds(_lessons(), SPEC, Distributed(save=states.append))
     assert result.model.history["kept_round"] == 1
     assert "collapsed in round 2, 3" in result.model.history["note"]
     assert not any(row["converged"] for row in result.convergence)
@@ -194,12 +216,12 @@ def test_the_best_round_is_kept_when_a_later_one_collapses(monkeypatch):
 )
 def test_a_spec_that_does_not_fit_is_refused(change, message):
     with pytest.raises(ShapeError, match=message):
-        train_rounds(*_slices(), replace(SPEC, **change))
+        train_rounds(_lessons(), replace(SPEC, **change))
 
 
 def test_arrays_that_do_not_fit_are_refused():
     images, masks, valid = _slices()
     with pytest.raises(ShapeError, match="teacher and valid"):
-        train_rounds(images, masks[:2], valid, SPEC)
+        train_rounds(lessons_of(images, masks[:2], valid), SPEC)
     with pytest.raises(ShapeError, match="no pixel that counts"):
-        train_rounds(images, masks, ~valid, SPEC)
+        train_rounds(lessons_of(images, masks, ~valid), SPEC)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from somray.kernels.student.lesson import lessons_of
 from somray.kernels.student.rounds import StudentSpec, train_rounds
 from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
 
@@ -26,7 +27,9 @@ def test_student_reaches_the_teacher_on_neighbouring_slices_of_a_whole_body_pet(
         threads=1,
         spacing_mm=spacing,
     )
-    result = train_rounds(images, labels == teacher.value_of("lesion"), labels != 0, spec)
+    result = train_rounds(
+        lessons_of(images, labels == teacher.value_of("lesion"), labels != 0), spec
+    )
     dice = [row["dice"] for row in result.agreement if row["round"] == 2]
     assert np.mean(dice) >= 0.97
     last = result.convergence[-1]
