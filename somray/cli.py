@@ -172,6 +172,26 @@ def apply(
 
 
 @app.command()
+def export(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    form: Annotated[
+        str, typer.Option("--format", help="onnx: the students, one file a protocol.")
+    ] = "onnx",
+    protocol: Annotated[str | None, typer.Option(help="The only one to export.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Hand a run's students on to other programs.
+
+    Example: somray export runs/lung --format onnx --out students
+    """
+    from somray.export import export_run
+
+    found = export_run(run, form, str(out), protocol)
+    give(found, as_json, lambda: "\n".join(f"wrote {file}" for file in found["files"]))
+
+
+@app.command()
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     subjects: Annotated[int, typer.Option(min=1)] = 3,

@@ -21,7 +21,7 @@ def _cohort(folder: Path, rows: str, protocols: str = "{ct: {modality: CT}}") ->
 
 
 def test_help_explains_every_verb_with_an_example(capsys):
-    for verb in ("demo", "phantom", "init", "check", "run", "status", "report", "apply"):
+    for verb in ("demo", "phantom", "init", "check", "run", "status", "report", "apply", "export"):
         assert main([verb, "--help"]) == 0
         assert f"somray {verb}" in capsys.readouterr().out.replace("\n", " ")
 

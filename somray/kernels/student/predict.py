@@ -1,9 +1,12 @@
 """Probabilities of the student, slice by slice.
 
-Each slice is computed alone, so the bits depend neither on how many slices are given nor on their
-order; a slice too large for memory is cut into tiles whose halo covers the receptive field.
+On a CPU each slice is computed alone, so the bits depend neither on how many slices are given nor on
+their order; a slice too large for memory is cut into tiles whose halo covers the receptive field. On
+another device slices go in batches, features and all, in bfloat16 where the device has it; the CPU's
+result is the reference.
 """
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,19 +15,44 @@ from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
 from somray.errors import ShapeError
+from somray.kernels.features.spacing import has_other_spacing
 from somray.kernels.student.fit import deterministic
+from somray.kernels.student.graph import StudentGraph, feature_names_of, temperature_of
 from somray.kernels.student.inputs import student_inputs
 from somray.kernels.student.unet import UNet, build_unet
 
-__all__ = ["feature_names_of", "predict_student", "probabilities"]
+__all__ = ["feature_names_of", "network_of_model", "predict_student", "probabilities"]
 
 TILE = 1024
 """Largest side in pixels that the network sees at once, without halo: about 0.4 GB at work."""
 
+DEVICE_PIXELS = 2**22
+"""Pixels of a batch on another device: 16 slices of 512×512, about 4 GB at work."""
 
-def feature_names_of(model: StudentModel) -> tuple[str, ...]:
-    """Return the names of the features that a student eats; empty for raw channels."""
-    return tuple(name for name in str(model.network["features"]).split(",") if name)
+KEPT_NETWORKS = 4
+"""Networks that a process keeps built: one per protocol that it works on at once."""
+
+_built: dict[str, UNet] = {}
+
+
+def network_of_model(model: StudentModel, device: str = "cpu") -> UNet:
+    """Return a student's network, built once per process and device; not to be changed.
+
+    A worker gets its model anew with every slab, so what is kept goes by the weights themselves.
+    """
+    found = hashlib.blake2b(repr((device, sorted(model.network.items()))).encode())
+    for name in sorted(model.weights):
+        found.update(name.encode())
+        found.update(np.ascontiguousarray(model.weights[name]).tobytes())
+    key = found.hexdigest()
+    network = _built.pop(key, None)
+    if network is None:
+        network = build_unet(model.network, model.weights).to(device)
+        network.requires_grad_(requires_grad=False)
+    while len(_built) >= KEPT_NETWORKS:
+        _built.pop(next(iter(_built)), None)  # the one not used for longest
+    _built[key] = network
+    return network
 
 
 def predict_student(
@@ -32,6 +60,7 @@ def predict_student(
     images: NDArray[np.float32],
     spacing_mm: tuple[float, float],
     threads: int = 1,
+    device: str = "cpu",
 ) -> NDArray[np.float32]:
     """Predict the target's probability at every pixel.
 
@@ -39,7 +68,8 @@ def predict_student(
         model: a trained student.
         images: (n, c, y, x) physical values in the model's channel order; NaN where there is no data.
         spacing_mm: (y, x) distance of pixel centres of these images.
-        threads: threads of the network.
+        threads: threads of the network on a CPU.
+        device: where torch computes, "cpu" or "cuda".
 
     Returns:
         (n, y, x) float32 in [0, 1]; 0 where any channel has no data.
@@ -47,23 +77,48 @@ def predict_student(
     Raises:
         ShapeError: if the images are not (n, c, y, x) with the model's channels.
 
-    Cost: memory of one slice's inputs and of one tile at work, beside the result.
+    Cost: memory of one slice's inputs and of one tile at work, beside the result; on a device of
+    `DEVICE_PIXELS` pixels at work.
     """
     if images.ndim != 4 or images.shape[1] != len(model.channels):
         raise ShapeError(
             f"images must be (n, c, y, x) with channels {model.channels}, got {images.shape}"
         )
-    module, names = build_unet(model.network, model.weights), feature_names_of(model)
+    network, names = network_of_model(model, device), feature_names_of(model)
+    pixels = images.shape[2] * images.shape[3]
+    small = pixels <= DEVICE_PIXELS and not has_other_spacing(spacing_mm, model.spacing_mm)
+    if device != "cpu" and small:
+        return _in_batches(StudentGraph(model, network, spacing_mm).to(device), images, device)
     out = np.empty((len(images), *images.shape[2:]), dtype=np.float32)
+    temperature = temperature_of(model)
     with deterministic(threads):
         for index, image in enumerate(images):
             stack = student_inputs(image, model.windows, names, spacing_mm, model.spacing_mm)
-            out[index] = probabilities(module, stack)
+            out[index] = probabilities(network, stack, device, temperature=temperature)
+    return out
+
+
+def _in_batches(
+    graph: StudentGraph, images: NDArray[np.float32], device: str
+) -> NDArray[np.float32]:
+    """Run the whole graph on a device, several slices at once."""
+    out = np.empty((len(images), *images.shape[2:]), dtype=np.float32)
+    count = max(1, DEVICE_PIXELS // max(1, images[0, 0].size)) if len(images) else 1
+    kind = torch.device(device).type
+    half = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=half):
+        for first in range(0, len(images), count):
+            part = torch.from_numpy(images[first : first + count]).to(device)
+            out[first : first + count] = graph(part).cpu().numpy()
     return out
 
 
 def probabilities(
-    module: UNet, stack: NDArray[np.float32], device: str = "cpu", tile: int = TILE
+    module: UNet,
+    stack: NDArray[np.float32],
+    device: str = "cpu",
+    tile: int = TILE,
+    temperature: float = 1.0,
 ) -> NDArray[np.float32]:
     """Run a network on one slice's inputs.
 
@@ -72,6 +127,7 @@ def probabilities(
         stack: (d, y, x) float32 inputs, NaN where there is no data.
         device: where the network is.
         tile: largest side computed at once, a multiple of the network's `multiple`.
+        temperature: logits are divided by it, which calibrates probabilities.
 
     Returns:
         (y, x) float32 in [0, 1]; 0 where there is no data.
@@ -81,7 +137,7 @@ def probabilities(
         for rows, outer_rows in _spans(stack.shape[1], tile, module.halo):
             for columns, outer_columns in _spans(stack.shape[2], tile, module.halo):
                 part = torch.from_numpy(stack[None, :, outer_rows, outer_columns]).to(device)
-                chance = torch.sigmoid(module(part))[0].cpu().numpy()
+                chance = torch.sigmoid(module(part) / temperature)[0].cpu().numpy()
                 top, left = rows.start - outer_rows.start, columns.start - outer_columns.start
                 out[rows, columns] = chance[
                     top : top + rows.stop - rows.start, left : left + columns.stop - columns.start

@@ -1,0 +1,105 @@
+"""Hand a run's students on as ONNX files that need neither somray nor torch.
+
+One `PROTOCOL.onnx` a protocol, with `PROTOCOL.json` beside it that tells what goes in and what comes
+out. The same facts stand inside the file as `metadata_props`.
+"""
+
+import json
+from typing import Any
+
+from somray import __version__
+from somray.domain.student import StudentModel
+from somray.errors import ConfigError
+from somray.io.run import Run, open_run
+from somray.io.storage import Storage
+
+__all__ = ["FORMATS", "export_run"]
+
+FORMATS = ("onnx",)
+"""What a run can be exported as."""
+
+NOTE = "agreement with the teacher is not accuracy; for research, not for diagnosis"
+
+
+def export_run(
+    location: str, form: str, out: str, protocol: str | None = None
+) -> dict[str, Any]:  # Any: JSON
+    """Write the students of a run as files of another format.
+
+    Args:
+        location: path or URL of the run.
+        form: a name of `FORMATS`.
+        out: folder (or URL) to write to.
+        protocol: the only one to export; all that have a student where left out.
+
+    Returns:
+        `format`, `files` (places of what was written) and `left_out` (protocols without a student).
+
+    Raises:
+        ConfigError: unknown format or protocol, no student to export, or a package is not installed.
+        StoreError: the run cannot be read or the folder not be written.
+    """
+    if form not in FORMATS:
+        raise ConfigError(f"--format {form!r}: expected {', '.join(FORMATS)}")
+    from somray.kernels.student.onnx_graph import onnx_bytes, require_onnx  # torch: only here
+
+    require_onnx()
+    run = open_run(location)
+    students, left_out = _students(run, protocol)
+    storage, files = Storage.at(out), []
+    for name, model in students.items():
+        facts = {**_facts(name, model), "units": _units(run, name)}
+        storage.write_bytes(f"{name}.onnx", onnx_bytes(model, facts))
+        storage.write_text(f"{name}.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        files += [storage.uri(f"{name}.onnx"), storage.uri(f"{name}.json")]
+    return {"format": form, "files": files, "left_out": left_out}
+
+
+def _students(run: Run, protocol: str | None) -> tuple[dict[str, StudentModel], list[str]]:
+    """Read the students that are wanted; those that are not there are named, or refused if asked for."""
+    known = list(run.config.protocols)
+    if protocol is not None and protocol not in known:
+        raise ConfigError(f"--protocol {protocol!r}: the run has {', '.join(known)}")
+    wanted = known if protocol is None else [protocol]
+    read = {name: run.student(name) for name in wanted}
+    found = {name: model for name, model in read.items() if model is not None}
+    missing = [name for name in wanted if name not in found]
+    if not found:
+        how = [f"{name} (segment: {run.config.protocols[name].segment})" for name in missing]
+        raise ConfigError(
+            f"{run.root}: no student to export for {', '.join(how)}; set segment: student and let "
+            "the run finish first"
+        )
+    return found, missing
+
+
+def _facts(protocol: str, model: StudentModel) -> dict[str, object]:
+    """Tell what goes into the graph and what comes out."""
+    from somray.kernels.student.graph import feature_names_of, temperature_of
+    from somray.kernels.student.onnx_graph import OPSET
+
+    return {
+        "somray_version": __version__,
+        "protocol": protocol,
+        "target": model.target,
+        "opset": OPSET,
+        "input": "image (n, c, y, x) float32, values as in the scan, NaN where there is no data",
+        "output": "probability (n, y, x) float32 in [0, 1], 0 where there is no data",
+        "channels": list(model.channels),
+        "windows": {
+            channel: list(window)
+            for channel, window in zip(model.channels, model.windows, strict=True)
+        },
+        "spacing_yx_mm": list(model.spacing_mm),
+        "spacing_note": "bring slices whose pixel size differs by more than a tenth to this one first",
+        "features": list(feature_names_of(model)),
+        "temperature": temperature_of(model),
+        "note": NOTE,
+    }
+
+
+def _units(run: Run, protocol: str) -> list[str]:
+    """List the units of each channel's values; two where scans of the protocol differ."""
+    scans = run.table("scans")
+    units = scans["unit"][scans["protocol"] == protocol].dropna()
+    return sorted({str(unit) for unit in units})

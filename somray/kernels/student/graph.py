@@ -1,0 +1,100 @@
+"""A student as one torch module: physical values in, probability out, for devices and exported graphs.
+
+What it eats is made by `FeatureLayer` in place of the compiled kernels, so nothing leaves the device
+between an image and its probabilities. On a CPU the kernels are several times faster, and they are
+the reference.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from somray.domain.student import StudentModel
+from somray.errors import ShapeError
+from somray.kernels.student.feature_layer import FeatureLayer
+from somray.kernels.student.unet import UNet, build_unet
+
+__all__ = ["StudentGraph", "StudentInputs", "feature_names_of", "temperature_of"]
+
+Window = tuple[float, float]
+
+
+def feature_names_of(model: StudentModel) -> tuple[str, ...]:
+    """Return the names of the features that a student eats; empty for raw channels."""
+    return tuple(name for name in str(model.network["features"]).split(",") if name)
+
+
+def temperature_of(model: StudentModel) -> float:
+    """Return what logits are divided by to make calibrated probabilities; 1 where none was found."""
+    return float(getattr(model, "temperature", None) or 1.0)
+
+
+class StudentInputs(nn.Module):
+    """What `student_inputs` makes, on any device: windowed channels, then their features.
+
+    Args:
+        windows: per channel (low, high) in the image's values.
+        feature_names: features of every channel; empty for raw channels.
+        spacing_mm: (y, x) distance of pixel centres.
+    """
+
+    low: torch.Tensor
+    high: torch.Tensor
+
+    def __init__(
+        self,
+        windows: Sequence[Window],
+        feature_names: Sequence[str],
+        spacing_mm: tuple[float, float],
+    ) -> None:
+        super().__init__()
+        for name, values in zip(("low", "high"), zip(*windows, strict=True), strict=True):
+            ends = torch.tensor(values, dtype=torch.float32)[:, None, None]  # (c, 1, 1)
+            self.register_buffer(name, ends, persistent=False)
+        self.raw = "intensity" not in feature_names
+        self.features = FeatureLayer(windows, feature_names, spacing_mm) if feature_names else None
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return (b, d, y, x) of physical values (b, c, y, x); NaN where any channel has no data."""
+        planes = []
+        if self.raw:
+            planes.append(((image - self.low) / (self.high - self.low)).clamp(0.0, 1.0))
+        if self.features is not None:
+            planes.append(self.features(image))
+        stack = torch.cat(planes, dim=1)
+        hole = torch.isnan(image).any(dim=1, keepdim=True)
+        return torch.where(hole, torch.full_like(stack, torch.nan), stack)
+
+
+class StudentGraph(nn.Module):
+    """A trained student from physical values to calibrated probability.
+
+    Args:
+        model: the student.
+        network: its network, built; made from the model where left out.
+        spacing_mm: (y, x) distance of pixel centres, the model's own where left out.
+        windows: per channel (low, high), the model's own where left out.
+    """
+
+    def __init__(
+        self,
+        model: StudentModel,
+        network: UNet | None = None,
+        spacing_mm: tuple[float, float] | None = None,
+        windows: Sequence[Window] | None = None,
+    ) -> None:
+        super().__init__()
+        if not model.channels:
+            raise ShapeError("a student without channels has no graph")
+        self.inputs = StudentInputs(
+            windows or model.windows, feature_names_of(model), spacing_mm or model.spacing_mm
+        )
+        self.network = network or build_unet(model.network, model.weights)
+        self.temperature = temperature_of(model)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return (b, y, x) in [0, 1] of physical values (b, c, y, x); 0 where there is no data."""
+        chance = torch.sigmoid(self.network(self.inputs(image)).float() / self.temperature)
+        hole = torch.isnan(image).any(dim=1)
+        return torch.where(hole, torch.zeros_like(chance), chance)
