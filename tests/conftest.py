@@ -10,6 +10,7 @@ pytest_plugins = ["tests.cohort_fixtures"]
 
 def pytest_addoption(parser):
     parser.addoption("--bench", action="store_true", help="time the benchmarks and print tables")
+    parser.addoption("--bench-out", metavar="FOLDER", help="where benchmarks put their pictures")
 
 
 @pytest.fixture(scope="session")

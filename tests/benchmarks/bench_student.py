@@ -6,101 +6,46 @@ The figures of record stand in LOG.md beside it, with the machine in words.
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
-import SimpleITK
 import torch
 
-from somray.kernels.reference import slice_interest
 from somray.kernels.student import rounds as rounds_module
 from somray.kernels.student.fit import deterministic
-from somray.kernels.student.lesson import lessons_of
 from somray.kernels.student.predict import predict_student
-from somray.kernels.student.rounds import StudentSpec, network_of, student_of, train_rounds
+from somray.kernels.student.rounds import StudentSpec, network_of, student_of
 from somray.kernels.student.unet import new_unet, unet_weights
-from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
-from somray.kernels.windows import auto_window
+from tests.benchmarks.student_cases import (
+    FURTHER,
+    GOAL,
+    lessons,
+    scans,
+    student_spec,
+    trained,
+)
 
 pytestmark = pytest.mark.bench
-THREADS = 2
 
 
-@dataclass(frozen=True)
-class Case:
-    """Slices A, B, C of a scan with the teacher's target."""
-
-    images: np.ndarray
-    masks: np.ndarray
-    valid: np.ndarray
-    spec: StudentSpec
+def _asked(full):
+    """Train as the pipeline does, or just so long that the test means something."""
+    return {} if full else {"steps": 30, "threads": 1}
 
 
-def _array(path):
-    return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(path)).astype(np.float32)
-
-
-def _petct(folder):
-    ct, pet = (SimpleITK.ReadImage(str(folder / f"{c}_image.nii.gz")) for c in ("CT", "PET"))
-    pet = SimpleITK.Resample(pet, ct, SimpleITK.Transform(), SimpleITK.sitkLinear, 0.0)
-    planes = [SimpleITK.GetArrayFromImage(image) for image in (ct, pet)]
-    return np.stack(planes).astype(np.float32)
-
-
-def _scans(data):
-    """Modality, (c, z, y, x) values and (y, x) spacing of real scans, one after the other."""
-    cohort = data / "petct_sarcoma_cohort"
-    series = [str(data / "ct_3slices" / "dicom" / f"0{n}.dcm") for n in (1, 2, 3)]
-    yield "ct3", "CT", _array(series)[None], (0.811, 0.811)
-    abdomen = _array(str(data / "ct_abdomen_CRLM1004" / "ct.nii.gz"))
-    yield "crlm", "CT", abdomen[None], (0.797, 0.797)
-    yield "STS_002", "PETCT", _petct(data / "petct_sarcoma_STS002"), (0.977, 0.977)
-    for subject in ("STS_001", "STS_012", "STS_031"):
-        yield subject, "PETCT", _petct(cohort / subject), (0.977, 0.977)
-    pet = _array(str(data / "pet_wholebody_QIN24" / "pet_bqml.nii.gz")) * np.float32(2.9448e-4)
-    yield "qin", "PET", pet[None], (3.538, 3.538)
-    brain = _array(str(data / "mri_brain_tumour" / "brain1_image.nrrd"))
-    yield "mr", "MR", brain[None], (0.781, 0.781)
-
-
-def _case(modality, volume, spacing, full=True):
-    """Fit the teacher on the slice that is worth most, as the pipeline does, and label A, B, C."""
-    channels = ("CT", "PET") if modality == "PETCT" else (modality,)
-    windows = tuple(
-        auto_window(plane[::4], modality, name)
-        for plane, name in zip(volume, channels, strict=True)
-    )
-    depth = volume.shape[1]
-    interest = [slice_interest(volume[:, z], modality, windows, channels) for z in range(depth)]
-    first = int(np.argmax(interest))
-    order = sorted(range(depth), key=lambda z: (abs(z - first), z < first))[:3]
-    images = np.ascontiguousarray(volume[:, order].swapaxes(0, 1))
-    teacher = fit_teacher(images[:1], TeacherSpec(modality, channels, windows), spacing).model
-    labels = apply_teacher(teacher, images, spacing).labels
-    spec = StudentSpec(
-        channels=channels,
-        windows=teacher.windows,
-        feature_names=teacher.features,
-        rounds=3 if full else 2,
-        steps=60 if full else 30,
-        threads=THREADS if full else 1,
-        spacing_mm=spacing,
-    )
-    return Case(images, labels == teacher.value_of("lesion"), labels != 0, spec)
-
-
-def _line(name, case):
+def _line(name, taught, spec):
     """Train and tell: Dice on A, B, C after the last round, the baselines, the time."""
     began, cpu = time.perf_counter(), time.process_time()
-    result = train_rounds(lessons_of(case.images, case.masks, case.valid), case.spec)
+    result = trained(taught, spec).result
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     last = result.convergence[-1]
     dice = [r["dice"] for r in result.agreement if r["round"] == last["round"]]
     means = " ".join(f"{row['mean_iou']:.4f}" for row in result.convergence)
+    control = last["control_iou"]
     print(
         f"{name:24s} dice {' '.join(f'{d:.4f}' for d in dice)}  mean {np.mean(dice):.4f}  "
-        f"iou by round {means}  control {last['control_iou']:.4f}  "
+        f"iou by round {means}  control {'-' if control is None else f'{control:.4f}'}  "
         f"copy {last['copy_forward_iou']:.3f}  {seconds:.0f} s, {cpu:.0f} CPU s"
     )
     return float(np.mean(dice)), last
@@ -110,11 +55,10 @@ def _line(name, case):
 def test_rounds_on_real_scans(real_data, request):
     full = request.config.getoption("--bench")
     found = {}
-    for name, modality, volume, spacing in _scans(real_data):
-        if full or name == "qin":
-            case = _case(modality, volume, spacing, full)
-            found[name], last = _line(name, case)
-            assert last["mean_iou"] > last["copy_forward_iou"]
+    for scan in scans(real_data, (*GOAL, *FURTHER) if full else ("qin",)):
+        taught = lessons(scan, scan.outward(3 if full else 2))
+        found[scan.name], last = _line(scan.name, taught, student_spec(scan, **_asked(full)))
+        assert last["mean_iou"] > last["copy_forward_iou"]
     assert min(found.values()) > 0.95
 
 
@@ -122,16 +66,14 @@ def test_rounds_on_real_scans(real_data, request):
 def test_inputs_and_prototypes_against_their_alternatives(real_data, request, monkeypatch):
     if not request.config.getoption("--bench"):
         pytest.skip("a comparison of settings: only with --bench")
-    for name, modality, volume, spacing in _scans(real_data):
-        if name in ("ct3", "STS_002", "mr"):
-            case = _case(modality, volume, spacing)
-            _line(f"{name} default", case)
-            raw = replace(case, spec=replace(case.spec, feature_names=()))
-            _line(f"{name} raw channels", raw)
-            for count in ((1, 1), (12, 24)):
-                monkeypatch.setattr(rounds_module, "PROTOTYPES", count)
-                _line(f"{name} prototypes {count}", case)
-            monkeypatch.undo()
+    for scan in scans(real_data, ("ct3", "STS_002", "mr")):
+        taught, spec = lessons(scan, scan.outward(3)), student_spec(scan)
+        _line(f"{scan.name} default", taught, spec)
+        _line(f"{scan.name} raw channels", taught, replace(spec, feature_names=()))
+        for count in ((1, 1), (12, 24)):
+            monkeypatch.setattr(rounds_module, "PROTOTYPES", count)
+            _line(f"{scan.name} prototypes {count}", taught, spec)
+        monkeypatch.undo()
 
 
 def test_inference_of_a_slice(request):

@@ -56,15 +56,15 @@ class Degradation:
         )
 
 
-def degraded(plane, degradation, spacing_mm, rng, unit=1.0):
+def degraded(plane, degradation, spacing_mm, rng, level=1.0):
     """Return a worse slice.
 
     Args:
-        plane: (y, x) physical values, NaN where there is no data.
+        plane: (y, x) HU, or uptake for counts; NaN where there is no data.
         degradation: what to do.
         spacing_mm: (y, x) distance of pixel centres.
         rng: numpy Generator; the same one gives the same slice.
-        unit: what one HU is worth in the plane's values; the lesion level for counts.
+        level: uptake at which a share of counting noise is told.
 
     Returns:
         (y, x) float32.
@@ -74,9 +74,9 @@ def degraded(plane, degradation, spacing_mm, rng, unit=1.0):
     if kind == "gain":
         return (values * strength).astype(np.float32)
     if kind == "offset":
-        return (values + strength * unit).astype(np.float32)
+        return (values + strength).astype(np.float32)
     if kind == "counts":
-        return counted(values, strength, unit, rng)
+        return counted(values, strength, level, rng)
     if kind == "white":
         field = rng.normal(size=values.shape)
     elif kind == "correlated":
@@ -84,7 +84,7 @@ def degraded(plane, degradation, spacing_mm, rng, unit=1.0):
     else:
         make = {"starved": starvation_streaks, "metal": dense_object_streaks}[kind]
         field = make(values, spacing_mm, rng)
-    return (values + strength * unit * field).astype(np.float32)
+    return (values + strength * field).astype(np.float32)
 
 
 def counted(values, share, level, rng):
