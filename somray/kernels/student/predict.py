@@ -1,13 +1,14 @@
 """Probabilities of the student, slice by slice.
 
-On a CPU each slice is computed alone, so the bits depend neither on how many slices are given nor on
-their order; a slice too large for memory is cut into tiles whose halo covers the receptive field. On
-another device slices go in batches, features and all, in bfloat16 where the device has it; the CPU's
-result is the reference.
+On a CPU each slice is computed alone, so the bits depend neither on how many slices are given, nor on
+their order, nor on threads; a slice too large for memory is cut into tiles whose halo covers the
+receptive field. On another device slices go in batches, features and all, in bfloat16 where the
+device has it; the CPU's result is the reference.
 """
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from somray.kernels.features.spacing import has_other_spacing
 from somray.kernels.student.fit import deterministic
 from somray.kernels.student.graph import StudentGraph, feature_names_of, temperature_of
 from somray.kernels.student.inputs import student_inputs
+from somray.kernels.student.strips import InStrips
 from somray.kernels.student.unet import UNet, build_unet
 
 __all__ = ["feature_names_of", "network_of_model", "predict_student", "probabilities"]
@@ -68,7 +70,7 @@ def predict_student(
         model: a trained student.
         images: (n, c, y, x) physical values in the model's channel order; NaN where there is no data.
         spacing_mm: (y, x) distance of pixel centres of these images.
-        threads: threads of the network on a CPU.
+        threads: CPU threads, over slices or parts of a single one; the result does not depend on them.
         device: where torch computes, "cpu" or "cuda".
 
     Returns:
@@ -77,24 +79,31 @@ def predict_student(
     Raises:
         ShapeError: if the images are not (n, c, y, x) with the model's channels.
 
-    Cost: memory of one slice's inputs and of one tile at work, beside the result; on a device of
-    `DEVICE_PIXELS` pixels at work.
+    Cost: memory of one slice's inputs and of one tile at work for each thread, beside the result; on a
+    device of `DEVICE_PIXELS` pixels at work.
     """
     if images.ndim != 4 or images.shape[1] != len(model.channels):
         raise ShapeError(
             f"images must be (n, c, y, x) with channels {model.channels}, got {images.shape}"
         )
-    network, names = network_of_model(model, device), feature_names_of(model)
+    network = network_of_model(model, device)
     pixels = images.shape[2] * images.shape[3]
     small = pixels <= DEVICE_PIXELS and not has_other_spacing(spacing_mm, model.spacing_mm)
     if device != "cpu" and small:
         return _in_batches(StudentGraph(model, network, spacing_mm).to(device), images, device)
     out = np.empty((len(images), *images.shape[2:]), dtype=np.float32)
-    temperature = temperature_of(model)
-    with deterministic(threads):
-        for index, image in enumerate(images):
-            stack = student_inputs(image, model.windows, names, spacing_mm, model.spacing_mm)
-            out[index] = probabilities(network, stack, device, temperature=temperature)
+    names, temperature = feature_names_of(model), temperature_of(model)
+
+    # Threads that share one layer's arithmetic wait for each other more than they work.
+    together = min(threads, len(images)) if device == "cpu" else 1
+    alone = threads if together < 2 else 1
+
+    def predict(index: int) -> None:
+        stack = student_inputs(images[index], model.windows, names, spacing_mm, model.spacing_mm)
+        out[index] = probabilities(network, stack, device, temperature=temperature, threads=alone)
+
+    with deterministic(1), ThreadPoolExecutor(max(1, together)) as pool:
+        list(pool.map(predict, range(len(images))))
     return out
 
 
@@ -119,6 +128,7 @@ def probabilities(
     device: str = "cpu",
     tile: int = TILE,
     temperature: float = 1.0,
+    threads: int = 1,
 ) -> NDArray[np.float32]:
     """Run a network on one slice's inputs.
 
@@ -128,16 +138,18 @@ def probabilities(
         device: where the network is.
         tile: largest side computed at once, a multiple of the network's `multiple`.
         temperature: logits are divided by it, which calibrates probabilities.
+        threads: that a slice is divided among on a CPU.
 
     Returns:
         (y, x) float32 in [0, 1]; 0 where there is no data.
     """
     out = np.empty(stack.shape[1:], dtype=np.float32)
+    forward = InStrips(module, threads) if device == "cpu" else module
     with torch.inference_mode():
         for rows, outer_rows in _spans(stack.shape[1], tile, module.halo):
             for columns, outer_columns in _spans(stack.shape[2], tile, module.halo):
                 part = torch.from_numpy(stack[None, :, outer_rows, outer_columns]).to(device)
-                chance = torch.sigmoid(module(part) / temperature)[0].cpu().numpy()
+                chance = torch.sigmoid(forward(part) / temperature)[0].cpu().numpy()
                 top, left = rows.start - outer_rows.start, columns.start - outer_columns.start
                 out[rows, columns] = chance[
                     top : top + rows.stop - rows.start, left : left + columns.stop - columns.start
