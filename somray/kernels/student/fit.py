@@ -1,19 +1,28 @@
 """The student's training loop: seeded patches, Dice and cross-entropy, one cycle, averaged weights.
 
 Two parts share one loop. First the prototypes alone learn from single pixels, which costs a
-twentieth of a patch; then patches train the whole network. The same examples, seed, threads and
-number of workers give the same bits. The loop knows no clock: `Pace` is where a caller's enters.
+twentieth of a patch; then patches train the whole network. A part is a row of epochs, and an epoch
+is a function: from a `FitState` to the next, with draws of its own. So the same examples, seed,
+threads and number of workers give the same bits, whether or not a training was interrupted between.
+
+After every epoch of patches the averaged weights are asked about held-out blocks of the first slice,
+which nothing is learned from: the best epoch's weights are kept, and a part that no longer gains ends.
+The loop knows no clock: `Pace` is where a caller's enters.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 from torch.utils import deterministic as deterministic_settings
 
+from somray.kernels.student.course import PIXEL_SHARE, Gang, Pace, Plan
+from somray.kernels.student.fit_state import FitState, begin, capture, load, load_optimizer
+from somray.kernels.student.held_out import hold_out
+from somray.kernels.student.loss import student_loss
 from somray.kernels.student.sampling import Batch, Examples, Sampler
 from somray.kernels.student.unet import UNet
 
@@ -26,74 +35,8 @@ AVERAGE_KEEP = 0.97
 MAX_GRADIENT = 1.0
 """Longest gradient; a longer one is scaled down."""
 WEIGHT_DECAY = 1e-4
-PIXEL_SHARE = 0.25
-"""Share of a time budget after which the prototypes' part ends."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long and how fast to train; the defaults are bench_student's choice.
-
-    Args:
-        steps: optimizer steps on patches.
-        pixel_steps: steps of the prototypes alone, before.
-        patch: side of a patch in pixels; smaller slices are taken whole.
-        batch: patches in a step, over all workers.
-        pixels: pixels in a step of the prototypes, over all workers.
-        rate: peak learning rate of the patches.
-        pixel_rate: peak learning rate of the prototypes.
-        epochs: rows that the patches' steps are told in.
-    """
-
-    steps: int
-    pixel_steps: int
-    patch: int = 64
-    batch: int = 8
-    pixels: int = 4096
-    rate: float = 5e-3
-    pixel_rate: float = 3e-2
-    epochs: int = 6
-
-
-@dataclass(frozen=True)
-class Gang:
-    """Several equal workers that train one network; the default is one alone.
-
-    Args:
-        rank: this worker, from 0.
-        world: number of workers.
-        average: gives the mean of a flat tensor over the workers, the same bits on each.
-        device: where tensors live, such as "cpu" or "cuda".
-    """
-
-    rank: int = 0
-    world: int = 1
-    average: Callable[[torch.Tensor], torch.Tensor] | None = None
-    device: str = "cpu"
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Where a caller's clock enters.
-
-    Args:
-        clock: seconds since any moment; epochs are timed with it, 0 without.
-        spent: share of a time budget that is spent; where given, training also ends at 1, and the
-            rates fall accordingly. The prototypes get the first `PIXEL_SHARE` of it.
-    """
-
-    clock: Callable[[], float] | None = None
-    spent: Callable[[], float] | None = None
-
-    def now(self) -> float:
-        """Return the clock's time, 0 without one."""
-        return self.clock() if self.clock else 0.0
-
-    def share(self, first: float, last: float) -> float:
-        """Return how much of the budget between two of its shares is spent; 0 without a budget."""
-        if self.spent is None:
-            return 0.0
-        return 1.0 if first >= last else (self.spent() - first) / (last - first)
+GAIN = 0.01
+"""Share by which the held-out loss must fall to count as gain."""
 
 
 @contextmanager
@@ -117,13 +60,33 @@ def deterministic(threads: int) -> Iterator[None]:
 class _Part:
     """One part of the training: what is called, what learns, from which batches, how long."""
 
+    number: int
     logits: Callable[[torch.Tensor], torch.Tensor]
-    parameters: list[nn.Parameter]
+    parameters: dict[str, nn.Parameter]
     draw: Callable[[], Batch]
     steps: int
     rate: float
     epochs: int
     until: float
+    bf16: bool = False
+    asked: Batch | None = None
+
+    def compute(self, inputs: torch.Tensor, device: str) -> torch.Tensor:
+        """Return float32 logits of a batch."""
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=self.bf16):
+            return self.logits(inputs).float()
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What every part and epoch of one training goes by."""
+
+    module: UNet
+    sampler: Sampler
+    plan: Plan
+    seed: tuple[int, ...]
+    gang: Gang
+    pace: Pace
 
 
 def fit_student(
@@ -133,85 +96,145 @@ def fit_student(
     seed: tuple[int, ...],
     gang: Gang,
     pace: Pace,
-) -> list[dict[str, float]]:
-    """Train a network in place and leave the averaged weights in it.
+) -> FitState:
+    """Train a network in place and leave the best averaged weights in it.
 
     Call it inside `deterministic`, with the network on the gang's device.
 
     Args:
         module: the network, started (`student_start.start_from`) or trained before.
-        examples: slices, targets and weights.
-        plan: steps, sizes and rates.
-        seed: numbers that decide which patches and pixels are drawn; the rank is mixed in.
+        examples: slices, targets and weights; blocks of the first slice are held out, the same for
+            all trainings whose seeds begin alike.
+        plan: steps, sizes, rates, patience.
+        seed: numbers that decide which patches and pixels are drawn; part, epoch and rank are mixed
+            in.
         gang: this worker among the others.
-        pace: the caller's clock and budget.
+        pace: the caller's clock and budget, and where to go on.
 
     Returns:
-        A row per epoch: `epoch` from 1, `loss` (mean), `learning_rate` (last), `seconds`.
+        The last state. Its `rows` are one per epoch: `epoch` from 1, `loss` (mean), `learning_rate`
+        (last), `seconds`, `held_out_loss` (None where nothing is held out).
     """
-    sampler = Sampler(examples, plan.patch, (*seed, gang.rank), gang.device)
-    pixels, patches = max(1, plan.pixels // gang.world), max(1, plan.batch // gang.world)
-    parts = [
-        _Part(
-            module.pointwise,
-            list(module.prototypes.parameters()),
-            lambda: sampler.pixels(pixels),
-            plan.pixel_steps,
-            plan.pixel_rate,
-            1,
-            PIXEL_SHARE,
-        ),
-        _Part(
-            module,
-            list(module.parameters()),
-            lambda: sampler.patches(patches),
-            plan.steps,
-            plan.rate,
-            plan.epochs,
-            1.0,
-        ),
-    ]
+    learned, asked = hold_out(examples, seed[0], gang.device) if plan.patience else (examples, None)
+    sampler = Sampler(learned, plan.patch, seed, gang.device)
+    training = _Training(module, sampler, plan, seed, gang, pace)
+    state = pace.resume or begin(module)
+    prototypes, patches = _parts(training, asked)
     with deterministic(1):  # its arrays are small: threads would wait for each other
-        rows = _train(parts[0], gang, pace)
-    rows += _train(parts[1], gang, pace)
-    return [{"epoch": number, **row} for number, row in enumerate(rows, 1)]
+        state = _train(prototypes, training, state)
+    state = _train(patches, training, state)
+    load(module, state.weights)
+    return state
 
 
-def _train(part: _Part, gang: Gang, pace: Pace) -> list[dict[str, float]]:
-    """Run one part's steps and put the averaged weights in place."""
-    optimizer = torch.optim.AdamW(
-        part.parameters, lr=part.rate, weight_decay=WEIGHT_DECAY, foreach=True
+def _parts(training: _Training, asked: Batch | None) -> tuple[_Part, _Part]:
+    module, sampler, plan = training.module, training.sampler, training.plan
+    world = training.gang.world
+    pixels, patches = max(1, plan.pixels // world), max(1, plan.batch // world)
+    everything = dict(module.named_parameters())
+    return (
+        _Part(
+            number=0,
+            logits=module.pointwise,
+            parameters={n: p for n, p in everything.items() if n.startswith("prototypes.")},
+            draw=lambda: sampler.pixels(pixels),
+            steps=plan.pixel_steps,
+            rate=plan.pixel_rate,
+            epochs=1,
+            until=PIXEL_SHARE,
+        ),
+        _Part(
+            number=1,
+            logits=module,
+            parameters=everything,
+            draw=lambda: sampler.patches(patches),
+            steps=plan.steps,
+            rate=plan.rate,
+            epochs=plan.epochs,
+            until=1.0,
+            bf16=training.gang.bf16,
+            asked=asked,
+        ),
     )
-    averaged = [p.detach().clone() for p in part.parameters]
-    rows: list[dict[str, float]] = []
-    losses: list[float] = []
-    began, rate, epoch = pace.now(), 0.0, 0
+
+
+def _train(part: _Part, training: _Training, state: FitState) -> FitState:
+    """Run a part's epochs, or those that are left of it, and hand out the state after each."""
+    pace, patience = training.pace, training.plan.patience
     first = pace.spent() if pace.spent else 0.0
-    for step in range(part.steps):
-        spent = max(step / part.steps, pace.share(first, part.until))
-        if spent >= 1:
-            break
-        if losses and int(spent * part.epochs) > epoch:
-            rows.append(_row(losses, rate, pace.now() - began))
-            began, losses, epoch = pace.now(), [], int(spent * part.epochs)
-        rate = optimizer.param_groups[0]["lr"] = _one_cycle(spent, part.rate)
+
+    def spent(step: int) -> float:
+        return max(step / part.steps, pace.share(first, part.until)) if part.steps else 1.0
+
+    while state.part == part.number:
+        if spent(state.step) < 1:
+            state = _epoch(part, training, state, spent)
+        if spent(state.step) >= 1 or (part.asked and state.waited >= patience):
+            state = state.next_part()
+        if pace.save is not None:
+            pace.save(state)
+    return state
+
+
+def _epoch(
+    part: _Part, training: _Training, state: FitState, spent: Callable[[int], float]
+) -> FitState:
+    """Train until the next epoch begins: at least one step."""
+    pace, gang = training.pace, training.gang
+    load(training.module, state.weights)
+    training.sampler.reseed((*training.seed, part.number, state.epoch, gang.rank))
+    learning = list(part.parameters.values())
+    optimizer = torch.optim.AdamW(learning, lr=part.rate, weight_decay=WEIGHT_DECAY, foreach=True)
+    load_optimizer(optimizer, part.parameters, state)
+    averaged = [
+        torch.from_numpy((state.averaged or state.weights)[name]).to(gang.device, copy=True)
+        for name in part.parameters
+    ]
+    losses, step, began, share = [], state.step, pace.now(), spent(state.step)
+    while share < 1 and (step == state.step or int(share * part.epochs) <= state.epoch):
+        rate = optimizer.param_groups[0]["lr"] = _one_cycle(share, part.rate)
         losses.append(_step(part, optimizer, gang))
         keep = min(AVERAGE_KEEP, (step + 1) / (step + 10))
-        torch._foreach_lerp_(averaged, [p.detach() for p in part.parameters], 1 - keep)
-    if losses:
-        rows.append(_row(losses, rate, pace.now() - began))
-    with torch.no_grad():
-        for parameter, mean in zip(part.parameters, averaged, strict=True):
-            parameter.copy_(mean)
-    return rows
-
-
-def _row(losses: list[float], rate: float, seconds: float) -> dict[str, float]:
-    return {
-        "loss": math.fsum(losses) / len(losses),
+        torch._foreach_lerp_(averaged, [p.detach() for p in learning], 1 - keep)
+        step += 1
+        share = spent(step)
+    over = max(state.epoch + 1, int(share * part.epochs))
+    moved = capture(training.module, part.parameters, averaged, optimizer, state)
+    moved, held_out_loss = _judge(part, gang, replace(moved, step=step, epoch=over), averaged)
+    row = {
+        "epoch": len(state.rows) + 1,
+        "loss": float(torch.stack(losses).double().mean()),  # the one wait for the device
         "learning_rate": rate,
-        "seconds": seconds,
+        "seconds": pace.now() - began,
+        "held_out_loss": held_out_loss,
     }
+    return replace(moved, rows=(*state.rows, row))
+
+
+def _judge(
+    part: _Part, gang: Gang, state: FitState, averaged: list[torch.Tensor]
+) -> tuple[FitState, float | None]:
+    """Ask the averaged weights about the held-out pixels; keep them where they are the best so far."""
+    if part.asked is None:
+        return state, None
+    inputs, target, weight = part.asked
+    learned = list(part.parameters.values())
+    with torch.no_grad():
+        kept = [p.clone() for p in learned]
+        torch._foreach_copy_([*learned], averaged)
+        loss = student_loss(part.compute(inputs, gang.device), target, weight).reshape(1)
+        torch._foreach_copy_([*learned], kept)
+    # Every worker must decide alike, to the last bit.
+    figure = float(loss if gang.average is None else gang.average(loss))
+    gained = state.gain_from is None or figure < (1 - GAIN) * state.gain_from
+    state = replace(
+        state,
+        waited=0 if gained else state.waited + 1,
+        gain_from=figure if gained else state.gain_from,
+    )
+    if state.best_loss is None or figure < state.best_loss:
+        state = replace(state, best=state.averaged, best_loss=figure)
+    return state, figure
 
 
 def _one_cycle(spent: float, peak: float) -> float:
@@ -224,30 +247,17 @@ def _one_cycle(spent: float, peak: float) -> float:
     return peak * (1 + math.cos(math.pi * (spent - WARM_UP) / (1 - WARM_UP))) / 2
 
 
-def _step(part: _Part, optimizer: torch.optim.Optimizer, gang: Gang) -> float:
-    """Take one optimizer step and return its loss."""
+def _step(part: _Part, optimizer: torch.optim.Optimizer, gang: Gang) -> torch.Tensor:
+    """Take one optimizer step and return its loss, which stays on the device."""
     inputs, target, weight = part.draw()
     optimizer.zero_grad(set_to_none=True)
-    loss = _loss(part.logits(inputs), target, weight)
+    loss = student_loss(part.compute(inputs, gang.device), target, weight)
     loss.backward()  # type: ignore[no-untyped-call]
     if gang.average is not None:
-        _average_gradients(part.parameters, gang.average)
-    nn.utils.clip_grad_norm_(part.parameters, MAX_GRADIENT)
+        _average_gradients(list(part.parameters.values()), gang.average)
+    nn.utils.clip_grad_norm_(part.parameters.values(), MAX_GRADIENT)
     optimizer.step()
-    return float(loss.detach())
-
-
-def _loss(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Return weighted cross-entropy plus soft Dice loss; pixels of weight 0 do not exist.
-
-    Source of the sum: Isensee et al., "nnU-Net", 2021; of soft Dice: Milletari et al., 2016.
-    """
-    entropy = nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    chance = torch.sigmoid(logits) * weight
-    wanted = target * weight
-    overlap = (chance * target).sum()
-    dice = (2 * overlap + 1) / (chance.sum() + wanted.sum() + 1)
-    return (entropy * weight).sum() / weight.sum().clamp_min(1e-6) + 1 - dice
+    return loss.detach()
 
 
 def _average_gradients(

@@ -9,13 +9,15 @@ that trained on from round 1 with the same number of steps on A alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
-from somray.kernels.student.fit import Pace, Plan, deterministic, fit_student
+from somray.kernels.student.course import Pace, Plan
+from somray.kernels.student.fit import deterministic, fit_student
+from somray.kernels.student.fit_state import FitState
 from somray.kernels.student.inputs import input_count
 from somray.kernels.student.lesson import Lesson
 from somray.kernels.student.predict import probabilities
@@ -125,11 +127,12 @@ class _Rounds:
         number = state.done + 1
         module = self._module(state.student)
         chances = self._chances(module)
-        rows = self._fit(module, self._examples(chances, number), number, 0)
+        state = self._fit(module, self._examples(chances, number), state, 0)
+        rows = state.fits[0].rows
         masks, control, control_iou = self._masks(module), unet_weights(module), None
         if number > 1:
             twin = self._module(state.control)
-            self._fit(twin, self._examples(chances, 1), number, 1)
+            state = self._fit(twin, self._examples(chances, 1), state, 1)
             control, control_iou = unet_weights(twin), self._iou(self._masks(twin))
         spoiled = number > 1 and is_collapsed(
             [chance >= 0.5 for chance in chances[:number]],
@@ -189,12 +192,21 @@ class _Rounds:
             weight.append(counts)
         return Examples(self.slices.stacks[:number], target, weight)
 
-    def _fit(self, module: UNet, examples: Examples, number: int, kind: int) -> list[Row]:
-        """Train the student (kind 0) or the control (kind 1) for one round."""
-        steps = self.spec.steps
+    def _fit(self, module: UNet, examples: Examples, state: RoundState, kind: int) -> RoundState:
+        """Train the student (kind 0) or the control (kind 1) for one round, or what is left of it."""
+        number, steps, save = state.done + 1, self.spec.steps, self.distributed.save
         plan = Plan(steps=steps, pixel_steps=steps * PIXEL_STEPS[min(number, 2) - 1])
+
+        def after(fit: FitState) -> RoundState:
+            return replace(state, fits=(*state.fits[:kind], fit))
+
+        pace = replace(
+            self.pace,
+            resume=state.fits[kind] if len(state.fits) > kind else None,
+            save=None if save is None else lambda fit: save(after(fit)),
+        )
         seed = (self.spec.seed, number, kind)
-        return fit_student(module, examples, plan, seed, self.distributed.gang, self.pace)
+        return after(fit_student(module, examples, plan, seed, self.distributed.gang, pace))
 
     def _iou(self, masks: Sequence[NDArray[np.bool_]]) -> float | None:
         return mean_iou(masks, self.slices, self.count)

@@ -87,6 +87,10 @@ class Sampler:
         ]
         return np.concatenate(found)
 
+    def reseed(self, seed: tuple[int, ...]) -> None:
+        """Draw from here on as a new sampler with this seed would."""
+        self._rng = np.random.default_rng(seed)
+
     def _draw(self, count: int) -> tuple[NDArray[np.int64], ...]:
         """Draw pixels, a third from each pool, as slice, row and column."""
         kinds = np.arange(count) % len(self._pools)

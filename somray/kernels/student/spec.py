@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
-from somray.kernels.student.fit import Gang
+from somray.kernels.student.course import Gang
+from somray.kernels.student.fit_state import FitState
 
 __all__ = ["Distributed", "RoundState", "RoundsResult", "Row", "StudentSpec", "Weights"]
 
@@ -64,7 +65,7 @@ class RoundsResult:
 
 @dataclass(frozen=True, eq=False)
 class RoundState:
-    """Where the rounds stand between two of them: all that a resumed training needs.
+    """Where the rounds stand between two epochs: all that a resumed training needs.
 
     Args:
         done: rounds done.
@@ -75,6 +76,8 @@ class RoundState:
         convergence: rows so far.
         training: rows so far.
         collapsed: rounds that collapsed.
+        fits: trainings of the round under way, the student's and then the control's; none between
+            two rounds.
     """
 
     done: int
@@ -85,6 +88,7 @@ class RoundState:
     convergence: list[Row] = field(default_factory=list)
     training: list[Row] = field(default_factory=list)
     collapsed: tuple[int, ...] = ()
+    fits: tuple[FitState, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ class Distributed:
     Args:
         gang: this worker among the others, and its device.
         resume: state to go on from, None to begin.
-        save: called by every worker after each round with the new state.
+        save: called by every worker with the new state, after each epoch and each round.
     """
 
     gang: Gang = field(default_factory=Gang)

@@ -127,7 +127,9 @@ class UNet(nn.Module):
         rows, columns = stack.shape[-2:]
         extra = (0, -columns % self.multiple, 0, -rows % self.multiple)
         plane = self.standardised(nn.functional.pad(stack, extra, mode="replicate"))
-        logits: torch.Tensor = self.prototypes(plane)
+        # Nearness to prototypes is a small difference of large sums: never in half precision.
+        with torch.autocast(plane.device.type, enabled=False):
+            logits: torch.Tensor = self.prototypes(plane)
         plane = self.stem(plane)
         skips = []
         for down in self.down:

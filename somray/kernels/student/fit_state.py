@@ -1,0 +1,127 @@
+"""Where a training stands between two epochs: everything that the next one starts from.
+
+Plain numpy arrays by parameter name. The loop (`kernels/student/fit.py`) starts every epoch from
+such a state, resumed or not, so a training that goes on from a stored one has the same bits.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from somray.kernels.student.unet import unet_weights
+
+__all__ = ["FitState", "begin", "capture", "load", "load_optimizer"]
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, eq=False)
+class FitState:
+    """A training between two epochs.
+
+    Args:
+        weights: every parameter and buffer of the network, by name.
+        averaged: averaged weights of what the part trains; empty where a part begins.
+        first: AdamW's first moments of the same; empty where a part begins.
+        second: AdamW's second moments.
+        best: the averaged weights of the epoch that did best on the held-out pixels; empty before,
+            or where none are held out.
+        part: parts finished.
+        epoch: epochs of the present part that are finished.
+        step: optimizer steps taken in it.
+        best_loss: loss of `best` on the held-out pixels, None before.
+        gain_from: held-out loss that the next gain is measured from, None before.
+        waited: epochs since it last fell by more than the tolerance.
+        rows: the table's rows so far.
+    """
+
+    weights: Arrays
+    averaged: Arrays = field(default_factory=dict)
+    first: Arrays = field(default_factory=dict)
+    second: Arrays = field(default_factory=dict)
+    best: Arrays = field(default_factory=dict)
+    part: int = 0
+    epoch: int = 0
+    step: int = 0
+    best_loss: float | None = None
+    gain_from: float | None = None
+    waited: int = 0
+    rows: tuple[dict[str, Any], ...] = ()  # Any: a row's cells are numbers and None
+
+    def next_part(self) -> "FitState":
+        """Return the state where the next part begins: from the best weights there are."""
+        return replace(
+            self,
+            weights={**self.weights, **(self.best or self.averaged)},
+            averaged={},
+            first={},
+            second={},
+            best={},
+            part=self.part + 1,
+            epoch=0,
+            step=0,
+            best_loss=None,
+            gain_from=None,
+            waited=0,
+        )
+
+
+def begin(module: nn.Module) -> FitState:
+    """Return the state of a network that no epoch has trained yet."""
+    return FitState(unet_weights(module))
+
+
+def load(module: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Copy arrays into a network's parameters and buffers of the same names, in place."""
+    held = module.state_dict()
+    with torch.no_grad():
+        for name, array in arrays.items():
+            held[name].copy_(torch.from_numpy(array))
+
+
+def load_optimizer(
+    optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], state: FitState
+) -> None:
+    """Give AdamW the moments and the step of a state; nothing where its part begins."""
+    if not state.first:
+        return
+    for name, parameter in parameters.items():
+        optimizer.state[parameter] = {
+            # A fused AdamW keeps its count beside the parameter, the others on the CPU.
+            "step": torch.tensor(float(state.step), device=parameter.device),
+            "exp_avg": _like(parameter, state.first[name]),
+            "exp_avg_sq": _like(parameter, state.second[name]),
+        }
+
+
+def _like(parameter: nn.Parameter, array: NDArray[np.generic]) -> torch.Tensor:
+    """Copy an array to a tensor laid out and placed as the parameter is."""
+    return torch.empty_like(parameter, requires_grad=False).copy_(torch.from_numpy(array))
+
+
+def capture(
+    module: nn.Module,
+    parameters: Mapping[str, nn.Parameter],
+    averaged: list[torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    before: FitState,
+) -> FitState:
+    """Copy everything that moved in an epoch; counts and rows stay those of `before`."""
+    moments = {name: optimizer.state[p] for name, p in parameters.items()}
+    return replace(
+        before,
+        weights=unet_weights(module),
+        averaged={n: _copied(t) for n, t in zip(parameters, averaged, strict=True)},
+        first={name: _copied(found["exp_avg"]) for name, found in moments.items()},
+        second={name: _copied(found["exp_avg_sq"]) for name, found in moments.items()},
+    )
+
+
+def _copied(tensor: torch.Tensor) -> NDArray[np.generic]:
+    found: NDArray[np.generic] = tensor.detach().cpu().numpy().copy()
+    return found
