@@ -1,41 +1,41 @@
 """A student's rounds inside one Ray Train fit, on one or several workers.
 
 Starting a worker group costs half a minute and more, so all rounds of a protocol share one. After each
-round the first worker's state is reported as a checkpoint: a killed worker, or a driver that is
+epoch the first worker's state is reported as a checkpoint: a killed worker, or a driver that is
 started again, goes on from there. One worker on a CPU gives the bits of `kernels.student.rounds.train_rounds`
 in process; with several, each takes its share of every batch and gradients are averaged (gloo or
 nccl), so the bits depend on their number, as every checkpoint's name does.
 """
 
 import contextlib
-import hashlib
-import json
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
 import ray.train
 import ray.train.torch
 import torch
 
 from somray.errors import PlanError
-from somray.kernels.student.fit import Gang
+from somray.kernels.student.course import Gang
 from somray.kernels.student.lesson import Lesson
 from somray.kernels.student.round_figures import prepare_slices
 from somray.kernels.student.rounds import train_rounds
 from somray.kernels.student.spec import Distributed, RoundsResult, RoundState, StudentSpec
+from somray.kernels.student.state import state_from_bytes, state_to_bytes
+from somray.runtime.train_name import training_name
 
 __all__ = ["fit_rounds_with_ray_train"]
 
+BF16_CAPABILITY = 8, 0
+"""First NVIDIA generation that multiplies bfloat16."""
 MAX_FAILURES = 3
 """Times that dead workers are replaced before the training is given up."""
-STATE_FILE = "round.npz"
+STATE_FILE = "state.npz"
 SETTINGS = {
     # What Ray Train does by default takes longer than our training (FACTS.md).
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
@@ -77,7 +77,7 @@ def fit_rounds_with_ray_train(
     """
     if not prepare_slices(lessons[:1], spec).has_both_sides:
         return train_rounds(lessons, spec)  # nothing to train: see there
-    full_name = f"{name}-{_digest(lessons, spec, (workers, use_gpu))}"
+    full_name = training_name(name, lessons, spec, (workers, use_gpu))
     scaling = ray.train.ScalingConfig(
         num_workers=workers, use_gpu=use_gpu, resources_per_worker=_share(spec, workers, use_gpu)
     )
@@ -102,7 +102,7 @@ def fit_rounds_with_ray_train(
         except ray.train.TrainingFailedError as error:
             raise PlanError(f"Ray Train gave up on {name}: {error}") from error
     with result.checkpoint.as_directory() as folder:
-        state = _read_state(Path(folder) / STATE_FILE)
+        state = state_from_bytes((Path(folder) / STATE_FILE).read_bytes())
     return train_rounds(lessons, spec, Distributed(resume=state))
 
 
@@ -133,16 +133,15 @@ def _share(spec: StudentSpec, workers: int, use_gpu: bool) -> dict[str, float]:
 
 
 def _train_loop(config: dict[str, Any]) -> None:  # Any: Ray's config is a plain dict
-    """Run on every worker: all rounds, a report after each."""
+    """Run on every worker: all rounds, a report after each epoch."""
     os.environ.update(CUBLAS)
     lessons = ray.get(config["lessons"][0])
     context = ray.train.get_context()
     world = context.get_world_size()
+    average = _average(world) if world > 1 else None
+    device = ray.train.torch.get_device()
     gang = Gang(
-        rank=context.get_world_rank(),
-        world=world,
-        average=_average(world) if world > 1 else None,
-        device=str(ray.train.torch.get_device()),
+        context.get_world_rank(), world, average, str(device), _all_do_bf16(device, average)
     )
     distributed = Distributed(gang, _resumed(), _reporter(gang.rank))
     train_rounds(lessons, config["spec"], distributed, time.perf_counter)
@@ -158,68 +157,41 @@ def _average(world: int) -> Callable[[torch.Tensor], torch.Tensor]:
     return average
 
 
+def _all_do_bf16(
+    device: torch.device, average: Callable[[torch.Tensor], torch.Tensor] | None
+) -> bool:
+    """Tell whether every worker has a GPU that computes in bfloat16; all get the same answer.
+
+    On CPUs it is off: those that we measured have no bfloat16, and others would change the bits.
+    """
+    capable = device.type == "cuda" and torch.cuda.get_device_capability(device) >= BF16_CAPABILITY
+    vote = torch.tensor([float(capable)], device=device)
+    return bool((vote if average is None else average(vote)) == 1)
+
+
 def _resumed() -> RoundState | None:
     """Return the state of the last checkpoint, if this training has one."""
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
         return None
     with checkpoint.as_directory() as folder:
-        return _read_state(Path(folder) / STATE_FILE)
+        return state_from_bytes((Path(folder) / STATE_FILE).read_bytes())
 
 
 def _reporter(rank: int) -> Callable[[RoundState], None]:
-    """Return what reports a round; the first worker hands its state over, the others only meet it."""
+    """Return what reports an epoch; the first worker hands its state over, the others only meet it."""
 
     def report(state: RoundState) -> None:
-        metrics = {"round": state.done, "mean_iou": state.convergence[-1]["mean_iou"]}
+        epochs = [len(fit.rows) for fit in state.fits]
+        metrics = {"rounds_done": state.done, "epochs_of_the_next": sum(epochs)}
         if rank:
             ray.train.report(metrics)
             return
         with tempfile.TemporaryDirectory() as folder:
-            _write_state(Path(folder) / STATE_FILE, state)
+            (Path(folder) / STATE_FILE).write_bytes(state_to_bytes(state))
             ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
     return report
-
-
-def _write_state(path: Path, state: RoundState) -> None:
-    """Write a state as plain arrays and JSON, without a pickle."""
-    arrays = {f"student/{key}": value for key, value in state.student.items()}
-    arrays |= {f"control/{key}": value for key, value in state.control.items()}
-    facts = {
-        "done": state.done,
-        "kept": state.kept,
-        "agreement": state.agreement,
-        "convergence": state.convergence,
-        "training": state.training,
-        "collapsed": state.collapsed,
-    }
-    np.savez(path, facts=np.array(json.dumps(facts)), **arrays)  # type: ignore[arg-type]
-
-
-def _read_state(path: Path) -> RoundState:
-    with np.load(path, allow_pickle=False) as found:
-        facts = json.loads(str(found["facts"]))
-        weights: dict[str, dict[str, Any]] = {"student": {}, "control": {}}
-        for key in found.files:
-            owner, _, parameter = key.partition("/")
-            if parameter:
-                weights[owner][parameter] = found[key]
-    facts["collapsed"] = tuple(facts["collapsed"])
-    return RoundState(**{**facts, **weights})
-
-
-def _digest(lessons: Sequence[Lesson], spec: StudentSpec, workers: object) -> str:
-    found = hashlib.sha256(json.dumps([asdict(spec), workers], sort_keys=True).encode())
-    for lesson in lessons:
-        for part in fields(lesson):
-            value = getattr(lesson, part.name)
-            if isinstance(value, np.ndarray):
-                found.update(f"{part.name}{value.dtype}{value.shape}".encode())
-                found.update(np.ascontiguousarray(value).tobytes())
-            else:
-                found.update(f"{part.name}{value}".encode())
-    return found.hexdigest()[:12]
 
 
 @contextlib.contextmanager

@@ -98,13 +98,15 @@ def run(item: StudentItem, shared: StudentShared) -> Result:
         context=seen.context,
         spacing_z_mm=seen.spacing_z_mm,
     ).labels[order]
+    kept = f"{RunLayout.training}/{item.protocol}"
     result = shared.train(
         lessons_of(images, labels == shared.teacher.value_of(item.target), labels != NO_DATA),
         _spec(item, shared.teacher, spacing),
-        name=f"{item.protocol}-{item.digest[:16]}",
-        storage_path=storage.uri(RunLayout.training),
+        name=item.digest[:16],
+        storage_path=storage.uri(kept),
     )
     models.write_student(storage, item.protocol, result.model)
+    storage.remove(kept)  # the student stands: nobody goes on from there
     return Result(rows=_rows(item, chosen, result), value={"digest": _digest(result.model.weights)})
 
 

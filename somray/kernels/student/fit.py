@@ -167,9 +167,10 @@ def _train(part: _Part, training: _Training, state: FitState) -> FitState:
         return max(step / part.steps, pace.share(first, part.until)) if part.steps else 1.0
 
     while state.part == part.number:
-        if spent(state.step) < 1:
-            state = _epoch(part, training, state, spent)
-        if spent(state.step) >= 1 or (part.asked and state.waited >= patience):
+        share = spent(state.step)
+        if share < 1:
+            state, share = _epoch(part, training, state, spent)
+        if share >= 1 or (part.asked and state.waited >= patience):
             state = state.next_part()
         if pace.save is not None:
             pace.save(state)
@@ -178,8 +179,8 @@ def _train(part: _Part, training: _Training, state: FitState) -> FitState:
 
 def _epoch(
     part: _Part, training: _Training, state: FitState, spent: Callable[[int], float]
-) -> FitState:
-    """Train until the next epoch begins: at least one step."""
+) -> tuple[FitState, float]:
+    """Train until the next epoch begins, at least one step; tell how much of the part is over."""
     pace, gang = training.pace, training.gang
     load(training.module, state.weights)
     training.sampler.reseed((*training.seed, part.number, state.epoch, gang.rank))
@@ -190,14 +191,15 @@ def _epoch(
         torch.from_numpy((state.averaged or state.weights)[name]).to(gang.device, copy=True)
         for name in part.parameters
     ]
-    losses, step, began, share = [], state.step, pace.now(), spent(state.step)
-    while share < 1 and (step == state.step or int(share * part.epochs) <= state.epoch):
+    losses, step, share, began = [], state.step, spent(state.step), pace.now()
+    while True:
         rate = optimizer.param_groups[0]["lr"] = _one_cycle(share, part.rate)
         losses.append(_step(part, optimizer, gang))
         keep = min(AVERAGE_KEEP, (step + 1) / (step + 10))
         torch._foreach_lerp_(averaged, [p.detach() for p in learning], 1 - keep)
-        step += 1
-        share = spent(step)
+        step, share = step + 1, spent(step + 1)
+        if share >= 1 or int(share * part.epochs) > state.epoch:
+            break
     over = max(state.epoch + 1, int(share * part.epochs))
     moved = capture(training.module, part.parameters, averaged, optimizer, state)
     moved, held_out_loss = _judge(part, gang, replace(moved, step=step, epoch=over), averaged)
@@ -208,7 +210,7 @@ def _epoch(
         "seconds": pace.now() - began,
         "held_out_loss": held_out_loss,
     }
-    return replace(moved, rows=(*state.rows, row))
+    return replace(moved, rows=(*state.rows, row)), share
 
 
 def _judge(
@@ -244,7 +246,7 @@ def _one_cycle(spent: float, peak: float) -> float:
     """
     if spent < WARM_UP:
         return peak * (0.1 + 0.9 * (1 - math.cos(math.pi * spent / WARM_UP)) / 2)
-    return peak * (1 + math.cos(math.pi * (spent - WARM_UP) / (1 - WARM_UP))) / 2
+    return peak * (1 + math.cos(math.pi * min(1.0, (spent - WARM_UP) / (1 - WARM_UP)))) / 2
 
 
 def _step(part: _Part, optimizer: torch.optim.Optimizer, gang: Gang) -> torch.Tensor:

@@ -11,11 +11,11 @@ from somray.kernels.student.fit import (
     Gang,
     Pace,
     Plan,
-    _loss,
     _one_cycle,
     deterministic,
     fit_student,
 )
+from somray.kernels.student.loss import student_loss
 from somray.kernels.student.sampling import Examples, Sampler
 from somray.kernels.student.start import start_from
 from somray.kernels.student.unet import new_unet, unet_weights
@@ -36,8 +36,8 @@ def _fitted(examples, plan=PLAN, gang=None, pace=None):
     known = np.ones(examples.target.shape[1:], dtype=bool)
     start_from(module, examples.stacks[0], examples.target[0], known, 0)
     with deterministic(1):
-        rows = fit_student(module, examples, plan, (0,), gang or Gang(), pace or Pace())
-    return unet_weights(module), rows
+        state = fit_student(module, examples, plan, (0,), gang or Gang(), pace or Pace())
+    return unet_weights(module), state.rows
 
 
 def _equal(first, second):
@@ -69,7 +69,7 @@ def test_pixels_of_weight_zero_do_not_exist():
     with deterministic(1):
         logits = torch.randn(2, 24, 28, generator=torch.Generator().manual_seed(0))
         losses = [
-            _loss(logits, torch.from_numpy(e.target).float(), torch.from_numpy(e.weight))
+            student_loss(logits, torch.from_numpy(e.target).float(), torch.from_numpy(e.weight))
             for e in (examples, changed)
         ]
     assert torch.equal(losses[0], losses[1])
@@ -80,8 +80,8 @@ def test_pixels_of_weight_zero_do_not_exist():
 
 def test_the_loss_of_a_perfect_prediction_is_nearly_nothing():
     target = (torch.arange(64).view(1, 8, 8) % 3 == 0).float()
-    perfect = _loss(40 * target - 20, target, torch.ones_like(target))
-    wrong = _loss(20 - 40 * target, target, torch.ones_like(target))
+    perfect = student_loss(40 * target - 20, target, torch.ones_like(target))
+    wrong = student_loss(20 - 40 * target, target, torch.ones_like(target))
     assert perfect < 1e-3 < 10 < wrong
 
 
