@@ -1,5 +1,6 @@
 """Rounds through Ray Train: the bits of one process, and a way on after a worker's death."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -10,12 +11,13 @@ import numpy as np
 import pytest
 from ray import cloudpickle
 
+from somray.domain.work import Needs, Result, Unit
 from somray.errors import PlanError
-from somray.kernels.student.fit import Gang
 from somray.kernels.student.lesson import lessons_of
 from somray.kernels.student.rounds import StudentSpec, train_rounds
-from somray.kernels.student.spec import RoundsResult, RoundState
+from somray.kernels.student.spec import Distributed, RoundsResult
 from somray.runtime import ray_train
+from somray.runtime.ray_executor import RayExecutor
 from somray.runtime.ray_session import ray_session
 
 pytestmark = [
@@ -60,43 +62,110 @@ def _same(first, second):
 
 
 class _DiesOnce:
-    """Training whose process is killed after round 1, the first time."""
+    """Training whose process is killed in the middle of round 2, the first time; tells every epoch."""
 
-    def __init__(self, mark) -> None:
-        self._mark = mark
+    def __init__(self, told) -> None:
+        self._told = told
 
     def __call__(self, lessons, spec, distributed, clock) -> RoundsResult:
         save = distributed.save
 
         def save_and_die(state):
+            with open(self._told, "a") as file:
+                file.write(f"{os.getpid()} {state.done} {len(state.fits)}\n")
             save(state)
-            if not os.path.exists(self._mark):
-                Path(self._mark).touch()
+            told = Path(self._told).read_text().splitlines()
+            if len(told) == 5 and state.fits:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         dying = replace(distributed, save=save_and_die)
         return train_rounds(lessons, spec, dying, clock)
 
 
+def _lives(told):
+    """Return what each process told, in order."""
+    lines = [line.split() for line in told.read_text().splitlines()]
+    return [
+        [tuple(map(int, line[1:])) for line in lines if line[0] == process]
+        for process in dict.fromkeys(line[0] for line in lines)
+    ]
+
+
 @pytest.mark.timeout(600)
 def test_one_worker_that_is_killed_ends_with_the_bits_of_an_undisturbed_process(
     cluster, slices, tmp_path, monkeypatch
 ):
-    mark = tmp_path / "died"
+    told = tmp_path / "told"
     place = {"name": "p-1", "storage_path": str(tmp_path / "train"), "workers": 1}
 
     def dying_loop(config):
         from somray.runtime import ray_train as there  # the worker's own, which nobody patched
 
-        there.train_rounds = _DiesOnce(str(mark))
+        there.train_rounds = _DiesOnce(str(told))
         there._train_loop(config)
 
     monkeypatch.setattr(ray_train, "_train_loop", dying_loop)
     found = ray_train.fit_rounds_with_ray_train(slices, SPEC, **place)
-    assert mark.exists()
-    _same(found, train_rounds(slices, SPEC))
+    every = []
+    _same(found, train_rounds(slices, SPEC, Distributed(save=every.append)))
+    first, second = _lives(told)
+    whole = [(state.done, len(state.fits)) for state in every]
+    assert first == whole[:5]
+    # The report of the last moment may not have reached the controller; the one before has.
+    assert second in (whole[4:], whole[5:])
     (folder,) = (tmp_path / "train").iterdir()
     assert folder.name.startswith("p-1-")
+
+
+def _train_and_die(item, shared):
+    """A unit that trains, and whose actor is killed in the middle the first time."""
+    from somray.runtime import train as there
+
+    write = there._KeptState.write
+
+    def write_and_die(self, state):
+        self._next = 0.0
+        write(self, state)
+        with open(item["told"], "a") as file:
+            file.write(f"{os.getpid()} {state.done} {len(state.fits)}\n")
+        if len(Path(item["told"]).read_text().splitlines()) == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    there._KeptState.write = write_and_die
+    found = shared(item["lessons"], item["spec"], name="p", storage_path=item["place"])
+    return Result(value={"result": found})
+
+
+@pytest.mark.timeout(600)
+def test_an_actor_that_is_killed_while_it_trains_goes_on_from_its_last_epoch(
+    cluster, slices, tmp_path
+):
+    told = tmp_path / "told"
+    item = {
+        "told": str(told),
+        "place": str(tmp_path / "train"),
+        "lessons": slices,
+        "spec": SPEC,
+    }
+    unit = Unit("student", "p", "p", "d", item, Needs(memory_bytes=2**28))
+
+    async def go():
+        executor = RayExecutor()
+        trainer = executor.trainer(1, "auto")
+        assert not trainer.waits  # small protocols train in the actor
+        outcome = await executor.submit(_train_and_die, unit, trainer.run, actor="p")
+        await executor.release("p")
+        return outcome
+
+    outcome = asyncio.run(go())
+    assert (outcome.code, outcome.attempts) == (None, 2)
+    every = []
+    _same(
+        outcome.result.value["result"], train_rounds(slices, SPEC, Distributed(save=every.append))
+    )
+    first, second = _lives(told)
+    whole = [(state.done, len(state.fits)) for state in every]
+    assert (first, second) == (whole[:5], whole[5:])
 
 
 @pytest.mark.timeout(600)
@@ -121,31 +190,3 @@ def test_nothing_is_started_for_a_slice_without_target(slices, tmp_path):
     found = ray_train.fit_rounds_with_ray_train(none, SPEC, **place)
     assert "absent" in found.model.history["note"]
     assert not any(tmp_path.iterdir())
-
-
-def test_another_configuration_or_other_pixels_have_another_name(slices):
-    brighter = replace(slices[0], image=slices[0].image + 1)
-    names = {
-        ray_train._digest(slices, SPEC, (1, False)),
-        ray_train._digest(slices, SPEC, (2, False)),
-        ray_train._digest(slices, replace(SPEC, steps=4), (1, False)),
-        ray_train._digest([brighter, *slices[1:]], SPEC, (1, False)),
-    }
-    assert len(names) == 4
-
-
-def test_a_state_survives_storage(tmp_path):
-    weights = {
-        "a.b": np.arange(6, dtype=np.float32).reshape(2, 3),
-        "c": np.float32(2) * np.ones(()),
-    }
-    rows = [{"round": 1, "dice": 0.1 + 0.2, "iou": None, "converged": False}]
-    state = RoundState(2, 1, weights, {}, rows, rows, rows, (2,))
-    ray_train._write_state(tmp_path / "round.npz", state)
-    found = ray_train._read_state(tmp_path / "round.npz")
-    assert (found.done, found.kept, found.collapsed) == (2, 1, (2,))
-    assert found.agreement == found.convergence == found.training == rows
-    assert found.control == {}
-    for key, value in weights.items():
-        np.testing.assert_array_equal(found.student[key], value)
-    assert Gang().world == 1

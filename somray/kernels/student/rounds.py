@@ -198,7 +198,7 @@ class _Rounds:
         plan = Plan(steps=steps, pixel_steps=steps * PIXEL_STEPS[min(number, 2) - 1])
 
         def after(fit: FitState) -> RoundState:
-            return replace(state, fits=(*state.fits[:kind], fit))
+            return replace(state, fits=(*state.fits[:kind], fit, *state.fits[kind + 1 :]))
 
         pace = replace(
             self.pace,

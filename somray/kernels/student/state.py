@@ -54,7 +54,7 @@ def state_from_bytes(data: bytes) -> RoundState:
             _fit(held, arrays, number) for number, held in enumerate(facts["fits"])
         )
         return RoundState(**{**facts, **_joined(arrays, ROUND_ARRAYS, "")})
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise StoreError(
             f"the state of a training cannot be read ({error}); remove it to train from the start"
         ) from error

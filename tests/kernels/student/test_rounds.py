@@ -106,15 +106,22 @@ def test_the_teachers_masks_of_other_slices_are_never_learned_from():
     assert all(np.array_equal(first[key], second[key]) for key in first)
 
 
-def test_a_resumed_training_ends_like_an_undisturbed_one(result):
+def test_a_training_resumed_anywhere_ends_like_an_undisturbed_one():
+    spec = replace(SPEC, rounds=2, steps=3)
     states = []
-    train_rounds(_lessons(4), SPEC, Distributed(save=states.append))
-    assert [state.done for state in states] == [1, 2, 3]
-    again = train_rounds(_lessons(4), SPEC, Distributed(resume=states[0]))
-    assert again.agreement == result.agreement
-    assert again.convergence == result.convergence
-    weights = result.model.weights
-    assert all(np.array_equal(again.model.weights[key], weights[key]) for key in weights)
+    whole = train_rounds(_lessons(2), spec, Distributed(save=states.append))
+    # Two epochs of the first round, the same of the second and of its control, and every round's end.
+    assert [state.done for state in states] == [0, 0, 1, 1, 1, 1, 1, 2]
+    assert [len(state.fits) for state in states] == [1, 1, 0, 1, 1, 2, 2, 0]
+    for number, state in enumerate(states):
+        later = []
+        again = train_rounds(_lessons(2), spec, Distributed(resume=state, save=later.append))
+        assert len(later) == len(states) - 1 - number  # nothing is trained twice
+        assert again.agreement == whole.agreement
+        assert again.convergence == whole.convergence
+        assert again.training == whole.training
+        weights = whole.model.weights
+        assert all(np.array_equal(again.model.weights[key], weights[key]) for key in weights)
 
 
 def test_fewer_slices_than_rounds_are_said_and_used():
@@ -202,7 +209,7 @@ def test_the_best_round_is_kept_when_a_later_one_collapses(monkeypatch):
     assert result.model.history["kept_round"] == 1
     assert "collapsed in round 2, 3" in result.model.history["note"]
     assert not any(row["converged"] for row in result.convergence)
-    kept = states[0].student
+    kept = next(state for state in states if state.done == 1).student
     assert all(np.array_equal(result.model.weights[key], kept[key]) for key in kept)
 
 

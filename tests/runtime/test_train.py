@@ -1,0 +1,137 @@
+"""Training in process: what it leaves where it is killed, and that it goes on from there."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from somray.errors import StoreError
+from somray.io.storage import Storage
+from somray.kernels.student.lesson import lessons_of
+from somray.kernels.student.rounds import StudentSpec, train_rounds
+from somray.kernels.student.spec import Distributed
+from somray.kernels.student.state import state_from_bytes
+from somray.runtime import train
+from somray.runtime.train import train_in_process
+from somray.runtime.train_name import training_name
+from tests.cohort_fixtures import run_in
+from tests.pipeline.same import differences
+
+SPEC = StudentSpec(
+    channels=("CT",),
+    windows=((-3.0, 6.0),),
+    feature_names=("intensity", "mean3"),
+    rounds=2,
+    steps=12,
+    threads=1,
+)
+
+
+def slices():
+    images = np.random.default_rng(0).normal(0, 0.5, (2, 1, 24, 28)).astype(np.float32)
+    images[:, :, 6:16, 8:21] += 3
+    masks = images[:, 0] > 1.5
+    return lessons_of(images, masks, np.ones(masks.shape, dtype=bool))
+
+
+def die_after(count):
+    """Let this process be killed as soon as it has written that many states of a training."""
+    written = Counter()
+    write = train._KeptState.write
+
+    def write_and_die(self, state):
+        self._next = 0.0
+        write(self, state)
+        written["states"] += 1
+        if written["states"] == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    train._KeptState.write = write_and_die
+
+
+def test_an_interrupted_training_goes_on_from_its_last_epoch_and_ends_with_the_same_bits(
+    tmp_path, monkeypatch
+):
+    every = []
+    whole = train_rounds(slices(), SPEC, Distributed(save=every.append))
+
+    def refuse(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "kill", refuse)
+        patch.setattr(train._KeptState, "write", train._KeptState.write)  # undone after
+        die_after(6)
+        with pytest.raises(KeyboardInterrupt):
+            train_in_process(slices(), SPEC, name="p", storage_path=str(tmp_path))
+    (file,) = tmp_path.iterdir()
+    left = state_from_bytes(file.read_bytes())
+    assert (left.done, len(left.fits), len(left.fits[0].rows)) == (1, 1, 2)
+    later = []
+    monkeypatch.setattr(train._KeptState, "write", lambda self, state: later.append(state))
+    found = train_in_process(slices(), SPEC, name="p", storage_path=str(tmp_path))
+    assert len(later) == len(every) - 6
+    assert found.agreement == whole.agreement
+    assert found.convergence == whole.convergence
+    assert found.model.history == whole.model.history
+    for key, value in whole.model.weights.items():
+        np.testing.assert_array_equal(found.model.weights[key], value)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_whose_driver_was_killed_while_it_trained_equals_an_undisturbed_one(
+    finished, cohort_folder, tmp_path, monkeypatch
+):
+    place = tmp_path / "run"
+    code = "from tests.runtime.test_train import *; from pathlib import Path; die_after(4)"
+    code += f"; run_in(Path({str(cohort_folder)!r}), {f'output={place}'!r})"
+    ended = subprocess.run([sys.executable, "-c", code], check=False, timeout=300)
+    assert ended.returncode == -signal.SIGKILL
+    (folder,) = (place / "work/train").iterdir()
+    (file,) = folder.iterdir()
+    assert state_from_bytes(file.read_bytes()).done == 1
+    later = []
+    monkeypatch.setattr(train._KeptState, "write", lambda self, state: later.append(state))
+    run_in(cohort_folder, f"output={place}")
+    assert {state.done for state in later} == {1, 2}  # round 1 was not trained again
+    assert differences(finished[0], place) == []
+    assert not list((place / "work/train").iterdir())  # the student stands
+
+
+def test_the_first_state_is_written_and_slow_storage_is_not_written_to_all_the_time(
+    tmp_path, monkeypatch
+):
+    ticks = iter(range(0, 10_000, 10))  # every look at the clock takes ten seconds
+    monkeypatch.setattr(train.time, "perf_counter", lambda: float(next(ticks)))
+    writes = []
+    monkeypatch.setattr(Storage, "write_bytes", lambda self, name, data: writes.append(name))
+    train_in_process(slices(), SPEC, name="p", storage_path=str(tmp_path))
+    assert len(writes) < 9
+    assert set(writes) == {f"{training_name('p', slices(), SPEC, 1)}.npz"}
+
+
+def test_a_state_that_cannot_be_read_is_no_silent_fresh_start(tmp_path):
+    (tmp_path / f"{training_name('p', slices(), SPEC, 1)}.npz").write_bytes(b"broken")
+    with pytest.raises(StoreError, match="remove it"):
+        train_in_process(slices(), SPEC, name="p", storage_path=str(tmp_path))
+
+
+def test_another_configuration_or_other_pixels_have_another_name():
+    first, second = slices()
+    brighter = replace(first, image=first.image + 1)
+    names = {
+        training_name("p", [first, second], SPEC, 1),
+        training_name("p", [first, second], SPEC, 2),
+        training_name("p", [first, second], replace(SPEC, steps=4), 1),
+        training_name("p", [brighter, second], SPEC, 1),
+        training_name("p", [replace(first, windows=((0.0, 1.0),)), second], SPEC, 1),
+        training_name("p", [first], SPEC, 1),
+    }
+    assert len(names) == 6
+    assert training_name("p", slices(), SPEC, 1) in names
