@@ -41,7 +41,7 @@ class Plan:
     rate: float = 5e-3
     pixel_rate: float = 3e-2
     epoch_steps: int = 10
-    patience: int = 20
+    patience: int = 0
 
     @property
     def epochs(self) -> int:

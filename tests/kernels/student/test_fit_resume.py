@@ -18,7 +18,7 @@ from somray.kernels.student.state import state_from_bytes, state_to_bytes
 from somray.kernels.student.unet import new_unet, unet_weights
 
 NETWORK = {"inputs": 3, "width": 8, "levels": 2, "prototypes_target": 2, "prototypes_rest": 4}
-PLAN = Plan(steps=7, pixel_steps=6, patch=16, batch=3, pixels=64, epoch_steps=2)
+PLAN = Plan(steps=7, pixel_steps=6, patch=16, batch=3, pixels=64, epoch_steps=2, patience=9)
 
 
 def _examples(noise=0.0):
