@@ -9,44 +9,47 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from tests.benchmarks.student_cases import dice
+
 SHARED, TOO_MUCH, MISSED = (0.3, 0.75, 0.4), (1.0, 0.55, 0.1), (0.2, 0.5, 1.0)
-COVER = 0.55
+COVER = 0.45
 SHOWN_CT = (-160.0, 240.0)
 MARGIN = 24
 
 
-def draw(path, scan, images, worse, clean, masks, channel=0):
-    """Write a picture of the first slice, cut around the target.
+def draw(path, channel, planes, target, masks):
+    """Write a picture of one slice, cut around the target.
 
     Args:
         path: of the PNG.
-        scan: for the channel's name.
-        images: (n, c, y, x) clean slices.
-        worse: (n, c, y, x) the same, degraded.
-        clean: (n, y, x) bool, the teacher's target on the clean slices.
-        masks: name to (n, y, x) bool.
-        channel: shown in grey.
+        channel: its name; CT has a window of its own.
+        planes: the clean slice and the degraded one, (y, x) each.
+        target: (y, x) bool, the teacher's on the clean slice.
+        masks: name to (y, x) bool.
     """
-    box = _box(clean[0] | np.any([m[0] for m in masks.values()], axis=0))
-    grey = [_grey(stack[0, channel], images[0, channel], scan.channels[channel])[box]
-            for stack in (images, worse)]  # fmt: skip
-    panels = {"slice": grey[0], "degraded": grey[1], "teacher, clean": grey[0]}
-    panels = {name: np.repeat(plane[..., None], 3, axis=2) for name, plane in panels.items()}
-    panels["teacher, clean"] = _coloured(panels["teacher, clean"], clean[0][box], clean[0][box])
-    base = panels["degraded"]
-    panels |= {name: _coloured(base, m[0][box], clean[0][box]) for name, m in masks.items()}
-    figure, axes = plt.subplots(
-        2, -(-len(panels) // 2), figsize=(3.2 * -(-len(panels) // 2), 6.8), squeeze=False
-    )
+    box = _box(np.any([target, *masks.values()], axis=0))
+    low, high = SHOWN_CT if channel == "CT" else np.nanpercentile(planes[0], (1.0, 99.8))
+    kept, struck = (_grey((plane[box] - low) / max(high - low, 1e-9)) for plane in planes)
+    scores = {kind: dice(mask, target) for kind, mask in masks.items()}
+    target = target[box]
+    above = {"slice": kept, "degraded": struck, "teacher, clean": _coloured(kept, target, target)}
+    below = {
+        f"{kind} {scores[kind]:.3f}": _coloured(struck, mask[box], target)
+        for kind, mask in masks.items()
+    }
+    columns = max(len(above), len(below))
+    tall = 2.6 * target.shape[0] / target.shape[1] + 0.4
+    size = (2.6 * columns, 2.0 * tall + 0.4)
+    figure, axes = plt.subplots(2, columns, figsize=size, squeeze=False, layout="constrained")
     for axis in axes.flat:
         axis.axis("off")
-    for axis, (name, panel) in zip(axes.flat, panels.items(), strict=False):
-        axis.imshow(panel, interpolation="nearest")
-        axis.set_title(name, fontsize=10)
+    for row, panels in zip(axes, (above, below), strict=True):
+        for axis, (title, panel) in zip(row, panels.items(), strict=False):
+            axis.imshow(panel, interpolation="nearest")
+            axis.set_title(title, fontsize=10)
     figure.suptitle(path.stem.replace("_", " "))
-    figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=90)
     plt.close(figure)
 
 
@@ -58,10 +61,9 @@ def _box(mask):
     return tuple(slice(max(s[0] - MARGIN, 0), s[-1] + MARGIN + 1) for s in spans)
 
 
-def _grey(plane, clean, name):
-    """Bring values to [0, 1] in the clean slice's range, or in CT's usual window."""
-    low, high = SHOWN_CT if name == "CT" else np.nanpercentile(clean, (1.0, 99.8))
-    return np.clip(np.nan_to_num((plane - low) / max(high - low, 1e-9)), 0.0, 1.0)
+def _grey(plane):
+    """Return (y, x, 3) of a plane in [0, 1]; holes are black."""
+    return np.repeat(np.clip(np.nan_to_num(plane), 0.0, 1.0)[..., None], 3, axis=2)
 
 
 def _coloured(base, found, reference):
