@@ -45,6 +45,13 @@ class StudentConfig(Strict):
         Literal["auto", "in_process", "ray_train"],
         Field(description="auto: Ray Train with several workers or a GPU, in the actor otherwise"),
     ] = "auto"
+    confidence: Annotated[
+        bool,
+        Field(
+            description="also write labels/confidence: how sure the student is of each pixel, in percent "
+            "from 50 to 100; 0 where there is no data"
+        ),
+    ] = False
 
 
 class RegistrationConfig(Strict):
@@ -91,3 +98,12 @@ class ResourcesConfig(Strict):
     attempts: Annotated[
         int, Field(ge=1, le=20, description="worker deaths that quarantine a unit")
     ] = 3
+    segment_gpus: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="share of a GPU for each slab that a student segments; 0 for the CPU. Masks may "
+            "differ from the CPU's in single pixels at the border",
+        ),
+    ] = 0.0

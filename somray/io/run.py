@@ -23,7 +23,7 @@ from somray.io.storage import Storage
 
 __all__ = ["Run", "open_run"]
 
-LABELS = ("som", "student", "lesions")
+LABELS = ("som", "student", "confidence", "lesions")
 
 
 @dataclass(frozen=True)

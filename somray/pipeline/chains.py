@@ -95,21 +95,23 @@ class ProtocolChain(ProtocolWork):
         stage, function = (
             ("som", segment.run_som) if label == "som" else ("segment", segment.run_student)
         )
-        prefix = f"{state.name}+{label}"
-        opened = await self.book.do(
-            segment.open_labels,
-            self.units.open_labels(state, label, fitted.digest),
-            invalidates=[(stage, prefix), ("close", prefix)],
-        )
-        if not opened.ok:
-            return None
+        groups, prefix = self.units.label_groups(label), f"{state.name}+{label}"
+        digest = "+".join((fitted.digest, *groups[1:]))
+        for group in groups:
+            opened = await self.book.do(
+                segment.open_labels,
+                self.units.open_labels(state, group, digest),
+                invalidates=[(stage, prefix), ("close", f"{state.name}+{group}")],
+            )
+            if not opened.ok:
+                return None
         value = model.value_of(self.units.config.teacher.target)
         seen = (scaled_windows(model, state.level), value)
         entries = await _together(
             *(
                 self.book.do(
                     function,
-                    self.units.slab(state, label, where, fitted.digest, seen),
+                    self.units.slab(state, label, where, digest, seen),
                     shared=fitted.shared,
                 )
                 for where in state.slabs()
@@ -121,17 +123,20 @@ class ProtocolChain(ProtocolWork):
             signatures = [entry.value["signature"] for entry in entries]
             judged = self.units.drift(state, signatures, fitted.digest)
             await self.book.do(drift.run, judged, shared=fitted.shared)
-        classes = self._classes(label, model)
-        closed = await self.book.do(
-            segment.close_labels, self.units.close_labels(state, label, classes, fitted.digest)
-        )
-        if not closed.ok:
-            return None
+        for group in groups:
+            classes = self._classes(group, model)
+            closed = await self.book.do(
+                segment.close_labels, self.units.close_labels(state, group, classes, digest)
+            )
+            if not closed.ok:
+                return None
         pixels = state.shape[3] * state.shape[4]
         fractions = [float(row["target_fraction"]) for e in entries for row in e.rows["slices"]]
         return round(sum(fractions) * pixels)
 
     def _classes(self, label: str, model: TeacherModel) -> tuple[tuple[int, str], ...]:
+        if label == segment.CONFIDENCE:
+            return segment.confidence_classes()
         if label == "som":
             return tuple(sorted(model.class_names.items()))
         target = self.units.config.teacher.target
@@ -171,7 +176,10 @@ class ProtocolChain(ProtocolWork):
         voxels, digests = sum(m[0] for m in masks), masks[0][1]
         entry = await self.book.do(evolve.run, self.units.evolve(item, states, voxels, digests))
         if entry.ok:
-            labels = (*(method for method, _ in self._methods(reference)), "lesions")
+            written = (
+                group for m, _ in self._methods(reference) for group in self.units.label_groups(m)
+            )
+            labels = (*written, "lesions")
             await _together(
                 *(
                     self.book.do(segment.publish, self.units.publish(s, labels, digests))

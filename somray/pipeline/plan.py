@@ -134,11 +134,13 @@ def _plan_scan(plan: Plan, units: Units, state: ScanState) -> None:
         del labels["student"]
     slabs = state.slabs()
     for label, stage in labels.items():
-        _count(plan, units.open_labels(state, label, ""))
-        _count(plan, units.close_labels(state, label, (), ""))
+        groups = units.label_groups(label)
+        for group in groups:
+            _count(plan, units.open_labels(state, group, ""))
+            _count(plan, units.close_labels(state, group, (), ""))
         hours = _hours(stage, state) / len(slabs)
         for where in slabs:
-            written = (where[2] - where[1]) * y * x
+            written = len(groups) * (where[2] - where[1]) * y * x
             _count(plan, units.slab(state, label, where, ""), hours, written)
     _count(plan, units.drift(state, (), ""))
     if "slices" in units.config.registration.pairs:

@@ -182,7 +182,7 @@ class Units:
         config = self.config.student
         target = self.config.teacher.target
         facts = [state.source_digest, reference, teacher_digest, target, self.cohort.seed]
-        facts.append(config.model_dump(mode="json", exclude={"trainer"}))
+        facts.append(config.model_dump(mode="json", exclude={"trainer", "confidence"}))
         digest = digest_of("student", self.protocol, code_digest(), *facts)
         item = student.StudentItem(
             state.place,
@@ -196,6 +196,12 @@ class Units:
         )
         needs = student.needs(config, state.slice_bytes)
         return self._unit("student", self.protocol, item, needs, digest)
+
+    def label_groups(self, label: str) -> tuple[str, ...]:
+        """List the label groups that a method writes together, its own first."""
+        if label == "student" and self.config.student.confidence:
+            return label, segment.CONFIDENCE
+        return (label,)
 
     def open_labels(self, state: ScanState, label: str, model_digest: str) -> Unit:
         """Make an empty label group."""
@@ -217,12 +223,14 @@ class Units:
         t, z0, z1 = where
         target = self.config.teacher.target
         item = segment.SlabItem(state.place, target, t, z0, z1, state.level, seen[0], value=seen[1])
-        sizes = (state.slab_bytes, state.slice_bytes)
+        sizes, gpus = (state.slab_bytes, state.slice_bytes), self.cohort.resources.segment_gpus
+        if label == "student":
+            item = replace(item, confidence=self.config.student.confidence, gpu=gpus > 0)
         stage = "som" if label == "som" else "segment"
         needs = (
             segment.needs_som(*sizes, self.config.teacher.dimensions)
             if label == "som"
-            else segment.needs_student(*sizes)
+            else segment.needs_student(*sizes, gpus)
         )
         name = f"{state.name}+{label}+t{t}+z{z0:05d}"
         return self._unit(stage, name, item, needs, state.source_digest, model_digest, target)
@@ -286,7 +294,8 @@ class Units:
         """List the complete labels of a scan."""
         item = segment.PublishItem(state.place, labels)
         needs = Needs(cpus=0.1)
-        return self._unit("publish", state.name, item, needs, state.source_digest, model_digest)
+        inputs = [state.source_digest, labels, model_digest]
+        return self._unit("publish", state.name, item, needs, *inputs)
 
     def truth(
         self, state: ScanState, path: str, methods: tuple[tuple[str, int], ...], inputs: object

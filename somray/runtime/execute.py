@@ -49,6 +49,12 @@ def _attempt(
         return None, "internal", f"{type(error).__name__} at {place}: {error}", False
 
 
+def _device(unit: Unit, result: Result | None) -> str:
+    """Name where the unit computed: what it says itself, else what it asked for."""
+    told = result.value.get("device") if result else None
+    return str(told or ("cuda" if unit.needs.gpus else "cpu"))
+
+
 def execute(
     function: StageFunction, unit: Unit, shared: object = None, attempts: int = 1
 ) -> Outcome:
@@ -70,6 +76,6 @@ def execute(
         seconds=time.perf_counter() - start,
         peak_bytes=_peak_bytes(),
         node=platform.node(),
-        device="cuda" if unit.needs.gpus else "cpu",
+        device=_device(unit, result),
         attempts=attempts,
     )

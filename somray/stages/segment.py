@@ -2,6 +2,9 @@
 
 A unit owns its slab, which is one shard: no two tasks ever write the same file. `open_labels` and
 `close_labels` are units of their own, before the first slab and after the last.
+
+Beside its mask the student may write `labels/confidence`: the calibrated probability that a pixel of
+`labels/student` is right, in whole percent from 50 to 100, and 0 where there is no data.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,10 +32,12 @@ from somray.kernels.teacher_apply import apply_teacher
 from somray.stages.scan_slices import read_seen
 
 __all__ = [
+    "CONFIDENCE",
     "LabelItem",
     "PublishItem",
     "SlabItem",
     "close_labels",
+    "confidence_classes",
     "needs_som",
     "needs_student",
     "open_labels",
@@ -41,6 +46,7 @@ __all__ = [
     "run_student",
 ]
 
+CONFIDENCE = "confidence"  # the label group
 THRESHOLD = 0.5  # probability from which the student says target
 
 
@@ -50,7 +56,7 @@ class LabelItem:
 
     Args:
         place: the scan.
-        label: som, student or lesions.
+        label: som, student, confidence or lesions.
         dtype: of the label's pixels.
         classes: label value to name, for the metadata; written at the end.
     """
@@ -83,6 +89,8 @@ class SlabItem:
         windows: per channel, for the student: the protocol's, with PET's at the scan's level.
         threads: for the network.
         value: of the target, in labels/som and labels/student.
+        confidence: whether the student writes labels/confidence too.
+        gpu: whether the student computes on a GPU, where there is one.
     """
 
     place: ScanPlace
@@ -94,6 +102,8 @@ class SlabItem:
     windows: tuple[tuple[float, float], ...] | None = None
     threads: int = 1
     value: int = 3
+    confidence: bool = False
+    gpu: bool = False
 
 
 def needs_som(slab_bytes: int, slice_bytes: int, dimensions: int = 2) -> Needs:
@@ -105,21 +115,32 @@ def needs_som(slab_bytes: int, slice_bytes: int, dimensions: int = 2) -> Needs:
     return Needs(cpus=1, memory_bytes=WORKER_BYTES + 8 * slab_bytes + planes * slice_bytes)
 
 
-def needs_student(slab_bytes: int, slice_bytes: int) -> Needs:
+def needs_student(slab_bytes: int, slice_bytes: int, gpus: float = 0.0) -> Needs:
     """Declare what the student takes: the slab, features and activations of one slice."""
-    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 4 * slab_bytes + 150 * slice_bytes)
+    memory = WORKER_BYTES + 4 * slab_bytes + 150 * slice_bytes
+    return Needs(cpus=1, gpus=gpus, memory_bytes=memory)
+
+
+def confidence_classes() -> tuple[tuple[int, str], ...]:
+    """Name the values of labels/confidence."""
+    return (0, "no data"), *((percent, f"{percent} % sure") for percent in range(50, 101))
 
 
 def open_labels(item: LabelItem, shared: object = None) -> Result:
-    """Make an empty label group, removing what stood there."""
-    create_labels(Storage.at(item.place.root), item.place.name, item.label, item.dtype)
+    """Make an empty label group, removing what stood there; the student's confidence goes with it."""
+    storage = Storage.at(item.place.root)
+    if item.label == "student":
+        storage.remove(f"{item.place.name}/labels/{CONFIDENCE}")
+    create_labels(storage, item.place.name, item.label, item.dtype)
     return Result()
 
 
 def close_labels(item: LabelItem, shared: object = None) -> Result:
     """Write names and colours of the classes and, last, the mark."""
-    storage = Storage.at(item.place.root)
-    finish_labels(storage, item.place.name, item.label, dict(item.classes))
+    storage, classes = Storage.at(item.place.root), dict(item.classes)
+    shades = {value: (*(value * 255 // 100,) * 3, 255) for value in classes}
+    colors = shades if item.label == CONFIDENCE else None
+    finish_labels(storage, item.place.name, item.label, classes, colors)
     return Result()
 
 
@@ -161,17 +182,31 @@ def run_student(item: SlabItem, shared: StudentModel) -> Result:
 
     The target has the value that it has in labels/som, so that names and colours agree.
     """
-    from somray.kernels.student.predict import predict_student  # torch: only where it is used
+    from somray.kernels.student.predict import device_for, predict_student  # torch: only here
 
     storage = Storage.at(item.place.root)
     block, pixel_mm2, spacing = _slab(storage, item)
     model = shared if item.windows is None else replace(shared, windows=item.windows)
-    probability = predict_student(model, block, spacing, threads=item.threads)
+    device = device_for(gpu=item.gpu)
+    probability = predict_student(model, block, spacing, threads=item.threads, device=device)
     target = probability >= THRESHOLD
     labels = np.where(target, np.uint8(item.value), np.uint8(0))
     write_label_slab(storage, item.place.name, "student", item.t, item.z0, labels)
+    if item.confidence:
+        sure = _percent_sure(probability, block)
+        write_label_slab(storage, item.place.name, CONFIDENCE, item.t, item.z0, sure)
     confidence = np.abs(probability - THRESHOLD) / THRESHOLD
-    return Result(rows={"slices": _slice_rows(item, "student", target, confidence, pixel_mm2)})
+    rows = _slice_rows(item, "student", target, confidence, pixel_mm2)
+    return Result(rows={"slices": rows}, value={"device": device})
+
+
+def _percent_sure(
+    probability: NDArray[np.float32], block: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """Return the probability of the likelier of the two labels in percent, 0 where there is no data."""
+    percent: NDArray[np.float32] = np.rint(100 * np.maximum(probability, 1 - probability))
+    percent[np.isnan(block).any(axis=1)] = 0
+    return percent.astype(np.uint8)
 
 
 def _slab(

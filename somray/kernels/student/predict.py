@@ -23,7 +23,7 @@ from somray.kernels.student.inputs import student_inputs
 from somray.kernels.student.strips import InStrips
 from somray.kernels.student.unet import UNet, build_unet
 
-__all__ = ["feature_names_of", "network_of_model", "predict_student", "probabilities"]
+__all__ = ["device_for", "feature_names_of", "network_of_model", "predict_student", "probabilities"]
 
 TILE = 1024
 """Largest side in pixels that the network sees at once, without halo: about 0.4 GB at work."""
@@ -35,6 +35,11 @@ KEPT_NETWORKS = 4
 """Networks that a process keeps built: one per protocol that it works on at once."""
 
 _built: dict[str, UNet] = {}
+
+
+def device_for(*, gpu: bool) -> str:
+    """Return "cuda" where a GPU is asked for and there is one, else "cpu"."""
+    return "cuda" if gpu and torch.cuda.is_available() else "cpu"
 
 
 def network_of_model(model: StudentModel, device: str = "cpu") -> UNet:
