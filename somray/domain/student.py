@@ -25,6 +25,8 @@ class StudentModel:
         spacing_mm: (y, x) its features were scaled to.
         target: name of the class it learned.
         history: JSON-able facts of the training (rounds done, best round, verdict).
+        temperature: what logits are divided by before they become probabilities, so that these are
+            calibrated; masks do not depend on it.
     """
 
     weights: Mapping[str, NDArray[np.generic]]
@@ -34,3 +36,4 @@ class StudentModel:
     spacing_mm: tuple[float, float] = (1.0, 1.0)
     target: str = "lesion"
     history: Mapping[str, float | int | str | bool | None] = field(default_factory=dict)
+    temperature: float = 1.0

@@ -153,6 +153,15 @@ class AgreementRow(Row):
     accuracy: Annotated[float, Column("1", "share of pixels where both agree")]
     precision: Precision
     recall: Recall
+    target_fraction: Annotated[
+        float | None, Column("1", "share of the pixels that count which the student calls target")
+    ] = None
+    confidence: Annotated[
+        float | None,
+        Column(
+            "1", "mean |2p - 1| of calibrated p over the student's target; null where it has none"
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -176,6 +185,12 @@ class ConvergenceRow(Row):
     control_iou: Annotated[
         float | None, Column("1", "control: equal compute on A alone; null in round 1")
     ]
+    collapse: Annotated[
+        str | None,
+        Column(
+            "", "why this round's student was dropped for an earlier one's; null where it stands"
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

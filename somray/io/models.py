@@ -134,6 +134,7 @@ def write_student(storage: Storage, protocol: str, model: StudentModel) -> None:
         "windows": [list(w) for w in model.windows],
         "spacing_mm": list(model.spacing_mm),
         "target": model.target,
+        "temperature": model.temperature,
         "history": dict(model.history),
     }
     _write(storage, protocol, "student", dict(model.weights), facts)
@@ -154,6 +155,7 @@ def read_student(storage: Storage, protocol: str) -> StudentModel:
         spacing_mm=(info["spacing_mm"][0], info["spacing_mm"][1]),
         target=info["target"],
         history=info["history"],
+        temperature=float(info.get("temperature", 1.0)),  # runs of before had none
     )
 
 

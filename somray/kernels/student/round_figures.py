@@ -14,15 +14,19 @@ from somray.kernels.student.lesson import Lesson
 from somray.kernels.student.spec import Row, StudentSpec
 
 __all__ = [
+    "THRESHOLD",
     "TrainingSlices",
     "agreement_rows",
     "copies_of_first",
+    "letter",
     "mean_iou",
     "prepare_slices",
     "stage_name",
 ]
 
 LETTERS = 26
+THRESHOLD = 0.5
+"""Probability from which the student says target."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,23 +89,48 @@ def _inputs(lesson: Lesson, spec: StudentSpec) -> NDArray[np.float32]:
     )
 
 
+def letter(index: int) -> str:
+    """Name a slice by its place: A, B, C …; after Z come S27, S28."""
+    return chr(ord("A") + index) if index < LETTERS else f"S{index + 1}"
+
+
 def stage_name(count: int) -> str:
-    """Return the slices trained on as the tables name them: A, A+B, A+B+C; after Z come S27, S28."""
-    names = [chr(ord("A") + n) if n < LETTERS else f"S{n + 1}" for n in range(count)]
-    return "+".join(names)
+    """Return the slices trained on as the tables name them: A, A+B, A+B+C."""
+    return "+".join(letter(n) for n in range(count))
 
 
 def agreement_rows(
-    number: int, masks: Sequence[NDArray[np.bool_]], slices: TrainingSlices
+    number: int, chances: Sequence[NDArray[np.float32]], slices: TrainingSlices
 ) -> list[Row]:
-    """Measure every slice after round `number`; one without a pixel that counts has no row."""
+    """Measure every slice after round `number`; one without a pixel that counts has no row.
+
+    Args:
+        number: of the round, from 1.
+        chances: per slice (y, x) calibrated probabilities, target from one half on.
+        slices: what the teacher says of them.
+
+    Returns:
+        Rows of the table `agreement` with the slice's place for subject, session, t and z.
+    """
     rows = []
-    for index, (mask, known) in enumerate(zip(masks, slices.known, strict=True)):
-        if known.any():
-            role = "train" if index == 0 else "pseudo" if index < number else "held_out"
-            place = {"round": number, "stage": stage_name(number), "slice": index, "role": role}
-            figures = agreement(mask[known], slices.teacher[index][known])
-            rows.append({**place, "ref": "som_teacher", **figures})
+    for index, (chance, known) in enumerate(zip(chances, slices.known, strict=True)):
+        if not known.any():
+            continue
+        said = chance[known]
+        mask = said >= THRESHOLD
+        sure = np.abs(2 * said[mask].astype(np.float64) - 1)
+        rows.append(
+            {
+                "round": number,
+                "stage": stage_name(number),
+                "slice": index,
+                "role": "train" if index == 0 else "pseudo" if index < number else "held_out",
+                "ref": "som_teacher",
+                **agreement(mask, slices.teacher[index][known]),
+                "target_fraction": float(mask.mean()),
+                "confidence": float(sure.mean()) if len(sure) else None,
+            }
+        )
     return rows
 
 

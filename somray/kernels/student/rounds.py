@@ -2,7 +2,9 @@
 
 Only A carries the teacher's mask. Round r adds the r-th slice with the labels that the student of the
 round before gave it, filtered by confidence, and trains on from that student. The teacher's masks of
-the other slices are looked at to *measure* agreement, never to train or to choose.
+the other slices are looked at to *measure* agreement, never to train or to choose. Probabilities are
+calibrated on the blocks of A that nothing was learned from; a round that collapses ends the training,
+and the student before it is kept.
 
 Beside every round stand two figures that it must beat: A's mask copied to every slice, and a control
 that trained on from round 1 with the same number of steps on A alone.
@@ -15,14 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
+from somray.kernels.student.calibration import Calibration, calibrated, fit_calibration
+from somray.kernels.student.collapse import why_collapsed
 from somray.kernels.student.course import Pace, Plan
 from somray.kernels.student.fit import deterministic, fit_student
 from somray.kernels.student.fit_state import FitState
+from somray.kernels.student.held_out import held_out_blocks
 from somray.kernels.student.inputs import input_count
 from somray.kernels.student.lesson import Lesson
 from somray.kernels.student.predict import probabilities
-from somray.kernels.student.pseudo_labels import is_collapsed, pseudo_labels
+from somray.kernels.student.pseudo_labels import pseudo_labels
 from somray.kernels.student.round_figures import (
+    THRESHOLD,
     TrainingSlices,
     agreement_rows,
     copies_of_first,
@@ -30,6 +36,7 @@ from somray.kernels.student.round_figures import (
     prepare_slices,
     stage_name,
 )
+from somray.kernels.student.round_history import constant_history, history_of
 from somray.kernels.student.sampling import Examples
 from somray.kernels.student.spec import (
     Distributed,
@@ -93,11 +100,11 @@ def train_rounds(
     run = _Rounds(slices, spec, distributed, Pace(clock))
     state = distributed.resume or run.begin()
     with deterministic(spec.threads):
-        while state.done < run.count:
+        while state.done < run.count and not state.collapsed:
             state = run.next(state)
             if distributed.save is not None:
                 distributed.save(state)
-    model = student_of(spec, state.student, run.history(state))
+        model = run.student(state)
     return RoundsResult(model, state.agreement, state.convergence, state.training)
 
 
@@ -126,62 +133,58 @@ class _Rounds:
         """Do one round."""
         number = state.done + 1
         module = self._module(state.student)
-        chances = self._chances(module)
-        state = self._fit(module, self._examples(chances, number), state, 0)
-        rows = state.fits[0].rows
-        masks, control, control_iou = self._masks(module), unet_weights(module), None
+        labels = self._chances(module) if number > 1 else []
+        state = self._fit(module, self._examples(labels, number), state, 0)
+        chances, control, control_iou = self._chances(module), unet_weights(module), None
         if number > 1:
             twin = self._module(state.control)
-            state = self._fit(twin, self._examples(chances, 1), state, 1)
-            control, control_iou = unet_weights(twin), self._iou(self._masks(twin))
-        spoiled = number > 1 and is_collapsed(
-            [chance >= 0.5 for chance in chances[:number]],
-            masks[:number],
-            self.slices.teacher[0],
-            self.slices.known[0],
-        )
-        row = self._convergence(number, masks, state, spoiled=spoiled)
+            state = self._fit(twin, self._examples([], 1), state, 1)
+            control, control_iou = unet_weights(twin), self._iou(self._chances(twin))
+        rows = agreement_rows(number, chances, self.slices)
+        pixels = [int(known.sum()) for known in self.slices.known]
+        why = why_collapsed(rows, state.agreement, pixels)
+        found = self._convergence(number, chances, state, why)
         return RoundState(
             done=number,
-            kept=state.kept if spoiled else number,
-            student=state.student if spoiled else unet_weights(module),
+            kept=state.kept if why else number,
+            student=state.student if why else unet_weights(module),
             control=control,
-            agreement=state.agreement + agreement_rows(number, masks, self.slices),
-            convergence=[*state.convergence, {**row, "control_iou": control_iou}],
-            training=state.training + [{"round": number, **found} for found in rows],
-            collapsed=(*state.collapsed, number) if spoiled else state.collapsed,
+            agreement=state.agreement + rows,
+            convergence=[*state.convergence, {**found, "control_iou": control_iou}],
+            training=state.training + [{"round": number, **row} for row in state.fits[0].rows],
+            collapsed=(number,) if why else (),
         )
 
-    def history(self, state: RoundState) -> dict[str, float | int | str | bool | None]:
-        """Say in plain words and numbers how it went."""
-        notes = []
-        if self.count < self.spec.rounds:
-            notes.append(f"{self.spec.rounds} rounds asked, {self.count} slices: as many rounds")
-        if state.collapsed:
-            names = ", ".join(map(str, state.collapsed))
-            notes.append(f"collapsed in round {names}: the student of round {state.kept} is kept")
-        return {
-            "rounds_asked": self.spec.rounds,
-            "rounds_done": state.done,
-            "kept_round": state.kept,
-            "converged": bool(state.convergence[-1]["converged"]),
-            "note": "; ".join(notes),
-        }
+    def student(self, state: RoundState) -> StudentModel:
+        """Return the student that is kept, with its temperature and what is to be said of it."""
+        calibration = self._calibration(self._raw(self._module(state.student), 0))
+        history = history_of(state, self.spec, len(self.slices.stacks), calibration)
+        model = student_of(self.spec, state.student, history)
+        return replace(model, temperature=calibration.temperature)
 
     def _module(self, weights: Weights) -> UNet:
         return build_unet(network_of(self.spec), weights).to(self.distributed.gang.device)
 
-    def _chances(self, module: UNet) -> list[NDArray[np.float32]]:
-        """Return every slice's (y, x) probabilities, 0 where a pixel does not count."""
-        device, found = self.distributed.gang.device, []
-        for stack, known in zip(self.slices.stacks, self.slices.known, strict=True):
-            chance = probabilities(module, stack, device)
-            chance[~known] = 0.0
-            found.append(chance)
-        return found
+    def _raw(self, module: UNet, index: int) -> NDArray[np.float32]:
+        """Return a slice's (y, x) probabilities as the network says them, 0 where none counts."""
+        stack, device = self.slices.stacks[index], self.distributed.gang.device
+        chance = probabilities(module, stack, device)
+        chance[~self.slices.known[index]] = 0.0
+        return chance
 
-    def _masks(self, module: UNet) -> list[NDArray[np.bool_]]:
-        return [chance >= 0.5 for chance in self._chances(module)]
+    def _chances(self, module: UNet) -> list[NDArray[np.float32]]:
+        """Return every slice's (y, x) calibrated probabilities."""
+        found = [self._raw(module, index) for index in range(len(self.slices.stacks))]
+        temperature = self._calibration(found[0]).temperature
+        return [calibrated(chance, temperature) for chance in found]
+
+    def _calibration(self, chance: NDArray[np.float32]) -> Calibration:
+        """Fit a temperature on the pixels of A that the training never learns from."""
+        teacher, known = self.slices.teacher[0], self.slices.known[0]
+        asked = np.zeros(known.shape, dtype=bool)
+        for block in held_out_blocks(teacher, known, self.spec.seed):
+            asked[block] = known[block]
+        return fit_calibration(chance[asked], teacher[asked])
 
     def _examples(self, chances: Sequence[NDArray[np.float32]], number: int) -> Examples:
         """Label A by the teacher and the next `number - 1` slices by the student."""
@@ -208,18 +211,17 @@ class _Rounds:
         seed = (self.spec.seed, number, kind)
         return after(fit_student(module, examples, plan, seed, self.distributed.gang, pace))
 
-    def _iou(self, masks: Sequence[NDArray[np.bool_]]) -> float | None:
-        return mean_iou(masks, self.slices, self.count)
+    def _iou(self, chances: Sequence[NDArray[np.float32]]) -> float | None:
+        return mean_iou([c >= THRESHOLD for c in chances], self.slices, self.count)
 
     def _convergence(
         self,
         number: int,
-        masks: Sequence[NDArray[np.bool_]],
+        chances: Sequence[NDArray[np.float32]],
         state: RoundState,
-        *,
-        spoiled: bool,
+        why: str | None,
     ) -> Row:
-        mean = self._iou(masks)
+        mean = self._iou(chances)
         before = state.convergence[-1]["mean_iou"] if state.convergence else None
         delta = None if mean is None or before is None else mean - before
         near = delta is not None and abs(delta) < self.spec.tolerance
@@ -228,8 +230,9 @@ class _Rounds:
             "stage": stage_name(number),
             "mean_iou": mean,
             "delta_iou": delta,
-            "converged": near and not spoiled,
-            "copy_forward_iou": self._iou(copies_of_first(self.slices)),
+            "converged": near and why is None,
+            "copy_forward_iou": mean_iou(copies_of_first(self.slices), self.slices, self.count),
+            "collapse": why,
         }
 
 
@@ -253,24 +256,17 @@ def _constant(slices: TrainingSlices, spec: StudentSpec) -> RoundsResult:
     inside = bool(slices.teacher[0].any())
     module = new_unet(network_of(spec), spec.seed)
     start_constant(module, inside=inside)
-    masks = [known & inside for known in slices.known]
+    chances = [(known & inside).astype(np.float32) for known in slices.known]
     count = min(spec.rounds, len(slices.known))
     row = {
         "round": 1,
         "stage": stage_name(1),
-        "mean_iou": mean_iou(masks, slices, count),
+        "mean_iou": mean_iou([c >= THRESHOLD for c in chances], slices, count),
         "delta_iou": None,
         "converged": False,
         "copy_forward_iou": mean_iou(copies_of_first(slices), slices, count),
         "control_iou": None,
+        "collapse": None,
     }
-    what = "fills" if inside else "is absent from"
-    history: dict[str, float | int | str | bool | None] = {
-        "rounds_asked": spec.rounds,
-        "rounds_done": 1,
-        "kept_round": 1,
-        "converged": False,
-        "note": f"the target {what} the labelled slice: a constant student, nothing was trained",
-    }
-    model = student_of(spec, unet_weights(module), history)
-    return RoundsResult(model, agreement_rows(1, masks, slices), [row], [])
+    model = student_of(spec, unet_weights(module), constant_history(spec, inside=inside))
+    return RoundsResult(model, agreement_rows(1, chances, slices), [row], [])

@@ -8,8 +8,9 @@ import pytest
 from somray.domain.tables import AgreementRow, ConvergenceRow, TrainingRow
 from somray.errors import ShapeError
 from somray.kernels.student.lesson import Lesson, lessons_of
-from somray.kernels.student.pseudo_labels import is_collapsed, pseudo_labels
+from somray.kernels.student.pseudo_labels import pseudo_labels
 from somray.kernels.student.round_figures import stage_name
+from somray.kernels.student.round_history import verdict_of
 from somray.kernels.student.rounds import StudentSpec, train_rounds
 from somray.kernels.student.spec import Distributed
 
@@ -183,34 +184,41 @@ def test_only_confident_pixels_become_labels():
     np.testing.assert_allclose(weight, [1, 0.9, 0, 0, 0.9, 0], atol=1e-6)
 
 
-def test_a_round_collapses_when_a_is_forgotten_or_an_area_runs_away():
-    teacher = np.zeros((20, 20), dtype=bool)
-    teacher[5:15, 5:15] = True
-    good = np.stack([teacher, teacher])
-    known = np.ones((20, 20), dtype=bool)
-    assert not is_collapsed(good, good, teacher, known)
-    forgotten = good.copy()
-    forgotten[0, 5:7] = False
-    assert is_collapsed(good, forgotten, teacher, known)
-    runaway = good.copy()
-    runaway[1, :12] = True
-    assert is_collapsed(good, runaway, teacher, known)
-    vanished = good.copy()
-    vanished[1] = False
-    assert is_collapsed(good, vanished, teacher, known)
+def test_probabilities_are_calibrated_on_pixels_that_nothing_was_learned_from(result):
+    history = result.model.history
+    assert history["calibration_pixels"] == 0  # a slice of 24 × 28 can spare no block
+    assert "not calibrated" in history["note"]
+    images = np.random.default_rng(0).normal(0, 1, (2, 1, 96, 96)).astype(np.float32)
+    images[:, :, 30:70, 25:75] += 2
+    masks = np.zeros(images[:, 0].shape, dtype=bool)
+    masks[:, 30:70, 25:75] = True
+    spec = replace(SPEC, rounds=1, steps=20)
+    large = train_rounds(lessons_of(images, masks, np.ones_like(masks)), spec).model
+    assert large.history["calibration_pixels"] > 500
+    assert large.temperature != 1.0
+    assert 0 <= large.history["calibration_error_after"] < 0.1
 
 
-def test_the_best_round_is_kept_when_a_later_one_collapses(monkeypatch):
-    import somray.kernels.student.rounds as module
+def test_the_rows_tell_how_much_and_how_surely_the_student_says_target(result):
+    for row in result.agreement:
+        masks = _slices(4)[1]
+        assert row["target_fraction"] == pytest.approx(masks[row["slice"]].mean(), abs=0.05)
+        assert 0 < row["confidence"] <= 1
 
-    states = []
-    monkeypatch.setattr(module, "is_collapsed", lambda *_: True)
-    result = train_rounds(_lessons(), SPEC, Distributed(save=states.append))
-    assert result.model.history["kept_round"] == 1
-    assert "collapsed in round 2, 3" in result.model.history["note"]
-    assert not any(row["converged"] for row in result.convergence)
-    kept = next(state for state in states if state.done == 1).student
-    assert all(np.array_equal(result.model.weights[key], kept[key]) for key in kept)
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        ({"delta_iou": None, "round": 1}, "one round has nothing to be compared with"),
+        ({"delta_iou": None, "mean_iou": None}, "no IoU exists"),
+        ({"converged": True}, "ΔIoU +0.0010 in round 2 within ±0.002: the student may replace"),
+        ({"delta_iou": 0.05}, "not converged, ΔIoU +0.0500 in round 2 beyond ±0.002"),
+        ({"collapse": "it grew"}, "round 2 collapsed: the student may not replace the SOM"),
+    ],
+)
+def test_the_verdict_says_whether_the_student_may_replace_the_som(last, words):
+    good = {"round": 2, "mean_iou": 0.98, "delta_iou": 0.001, "converged": False, "collapse": None}
+    assert words in verdict_of([{**good, **last}], 0.002)
 
 
 @pytest.mark.parametrize(
