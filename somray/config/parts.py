@@ -52,6 +52,29 @@ class StudentConfig(Strict):
             "from 50 to 100; 0 where there is no data"
         ),
     ] = False
+    scans: Annotated[
+        Literal["all"] | Annotated[int, Field(ge=1)],
+        Field(
+            description="scans that the rounds' slices come from; above 1, the last rounds add the most "
+            "worthwhile slice of each further scan in the manifest's order, at most rounds - 1 of them"
+        ),
+    ] = 1
+    neighbours: Annotated[
+        Literal[0, 1, 2], Field(description="slices seen on either side of each, for 2.5D")
+    ] = 0
+    labels: Annotated[
+        Literal["mask", "soft", "classes"],
+        Field(
+            description="what is learned from the teacher: the target's mask, how far a pixel belongs "
+            "to it by the distances to the nodes, or all its classes at once"
+        ),
+    ] = "mask"
+
+    @property
+    def most_further(self) -> int:
+        """Most scans beside the reference that the rounds may need."""
+        wanted = self.rounds if self.scans == "all" else min(self.scans, self.rounds)
+        return wanted - 1
 
 
 class RegistrationConfig(Strict):

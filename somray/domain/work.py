@@ -132,10 +132,12 @@ class Trainer:
         run: as `kernels.student.rounds.train_rounds`, with `name` and `storage_path` for checkpoints.
         waits: whether the work is done by other workers, so that the unit itself must hold no CPU:
             protocols that held some while they wait could block each other's workers for ever.
+        name: in words, for the model's history.
     """
 
     run: Callable[..., Any]  # Any: a RoundsResult; the domain knows no kernel
     waits: bool = False
+    name: str = "in process"
 
 
 @dataclass(frozen=True)

@@ -118,15 +118,28 @@ class Fitting(ProtocolWork):
 
     async def _student(self, reference: Reference) -> Fitted | None:
         protocol, config = self.units.protocol, self.units.config
-        unit = self.units.student(reference.state, reference.slices[0], reference.fitted.digest)
+        further = await self._further(reference.state)
+        parts = (reference.state, reference.slices[0], reference.fitted.digest)
+        unit = self.units.student(*parts, further)
         trainer = self.executor.trainer(config.student.workers, config.student.trainer)
         if trainer.waits:
             await self.executor.release(protocol)
             unit = replace(unit, needs=replace(unit.needs, cpus=0.0))
-        shared = student.StudentShared(reference.teacher, trainer.run)
+        shared = student.StudentShared(reference.teacher, trainer.run, trainer.name)
         entry = await self.book.do(student.run, unit, shared=shared, actor=protocol)
         await self.executor.release(protocol)
         if not entry.ok:
             return None
         model = models.read_student(self.storage, protocol)
         return Fitted(f"{unit.digest}-{entry.value['digest']}", self.executor.share(model))
+
+    async def _further(self, reference: ScanState) -> list[ScanState]:
+        """Wait for the scans beside the reference that the rounds need, in the manifest's order."""
+        found: list[ScanState] = []
+        for scan in self.scans:
+            if len(found) == self.units.config.student.most_further:
+                break
+            if scan != reference.scan:
+                state = await self.intake.accepted(scan)
+                found += [] if state is None else [state]
+        return found

@@ -23,7 +23,10 @@ from somray.stages import evolve, ingest, truth
 __all__ = ["Plan", "StagePlan", "make_plan"]
 
 # Core-seconds per million pixels and channel, 2 busy cores of 2026 (tests/benchmarks/LOG.md).
-_RATES = {"ingest": 0.4, "register": 6.0, "som": 0.25, "segment": 3.0, "evolve": 0.2, "truth": 0.3}
+_RATES = {
+    "ingest": 0.4, "register": 6.0, "som": 0.25, "student": 0.1, "segment": 3.0, "evolve": 0.2,
+    "truth": 0.3,
+}  # fmt: skip
 _STEP_SECONDS = 0.12  # one optimizer step on one core
 _LESION_SHARE = 0.05  # of all voxels, for the memory of following lesions
 
@@ -124,7 +127,11 @@ def _plan_models(plan: Plan, units: Units, states: Sequence[ScanState]) -> None:
     if units.config.segment == "student":
         config = units.config.student
         steps = config.steps * (2 * config.rounds - 1) * config.workers
-        _count(plan, units.student(states[0], 0, ""), steps * _STEP_SECONDS / 3600)
+        reference = chosen[0][0]
+        further = [state for state in states if state is not reference][: config.most_further]
+        looking = sum(_hours("student", state) for state in further)
+        unit = units.student(reference, 0, "", further)
+        _count(plan, unit, looking + steps * _STEP_SECONDS / 3600)
 
 
 def _plan_scan(plan: Plan, units: Units, state: ScanState) -> None:

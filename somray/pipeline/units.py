@@ -15,6 +15,7 @@ from somray.io.ome_zarr import slab_depth, slabs
 from somray.kernels.teacher_spec import TeacherSpec
 from somray.pipeline.digests import code_digest, ingest_digest
 from somray.stages import drift, evolve, ingest, register, segment, student, teacher, truth
+from somray.stages.student_lessons import LessonScan
 
 __all__ = ["ScanState", "Units"]
 
@@ -177,24 +178,33 @@ class Units:
         item = teacher.MissingReference(named)
         return self._unit("teacher", self.protocol, item, Needs(cpus=0.1), named)
 
-    def student(self, state: ScanState, reference: int, teacher_digest: str) -> Unit:
-        """Train the rounds."""
+    def student(
+        self,
+        state: ScanState,
+        reference: int,
+        teacher_digest: str,
+        further: Sequence[ScanState] = (),
+    ) -> Unit:
+        """Train the rounds from the reference scan's slice on, then over the further scans."""
         config = self.config.student
         target = self.config.teacher.target
         facts = [state.source_digest, reference, teacher_digest, target, self.cohort.seed]
         facts.append(config.model_dump(mode="json", exclude={"trainer", "confidence"}))
+        facts.append([scan.source_digest for scan in further])
         digest = digest_of("student", self.protocol, code_digest(), *facts)
         item = student.StudentItem(
-            state.place,
+            LessonScan(state.place, state.level),
             self.protocol,
             reference,
             target,
             config,
             self.cohort.seed,
             digest,
-            state.level,
+            tuple(LessonScan(scan.place, scan.level) for scan in further),
         )
-        needs = student.needs(config, state.slice_bytes)
+        slice_bytes = max(scan.slice_bytes for scan in (state, *further))
+        slab_bytes = max((scan.slab_bytes for scan in further), default=0)
+        needs = student.needs(config, slice_bytes, slab_bytes)
         return self._unit("student", self.protocol, item, needs, digest)
 
     def label_groups(self, label: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from somray.domain.run import RunLayout
 from somray.domain.tables import TABLES, field_specs
 from somray.domain.teacher import TeacherModel
 from somray.errors import SomrayError
-from somray.io import ome_zarr
+from somray.io import models, ome_zarr
 from somray.io.ome_zarr import ScanMeta
 from somray.io.run import Run
 from somray.io.storage import Storage
@@ -191,6 +191,11 @@ class ReportData:
         if protocol not in self._teachers:
             self._teachers[protocol] = self.run.teacher(protocol)
         return self._teachers[protocol]
+
+    def student_history(self, protocol: str) -> dict[str, Any]:
+        """Return what a protocol's student says of its training; {} while there is none."""
+        info = models.read_model_info(self.storage, protocol).get("student", {})
+        return dict(info.get("history", {}))
 
     @cached_property
     def _origins(self) -> tuple[dict[tuple[str, str], Origin], str | None]:

@@ -1,6 +1,6 @@
 """A protocol's student on the page: loss, agreement by round with its baselines, verdict; scores with truth."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,15 @@ from somray.report.blocks import (
 from somray.report.data import ReportData, Rows
 from somray.report.figures_lesions import truth_scores
 from somray.report.figures_rounds import agreement_by_round, delta_by_round, loss_curves
-from somray.report.listing import MISSING, listing, number
+from somray.report.listing import MISSING, fact, listing, number
 from somray.report.words import NOT_ACCURACY, TRUTH
 
-__all__ = ["TRUTH_COLUMNS", "student_section", "truth_section", "verdict"]
+__all__ = ["TRUTH_COLUMNS", "account", "comparisons", "student_section", "truth_section", "verdict"]
 
 MOST_ROWS_OPEN = 40
 AGREEMENT_COLUMNS = (
     "round", "stage", "subject", "session", "t", "z", "role", "ref", "iou", "dice", "accuracy",
-    "precision", "recall",
+    "precision", "recall", "target_fraction", "confidence",
 )  # fmt: skip
 TRUTH_COLUMNS = (
     "subject", "session", "method", "label", "dice", "iou", "precision", "recall", "hd95_mm",
@@ -56,6 +56,7 @@ def _rounds(data: ReportData, protocol: str, prefix: str, convergence: Rows) -> 
     yield NOT_ACCURACY
     yield verdict(convergence, tolerance)
     yield from comparisons(convergence)
+    yield from account(data.student_history(protocol))
     pictures = [_agreement_picture(agreement, convergence, prefix)]
     if any(r["delta_iou"] is not None for r in convergence):
         markup = delta_by_round(convergence, tolerance, f"{prefix}-delta")
@@ -72,6 +73,7 @@ def _rounds(data: ReportData, protocol: str, prefix: str, convergence: Rows) -> 
     yield Gallery(tuple(pictures), "chart")
     columns = (
         "round", "stage", "mean_iou", "delta_iou", "converged", "copy_forward_iou", "control_iou",
+        "collapse",
     )  # fmt: skip
     told = (
         "Agreement by round: mean IoU of the student with the teacher, beside baseline and control."
@@ -95,28 +97,35 @@ def verdict(convergence: Sequence[dict[str, Any]], tolerance: float) -> Notice: 
     """Say in words whether the rounds have converged."""
     last = max(convergence, key=lambda r: r["round"])
     delta, rounds = last["delta_iou"], last["round"]
+    if last.get("collapse"):
+        told = f"Round {rounds} ({last['stage']}) was not believed: {last['collapse']}. The student of "
+        told += f"round {rounds - 1} is kept; it may not replace the SOM."
+        return Notice(told, "bad", "Collapsed.")
     if delta is None:
         told = "A single round has nothing to be compared with, so convergence cannot be judged."
         return Notice(told, "warn", "Convergence unknown.")
     size = f"ΔIoU = {delta:+.4f}".replace("-", "−")
     if last["converged"]:
-        told = f"In round {rounds} ({last['stage']}) {size}, under the tolerance of {tolerance:g}."
+        told = (
+            f"In round {rounds} ({last['stage']}) {size}, under the tolerance of {tolerance:g}: the "
+            "student repeats its teacher as well as it ever will, and may replace the SOM on such slices."
+        )
         return Notice(told, "good", "Converged.")
     told = (
         f"After round {rounds} ({last['stage']}) {size}, not under the tolerance of {tolerance:g}: "
-        "more rounds or more steps may still change the student."
+        "more rounds or more steps may still change the student, which may not replace the SOM yet."
     )
     return Notice(told, "warn", "Not converged.")
 
 
 def comparisons(convergence: Sequence[dict[str, Any]]) -> Iterable[Text]:  # Any: plain rows
-    """Say what the last round's mean IoU is worth beside the baseline and the control."""
-    last = max(convergence, key=lambda r: r["round"])
+    """Say what the mean IoU of the round that is kept is worth beside the baseline and the control."""
+    last = max((r for r in convergence if not r.get("collapse")), key=lambda r: r["round"])
     mean = last["mean_iou"]
     if mean is None:
-        yield Text("No mean IoU exists for the last round: both masks are empty on every slice.")
+        yield Text("No mean IoU exists for this student: both masks are empty on every slice.")
         return
-    told = [f"Mean IoU with the teacher after the last round: {mean:.3f}."]
+    told = [f"Mean IoU with the teacher after round {last['round']}: {mean:.3f}."]
     copied, control = last["copy_forward_iou"], last["control_iou"]
     if copied is not None:
         better = "more" if mean > copied else "not more"
@@ -131,6 +140,19 @@ def comparisons(convergence: Sequence[dict[str, Any]]) -> Iterable[Text]:  # Any
             f"({f'{gain:+.3f}'.replace('-', '−')})."
         )
     yield Text(" ".join(told))
+
+
+def account(history: Mapping[str, Any]) -> Iterable[Text]:  # Any: JSON
+    """Say what a student's history holds beside the rounds: calibration, and whatever was unusual."""
+    before, after = (history.get(f"calibration_error_{n}") for n in ("before", "after"))
+    if before is not None and after is not None:
+        pixels = fact(history["calibration_pixels"])
+        yield Text(
+            f"Its probabilities were calibrated on {pixels} pixels of A that nothing was learned from: "
+            f"they were off by {before:.4f} on average before, by {after:.4f} after."
+        )
+    if history.get("note"):
+        yield Text(f"Of this training: {history['note']}.")
 
 
 def truth_section(data: ReportData, protocol: str, prefix: str) -> Section:

@@ -137,4 +137,4 @@ class RayExecutor:
         gang = functools.partial(
             fit_rounds_with_ray_train, workers=workers, use_gpu=self._gpus >= workers
         )
-        return Trainer(gang, waits=True)
+        return Trainer(gang, waits=True, name="Ray Train")

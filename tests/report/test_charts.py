@@ -9,7 +9,7 @@ from somray.report.figures_classes import Profile, profile_heatmap, radar, radar
 from somray.report.figures_lesions import CHANGES, TimeAxis, lesion_volumes
 from somray.report.figures_rounds import delta_by_round
 from somray.report.listing import fact, listing, number
-from somray.report.section_student import comparisons, verdict
+from somray.report.section_student import account, comparisons, verdict
 from somray.report.style import class_colour, class_colours, plain_text
 
 
@@ -129,6 +129,11 @@ def test_the_verdict_is_told_in_words():
     assert "+0.0500" in moved.text
     settled = round_row(2, 0.901, 0.001, converged=True)
     assert verdict([settled, first], 0.002).tone == "good"
+    assert "may replace the SOM" in verdict([settled, first], 0.002).text
+    spoiled = verdict([first, round_row(2, 0.5, -0.4, collapse="the target grew")], 0.002)
+    assert (spoiled.lead, spoiled.tone) == ("Collapsed.", "bad")
+    assert "the target grew" in spoiled.text
+    assert "round 1 is kept" in spoiled.text
 
 
 def test_the_comparison_admits_when_pseudo_labels_did_not_help():
@@ -138,6 +143,19 @@ def test_the_comparison_admits_when_pseudo_labels_did_not_help():
     assert "helped here (+0.020)" in text.text
     (text,) = comparisons([round_row(2, None, None)])
     assert "No mean IoU exists" in text.text
+    spoiled = round_row(3, 0.2, -0.75, collapse="the target grew")
+    (text,) = comparisons([round_row(2, 0.95, 0.0), spoiled])
+    assert "after round 2: 0.950" in text.text
+
+
+def test_the_training_tells_its_calibration_and_what_was_unusual():
+    history = {"calibration_pixels": 2048, "calibration_error_before": 0.021,
+               "calibration_error_after": 0.004, "note": "3 rounds asked, 1 slices"}  # fmt: skip
+    calibration, note = (text.text for text in account(history))
+    assert "0.0210" in calibration
+    assert "0.0040" in calibration
+    assert "3 rounds asked" in note
+    assert not list(account({"calibration_error_before": None, "note": ""}))
 
 
 def test_sessions_stand_to_scale_only_where_all_days_are_known():

@@ -64,6 +64,11 @@ def prepare_slices(lessons: Sequence[Lesson], spec: StudentSpec) -> TrainingSlic
                 f"images must be ({len(spec.channels)}, y, x) for channels "
                 f"{', '.join(spec.channels)}, got {lesson.image.shape}"
             )
+        beside = 0 if lesson.around is None else len(lesson.around) // 2
+        if beside != spec.neighbours:
+            raise ShapeError(
+                f"a student that sees {spec.neighbours} slices on either side got {beside} of them"
+            )
     if min(spec.rounds, spec.steps, spec.threads) < 1:
         raise ShapeError(
             "rounds, steps and threads must be positive, got "

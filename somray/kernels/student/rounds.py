@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
-from somray.kernels.student.calibration import Calibration, calibrated, fit_calibration
+from somray.kernels.student.calibration import Calibration, fit_calibration
 from somray.kernels.student.collapse import why_collapsed
 from somray.kernels.student.course import Pace, Plan
 from somray.kernels.student.fit import deterministic, fit_student
@@ -68,6 +68,7 @@ def network_of(spec: StudentSpec) -> dict[str, int | float | str]:
         "prototypes_target": PROTOTYPES[0],
         "prototypes_rest": PROTOTYPES[1],
         "features": ",".join(spec.feature_names),
+        "neighbours": spec.neighbours,
     }
 
 
@@ -157,7 +158,7 @@ class _Rounds:
 
     def student(self, state: RoundState) -> StudentModel:
         """Return the student that is kept, with its temperature and what is to be said of it."""
-        calibration = self._calibration(self._raw(self._module(state.student), 0))
+        calibration = self._calibration(self._module(state.student))
         history = history_of(state, self.spec, len(self.slices.stacks), calibration)
         model = student_of(self.spec, state.student, history)
         return replace(model, temperature=calibration.temperature)
@@ -165,21 +166,22 @@ class _Rounds:
     def _module(self, weights: Weights) -> UNet:
         return build_unet(network_of(self.spec), weights).to(self.distributed.gang.device)
 
-    def _raw(self, module: UNet, index: int) -> NDArray[np.float32]:
-        """Return a slice's (y, x) probabilities as the network says them, 0 where none counts."""
+    def _chance(self, module: UNet, index: int, temperature: float = 1.0) -> NDArray[np.float32]:
+        """Return a slice's (y, x) probabilities, 0 where no pixel counts."""
         stack, device = self.slices.stacks[index], self.distributed.gang.device
-        chance = probabilities(module, stack, device)
+        chance = probabilities(module, stack, device, temperature=temperature)
         chance[~self.slices.known[index]] = 0.0
         return chance
 
     def _chances(self, module: UNet) -> list[NDArray[np.float32]]:
         """Return every slice's (y, x) calibrated probabilities."""
-        found = [self._raw(module, index) for index in range(len(self.slices.stacks))]
-        temperature = self._calibration(found[0]).temperature
-        return [calibrated(chance, temperature) for chance in found]
+        temperature = self._calibration(module).temperature
+        count = len(self.slices.stacks)
+        return [self._chance(module, index, temperature) for index in range(count)]
 
-    def _calibration(self, chance: NDArray[np.float32]) -> Calibration:
+    def _calibration(self, module: UNet) -> Calibration:
         """Fit a temperature on the pixels of A that the training never learns from."""
+        chance = self._chance(module, 0)
         teacher, known = self.slices.teacher[0], self.slices.known[0]
         asked = np.zeros(known.shape, dtype=bool)
         for block in held_out_blocks(teacher, known, self.spec.seed):

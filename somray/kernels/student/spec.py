@@ -32,6 +32,7 @@ class StudentSpec:
         seed: decides initial weights and every draw.
         target: name of the class.
         spacing_mm: (y, x) distance of pixel centres.
+        neighbours: slices seen on either side of each; every lesson brings them with it.
     """
 
     channels: tuple[str, ...]
@@ -44,6 +45,7 @@ class StudentSpec:
     seed: int = 0
     target: str = "lesion"
     spacing_mm: tuple[float, float] = (1.0, 1.0)
+    neighbours: int = 0
 
 
 @dataclass(frozen=True, eq=False)
