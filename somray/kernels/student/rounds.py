@@ -12,6 +12,7 @@ that trained on from round 1 with the same number of steps on A alone.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,16 +182,22 @@ class _Rounds:
 
     def _calibration(self, module: UNet) -> Calibration:
         """Fit a temperature on the pixels of A that the training never learns from."""
-        chance = self._chance(module, 0)
+        asked = self._asked
+        return fit_calibration(self._chance(module, 0)[asked], self.slices.teacher[0][asked])
+
+    @cached_property
+    def _asked(self) -> NDArray[np.bool_]:
+        """Pixels (y, x) of A that nothing is learned from."""
         teacher, known = self.slices.teacher[0], self.slices.known[0]
         asked = np.zeros(known.shape, dtype=bool)
         for block in held_out_blocks(teacher, known, self.spec.seed):
             asked[block] = known[block]
-        return fit_calibration(chance[asked], teacher[asked])
+        return asked
 
     def _examples(self, chances: Sequence[NDArray[np.float32]], number: int) -> Examples:
         """Label A by the teacher and the next `number - 1` slices by the student."""
-        target, weight = [self.slices.teacher[0]], [self.slices.known[0].astype(np.float32)]
+        learned = self.slices.known[0] & ~self._asked
+        target, weight = [self.slices.teacher[0]], [learned.astype(np.float32)]
         for chance, known in zip(chances[1:number], self.slices.known[1:number], strict=True):
             said, counts = pseudo_labels(chance, known)
             target.append(said)

@@ -5,8 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import somray.kernels.student.rounds as module
 from somray.domain.tables import AgreementRow, ConvergenceRow, TrainingRow
 from somray.errors import ShapeError
+from somray.kernels.student.calibration import fit_calibration
+from somray.kernels.student.fit import fit_student
 from somray.kernels.student.lesson import Lesson, lessons_of
 from somray.kernels.student.pseudo_labels import pseudo_labels
 from somray.kernels.student.round_figures import stage_name
@@ -184,19 +187,40 @@ def test_only_confident_pixels_become_labels():
     np.testing.assert_allclose(weight, [1, 0.9, 0, 0, 0.9, 0], atol=1e-6)
 
 
-def test_probabilities_are_calibrated_on_pixels_that_nothing_was_learned_from(result):
-    history = result.model.history
-    assert history["calibration_pixels"] == 0  # a slice of 24 × 28 can spare no block
-    assert "not calibrated" in history["note"]
+def test_probabilities_are_calibrated_on_pixels_that_nothing_is_learned_from(monkeypatch):
     images = np.random.default_rng(0).normal(0, 1, (2, 1, 96, 96)).astype(np.float32)
     images[:, :, 30:70, 25:75] += 2
     masks = np.zeros(images[:, 0].shape, dtype=bool)
     masks[:, 30:70, 25:75] = True
-    spec = replace(SPEC, rounds=1, steps=20)
-    large = train_rounds(lessons_of(images, masks, np.ones_like(masks)), spec).model
-    assert large.history["calibration_pixels"] > 500
-    assert large.temperature != 1.0
-    assert 0 <= large.history["calibration_error_after"] < 0.1
+    weights, asked = [], []
+
+    def watched_fit(network, examples, *others):
+        weights.append(examples.weight[0] > 0)
+        return fit_student(network, examples, *others)
+
+    def watched_calibration(chance, target):
+        asked.append(len(target))
+        return fit_calibration(chance, target)
+
+    monkeypatch.setattr(module, "fit_student", watched_fit)
+    monkeypatch.setattr(module, "fit_calibration", watched_calibration)
+    result = train_rounds(
+        lessons_of(images, masks, np.ones_like(masks)), replace(SPEC, rounds=2, steps=12)
+    ).model
+    assert len(weights) == 3  # the student's two rounds and the control's one
+    for learned in weights:
+        spared = ~learned
+        assert spared.sum() == asked[-1] == result.history["calibration_pixels"]
+        assert 0 < spared[masks[0]].sum() <= 0.1 * masks[0].sum()
+        assert 0 < spared[~masks[0]].sum() <= 0.1 * (~masks[0]).sum()
+    assert result.temperature != 1.0
+    assert 0 <= result.history["calibration_error_after"] < 0.1
+
+
+def test_a_slice_that_can_spare_no_pixel_leaves_probabilities_as_they_are(result):
+    assert result.model.temperature == 1.0
+    assert result.model.history["calibration_error_before"] is None
+    assert "not calibrated" in result.model.history["note"]
 
 
 def test_the_rows_tell_how_much_and_how_surely_the_student_says_target(result):
