@@ -185,7 +185,7 @@ def _epoch(
     load(training.module, state.weights)
     training.sampler.reseed((*training.seed, part.number, state.epoch, gang.rank))
     learning = list(part.parameters.values())
-    optimizer = torch.optim.AdamW(learning, lr=part.rate, weight_decay=WEIGHT_DECAY, foreach=True)
+    optimizer = torch.optim.AdamW(learning, lr=part.rate, weight_decay=WEIGHT_DECAY, fused=True)
     load_optimizer(optimizer, part.parameters, state)
     averaged = [
         torch.from_numpy((state.averaged or state.weights)[name]).to(gang.device, copy=True)

@@ -27,6 +27,8 @@ __all__ = ["UNet", "build_unet", "new_unet", "unet_weights"]
 
 CLAMP_STD = 8.0
 """Standardised inputs are clipped here: metal and values never seen must not drive the logits."""
+LEAST_EXPONENT = -30.0
+"""Less adds nothing to a sum of at least 1 in float32, but makes subnormals, which CPUs are slow at."""
 
 
 class Prototypes(nn.Module):
@@ -59,14 +61,15 @@ class Prototypes(nn.Module):
         offset = -0.5 * sharpness * (self.nodes * self.nodes).sum(dim=1)
         # One row per prototype: reductions over rows are several times faster than over columns.
         scores = torch.addmm(offset[:, None], weight, plane.reshape(-1, plane.shape[-1]).T)
-        logits = _log_sum_exp(scores[: self.target]) - _log_sum_exp(scores[self.target :])
+        target, rest = scores.split([self.target, len(scores) - self.target])
+        logits = _log_sum_exp(target) - _log_sum_exp(rest)
         return logits.reshape(*plane.shape[:-1], 1)
 
 
 def _log_sum_exp(rows: torch.Tensor) -> torch.Tensor:
     """Return log(sum(exp(rows))) down the columns; the largest is taken out first."""
     largest = rows.detach().amax(dim=0)
-    return (rows - largest).exp().sum(dim=0).log() + largest
+    return (rows - largest).clamp_min(LEAST_EXPONENT).exp().sum(dim=0).log() + largest
 
 
 class UNet(nn.Module):
@@ -172,8 +175,10 @@ class Up(nn.Module):
     def forward(self, plane: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         """Return planes (b, 2y, 2x, outputs), the skipped ones' size."""
         b, y, x, _ = plane.shape
-        # Broadcast rather than interpolated: its gradient is deterministic on every device.
-        joined = self.fine(skip).view(b, y, 2, x, 2, -1) + self.coarse(plane)[:, :, None, :, None]
+        # Broadcast rather than interpolated: its gradient is deterministic on every device. One axis
+        # after the other: torch sums a gradient over two axes at once many times slower.
+        twice = self.coarse(plane)[:, :, :, None].expand(b, y, x, 2, -1)
+        joined = self.fine(skip).view(b, y, 2, x, 2, -1) + twice[:, :, None].expand(b, y, 2, x, 2, -1)
         wide = nn.functional.relu(joined).view(b, 2 * y, 2 * x, -1)
         return wide if self.mix is None else nn.functional.relu(_planes_last(self.mix, wide))
 
