@@ -61,7 +61,7 @@ class Prototypes(nn.Module):
         offset = -0.5 * sharpness * (self.nodes * self.nodes).sum(dim=1)
         # One row per prototype: reductions over rows are several times faster than over columns.
         scores = torch.addmm(offset[:, None], weight, plane.reshape(-1, plane.shape[-1]).T)
-        target, rest = scores.split([self.target, len(scores) - self.target])
+        target, rest = torch.split(scores, [self.target, len(scores) - self.target])
         logits = _log_sum_exp(target) - _log_sum_exp(rest)
         return logits.reshape(*plane.shape[:-1], 1)
 
