@@ -75,7 +75,7 @@ def _students(run: Run, protocol: str | None) -> tuple[dict[str, StudentModel], 
 
 def _facts(protocol: str, model: StudentModel) -> dict[str, object]:
     """Tell what goes into the graph and what comes out."""
-    from somray.kernels.student.graph import feature_names_of, temperature_of
+    from somray.kernels.student.graph import feature_names_of
     from somray.kernels.student.onnx_graph import OPSET
 
     return {
@@ -93,7 +93,7 @@ def _facts(protocol: str, model: StudentModel) -> dict[str, object]:
         "spacing_yx_mm": list(model.spacing_mm),
         "spacing_note": "bring slices whose pixel size differs by more than a tenth to this one first",
         "features": list(feature_names_of(model)),
-        "temperature": temperature_of(model),
+        "temperature": model.temperature,
         "note": NOTE,
     }
 

@@ -1,9 +1,10 @@
 """What a slice costs: HU to probability, and the network alone, against the same network elsewhere.
 
 Run as a test it does little; with `--bench` it prints milliseconds per slice of 512×512, medians of
-interleaved repeats, by the clock and of CPU time: `pytest tests/benchmarks/bench_inference.py --bench -s`. OpenVINO and ONNX Runtime run
-the very same network, exported; the plain U-Net of 118k parameters is TARGETS.md's reference. The
-figures of record stand in LOG.md beside it, with the machine in words.
+interleaved repeats, by the clock and of CPU time:
+`pytest tests/benchmarks/bench_inference.py --bench -s`. OpenVINO and ONNX Runtime run the very same
+network, exported; the plain U-Net of 118k parameters is TARGETS.md's reference. The figures of record
+stand in LOG.md beside it, with the machine in words.
 """
 
 import io
@@ -61,6 +62,9 @@ def _student():
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.copy_(torch.from_numpy(rng.normal(0, 0.1, parameter.shape)))
+        # Prototypes as far apart as a trained student's: far ones must cost no more than near ones.
+        module.prototypes.nodes.mul_(10)
+        module.prototypes.sharpness.fill_(1.5)
     return student_of(SPEC, unet_weights(module), {})
 
 

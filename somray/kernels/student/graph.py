@@ -15,7 +15,7 @@ from somray.errors import ShapeError
 from somray.kernels.student.feature_layer import FeatureLayer
 from somray.kernels.student.unet import UNet, build_unet
 
-__all__ = ["StudentGraph", "StudentInputs", "feature_names_of", "temperature_of"]
+__all__ = ["StudentGraph", "StudentInputs", "feature_names_of"]
 
 Window = tuple[float, float]
 
@@ -23,11 +23,6 @@ Window = tuple[float, float]
 def feature_names_of(model: StudentModel) -> tuple[str, ...]:
     """Return the names of the features that a student eats; empty for raw channels."""
     return tuple(name for name in str(model.network["features"]).split(",") if name)
-
-
-def temperature_of(model: StudentModel) -> float:
-    """Return what logits are divided by to make calibrated probabilities; 1 where none was found."""
-    return float(getattr(model, "temperature", None) or 1.0)
 
 
 class StudentInputs(nn.Module):
@@ -91,7 +86,7 @@ class StudentGraph(nn.Module):
             windows or model.windows, feature_names_of(model), spacing_mm or model.spacing_mm
         )
         self.network = network or build_unet(model.network, model.weights)
-        self.temperature = temperature_of(model)
+        self.temperature = model.temperature
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return (b, y, x) in [0, 1] of physical values (b, c, y, x); 0 where there is no data."""

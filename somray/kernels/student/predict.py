@@ -18,7 +18,7 @@ from somray.domain.student import StudentModel
 from somray.errors import ShapeError
 from somray.kernels.features.spacing import has_other_spacing
 from somray.kernels.student.fit import deterministic
-from somray.kernels.student.graph import StudentGraph, feature_names_of, temperature_of
+from somray.kernels.student.graph import StudentGraph, feature_names_of
 from somray.kernels.student.inputs import student_inputs
 from somray.kernels.student.strips import InStrips
 from somray.kernels.student.unet import UNet, build_unet
@@ -97,7 +97,7 @@ def predict_student(
     if device != "cpu" and small:
         return _in_batches(StudentGraph(model, network, spacing_mm).to(device), images, device)
     out = np.empty((len(images), *images.shape[2:]), dtype=np.float32)
-    names, temperature = feature_names_of(model), temperature_of(model)
+    names = feature_names_of(model)
 
     # Threads that share one layer's arithmetic wait for each other more than they work.
     together = min(threads, len(images)) if device == "cpu" else 1
@@ -105,7 +105,9 @@ def predict_student(
 
     def predict(index: int) -> None:
         stack = student_inputs(images[index], model.windows, names, spacing_mm, model.spacing_mm)
-        out[index] = probabilities(network, stack, device, temperature=temperature, threads=alone)
+        out[index] = probabilities(
+            network, stack, device, temperature=model.temperature, threads=alone
+        )
 
     with deterministic(1), ThreadPoolExecutor(max(1, together)) as pool:
         list(pool.map(predict, range(len(images))))

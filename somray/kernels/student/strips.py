@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from somray.kernels.student.unet import CLAMP_STD, Down, UNet, Up
+from somray.kernels.student.unet import CLAMP_STD, LEAST_EXPONENT, Down, UNet, Up
 
 __all__ = ["InStrips"]
 
@@ -126,4 +126,4 @@ class InStrips:
 def _log_sum_exp_(rows: torch.Tensor) -> torch.Tensor:
     """Return log(sum(exp(rows))) down the columns; `rows` is overwritten."""
     largest = rows.amax(dim=0)
-    return rows.sub_(largest).exp_().sum(dim=0).log_().add_(largest)
+    return rows.sub_(largest).clamp_min_(LEAST_EXPONENT).exp_().sum(dim=0).log_().add_(largest)

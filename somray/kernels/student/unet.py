@@ -49,7 +49,7 @@ class Prototypes(nn.Module):
 
     def __init__(self, inputs: int, target: int, rest: int) -> None:
         super().__init__()
-        self.target = target
+        self.target, self.rest = target, rest
         self.nodes = nn.Parameter(torch.zeros(target + rest, inputs))
         self.factors = nn.Parameter(torch.zeros(inputs))
         self.sharpness = nn.Parameter(torch.zeros(()))
@@ -61,7 +61,7 @@ class Prototypes(nn.Module):
         offset = -0.5 * sharpness * (self.nodes * self.nodes).sum(dim=1)
         # One row per prototype: reductions over rows are several times faster than over columns.
         scores = torch.addmm(offset[:, None], weight, plane.reshape(-1, plane.shape[-1]).T)
-        target, rest = torch.split(scores, [self.target, len(scores) - self.target])
+        target, rest = torch.split(scores, [self.target, self.rest])
         logits = _log_sum_exp(target) - _log_sum_exp(rest)
         return logits.reshape(*plane.shape[:-1], 1)
 
@@ -178,7 +178,9 @@ class Up(nn.Module):
         # Broadcast rather than interpolated: its gradient is deterministic on every device. One axis
         # after the other: torch sums a gradient over two axes at once many times slower.
         twice = self.coarse(plane)[:, :, :, None].expand(b, y, x, 2, -1)
-        joined = self.fine(skip).view(b, y, 2, x, 2, -1) + twice[:, :, None].expand(b, y, 2, x, 2, -1)
+        joined = self.fine(skip).view(b, y, 2, x, 2, -1) + twice[:, :, None].expand(
+            b, y, 2, x, 2, -1
+        )
         wide = nn.functional.relu(joined).view(b, 2 * y, 2 * x, -1)
         return wide if self.mix is None else nn.functional.relu(_planes_last(self.mix, wide))
 

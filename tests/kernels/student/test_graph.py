@@ -69,6 +69,19 @@ def test_onnx_runtime_gives_the_same_probabilities_at_any_size(session, shape):
     assert (found[np.isnan(images).any(axis=1)] == 0).all()
 
 
+def test_a_temperature_calibrates_the_graph_as_it_does_the_prediction():
+    model, images = replace(student(), temperature=2.5), scan(1, 20, 24)
+    found = StudentGraph(model)(torch.from_numpy(images)).detach().numpy()
+    np.testing.assert_allclose(found, predict_student(model, images, SPEC.spacing_mm), atol=1e-5)
+    sharp = predict_student(student(), images, SPEC.spacing_mm)
+    there = sharp > 0
+    np.testing.assert_allclose(_logit(found[there]), _logit(sharp[there]) / 2.5, atol=1e-3)
+
+
+def _logit(chance):
+    return np.log(chance / (1 - chance))
+
+
 def test_the_file_tells_what_it_is(session):
     _, runtime = session
     told = runtime.get_modelmeta().custom_metadata_map
