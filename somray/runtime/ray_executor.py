@@ -134,7 +134,13 @@ class RayExecutor:
             return Trainer(train_in_process)
         from somray.runtime.ray_train import fit_rounds_with_ray_train
 
-        gang = functools.partial(
-            fit_rounds_with_ray_train, workers=workers, use_gpu=self._gpus >= workers
-        )
-        return Trainer(gang, waits=True, name="Ray Train")
+        use_gpu = self._gpus >= workers
+        gang = functools.partial(fit_rounds_with_ray_train, workers=workers, use_gpu=use_gpu)
+        return Trainer(gang, waits=True, name=self._words(workers, use_gpu=use_gpu))
+
+    def _words(self, workers: int, *, use_gpu: bool) -> str:
+        """Say what a group of workers runs on, and why not on GPUs where there are too few."""
+        if use_gpu:
+            return f"Ray Train, {workers} on a GPU each"
+        few = f", too few of the cluster's {self._gpus:g} GPUs for all" if self._gpus else ""
+        return f"Ray Train, {workers} on CPUs{few}"

@@ -100,3 +100,19 @@ def test_a_need_that_no_node_meets_is_refused_instead_of_waited_for(cluster):
 
     with pytest.raises(PlanError, match="largest node offers"):
         asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    ("gpus", "workers", "words"),
+    [
+        (0, 2, "Ray Train, 2 on CPUs"),
+        (2, 2, "Ray Train, 2 on a GPU each"),
+        (1, 2, "Ray Train, 2 on CPUs, too few of the cluster's 1 GPUs for all"),
+    ],
+)
+def test_a_group_of_workers_says_what_it_runs_on(cluster, gpus, workers, words):
+    executor = RayExecutor()
+    executor._gpus = gpus
+    trainer = executor.trainer(workers, "auto")
+    assert trainer.name == words
+    assert trainer.run.keywords == {"workers": workers, "use_gpu": gpus >= workers}

@@ -30,7 +30,9 @@ class Plan:
         epoch_steps: steps of an epoch, after which the state is handed out; more where that would
             make more than `MOST_EPOCHS`.
         patience: epochs without gain on the held-out blocks after which the patches end; 0 holds
-            nothing out.
+            nothing out. That is the default since what is held out is missed: agreement on the
+            neighbouring slices rose to the last epoch while the held-out loss rose too
+            (benchmarks/LOG.md).
     """
 
     steps: int
