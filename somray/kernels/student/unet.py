@@ -60,7 +60,10 @@ class Prototypes(nn.Module):
         weight = sharpness * self.factors.exp() * self.nodes
         offset = -0.5 * sharpness * (self.nodes * self.nodes).sum(dim=1)
         # One row per prototype: reductions over rows are several times faster than over columns.
-        scores = torch.addmm(offset[:, None], weight, plane.reshape(-1, plane.shape[-1]).T)
+        pixels = plane.reshape(-1, plane.shape[-1]).T
+        # Nearness is a small difference of large numbers: bfloat16 would move logits by tenths.
+        with torch.autocast(plane.device.type, enabled=False):
+            scores = torch.addmm(offset[:, None], weight, pixels)
         target, rest = torch.split(scores, [self.target, self.rest])
         logits = _log_sum_exp(target) - _log_sum_exp(rest)
         return logits.reshape(*plane.shape[:-1], 1)

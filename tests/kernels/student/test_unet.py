@@ -163,3 +163,15 @@ def test_a_plane_that_never_varies_is_not_blown_up():
     module = new_unet(NETWORK, 0)
     start_from(module, stack, stack[0] > 0, np.ones((12, 12), dtype=bool), 0)
     assert module.scale[3] == 1.0
+
+
+def test_prototypes_stay_in_float32_where_the_rest_is_in_bfloat16():
+    module = _network()
+    plane = torch.randn(50, 4, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        module.prototypes.sharpness.fill_(2.0)
+        expected = module.prototypes(plane)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = module.prototypes(plane)
+            assert module.head(torch.zeros(1, 16)).dtype == torch.bfloat16
+    torch.testing.assert_close(found, expected)
