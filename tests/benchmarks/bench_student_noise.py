@@ -17,6 +17,7 @@ of uptake stays that of the clean scan.
 """
 
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from scipy.ndimage import gaussian_filter, median_filter
 from skimage.restoration import denoise_nl_means
 
 from tests.benchmarks.noise_pictures import draw
-from tests.benchmarks.streaks import Degradation, degraded
+from tests.benchmarks.streaks import WIDTHS_PER_DEVIATION, Degradation, degraded
 from tests.benchmarks.student_cases import (
     FURTHER,
     GOAL,
@@ -56,7 +57,7 @@ ROWS = {
 QUICK_ROWS = tuple(Degradation(kind, 60.0) for kind in ("white", "starved"))
 QUICK = "STS_002"
 MUST_WIN = {"white 40 HU", "white 60 HU", "starved 30 HU", "metal 30 HU"}
-MEDIANS, STRENGTHS, BLURS = (3, 5, 7), (0.6, 0.8, 1.0), (0.7, 1.0, 1.5)
+MEDIANS, STRENGTHS, BLURS_MM = (3, 5, 7), (0.6, 0.8, 1.0), (3.0, 5.0, 8.0)
 DRAWN = ("white 60 HU", "starved 60 HU", "starved 30 HU", "counts 0.3")
 SEED = 11
 VARIANTS = {"raw": {"feature_names": ()}}
@@ -93,18 +94,20 @@ def made_worse(images, degradation, scan):
     return worse
 
 
-def denoisers(degradation, factor, level):
+def denoisers(degradation, scan):
     """Return the peers by name, told how strong the noise is in the plane's values."""
     if degradation.kind in ("gain", "offset"):
         return {}
-    found = {f"median {n}": lambda p, n=n: median_filter(p, n) for n in MEDIANS}
-    sigma = degradation.strength * (level if degradation.kind == "counts" else factor)
+    found = {f"median {n}": partial(median_filter, size=n) for n in MEDIANS}
+    counts = degradation.kind == "counts"
+    factor = scan.level if counts else scale_of(degradation, scan, struck(degradation, scan)[0])[0]
+    sigma = degradation.strength * factor
+    told = {"patch_size": 5, "patch_distance": 6, "sigma": sigma, "fast_mode": True}
     for share in STRENGTHS:
-        found[f"NLM {share:g}"] = lambda p, h=share * sigma: denoise_nl_means(
-            p, patch_size=5, patch_distance=6, h=h, sigma=sigma, fast_mode=True
-        )
-    if degradation.kind == "counts":
-        found |= {f"Gauss {s:g}": lambda p, s=s: gaussian_filter(p, s) for s in BLURS}
+        found[f"NLM {share:g}"] = partial(denoise_nl_means, h=share * sigma, **told)
+    for width in BLURS_MM if counts else ():
+        grain = [width / WIDTHS_PER_DEVIATION / step for step in scan.spacing_mm]
+        found[f"Gauss {width:g} mm"] = partial(gaussian_filter, sigma=grain)
     return found
 
 
@@ -121,8 +124,7 @@ def denoised(worse, degradation, scan, denoise):
 def best_denoised(worse, clean, degradation, scan):
     """Return name and mask of the denoiser that the clean slices' teacher likes best."""
     best = (-1.0, "", None)
-    factor, _ = scale_of(degradation, scan, struck(degradation, scan)[0])
-    for name, denoise in denoisers(degradation, factor, scan.level).items():
+    for name, denoise in denoisers(degradation, scan).items():
         mask = labelled(scan.teacher, denoised(worse, degradation, scan, denoise), scan)[0]
         best = max(best, (mean_dice(mask, clean), name, mask), key=lambda found: found[0])
     return best[1:]

@@ -28,8 +28,10 @@ VIEWS = 480
 FEW_VIEWS = 40
 DENSE_OBJECTS = 3
 DENSE_RADIUS_MM = 4.0
-PET_CORRELATION = 0.85
-"""Standard deviation in voxels of PET's point spread: 2 voxels at half its height."""
+PET_RESOLUTION_MM = 7.0
+"""Width of PET's noise grain at half its height: two voxels of a scanner, whatever grid it is brought to."""
+WIDTHS_PER_DEVIATION = 2.3548
+"""Full width at half maximum of a normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def degraded(plane, degradation, spacing_mm, rng, level=1.0):
     if kind == "offset":
         return (values + strength).astype(np.float32)
     if kind == "counts":
-        return counted(values, strength, level, rng)
+        return counted(values, spacing_mm, (strength, level), rng)
     if kind == "white":
         field = rng.normal(size=values.shape)
     elif kind == "correlated":
@@ -87,13 +89,15 @@ def degraded(plane, degradation, spacing_mm, rng, level=1.0):
     return (values + strength * field).astype(np.float32)
 
 
-def counted(values, share, level, rng):
+def counted(values, spacing_mm, strength, rng):
     """Add counting noise to uptake: variance grows with the value, neighbours are correlated.
 
-    `share` is the standard deviation at `level`, as a part of it. Reconstruction with a positivity
-    constraint gives no negative uptake, so none is left.
+    `strength` is (share, level): the standard deviation at that level, as a part of it.
+    Reconstruction with a positivity constraint gives no negative uptake, so none is left.
     """
-    noise = gaussian_filter(rng.normal(size=values.shape), PET_CORRELATION, mode="wrap")
+    share, level = strength
+    grain = [PET_RESOLUTION_MM / WIDTHS_PER_DEVIATION / step for step in spacing_mm]
+    noise = gaussian_filter(rng.normal(size=values.shape), grain, mode="wrap")
     spread = share * np.sqrt(np.maximum(values, 0.0) * level)
     return np.maximum(values + spread * noise / noise.std(), 0.0).astype(np.float32)
 

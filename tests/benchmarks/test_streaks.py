@@ -80,6 +80,18 @@ def test_counting_noise_grows_with_the_root_of_uptake_and_leaves_none_negative()
     assert low.min() == 0.0
 
 
+def test_counting_noise_has_the_grain_of_pet_on_any_grid():
+    def shared(spacing, apart):
+        plane, told = np.full((200, 200), 4.0), Degradation("counts", 0.2)
+        field = degraded(plane, told, (spacing, spacing), np.random.default_rng(5), 4.0) - plane
+        return np.corrcoef(field[:, apart:].ravel(), field[:, :-apart].ravel())[0, 1]
+
+    fine, coarse = shared(1.0, 4), shared(4.0, 1)
+    assert fine == pytest.approx(coarse, abs=0.1)
+    assert 0.5 < fine < 0.8
+    assert shared(4.0, 4) < 0.1
+
+
 def test_gain_and_offset_change_values_as_told():
     plane = np.array([[-100.0, 40.0]], dtype=np.float32)
     gain = degraded(plane, Degradation("gain", 1.05), SPACING, None)
