@@ -108,10 +108,20 @@ def run(item: StudentItem, shared: StudentShared) -> Result:
     )
     kept = f"{RunLayout.training}/{item.protocol}"
     result = shared.train(lessons, spec, name=item.digest[:16], storage_path=storage.uri(kept))
-    history = {**result.model.history, "scans": 1 + len(item.further), "trainer": shared.trainer}
+    history = _history(item, shared, result.model.history)
     models.write_student(storage, item.protocol, replace(result.model, history=history))
     storage.remove(kept)  # the student stands: nobody goes on from there
     return Result(rows=_rows(chosen, result), value={"digest": _digest(result.model.weights)})
+
+
+def _history(
+    item: StudentItem, shared: StudentShared, told: Mapping[str, Any]
+) -> dict[str, Any]:  # Any: JSON
+    """Add to what the rounds say of themselves where they came from and who ran them."""
+    asked, scans = item.config.scans, 1 + len(item.further)
+    few = f"{asked} scans asked, slices of {scans} taken" if asked not in ("all", scans) else ""
+    note = "; ".join(part for part in (str(told["note"]), few) if part)
+    return {**told, "note": note, "scans": scans, "trainer": shared.trainer}
 
 
 def _rows(chosen: Sequence[LessonSlice], result: Any) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""Which pixels of the labelled slice the training never learns from: they tell when to stop.
+"""Which pixels of the labelled slice the training never learns from.
+
+They tell how far the student's probabilities may be believed, and where it is asked for, when to stop.
 
 Whole blocks, not single pixels: neighbours share their features, and a pixel between two that were
 learned from tells nothing. No side of the target gives more than a share of its pixels, so the

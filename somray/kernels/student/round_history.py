@@ -30,7 +30,8 @@ def history_of(
             f"the student of round {state.kept} is kept"
         )
     if not calibration.pixels:
-        notes.append("too few pixels to hold out: probabilities are not calibrated")
+        reason = "one round" if min(spec.rounds, slices) == 1 else "too few pixels to hold out"
+        notes.append(f"{reason}: probabilities are not calibrated")
     return {
         "rounds_asked": spec.rounds,
         "rounds_done": state.done,

@@ -3,15 +3,16 @@
 Only A carries the teacher's mask. Round r adds the r-th slice with the labels that the student of the
 round before gave it, filtered by confidence, and trains on from that student. The teacher's masks of
 the other slices are looked at to *measure* agreement, never to train or to choose. Probabilities are
-calibrated on the blocks of A that nothing was learned from; a round that collapses ends the training,
-and the student before it is kept.
+calibrated after round 1 on blocks of A that it did not learn from; later rounds do, since on small
+targets a tenth of A is worth more than a fresh temperature. A round that collapses ends the training, and
+the student before it is kept.
 
 Beside every round stand two figures that it must beat: A's mask copied to every slice, and a control
 that trained on from round 1 with the same number of steps on A alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -135,31 +136,40 @@ class _Rounds:
         """Do one round."""
         number = state.done + 1
         module = self._module(state.student)
-        labels = self._chances(module) if number > 1 else []
-        state = self._fit(module, self._examples(labels, number), state, 0)
-        chances, control, control_iou = self._chances(module), unet_weights(module), None
+        calibration = Calibration(**state.calibration)
+        labels = self._chances(module, calibration)[1:number] if number > 1 else []
+        examples = self._examples(labels, spared=number == 1)
+        state = self._fit(module, examples, state, 0)
+        if number == 1:
+            asked = self._asked
+            calibration = fit_calibration(
+                self._chance(module, 0)[asked], self.slices.teacher[0][asked]
+            )
+        chances = self._chances(module, calibration)
+        control, control_iou = unet_weights(module), None
         if number > 1:
             twin = self._module(state.control)
-            state = self._fit(twin, self._examples([], 1), state, 1)
-            control, control_iou = unet_weights(twin), self._iou(self._chances(twin))
+            state = self._fit(twin, self._examples([], spared=False), state, 1)
+            control, control_iou = unet_weights(twin), self._iou(self._chances(twin, calibration))
         rows = agreement_rows(number, chances, self.slices)
         pixels = [int(known.sum()) for known in self.slices.known]
         why = why_collapsed(rows, state.agreement, pixels)
-        found = self._convergence(number, chances, state, why)
+        row = self._convergence(number, chances, state, why)
         return RoundState(
             done=number,
             kept=state.kept if why else number,
             student=state.student if why else unet_weights(module),
             control=control,
             agreement=state.agreement + rows,
-            convergence=[*state.convergence, {**found, "control_iou": control_iou}],
+            convergence=[*state.convergence, {**row, "control_iou": control_iou}],
             training=state.training + [{"round": number, **row} for row in state.fits[0].rows],
             collapsed=(number,) if why else (),
+            calibration=asdict(calibration),
         )
 
     def student(self, state: RoundState) -> StudentModel:
         """Return the student that is kept, with its temperature and what is to be said of it."""
-        calibration = self._calibration(self._module(state.student))
+        calibration = Calibration(**state.calibration)
         history = history_of(state, self.spec, len(self.slices.stacks), calibration)
         model = student_of(self.spec, state.student, history)
         return replace(model, temperature=calibration.temperature)
@@ -174,35 +184,32 @@ class _Rounds:
         chance[~self.slices.known[index]] = 0.0
         return chance
 
-    def _chances(self, module: UNet) -> list[NDArray[np.float32]]:
+    def _chances(self, module: UNet, calibration: Calibration) -> list[NDArray[np.float32]]:
         """Return every slice's (y, x) calibrated probabilities."""
-        temperature = self._calibration(module).temperature
-        count = len(self.slices.stacks)
+        count, temperature = len(self.slices.stacks), calibration.temperature
         return [self._chance(module, index, temperature) for index in range(count)]
-
-    def _calibration(self, module: UNet) -> Calibration:
-        """Fit a temperature on the pixels of A that the training never learns from."""
-        asked = self._asked
-        return fit_calibration(self._chance(module, 0)[asked], self.slices.teacher[0][asked])
 
     @cached_property
     def _asked(self) -> NDArray[np.bool_]:
-        """Pixels (y, x) of A that nothing is learned from."""
+        """Pixels (y, x) of A that round 1 does not learn from; none where no other round follows."""
         teacher, known = self.slices.teacher[0], self.slices.known[0]
         asked = np.zeros(known.shape, dtype=bool)
+        if self.count == 1:
+            return asked
         for block in held_out_blocks(teacher, known, self.spec.seed):
             asked[block] = known[block]
         return asked
 
-    def _examples(self, chances: Sequence[NDArray[np.float32]], number: int) -> Examples:
-        """Label A by the teacher and the next `number - 1` slices by the student."""
-        learned = self.slices.known[0] & ~self._asked
+    def _examples(self, labels: Sequence[NDArray[np.float32]], *, spared: bool) -> Examples:
+        """Label A by the teacher, all but what is spared, and the next slices by the student."""
+        known = self.slices.known
+        learned = known[0] & ~self._asked if spared else known[0]
         target, weight = [self.slices.teacher[0]], [learned.astype(np.float32)]
-        for chance, known in zip(chances[1:number], self.slices.known[1:number], strict=True):
-            said, counts = pseudo_labels(chance, known)
+        for chance, counted in zip(labels, known[1:], strict=False):
+            said, counts = pseudo_labels(chance, counted)
             target.append(said)
             weight.append(counts)
-        return Examples(self.slices.stacks[:number], target, weight)
+        return Examples(self.slices.stacks[: len(target)], target, weight)
 
     def _fit(self, module: UNet, examples: Examples, state: RoundState, kind: int) -> RoundState:
         """Train the student (kind 0) or the control (kind 1) for one round, or what is left of it."""

@@ -1,6 +1,6 @@
 """What a student's training is asked, where it stands between two rounds, and what it leaves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +78,7 @@ class RoundState:
         convergence: rows so far.
         training: rows so far.
         collapsed: rounds that collapsed.
+        calibration: fields of the `Calibration` that round 1 left; empty before.
         fits: trainings of the round under way, the student's and then the control's; none between
             two rounds.
     """
@@ -90,6 +91,7 @@ class RoundState:
     convergence: list[Row] = field(default_factory=list)
     training: list[Row] = field(default_factory=list)
     collapsed: tuple[int, ...] = ()
+    calibration: Mapping[str, Any] = field(default_factory=dict)  # Any: numbers and None
     fits: tuple[FitState, ...] = ()
 
 

@@ -35,24 +35,21 @@ def test_calibrated_probabilities_hold_what_they_promise_on_other_pixels(scale):
 def test_the_temperature_is_the_best_of_a_fine_grid():
     chance, target = _drawn(1.7, count=500)
     found = fit_calibration(chance, target)
-    inside = target.sum()
-    wanted = np.where(target, (inside + 1) / (inside + 2), 1 / (len(target) - inside + 2))
-
     odds = chance.astype(np.float64) / (1 - chance.astype(np.float64))
 
     def cost(temperature):
         told = odds ** (1 / temperature)
-        return (wanted * np.log1p(1 / told) + (1 - wanted) * np.log1p(told)).sum()
+        return np.where(target, np.log1p(1 / told), np.log1p(told)).sum()
 
     grid = np.exp(np.linspace(math.log(0.2), math.log(7), 400))
     assert found.temperature == pytest.approx(grid[np.argmin([cost(t) for t in grid])], rel=0.01)
 
 
-def test_labels_without_an_error_do_not_ask_for_certainty():
+def test_pixels_without_an_error_are_no_reason_to_be_surer():
     chance = np.array([0.2, 0.8] * 100, dtype=np.float32)
     found = fit_calibration(chance, chance > 0.5)
-    # Platt's targets for 100 pixels of a side are 1/102 and 101/102.
-    assert calibrated(chance, found.temperature)[1] == pytest.approx(101 / 102, abs=1e-4)
+    assert (found.temperature, found.pixels) == (1.0, 200)
+    assert found.error_before == found.error_after == pytest.approx(0.2)
 
 
 def test_masks_order_and_holes_stay():

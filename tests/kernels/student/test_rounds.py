@@ -187,7 +187,7 @@ def test_only_confident_pixels_become_labels():
     np.testing.assert_allclose(weight, [1, 0.9, 0, 0, 0.9, 0], atol=1e-6)
 
 
-def test_probabilities_are_calibrated_on_pixels_that_nothing_is_learned_from(monkeypatch):
+def test_probabilities_are_calibrated_on_pixels_that_round_one_does_not_learn_from(monkeypatch):
     images = np.random.default_rng(0).normal(0, 1, (2, 1, 96, 96)).astype(np.float32)
     images[:, :, 30:70, 25:75] += 2
     masks = np.zeros(images[:, 0].shape, dtype=bool)
@@ -207,14 +207,23 @@ def test_probabilities_are_calibrated_on_pixels_that_nothing_is_learned_from(mon
     result = train_rounds(
         lessons_of(images, masks, np.ones_like(masks)), replace(SPEC, rounds=2, steps=12)
     ).model
-    assert len(weights) == 3  # the student's two rounds and the control's one
-    for learned in weights:
-        spared = ~learned
-        assert spared.sum() == asked[-1] == result.history["calibration_pixels"]
-        assert 0 < spared[masks[0]].sum() <= 0.1 * masks[0].sum()
-        assert 0 < spared[~masks[0]].sum() <= 0.1 * (~masks[0]).sum()
+    spared = ~weights[0]
+    assert [spared.sum()] == asked == [result.history["calibration_pixels"]]
+    assert 0 < spared[masks[0]].sum() <= 0.1 * masks[0].sum()
+    assert 0 < spared[~masks[0]].sum() <= 0.1 * (~masks[0]).sum()
+    assert (
+        len(weights) == 3
+    )  # the second round of the student and of its control learn from all of A
+    assert weights[1].all()
+    assert weights[2].all()
     assert result.temperature != 1.0
     assert 0 <= result.history["calibration_error_after"] < 0.1
+
+
+def test_one_round_alone_learns_from_all_of_the_slice():
+    model = train_rounds(_lessons(), replace(SPEC, rounds=1)).model
+    assert model.temperature == 1.0
+    assert "one round: probabilities are not calibrated" in model.history["note"]
 
 
 def test_a_slice_that_can_spare_no_pixel_leaves_probabilities_as_they_are(result):
