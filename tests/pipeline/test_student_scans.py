@@ -63,7 +63,9 @@ def test_scans_set_aside_are_left_out(cohort_folder, tmp_path):
     subjects = agreement[["subject", "session"]].drop_duplicates()
     assert len(subjects) == 4
     assert set(subjects.subject) == {"s01", "s02"}
-    assert len(agreement[agreement["round"] == 1]) == 5  # two of the reference scan, one of each other
+    assert (
+        len(agreement[agreement["round"] == 1]) == 5
+    )  # two of the reference scan, one of each other
 
 
 def _state(units, scan, digest):
