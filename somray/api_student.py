@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from somray.api_threads import usable_threads
@@ -12,10 +13,12 @@ from somray.domain.student import StudentModel
 from somray.errors import ConfigError, ShapeError
 from somray.kernels.features import FEATURES
 from somray.kernels.student.fit import Gang, Pace, Plan, deterministic, fit_student
-from somray.kernels.student.inputs import student_inputs
+from somray.kernels.student.inputs import Look, noise_reference, student_inputs
+from somray.kernels.student.networks import network_of, student_of
+from somray.kernels.student.perturb import NoisySlice
 from somray.kernels.student.predict import predict_student
-from somray.kernels.student.rounds import StudentSpec, network_of, student_of
 from somray.kernels.student.sampling import Examples
+from somray.kernels.student.spec import StudentSpec
 from somray.kernels.student.start import start_constant, start_from
 from somray.kernels.student.unet import UNet, build_unet, new_unet, unet_weights
 from somray.kernels.windows import auto_window
@@ -170,8 +173,10 @@ class Student:
         start: "Student | None",
     ) -> UNet:
         """Train a network; a mask with one side only makes a constant one."""
-        parts = [student_inputs(i, spec.windows, spec.feature_names, self._spacing) for i in images]
-        stacks = np.stack(parts)
+        noise = noise_reference(images[0], spec.windows, spec.channels)
+        look = Look(spec.windows, spec.feature_names, self._spacing, noise=noise)
+        quiet = np.zeros(len(spec.channels), dtype=np.float32)
+        stacks = np.stack([student_inputs(image, look, excess=quiet) for image in images])
         inside = target[known]
         module = new_unet(network_of(spec), spec.seed)
         with deterministic(spec.threads):
@@ -180,12 +185,16 @@ class Student:
             elif inside.any() and not inside.all():
                 flat = stacks.swapaxes(0, 1).reshape(stacks.shape[1], -1, stacks.shape[3])
                 rows = (-1, stacks.shape[3])
-                start_from(module, flat, target.reshape(rows), known.reshape(rows), spec.seed)
+                places = np.where(target, 0, 1).reshape(rows)
+                start_from(module, flat, places, known.reshape(rows), spec.seed)
+                module.noise.copy_(torch.from_numpy(noise))
             else:
                 start_constant(module, inside=bool(inside.all()))
                 return module
             plan = Plan(spec.steps, min(MOST_PIXEL_STEPS, PIXEL_STEPS * spec.steps))
-            examples = Examples(list(stacks), list(target), list(known.astype(np.float32)))
+            noisy = [NoisySlice(image, spec.channels, look) for image in images]
+            weight = list(known.astype(np.float32))
+            examples = Examples(list(stacks), list(target), weight, noisy)
             fit_student(module, examples, plan, (spec.seed,), Gang(), self._pace())
         return module
 

@@ -62,6 +62,13 @@ class StudentConfig(Strict):
     neighbours: Annotated[
         Literal[0, 1, 2], Field(description="slices seen on either side of each, for 2.5D")
     ] = 0
+    start: Annotated[
+        Literal["centroids", "labels"],
+        Field(
+            description="where the student starts: from the teacher's centroids, which it then agrees "
+            "with on clean slices by construction, or from the labels of slice A alone"
+        ),
+    ] = "centroids"
     labels: Annotated[
         Literal["mask", "soft", "classes"],
         Field(

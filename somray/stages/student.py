@@ -15,7 +15,9 @@ from somray.domain.teacher import TeacherModel
 from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
 from somray.io import models
 from somray.io.storage import Storage
-from somray.kernels.student.rounds import StudentSpec
+from somray.kernels.student.centroids import centroids_of
+from somray.kernels.student.lesson import Lesson
+from somray.kernels.student.spec import StudentSpec
 from somray.stages.student_lessons import LessonScan, LessonSlice, choose_slices, read_lesson
 
 __all__ = ["StudentItem", "StudentShared", "needs", "run"]
@@ -105,6 +107,8 @@ def run(item: StudentItem, shared: StudentShared) -> Result:
         target=item.target,
         spacing_mm=lessons[0].spacing_mm or shared.teacher.spacing_mm,
         neighbours=item.config.neighbours,
+        labels=item.config.labels,
+        **_beginning(item, shared.teacher, lessons[0]),
     )
     kept = f"{RunLayout.training}/{item.protocol}"
     result = shared.train(lessons, spec, name=item.digest[:16], storage_path=storage.uri(kept))
@@ -122,6 +126,15 @@ def _history(
     few = f"{asked} scans asked, slices of {scans} taken" if asked not in ("all", scans) else ""
     note = "; ".join(part for part in (str(told["note"]), few) if part)
     return {**told, "note": note, "scans": scans, "trainer": shared.trainer}
+
+
+def _beginning(item: StudentItem, teacher: TeacherModel, first: Lesson) -> dict[str, Any]:
+    """Say what the student starts from: the teacher's centroids, unless labels alone are asked for."""
+    target = teacher.value_of(item.target)
+    start = centroids_of(teacher, target) if item.config.start == "centroids" else None
+    there = [] if first.classes is None else [int(v) for v in np.unique(first.classes[first.known])]
+    classes = tuple(there) if target in there and len(there) > 1 else ()
+    return {"start": start, "classes": classes, "target_value": target}
 
 
 def _rows(chosen: Sequence[LessonSlice], result: Any) -> dict[str, Any]:

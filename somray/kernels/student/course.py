@@ -22,7 +22,7 @@ class Plan:
     Args:
         steps: optimizer steps on patches.
         pixel_steps: steps of the prototypes alone, before.
-        patch: side of a patch in pixels; smaller slices are taken whole.
+        patch: side of a patch in pixels, its margins included; smaller slices are taken whole.
         batch: patches in a step, over all workers.
         pixels: pixels in a step of the prototypes, over all workers.
         rate: peak learning rate of the patches.
@@ -37,8 +37,8 @@ class Plan:
 
     steps: int
     pixel_steps: int
-    patch: int = 64
-    batch: int = 8
+    patch: int = 112
+    batch: int = 4
     pixels: int = 4096
     rate: float = 5e-3
     pixel_rate: float = 3e-2

@@ -1,7 +1,8 @@
 """The student's training loop: seeded patches, Dice and cross-entropy, one cycle, averaged weights.
 
-Two parts share one loop. First the prototypes alone learn from single pixels, which costs a
-twentieth of a patch; then patches train the whole network. A part is a row of epochs, and an epoch
+Two parts share one loop. First the prototypes alone learn from single clean pixels, unless they are the
+teacher's; then patches made worse train the U-Net to see through noise, and leave the prototypes as they
+are (those of a raw student learn on). A part is a row of epochs, and an epoch
 is a function: from a `FitState` to the next, with draws of its own. So the same examples, seed,
 threads and number of workers give the same bits, whether or not a training was interrupted between.
 
@@ -14,6 +15,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import nn
@@ -22,7 +24,7 @@ from torch.utils import deterministic as deterministic_settings
 from somray.kernels.student.course import PIXEL_SHARE, Gang, Pace, Plan
 from somray.kernels.student.fit_state import FitState, begin, capture, load, load_optimizer
 from somray.kernels.student.held_out import hold_out
-from somray.kernels.student.loss import student_loss
+from somray.kernels.student.loss import classes_loss, features_loss, student_loss
 from somray.kernels.student.sampling import Batch, Examples, Sampler
 from somray.kernels.student.unet import UNet
 
@@ -61,20 +63,14 @@ class _Part:
     """One part of the training: what is called, what learns, from which batches, how long."""
 
     number: int
-    logits: Callable[[torch.Tensor], torch.Tensor]
+    loss: Callable[[Batch], torch.Tensor]
     parameters: dict[str, nn.Parameter]
     draw: Callable[[], Batch]
     steps: int
     rate: float
     epochs: int
     until: float
-    bf16: bool = False
     asked: Batch | None = None
-
-    def compute(self, inputs: torch.Tensor, device: str) -> torch.Tensor:
-        """Return float32 logits of a batch."""
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=self.bf16):
-            return self.logits(inputs).float()
 
 
 @dataclass(frozen=True)
@@ -102,7 +98,7 @@ def fit_student(
     Call it inside `deterministic`, with the network on the gang's device.
 
     Args:
-        module: the network, started (`student_start.start_from`) or trained before.
+        module: the network, started (`start.start_from`) or trained before.
         examples: slices, targets and weights; blocks of the first slice are held out, the same for
             all trainings whose seeds begin alike.
         plan: steps, sizes, rates, patience.
@@ -132,11 +128,13 @@ def _parts(training: _Training, asked: Batch | None) -> tuple[_Part, _Part]:
     world = training.gang.world
     pixels, patches = max(1, plan.pixels // world), max(1, plan.batch // world)
     everything = dict(module.named_parameters())
+    prototypes = {n: p for n, p in everything.items() if n.startswith("prototypes.")}
+    behind = {n: p for n, p in everything.items() if module.shape.raw or n not in prototypes}
     return (
         _Part(
             number=0,
-            logits=module.pointwise,
-            parameters={n: p for n, p in everything.items() if n.startswith("prototypes.")},
+            loss=partial(_pixel_loss, module),
+            parameters=prototypes,
             draw=lambda: sampler.pixels(pixels),
             steps=plan.pixel_steps,
             rate=plan.pixel_rate,
@@ -145,17 +143,41 @@ def _parts(training: _Training, asked: Batch | None) -> tuple[_Part, _Part]:
         ),
         _Part(
             number=1,
-            logits=module,
-            parameters=everything,
+            loss=partial(_patch_loss, module, training.gang),
+            parameters=behind,
             draw=lambda: sampler.patches(patches),
             steps=plan.steps,
             rate=plan.rate,
             epochs=plan.epochs,
             until=1.0,
-            bf16=training.gang.bf16,
             asked=asked,
         ),
     )
+
+
+def _pixel_loss(module: UNet, batch: Batch) -> torch.Tensor:
+    """Ask the prototypes about single pixels."""
+    evidence = module.pointwise(batch.inputs)
+    loss = student_loss(module.prototypes.margin(evidence), batch.target, batch.weight)
+    if batch.classes is not None:
+        loss = loss + classes_loss(evidence, batch.classes, batch.weight)
+    return loss
+
+
+def _patch_loss(module: UNet, gang: Gang, batch: Batch) -> torch.Tensor:
+    """Ask the network about patches: what they show, and what their features were before the noise."""
+    with torch.autocast(torch.device(gang.device).type, torch.bfloat16, enabled=gang.bf16):
+        evidence, plane = module.judged(batch.inputs, learning=True)
+    logits = module.prototypes.margin(evidence)
+    loss = student_loss(logits, batch.target, batch.weight)
+    if batch.classes is not None:
+        loss = loss + classes_loss(evidence, batch.classes, batch.weight)
+    if batch.clean is not None and not module.shape.raw:
+        factors = module.prototypes.factors.detach().exp()
+        clean = module.standardised(batch.clean)
+        noisy = module.standardised(batch.inputs[:, : module.shape.inputs])
+        loss = loss + features_loss(plane.float(), clean, noisy, factors, batch.weight)
+    return loss
 
 
 def _train(part: _Part, training: _Training, state: FitState) -> FitState:
@@ -219,12 +241,11 @@ def _judge(
     """Ask the averaged weights about the held-out pixels; keep them where they are the best so far."""
     if part.asked is None:
         return state, None
-    inputs, target, weight = part.asked
     learned = list(part.parameters.values())
     with torch.no_grad():
         kept = [p.clone() for p in learned]
         torch._foreach_copy_([*learned], averaged)
-        loss = student_loss(part.compute(inputs, gang.device), target, weight).reshape(1)
+        loss = part.loss(part.asked).reshape(1)
         torch._foreach_copy_([*learned], kept)
     # Every worker must decide alike, to the last bit.
     figure = float(loss if gang.average is None else gang.average(loss))
@@ -251,9 +272,9 @@ def _one_cycle(spent: float, peak: float) -> float:
 
 def _step(part: _Part, optimizer: torch.optim.Optimizer, gang: Gang) -> torch.Tensor:
     """Take one optimizer step and return its loss, which stays on the device."""
-    inputs, target, weight = part.draw()
+    batch = part.draw()
     optimizer.zero_grad(set_to_none=True)
-    loss = student_loss(part.compute(inputs, gang.device), target, weight)
+    loss = part.loss(batch)
     loss.backward()  # type: ignore[no-untyped-call]
     if gang.average is not None:
         _average_gradients(list(part.parameters.values()), gang.average)

@@ -133,7 +133,7 @@ def hold_out(examples: Examples, seed: int, device: str) -> tuple[Examples, Batc
         Examples in which the blocks have weight 0, and a batch that asks about nothing but them; the
         examples themselves and None where no block can be spared.
     """
-    target, known = examples.target[0], examples.weight[0] > 0
+    target, known = np.asarray(examples.target[0] >= 0.5), examples.weight[0] > 0
     blocks = held_out_blocks(target, known, seed)
     if not blocks:
         return examples, None
@@ -141,10 +141,14 @@ def hold_out(examples: Examples, seed: int, device: str) -> tuple[Examples, Batc
     weight = examples.weight[0].copy()
     for block in blocks:
         weight[block] = 0
-    arrays = (
-        np.stack([examples.stacks[0][:, rows, columns] for rows, columns in windows]),
-        np.stack([target[window] for window in windows]).astype(np.float32),
-        counts,
+    # Made worse as patches are, always alike: that is what the U-Net is asked about.
+    rng = np.random.default_rng([seed, 2])
+    drawn = [examples.noisy[0].draw(rows, columns, rng) for rows, columns in windows]
+    wanted = np.stack([target[window] for window in windows]).astype(np.float32)
+    asked = Batch(
+        inputs=torch.from_numpy(np.stack([worse for worse, _ in drawn])).to(device),
+        target=torch.from_numpy(wanted).to(device),
+        weight=torch.from_numpy(counts).to(device),
+        clean=torch.from_numpy(np.stack([clean for _, clean in drawn])).to(device),
     )
-    inputs, wanted, counted = (torch.from_numpy(array).to(device) for array in arrays)
-    return replace(examples, weight=[weight, *examples.weight[1:]]), (inputs, wanted, counted)
+    return replace(examples, weight=[weight, *examples.weight[1:]]), asked

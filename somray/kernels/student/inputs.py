@@ -1,46 +1,122 @@
 """What the student sees of a slice: the teacher's features, or the windowed channels alone.
 
-The features are a fixed first layer: computed by the same kernel as the teacher's, never learned.
-A slice gives a stack (d, y, x) float32, NaN where any channel has no data.
+The features are a fixed first layer: computed by the same kernel as the teacher's, never learned. A
+slice noisier than the one learned from is also seen smoothed, each way in turn, so that the network can
+choose pixel by pixel; a quiet one is not, and costs nothing more.
+
+    quiet slice   features of every channel
+    noisy slice   the same, then once more per smoothing (only noisy channels are smoothed), then every
+                  channel's excess of noise, then the neighbouring slices, windowed
+    raw student   windowed channels, then the neighbouring slices, windowed
+
+A stack is (d, y, x) float32, NaN where any channel has no data.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
 from somray.kernels.features.spacing import feature_stack_at
+from somray.kernels.student.noise_view import (
+    QUIET,
+    SMOOTHINGS,
+    noise_excess,
+    noise_scale,
+    smoothed,
+)
 
-__all__ = ["Window", "input_count", "student_inputs"]
+__all__ = [
+    "Look",
+    "Window",
+    "can_be_noisy",
+    "input_count",
+    "noise_reference",
+    "student_inputs",
+    "windowed",
+]
 
 Window = tuple[float, float]
 
 
 def input_count(channels: int, feature_names: Sequence[str]) -> int:
-    """Return the number of planes d that `student_inputs` makes."""
-    raw = 0 if "intensity" in feature_names else channels
-    return raw + channels * len(feature_names)
+    """Return how many planes of a quiet slice the prototypes see."""
+    return channels * len(feature_names) if feature_names else channels
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """How a student looks at the slices of one scan.
+
+    Args:
+        windows: per channel (low, high); clips and scales to [0, 1].
+        feature_names: features of every channel, in order; empty for the raw channels alone.
+        spacing_mm: (y, x) distance of pixel centres.
+        reference_mm: pixel size that features are defined at, the scan's own where left out.
+        noise: (c, 6) noise of the labelled slice, from `noise_reference`; without it every slice
+            counts as quiet.
+    """
+
+    windows: Sequence[Window]
+    feature_names: Sequence[str]
+    spacing_mm: tuple[float, float]
+    reference_mm: tuple[float, float] | None = None
+    noise: NDArray[np.floating] | None = None
+
+    def excess(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return each channel's excess of noise (c,) in octaves."""
+        if self.noise is None or not self.feature_names:
+            return np.zeros(len(image), dtype=np.float32)
+        return noise_excess(image, self.windows, self.noise)
+
+    def features(
+        self, image: NDArray[np.float32], channel: int | None = None
+    ) -> NDArray[np.float32]:
+        """Return the features of all channels, or of a single one given as (1, y, x)."""
+        windows = self.windows if channel is None else self.windows[channel : channel + 1]
+        at = self.reference_mm or self.spacing_mm
+        return feature_stack_at(image, windows, self.feature_names, self.spacing_mm, at)
+
+
+def noise_reference(
+    image: NDArray[np.float32], windows: Sequence[Window], channels: Sequence[str]
+) -> NDArray[np.float64]:
+    """Return the noise (c, 6) that other slices are compared with: that of the labelled slice.
+
+    Where `can_be_noisy` says no, infinite: the channel counts as always quiet.
+    """
+    return np.stack(
+        [
+            noise_scale(plane, window) if noisy else np.full(6, np.inf)
+            for plane, window, noisy in zip(image, windows, can_be_noisy(channels), strict=True)
+        ]
+    )
+
+
+def can_be_noisy(channels: Sequence[str]) -> NDArray[np.bool_]:
+    """Tell of which channels (c,) noise can be told from what they show.
+
+    Not of uptake beside another channel: on the other's finer grid its finest details are uptake, and
+    slices of one scan differ by two thirds of an octave (bench_student_noise).
+    """
+    return np.array([name != "PET" or len(channels) == 1 for name in channels])
 
 
 def student_inputs(
     image: NDArray[np.float32],
-    windows: Sequence[Window],
-    feature_names: Sequence[str],
-    spacing_mm: tuple[float, float],
-    reference_mm: tuple[float, float] | None = None,
+    look: Look,
+    around: NDArray[np.float32] | None = None,
+    excess: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Build the input stack of one slice.
 
-    The windowed channels come first, unless the feature `intensity`, which is the same plane, is
-    among the names.
-
     Args:
         image: (c, y, x) physical values, NaN where there is no data.
-        windows: per channel (low, high); clips and scales to [0, 1].
-        feature_names: features of every channel, in order; empty for the raw channels alone.
-        spacing_mm: (y, x) distance of pixel centres.
-        reference_mm: pixel size that features are defined at, the slice's own where left out.
+        look: how the student looks at this scan.
+        around: (2k, c, y, x) neighbouring slices, for a student that sees them.
+        excess: (c,) noise in octaves where it is known; measured otherwise.
 
     Returns:
         (d, y, x) float32; every plane is NaN where any channel has no data.
@@ -48,16 +124,45 @@ def student_inputs(
     Raises:
         ShapeError: if windows and channels differ in number, or the image is not (c, y, x).
     """
-    if image.ndim != 3 or len(windows) != len(image):
-        raise ShapeError(f"image {image.shape} must be (c, y, x) with c = {len(windows)} windows")
-    planes = []
-    if "intensity" not in feature_names:
-        low = np.array([w[0] for w in windows], dtype=np.float32)[:, None, None]
-        high = np.array([w[1] for w in windows], dtype=np.float32)[:, None, None]
-        planes.append(np.clip((image - low) / (high - low), 0.0, 1.0).astype(np.float32))
-    if feature_names:
-        at = reference_mm or spacing_mm
-        planes.append(feature_stack_at(image, windows, feature_names, spacing_mm, at))
-    stack = np.concatenate(planes)
-    stack[:, np.isnan(image).any(axis=0)] = np.nan
+    if image.ndim != 3 or len(look.windows) != len(image):
+        raise ShapeError(
+            f"image {image.shape} must be (c, y, x) with c = {len(look.windows)} windows"
+        )
+    beside = [] if around is None else [np.nan_to_num(windowed(i, look.windows)) for i in around]
+    if not look.feature_names:
+        planes = [windowed(image, look.windows), *beside]
+    else:
+        excess = look.excess(image) if excess is None else excess
+        planes = [look.features(image)]
+        if (excess > QUIET).any():
+            planes += _smoothed_features(image, look, planes[0], excess)
+            planes += [np.full((1, *image.shape[1:]), e, dtype=np.float32) for e in excess]
+            planes += beside
+    stack = np.concatenate(planes) if len(planes) > 1 else planes[0]
+    hole = np.isnan(image).any(axis=0)
+    if hole.any():
+        stack[:, hole] = np.nan
     return np.ascontiguousarray(stack, dtype=np.float32)
+
+
+def _smoothed_features(
+    image: NDArray[np.float32],
+    look: Look,
+    plain: NDArray[np.float32],
+    excess: NDArray[np.float32],
+) -> list[NDArray[np.float32]]:
+    """Return the features of the slice smoothed in every way; quiet channels keep theirs."""
+    found = [plain.copy() for _ in SMOOTHINGS]
+    count = len(look.feature_names)
+    for channel in np.flatnonzero(excess > QUIET):
+        own = slice(channel * count, (channel + 1) * count)
+        for view, calm in zip(found, smoothed(image[channel]), strict=True):
+            view[own] = look.features(calm[None], int(channel))
+    return found
+
+
+def windowed(image: NDArray[np.float32], windows: Sequence[Window]) -> NDArray[np.float32]:
+    """Clip channels (c, y, x) to their windows and scale them to [0, 1]."""
+    low = np.array([w[0] for w in windows], dtype=np.float32)[:, None, None]
+    high = np.array([w[1] for w in windows], dtype=np.float32)[:, None, None]
+    return np.asarray(np.clip((image - low) / (high - low), 0.0, 1.0), dtype=np.float32)

@@ -3,14 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
 from somray.kernels.metrics import agreement
-from somray.kernels.student.inputs import student_inputs
+from somray.kernels.student.inputs import Look, noise_reference, student_inputs
 from somray.kernels.student.lesson import Lesson
+from somray.kernels.student.perturb import NoisySlice
 from somray.kernels.student.spec import Row, StudentSpec
 
 __all__ = [
@@ -37,11 +39,19 @@ class TrainingSlices:
         stacks: per slice (d, y, x) float32 inputs, NaN where there is no data.
         teacher: per slice (y, x) bool, the teacher's target where a pixel counts.
         known: per slice (y, x) bool, where a pixel has data and counts.
+        noisy: per slice what makes it worse.
+        noise: (c, 6) noise of A.
+        first_target: (y, x) what is learned of A: its mask, or how far pixels belong to the target.
+        first_places: (y, x) place of A's pixels among the classes, -1 where none is known.
     """
 
     stacks: list[NDArray[np.float32]]
     teacher: list[NDArray[np.bool_]]
     known: list[NDArray[np.bool_]]
+    noisy: list[NoisySlice]
+    noise: NDArray[np.float64]
+    first_target: NDArray[Any]
+    first_places: NDArray[np.int64]
 
     @property
     def has_both_sides(self) -> bool:
@@ -77,21 +87,56 @@ def prepare_slices(lessons: Sequence[Lesson], spec: StudentSpec) -> TrainingSlic
     known = [lesson.known for lesson in lessons]
     if not known[0].any():
         raise ShapeError("the labelled slice (the first one) has no pixel that counts")
+    first = lessons[0]
+    noise = noise_reference(first.image, first.windows or spec.windows, spec.channels)
+    looks = [_look(lesson, spec, noise) for lesson in lessons]
+    teacher = [lesson.teacher & counts for lesson, counts in zip(lessons, known, strict=True)]
     return TrainingSlices(
-        stacks=[_inputs(lesson, spec) for lesson in lessons],
-        teacher=[lesson.teacher & counts for lesson, counts in zip(lessons, known, strict=True)],
+        stacks=[
+            student_inputs(lesson.image, look, lesson.around)
+            for lesson, look in zip(lessons, looks, strict=True)
+        ],
+        teacher=teacher,
         known=known,
+        noisy=[
+            NoisySlice(lesson.image, spec.channels, look, lesson.around)
+            for lesson, look in zip(lessons, looks, strict=True)
+        ],
+        noise=noise,
+        first_target=_first_target(first, teacher[0], spec),
+        first_places=_places(first, teacher[0], spec),
     )
 
 
-def _inputs(lesson: Lesson, spec: StudentSpec) -> NDArray[np.float32]:
-    return student_inputs(
-        lesson.image,
-        lesson.windows or spec.windows,
-        spec.feature_names,
-        lesson.spacing_mm or spec.spacing_mm,
-        spec.spacing_mm,
+def _look(lesson: Lesson, spec: StudentSpec, noise: NDArray[np.float64]) -> Look:
+    return Look(
+        windows=lesson.windows or spec.windows,
+        feature_names=spec.feature_names,
+        spacing_mm=lesson.spacing_mm or spec.spacing_mm,
+        reference_mm=spec.spacing_mm,
+        noise=noise,
     )
+
+
+def _first_target(first: Lesson, mask: NDArray[np.bool_], spec: StudentSpec) -> NDArray[Any]:
+    if spec.labels != "soft":
+        return mask
+    if first.membership is None:
+        raise ShapeError("soft labels need a lesson with membership")
+    return first.membership
+
+
+def _places(first: Lesson, mask: NDArray[np.bool_], spec: StudentSpec) -> NDArray[np.int64]:
+    """Return the place of every pixel's class: the classes' own, or target 0 and rest 1."""
+    classes = spec.start.classes if spec.start else spec.classes
+    if spec.labels != "classes" or not classes:
+        return np.where(mask, 0, 1)
+    if first.classes is None:
+        raise ShapeError("labels of several classes need a lesson with classes")
+    places = np.full(mask.shape, -1)
+    for place, value in enumerate(classes):
+        places[first.classes == value] = place
+    return places
 
 
 def letter(index: int) -> str:

@@ -11,11 +11,13 @@ Beside every round stand two figures that it must beat: A's mask copied to every
 that trained on from round 1 with the same number of steps on A alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
@@ -25,8 +27,8 @@ from somray.kernels.student.course import Pace, Plan
 from somray.kernels.student.fit import deterministic, fit_student
 from somray.kernels.student.fit_state import FitState
 from somray.kernels.student.held_out import held_out_blocks
-from somray.kernels.student.inputs import input_count
 from somray.kernels.student.lesson import Lesson
+from somray.kernels.student.networks import network_of, student_of
 from somray.kernels.student.predict import probabilities
 from somray.kernels.student.pseudo_labels import pseudo_labels
 from somray.kernels.student.round_figures import (
@@ -48,30 +50,13 @@ from somray.kernels.student.spec import (
     StudentSpec,
     Weights,
 )
-from somray.kernels.student.start import start_constant, start_from
+from somray.kernels.student.start import start_constant, start_from, start_from_centroids
 from somray.kernels.student.unet import UNet, build_unet, new_unet, unet_weights
 
 __all__ = ["RoundsResult", "StudentSpec", "network_of", "student_of", "train_rounds"]
 
 PIXEL_STEPS = 10, 2
 """Steps of the prototypes per step on patches, in round 1 and in later ones (bench_student)."""
-
-
-PROTOTYPES = 2, 24
-"""Prototypes of the target and of the rest (bench_student)."""
-
-
-def network_of(spec: StudentSpec) -> dict[str, int | float | str]:
-    """Return the numbers and names that build the network."""
-    return {
-        "inputs": input_count(len(spec.channels), spec.feature_names),
-        "width": 16,
-        "levels": 3,
-        "prototypes_target": PROTOTYPES[0],
-        "prototypes_rest": PROTOTYPES[1],
-        "features": ",".join(spec.feature_names),
-        "neighbours": spec.neighbours,
-    }
 
 
 def train_rounds(
@@ -129,7 +114,11 @@ class _Rounds:
         """Return the state before round 1: standardisation and prototypes from A."""
         module = new_unet(network_of(self.spec), self.spec.seed)
         data = self.slices
-        start_from(module, data.stacks[0], data.teacher[0], data.known[0], self.spec.seed)
+        if self.spec.start is not None:
+            start_from_centroids(module, self.spec.start)
+        else:
+            start_from(module, data.stacks[0], data.first_places, data.known[0], self.spec.seed)
+        module.noise.copy_(torch.from_numpy(data.noise))
         return RoundState(0, 0, unet_weights(module), {})
 
     def next(self, state: RoundState) -> RoundState:
@@ -204,17 +193,28 @@ class _Rounds:
         """Label A by the teacher, all but what is spared, and the next slices by the student."""
         known = self.slices.known
         learned = known[0] & ~self._asked if spared else known[0]
-        target, weight = [self.slices.teacher[0]], [learned.astype(np.float32)]
+        target: list[NDArray[Any]] = [self.slices.first_target]
+        weight = [learned.astype(np.float32)]
         for chance, counted in zip(labels, known[1:], strict=False):
             said, counts = pseudo_labels(chance, counted)
             target.append(said)
             weight.append(counts)
-        return Examples(self.slices.stacks[: len(target)], target, weight)
+        count = len(target)
+        classes = self._classes(count) if self.spec.labels == "classes" else ()
+        return Examples(
+            self.slices.stacks[:count], target, weight, self.slices.noisy[:count], classes
+        )
+
+    def _classes(self, count: int) -> list[NDArray[np.int64]]:
+        """Return A's classes as places; the other slices have none."""
+        first = self.slices.first_places
+        return [first, *(np.full(k.shape, -1) for k in self.slices.known[1:count])]
 
     def _fit(self, module: UNet, examples: Examples, state: RoundState, kind: int) -> RoundState:
         """Train the student (kind 0) or the control (kind 1) for one round, or what is left of it."""
         number, steps, save = state.done + 1, self.spec.steps, self.distributed.save
-        plan = Plan(steps=steps, pixel_steps=steps * PIXEL_STEPS[min(number, 2) - 1])
+        pixel_steps = 0 if self.spec.start else steps * PIXEL_STEPS[min(number, 2) - 1]
+        plan = Plan(steps=steps, pixel_steps=pixel_steps)
 
         def after(fit: FitState) -> RoundState:
             return replace(state, fits=(*state.fits[:kind], fit, *state.fits[kind + 1 :]))
@@ -250,21 +250,6 @@ class _Rounds:
             "copy_forward_iou": mean_iou(copies_of_first(self.slices), self.slices, self.count),
             "collapse": why,
         }
-
-
-def student_of(
-    spec: StudentSpec, weights: Weights, history: Mapping[str, float | int | str | bool | None]
-) -> StudentModel:
-    """Put what was learned and what it was asked into the domain's student."""
-    return StudentModel(
-        weights=weights,
-        network=network_of(spec),
-        channels=spec.channels,
-        windows=spec.windows,
-        spacing_mm=spec.spacing_mm,
-        target=spec.target,
-        history=history,
-    )
 
 
 def _constant(slices: TrainingSlices, spec: StudentSpec) -> RoundsResult:

@@ -1,11 +1,13 @@
 """Which pixels and patches a training step sees: seeded, a third each of target, border, anything.
 
 Borders between target and rest are where a student and its teacher disagree, and lesions are small:
-uniform patches would spend most of the time on pixels that are settled after the first steps.
+uniform patches would spend most of the time on pixels that are settled after the first steps. Pixels
+are drawn from slices as they are; patches from slices made worse (`perturb.py`), anew at every step.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +15,31 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from somray.errors import ShapeError
+from somray.kernels.student.perturb import NoisySlice
 
-__all__ = ["Batch", "Examples", "Sampler"]
+__all__ = ["MARGIN", "Batch", "Examples", "Sampler"]
 
-Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-"""Inputs (b, d, y, x), target (b, y, x) and weight (b, y, x), all float32."""
+MARGIN = 16
+"""Pixels inside a patch's cut edges that are seen but not learned from: they miss their surroundings."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one step learns from.
+
+    Args:
+        inputs: (b, d, y, x) float32.
+        target: (b, y, x) float32 in [0, 1].
+        weight: (b, y, x) float32.
+        classes: (b, y, x) int64 places of classes, -1 where none is known; None without classes.
+        clean: (b, inputs, y, x) float32 of the clean slice; None where the inputs are clean.
+    """
+
+    inputs: torch.Tensor
+    target: torch.Tensor
+    weight: torch.Tensor
+    classes: torch.Tensor | None = None
+    clean: torch.Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,24 +48,28 @@ class Examples:
 
     Args:
         stacks: per slice (d, y, x) float32 inputs; NaN where there is no data.
-        target: per slice (y, x) bool.
+        target: per slice (y, x) bool, or float32 in [0, 1].
         weight: per slice (y, x) float32, how much a pixel counts; 0 leaves it out of everything.
+        noisy: per slice what makes it worse.
+        classes: per slice (y, x) int64 places of classes, -1 where none is known; empty without.
     """
 
     stacks: Sequence[NDArray[np.float32]]
-    target: Sequence[NDArray[np.bool_]]
+    target: Sequence[NDArray[np.bool_] | NDArray[np.float32]]
     weight: Sequence[NDArray[np.float32]]
+    noisy: Sequence[NoisySlice]
+    classes: Sequence[NDArray[np.int64]] = ()
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit each other, and examples without a counting pixel."""
-        if not len(self.stacks) == len(self.target) == len(self.weight):
+        if not len(self.stacks) == len(self.target) == len(self.weight) == len(self.noisy):
             raise ShapeError(
-                f"{len(self.stacks)} stacks need as many targets and weights, "
-                f"got {len(self.target)} and {len(self.weight)}"
+                f"{len(self.stacks)} stacks need as many targets, weights and slices, "
+                f"got {len(self.target)}, {len(self.weight)} and {len(self.noisy)}"
             )
         for stack, target, weight in zip(self.stacks, self.target, self.weight, strict=True):
-            if stack.ndim != 3 or len(stack) != len(self.stacks[0]):
-                raise ShapeError(f"every stack must be (d, y, x) with equal d, got {stack.shape}")
+            if stack.ndim != 3:
+                raise ShapeError(f"every stack must be (d, y, x), got {stack.shape}")
             if target.shape != stack.shape[1:] or weight.shape != stack.shape[1:]:
                 raise ShapeError(
                     f"a stack {stack.shape} needs target and weight {stack.shape[1:]}, "
@@ -73,10 +99,11 @@ class Sampler:
         rows, columns = self._sizes.max(axis=0)
         self._shape = min(patch, int(rows)), min(patch, int(columns))
         self._starts = np.concatenate([[0], np.cumsum(self._sizes.prod(axis=1))])
+        masks = [np.asarray(target >= 0.5) for target in examples.target]
         anything = self._numbers([weight > 0 for weight in examples.weight])
-        pairs = list(zip(examples.target, examples.weight, strict=True))
-        inside = self._numbers([target & (weight > 0) for target, weight in pairs])
-        border = self._numbers([_border(target) & (weight > 0) for target, weight in pairs])
+        pairs = list(zip(masks, examples.weight, strict=True))
+        inside = self._numbers([mask & (weight > 0) for mask, weight in pairs])
+        border = self._numbers([_border(mask) & (weight > 0) for mask, weight in pairs])
         self._pools = [pool if len(pool) else anything for pool in (inside, border, anything)]
 
     def _numbers(self, masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:
@@ -106,43 +133,80 @@ class Sampler:
         """Draw single pixels as one image of one row: inputs (1, d, 1, count)."""
         at, row, column = self._draw(count)
         data = self._examples
-        inputs = np.empty((len(data.stacks[0]), count), dtype=np.float32)
-        target, weight = np.empty(count, dtype=bool), np.empty(count, dtype=np.float32)
+        planes = min(
+            len(stack) for stack in data.stacks
+        )  # a noisy slice's further ones are not asked
+        inputs = np.empty((planes, count), dtype=np.float32)
+        target, weight = np.empty(count, dtype=np.float32), np.empty(count, dtype=np.float32)
+        classes = np.empty(count, dtype=np.int64) if data.classes else None
         for n in np.unique(at):
             here = at == n
             y, x = row[here], column[here]
-            inputs[:, here] = data.stacks[n][:, y, x]
+            inputs[:, here] = data.stacks[n][:planes, y, x]
             target[here], weight[here] = data.target[n][y, x], data.weight[n][y, x]
-        return self._batch(inputs[None, :, None], target[None, None], weight[None, None])
+            if classes is not None:
+                classes[here] = data.classes[n][y, x]
+        return Batch(
+            inputs=self._sent(inputs[None, :, None]),
+            target=self._sent(target[None, None]),
+            weight=self._sent(weight[None, None]),
+            classes=None if classes is None else self._sent(classes[None, None]),
+        )
 
     def patches(self, count: int) -> Batch:
-        """Draw patches, each round a drawn pixel that lies anywhere in it.
+        """Draw patches made worse, each round a drawn pixel that lies anywhere in its inner part.
 
         What a patch reaches beyond a slice that is smaller than it has no data and weight 0.
         """
         at, row, column = self._draw(count)
-        high, wide = self._shape
-        beyond = np.maximum(self._sizes[at] - self._shape, 0)
-        top = np.clip(row - self._rng.integers(high, size=count), 0, beyond[:, 0])
-        left = np.clip(column - self._rng.integers(wide, size=count), 0, beyond[:, 1])
+        inner = [max(1, size - 2 * MARGIN) for size in self._shape]
+        spans = []
+        for n, y, x in zip(at, row, column, strict=True):
+            corner = [
+                int(np.clip(place - MARGIN - self._rng.integers(reach), 0, max(0, size - side)))
+                for place, reach, size, side in zip(
+                    (y, x), inner, self._sizes[n], self._shape, strict=True
+                )
+            ]
+            rows, columns = (slice(c, c + s) for c, s in zip(corner, self._shape, strict=True))
+            spans.append((int(n), rows, columns))
         data = self._examples
-        inputs = np.full((count, len(data.stacks[0]), high, wide), np.nan, dtype=np.float32)
-        target = np.zeros((count, high, wide), dtype=bool)
-        weight = np.zeros((count, high, wide), dtype=np.float32)
-        for patch, (n, y, x) in enumerate(zip(at, top, left, strict=True)):
-            rows, columns = slice(y, y + high), slice(x, x + wide)
-            tall, broad = data.target[n][rows, columns].shape
-            inputs[patch, :, :tall, :broad] = data.stacks[n][:, rows, columns]
-            target[patch, :tall, :broad] = data.target[n][rows, columns]
-            weight[patch, :tall, :broad] = data.weight[n][rows, columns]
-        return self._batch(inputs, target, weight)
+        drawn = [data.noisy[n].draw(rows, columns, self._rng) for n, rows, columns in spans]
+        weight = [_inner_weight(data.weight[n], rows, columns) for n, rows, columns in spans]
+        target = [data.target[n][rows, columns].astype(np.float32) for n, rows, columns in spans]
+        return Batch(
+            inputs=self._sent(self._stacked([worse for worse, _ in drawn], np.nan)),
+            target=self._sent(self._stacked(target, 0)),
+            weight=self._sent(self._stacked(weight, 0)),
+            classes=self._sent(self._stacked([data.classes[n][r, c] for n, r, c in spans], -1))
+            if data.classes
+            else None,
+            clean=self._sent(self._stacked([clean for _, clean in drawn], np.nan)),
+        )
 
-    def _batch(
-        self, inputs: NDArray[np.float32], target: NDArray[np.bool_], weight: NDArray[np.float32]
-    ) -> Batch:
-        arrays = (inputs, target.astype(np.float32), weight)
-        tensors = [torch.from_numpy(np.ascontiguousarray(a)).to(self._device) for a in arrays]
-        return tensors[0], tensors[1], tensors[2]
+    def _stacked(self, parts: Sequence[NDArray[Any]], filling: float) -> NDArray[Any]:
+        """Join patches (…, y, x); those of smaller slices are filled up."""
+        shape = *parts[0].shape[:-2], *self._shape
+        found = np.full((len(parts), *shape), filling, dtype=parts[0].dtype)
+        for place, part in zip(found, parts, strict=True):
+            place[..., : part.shape[-2], : part.shape[-1]] = part
+        return found
+
+    def _sent(self, array: NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+
+
+def _inner_weight(weight: NDArray[np.float32], rows: slice, columns: slice) -> NDArray[np.float32]:
+    """Return a patch's weights, 0 beside edges where the slice goes on."""
+    found = weight[rows, columns].copy()
+    high, wide = weight.shape
+    found[: MARGIN if rows.start > 0 else 0] = 0
+    found[:, : MARGIN if columns.start > 0 else 0] = 0
+    if rows.stop < high:
+        found[-MARGIN:] = 0
+    if columns.stop < wide:
+        found[:, -MARGIN:] = 0
+    return found
 
 
 def _border(target: NDArray[np.bool_]) -> NDArray[np.bool_]:

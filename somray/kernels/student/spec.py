@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
+from somray.kernels.student.centroids import Centroids
 from somray.kernels.student.course import Gang
 from somray.kernels.student.fit_state import FitState
 
@@ -33,6 +34,11 @@ class StudentSpec:
         target: name of the class.
         spacing_mm: (y, x) distance of pixel centres.
         neighbours: slices seen on either side of each; every lesson brings them with it.
+        start: the teacher's centroids to start from; None to learn prototypes from labels alone.
+        classes: label values of several classes that are learned at once, in order; empty for the
+            target alone.
+        target_value: the target's among them.
+        labels: what is learned of A: "mask", "soft" (membership) or "classes".
     """
 
     channels: tuple[str, ...]
@@ -46,6 +52,15 @@ class StudentSpec:
     target: str = "lesion"
     spacing_mm: tuple[float, float] = (1.0, 1.0)
     neighbours: int = 0
+    start: Centroids | None = None
+    classes: tuple[int, ...] = ()
+    target_value: int = 0
+    labels: str = "mask"
+
+    @property
+    def target_place(self) -> int:
+        """Place of the target among the classes; 0, beside the rest, without them."""
+        return self.classes.index(self.target_value) if self.classes else 0
 
 
 @dataclass(frozen=True, eq=False)
