@@ -29,7 +29,7 @@ TILE = 1024
 """Largest side in pixels that the network sees at once, without halo: about 0.4 GB at work."""
 
 DEVICE_PIXELS = 2**22
-"""Pixels of a batch on another device: 16 slices of 512×512, about 4 GB at work."""
+"""Pixels of a batch on another device: 16 slices of 512×512."""
 
 KEPT_NETWORKS = 4
 """Networks that a process keeps built: one per protocol that it works on at once."""
