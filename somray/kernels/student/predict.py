@@ -19,8 +19,7 @@ from somray.errors import ShapeError
 from somray.kernels.features.spacing import has_other_spacing
 from somray.kernels.student.fit import deterministic
 from somray.kernels.student.graph import StudentGraph, feature_names_of
-from somray.kernels.student.inputs import student_inputs
-from somray.kernels.student.strips import InStrips
+from somray.kernels.student.inputs import Look, student_inputs
 from somray.kernels.student.unet import UNet, build_unet
 
 __all__ = ["device_for", "feature_names_of", "network_of_model", "predict_student", "probabilities"]
@@ -28,8 +27,8 @@ __all__ = ["device_for", "feature_names_of", "network_of_model", "predict_studen
 TILE = 1024
 """Largest side in pixels that the network sees at once, without halo: about 0.4 GB at work."""
 
-DEVICE_PIXELS = 2**22
-"""Pixels of a batch on another device: 16 slices of 512×512."""
+DEVICE_PIXELS = 2**21
+"""Pixels of a batch on another device: 8 slices of 512×512."""
 
 KEPT_NETWORKS = 4
 """Networks that a process keeps built: one per protocol that it works on at once."""
@@ -68,6 +67,7 @@ def predict_student(
     spacing_mm: tuple[float, float],
     threads: int = 1,
     device: str = "cpu",
+    around: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Predict the target's probability at every pixel.
 
@@ -75,14 +75,16 @@ def predict_student(
         model: a trained student.
         images: (n, c, y, x) physical values in the model's channel order; NaN where there is no data.
         spacing_mm: (y, x) distance of pixel centres of these images.
-        threads: CPU threads, over slices or parts of a single one; the result does not depend on them.
+        threads: slices computed at once on a CPU; the result does not depend on them.
         device: where torch computes, "cpu" or "cuda".
+        around: (n, 2k, c, y, x) neighbours of every slice, below first, for a student that sees them.
 
     Returns:
         (n, y, x) float32 in [0, 1]; 0 where any channel has no data.
 
     Raises:
-        ShapeError: if the images are not (n, c, y, x) with the model's channels.
+        ShapeError: if the images are not (n, c, y, x) with the model's channels, or the neighbours are
+            not as many as the student sees.
 
     Cost: memory of one slice's inputs and of one tile at work for each thread, beside the result; on a
     device of `DEVICE_PIXELS` pixels at work.
@@ -92,21 +94,28 @@ def predict_student(
             f"images must be (n, c, y, x) with channels {model.channels}, got {images.shape}"
         )
     network = network_of_model(model, device)
+    seen = network.shape.beside // len(model.channels)
+    if (0 if around is None else around.shape[1]) != seen:
+        raise ShapeError(
+            f"this student sees {seen} neighbours of every slice; around must hold them"
+        )
     pixels = images.shape[2] * images.shape[3]
     small = pixels <= DEVICE_PIXELS and not has_other_spacing(spacing_mm, model.spacing_mm)
     if device != "cpu" and small:
-        return _in_batches(StudentGraph(model, network, spacing_mm).to(device), images, device)
+        beside = [] if around is None else [around[:, k] for k in range(seen)]
+        whole = np.concatenate([images, *beside], axis=1) if beside else images
+        return _in_batches(StudentGraph(model, network, spacing_mm).to(device), whole, device)
     out = np.empty((len(images), *images.shape[2:]), dtype=np.float32)
-    names = feature_names_of(model)
+    noise = network.noise.cpu().numpy()
+    look = Look(model.windows, feature_names_of(model), spacing_mm, model.spacing_mm, noise)
 
     # Threads that share one layer's arithmetic wait for each other more than they work.
     together = min(threads, len(images)) if device == "cpu" else 1
-    alone = threads if together < 2 else 1
 
     def predict(index: int) -> None:
-        stack = student_inputs(images[index], model.windows, names, spacing_mm, model.spacing_mm)
+        stack = student_inputs(images[index], look, None if around is None else around[index])
         out[index] = probabilities(
-            network, stack, device, temperature=model.temperature, threads=alone
+            network, stack, device, temperature=model.temperature
         )
 
     with deterministic(1), ThreadPoolExecutor(max(1, together)) as pool:
@@ -135,7 +144,6 @@ def probabilities(
     device: str = "cpu",
     tile: int = TILE,
     temperature: float = 1.0,
-    threads: int = 1,
 ) -> NDArray[np.float32]:
     """Run a network on one slice's inputs.
 
@@ -145,18 +153,16 @@ def probabilities(
         device: where the network is.
         tile: largest side computed at once, a multiple of the network's `multiple`.
         temperature: logits are divided by it, which calibrates probabilities.
-        threads: that a slice is divided among on a CPU.
 
     Returns:
         (y, x) float32 in [0, 1]; 0 where there is no data.
     """
     out = np.empty(stack.shape[1:], dtype=np.float32)
-    forward = InStrips(module, threads) if device == "cpu" else module
     with torch.inference_mode():
         for rows, outer_rows in _spans(stack.shape[1], tile, module.halo):
             for columns, outer_columns in _spans(stack.shape[2], tile, module.halo):
                 part = torch.from_numpy(stack[None, :, outer_rows, outer_columns]).to(device)
-                chance = torch.sigmoid(forward(part) / temperature)[0].cpu().numpy()
+                chance = torch.sigmoid(module(part) / temperature)[0].cpu().numpy()
                 top, left = rows.start - outer_rows.start, columns.start - outer_columns.start
                 out[rows, columns] = chance[
                     top : top + rows.stop - rows.start, left : left + columns.stop - columns.start
