@@ -15,14 +15,14 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from somray.kernels.student.networks import network_of, student_of
 from torch import nn
 
 from somray.kernels.features import FEATURES
 from somray.kernels.student.fit import deterministic
 from somray.kernels.student.onnx_graph import OPSET, onnx_bytes
 from somray.kernels.student.predict import network_of_model, predict_student
-from somray.kernels.student.rounds import StudentSpec, network_of, student_of
-from somray.kernels.student.strips import InStrips
+from somray.kernels.student.spec import StudentSpec
 from somray.kernels.student.unet import new_unet, unet_weights
 
 pytestmark = pytest.mark.bench
@@ -127,26 +127,24 @@ def _has_bf16():
     )
 
 
+@pytest.mark.parametrize("noisy", [False, True])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_slice_costs_little_more_than_in_openvino(request, threads):
+def test_a_slice_costs_little_more_than_in_openvino(request, threads, noisy):
     full = request.config.getoption("--bench")
     side, repeats = (512, 15) if full else (64, 1)
     model, rng = _student(), np.random.default_rng(0)
     network = network_of_model(model)
-    stack = torch.from_numpy(rng.normal(0.5, 1, (1, 10, side, side)).astype(np.float32))
+    depth = network.shape.planes if noisy else network.shape.inputs
+    stack = torch.from_numpy(rng.normal(0.5, 1, (1, depth, side, side)).astype(np.float32))
     data = _traced(network, stack)
     fast, bf16 = _openvino(data, threads, "f32")[0], _openvino(data, threads, "bf16")
     other, planes = _onnxruntime(data, threads), stack.numpy()
     plain = PlainUNet().eval().to(memory_format=torch.channels_last)
     raw = stack[:, :1].contiguous(memory_format=torch.channels_last)
     with deterministic(1), torch.inference_mode():
-        strips = InStrips(network, threads)
-        np.testing.assert_allclose(strips(stack), fast(planes), atol=1e-4)
-        np.testing.assert_allclose(strips(stack), other(planes), atol=1e-4)
-
-    def in_strips():
-        with deterministic(1), torch.inference_mode():
-            InStrips(network, threads)(stack)
+        expected = network(stack).numpy()
+    np.testing.assert_allclose(fast(planes), expected, atol=1e-3)
+    np.testing.assert_allclose(other(planes), expected, atol=1e-3)
 
     def whole(module, given, half=False):
         with (
@@ -160,8 +158,7 @@ def test_a_slice_costs_little_more_than_in_openvino(request, threads):
         "OpenVINO f32": lambda: fast(planes),
         f"OpenVINO bf16 hint (ran {bf16[1]})": lambda: bf16[0](planes),
         "ONNX Runtime": lambda: other(planes),
-        "somray in strips": in_strips,
-        "somray whole": lambda: whole(network, stack),
+        "somray": lambda: whole(network, stack),
         "plain U-Net, channels_last": lambda: whole(plain, raw),
     }
     if _has_bf16() or not full:
@@ -170,12 +167,12 @@ def test_a_slice_costs_little_more_than_in_openvino(request, threads):
     found = _interleaved(ways, repeats)
     own, reference = (sum(p.numel() for p in m.parameters()) for m in (network, plain))
     _print(
-        f"network alone, {side}×{side}, {threads} threads, {own} parameters (plain U-Net {reference}, "
-        f"bf16 {'in' if _has_bf16() else 'not in'} this CPU)",
+        f"network alone, {'noisy' if noisy else 'quiet'} {side}×{side}, {threads} threads, "
+        f"{own} parameters (plain U-Net {reference}, bf16 {'in' if _has_bf16() else 'not in'} this CPU)",
         found,
         "OpenVINO f32",
     )
-    assert len(found) >= 6
+    assert len(found) >= 5
 
 
 @pytest.mark.parametrize("threads", [1, 2])

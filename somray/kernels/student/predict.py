@@ -27,8 +27,8 @@ __all__ = ["device_for", "feature_names_of", "network_of_model", "predict_studen
 TILE = 1024
 """Largest side in pixels that the network sees at once, without halo: about 0.4 GB at work."""
 
-DEVICE_PIXELS = 2**22
-"""Pixels of a batch on another device: 16 slices of 512×512, about 4 GB at work."""
+DEVICE_PIXELS = 2**21
+"""Pixels of a batch on another device: 8 slices of 512×512."""
 
 KEPT_NETWORKS = 4
 """Networks that a process keeps built: one per protocol that it works on at once."""
@@ -75,7 +75,7 @@ def predict_student(
         model: a trained student.
         images: (n, c, y, x) physical values in the model's channel order; NaN where there is no data.
         spacing_mm: (y, x) distance of pixel centres of these images.
-        threads: CPU threads, over slices or parts of a single one; the result does not depend on them.
+        threads: slices computed at once on a CPU; the result does not depend on them.
         device: where torch computes, "cpu" or "cuda".
         around: (n, 2k, c, y, x) neighbours of every slice, below first, for a student that sees them.
 
@@ -111,12 +111,11 @@ def predict_student(
 
     # Threads that share one layer's arithmetic wait for each other more than they work.
     together = min(threads, len(images)) if device == "cpu" else 1
-    alone = threads if together < 2 else 1
 
     def predict(index: int) -> None:
         stack = student_inputs(images[index], look, None if around is None else around[index])
         out[index] = probabilities(
-            network, stack, device, temperature=model.temperature, threads=alone
+            network, stack, device, temperature=model.temperature
         )
 
     with deterministic(1), ThreadPoolExecutor(max(1, together)) as pool:
@@ -145,7 +144,6 @@ def probabilities(
     device: str = "cpu",
     tile: int = TILE,
     temperature: float = 1.0,
-    threads: int = 1,
 ) -> NDArray[np.float32]:
     """Run a network on one slice's inputs.
 
@@ -155,7 +153,6 @@ def probabilities(
         device: where the network is.
         tile: largest side computed at once, a multiple of the network's `multiple`.
         temperature: logits are divided by it, which calibrates probabilities.
-        threads: that a slice is divided among on a CPU.
 
     Returns:
         (y, x) float32 in [0, 1]; 0 where there is no data.
