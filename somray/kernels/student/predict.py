@@ -20,6 +20,7 @@ from somray.kernels.features.spacing import has_other_spacing
 from somray.kernels.student.fit import deterministic
 from somray.kernels.student.graph import StudentGraph, feature_names_of
 from somray.kernels.student.inputs import Look, student_inputs
+from somray.kernels.student.strips import logits_in_strips
 from somray.kernels.student.unet import UNet, build_unet
 
 __all__ = ["device_for", "feature_names_of", "network_of_model", "predict_student", "probabilities"]
@@ -75,7 +76,8 @@ def predict_student(
         model: a trained student.
         images: (n, c, y, x) physical values in the model's channel order; NaN where there is no data.
         spacing_mm: (y, x) distance of pixel centres of these images.
-        threads: slices computed at once on a CPU; the result does not depend on them.
+        threads: slices, or strips of a lone slice, computed at once on a CPU; the result does not
+            depend on them.
         device: where torch computes, "cpu" or "cuda".
         around: (n, 2k, c, y, x) neighbours of every slice, below first, for a student that sees them.
 
@@ -110,15 +112,16 @@ def predict_student(
     look = Look(model.windows, feature_names_of(model), spacing_mm, model.spacing_mm, noise)
 
     # Threads that share one layer's arithmetic wait for each other more than they work.
-    together = min(threads, len(images)) if device == "cpu" else 1
+    together = max(1, min(threads, len(images))) if device == "cpu" else 1
+    each = max(1, threads // together)
 
     def predict(index: int) -> None:
         stack = student_inputs(images[index], look, None if around is None else around[index])
         out[index] = probabilities(
-            network, stack, device, temperature=model.temperature
+            network, stack, device, temperature=model.temperature, threads=each
         )
 
-    with deterministic(1), ThreadPoolExecutor(max(1, together)) as pool:
+    with deterministic(1), ThreadPoolExecutor(together) as pool:
         list(pool.map(predict, range(len(images))))
     return out
 
@@ -144,6 +147,7 @@ def probabilities(
     device: str = "cpu",
     tile: int = TILE,
     temperature: float = 1.0,
+    threads: int = 1,
 ) -> NDArray[np.float32]:
     """Run a network on one slice's inputs.
 
@@ -153,21 +157,26 @@ def probabilities(
         device: where the network is.
         tile: largest side computed at once, a multiple of the network's `multiple`.
         temperature: logits are divided by it, which calibrates probabilities.
+        threads: strips computed at once on a CPU; the result does not depend on them.
 
     Returns:
         (y, x) float32 in [0, 1]; 0 where there is no data.
     """
     out = np.empty(stack.shape[1:], dtype=np.float32)
+    in_strips = device == "cpu" and not module.shape.raw
     with torch.inference_mode():
         for rows, outer_rows in _spans(stack.shape[1], tile, module.halo):
             for columns, outer_columns in _spans(stack.shape[2], tile, module.halo):
-                part = torch.from_numpy(stack[None, :, outer_rows, outer_columns]).to(device)
-                chance = torch.sigmoid(module(part) / temperature)[0].cpu().numpy()
+                part = torch.from_numpy(stack[:, outer_rows, outer_columns]).to(device)
+                logits = (
+                    logits_in_strips(module, part, threads) if in_strips else module(part[None])[0]
+                )
+                chance = torch.sigmoid(logits / temperature).cpu().numpy()
                 top, left = rows.start - outer_rows.start, columns.start - outer_columns.start
                 out[rows, columns] = chance[
                     top : top + rows.stop - rows.start, left : left + columns.stop - columns.start
                 ]
-    out[np.isnan(stack).any(axis=0)] = 0.0
+    out[np.isnan(stack[0])] = 0.0  # a hole is one in every plane
     return out
 
 
