@@ -13,7 +13,7 @@ from somray.domain.student import StudentModel
 from somray.errors import ConfigError, ShapeError
 from somray.kernels.features import FEATURES
 from somray.kernels.student.fit import Gang, Pace, Plan, deterministic, fit_student
-from somray.kernels.student.inputs import Look, noise_reference, student_inputs
+from somray.kernels.student.inputs import Look, noise_reference, quiet, student_inputs
 from somray.kernels.student.networks import network_of, student_of
 from somray.kernels.student.perturb import NoisySlice
 from somray.kernels.student.predict import predict_student
@@ -175,8 +175,8 @@ class Student:
         """Train a network; a mask with one side only makes a constant one."""
         noise = noise_reference(images[0], spec.windows, spec.channels)
         look = Look(spec.windows, spec.feature_names, self._spacing, noise=noise)
-        quiet = np.zeros(len(spec.channels), dtype=np.float32)
-        stacks = np.stack([student_inputs(image, look, excess=quiet) for image in images])
+        calm = quiet(len(spec.channels))
+        stacks = np.stack([student_inputs(image, look, noise=calm) for image in images])
         inside = target[known]
         module = new_unet(network_of(spec), spec.seed)
         with deterministic(spec.threads):

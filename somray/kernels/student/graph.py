@@ -14,7 +14,7 @@ from torch import nn
 from somray.domain.student import StudentModel
 from somray.errors import ShapeError
 from somray.kernels.student.feature_layer import FeatureLayer
-from somray.kernels.student.noise_layer import excess_of, smoothings_of
+from somray.kernels.student.noise_layer import noise_of_batch, smoothings_of
 from somray.kernels.student.noise_view import QUIET
 from somray.kernels.student.unet import UNet, build_unet
 
@@ -82,11 +82,12 @@ class StudentInputs(nn.Module):
     def _views(self, own: torch.Tensor) -> list[torch.Tensor]:
         """Return the features as they are and of every smoothing, and the excess of noise."""
         features = cast("FeatureLayer", self.features)
-        excess = excess_of(own, self.low, self.high, self.noise)[..., None, None]
+        excess, sigma = noise_of_batch(own, self.low, self.high, self.noise)
+        excess = excess[..., None, None]
         plain = features(own)
         each = plain.unflatten(1, (self.channels, len(features.names)))
         planes = [plain]
-        for calm in smoothings_of(own):
+        for calm in smoothings_of(own, sigma):
             view = features(calm).unflatten(1, (self.channels, len(features.names)))
             planes.append(torch.where(excess[:, :, None] > QUIET, view, each).flatten(1, 2))
         planes.append(excess.expand(own.shape))

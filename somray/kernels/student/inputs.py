@@ -23,7 +23,8 @@ from somray.kernels.features.spacing import feature_stack_at
 from somray.kernels.student.noise_view import (
     QUIET,
     SMOOTHINGS,
-    noise_excess,
+    Noise,
+    noise_of,
     noise_scale,
     smoothed,
 )
@@ -65,11 +66,11 @@ class Look:
     reference_mm: tuple[float, float] | None = None
     noise: NDArray[np.floating] | None = None
 
-    def excess(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return each channel's excess of noise (c,) in octaves."""
+    def noise_of(self, image: NDArray[np.float32]) -> Noise:
+        """Return what is noisier about a slice than about the labelled one."""
         if self.noise is None or not self.feature_names:
-            return np.zeros(len(image), dtype=np.float32)
-        return noise_excess(image, self.windows, self.noise)
+            return quiet(len(image))
+        return noise_of(image, self.windows, self.noise)
 
     def features(
         self, image: NDArray[np.float32], channel: int | None = None
@@ -101,14 +102,19 @@ def can_be_noisy(channels: Sequence[str]) -> NDArray[np.bool_]:
     Not of uptake beside another channel: on the other's finer grid its finest details are uptake, and
     slices of one scan differ by two thirds of an octave (bench_student_noise).
     """
-    return np.array([name != "PET" or len(channels) == 1 for name in channels])
+    return np.array([name != "PET" or len(channels) == 1 for name in channels], dtype=bool)
+
+
+def quiet(channels: int) -> Noise:
+    """Return the noise of a slice that counts as quiet in every channel."""
+    return Noise(np.zeros(channels, dtype=np.float32), np.zeros(channels, dtype=np.float32))
 
 
 def student_inputs(
     image: NDArray[np.float32],
     look: Look,
     around: NDArray[np.float32] | None = None,
-    excess: NDArray[np.float32] | None = None,
+    noise: Noise | None = None,
 ) -> NDArray[np.float32]:
     """Build the input stack of one slice.
 
@@ -116,7 +122,7 @@ def student_inputs(
         image: (c, y, x) physical values, NaN where there is no data.
         look: how the student looks at this scan.
         around: (2k, c, y, x) neighbouring slices, for a student that sees them.
-        excess: (c,) noise in octaves where it is known; measured otherwise.
+        noise: of every channel where it is known; measured otherwise.
 
     Returns:
         (d, y, x) float32; every plane is NaN where any channel has no data.
@@ -132,11 +138,11 @@ def student_inputs(
     if not look.feature_names:
         planes = [windowed(image, look.windows), *beside]
     else:
-        excess = look.excess(image) if excess is None else excess
+        noise = look.noise_of(image) if noise is None else noise
         planes = [look.features(image)]
-        if (excess > QUIET).any():
-            planes += _smoothed_features(image, look, planes[0], excess)
-            planes += [np.full((1, *image.shape[1:]), e, dtype=np.float32) for e in excess]
+        if (noise.excess > QUIET).any():
+            planes += _smoothed_features(image, look, planes[0], noise)
+            planes += [np.full((1, *image.shape[1:]), e, dtype=np.float32) for e in noise.excess]
             planes += beside
     stack = np.concatenate(planes) if len(planes) > 1 else planes[0]
     hole = np.isnan(image).any(axis=0)
@@ -149,15 +155,16 @@ def _smoothed_features(
     image: NDArray[np.float32],
     look: Look,
     plain: NDArray[np.float32],
-    excess: NDArray[np.float32],
+    noise: Noise,
 ) -> list[NDArray[np.float32]]:
     """Return the features of the slice smoothed in every way; quiet channels keep theirs."""
     found = [plain.copy() for _ in SMOOTHINGS]
     count = len(look.feature_names)
-    for channel in np.flatnonzero(excess > QUIET):
+    for channel in map(int, np.flatnonzero(noise.excess > QUIET)):
         own = slice(channel * count, (channel + 1) * count)
-        for view, calm in zip(found, smoothed(image[channel]), strict=True):
-            view[own] = look.features(calm[None], int(channel))
+        calmer = smoothed(image[channel], float(noise.sigma[channel]))
+        for view, calm in zip(found, calmer, strict=True):
+            view[own] = look.features(calm[None], channel)
     return found
 
 

@@ -7,15 +7,24 @@ has no use for is computed too.
 import torch
 
 from somray.kernels.student.feature_layer import reflected
-from somray.kernels.student.noise_view import FLOOR, GAUSS, LEVELS, SMOOTHINGS, gauss_taps
+from somray.kernels.student.noise_view import (
+    FLOOR,
+    GAUSS,
+    LARGEST,
+    LEVELS,
+    SCALES,
+    SMOOTHINGS,
+    gauss_taps,
+)
+from somray.kernels.student.nonlocal_means import REACH, STRENGTH
 
-__all__ = ["excess_of", "smoothings_of"]
+__all__ = ["noise_of_batch", "smoothings_of"]
 
 
-def excess_of(
+def noise_of_batch(
     image: torch.Tensor, low: torch.Tensor, high: torch.Tensor, reference: torch.Tensor
-) -> torch.Tensor:
-    """Return how much noisier every channel is than the labelled slice's, in octaves (b, c).
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return `Noise` of every slice: excess in octaves (b, c) and what came on top (b, c).
 
     Args:
         image: (b, c, y, x) values, NaN where there is no data.
@@ -36,7 +45,12 @@ def excess_of(
             share = middle / (2 * 0.6745 * (high - low)[:, 0, 0])
             found.append(torch.sqrt(share * share + FLOOR * FLOOR))
         plane = mean
-    return torch.log2(torch.stack(found, dim=-1) / reference).amax(dim=-1)
+    now = torch.stack(found, dim=-1)
+    excess = torch.log2(now / reference).amax(dim=-1).clamp_min(-LARGEST)
+    known = torch.isfinite(reference)
+    scales = torch.tensor(SCALES, dtype=now.dtype, device=now.device)
+    added = torch.where(known, now**2 - reference**2, torch.zeros_like(now)).clamp_min(0.0)
+    return excess, (added.sqrt() * scales).amax(dim=-1) * (high - low)[:, 0, 0]
 
 
 def _median(values: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
@@ -51,19 +65,44 @@ def _median(values: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     return torch.where(count > 0, middle, torch.zeros_like(middle))[..., 0]
 
 
-def smoothings_of(image: torch.Tensor) -> list[torch.Tensor]:
-    """Return the slices (b, c, y, x) smoothed in every way of `SMOOTHINGS`; as they are near holes."""
+def smoothings_of(image: torch.Tensor, sigma: torch.Tensor) -> list[torch.Tensor]:
+    """Return the slices (b, c, y, x) smoothed in every way of `SMOOTHINGS`; as they are near holes.
+
+    Args:
+        image: values, NaN where there is no data.
+        sigma: (b, c) standard deviation of the noise.
+    """
     hole = torch.isnan(image)
     filled = torch.where(hole, torch.zeros_like(image), image)
     calm = _median3(filled)
     found = {
         "gauss": _gauss(filled, GAUSS["gauss"]),
         "median": calm,
-        "median_gauss": _gauss(calm, GAUSS["median_gauss"]),
+        "nonlocal": _nonlocal(filled, sigma.clamp_min(1e-6)[..., None, None]),
+        "wide": _gauss(calm, GAUSS["wide"]),
     }
-    reach = 1 + len(gauss_taps(GAUSS["median_gauss"])) // 2
+    reach = 1 + len(gauss_taps(max(GAUSS.values()))) // 2
     near = torch.nn.functional.max_pool2d(hole.float(), 2 * reach + 1, 1, reach) > 0
     return [torch.where(near, image, found[name]) for name in SMOOTHINGS]
+
+
+def _nonlocal(plane: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """Denoise as `nonlocal_means`, every place of the neighbourhood in turn."""
+    rows, columns = plane.shape[-2:]
+    wide = reflected(plane, REACH + 1)
+    own = wide[:, :, REACH : REACH + rows + 2, REACH : REACH + columns + 2]
+    scale, floor = 1.0 / (8.0 * 9.0 * (STRENGTH * sigma) ** 2), 18.0 * sigma**2
+    total, weights = plane, torch.ones_like(plane)
+    for dy in range(2 * REACH + 1):
+        for dx in range(2 * REACH + 1):
+            if dy == REACH and dx == REACH:
+                continue
+            other = wide[:, :, dy : dy + rows + 2, dx : dx + columns + 2]
+            apart = 9.0 * torch.nn.functional.avg_pool2d((own - other) ** 2, 3, 1)
+            weight = (1.0 - (apart - floor).clamp_min(0.0) * scale).clamp_min(0.0) ** 8
+            total = total + weight * other[:, :, 1:-1, 1:-1]
+            weights = weights + weight
+    return total / weights
 
 
 def _gauss(plane: torch.Tensor, sigma: float) -> torch.Tensor:

@@ -8,11 +8,14 @@ the median still tells their noise. What counts is the ratio to the labelled sli
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["QUIET", "SMOOTHINGS", "noise_excess", "noise_scale", "smoothed"]
+from somray.kernels.student.nonlocal_means import nonlocal_means
+
+__all__ = ["QUIET", "SMOOTHINGS", "Noise", "noise_of", "noise_scale", "smoothed"]
 
 Window = tuple[float, float]
 Plane = NDArray[np.float32]
@@ -25,8 +28,10 @@ FLOOR = 0.01
 LARGEST = 8.0
 """Octaves that a quieter channel's excess is cut at."""
 LEVELS = 2
-SMOOTHINGS = ("gauss", "median", "median_gauss")
-GAUSS = {"gauss": 0.7, "median_gauss": 1.0}
+SCALES = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
+"""White noise falls by these where four pixels are averaged into one."""
+SMOOTHINGS = ("nonlocal", "gauss", "median", "wide")
+GAUSS = {"gauss": 0.7, "wide": 1.5}
 """Standard deviations in pixels (bench_student_noise)."""
 
 
@@ -58,9 +63,21 @@ def noise_scale(plane: Plane, window: Window) -> NDArray[np.float64]:
     return np.array(found)
 
 
-def noise_excess(
+class Noise(NamedTuple):
+    """What is noisier about a slice than about the labelled one.
+
+    Args:
+        excess: (c,) octaves, the most of all directions and scales; below 0 where it is quieter.
+        sigma: (c,) standard deviation of what came on top, in the channel's values.
+    """
+
+    excess: NDArray[np.float32]
+    sigma: NDArray[np.float32]
+
+
+def noise_of(
     image: NDArray[np.float32], windows: Sequence[Window], reference: NDArray[np.floating]
-) -> NDArray[np.float32]:
+) -> Noise:
     """Tell how much noisier each channel is than the labelled slice's.
 
     Args:
@@ -68,22 +85,25 @@ def noise_excess(
         windows: per channel (low, high).
         reference: (c, 6) of the labelled slice, from `noise_scale`; infinite for a channel that is
             always quiet.
-
-    Returns:
-        (c,) octaves, the most of all directions and scales; below 0 where the slice is quieter.
     """
-    found = np.full(len(image), -np.inf, dtype=np.float32)
+    excess = np.full(len(image), -LARGEST, dtype=np.float32)
+    sigma = np.zeros(len(image), dtype=np.float32)
     for channel, (plane, window) in enumerate(zip(image, windows, strict=True)):
-        if np.isfinite(reference[channel]).all():
-            found[channel] = np.log2(noise_scale(plane, window) / reference[channel]).max()
-    return np.maximum(found, -LARGEST)
+        before = reference[channel]
+        if np.isfinite(before).all():
+            now = noise_scale(plane, window)
+            excess[channel] = max(float(np.log2(now / before).max()), -LARGEST)
+            more = np.sqrt(np.maximum(now**2 - before**2, 0.0)) * SCALES
+            sigma[channel] = more.max() * (window[1] - window[0])
+    return Noise(excess, sigma)
 
 
-def smoothed(plane: Plane) -> list[Plane]:
+def smoothed(plane: Plane, sigma: float) -> list[Plane]:
     """Smooth a channel in as many ways as there are `SMOOTHINGS`.
 
     Args:
         plane: (y, x) values, NaN where there is no data; borders by reflection.
+        sigma: standard deviation of its noise.
 
     Returns:
         (y, x) per smoothing; pixels whose surroundings hold NaN stay as they are.
@@ -92,9 +112,10 @@ def smoothed(plane: Plane) -> list[Plane]:
     filled = np.where(hole, np.float32(0), plane) if hole.any() else plane
     calm = _median3(filled)
     found = {
+        "nonlocal": nonlocal_means(filled, max(sigma, 1e-6)),
         "gauss": _gauss(filled, GAUSS["gauss"]),
         "median": calm,
-        "median_gauss": _gauss(calm, GAUSS["median_gauss"]),
+        "wide": _gauss(calm, GAUSS["wide"]),
     }
     if hole.any():
         near = _near(hole)
@@ -145,7 +166,7 @@ def gauss_taps(sigma: float) -> NDArray[np.float32]:
 
 def _near(hole: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the pixels that a smoothing would draw from holes."""
-    reach = 1 + len(gauss_taps(GAUSS["median_gauss"])) // 2
+    reach = 1 + len(gauss_taps(max(GAUSS.values()))) // 2
     wide = np.pad(hole, reach)
     rows, columns = hole.shape
     down = np.logical_or.reduce([wide[n : n + rows] for n in range(2 * reach + 1)])

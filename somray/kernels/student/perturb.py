@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from somray.kernels.student.inputs import Look, can_be_noisy, noise_reference, student_inputs
-from somray.kernels.student.noise_view import QUIET, noise_excess
+from somray.kernels.student.inputs import Look, can_be_noisy, noise_reference, quiet, student_inputs
+from somray.kernels.student.noise_view import QUIET, Noise, noise_of
 
 __all__ = ["NoisySlice", "streak_field"]
 
@@ -23,7 +23,7 @@ Generator = np.random.Generator
 
 HU = {"CT": 1.0}
 """Noise is told in HU; for another channel one HU is a thousandth of its window."""
-LEAST, MOST = 10.0, 60.0
+LEAST, MOST = 10.0, 65.0
 """Standard deviation of the noise in HU, drawn evenly (bench_student_noise)."""
 STREAKS, CORRELATED = 0.3, 0.15
 """Shares of crops with streaks and with correlated noise; the others have white noise."""
@@ -58,22 +58,23 @@ class NoisySlice:
             Inputs (d, y, x) as of a noisy slice, and the clean crop's own (inputs, y, x).
         """
         crop = self.image[:, rows, columns]
-        clean = student_inputs(crop, self.look, None, np.zeros(len(crop), dtype=np.float32))
+        clean = student_inputs(crop, self.look, noise=quiet(len(crop)))
         worse = crop.copy()
         for number in map(int, np.flatnonzero(can_be_noisy(self.channels))):
             low, high = self.look.windows[number]
             unit = HU.get(self.channels[number], (high - low) / 1000.0)
             worse[number] += np.float32(unit) * field((crop.shape[1], crop.shape[2]), rng)
         around = None if self.around is None else self.around[:, :, rows, columns]
-        return student_inputs(worse, self.look, around, self._excess(crop, worse)), clean
+        return student_inputs(worse, self.look, around, self._noise(crop, worse)), clean
 
-    def _excess(self, crop: NDArray[np.float32], worse: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _noise(self, crop: NDArray[np.float32], worse: NDArray[np.float32]) -> Noise:
         """Return the noise of a perturbed crop beyond the clean one's."""
         if not self.look.feature_names:
-            return np.zeros(len(crop), dtype=np.float32)
+            return quiet(len(crop))
         windows = self.look.windows
-        found = noise_excess(worse, windows, noise_reference(crop, windows, self.channels))
-        return np.where(can_be_noisy(self.channels), np.maximum(found, HEARD), found)
+        found = noise_of(worse, windows, noise_reference(crop, windows, self.channels))
+        heard = np.maximum(found.excess, np.float32(HEARD))
+        return found._replace(excess=np.where(can_be_noisy(self.channels), heard, found.excess))
 
 
 def field(shape: tuple[int, int], rng: Generator) -> Plane:
