@@ -19,6 +19,10 @@ FORMATS = ("onnx",)
 """What a run can be exported as."""
 
 NOTE = "agreement with the teacher is not accuracy; for research, not for diagnosis"
+WINDOWS_NOTE = (
+    "PET's window goes with the level of uptake of the scan that the student learned from; a scan of "
+    "another level wants its own, which only somray finds: use somray on it"
+)
 
 
 def export_run(
@@ -83,19 +87,28 @@ def _facts(protocol: str, model: StudentModel) -> dict[str, object]:
         "protocol": protocol,
         "target": model.target,
         "opset": OPSET,
-        "input": "image (n, c, y, x) float32, values as in the scan, NaN where there is no data",
+        "input": "image (n, planes, y, x) float32, values as in the scan, NaN where there is no data",
         "output": "probability (n, y, x) float32 in [0, 1], 0 where there is no data",
         "channels": list(model.channels),
+        "planes": _planes(model),
         "windows": {
             channel: list(window)
             for channel, window in zip(model.channels, model.windows, strict=True)
         },
+        **({"windows_note": WINDOWS_NOTE} if "PET" in model.channels else {}),
         "spacing_yx_mm": list(model.spacing_mm),
         "spacing_note": "bring slices whose pixel size differs by more than a tenth to this one first",
         "features": list(feature_names_of(model)),
         "temperature": model.temperature,
         "note": NOTE,
     }
+
+
+def _planes(model: StudentModel) -> list[str]:
+    """Name the planes that go in: the slice's channels, then each neighbour's from the lowest."""
+    reach = int(model.network["neighbours"])
+    steps = [0, *(step for step in range(-reach, reach + 1) if step)]
+    return [name + (f" at z{step:+d}" if step else "") for step in steps for name in model.channels]
 
 
 def _units(run: Run, protocol: str) -> list[str]:

@@ -23,13 +23,12 @@ from somray.io.ome_zarr import (
     finish_labels,
     list_labels,
     read_meta,
-    read_slab,
     write_label_slab,
 )
 from somray.io.storage import Storage
 from somray.kernels.signature import signature_of
 from somray.kernels.teacher_apply import apply_teacher
-from somray.stages.scan_slices import read_seen
+from somray.stages.scan_slices import read_beside, read_seen
 
 __all__ = [
     "CONFIDENCE",
@@ -185,10 +184,14 @@ def run_student(item: SlabItem, shared: StudentModel) -> Result:
     from somray.kernels.student.predict import device_for, predict_student  # torch: only here
 
     storage = Storage.at(item.place.root)
-    block, pixel_mm2, spacing = _slab(storage, item)
+    _, dy, dx = read_meta(storage, item.place.name).geometry.spacing_mm
+    reach = int(shared.network.get("neighbours", 0))
+    block, around = read_beside(item.place, (item.t, item.z0, item.z1), reach)
     model = shared if item.windows is None else replace(shared, windows=item.windows)
     device = device_for(gpu=item.gpu)
-    probability = predict_student(model, block, spacing, threads=item.threads, device=device)
+    probability = predict_student(
+        model, block, (dy, dx), threads=item.threads, device=device, around=around
+    )
     target = probability >= THRESHOLD
     labels = np.where(target, np.uint8(item.value), np.uint8(0))
     write_label_slab(storage, item.place.name, "student", item.t, item.z0, labels)
@@ -196,7 +199,7 @@ def run_student(item: SlabItem, shared: StudentModel) -> Result:
         sure = _percent_sure(probability, block)
         write_label_slab(storage, item.place.name, CONFIDENCE, item.t, item.z0, sure)
     confidence = np.abs(probability - THRESHOLD) / THRESHOLD
-    rows = _slice_rows(item, "student", target, confidence, pixel_mm2)
+    rows = _slice_rows(item, "student", target, confidence, dy * dx)
     return Result(rows={"slices": rows}, value={"device": device})
 
 
@@ -207,15 +210,6 @@ def _percent_sure(
     percent: NDArray[np.float32] = np.rint(100 * np.maximum(probability, 1 - probability))
     percent[np.isnan(block).any(axis=1)] = 0
     return percent.astype(np.uint8)
-
-
-def _slab(
-    storage: Storage, item: SlabItem
-) -> tuple[NDArray[np.float32], float, tuple[float, float]]:
-    """Read the slab as (z, c, y, x), with the area of a pixel and the spacing (y, x) in mm."""
-    _, dy, dx = read_meta(storage, item.place.name).geometry.spacing_mm
-    block = read_slab(storage, item.place.name, item.t, item.z0, item.z1)
-    return np.moveaxis(block, 1, 0), dy * dx, (dy, dx)
 
 
 def _slice_rows(

@@ -13,8 +13,8 @@ from somray.io.storage import Storage
 from somray.kernels.student.lesson import Lesson
 from somray.kernels.target_membership import target_membership
 from somray.kernels.teacher_apply import apply_teacher, scaled_windows
-from somray.stages.reference_slices import most_worthwhile, read_slices
-from somray.stages.scan_slices import read_seen
+from somray.stages.reference_slices import most_worthwhile
+from somray.stages.scan_slices import read_beside, read_seen
 
 __all__ = ["LessonScan", "LessonSlice", "choose_slices", "outward", "read_lesson"]
 
@@ -104,14 +104,13 @@ def read_lesson(
         valid=labels[0] != NO_DATA,
         windows=scaled_windows(teacher, level),
         spacing_mm=seen.spacing_mm,
-        around=_around(place, z, config.neighbours) if config.neighbours else None,
+        around=_around(place, z, config.neighbours),
         membership=target_membership(teacher, seen, labels, value)[0] if soft else None,
         classes=labels[0] if config.labels == "classes" else None,
     )
 
 
-def _around(place: ScanPlace, z: int, reach: int) -> NDArray[np.float32]:
-    """Read the slices on either side, the first and last slice again beyond the scan's ends."""
-    depth = read_meta(Storage.at(place.root), place.name).shape[2]
-    steps = [step for step in range(-reach, reach + 1) if step]
-    return read_slices(place, tuple(min(max(z + step, 0), depth - 1) for step in steps))
+def _around(place: ScanPlace, z: int, reach: int) -> NDArray[np.float32] | None:
+    """Read the slices (2 reach, c, y, x) on either side."""
+    around = read_beside(place, (0, z, z + 1), reach)[1]
+    return None if around is None else around[0]

@@ -43,7 +43,8 @@ def onnx_bytes(model: StudentModel, facts: Mapping[str, object]) -> bytes:
     """Write a student as an ONNX model.
 
     The graph takes `image` (n, c, y, x) float32, physical values in the model's channel order, NaN
-    where there is no data, and gives `probability` (n, y, x) float32, 0 where there is no data; n, y
+    where there is no data, followed by the channels of every neighbouring slice from the lowest for a
+    student that sees them, and gives `probability` (n, y, x) float32, 0 where there is no data; n, y
     and x are free. Pixels must have the model's spacing to within a tenth.
 
     Args:
@@ -69,7 +70,8 @@ def _traced(model: StudentModel) -> bytes:
     graph = StudentGraph(model).eval()
     graph.requires_grad_(requires_grad=False)
     n, y, x = TRACED
-    image = torch.linspace(-1.0, 1.0, n * len(model.channels) * y * x)
+    planes = len(model.channels) * (1 + graph.inputs.beside)
+    image = torch.linspace(-1.0, 1.0, n * planes * y * x)
     free: dict[str, Any] = {
         "image": {0: "n", 2: "y", 3: "x"},
         "probability": {0: "n", 1: "y", 2: "x"},
@@ -80,10 +82,10 @@ def _traced(model: StudentModel) -> bytes:
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.filterwarnings("ignore", "Constant folding", UserWarning)
         # Numbers of planes are looked at, which never change, and whether padding is wanted: it is.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(
             graph,
-            (image.reshape(n, -1, y, x),),
+            (image.reshape(n, planes, y, x),),
             out,  # type: ignore[arg-type]  # the tracing exporter writes to open files too
             input_names=["image"],
             output_names=["probability"],
