@@ -61,7 +61,7 @@ def test_neighbours_change_noisy_slices_alone(runs):
             images = np.ascontiguousarray(scan.image.values[0].swapaxes(0, 1), dtype=np.float32)
             probability[reach] = scan.confidence.values[0]
         differs = (probability[0] != probability[2]).any(axis=(1, 2))
-        noisy = np.array([(look.excess(image) > QUIET).any() for image in images])
+        noisy = np.array([(look.noise_of(image).excess > QUIET).any() for image in images])
         assert not differs[~noisy].any()
         quiet += [~noisy]
         if session == "t1":
