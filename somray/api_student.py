@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +22,7 @@ from somray.kernels.student.sampling import Examples
 from somray.kernels.student.spec import StudentSpec
 from somray.kernels.student.start import start_constant, start_from
 from somray.kernels.student.unet import UNet, build_unet, new_unet, unet_weights
+from somray.kernels.student.vote_choice import choose_vote
 from somray.kernels.windows import auto_window
 
 __all__ = ["Student"]
@@ -123,7 +125,7 @@ class Student:
             raise ShapeError("no pixel of the images has data in every channel")
         threads = usable_threads()
         spec = self._spec(stack, start, threads)
-        module = self._learned(stack, target, known, spec, start)
+        module, spec = self._learned(stack, target, known, spec, start)
         self._model = student_of(spec, unet_weights(module), {"seconds_given": self._seconds})
         return self
 
@@ -162,6 +164,7 @@ class Student:
             threads=threads,
             seed=self._seed,
             spacing_mm=self._spacing,
+            vote_mm=0.0 if start is None else float(start.model.network["vote_mm"]),
         )
 
     def _learned(
@@ -171,32 +174,34 @@ class Student:
         known: NDArray[np.bool_],
         spec: StudentSpec,
         start: "Student | None",
-    ) -> UNet:
+    ) -> tuple[UNet, StudentSpec]:
         """Train a network; a mask with one side only makes a constant one."""
         noise = noise_reference(images[0], spec.windows, spec.channels)
         look = Look(spec.windows, spec.feature_names, self._spacing, noise=noise)
         calm = quiet(len(spec.channels))
-        stacks = np.stack([student_inputs(image, look, noise=calm) for image in images])
+        stacks = [student_inputs(image, look, noise=calm) for image in images]
         inside = target[known]
         module = new_unet(network_of(spec), spec.seed)
+        if start is None and (inside.all() or not inside.any()):
+            start_constant(module, inside=bool(inside.all()))
+            return module, spec
+        noisy = [NoisySlice(image, spec.channels, look) for image in images]
+        examples = Examples(stacks, list(target), list(known.astype(np.float32)), noisy)
+        pixels = Plan(0, min(MOST_PIXEL_STEPS, PIXEL_STEPS * spec.steps))
+        pace, seed = self._pace(), (spec.seed,)
         with deterministic(spec.threads):
             if start is not None:
                 module = build_unet(start.model.network, start.model.weights)
-            elif inside.any() and not inside.all():
-                flat = stacks.swapaxes(0, 1).reshape(stacks.shape[1], -1, stacks.shape[3])
-                rows = (-1, stacks.shape[3])
-                places = np.where(target, 0, 1).reshape(rows)
-                start_from(module, flat, places, known.reshape(rows), spec.seed)
-                module.noise.copy_(torch.from_numpy(noise))
             else:
-                start_constant(module, inside=bool(inside.all()))
-                return module
-            plan = Plan(spec.steps, min(MOST_PIXEL_STEPS, PIXEL_STEPS * spec.steps))
-            noisy = [NoisySlice(image, spec.channels, look) for image in images]
-            weight = list(known.astype(np.float32))
-            examples = Examples(list(stacks), list(target), weight, noisy)
-            fit_student(module, examples, plan, (spec.seed,), Gang(), self._pace())
-        return module
+                _begin(module, stacks, target, known, spec.seed)
+                module.noise.copy_(torch.from_numpy(noise))
+            fit_student(module, examples, pixels, seed, Gang(), pace)
+            if start is None:
+                vote = choose_vote(module, stacks, list(target), list(known), self._spacing)
+                spec = replace(spec, vote_mm=vote.radius_mm)
+                module = build_unet(network_of(spec), unet_weights(module))
+            fit_student(module, examples, Plan(spec.steps, 0), (*seed, 1), Gang(), pace)
+        return module, spec
 
     def _pace(self) -> Pace:
         """Start the clock, where there is a budget: features and compiling do not count."""
@@ -204,6 +209,19 @@ class Student:
         if seconds is None:
             return Pace()
         return Pace(spent=lambda: (time.perf_counter() - began) / seconds)
+
+
+def _begin(
+    module: UNet,
+    stacks: Sequence[NDArray[np.float32]],
+    target: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    seed: int,
+) -> None:
+    """Take standardisation and prototypes from all slices together, one below the other."""
+    width = stacks[0].shape[2]
+    places = np.where(target, 0, 1).reshape(-1, width)
+    start_from(module, np.concatenate(stacks, axis=1), places, known.reshape(-1, width), seed)
 
 
 def _names(

@@ -35,7 +35,7 @@ def network_of(spec: StudentSpec) -> dict[str, int | float | str]:
         target=target,
         soft=start is None,
         raw=raw,
-        vote=Vote(start.vote_mm if start else 0.0, spec.spacing_mm),
+        vote=Vote(start.vote_mm if start else spec.vote_mm, spec.spacing_mm),
     )
     return {
         **shape.as_numbers(),

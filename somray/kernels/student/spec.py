@@ -39,6 +39,7 @@ class StudentSpec:
             target alone.
         target_value: the target's among them.
         labels: what is learned of A: "mask", "soft" (membership) or "classes".
+        vote_mm: radius of the vote over the class map, where there are no centroids to tell it.
     """
 
     channels: tuple[str, ...]
@@ -56,6 +57,7 @@ class StudentSpec:
     classes: tuple[int, ...] = ()
     target_value: int = 0
     labels: str = "mask"
+    vote_mm: float = 0.0
 
     @property
     def target_place(self) -> int:
