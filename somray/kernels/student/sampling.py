@@ -105,6 +105,7 @@ class Sampler:
         inside = self._numbers([mask & (weight > 0) for mask, weight in pairs])
         border = self._numbers([_border(mask) & (weight > 0) for mask, weight in pairs])
         self._pools = [pool if len(pool) else anything for pool in (inside, border, anything)]
+        self._room: dict[str, NDArray[Any]] = {}
 
     def _numbers(self, masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:
         """Number the pixels of masks, counted through all slices."""
@@ -156,7 +157,8 @@ class Sampler:
     def patches(self, count: int) -> Batch:
         """Draw patches made worse, each round a drawn pixel that lies anywhere in its inner part.
 
-        What a patch reaches beyond a slice that is smaller than it has no data and weight 0.
+        What a patch reaches beyond a slice that is smaller than it has no data and weight 0. The batch
+        is good until the next one is drawn.
         """
         at, row, column = self._draw(count)
         inner = [max(1, size - 2 * MARGIN) for size in self._shape]
@@ -175,20 +177,29 @@ class Sampler:
         weight = [_inner_weight(data.weight[n], rows, columns) for n, rows, columns in spans]
         target = [data.target[n][rows, columns].astype(np.float32) for n, rows, columns in spans]
         return Batch(
-            inputs=self._sent(self._stacked([worse for worse, _ in drawn], np.nan)),
-            target=self._sent(self._stacked(target, 0)),
-            weight=self._sent(self._stacked(weight, 0)),
-            classes=self._sent(self._stacked([data.classes[n][r, c] for n, r, c in spans], -1))
+            inputs=self._sent(self._stacked("inputs", [worse for worse, _ in drawn], np.nan)),
+            target=self._sent(self._stacked("target", target, 0)),
+            weight=self._sent(self._stacked("weight", weight, 0)),
+            classes=self._sent(
+                self._stacked("classes", [data.classes[n][r, c] for n, r, c in spans], -1)
+            )
             if data.classes
             else None,
-            clean=self._sent(self._stacked([clean for _, clean in drawn], np.nan)),
+            clean=self._sent(self._stacked("clean", [clean for _, clean in drawn], np.nan)),
         )
 
-    def _stacked(self, parts: Sequence[NDArray[Any]], filling: float) -> NDArray[Any]:
-        """Join patches (…, y, x); those of smaller slices are filled up."""
-        shape = *parts[0].shape[:-2], *self._shape
-        found = np.full((len(parts), *shape), filling, dtype=parts[0].dtype)
+    def _stacked(self, name: str, parts: Sequence[NDArray[Any]], filling: float) -> NDArray[Any]:
+        """Join patches (…, y, x); those of smaller slices are filled up.
+
+        The room is the last batch's own: fresh memory for one costs as much as drawing it.
+        """
+        shape, dtype = (len(parts), *parts[0].shape[:-2], *self._shape), parts[0].dtype
+        found = self._room.get(name)
+        if found is None or found.shape != shape:
+            found = self._room[name] = np.empty(shape, dtype=dtype)
         for place, part in zip(found, parts, strict=True):
+            if part.shape != place.shape:
+                place.fill(filling)
             place[..., : part.shape[-2], : part.shape[-1]] = part
         return found
 
