@@ -24,7 +24,7 @@ from tests.pipeline.same import differences
 
 SPEC = StudentSpec(
     channels=("CT",),
-    windows=((-3.0, 6.0),),
+    windows=((-60.0, 120.0),),
     feature_names=("intensity", "mean3"),
     rounds=2,
     steps=12,
@@ -33,9 +33,9 @@ SPEC = StudentSpec(
 
 
 def slices():
-    images = np.random.default_rng(0).normal(0, 0.5, (2, 1, 24, 28)).astype(np.float32)
-    images[:, :, 6:16, 8:21] += 3
-    masks = images[:, 0] > 1.5
+    images = np.random.default_rng(0).normal(0, 10, (2, 1, 24, 28)).astype(np.float32)
+    images[:, :, 6:16, 8:21] += 60
+    masks = images[:, 0] > 30
     return lessons_of(images, masks, np.ones(masks.shape, dtype=bool))
 
 

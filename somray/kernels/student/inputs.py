@@ -87,7 +87,15 @@ def noise_reference(
     """Return the noise (c, 6) that other slices are compared with: that of the labelled slice.
 
     Where `can_be_noisy` says no, infinite: the channel counts as always quiet.
+
+    Raises:
+        ShapeError: image, windows and channels differ in number.
     """
+    if not len(image) == len(windows) == len(channels):
+        raise ShapeError(
+            f"image {image.shape} must be (c, y, x) with c = {len(windows)} windows "
+            f"of {len(channels)} channels"
+        )
     return np.stack(
         [
             noise_scale(plane, window) if noisy else np.full(6, np.inf)

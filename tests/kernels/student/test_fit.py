@@ -16,25 +16,23 @@ from somray.kernels.student.fit import (
     fit_student,
 )
 from somray.kernels.student.loss import student_loss
-from somray.kernels.student.sampling import Examples, Sampler
+from somray.kernels.student.sampling import MARGIN, Examples, Sampler
 from somray.kernels.student.start import start_from
 from somray.kernels.student.unet import new_unet, unet_weights
+from tests.student_fixtures import NETWORK, examples_of, hu_slice
 
-NETWORK = {"inputs": 3, "width": 8, "levels": 2, "prototypes_target": 2, "prototypes_rest": 4}
-PLAN = Plan(steps=8, pixel_steps=16, patch=16, batch=4, pixels=256)
+PLAN = Plan(steps=8, pixel_steps=16, patch=40, batch=4, pixels=256)
 
 
-def _examples(seed=0, count=2):
-    rng = np.random.default_rng(seed)
-    stacks = rng.normal(0, 1, (count, 3, 24, 28)).astype(np.float32)
-    target = stacks[:, 0] + stacks[:, 1] > 1
-    return Examples(stacks, target, np.ones(target.shape, dtype=np.float32))
+def _examples(count=2):
+    images, masks = zip(*(hu_slice((56, 60), seed=n) for n in range(count)), strict=True)
+    return examples_of(images, masks)
 
 
 def _fitted(examples, plan=PLAN, gang=None, pace=None):
     module = new_unet(NETWORK, 0)
-    known = np.ones(examples.target.shape[1:], dtype=bool)
-    start_from(module, examples.stacks[0], examples.target[0], known, 0)
+    known = np.ones(examples.target[0].shape, dtype=bool)
+    start_from(module, examples.stacks[0], np.where(examples.target[0], 0, 1), known, 0)
     with deterministic(1):
         state = fit_student(module, examples, plan, (0,), gang or Gang(), pace or Pace())
     return unet_weights(module), state.rows
@@ -44,15 +42,24 @@ def _equal(first, second):
     return all(np.array_equal(first[key], second[key]) for key in first)
 
 
-def test_training_lowers_the_loss_and_learns_the_rule():
-    plan = Plan(steps=30, pixel_steps=150, patch=16, batch=4, pixels=512)
-    examples = _examples()
-    weights, rows = _fitted(examples, plan)
-    assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
+def test_training_lowers_the_loss():
+    plan = Plan(steps=60, pixel_steps=150, patch=56, batch=4, pixels=512, epoch_steps=20)
+    weights, rows = _fitted(_examples(), plan)
+    patches = rows[1:]  # the first row is the prototypes'
+    print([row["loss"] for row in rows])
+    assert patches[-1]["loss"] < 0.9 * patches[0]["loss"]
     assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
     assert rows[-1]["learning_rate"] < rows[2]["learning_rate"]
     assert all(row["seconds"] == 0 for row in rows)
     assert weights["head.weight"].any()
+
+
+def test_patches_teach_the_prototypes_of_features_nothing():
+    alone = Plan(steps=0, pixel_steps=16, patch=40, batch=4, pixels=256)
+    first, second = _fitted(_examples())[0], _fitted(_examples(), alone)[0]
+    learned = {name for name in first if not np.array_equal(first[name], second[name])}
+    assert learned
+    assert not {name for name in learned if name.startswith("prototypes.")}
 
 
 def test_the_same_seed_gives_the_same_bits():
@@ -62,20 +69,18 @@ def test_the_same_seed_gives_the_same_bits():
 def test_pixels_of_weight_zero_do_not_exist():
     examples = _examples()
     examples.weight[1][5:20] = 0
-    changed = Examples(examples.stacks.copy(), examples.target.copy(), examples.weight)
-    changed.target[1][5:20] ^= True
-    patches = Plan(steps=4, pixel_steps=0, patch=28, batch=2)
-    # Borders of the ignored part may move, and with them the draws: take whole slices.
-    with deterministic(1):
-        logits = torch.randn(2, 24, 28, generator=torch.Generator().manual_seed(0))
-        losses = [
-            student_loss(logits, torch.from_numpy(e.target).float(), torch.from_numpy(e.weight))
-            for e in (examples, changed)
-        ]
+    changed = [target.copy() for target in examples.target]
+    changed[1][5:20] ^= True
+    # Borders of the ignored part may move, and with them the draws: ask for the loss alone.
+    logits = torch.randn(56, 60, generator=torch.Generator().manual_seed(0))
+    losses = [
+        student_loss(logits, torch.from_numpy(t).float(), torch.from_numpy(examples.weight[1]))
+        for t in (examples.target[1], changed[1])
+    ]
     assert torch.equal(losses[0], losses[1])
-    sampler = Sampler(examples, patches.patch, (0,))
+    sampler = Sampler(examples, 28, (0,))
     for _ in range(20):
-        assert (sampler.pixels(64)[2] > 0).all()
+        assert (sampler.pixels(64).weight > 0).all()
 
 
 def test_the_loss_of_a_perfect_prediction_is_nearly_nothing():
@@ -101,14 +106,14 @@ def test_a_worker_alone_and_one_whose_mean_is_its_own_learn_the_same():
 
 
 def test_workers_draw_different_patches():
-    first, second = (Sampler(_examples(), 8, (0, rank)).patches(4)[0] for rank in (0, 1))
+    first, second = (Sampler(_examples(), 40, (0, rank)).patches(4).clean for rank in (0, 1))
     assert not torch.equal(first, second)
 
 
 def test_a_spent_budget_ends_the_training():
     ticks = itertools.count()
     pace = Pace(clock=lambda: float(next(ticks)), spent=lambda: next(ticks) / 200)
-    plan = Plan(steps=10_000, pixel_steps=10_000, patch=8, batch=1, pixels=8)
+    plan = Plan(steps=10_000, pixel_steps=10_000, patch=34, batch=1, pixels=8)
     _, rows = _fitted(_examples(), plan, pace=pace)
     assert next(ticks) < 250
     assert all(row["seconds"] > 0 for row in rows)
@@ -129,55 +134,89 @@ def test_threads_and_modes_are_restored():
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
 
 
-def test_patches_come_from_where_they_say():
-    stacks = np.arange(2 * 1 * 20 * 30, dtype=np.float32).reshape(2, 1, 20, 30)
-    target = stacks[:, 0] % 7 == 0
-    sampler = Sampler(Examples(stacks, target, np.ones((2, 20, 30), np.float32)), 12, (1,))
-    inputs, wanted, _ = sampler.patches(6)
-    assert inputs.shape == (6, 1, 12, 12)
-    assert torch.equal(wanted > 0, inputs[:, 0] % 7 == 0)
-    pixels, wanted, _ = sampler.pixels(30)
-    assert torch.equal(wanted > 0, pixels[:, 0] % 7 == 0)
-    assert (wanted > 0).sum() >= 10  # a third are drawn from the target
+def _numbered(shapes):
+    """Slices of raw pixels, each with a value of its own; every seventh is target."""
+    sizes = [y * x for y, x in shapes]
+    starts = np.cumsum([0, *sizes])
+    images = [
+        np.arange(start, start + size, dtype=np.float32).reshape(1, *shape)
+        for start, size, shape in zip(starts, sizes, shapes, strict=False)
+    ]
+    targets = [image[0] % 7 == 0 for image in images]
+    windows = ((0.0, float(starts[-1])),)
+    return examples_of(images, targets, names=(), windows=windows), windows[0][1]
+
+
+def _values(planes, most):
+    """The values of a raw, windowed plane."""
+    return torch.round(planes.double() * most)
+
+
+def test_patches_and_pixels_come_from_where_they_say():
+    examples, most = _numbered([(50, 70)] * 2)
+    sampler = Sampler(examples, 40, (1,))
+    patches = sampler.patches(6)
+    assert patches.inputs.shape == patches.clean.shape == (6, 1, 40, 40)
+    assert torch.equal(patches.target > 0, _values(patches.clean[:, 0], most) % 7 == 0)
+    assert not torch.equal(patches.inputs, patches.clean)
+    pixels = sampler.pixels(30)
+    assert pixels.clean is None
+    assert torch.equal(pixels.target > 0, _values(pixels.inputs[:, 0], most) % 7 == 0)
+    assert (pixels.target > 0).sum() >= 10  # a third are drawn from the target
+
+
+def test_pixels_beside_a_cut_edge_are_seen_but_not_learned_from():
+    examples, most = _numbered([(90, 100)])
+    sampler = Sampler(examples, 60, (2,))
+    for _ in range(5):
+        patches = sampler.patches(4)
+        for weight, values in zip(patches.weight, _values(patches.clean[:, 0], most), strict=True):
+            top, left = divmod(int(values[0, 0]), 100)
+            expected = np.zeros((60, 60), np.float32)
+            rows = slice(MARGIN if top else 0, 60 - MARGIN if top + 60 < 90 else 60)
+            columns = slice(MARGIN if left else 0, 60 - MARGIN if left + 60 < 100 else 60)
+            expected[rows, columns] = 1
+            np.testing.assert_array_equal(weight.numpy(), expected)
 
 
 def test_a_slice_smaller_than_a_patch_is_taken_whole():
-    examples = _examples()
-    inputs, _, _ = Sampler(examples, 64, (0,)).patches(2)
-    assert inputs.shape == (2, 3, 24, 28)
+    patches = Sampler(_examples(), 64, (0,)).patches(2)
+    assert patches.clean.shape == (2, 3, 56, 60)
+    assert (patches.weight == 1).all()
 
 
 def test_examples_without_a_counting_pixel_are_refused():
-    stacks = np.zeros((1, 2, 4, 4), np.float32)
+    image, mask = hu_slice()
     with pytest.raises(ShapeError, match="weight 0"):
-        Examples(stacks, np.zeros((1, 4, 4), bool), np.zeros((1, 4, 4), np.float32))
+        examples_of([image], [mask], [np.zeros(mask.shape, np.float32)])
 
 
 def test_examples_that_do_not_fit_are_refused():
-    weight = np.ones((1, 4, 4), np.float32)
+    fitting = examples_of(*([part] for part in hu_slice()))
+    stack, target, weight = fitting.stacks[0], fitting.target[0], fitting.weight[0]
     with pytest.raises(ShapeError, match="needs target"):
-        Examples(np.zeros((1, 2, 4, 5), np.float32), weight > 0, weight)
+        Examples([stack[:, 1:]], [target], [weight], fitting.noisy)
     with pytest.raises(ShapeError, match="must be"):
-        Examples(np.zeros((1, 4, 4), np.float32), weight > 0, weight)
+        Examples([stack[0]], [target], [weight], fitting.noisy)
+    with pytest.raises(ShapeError, match="as many"):
+        Examples([stack], [target], [weight], [])
 
 
 def test_slices_of_different_shapes_are_drawn_alike():
-    shapes = ((20, 30), (8, 40), (31, 9))
-    stacks = [np.full((1, *shape), n, np.float32) for n, shape in enumerate(shapes)]
-    target = [np.zeros(shape, bool) for shape in shapes]
-    for n, mask in enumerate(target):
-        mask[3:6, 2:5] = n == 1
-        stacks[n][:, mask] = 5
-    weight = [np.ones(shape, np.float32) for shape in shapes]
-    sampler = Sampler(Examples(stacks, target, weight), 16, (1,))
+    shapes = ((60, 80), (20, 90), (70, 25))
+    examples, most = _numbered(shapes)
+    ends = np.cumsum([y * x for y, x in shapes])
+    sampler = Sampler(examples, 50, (1,))
     seen = set()
     for _ in range(10):
-        inputs, wanted, counts = sampler.patches(6)
-        assert inputs.shape == (6, 1, 16, 16)
-        assert torch.equal(torch.isnan(inputs[:, 0]), counts == 0)
-        assert torch.equal(wanted > 0, inputs[:, 0] == 5)
-        seen |= {(int(v), int(c.sum())) for v, c in zip(inputs[:, 0, 7, 0], counts, strict=True)}
-        pixels, wanted, _ = sampler.pixels(60)
-        assert torch.equal(wanted > 0, pixels[:, 0] == 5)
-        assert set(pixels.unique().tolist()) <= {0.0, 1.0, 2.0, 5.0}
-    assert {size for _, size in seen} == {16 * 16, 8 * 16, 16 * 9}
+        patches = sampler.patches(6)
+        assert patches.inputs.shape == (6, 1, 50, 50)
+        known = ~torch.isnan(patches.clean[:, 0])
+        assert not patches.weight[~known].any()
+        values = _values(patches.clean[:, 0], most)
+        assert torch.equal((patches.target > 0)[known], (values % 7 == 0)[known])
+        for value, there in zip(values[:, 0, 0], known, strict=True):
+            seen.add((int(np.searchsorted(ends, int(value), side="right")), int(there.sum())))
+        pixels = sampler.pixels(60)
+        assert torch.equal(pixels.target > 0, _values(pixels.inputs[:, 0], most) % 7 == 0)
+    assert seen == {(0, 50 * 50), (1, 20 * 50), (2, 50 * 25)}

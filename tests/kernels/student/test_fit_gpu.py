@@ -8,16 +8,15 @@ import torch
 
 from somray.kernels.student.course import Gang, Pace, Plan
 from somray.kernels.student.fit import deterministic, fit_student
-from somray.kernels.student.sampling import Examples
 from somray.kernels.student.start import start_from
 from somray.kernels.student.unet import new_unet, unet_weights
+from tests.student_fixtures import NETWORK, examples_of, hu_slice
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
 ]
-NETWORK = {"inputs": 3, "width": 8, "levels": 2, "prototypes_target": 2, "prototypes_rest": 4}
-PLAN = Plan(steps=40, pixel_steps=60, patch=16, batch=4, pixels=256)
+PLAN = Plan(steps=40, pixel_steps=60, patch=40, batch=4, pixels=256)
 
 
 @pytest.fixture(autouse=True)
@@ -26,13 +25,12 @@ def cublas(monkeypatch):
 
 
 def _fit(device, pace=None, *, bf16=False):
-    stack = np.random.default_rng(0).normal(0, 1, (3, 48, 40)).astype(np.float32)
-    stack[:, 10:30, 8:30] += 2
-    target, known = stack[0] > 1, np.ones(stack.shape[1:], dtype=bool)
+    image, mask = hu_slice((64, 56))
+    examples = examples_of([image], [mask])
     module = new_unet(NETWORK, 0)
-    start_from(module, stack, target, known, 0)
+    known = np.ones(mask.shape, dtype=bool)
+    start_from(module, examples.stacks[0], np.where(mask, 0, 1), known, 0)
     module.to(device)
-    examples = Examples([stack], [target], [known.astype(np.float32)])
     with deterministic(1):
         gang = Gang(device=device, bf16=bf16)
         state = fit_student(module, examples, PLAN, (0,), gang, pace or Pace())

@@ -1,6 +1,7 @@
 """A training goes on from any epoch as if nothing had happened, and ends where it stops to gain."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,28 +12,25 @@ from somray.kernels.student.course import Gang, Pace, Plan
 from somray.kernels.student.fit import deterministic, fit_student
 from somray.kernels.student.fit_state import FitState
 from somray.kernels.student.held_out import held_out_blocks
-from somray.kernels.student.sampling import Examples
 from somray.kernels.student.spec import RoundState
 from somray.kernels.student.start import start_from
 from somray.kernels.student.state import state_from_bytes, state_to_bytes
 from somray.kernels.student.unet import new_unet, unet_weights
+from tests.student_fixtures import NETWORK, examples_of, hu_slice
 
-NETWORK = {"inputs": 3, "width": 8, "levels": 2, "prototypes_target": 2, "prototypes_rest": 4}
-PLAN = Plan(steps=7, pixel_steps=6, patch=16, batch=3, pixels=64, epoch_steps=2, patience=9)
+PLAN = Plan(steps=7, pixel_steps=6, patch=40, batch=3, pixels=64, epoch_steps=2, patience=9)
 
 
-def _examples(noise=0.0):
-    rng = np.random.default_rng(0)
-    stack = rng.normal(0, 1, (3, 48, 40)).astype(np.float32)
-    stack[:, 10:30, 8:30] += 2
-    target = stack[0] + rng.normal(0, noise, stack.shape[1:]) > 1 if noise else stack[0] > 1
-    return Examples([stack], [target], [np.ones(target.shape, dtype=np.float32)])
+def _examples(wrong=0.0):
+    """A slice of which a share of the pixels is labelled wrongly."""
+    image, mask = hu_slice((64, 56))
+    return examples_of([image], [mask ^ (np.random.default_rng(1).random(mask.shape) < wrong)])
 
 
 def _fit(examples, plan, pace, gang=None):
     module = new_unet(NETWORK, 0)
     known = np.ones(examples.target[0].shape, dtype=bool)
-    start_from(module, examples.stacks[0], examples.target[0], known, 0)
+    start_from(module, examples.stacks[0], np.where(examples.target[0], 0, 1), known, 0)
     with deterministic(1):
         state = fit_student(module, examples, plan, (0, 1), gang or Gang(), pace)
     return unet_weights(module), state
@@ -76,7 +74,7 @@ def test_held_out_pixels_teach_nothing():
     shrunk = changed.weight[0].copy()
     for block in blocks:
         shrunk[block] = 0
-    bare = Examples(changed.stacks, changed.target, [shrunk])
+    bare = replace(changed, weight=[shrunk])
     plan = Plan(**{**vars(PLAN), "patience": 0})
     weights = _fit(bare, plan, Pace())[1].rows
     assert [row["loss"] for row in weights] == [row["loss"] for row in first.rows]
@@ -86,9 +84,9 @@ def test_held_out_pixels_teach_nothing():
 
 def test_a_training_ends_when_the_held_out_pixels_stop_to_gain(monkeypatch):
     monkeypatch.setattr(fit_module, "GAIN", 0.0)  # then the last epochs before the end are worse
-    plan = Plan(steps=200, pixel_steps=4, patch=16, batch=1, pixels=64, epoch_steps=1, patience=3)
+    plan = Plan(steps=200, pixel_steps=4, patch=40, batch=1, pixels=64, epoch_steps=1, patience=3)
     states = []
-    weights, last = _fit(_examples(noise=1.0), plan, Pace(save=states.append))
+    weights, last = _fit(_examples(wrong=0.3), plan, Pace(save=states.append))
     losses = [row["held_out_loss"] for row in last.rows[1:]]
     best = int(np.argmin(losses))
     assert len(losses) == best + 1 + plan.patience < plan.steps
@@ -117,7 +115,7 @@ def test_a_stored_state_is_read_as_it_was_written():
     }
     rows = [{"round": 1, "dice": 0.1 + 0.2, "iou": None, "converged": False}]
     fit = FitState(weights, best=weights, part=1, epoch=3, step=7, best_loss=0.1, rows=tuple(rows))
-    state = RoundState(2, 1, weights, {}, rows, rows, rows, (2,), (fit, FitState(weights)))
+    state = RoundState(2, 1, weights, {}, rows, rows, rows, (2,), fits=(fit, FitState(weights)))
     found = state_from_bytes(state_to_bytes(state))
     assert (found.done, found.kept, found.collapsed) == (2, 1, (2,))
     assert found.agreement == found.convergence == found.training == rows
@@ -142,7 +140,7 @@ def test_a_spent_budget_hands_out_states_too():
     ticks = itertools.count()
     states = []
     pace = Pace(spent=lambda: next(ticks) / 60, save=states.append)
-    plan = Plan(steps=9999, pixel_steps=9999, patch=8, batch=1, pixels=8, epoch_steps=1000)
+    plan = Plan(steps=9999, pixel_steps=9999, patch=34, batch=1, pixels=8, epoch_steps=1000)
     _, last = _fit(_examples(), plan, pace)
     assert last.part == 2
     assert len(states) == len(last.rows) >= 5

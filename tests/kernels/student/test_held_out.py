@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from somray.kernels.student.held_out import held_out_blocks, hold_out, windows_round
-from somray.kernels.student.sampling import Examples
+from tests.student_fixtures import examples_of
 
 
 def _disc(size, radius):
@@ -63,25 +64,32 @@ def test_windows_lie_inside_the_slice_and_count_their_blocks_only():
 
 def test_examples_lose_the_blocks_and_the_batch_asks_about_nothing_else():
     target = _disc((100, 120), 30)
-    stack = np.random.default_rng(0).normal(size=(2, 100, 120)).astype(np.float32)
+    image = np.random.default_rng(0).normal(0, 20, (1, 100, 120)).astype(np.float32)
     weight = np.full(target.shape, 0.5, dtype=np.float32)
     second = np.ones_like(weight)
-    examples = Examples([stack, stack], [target, target], [weight, second])
+    examples = examples_of([image, image], [target, target], [weight, second])
     learned, asked = hold_out(examples, 0, "cpu")
     held = learned.weight[0] == 0
     assert (learned.weight[0][~held] == 0.5).all()
     assert learned.weight[1] is second
-    inputs, wanted, counts = asked
-    assert int(counts.sum()) == held.sum() > 0
-    assert inputs.shape[1] == 2
-    assert wanted.shape == counts.shape == (len(inputs), *inputs.shape[2:])
-    assert float((wanted * counts).sum()) == (target & held).sum()
+    assert int(asked.weight.sum()) == held.sum() > 0
+    assert asked.clean.shape[1] == 3
+    assert asked.inputs.shape[1] > 3  # made worse, as patches are
+    size = (len(asked.inputs), *asked.inputs.shape[2:])
+    assert asked.target.shape == asked.weight.shape == size
+    assert float((asked.target * asked.weight).sum()) == (target & held).sum()
     assert (examples.weight[0] == 0.5).all()  # what was given is left alone
 
 
+def test_what_is_asked_is_always_made_worse_alike():
+    image = np.random.default_rng(0).normal(0, 20, (1, 100, 120)).astype(np.float32)
+    examples = examples_of([image], [_disc((100, 120), 30)])
+    first, second = (hold_out(examples, 4, "cpu")[1] for _ in range(2))
+    assert torch.equal(first.inputs, second.inputs)
+
+
 def test_nothing_is_asked_where_nothing_can_be_spared():
-    stack, weight = np.zeros((1, 20, 20), np.float32), np.ones((20, 20), np.float32)
     target = np.zeros((20, 20), dtype=bool)
     target[3, 3] = True
-    examples = Examples([stack], [target], [weight])
+    examples = examples_of([np.zeros((1, 20, 20), np.float32)], [target])
     assert hold_out(examples, 0, "cpu") == (examples, None)

@@ -25,7 +25,7 @@ def _scan(noise, holes=0.0, shape=(45, 62)):
     return np.stack([ct, pet]).astype(np.float32)
 
 
-REFERENCE = noise_reference(_scan(0.5), WINDOWS)
+REFERENCE = noise_reference(_scan(0.5), WINDOWS, ("CT", "PET"))
 CASES = [
     (0.5, 0.0, (45, 62)), (2.0, 0.0, (33, 80)), (2.0, 0.02, (45, 62)), (1.0, 1.0, (20, 20)),
     (3.0, 0.0, (7, 5)), (2.0, 0.0, (1, 1)),

@@ -19,7 +19,7 @@ from somray.kernels.student.spec import Distributed
 
 SPEC = StudentSpec(
     channels=("CT",),
-    windows=((-3.0, 6.0),),
+    windows=((-60.0, 120.0),),
     feature_names=("intensity", "mean3", "edge"),
     steps=5,
     threads=1,
@@ -28,10 +28,10 @@ SPEC = StudentSpec(
 
 def _slices(count=3, seed=0):
     """A bright block that moves a little from slice to slice, and the mask of what is bright."""
-    images = np.random.default_rng(seed).normal(0, 0.5, (count, 1, 24, 28)).astype(np.float32)
+    images = np.random.default_rng(seed).normal(0, 10, (count, 1, 24, 28)).astype(np.float32)
     for n in range(count):
-        images[n, :, 6 + n : 16 + n, 8 : 21 - n] += 3
-    masks = images[:, 0] > 1.5
+        images[n, :, 6 + n : 16 + n, 8 : 21 - n] += 60
+    masks = images[:, 0] > 30
     return images, masks, np.ones(masks.shape, dtype=bool)
 
 
@@ -164,7 +164,7 @@ def test_slices_of_other_scans_keep_their_shape_window_and_pixel_size():
         10 * doubled,
         np.repeat(np.repeat(second.teacher, 2, axis=0), 2, axis=1),
         np.ones(doubled.shape[1:], dtype=bool),
-        windows=((-30.0, 60.0),),
+        windows=((-600.0, 1200.0),),
         spacing_mm=(0.5, 0.5),
     )
     result = train_rounds([first, other], replace(SPEC, rounds=2))
@@ -188,8 +188,8 @@ def test_only_confident_pixels_become_labels():
 
 
 def test_probabilities_are_calibrated_on_pixels_that_round_one_does_not_learn_from(monkeypatch):
-    images = np.random.default_rng(0).normal(0, 1, (2, 1, 96, 96)).astype(np.float32)
-    images[:, :, 30:70, 25:75] += 2
+    images = np.random.default_rng(0).normal(0, 20, (2, 1, 96, 96)).astype(np.float32)
+    images[:, :, 30:70, 25:75] += 40
     masks = np.zeros(images[:, 0].shape, dtype=bool)
     masks[:, 30:70, 25:75] = True
     weights, asked = [], []
@@ -259,7 +259,7 @@ def test_the_verdict_says_whether_the_student_may_replace_the_som(last, words):
     [
         ({"channels": ("CT", "PET")}, "images must be"),
         ({"steps": 0}, "positive"),
-        ({"windows": ((0.0, 1.0), (0.0, 1.0))}, "windows"),
+        ({"windows": ((0.0, 1.0), (0.0, 1.0))}, "2 windows"),
     ],
 )
 def test_a_spec_that_does_not_fit_is_refused(change, message):
