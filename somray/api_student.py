@@ -185,7 +185,7 @@ class Student:
         if start is None and (inside.all() or not inside.any()):
             start_constant(module, inside=bool(inside.all()))
             return module, spec
-        noisy = [NoisySlice(image, spec.channels, look) for image in images]
+        noisy = [NoisySlice(i, spec.channels, look.at_crops_of(i)) for i in images]
         examples = Examples(stacks, list(target), list(known.astype(np.float32)), noisy)
         pixels = Plan(0, min(MOST_PIXEL_STEPS, PIXEL_STEPS * spec.steps))
         pace, seed = self._pace(), (spec.seed,)

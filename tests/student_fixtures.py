@@ -27,10 +27,10 @@ def look_at(image, names=FEATURES, windows=(WINDOW,), channels=("CT",)):
     return Look(windows, names, (1.0, 1.0), None, noise_reference(image, windows, channels))
 
 
-def examples_of(images, targets, weights=None, names=FEATURES, windows=(WINDOW,), channels=("CT",)):
-    """Examples of slices of any shapes; the first one is the labelled one."""
-    look = look_at(images[0], names, windows, channels)
+def examples_of(images, targets, weights=None, names=FEATURES, windows=(WINDOW,)):
+    """Examples of CT slices of any shapes; the first one is the labelled one."""
+    look = look_at(images[0], names, windows)
     weights = weights or [np.ones(target.shape, dtype=np.float32) for target in targets]
     stacks = [student_inputs(image, look) for image in images]
-    noisy = [NoisySlice(image, channels, look) for image in images]
+    noisy = [NoisySlice(image, ("CT",), look.at_crops_of(image)) for image in images]
     return Examples(stacks, targets, weights, noisy)

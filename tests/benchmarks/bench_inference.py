@@ -15,11 +15,11 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from somray.kernels.student.networks import network_of, student_of
 from torch import nn
 
 from somray.kernels.features import FEATURES
 from somray.kernels.student.fit import deterministic
+from somray.kernels.student.networks import network_of, student_of
 from somray.kernels.student.onnx_graph import OPSET, onnx_bytes
 from somray.kernels.student.predict import network_of_model, predict_student
 from somray.kernels.student.spec import StudentSpec

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from somray.kernels.student import rounds as rounds_module
+from somray.kernels.student import networks as networks_module
 from somray.kernels.student.fit import deterministic
 from somray.kernels.student.predict import predict_student
 from somray.kernels.student.rounds import StudentSpec, network_of, student_of
@@ -71,7 +71,7 @@ def test_inputs_and_prototypes_against_their_alternatives(real_data, request, mo
         _line(f"{scan.name} default", taught, spec)
         _line(f"{scan.name} raw channels", taught, replace(spec, feature_names=()))
         for count in ((1, 1), (12, 24)):
-            monkeypatch.setattr(rounds_module, "PROTOTYPES", count)
+            monkeypatch.setattr(networks_module, "PROTOTYPES", count)
             _line(f"{scan.name} prototypes {count}", taught, spec)
         monkeypatch.undo()
 

@@ -13,12 +13,13 @@ A stack is (d, y, x) float32, NaN where any channel has no data.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
+from somray.kernels.features.border import FLOOR_FRACTION
 from somray.kernels.features.spacing import feature_stack_at
 from somray.kernels.student.noise_view import (
     QUIET,
@@ -40,6 +41,8 @@ __all__ = [
 ]
 
 Window = tuple[float, float]
+TOLD_AGAINST_MEAN = "ratio_local_global"
+"""The one feature that depends on all of the slice."""
 
 
 def input_count(channels: int, feature_names: Sequence[str]) -> int:
@@ -58,6 +61,8 @@ class Look:
         reference_mm: pixel size that features are defined at, the scan's own where left out.
         noise: (c, 6) noise of the labelled slice, from `noise_reference`; without it every slice
             counts as quiet.
+        level: per channel the mean of a whole slice, from `at_crops_of`, where crops of it are looked
+            at: features told against the slice's mean are told against this one, not the crop's.
     """
 
     windows: Sequence[Window]
@@ -65,6 +70,7 @@ class Look:
     spacing_mm: tuple[float, float]
     reference_mm: tuple[float, float] | None = None
     noise: NDArray[np.floating] | None = None
+    level: tuple[float, ...] | None = None
 
     def noise_of(self, image: NDArray[np.float32]) -> Noise:
         """Return what is noisier about a slice than about the labelled one."""
@@ -72,13 +78,34 @@ class Look:
             return quiet(len(image))
         return noise_of(image, self.windows, self.noise)
 
+    def at_crops_of(self, image: NDArray[np.float32]) -> "Look":
+        """Return how crops of a slice (c, y, x) are looked at."""
+        return replace(self, level=_slice_level(image, self.windows))
+
     def features(
         self, image: NDArray[np.float32], channel: int | None = None
     ) -> NDArray[np.float32]:
         """Return the features of all channels, or of a single one given as (1, y, x)."""
-        windows = self.windows if channel is None else self.windows[channel : channel + 1]
+        own = slice(None) if channel is None else slice(channel, channel + 1)
+        windows, names = self.windows[own], self.feature_names
         at = self.reference_mm or self.spacing_mm
-        return feature_stack_at(image, windows, self.feature_names, self.spacing_mm, at)
+        found = feature_stack_at(image, windows, names, self.spacing_mm, at)
+        if self.level is not None and TOLD_AGAINST_MEAN in names:
+            parts = _slice_level(image, windows)
+            first = list(names).index(TOLD_AGAINST_MEAN)
+            for place, (part, whole) in enumerate(zip(parts, self.level[own], strict=True)):
+                found[first + place * len(names)] *= np.float32(part / whole)
+        return found
+
+
+def _slice_level(image: NDArray[np.float32], windows: Sequence[Window]) -> tuple[float, ...]:
+    """Return per channel what the feature `TOLD_AGAINST_MEAN` divides by, in shares of the window."""
+    found = []
+    for plane, (low, high) in zip(image, windows, strict=True):
+        there = plane[~np.isnan(plane)]
+        mean = np.clip(there, low, high).mean(dtype=np.float64) if there.size else low
+        found.append(float((mean - low) / (high - low)) + FLOOR_FRACTION)
+    return tuple(found)
 
 
 def noise_reference(

@@ -99,7 +99,7 @@ def prepare_slices(lessons: Sequence[Lesson], spec: StudentSpec) -> TrainingSlic
         teacher=teacher,
         known=known,
         noisy=[
-            NoisySlice(lesson.image, spec.channels, look, lesson.around)
+            NoisySlice(lesson.image, spec.channels, look.at_crops_of(lesson.image), lesson.around)
             for lesson, look in zip(lessons, looks, strict=True)
         ],
         noise=noise,

@@ -11,9 +11,9 @@ from somray.errors import ConfigError
 from somray.kernels.features import FEATURES
 from somray.kernels.student import predict
 from somray.kernels.student.graph import StudentGraph
+from somray.kernels.student.networks import network_of, student_of
 from somray.kernels.student.onnx_graph import OPSET, onnx_bytes
 from somray.kernels.student.predict import network_of_model, predict_student
-from somray.kernels.student.networks import network_of, student_of
 from somray.kernels.student.spec import StudentSpec
 from somray.kernels.student.unet import new_unet, unet_weights
 

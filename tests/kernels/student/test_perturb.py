@@ -84,8 +84,10 @@ def test_pixels_without_data_stay_without_and_the_slice_is_left_alone():
 
 
 def test_the_clean_crop_is_the_whole_slices_beyond_the_margin():
-    noisy = _slice((120, 130), FEATURES)
-    whole = student_inputs(noisy.image, noisy.look)
+    image = hu_slice((120, 130))[0]
+    look = look_at(image, FEATURES)
+    noisy = NoisySlice(image, ("CT",), look.at_crops_of(image))
+    whole = student_inputs(noisy.image, look)
     rows, columns = slice(20, 90), slice(31, 101)
     worse, clean = noisy.draw(rows, columns, np.random.default_rng(0))
     inner = slice(MARGIN, -MARGIN)
