@@ -12,7 +12,7 @@ from somray.kernels.student.noise_view import (
     LARGEST,
     QUIET,
     SMOOTHINGS,
-    noise_excess,
+    noise_of,
     noise_scale,
     smoothed,
 )
@@ -62,13 +62,15 @@ def test_a_slice_too_small_to_tell_is_without_noise(shape):
 def test_the_labelled_slice_is_as_noisy_as_itself():
     image = _scan()[:1]
     own = noise_reference(image, WINDOWS[:1], ("CT",))
-    np.testing.assert_allclose(noise_excess(image, WINDOWS[:1], own), 0, atol=1e-6)
+    found = noise_of(image, WINDOWS[:1], own)
+    np.testing.assert_allclose(found.excess, 0, atol=1e-6)
+    np.testing.assert_allclose(found.sigma, 0, atol=1e-6)
 
 
 def test_the_excess_rises_with_the_noise_and_falls_below_nothing_without():
     own = noise_reference(_scan()[:1], WINDOWS[:1], ("CT",))
     found = [
-        float(noise_excess(_scan((sigma, 0.2), seed=1)[:1], WINDOWS[:1], own)[0])
+        float(noise_of(_scan((sigma, 0.2), seed=1)[:1], WINDOWS[:1], own).excess[0])
         for sigma in (0, 10, 15, 20, 40, 80)
     ]
     assert found == sorted(found)
@@ -77,17 +79,26 @@ def test_the_excess_rises_with_the_noise_and_falls_below_nothing_without():
     assert found[4] - found[3] == pytest.approx(1, abs=0.2)  # an octave is twice the noise
 
 
+@pytest.mark.parametrize("sigma", [15.0, 40.0])
+def test_what_came_on_top_is_told_in_the_channels_own_values(sigma):
+    own = noise_reference(_white(10.0)[None], WINDOWS[:1], ("CT",))
+    worse = _white(10.0)[None] + _white(sigma, seed=1)[None] - 50
+    found = noise_of(worse, WINDOWS[:1], own).sigma
+    np.testing.assert_allclose(found, sigma, rtol=0.1)
+
+
 def test_uptake_beside_ct_is_always_quiet():
     own = noise_reference(_scan(), WINDOWS, ("CT", "PET"))
-    found = noise_excess(_scan((10.0, 3.0), seed=1), WINDOWS, own)
-    assert found[1] == -LARGEST
+    found = noise_of(_scan((10.0, 3.0), seed=1), WINDOWS, own)
+    assert found.excess[1] == -LARGEST
+    assert found.sigma[1] == 0
     assert can_be_noisy(("CT", "PET")).tolist() == [True, False]
     assert can_be_noisy(("PET",)).tolist() == [True]
 
 
 def test_uptake_alone_can_be_noisy():
     own = noise_reference(_scan()[1:], WINDOWS[1:], ("PET",))
-    assert noise_excess(_scan((0.0, 0.6), seed=1)[1:], WINDOWS[1:], own)[0] > 1
+    assert noise_of(_scan((0.0, 0.6), seed=1)[1:], WINDOWS[1:], own).excess[0] > 1
 
 
 def test_a_reference_needs_a_window_for_every_channel():
@@ -98,10 +109,10 @@ def test_a_reference_needs_a_window_for_every_channel():
 @pytest.mark.parametrize("shape", [(40, 33), (3, 7), (1, 5), (1, 1)])
 def test_smoothings_are_those_of_scipy(shape):
     plane = _white(30.0, shape, seed=3)
-    found = dict(zip(SMOOTHINGS, smoothed(plane), strict=True))
+    found = dict(zip(SMOOTHINGS, smoothed(plane, 30.0), strict=True))
     median = ndimage.median_filter(plane, 3, mode="reflect")
     np.testing.assert_array_equal(found["median"], median)
-    for name, before in (("gauss", plane), ("median_gauss", median)):
+    for name, before in (("gauss", plane), ("wide", median)):
         sigma = GAUSS[name]
         radius = int(np.ceil(3 * sigma))
         expected = ndimage.gaussian_filter(before, sigma, mode="reflect", radius=radius)
@@ -113,9 +124,9 @@ def test_pixels_near_holes_stay_as_they_are():
     holed = plane.copy()
     holed[20:23, 30:32] = np.nan
     near = ndimage.binary_dilation(np.isnan(holed), np.ones((3, 3)))
-    reach = 1 + int(np.ceil(3 * GAUSS["median_gauss"]))
+    reach = 1 + int(np.ceil(3 * max(GAUSS.values())))
     far = ~ndimage.binary_dilation(np.isnan(holed), np.ones((3, 3)), iterations=reach)
-    for found, whole in zip(smoothed(holed), smoothed(plane), strict=True):
+    for found, whole in zip(smoothed(holed, 30.0), smoothed(plane, 30.0), strict=True):
         np.testing.assert_array_equal(found[near], holed[near])
         np.testing.assert_array_equal(found[far], whole[far])
         np.testing.assert_array_equal(np.isnan(found), np.isnan(holed))
@@ -130,14 +141,18 @@ def test_a_noisy_slice_is_seen_in_every_way_and_a_quiet_one_once():
     image[1, :5] = np.nan
     around = np.stack([_scan(seed=2), _scan(seed=3)])
     noisy = student_inputs(image, look, around)
-    assert len(noisy) == 4 * 4 + 2 + 2 * 2
+    views = 1 + len(SMOOTHINGS)
+    assert len(noisy) == views * 4 + 2 + 2 * 2
     assert np.isnan(noisy[:, :5]).all()
     noisy = noisy[:, 5:]
-    views = noisy[:16].reshape(4, 4, *noisy.shape[1:])
-    np.testing.assert_array_equal(views[0], look.features(image)[:, 5:])
-    for view, calm in zip(views[1:], smoothed(image[0]), strict=True):
-        np.testing.assert_array_equal(view[2:], views[0][2:])  # uptake is as it was
+    seen, rest = noisy[: views * 4], noisy[views * 4 :]
+    seen = seen.reshape(views, 4, *noisy.shape[1:])
+    np.testing.assert_array_equal(seen[0], look.features(image)[:, 5:])
+    noise = look.noise_of(image)
+    calmer = smoothed(image[0], float(noise.sigma[0]))
+    for view, calm in zip(seen[1:], calmer, strict=True):
+        np.testing.assert_array_equal(view[2:], seen[0][2:])  # uptake is as it was
         np.testing.assert_array_equal(view[:2], look.features(calm[None], 0)[:, 5:])
-    np.testing.assert_array_equal(noisy[16], look.excess(image)[0])
-    np.testing.assert_array_equal(noisy[17], -LARGEST)
-    np.testing.assert_allclose(noisy[18], np.clip((around[0, 0, 5:] + 150) / WIDTH, 0, 1))
+    np.testing.assert_array_equal(rest[0], noise.excess[0])
+    np.testing.assert_array_equal(rest[1], -LARGEST)
+    np.testing.assert_allclose(rest[2], np.clip((around[0, 0, 5:] + 150) / WIDTH, 0, 1))

@@ -7,7 +7,7 @@ import torch
 from somray.domain.student import StudentModel
 from somray.errors import ShapeError
 from somray.kernels.student.networks import network_of, student_of
-from somray.kernels.student.noise_view import QUIET
+from somray.kernels.student.noise_view import QUIET, SMOOTHINGS
 from somray.kernels.student.predict import predict_student, probabilities
 from somray.kernels.student.prototypes import Vote
 from somray.kernels.student.spec import StudentSpec
@@ -17,7 +17,7 @@ from somray.kernels.student.unet import NetworkShape, build_unet, new_unet, unet
 NETWORK = network_of(StudentSpec(("CT", "PET"), ((0.0, 1.0),) * 2, ("intensity", "mean3")))
 RAW = network_of(StudentSpec(("CT", "PET"), ((0.0, 1.0),) * 2, ()))
 VOTING = NetworkShape(inputs=4, channels=2, counts=(3, 2, 4), target=1, soft=False, vote=Vote(3.0))
-NOISY_PLANES = 4 * 4 + 2
+NOISY_PLANES = (1 + len(SMOOTHINGS)) * 4 + 2
 
 
 def _network(seed=0, network=NETWORK):
