@@ -37,6 +37,8 @@ AVERAGE_KEEP = 0.97
 MAX_GRADIENT = 1.0
 """Longest gradient; a longer one is scaled down."""
 WEIGHT_DECAY = 1e-4
+FEATURES_WEIGHT = 3.0
+"""Weight of the features behind noise beside the mask's loss (bench_student_noise)."""
 GAIN = 0.01
 """Share by which the held-out loss must fall to count as gain."""
 
@@ -176,7 +178,9 @@ def _patch_loss(module: UNet, gang: Gang, batch: Batch) -> torch.Tensor:
         factors = module.prototypes.factors.detach().exp()
         clean = module.standardised(batch.clean)
         noisy = module.standardised(batch.inputs[:, : module.shape.inputs])
-        loss = loss + features_loss(plane.float(), clean, noisy, factors, batch.weight)
+        loss = loss + FEATURES_WEIGHT * features_loss(
+            plane.float(), clean, noisy, factors, batch.weight
+        )
     return loss
 
 

@@ -25,10 +25,11 @@ HU = {"CT": 1.0}
 """Noise is told in HU; for another channel one HU is a thousandth of its window."""
 LEAST, MOST = 10.0, 65.0
 """Standard deviation of the noise in HU, drawn evenly (bench_student_noise)."""
-STREAKS, CORRELATED = 0.3, 0.15
+STREAKS, CORRELATED = 0.35, 0.15
 """Shares of crops with streaks and with correlated noise; the others have white noise."""
-MOST_CORRELATED = 0.6
-"""Of the most, for streaks and correlated noise: what is stronger cannot be seen through."""
+STREAKED, SOFTENED = 0.8, 0.6
+"""Strength of streaks and of correlated noise, as shares of white noise's: stronger cannot be seen
+through (bench_student_noise)."""
 HEARD = QUIET + 0.02
 """Least excess that a perturbed channel is given, so that the U-Net is asked at all."""
 
@@ -81,13 +82,13 @@ def field(shape: tuple[int, int], rng: Generator) -> Plane:
     """Draw what a CT slice of this shape is made worse by, in HU."""
     strength, kind = rng.uniform(LEAST, MOST), rng.random()
     if kind < STREAKS:
-        strength *= MOST_CORRELATED
+        strength *= STREAKED
         return np.float32(strength) * (
             streak_field(shape, rng) + np.float32(0.2) * _white(shape, rng)
         )
     if kind < STREAKS + CORRELATED:
         soft: Plane = ndimage.gaussian_filter(_white(shape, rng), rng.uniform(0.4, 0.9))
-        return soft * np.float32(MOST_CORRELATED * strength / max(float(soft.std()), 1e-6))
+        return soft * np.float32(SOFTENED * strength / max(float(soft.std()), 1e-6))
     return _white(shape, rng) * np.float32(strength)
 
 
