@@ -143,7 +143,12 @@ def comparisons(convergence: Sequence[dict[str, Any]]) -> Iterable[Text]:  # Any
 
 
 def account(history: Mapping[str, Any]) -> Iterable[Text]:  # Any: JSON
-    """Say what a student's history holds beside the rounds: calibration, and whatever was unusual."""
+    """Say what a student's history holds beside the rounds: where it started, calibration, what was unusual."""
+    if history.get("start") == "centroids":
+        yield Text(
+            "This student started from the teacher's centroids: on slices as quiet as A it says what the "
+            "teacher says by construction. What its U-Net learned shows on noisier slices."
+        )
     before, after = (history.get(f"calibration_error_{n}") for n in ("before", "after"))
     if before is not None and after is not None:
         pixels = fact(history["calibration_pixels"])

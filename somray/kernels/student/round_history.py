@@ -33,6 +33,7 @@ def history_of(
         reason = "one round" if min(spec.rounds, slices) == 1 else "too few pixels to hold out"
         notes.append(f"{reason}: probabilities are not calibrated")
     return {
+        "start": "centroids" if spec.start else "labels",
         "rounds_asked": spec.rounds,
         "rounds_done": state.done,
         "kept_round": state.kept,
