@@ -6,7 +6,6 @@ The figures of record stand in LOG.md beside it, with the machine in words.
 """
 
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,12 +66,13 @@ def test_inputs_and_prototypes_against_their_alternatives(real_data, request, mo
     if not request.config.getoption("--bench"):
         pytest.skip("a comparison of settings: only with --bench")
     for scan in scans(real_data, ("ct3", "STS_002", "mr")):
-        taught, spec = lessons(scan, scan.outward(3)), student_spec(scan)
-        _line(f"{scan.name} default", taught, spec)
-        _line(f"{scan.name} raw channels", taught, replace(spec, feature_names=()))
+        taught, alone = lessons(scan, scan.outward(3)), student_spec(scan, start=None)
+        _line(f"{scan.name} default", taught, student_spec(scan))
+        _line(f"{scan.name} raw channels", taught, student_spec(scan, feature_names=()))
+        _line(f"{scan.name} from labels alone", taught, alone)
         for count in ((1, 1), (12, 24)):
             monkeypatch.setattr(networks_module, "PROTOTYPES", count)
-            _line(f"{scan.name} prototypes {count}", taught, spec)
+            _line(f"{scan.name} prototypes {count}", taught, alone)
         monkeypatch.undo()
 
 

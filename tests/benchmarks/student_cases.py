@@ -17,6 +17,7 @@ import SimpleITK
 from somray.domain.student import StudentModel
 from somray.domain.teacher import TeacherModel
 from somray.kernels.reference import slice_interest
+from somray.kernels.student.centroids import centroids_of
 from somray.kernels.student.lesson import Lesson
 from somray.kernels.student.predict import predict_student
 from somray.kernels.student.rounds import StudentSpec, student_of, train_rounds
@@ -120,13 +121,18 @@ def lessons(scan: Scan, slices, teacher: TeacherModel | None = None) -> list[Les
 
 
 def student_spec(scan: Scan, **asked) -> StudentSpec:
-    """Ask for a student as the pipeline does; `asked` replaces fields."""
+    """Ask for a student as the pipeline does; `asked` replaces fields.
+
+    It starts from the teacher's centroids, but for one of raw channels, which has no features in common.
+    """
+    teacher, raw = scan.teacher, asked.get("feature_names") == ()
     spec = StudentSpec(
         channels=scan.channels,
-        windows=windows_of(scan.teacher, scan),
-        feature_names=scan.teacher.features,
+        windows=windows_of(teacher, scan),
+        feature_names=teacher.features,
         threads=THREADS,
         spacing_mm=scan.spacing_mm,
+        start=None if raw else centroids_of(teacher, teacher.value_of("lesion")),
     )
     return replace(spec, **asked)
 

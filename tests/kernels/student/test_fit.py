@@ -46,7 +46,6 @@ def test_training_lowers_the_loss():
     plan = Plan(steps=60, pixel_steps=150, patch=56, batch=4, pixels=512, epoch_steps=20)
     weights, rows = _fitted(_examples(), plan)
     patches = rows[1:]  # the first row is the prototypes'
-    print([row["loss"] for row in rows])
     assert patches[-1]["loss"] < 0.9 * patches[0]["loss"]
     assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
     assert rows[-1]["learning_rate"] < rows[2]["learning_rate"]
