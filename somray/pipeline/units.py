@@ -240,7 +240,7 @@ class Units:
         needs = (
             segment.needs_som(*sizes, self.config.teacher.dimensions)
             if label == "som"
-            else segment.needs_student(*sizes, gpus)
+            else segment.needs_student(*sizes, gpus, self.config.student.neighbours)
         )
         name = f"{state.name}+{label}+t{t}+z{z0:05d}"
         return self._unit(stage, name, item, needs, state.source_digest, model_digest, target)

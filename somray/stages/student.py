@@ -69,19 +69,19 @@ class StudentShared:
 
 
 def needs(config: StudentConfig, slice_bytes: int, slab_bytes: int = 0) -> Needs:
-    """Declare what training takes: activations of a batch, the slices with their features.
+    """Declare what training takes: activations of a batch, the slices with their inputs, one predicted.
 
     Args:
         config: rounds, neighbours, threads.
         slice_bytes: of one slice with all channels, of the largest scan that takes part.
         slab_bytes: of one slab, where further scans are searched for their most worthwhile slice.
     """
-    planes = 30 + 4 * config.neighbours
+    held = 60 + 4 * config.neighbours  # planes of a noisy slice, and what it is made worse from
     return Needs(
         cpus=config.threads,
         memory_bytes=WORKER_BYTES
         + 300 * MIB
-        + max(planes * slice_bytes * config.rounds, 2 * slab_bytes),
+        + max((held * config.rounds + 120) * slice_bytes, 2 * slab_bytes),
     )
 
 

@@ -9,6 +9,7 @@ stand in LOG.md beside it, with the machine in words.
 
 import io
 import itertools
+import math
 import time
 import warnings
 
@@ -18,15 +19,20 @@ import torch
 from torch import nn
 
 from somray.kernels.features import FEATURES
+from somray.kernels.student.centroids import Centroids
 from somray.kernels.student.fit import deterministic
+from somray.kernels.student.inputs import noise_reference
 from somray.kernels.student.networks import network_of, student_of
 from somray.kernels.student.onnx_graph import OPSET, onnx_bytes
 from somray.kernels.student.predict import network_of_model, predict_student
 from somray.kernels.student.spec import StudentSpec
+from somray.kernels.student.strips import logits_in_strips
 from somray.kernels.student.unet import new_unet, unet_weights
 
 pytestmark = pytest.mark.bench
-SPEC = StudentSpec(("CT",), ((-160.0, 240.0),), tuple(FEATURES))
+ZEROS, ONES = (0.0,) * len(FEATURES), (1.0,) * len(FEATURES)
+START = Centroids((ZEROS,) * 25, (5, 10, 10), 0, ZEROS, ONES, ONES, 3.0, (3, 1, 2))
+SPEC = StudentSpec(("CT",), ((-160.0, 240.0),), tuple(FEATURES), start=START)
 
 
 class PlainUNet(nn.Module):
@@ -62,9 +68,9 @@ def _student():
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.copy_(torch.from_numpy(rng.normal(0, 0.1, parameter.shape)))
-        # Prototypes as far apart as a trained student's: far ones must cost no more than near ones.
+        # Prototypes and sharpness as from a teacher that votes over 3 mm.
         module.prototypes.nodes.mul_(10)
-        module.prototypes.sharpness.fill_(1.5)
+        module.prototypes.sharpness.fill_(math.log(500.0))
     return student_of(SPEC, unet_weights(module), {})
 
 
@@ -154,11 +160,16 @@ def test_a_slice_costs_little_more_than_in_openvino(request, threads, noisy):
         ):
             module(given)
 
+    def in_strips():
+        with deterministic(1):
+            logits_in_strips(network, stack[0], threads)
+
     ways = {
         "OpenVINO f32": lambda: fast(planes),
         f"OpenVINO bf16 hint (ran {bf16[1]})": lambda: bf16[0](planes),
         "ONNX Runtime": lambda: other(planes),
-        "somray": lambda: whole(network, stack),
+        "somray, in strips as it predicts": in_strips,
+        "somray, as it learns": lambda: whole(network, stack),
         "plain U-Net, channels_last": lambda: whole(plain, raw),
     }
     if _has_bf16() or not full:
@@ -175,12 +186,15 @@ def test_a_slice_costs_little_more_than_in_openvino(request, threads, noisy):
     assert len(found) >= 5
 
 
+@pytest.mark.parametrize("noisy", [False, True])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_the_whole_chain_from_values_to_probability(request, threads):
+def test_the_whole_chain_from_values_to_probability(request, threads, noisy):
     full = request.config.getoption("--bench")
     side, repeats = (512, 9) if full else (64, 1)
-    model = _student()
-    images = np.random.default_rng(0).normal(40, 60, (4, 1, side, side)).astype(np.float32)
+    model, rng = _student(), np.random.default_rng(0)
+    quiet = rng.normal(40, 20, (1, side, side)).astype(np.float32)
+    model.weights["noise"][:] = noise_reference(quiet, SPEC.windows, SPEC.channels)
+    images = rng.normal(40, 60 if noisy else 20, (4, 1, side, side)).astype(np.float32)
     one, data = images[:1], onnx_bytes(model, {})
     fast, other = _openvino(data, threads, "f32")[0], _onnxruntime(data, threads)
     spacing = SPEC.spacing_mm
@@ -198,7 +212,12 @@ def test_the_whole_chain_from_values_to_probability(request, threads):
         {"somray": lambda: predict_student(model, images, spacing, threads)}, max(1, repeats // 3)
     )
     found["somray, each of four"] = four["somray"] / 4
-    _print(f"values to probability, {side}×{side}, {threads} threads", found, "somray, one slice")
+    kind = "noisy" if noisy else "quiet"
+    _print(
+        f"values to probability, {kind} {side}×{side}, {threads} threads",
+        found,
+        "somray, one slice",
+    )
     assert expected.std() > 0
 
 

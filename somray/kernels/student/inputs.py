@@ -169,38 +169,45 @@ def student_inputs(
         raise ShapeError(
             f"image {image.shape} must be (c, y, x) with c = {len(look.windows)} windows"
         )
-    beside = [] if around is None else [np.nan_to_num(windowed(i, look.windows)) for i in around]
+    near = [] if around is None else [np.nan_to_num(windowed(i, look.windows)) for i in around]
     if not look.feature_names:
-        planes = [windowed(image, look.windows), *beside]
+        stack = np.concatenate([windowed(image, look.windows), *near])
     else:
         noise = look.noise_of(image) if noise is None else noise
-        planes = [look.features(image)]
-        if (noise.excess > QUIET).any():
-            planes += _smoothed_features(image, look, planes[0], noise)
-            planes += [np.full((1, *image.shape[1:]), e, dtype=np.float32) for e in noise.excess]
-            planes += beside
-    stack = np.concatenate(planes) if len(planes) > 1 else planes[0]
+        plain = look.features(image)
+        stack = _noisy(image, look, plain, noise, near) if (noise.excess > QUIET).any() else plain
     hole = np.isnan(image).any(axis=0)
     if hole.any():
         stack[:, hole] = np.nan
     return np.ascontiguousarray(stack, dtype=np.float32)
 
 
-def _smoothed_features(
+def _noisy(
     image: NDArray[np.float32],
     look: Look,
     plain: NDArray[np.float32],
     noise: Noise,
-) -> list[NDArray[np.float32]]:
-    """Return the features of the slice smoothed in every way; quiet channels keep theirs."""
-    found = [plain.copy() for _ in SMOOTHINGS]
-    count = len(look.feature_names)
-    for channel in map(int, np.flatnonzero(noise.excess > QUIET)):
+    near: Sequence[NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """Return the stack of a noisy slice, made in place: copies of so many planes cost more than some of them."""
+    count, channels = len(look.feature_names), len(image)
+    first = (1 + len(SMOOTHINGS)) * len(plain)
+    depth = first + channels * (1 + len(near))
+    stack = np.empty((depth, *image.shape[1:]), dtype=np.float32)
+    stack[: len(plain)] = plain
+    for channel in range(channels):
         own = slice(channel * count, (channel + 1) * count)
+        views = stack[len(plain) : first].reshape(len(SMOOTHINGS), len(plain), *image.shape[1:])
+        if noise.excess[channel] <= QUIET:
+            views[:, own] = plain[own]
+            continue
         calmer = smoothed(image[channel], float(noise.sigma[channel]))
-        for view, calm in zip(found, calmer, strict=True):
+        for view, calm in zip(views, calmer, strict=True):
             view[own] = look.features(calm[None], channel)
-    return found
+    stack[first : first + channels] = noise.excess[:, None, None]
+    for number, planes in enumerate(near, 1):
+        stack[first + number * channels : first + (number + 1) * channels] = planes
+    return stack
 
 
 def windowed(image: NDArray[np.float32], windows: Sequence[Window]) -> NDArray[np.float32]:
