@@ -7,6 +7,7 @@ network, exported; the plain U-Net of 118k parameters is TARGETS.md's reference.
 stand in LOG.md beside it, with the machine in words.
 """
 
+import functools
 import io
 import itertools
 import math
@@ -71,7 +72,14 @@ def _student():
         # Prototypes and sharpness as from a teacher that votes over 3 mm.
         module.prototypes.nodes.mul_(10)
         module.prototypes.sharpness.fill_(math.log(500.0))
+    quiet = np.random.default_rng(1).normal(40, 20, (1, 256, 256)).astype(np.float32)
+    module.noise.copy_(torch.from_numpy(noise_reference(quiet, SPEC.windows, SPEC.channels)))
     return student_of(SPEC, unet_weights(module), {})
+
+
+@functools.cache
+def _exported():
+    return onnx_bytes(_student(), {})
 
 
 def _traced(network, stack):
@@ -192,10 +200,8 @@ def test_the_whole_chain_from_values_to_probability(request, threads, noisy):
     full = request.config.getoption("--bench")
     side, repeats = (512, 9) if full else (64, 1)
     model, rng = _student(), np.random.default_rng(0)
-    quiet = rng.normal(40, 20, (1, side, side)).astype(np.float32)
-    model.weights["noise"][:] = noise_reference(quiet, SPEC.windows, SPEC.channels)
     images = rng.normal(40, 60 if noisy else 20, (4, 1, side, side)).astype(np.float32)
-    one, data = images[:1], onnx_bytes(model, {})
+    one, data = images[:1], _exported()
     fast, other = _openvino(data, threads, "f32")[0], _onnxruntime(data, threads)
     spacing = SPEC.spacing_mm
     expected = predict_student(model, one, spacing, threads)
