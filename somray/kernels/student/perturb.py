@@ -60,13 +60,20 @@ class NoisySlice:
         """
         crop = self.image[:, rows, columns]
         clean = student_inputs(crop, self.look, noise=quiet(len(crop)))
+        worse = self._worse(crop, rng)
+        around = self.around
+        if around is not None:  # a noisy scan's neighbours are as noisy, each in its own way
+            around = np.stack([self._worse(near, rng) for near in around[:, :, rows, columns]])
+        return student_inputs(worse, self.look, around, self._noise(crop, worse)), clean
+
+    def _worse(self, crop: NDArray[np.float32], rng: Generator) -> NDArray[np.float32]:
+        """Add noise or streaks to every channel that can be noisy."""
         worse = crop.copy()
         for number in map(int, np.flatnonzero(can_be_noisy(self.channels))):
             low, high = self.look.windows[number]
             unit = HU.get(self.channels[number], (high - low) / 1000.0)
             worse[number] += np.float32(unit) * field((crop.shape[1], crop.shape[2]), rng)
-        around = None if self.around is None else self.around[:, :, rows, columns]
-        return student_inputs(worse, self.look, around, self._noise(crop, worse)), clean
+        return worse
 
     def _noise(self, crop: NDArray[np.float32], worse: NDArray[np.float32]) -> Noise:
         """Return the noise of a perturbed crop beyond the clean one's."""
