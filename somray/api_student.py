@@ -177,6 +177,8 @@ class Student:
     ) -> tuple[UNet, StudentSpec]:
         """Train a network; a mask with one side only makes a constant one."""
         noise = noise_reference(images[0], spec.windows, spec.channels)
+        if start is not None:  # what counts as noisy stays as it was learned
+            noise = start.module.noise.numpy()
         look = Look(spec.windows, spec.feature_names, self._spacing, noise=noise)
         calm = quiet(len(spec.channels))
         stacks = [student_inputs(image, look, noise=calm) for image in images]
