@@ -36,6 +36,7 @@ __all__ = [
     "can_be_noisy",
     "input_count",
     "noise_reference",
+    "quiet",
     "student_inputs",
     "windowed",
 ]

@@ -26,7 +26,7 @@ from somray.kernels.student.unet import UNet, build_unet
 __all__ = ["device_for", "feature_names_of", "network_of_model", "predict_student", "probabilities"]
 
 TILE = 1024
-"""Largest side in pixels that the network sees at once, without halo: about 0.4 GB at work."""
+"""Largest side in pixels that the network sees at once, without halo: about 0.5 GB at work."""
 
 DEVICE_PIXELS = 2**21
 """Pixels of a batch on another device: 8 slices of 512×512."""

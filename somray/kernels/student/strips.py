@@ -12,8 +12,7 @@ import torch
 from torch import nn
 
 from somray.errors import ShapeError
-from somray.kernels.student.noise_view import QUIET
-from somray.kernels.student.unet import CLAMP_STD, CONTEXT_STD, STEEPNESS, UNet
+from somray.kernels.student.unet import CLAMP_STD, CONTEXT_STD, UNet, share_heard
 
 __all__ = ["logits_in_strips"]
 
@@ -154,7 +153,7 @@ class _Noisy:
         found = found.view(-1, *own.shape[1:])
         first = shape.views * shape.inputs
         excess = own[first : first + shape.channels].nan_to_num(nan=0.0).amax(dim=0)
-        heard = 1 - torch.exp(-STEEPNESS * (excess - QUIET).clamp_min(0.0))
+        heard = share_heard(excess)
         belief = torch.softmax(found[: shape.views], dim=0) * heard
         views = _standardised(module, own[:first], CLAMP_STD).view(shape.views, -1, *own.shape[1:])
         total = (found[shape.views :] * heard).addcmul_(views[0], 1 - heard)

@@ -31,7 +31,7 @@ from somray.errors import ShapeError
 from somray.kernels.student.noise_view import QUIET, SMOOTHINGS
 from somray.kernels.student.prototypes import Prototypes, Vote
 
-__all__ = ["NetworkShape", "UNet", "build_unet", "new_unet", "unet_weights"]
+__all__ = ["NetworkShape", "UNet", "build_unet", "new_unet", "share_heard", "unet_weights"]
 
 CLAMP_STD = 30.0
 """Standardised inputs are clipped here: metal and values never seen must not drive the logits."""
@@ -205,7 +205,7 @@ class UNet(nn.Module):
         found = self._context(stack).float()
         first = views * count
         excess = stack[:, first : first + self.shape.channels].nan_to_num(nan=0.0).amax(dim=1)
-        heard = 1 - torch.exp(-STEEPNESS * (excess - QUIET).clamp_min(0.0))[..., None]
+        heard = share_heard(excess)[..., None]
         belief = torch.softmax(found[..., :views], dim=-1) * heard
         plane = found[..., views:] * heard + self.standardised(stack[:, :count]) * (1 - heard)
         for view in range(views):
@@ -279,6 +279,11 @@ class Up(nn.Module):
         )
         wide = nn.functional.relu(joined).view(b, 2 * y, 2 * x, -1)
         return wide if self.mix is None else nn.functional.relu(_planes_last(self.mix, wide))
+
+
+def share_heard(excess: torch.Tensor) -> torch.Tensor:
+    """Return how far the U-Net is heard, in [0, 1], at an excess of noise in octaves."""
+    return 1 - torch.exp(-STEEPNESS * (excess - QUIET).clamp_min(0.0))
 
 
 def _planes_last(layer: nn.Conv2d, plane: torch.Tensor) -> torch.Tensor:
