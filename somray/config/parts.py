@@ -90,6 +90,18 @@ class RegistrationConfig(Strict):
     detector: Literal["kaze", "akaze", "sift", "orb"] = "kaze"
     model: Literal["auto", "similarity", "affine", "homography"] = "auto"
     pairs: list[Literal["slices", "sessions"]] = Field(default=["slices", "sessions"])
+    robust: Annotated[
+        Literal["ransac", "magsac"],
+        Field(description="how outliers among keypoint matches are told"),
+    ] = "ransac"
+    sessions: Annotated[
+        Literal["auto", "rigid", "affine", "plane"],
+        Field(description="motion between sessions; auto: rigid, affine where that explains more"),
+    ] = "auto"
+    engine: Annotated[
+        Literal["somray", "simpleitk"],
+        Field(description="who aligns whole sessions"),
+    ] = "somray"
 
 
 class LesionConfig(Strict):

@@ -3,7 +3,16 @@
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 
-__all__ = ["Column", "FieldSpec", "Fraction", "Row", "Session", "Subject", "field_specs"]
+__all__ = [
+    "Column",
+    "FieldSpec",
+    "Fraction",
+    "Row",
+    "Session",
+    "Subject",
+    "TimeIndex",
+    "field_specs",
+]
 
 
 @dataclass(frozen=True)
@@ -16,6 +25,7 @@ class Column:
 
 Subject = Annotated[str, Column("", "subject of the scan, as in the manifest")]
 Session = Annotated[str, Column("", "session (time point) of the scan, as in the manifest")]
+TimeIndex = Annotated[int, Column("", "time index within the scan, from 0")]
 Fraction = Annotated[float, Column("1", "share, 0 to 1")]
 
 

@@ -15,14 +15,18 @@ from somray.domain.columns import (
     Row,
     Session,
     Subject,
+    TimeIndex,
     field_specs,
 )
+from somray.domain.tables_change import EvolutionRow, LesionRow, LinkRow, ResidualRow
+from somray.domain.tables_registration import AlignmentRow, RegistrationRow
 from somray.domain.tables_teacher import ClusterRow, DriftRow, ProfileRow
 
 __all__ = [
     "SCHEMA_VERSION",
     "TABLES",
     "AgreementRow",
+    "AlignmentRow",
     "AreaRow",
     "ClusterRow",
     "Column",
@@ -32,8 +36,10 @@ __all__ = [
     "FailureRow",
     "FieldSpec",
     "LesionRow",
+    "LinkRow",
     "ProfileRow",
     "RegistrationRow",
+    "ResidualRow",
     "Row",
     "ScanRow",
     "SliceRow",
@@ -46,7 +52,6 @@ __all__ = [
 SCHEMA_VERSION = "1"
 
 
-TimeIndex = Annotated[int, Column("", "time index within the scan, from 0")]
 SliceIndex = Annotated[int, Column("", "slice index within the scan, from 0")]
 Method = Annotated[str, Column("", "som (direct transfer) or student")]
 Ref = Annotated[
@@ -211,108 +216,6 @@ class TrainingRow(Row):
 
 
 @dataclass(frozen=True)
-class RegistrationRow(Row):
-    """One row per registered pair; matrix takes moving to fixed."""
-
-    table: ClassVar[str] = "registration"
-    sort_by: ClassVar[tuple[str, ...]] = (
-        "subject",
-        "kind",
-        "fixed_session",
-        "moving_session",
-        "t",
-        "fixed_z",
-        "model",
-    )
-    subject: Subject
-    kind: Annotated[
-        str, Column("", "slices (neighbours in a scan) or sessions (the same anatomy later)")
-    ]
-    fixed_session: Annotated[str, Column("", "session of the fixed image")]
-    moving_session: Annotated[str, Column("", "session of the moving image")]
-    t: Annotated[int | None, Column("", "time index; null for 3D models")]
-    fixed_z: Annotated[int | None, Column("", "fixed slice; null for 3D models")]
-    moving_z: Annotated[int | None, Column("", "moving slice; null for 3D models")]
-    keypoints_fixed: Annotated[int | None, Column("", "keypoints found in the fixed image")]
-    keypoints_moving: Annotated[int | None, Column("", "keypoints found in the moving image")]
-    matches: Annotated[int | None, Column("", "matches after the ratio test")]
-    inliers: Annotated[int | None, Column("", "matches that RANSAC kept")]
-    inlier_fraction: Annotated[float | None, Column("1", "inliers / matches")]
-    rmse_px: Annotated[float | None, Column("px", "root mean square residual of the inliers")]
-    model: Annotated[str, Column("", "similarity, affine, homography, rigid3d or affine3d")]
-    matrix: Annotated[
-        list[float] | None,
-        Column(
-            "", "row-major, moving to fixed: 9 values in pixels (x y 1) or 16 in mm LPS (x y z 1)"
-        ),
-    ]
-    status: Annotated[str, Column("", "ok, weak or refused")]
-    reason: Annotated[str | None, Column("", "why it is weak or refused")]
-    mad_before: Annotated[
-        float | None, Column("window", "mean |difference| before, window scaled to 0..1")
-    ]
-    mad_after: Annotated[
-        float | None, Column("window", "mean |difference| after, window scaled to 0..1")
-    ]
-    ncc_before: Annotated[float | None, Column("1", "normalised cross-correlation before")]
-    ncc_after: Annotated[float | None, Column("1", "normalised cross-correlation after")]
-
-
-@dataclass(frozen=True)
-class LesionRow(Row):
-    """One row per lesion, session and time index."""
-
-    table: ClassVar[str] = "lesions"
-    sort_by: ClassVar[tuple[str, ...]] = ("subject", "session", "t", "lesion_id")
-    subject: Subject
-    session: Session
-    t: TimeIndex
-    lesion_id: Annotated[int, Column("", "identity over all sessions of the subject, from 1")]
-    volume_mm3: Annotated[float, Column("mm³", "volume")]
-    centroid_z_mm: Annotated[float, Column("mm", "centroid, LPS z (superior)")]
-    centroid_y_mm: Annotated[float, Column("mm", "centroid, LPS y (posterior)")]
-    centroid_x_mm: Annotated[float, Column("mm", "centroid, LPS x (left)")]
-    longest_axis_mm: Annotated[
-        float, Column("mm", "largest distance between two of its voxel centres")
-    ]
-    mean_intensity: Annotated[
-        float,
-        Column("unit of the lesion channel", "mean value: PET for PETCT, else the first channel"),
-    ]
-    max_intensity: Annotated[
-        float,
-        Column("unit of the lesion channel", "maximum: PET for PETCT, else the first channel"),
-    ]
-
-
-@dataclass(frozen=True)
-class EvolutionRow(Row):
-    """One row per lesion and pair of consecutive sessions."""
-
-    table: ClassVar[str] = "evolution"
-    sort_by: ClassVar[tuple[str, ...]] = ("subject", "from_session", "to_session", "lesion_id")
-    subject: Subject
-    lesion_id: Annotated[int, Column("", "identity over all sessions of the subject")]
-    from_session: Annotated[str, Column("", "earlier session")]
-    to_session: Annotated[str, Column("", "later session")]
-    change: Annotated[
-        str, Column("", "new, resolved, enlarging, shrinking, stable, merged or split")
-    ]
-    volume_from_mm3: Annotated[float | None, Column("mm³", "volume before; null when new")]
-    volume_to_mm3: Annotated[
-        float | None, Column("mm³", "volume after; null when resolved or absorbed")
-    ]
-    volume_change_fraction: Annotated[float | None, Column("1", "(after − before) / before")]
-    displacement_mm: Annotated[
-        float | None, Column("mm", "movement of the centroid after registration")
-    ]
-    linked_ids: Annotated[list[int], Column("", "other lesions of a merge or split")]
-    registered: Annotated[
-        bool, Column("", "whether the two sessions were registered; false: compare with care")
-    ]
-
-
-@dataclass(frozen=True)
 class TruthRow(Row):
     """One row per scan, label of the truth mask, and method."""
 
@@ -365,7 +268,10 @@ TABLES: dict[str, type[Row]] = {
         ConvergenceRow,
         TrainingRow,
         RegistrationRow,
+        AlignmentRow,
+        ResidualRow,
         LesionRow,
+        LinkRow,
         EvolutionRow,
         TruthRow,
         TimingRow,

@@ -74,6 +74,8 @@ class LesionChange:
     displacement_mm: float | None
     linked_ids: tuple[int, ...]
     registered: bool
+    doubt: str | None = None
+    surround_ncc: float | None = None
 
 
 @dataclass(frozen=True)

@@ -227,6 +227,8 @@ def _write_time(
             longest_axis_mm=m.longest_axis_mm,
             mean_intensity=m.mean_intensity,
             max_intensity=m.max_intensity,
+            min_intensity=None,
+            std_intensity=None,
         )
         for m in meter.finish()
     ]
