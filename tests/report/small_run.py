@@ -215,17 +215,50 @@ def _subject_tables(run: SmallRun) -> None:
     run.rows("registration", PROTOCOL, pairs)
     sizes = {("t0", 1): 700.0, ("t1", 1): 1300.0, ("t1", 2): 90.0}
     run.rows("lesions", PROTOCOL, [
-        t.LesionRow("s01", s, 0, n, v, 9.0, 20.0, 51.0, 12.5, 190.0, 240.0)
+        t.LesionRow("s01", s, 0, n, v, 9.0, 20.0, 51.0, 12.5, 190.0, 240.0, 140.0, 21.0)
         for (s, n), v in sizes.items()
     ])  # fmt: skip
     run.rows("evolution", PROTOCOL, [
-        t.EvolutionRow("s01", 1, "t0", "t1", "enlarging", 700.0, 1300.0, 0.857, 1.2, [], True),
-        t.EvolutionRow("s01", 2, "t0", "t1", "new", None, 90.0, None, None, [], True),
+        t.EvolutionRow("s01", 1, "t0", "t1", "enlarging", 700.0, 1300.0, 0.857, 1.2, [], True,
+                       None, 0.9),
+        t.EvolutionRow("s01", 2, "t0", "t1", "new", None, 90.0, None, None, [], True,
+                       None, 0.8),
     ])  # fmt: skip
+    run.rows("links", PROTOCOL, [
+        t.LinkRow("s01", "t0", "t1", 1, 1, "overlap", 650.0, 0.93, 1.2, True),
+    ])  # fmt: skip
+    _aligned(run)
     run.rows("truth", PROTOCOL, [
         t.TruthRow("s01", s, m, 1, "ground_truth", d, d / (2 - d), 0.9, 0.8, 2.5, 1, 1, 0.1, 0.2)
         for s, _ in sessions
         for m, d in (("som", 1.0), ("student", 0.88))
+    ])  # fmt: skip
+
+
+def _aligned(run: SmallRun) -> None:
+    """One chain along z with a slice that nothing leads to, a group of sessions, and what is left."""
+    here, there = [1.0, 0, 0.25, 0, 1, 0, 0, 0, 1], [1.0, 0, 0, -3.0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
+    chain: list[t.Row] = [
+        t.AlignmentRow("s01", "slices", s, 0, z, s, 2, here, "repaired" if z == 3 else "ok",
+                       "a step disagreed" if z == 3 else None, 0.1 * z, 0.4 * abs(z - 2))
+        for s in ("t0", "t1")
+        for z in range(5)
+    ]  # fmt: skip
+    chain += [
+        t.AlignmentRow("s01", "slices", s, 0, 5, s, 2, None, "refused", "nothing leads there", None, None)
+        for s in ("t0", "t1")
+    ]
+    chain += [
+        t.AlignmentRow("s01", "sessions", s, None, None, "t0", None, there, "ok", None, 0.2, 0.1)
+        for s in ("t0", "t1")
+    ]
+    run.rows("alignment", PROTOCOL, chain)
+    run.rows("residuals", PROTOCOL, [
+        *(t.ResidualRow("s01", "slices", s, s, 0, z, z + 1, region, 900, 30.0, 21.0, 0.7, 0.8)
+          for s in ("t0", "t1") for z in range(4) for region in ("lesion", "outside")),
+        t.ResidualRow("s01", "sessions", "t0", "t1", None, None, None, "lesion", 400, 88.0, 71.0, 0.3, 0.4),
+        t.ResidualRow("s01", "sessions", "t0", "t1", None, None, None, "outside", 9000, 61.0, 14.0, 0.8,
+                      0.97),
     ])  # fmt: skip
 
 
