@@ -1,4 +1,4 @@
-"""Keypoints, their matches and RANSAC: the seed's way of aligning slices.
+"""Keypoints, their matches and a robust fit: the seed's way of aligning slices.
 
 KAZE on each slice, nearest-neighbour matching with a ratio test, RANSAC on the chosen motion. AKAZE, SIFT
 and ORB stand beside KAZE. OpenCV's random numbers are seeded and it runs on one thread here, so that the
@@ -18,6 +18,7 @@ from somray.kernels.registration.prepare import Level
 
 __all__ = [
     "DETECTORS",
+    "ROBUST",
     "Fit",
     "Keypoints",
     "Matches",
@@ -34,6 +35,8 @@ _TOLERANCE_PX = 3.0  # RANSAC's inlier bound, OpenCV's own default
 _SMALL_SIDE = 160  # pixels: smaller slices are enlarged first, detectors need room about a keypoint
 _MOST_ENLARGED = 6
 _MOST_KEYPOINTS = 3000
+ROBUST = ("ransac", "magsac")
+"""How agreeing matches are told from the rest."""
 _LEAST_MATCHES = {"similarity": 2, "affine": 3, "homography": 4}
 
 DETECTORS: dict[str, tuple[Callable[[], object], int]] = {
@@ -132,31 +135,82 @@ def match(fixed: Keypoints, moving: Keypoints, detector: str) -> Matches:
     )
 
 
-def fit_motion(matches: Matches, model: str) -> Fit | None:
-    """Fit a motion with RANSAC; None where the matches do not determine one.
+def fit_motion(matches: Matches, model: str, robust: str = "ransac") -> Fit | None:
+    """Fit a motion to the matches that agree; None where they do not determine one.
 
     Args:
         matches: matched points.
         model: similarity, affine or homography.
+        robust: ransac or magsac (OpenCV's USAC_MAGSAC, Barath et al., "MAGSAC++", 2020).
     """
-    if len(matches.fixed) < _LEAST_MATCHES[model] + 2:
+    least = _LEAST_MATCHES[model]
+    if len(matches.fixed) < least + 2:
         return None
-    moving, fixed = matches.moving.astype(np.float32), matches.fixed.astype(np.float32)
     cv2.setRNGSeed(0)
+    found = _robust_matrix(matches, model, robust)
+    if found is None:
+        return None
+    matrix, inlier = found
+    if int(inlier.sum()) < least or not np.isfinite(matrix).all():
+        return None
+    residual = _residuals(matrix, matches)[inlier]
+    return Fit(matrix, inlier, float(np.sqrt((residual**2).mean())))
+
+
+def _robust_matrix(
+    matches: Matches, model: str, robust: str
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | None:
+    """Return the motion moving to fixed and which matches agree with it."""
+    moving, fixed = matches.moving.astype(np.float32), matches.fixed.astype(np.float32)
+    method = cv2.RANSAC if robust == "ransac" else cv2.USAC_MAGSAC
     if model == "homography":
-        matrix, kept = cv2.findHomography(moving, fixed, cv2.RANSAC, _TOLERANCE_PX)
-    else:
-        estimate = cv2.estimateAffinePartial2D if model == "similarity" else cv2.estimateAffine2D
-        matrix, kept = estimate(
-            moving, fixed, method=cv2.RANSAC, ransacReprojThreshold=_TOLERANCE_PX
+        matrix, kept = cv2.findHomography(moving, fixed, method, _TOLERANCE_PX)
+    elif model == "similarity" and robust == "ransac":
+        matrix, kept = cv2.estimateAffinePartial2D(
+            moving, fixed, method=method, ransacReprojThreshold=_TOLERANCE_PX
         )
-    if matrix is None or kept is None or not np.isfinite(matrix).all():
+    else:  # OpenCV knows no MAGSAC for similarities: an affine motion picks the matches
+        matrix, kept = cv2.estimateAffine2D(
+            moving, fixed, method=method, ransacReprojThreshold=_TOLERANCE_PX
+        )
+    if matrix is None or kept is None:
         return None
     full = np.eye(3)
     full[: len(matrix)] = matrix
     inlier = kept.ravel().astype(bool)
-    if inlier.sum() < _LEAST_MATCHES[model]:
-        return None
-    carried = np.column_stack([matches.moving[inlier], np.ones(inlier.sum())]) @ full.T
-    residual = carried[:, :2] / carried[:, 2:] - matches.fixed[inlier]
-    return Fit(full, inlier, float(np.sqrt((residual**2).sum(axis=1).mean())))
+    if model == "similarity" and robust == "magsac":
+        return _similarity_of(matches, inlier)
+    return full, inlier
+
+
+def _similarity_of(
+    matches: Matches, kept: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | None:
+    """Fit a similarity to the kept matches in least squares, choose again, fit again."""
+    matrix = np.eye(3)
+    for _ in range(2):
+        if kept.sum() < _LEAST_MATCHES["similarity"]:
+            return None
+        # One complex number turns and scales: fixed = factor · moving + shift.
+        moving = matches.moving[kept] @ (1.0, 1.0j)
+        fixed = matches.fixed[kept] @ (1.0, 1.0j)
+        centred = moving - moving.mean()
+        power = float((np.abs(centred) ** 2).sum())
+        if power == 0.0:
+            return None
+        factor = (np.conj(centred) * (fixed - fixed.mean())).sum() / power
+        shift = fixed.mean() - factor * moving.mean()
+        matrix = np.array(
+            [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag],
+             [0.0, 0.0, 1.0]]
+        )  # fmt: skip
+        kept = _residuals(matrix, matches) < _TOLERANCE_PX
+    return matrix, kept
+
+
+def _residuals(matrix: NDArray[np.float64], matches: Matches) -> NDArray[np.float64]:
+    """Return how far each match lies off under a motion, in fixed pixels."""
+    carried = np.column_stack([matches.moving, np.ones(len(matches.moving))]) @ matrix.T
+    with np.errstate(divide="ignore", invalid="ignore"):  # points at infinity fit nothing
+        apart = carried[:, :2] / carried[:, 2:] - matches.fixed
+    return np.asarray(np.linalg.norm(apart, axis=1), dtype=np.float64)

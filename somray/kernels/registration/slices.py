@@ -20,11 +20,11 @@ from somray.kernels.registration.automatic import (
     is_convincing,
     lead,
 )
-from somray.kernels.registration.prepare import Prepared, prepare
+from somray.kernels.registration.look import Look, look
 from somray.kernels.registration.result import SliceRegistration
 from somray.kernels.registration.verdict import Candidate, farthest_px, is_motion, judge
 
-__all__ = ["MODELS", "register"]
+__all__ = ["MODELS", "refuse_blank", "register", "register_looks"]
 
 Matrix = NDArray[np.float64]
 
@@ -43,6 +43,7 @@ def register(
     moving: NDArray[np.generic],
     detector: str = "kaze",
     model: str = "auto",
+    robust: str = "ransac",
 ) -> SliceRegistration:
     """Align one slice with another.
 
@@ -50,42 +51,90 @@ def register(
         fixed: (y, x), any number type and range; NaN means no data.
         moving: (y, x), may differ in shape from fixed.
         detector: kaze, akaze, sift or orb.
-        model: auto, or similarity, affine, homography: keypoints and RANSAC with that motion.
+        model: auto, or similarity, affine, homography: keypoints and a robust fit of that motion.
+        robust: ransac or magsac, how matches that agree are told from the rest.
 
     Returns:
         The registration; a blank or hopeless pair comes back refused, with the reason. With `auto` the
         keypoint figures are None where intensities alone decided.
 
     Raises:
-        ShapeError: if a slice is not 2D, or detector or model is not known.
+        ShapeError: if a slice is not 2D, or detector, model or robust is not known.
 
     Source: Alcantarilla et al., "KAZE features", 2012; Fischler & Bolles, "Random sample consensus", 1981;
-        Baker & Matthews, "Lucas–Kanade 20 years on", 2004.
+        Barath et al., "MAGSAC++", 2020; Baker & Matthews, "Lucas–Kanade 20 years on", 2004.
     """
-    if detector not in keypoints.DETECTORS:
-        known = ", ".join(keypoints.DETECTORS)
-        raise ShapeError(f"detector must be one of {known}, got {detector!r}")
-    if model not in MODELS:
-        raise ShapeError(f"model must be one of {', '.join(MODELS)}, got {model!r}")
+    _check_names(detector, model, robust)
     still, other = np.asarray(fixed), np.asarray(moving)
+    first, second = look(still, "fixed"), look(other, "moving")
+    if first is None or second is None:
+        return refuse_blank(first, second, model, (still.shape[0], still.shape[1]))
+    return register_looks(first, second, detector, model, robust)
+
+
+def register_looks(
+    fixed: Look,
+    moving: Look,
+    detector: str = "kaze",
+    model: str = "auto",
+    robust: str = "ransac",
+) -> SliceRegistration:
+    """Align two slices that were looked at before; see `register`.
+
+    Args:
+        fixed: what `look` made of the fixed slice.
+        moving: the same of the moving slice.
+        detector: kaze, akaze, sift or orb.
+        model: auto, similarity, affine or homography.
+        robust: ransac or magsac.
+
+    Returns:
+        The same registration, to the bit, that `register` returns for the slices.
+
+    Raises:
+        ShapeError: if detector, model or robust is not known.
+    """
+    _check_names(detector, model, robust)
     with keypoints.one_thread():
-        first, second = prepare(still, "fixed"), prepare(other, "moving")
-        if first is None or second is None:
-            blank = "both slices" if first is second else "fixed" if first is None else "moving"
-            reason = f"{blank}: blank, all pixels are equal or hold no data"
-            named = "similarity" if model == "auto" else model
-            shape = (still.shape[0], still.shape[1])
-            return SliceRegistration("refused", reason, None, named, shape)
-        pair = _Pair(first, second, detector)
+        pair = _Pair(fixed, moving, detector, robust)
         return pair.automatic() if model == "auto" else pair.by_keypoints(model)
+
+
+def _check_names(detector: str, model: str, robust: str) -> None:
+    for name, value, known in (
+        ("detector", detector, tuple(keypoints.DETECTORS)),
+        ("model", model, MODELS),
+        ("robust", robust, keypoints.ROBUST),
+    ):
+        if value not in known:
+            raise ShapeError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+
+
+def refuse_blank(
+    fixed: Look | None, moving: Look | None, model: str, shape: tuple[int, int]
+) -> SliceRegistration:
+    """Return the refusal of a pair of which at least one slice shows nothing.
+
+    Args:
+        fixed: look of the fixed slice; None where it is blank.
+        moving: look of the moving slice; None where it is blank.
+        model: the model that was asked for.
+        shape: rows and columns of the fixed slice.
+    """
+    which = "both slices" if fixed is moving else "fixed" if fixed is None else "moving"
+    reason = f"{which}: blank, all pixels are equal or hold no data"
+    named = "similarity" if model == "auto" else model
+    return SliceRegistration("refused", reason, None, named, shape)
 
 
 class _Pair:
     """Two prepared slices on their way to a verdict."""
 
-    def __init__(self, fixed: Prepared, moving: Prepared, detector: str) -> None:
-        self._fixed, self._moving, self._detector = fixed, moving, detector
-        self._search = Search(fixed, moving)
+    def __init__(self, fixed: Look, moving: Look, detector: str, robust: str) -> None:
+        self._looks = fixed, moving
+        self._fixed, self._moving = fixed.prepared, moving.prepared
+        self._detector, self._robust = detector, robust
+        self._search = Search(self._fixed, self._moving)
         self._matches: keypoints.Matches | None = None
         self._found: tuple[int, int] | None = None
         self._fit: keypoints.Fit | None = None
@@ -131,11 +180,10 @@ class _Pair:
 
     def _keypoint_motion(self, model: str) -> Matrix | None:
         """Return what keypoints agree on, fixed pixels to moving pixels; None for no real motion."""
-        fixed = keypoints.detect(self._fixed.full, self._detector)
-        moving = keypoints.detect(self._moving.full, self._detector)
+        fixed, moving = (one.keypoints(self._detector) for one in self._looks)
         self._found = (len(fixed.points), len(moving.points))
         self._matches = keypoints.match(fixed, moving, self._detector)
-        self._fit = keypoints.fit_motion(self._matches, model)
+        self._fit = keypoints.fit_motion(self._matches, model, self._robust)
         if self._fit is None or not is_motion(self._fit.matrix, self._moving.shape):
             return None
         return np.asarray(np.linalg.inv(self._fit.matrix), dtype=np.float64)

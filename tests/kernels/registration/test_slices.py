@@ -5,7 +5,7 @@ from known_motion import error_px, move_slice, similarity
 from scipy import ndimage
 
 from somray.errors import ShapeError
-from somray.kernels.registration import DETECTORS, MODELS, register
+from somray.kernels.registration import DETECTORS, MODELS, ROBUST, look, register, register_looks
 
 
 def texture(shape=(160, 176), seed=0, sigma=3.0):
@@ -57,6 +57,35 @@ def test_noise_costs_little(noise, bound):
         move_slice(image, matrix, noise),
     )
     assert error_px(found.matrix, matrix, image.shape) < bound
+
+
+def test_a_look_serves_both_neighbours_and_gives_the_same_bits():
+    image = texture()
+    middle = look(image)
+    first = middle.keypoints("orb")
+    for moving in (move_slice(image, similarity(image.shape, 9)), texture(seed=4)):
+        for model in ("auto", "similarity"):
+            direct = register(image, moving, "orb", model)
+            kept = register_looks(middle, look(moving), "orb", model)
+            assert (direct.status, direct.reason) == (kept.status, kept.reason)
+            assert (direct.matrix is None) == (kept.matrix is None)
+            if direct.matrix is not None:
+                assert direct.matrix.tobytes() == kept.matrix.tobytes()
+    assert middle.keypoints("orb") is first
+    assert look(np.zeros((40, 40))) is None
+
+
+@pytest.mark.parametrize("robust", ROBUST)
+@pytest.mark.parametrize("model", ["similarity", "affine", "homography"])
+def test_both_robust_fits_survive_wrong_matches(model, robust):
+    image = texture((256, 240), sigma=2.0)
+    matrix = similarity(image.shape, -20, 0.93, (-12, 7))
+    moving = move_slice(image, matrix, noise=20)
+    found, again = (register(image, moving, "sift", model, robust=robust) for _ in range(2))
+    assert found.status == "ok", found.reason
+    assert found.inliers < found.matches
+    assert error_px(found.matrix, matrix, image.shape) < 0.6
+    assert found.matrix.tobytes() == again.matrix.tobytes()
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -182,6 +211,8 @@ def test_unknown_names_and_wrong_shapes_are_errors():
     image = texture()
     with pytest.raises(ShapeError, match="detector must be one of kaze"):
         register(image, image, detector="surf")
+    with pytest.raises(ShapeError, match="robust must be one of ransac, magsac, got 'lmeds'"):
+        register(image, image, robust="lmeds")
     with pytest.raises(ShapeError, match="model must be one of auto"):
         register(image, image, model="rigid")
     with pytest.raises(ShapeError, match="moving must be one slice"):
