@@ -17,8 +17,9 @@ from somray.domain.teacher import TeacherModel
 from somray.kernels.teacher_apply import scaled_windows
 from somray.pipeline.digests import source_signature
 from somray.pipeline.fitting import Fitted, Fitting, ProtocolWork, Reference
+from somray.pipeline.session_units import session_pair
 from somray.pipeline.units import ScanState
-from somray.stages import drift, evolve, register, segment, truth
+from somray.stages import drift, evolve, register, register_sessions, segment, truth
 
 __all__ = ["ProtocolChain"]
 
@@ -194,7 +195,7 @@ class ProtocolChain(ProtocolWork):
             return chained + [None] * (len(states) - 1)
         entries = await _together(
             *(
-                self.book.do(register.run_sessions, self.units.session_pair(a, b))
+                self.book.do(register_sessions.run_sessions, session_pair(self.units, a, b))
                 for a, b in itertools.pairwise(states)
             )
         )

@@ -17,6 +17,7 @@ from somray.errors import DataError, PlanError
 from somray.pipeline.book import STAGES
 from somray.pipeline.cohort import Cohort
 from somray.pipeline.references import chosen_references
+from somray.pipeline.session_units import session_pair
 from somray.pipeline.units import ScanState, Units
 from somray.stages import evolve, ingest, truth
 
@@ -167,7 +168,7 @@ def _plan_subjects(plan: Plan, units: Units, states: Sequence[ScanState]) -> Non
         sessions.sort(key=lambda s: s.scan.order)
         if "sessions" in units.config.registration.pairs:
             for fixed, moving in itertools.pairwise(sessions):
-                _count(plan, units.session_pair(fixed, moving), 10 / 3600)
+                _count(plan, session_pair(units, fixed, moving), 10 / 3600)
         voxels = sum(s.shape[2] * s.shape[3] * s.shape[4] for s in sessions)
         needs = evolve.needs(max(s.slab_bytes for s in sessions), round(voxels * _LESION_SHARE))
         hours = sum(_hours("evolve", s, channels=False) for s in sessions)

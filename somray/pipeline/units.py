@@ -14,7 +14,16 @@ from somray.domain.work import Needs, Unit, digest_of
 from somray.io.ome_zarr import slab_depth, slabs
 from somray.kernels.teacher_spec import TeacherSpec
 from somray.pipeline.digests import code_digest, ingest_digest
-from somray.stages import drift, evolve, ingest, register, segment, student, teacher, truth
+from somray.stages import (
+    drift,
+    evolve,
+    ingest,
+    register,
+    segment,
+    student,
+    teacher,
+    truth,
+)
 from somray.stages.student_lessons import LessonScan
 
 __all__ = ["ScanState", "Units"]
@@ -93,7 +102,8 @@ class Units:
         """CPUs of the protocol's actor, which fits the teacher and may train the student."""
         return 1 if self.config.segment == "som" else self.config.student.threads
 
-    def _unit(self, stage: str, name: str, item: Any, needs: Needs, *inputs: object) -> Unit:
+    def unit(self, stage: str, name: str, item: Any, needs: Needs, *inputs: object) -> Unit:
+        """Name a unit of this protocol; its digest holds all `inputs` beside the code."""
         place = getattr(item, "place", None)
         return Unit(
             stage=stage,
@@ -161,7 +171,7 @@ class Units:
         if settings.engine == "torch":
             needs = replace(needs, gpus=1.0)
         sources = [[state.source_digest, slices] for state, slices in chosen]
-        return self._unit(
+        return self.unit(
             "teacher",
             self.protocol,
             item,
@@ -176,7 +186,7 @@ class Units:
         """Tell that no scan that the configuration names as reference can be used."""
         named = tuple(f"{n.subject} {n.session}" for n in self.config.teacher.named)
         item = teacher.MissingReference(named)
-        return self._unit("teacher", self.protocol, item, Needs(cpus=0.1), named)
+        return self.unit("teacher", self.protocol, item, Needs(cpus=0.1), named)
 
     def student(
         self,
@@ -205,7 +215,7 @@ class Units:
         slice_bytes = max(scan.slice_bytes for scan in (state, *further))
         slab_bytes = max((scan.slab_bytes for scan in further), default=0)
         needs = student.needs(config, slice_bytes, slab_bytes)
-        return self._unit("student", self.protocol, item, needs, digest)
+        return self.unit("student", self.protocol, item, needs, digest)
 
     def label_groups(self, label: str) -> tuple[str, ...]:
         """List the label groups that a method writes together, its own first."""
@@ -217,7 +227,7 @@ class Units:
         """Make an empty label group."""
         item = segment.LabelItem(state.place, label)
         needs = Needs(cpus=0.1)
-        return self._unit(
+        return self.unit(
             "open", f"{state.name}+{label}", item, needs, state.source_digest, model_digest
         )
 
@@ -243,14 +253,14 @@ class Units:
             else segment.needs_student(*sizes, gpus, self.config.student.neighbours)
         )
         name = f"{state.name}+{label}+t{t}+z{z0:05d}"
-        return self._unit(stage, name, item, needs, state.source_digest, model_digest, target)
+        return self.unit(stage, name, item, needs, state.source_digest, model_digest, target)
 
     def drift(
         self, state: ScanState, signatures: Sequence[Mapping[str, Any]], model_digest: str
     ) -> Unit:
         """Judge how well the teacher carries over to a scan."""
         item = drift.DriftItem(state.place, tuple(signatures))
-        return self._unit("drift", state.name, item, drift.NEEDS, state.source_digest, model_digest)
+        return self.unit("drift", state.name, item, drift.NEEDS, state.source_digest, model_digest)
 
     def close_labels(
         self, state: ScanState, label: str, classes: tuple[tuple[int, str], ...], model_digest: str
@@ -258,7 +268,7 @@ class Units:
         """Name the classes of a label group and mark it complete."""
         item = segment.LabelItem(state.place, label, classes=classes)
         needs = Needs(cpus=0.1)
-        return self._unit(
+        return self.unit(
             "close", f"{state.name}+{label}", item, needs, state.source_digest, model_digest
         )
 
@@ -269,24 +279,8 @@ class Units:
         item = register.SlicePairsItem(state.place, t, z0, z1, settings.detector, settings.model)
         needs = register.needs_slices(state.slab_bytes, state.slice_bytes)
         name = f"{state.name}+slices+t{t}+z{z0:05d}"
-        return self._unit(
+        return self.unit(
             "register", name, item, needs, state.source_digest, settings.detector, settings.model
-        )
-
-    def session_pair(self, fixed: ScanState, moving: ScanState) -> Unit:
-        """Register two consecutive sessions of a subject."""
-        settings = self.config.registration
-        item = register.SessionPairItem(
-            fixed.place, moving.place, settings.detector, settings.model, self.cohort.seed
-        )
-        needs = register.needs_sessions(max(fixed.slab_bytes, moving.slab_bytes))
-        return self._unit(
-            "register",
-            f"{moving.name}+sessions+{fixed.scan.session}",
-            item,
-            needs,
-            [fixed.source_digest, moving.source_digest],
-            [settings.detector, settings.model, self.cohort.seed],
         )
 
     def evolve(
@@ -296,7 +290,7 @@ class Units:
         needs = evolve.needs(max(s.slab_bytes for s in states), lesion_voxels)
         inputs = [s.source_digest for s in states], [s.to_first for s in item.sessions]
         settings = [item.method, item.value, item.channel, item.config.model_dump(mode="json")]
-        return self._unit(
+        return self.unit(
             "evolve", subject_name(states[0].scan.subject), item, needs, inputs, settings, model
         )
 
@@ -305,7 +299,7 @@ class Units:
         item = segment.PublishItem(state.place, labels)
         needs = Needs(cpus=0.1)
         inputs = [state.source_digest, labels, model_digest]
-        return self._unit("publish", state.name, item, needs, *inputs)
+        return self.unit("publish", state.name, item, needs, *inputs)
 
     def truth(
         self, state: ScanState, path: str, methods: tuple[tuple[str, int], ...], inputs: object
@@ -313,6 +307,6 @@ class Units:
         """Compare with the truth mask."""
         item = truth.TruthItem(state.place, path, methods)
         voxels = state.shape[2] * state.shape[3] * state.shape[4]
-        return self._unit(
+        return self.unit(
             "truth", state.name, item, truth.needs(voxels), state.source_digest, inputs, methods
         )
