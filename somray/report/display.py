@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "DisplayWindow",
+    "checkerboard",
     "differences",
     "grey",
     "painted",
@@ -121,6 +122,16 @@ def two_colours(fixed: NDArray[np.float64], moving: NDArray[np.float64]) -> NDAr
     known = np.isfinite(fixed) & np.isfinite(moving)
     planes = [np.where(known, v * (LEVELS - 1), 0).round() for v in (moving, fixed, moving)]
     return _mark_no_data(np.stack(planes, axis=2).astype(np.uint8), known)
+
+
+def checkerboard(
+    fixed: NDArray[np.float32], moving: NDArray[np.float32], squares: int = 8
+) -> NDArray[np.float32]:
+    """Take squares of two images (y, x) by turns, `squares` along the longer side; fixed begins."""
+    side = max(1, -(-max(fixed.shape) // squares))
+    rows, columns = (np.arange(n) // side for n in fixed.shape)
+    takes_fixed = (rows[:, None] + columns[None, :]) % 2 == 0
+    return np.asarray(np.where(takes_fixed, fixed, moving), dtype=np.float32)
 
 
 def differences(difference: NDArray[np.float64], most: float) -> NDArray[np.uint8]:

@@ -21,6 +21,7 @@ _TONES = {
         "quarantined": "bad",
         "refused": "bad",
         "weak": "warn",
+        "repaired": "warn",
         "drifted": "warn",
         "ok": "good",
     },

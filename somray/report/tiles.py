@@ -212,31 +212,33 @@ def _svg(width: float, height: float, alt: str, inner: str) -> Markup:
 def matches_tile(
     pair: tuple[NDArray[np.uint8], NDArray[np.uint8]],
     points: tuple[NDArray[np.float64], NDArray[np.float64]],
-    frame: Frame,
+    frames: tuple[Frame, Frame],
     alt: str,
 ) -> Markup:
-    """Draw two slices side by side and a line between each pair of matching points (x, y)."""
-    width, height = frame.size
-    gap = 10.0
-    scale = np.asarray([width / frame.shape[1], height / frame.shape[0]])
-    left, right = ((np.asarray(p, dtype=np.float64) + 0.5) * scale for p in points)
+    """Draw two slices side by side on one scale, and a line between matching points (x, y)."""
+    gap, per_mm = 10.0, frames[0].units_per_mm
+    sizes = [[n * s * per_mm for n, s in zip(f.shape, f.spacing_mm, strict=True)] for f in frames]
+    shifts = (0.0, sizes[0][1] + gap)
+    left, right = (
+        (np.asarray(p, dtype=np.float64) + 0.5) * np.asarray(f.spacing_mm[::-1]) * per_mm + (dx, 0)
+        for p, f, dx in zip(points, frames, shifts, strict=True)
+    )
     lines = "".join(
-        f"M{a[0]:.1f} {a[1]:.1f}L{b[0] + width + gap:.1f} {b[1]:.1f}"
-        for a, b in zip(left, right, strict=True)
+        f"M{a[0]:.1f} {a[1]:.1f}L{b[0]:.1f} {b[1]:.1f}" for a, b in zip(left, right, strict=True)
     )
     dots = "".join(
-        f'<circle cx="{x + shift:.1f}" cy="{y:.1f}" r="2.6"/>'
-        for group, shift in ((left, 0.0), (right, width + gap))
-        for x, y in group
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6"/>' for group in (left, right) for x, y in group
+    )
+    images = "".join(
+        _image(pixels, (dx, 0, width, height), "small")
+        for pixels, dx, (height, width) in zip(pair, shifts, sizes, strict=True)
     )
     inner = (
-        _image(pair[0], (0, 0, width, height), "small")
-        + _image(pair[1], (width + gap, 0, width, height), "small")
-        + f'<path class="match" d="{lines}"/><g class="match-dots">{dots}</g>'
+        f'{images}<path class="match" d="{lines}"/><g class="match-dots">{dots}</g>'
         + _words(12, 24, "fixed")
-        + _words(width + gap + 12, 24, "moving")
+        + _words(shifts[1] + 12, 24, "moving")
     )
-    return _svg(2 * width + gap, height, alt, inner)
+    return _svg(shifts[1] + sizes[1][1], max(sizes[0][0], sizes[1][0]), alt, inner)
 
 
 def colour_bar(pixels: NDArray[np.uint8], labels: tuple[str, str], alt: str) -> Markup:

@@ -237,7 +237,10 @@ def _subject_tables(run: SmallRun) -> None:
 
 def _aligned(run: SmallRun) -> None:
     """One chain along z with a slice that nothing leads to, a group of sessions, and what is left."""
-    here, there = [1.0, 0, 0.25, 0, 1, 0, 0, 0, 1], [1.0, 0, 0, -3.0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
+    here, there = (
+        [1.0, 0, 0.25, 0, 1, 0, 0, 0, 1],
+        [1.0, 0, 0, -3.0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1],
+    )
     chain: list[t.Row] = [
         t.AlignmentRow("s01", "slices", s, 0, z, s, 2, here, "repaired" if z == 3 else "ok",
                        "a step disagreed" if z == 3 else None, 0.1 * z, 0.4 * abs(z - 2))
@@ -245,7 +248,9 @@ def _aligned(run: SmallRun) -> None:
         for z in range(5)
     ]  # fmt: skip
     chain += [
-        t.AlignmentRow("s01", "slices", s, 0, 5, s, 2, None, "refused", "nothing leads there", None, None)
+        t.AlignmentRow(
+            "s01", "slices", s, 0, 5, s, 2, None, "refused", "nothing leads there", None, None
+        )
         for s in ("t0", "t1")
     ]
     chain += [

@@ -216,3 +216,20 @@ def test_a_run_that_has_only_begun_gives_an_index(tmp_path):
     assert write_report(str(run.root)) == ["report/index.html"]
     assert "asks for no student" in run.page()
     assert "the manifest names no scan" in run.page()
+
+
+def test_what_is_left_is_told_inside_lesions_and_outside_for_each_kind(small_run: SmallRun):
+    page = small_run.page("sub-s01.html")
+    sessions, slices = page.split('id="p0-slices"')
+    assert "what is left after registration is change" in sessions
+    assert "88.00" in sessions  # inside the lesion, before
+    assert "14.00" in sessions  # outside, after
+    assert "what is left after registration is anatomy" in slices
+    assert "88.00" not in slices
+
+
+def test_a_chain_tells_its_drift_and_what_it_did_not_align(small_run: SmallRun):
+    page = small_run.page("sub-s01.html").split('id="p0-slices"')[1]
+    assert "chain of 6 slices: 4 ok, 1 repaired, 1 refused; largest drift 0.800 mm" in page
+    assert "1 slice not aligned:" in page
+    assert "1 not aligned" in page  # the chart says it too

@@ -8,6 +8,7 @@ import pytest
 from somray.domain.geometry import Geometry
 from somray.report.display import (
     DisplayWindow,
+    checkerboard,
     differences,
     grey,
     painted,
@@ -15,7 +16,7 @@ from somray.report.display import (
     round_length_mm,
     two_colours,
 )
-from somray.report.tiles import Frame, Outline, TileText, outline_path, tile
+from somray.report.tiles import Frame, Outline, TileText, matches_tile, outline_path, tile
 
 NO_DATA = [38, 46, 56]
 
@@ -157,3 +158,22 @@ def test_equal_differences_get_equal_colours_on_one_scale():
 def test_painted_leaves_unknown_values_as_no_data():
     shown = painted(np.array([[0, 3]]), {3: "#D9541E"})[0]
     assert shown.tolist() == [NO_DATA, [0xD9, 0x54, 0x1E]]
+
+
+def test_a_checkerboard_takes_squares_by_turns_and_keeps_what_is_missing():
+    fixed, moving = np.zeros((6, 8), np.float32), np.ones((6, 8), np.float32)
+    moving[0, 7] = np.nan
+    board = checkerboard(fixed, moving, squares=4)
+    assert board[0].tolist()[:7] == [0, 0, 1, 1, 0, 0, 1]
+    assert np.isnan(board[0, 7])
+    assert board[2, 0] == 1
+    assert board[2, 2] == 0
+
+
+def test_matches_of_slices_of_different_size_are_drawn_on_one_scale():
+    frames = Frame((20, 40), (1.0, 1.0)), Frame((20, 20), (0.5, 0.5))
+    grey_levels = np.zeros((20, 40), np.uint8), np.zeros((20, 20), np.uint8)
+    points = np.array([[39.5, 0.0]]), np.array([[-0.5, 19.5]])
+    drawn = str(matches_tile(grey_levels, points, frames, "matches"))
+    assert 'viewBox="0 0 510.0 200.0"' in drawn  # 40 mm are 400 units, 10 mm are 100, 10 between
+    assert "M400.0 5.0L410.0 100.0" in drawn
