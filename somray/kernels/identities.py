@@ -9,20 +9,39 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from somray.kernels.overlap import Link, PlacedLesions, distance_links, overlap_links
+from somray.kernels.overlap import Link, PlacedLesions, distance_links, same_place_links
 
-__all__ = ["Follower", "Pairing", "carry", "strongest_links"]
+__all__ = ["Follower", "Memory", "Pairing", "carry", "strongest_links"]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A lesion that took back the identity of one last seen before the session before."""
+
+    session: str
+    lesion_id: int
+    link: Link
 
 
 @dataclass(frozen=True, eq=False)
 class Pairing:
-    """Two consecutive sessions with identities; `before` is None for the first session."""
+    """Two consecutive sessions with identities; `before` is None for the first session.
+
+    Args:
+        before: earlier session.
+        after: later session.
+        ids_before: identity of each lesion of the earlier session, by position.
+        ids_after: the same of the later one.
+        links: between the two, by position.
+        memories: identities taken back from sessions further back.
+    """
 
     before: PlacedLesions | None
     after: PlacedLesions
     ids_before: tuple[int, ...]
     ids_after: tuple[int, ...]
     links: tuple[Link, ...]
+    memories: tuple[Memory, ...] = ()
 
 
 class Follower:
@@ -41,11 +60,12 @@ class Follower:
         ids_before = self._ids[-1] if self._ids else ()
         links: tuple[Link, ...] = ()
         named: dict[int, int] = {}
+        memories: list[Memory] = []
         if before is not None:
             links = strongest_links(self._link(before, found))
             carried = carry(links, before, found)
             named = {b: ids_before[a] for a, b in carried.items()}
-            self._take_back(found, named)
+            memories = self._take_back(found, named)
         fresh = 1 + max(self._last_seen, default=0)
         for b in range(len(found.numbers)):
             if b not in named:
@@ -56,10 +76,12 @@ class Follower:
         self._last_seen |= {lesion: (number, b) for b, lesion in enumerate(ids)}
         self._sessions.append(found)
         self._ids.append(ids)
-        return Pairing(before, found, ids_before, ids, links)
+        return Pairing(before, found, ids_before, ids, links, tuple(memories))
 
     def _link(self, before: PlacedLesions, after: PlacedLesions) -> list[Link]:
-        links = overlap_links(before, after, self._min_overlap)
+        links = same_place_links(before, after, self._min_overlap)
+        if not (before.registered and after.registered):
+            return links
         joined = ({link.before for link in links}, {link.after for link in links})
         free = (
             [a for a in range(len(before.numbers)) if a not in joined[0]],
@@ -67,8 +89,9 @@ class Follower:
         )
         return links + distance_links(before, after, free, self._reach_mm)
 
-    def _take_back(self, found: PlacedLesions, named: dict[int, int]) -> None:
+    def _take_back(self, found: PlacedLesions, named: dict[int, int]) -> list[Memory]:
         """Return old identities to lesions that lie where a vanished one was last seen."""
+        memories: list[Memory] = []
         current = len(self._sessions) - 1
         for number in range(current - 1, -1, -1):  # the latest memory first
             awake = set(named.values())
@@ -85,8 +108,11 @@ class Follower:
                 for link in strongest_links(self._link(old, found))
                 if link.before in asleep and link.after not in named
             ]
+            along = {(link.before, link.after): link for link in links}
             for a, b in carry(links, old, found).items():
                 named[b] = asleep[a]
+                memories.append(Memory(old.session, asleep[a], along[a, b]))
+        return memories
 
 
 def strongest_links(links: Sequence[Link]) -> tuple[Link, ...]:

@@ -5,7 +5,7 @@ compared there, in mm; grids and spacings may differ between sessions.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,17 @@ from scipy.spatial import cKDTree
 from somray.domain.geometry import Geometry
 from somray.errors import ShapeError
 
-__all__ = ["Link", "PlacedLesions", "SessionLesions", "distance_links", "overlap_links", "place"]
+__all__ = [
+    "Link",
+    "PlacedLesions",
+    "SessionLesions",
+    "distance_links",
+    "overlap_links",
+    "place",
+    "same_place_links",
+]
+
+UNREGISTERED_OVERLAP = 0.5  # of the smaller lesion, where one session was not registered
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +110,35 @@ class PlacedLesions:
         slot = np.minimum(np.searchsorted(self.linear, wanted), len(self.linear) - 1)
         result[covered] = np.where(self.linear[slot] == wanted, self.owner[slot], -1)
         return result
+
+    def in_scanner(self) -> "PlacedLesions":
+        """Return the same lesions where the session's own scanner saw them."""
+        if np.array_equal(self.to_frame, np.eye(4)):
+            return self
+        inverse = np.linalg.inv(self.to_frame)
+        return replace(
+            self,
+            to_frame=np.eye(4),
+            registered=False,
+            points_mm=self.points_mm @ inverse[:3, :3].T + inverse[:3, 3],
+            centroid_mm=self.centroid_mm @ inverse[:3, :3].T + inverse[:3, 3],
+        )
+
+    def only(self, kept: NDArray[np.bool_]) -> "PlacedLesions":
+        """Return some of the lesions alone; `kept` runs over `numbers`."""
+        if kept.all():
+            return self
+        voxels = kept[self.owner]
+        position = np.cumsum(kept) - 1
+        return replace(
+            self,
+            numbers=self.numbers[kept],
+            volume_mm3=self.volume_mm3[kept],
+            centroid_mm=self.centroid_mm[kept],
+            points_mm=self.points_mm[voxels],
+            linear=self.linear[voxels],
+            owner=position[self.owner[voxels]],
+        )
 
     def share_inside(self, scan: "PlacedLesions") -> NDArray[np.float64]:
         """Return, per lesion, the share of its voxels that another session's scan covers, (m,)."""
@@ -190,6 +229,20 @@ def overlap_links(before: PlacedLesions, after: PlacedLesions, min_fraction: flo
         if fraction >= min_fraction:
             links.append(Link(a, b, volume, float(fraction), _distance(before, a, after, b)))
     return links
+
+
+def same_place_links(
+    before: PlacedLesions, after: PlacedLesions, min_fraction: float
+) -> list[Link]:
+    """Link by overlap, in the common frame or, where one is not registered, in the scanner's.
+
+    Nothing says how the patient lay then: half of the smaller lesion must be shared, and a distance
+    between two means nothing.
+    """
+    if before.registered and after.registered:
+        return overlap_links(before, after, min_fraction)
+    least = max(min_fraction, UNREGISTERED_OVERLAP)
+    return overlap_links(before.in_scanner(), after.in_scanner(), least)
 
 
 def _meetings(

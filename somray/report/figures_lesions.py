@@ -162,10 +162,11 @@ def _changes(
             axes.plot([start, end], [before, 0], color=colour, linestyle=":", linewidth=1.1)
         if after is not None and before is None:
             axes.plot([start, end], [0, after], color=colour, linestyle=":", linewidth=1.1)
+        mark = CHANGES[row["change"]][0] if row["change"] else r"$?$"
         axes.plot(
             end,
             after or 0.0,
-            CHANGES[row["change"]][0],
+            mark,
             color=colour,
             markersize=7.5,
             markeredgecolor=INK,

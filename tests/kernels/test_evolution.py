@@ -164,15 +164,19 @@ def test_sessions_in_other_poses_and_spacings_are_compared_in_the_common_frame()
     assert all(c.displacement_mm < 0.5 for c in found.values())
 
 
-def test_a_lesion_outside_the_other_scan_is_unseen_not_resolved_nor_new():
+def test_a_lesion_outside_the_other_scan_is_in_doubt_not_resolved_nor_new():
     low = Geometry.from_spacing((10, 64, 64), SPACING)
     high, foot = (30.0, 30.0, 38.0), (30.0, 30.0, 8.0)
     found, all_ = changes(
         session("t0", (foot, 4), (high, 5)), session("t1", (foot, 4), geometry=low),
         session("t2", (foot, 4), (high, 5)),
     )  # fmt: skip
-    assert {c.change for c in found.values()} == {"stable"}
-    assert [(u.seen_in, u.not_covered_by) for u in all_.unseen] == [("t0", "t1"), ("t2", "t1")]
+    told = {key: (c.change, c.doubt) for key, c in found.items()}
+    assert told == {
+        (1, "t1"): ("stable", None), (2, "t1"): (None, "not_covered"),
+        (1, "t2"): ("stable", None), (2, "t2"): (None, "not_covered"),
+    }  # fmt: skip
+    assert found[2, "t1"].volume_from_mm3 == found[2, "t2"].volume_to_mm3 > 0
     assert all_.identities[0] == all_.identities[2]
 
 
@@ -181,6 +185,8 @@ def test_refused_registration_marks_every_row_of_its_pairs():
         session("t0", (A, 5)), session("t1", (A, 5), (B, 4)), session("t2", (A, 5)),
         transforms=[HERE, None, HERE],
     )  # fmt: skip
+    told = {(c.to_session, c.change, c.doubt) for c in found.changes}
+    assert told == {(t, c, "not_registered") for t in ("t1", "t2") for c in ("stable", None)}
     assert len(found.changes) == 4
     assert not any(c.registered for c in found.changes)
     assert all(c.displacement_mm is None for c in found.changes)

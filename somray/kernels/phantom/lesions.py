@@ -186,7 +186,10 @@ def _fits(course: Course, placed: list[Course], field: Field) -> bool:
         if any(abs(at[a]) + margins[a] > field.half_mm[a] for a in range(3)):
             return False
     for other in placed:
-        apart = float(np.linalg.norm(np.subtract(course.center, other.center)))
+        offset = np.subtract(course.center, other.center)
+        if "running" in (course.kind, other.kind):  # one of them is there at every height
+            offset = offset[:2]
+        apart = float(np.linalg.norm(offset))
         if apart < reach[0] + other.reach_mm[0] + field.gap_mm:
             return False
     return True
