@@ -24,6 +24,11 @@ class RunLayout:
         return f"scans/sub-{subject}_ses-{session}.ome.zarr"
 
     @staticmethod
+    def pairs(scan: str, t: int) -> str:
+        """Folder of the slice pairs that slabs under way have finished, per scan and time."""
+        return f"work/pairs/{scan}/t{t}"
+
+    @staticmethod
     def model(protocol: str) -> str:
         """Folder of a protocol's teacher and student."""
         return f"models/{protocol}"

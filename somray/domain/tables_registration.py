@@ -94,3 +94,11 @@ class AlignmentRow(Row):
             "consecutive pairs against the group's own answer",
         ),
     ]
+    walk_mm: Annotated[
+        float | None,
+        Column(
+            "mm",
+            "way that its middle would move if every step counted as found; steps that move less than "
+            "their own uncertainty do not; null for sessions",
+        ),
+    ] = None

@@ -38,6 +38,7 @@ __all__ = [
     "is_complete",
     "labels_complete",
     "list_labels",
+    "read_channel",
     "read_label_slab",
     "read_meta",
     "read_slab",
@@ -102,3 +103,12 @@ def read_slab(storage: Storage, name: str, t: int, z0: int, z1: int) -> NDArray[
     array = open_level(storage, name, "0")
     with store_errors(storage.uri(name)):
         return np.asarray(array[t, :, z0:z1], dtype=np.float32)
+
+
+def read_channel(
+    storage: Storage, name: str, t: int, z0: int, z1: int, channel: int = 0
+) -> NDArray[np.float32]:
+    """Read slices z0 to z1 (excluded) of one channel as (z, y, x) float32; see `read_slab`."""
+    array = open_level(storage, name, "0")
+    with store_errors(storage.uri(name)):
+        return np.asarray(array[t, channel, z0:z1], dtype=np.float32)
