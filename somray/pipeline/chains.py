@@ -15,11 +15,21 @@ import numpy as np
 from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
 from somray.kernels.teacher_apply import scaled_windows
+from somray.pipeline import slice_units
 from somray.pipeline.digests import source_signature
 from somray.pipeline.fitting import Fitted, Fitting, ProtocolWork, Reference
 from somray.pipeline.session_units import session_pair
 from somray.pipeline.units import ScanState
-from somray.stages import drift, evolve, register, register_sessions, segment, truth
+from somray.stages import (
+    align_slices,
+    drift,
+    evolve,
+    register,
+    register_sessions,
+    residuals,
+    segment,
+    truth,
+)
 
 __all__ = ["ProtocolChain"]
 
@@ -58,9 +68,8 @@ class ProtocolChain(ProtocolWork):
             Voxels of the target under the method that lesions follow, and the digest of all models; None
             if the masks could not be made.
         """
-        work: list[Awaitable[Any]] = []
-        if "slices" in self.units.config.registration.pairs:
-            work.append(asyncio.create_task(self._slice_pairs(state)))
+        pairs = asyncio.create_task(self._slice_pairs(state))
+        work: list[Awaitable[Any]] = [pairs]
         reference, training = await ready
         if reference is None:
             await _together(*work)
@@ -79,15 +88,38 @@ class ProtocolChain(ProtocolWork):
         await _together(*work)
         if som.result() is None or last.result() is None:
             return None
-        await self._truth(state, reference, fitted.digest)
+        await _together(
+            self._truth(state, reference, fitted.digest),
+            self._slice_residuals(state, pairs.result(), reference, fitted.digest),
+        )
         return last.result() or 0, fitted.digest
 
-    async def _slice_pairs(self, state: ScanState) -> None:
-        jobs = [
-            self.book.do(register.run_slices, self.units.slice_pairs(state, where))
-            for where in state.slabs()
-        ]
-        await _together(*jobs)
+    async def _slice_pairs(self, state: ScanState) -> slice_units.Pairs:
+        """Register neighbouring slices, compose them along z; return how each slab ended."""
+        if "slices" not in self.units.config.registration.pairs:
+            return []
+        slabs = state.slabs()
+        entries = await _together(
+            *(
+                self.book.do(register.run_slices, slice_units.slice_pairs(self.units, state, where))
+                for where in slabs
+            )
+        )
+        pairs = list(zip(slabs, entries, strict=True))
+        chains = (
+            slice_units.slice_chain(self.units, state, t, pairs) for t in range(state.shape[0])
+        )
+        await _together(*(self.book.do(align_slices.run, chain) for chain in chains))
+        return pairs
+
+    async def _slice_residuals(
+        self, state: ScanState, pairs: slice_units.Pairs, reference: Reference, digest: str
+    ) -> None:
+        masks = residuals.Masks(*self._methods(reference)[-1])
+        jobs = (
+            slice_units.slice_residuals(self.units, state, slab, masks, digest) for slab in pairs
+        )
+        await _together(*(self.book.do(residuals.run_slices, job) for job in jobs))
 
     async def _labels(
         self, state: ScanState, label: str, fitted: Fitted, model: TeacherModel
@@ -175,7 +207,10 @@ class ProtocolChain(ProtocolWork):
         reference, _ = await ready
         item = self._evolve_item(states, transforms, reference)
         voxels, digests = sum(m[0] for m in masks), masks[0][1]
-        entry = await self.book.do(evolve.run, self.units.evolve(item, states, voxels, digests))
+        entry, *_ = await _together(
+            self.book.do(evolve.run, self.units.evolve(item, states, voxels, digests)),
+            *self._session_residuals(states, item, digests),
+        )
         if entry.ok:
             written = (
                 group for m, _ in self._methods(reference) for group in self.units.label_groups(m)
@@ -207,6 +242,25 @@ class ProtocolChain(ProtocolWork):
                 product = np.reshape(before, (4, 4)) @ np.reshape(matrix, (4, 4))
                 chained.append(tuple(product.ravel().tolist()))
         return chained
+
+    def _session_residuals(
+        self, states: list[ScanState], item: evolve.EvolveItem, digest: str
+    ) -> list[Awaitable[Any]]:
+        """Compare consecutive sessions, as their common alignment brings them together."""
+        if "sessions" not in self.units.config.registration.pairs:
+            return []
+        masks = residuals.Masks(item.method, item.value)
+        jobs: list[Awaitable[Any]] = []
+        for one, two in itertools.pairwise(range(len(states))):
+            first, later = item.sessions[one].to_first, item.sessions[two].to_first
+            matrix = None
+            if first is not None and later is not None:
+                between = np.linalg.solve(np.reshape(first, (4, 4)), np.reshape(later, (4, 4)))
+                matrix = tuple(between.ravel().tolist())
+            pair = states[one], states[two]
+            unit = slice_units.session_residuals(self.units, pair, matrix, masks, digest)
+            jobs.append(self.book.do(residuals.run_sessions, unit))
+        return jobs
 
     def _evolve_item(
         self,

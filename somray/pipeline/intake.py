@@ -16,7 +16,9 @@ from somray.stages import ingest
 
 __all__ = ["Intake"]
 
-_DEPENDENTS = ("register", "open", "som", "drift", "segment", "close", "publish", "truth")
+_DEPENDENTS = (
+    "register", "open", "som", "drift", "segment", "close", "residuals", "publish", "truth",
+)  # fmt: skip
 
 
 class Intake:

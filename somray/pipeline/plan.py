@@ -18,15 +18,16 @@ from somray.pipeline.book import STAGES
 from somray.pipeline.cohort import Cohort
 from somray.pipeline.references import chosen_references
 from somray.pipeline.session_units import session_pair
+from somray.pipeline.slice_units import slice_chain, slice_pairs
 from somray.pipeline.units import ScanState, Units
-from somray.stages import evolve, ingest, truth
+from somray.stages import evolve, ingest, residuals, truth
 
 __all__ = ["Plan", "StagePlan", "make_plan"]
 
 # Core-seconds per million pixels and channel, 2 busy cores of 2026 (tests/benchmarks/LOG.md).
 _RATES = {
     "ingest": 0.4, "register": 6.0, "som": 0.25, "student": 0.1, "segment": 3.0, "evolve": 0.2,
-    "truth": 0.3,
+    "residuals": 0.3, "truth": 0.3,
 }  # fmt: skip
 _STEP_SECONDS = 0.12  # one optimizer step on one core
 _LESION_SHARE = 0.05  # of all voxels, for the memory of following lesions
@@ -152,12 +153,20 @@ def _plan_scan(plan: Plan, units: Units, state: ScanState) -> None:
             _count(plan, units.slab(state, label, where, ""), hours, written)
     _count(plan, units.drift(state, (), ""))
     if "slices" in units.config.registration.pairs:
-        for where in slabs:
-            hours = _hours("register", state, channels=False) / len(slabs)
-            _count(plan, units.slice_pairs(state, where), hours)
+        _plan_slices(plan, units, state)
     _count(plan, units.publish(state, (), ""))
     if state.scan.truth is not None:
         plan.add(truth.needs(z * y * x), "truth", _hours("truth", state, channels=False))
+
+
+def _plan_slices(plan: Plan, units: Units, state: ScanState) -> None:
+    slabs = state.slabs()
+    hours = {stage: _hours(stage, state, False) / len(slabs) for stage in ("register", "residuals")}
+    for where in slabs:
+        _count(plan, slice_pairs(units, state, where), hours["register"])
+        plan.add(residuals.needs(state.plane_bytes), "residuals", hours["residuals"])
+    for t in range(state.shape[0]):
+        _count(plan, slice_chain(units, state, t, ()))
 
 
 def _plan_subjects(plan: Plan, units: Units, states: Sequence[ScanState]) -> None:
@@ -169,6 +178,8 @@ def _plan_subjects(plan: Plan, units: Units, states: Sequence[ScanState]) -> Non
         if "sessions" in units.config.registration.pairs:
             for fixed, moving in itertools.pairwise(sessions):
                 _count(plan, session_pair(units, fixed, moving), 10 / 3600)
+                needs = residuals.needs(max(fixed.plane_bytes, moving.plane_bytes))
+                plan.add(needs, "residuals", _hours("residuals", fixed, channels=False))
         voxels = sum(s.shape[2] * s.shape[3] * s.shape[4] for s in sessions)
         needs = evolve.needs(max(s.slab_bytes for s in sessions), round(voxels * _LESION_SHARE))
         hours = sum(_hours("evolve", s, channels=False) for s in sessions)

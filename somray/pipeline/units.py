@@ -18,7 +18,6 @@ from somray.stages import (
     drift,
     evolve,
     ingest,
-    register,
     segment,
     student,
     teacher,
@@ -56,6 +55,11 @@ class ScanState:
     def slice_bytes(self) -> int:
         """Bytes of one slice with all channels."""
         return self.shape[1] * self.shape[3] * self.shape[4] * 4
+
+    @property
+    def plane_bytes(self) -> int:
+        """Bytes of one slice of one channel."""
+        return self.shape[3] * self.shape[4] * 4
 
     @property
     def slab_bytes(self) -> int:
@@ -270,17 +274,6 @@ class Units:
         needs = Needs(cpus=0.1)
         return self.unit(
             "close", f"{state.name}+{label}", item, needs, state.source_digest, model_digest
-        )
-
-    def slice_pairs(self, state: ScanState, where: tuple[int, int, int]) -> Unit:
-        """Register the neighbouring slices that begin in one slab."""
-        t, z0, z1 = where
-        settings = self.config.registration
-        item = register.SlicePairsItem(state.place, t, z0, z1, settings.detector, settings.model)
-        needs = register.needs_slices(state.slab_bytes, state.slice_bytes)
-        name = f"{state.name}+slices+t{t}+z{z0:05d}"
-        return self.unit(
-            "register", name, item, needs, state.source_digest, settings.detector, settings.model
         )
 
     def evolve(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from somray.domain.run import ScanPlace
 from somray.domain.tables import AlignmentRow
@@ -49,7 +50,7 @@ def run(item: AlignSlicesItem, shared: object = None) -> Result:
     rows: list[AlignmentRow] = []
     if item.steps:
         chain = compose(
-            [Step(_square(matrix), *rest) for matrix, *rest in item.steps],
+            [Step(_square(step[0]), *step[1:]) for step in item.steps],
             {z: _square(matrix) for z, matrix in item.bridges},
             (meta.shape[3], meta.shape[4]),
             meta.geometry.spacing_mm[1:],
@@ -78,5 +79,5 @@ def run(item: AlignSlicesItem, shared: object = None) -> Result:
     return Result(rows={"alignment": rows})
 
 
-def _square(matrix: tuple[float, ...] | None) -> np.ndarray | None:
+def _square(matrix: tuple[float, ...] | None) -> NDArray[np.float64] | None:
     return None if matrix is None else np.asarray(matrix, dtype=np.float64).reshape(3, 3)

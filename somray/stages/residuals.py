@@ -106,7 +106,9 @@ def run_sessions(item: SessionItem, shared: object = None) -> Result:
         after, there = (None, there) if item.matrix is None else aligned.slice(z)
         sums.add(fixed, before, after, regions_of(target, there))
     place = item.fixed.subject, item.fixed.session, item.moving.session
-    return Result(rows={"residuals": _rows("sessions", place, (None, None, None), sums.residuals())})
+    return Result(
+        rows={"residuals": _rows("sessions", place, (None, None, None), sums.residuals())}
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +120,7 @@ class _Plane:
 def _plane(storage: Storage, item: SlicesItem, z: int) -> _Plane:
     name = item.place.name
     labels = read_label_slab(storage, name, item.masks.method, item.t, z, z + 1)
-    return _Plane(
-        read_channel(storage, name, item.t, z, z + 1)[0], labels[0] == item.masks.value
-    )
+    return _Plane(read_channel(storage, name, item.t, z, z + 1)[0], labels[0] == item.masks.value)
 
 
 def _slices(
@@ -169,9 +169,7 @@ class _Warp:
     def _read(self, z: int) -> _Plane:
         name, masks = self._item.moving.name, self._item.masks
         labels = read_label_slab(self._storage, name, masks.method, 0, z, z + 1)
-        return _Plane(
-            read_channel(self._storage, name, 0, z, z + 1)[0], labels[0] == masks.value
-        )
+        return _Plane(read_channel(self._storage, name, 0, z, z + 1)[0], labels[0] == masks.value)
 
 
 def _rows(

@@ -18,19 +18,22 @@ chain: slices beyond have no motion to the reference, rather than an invented on
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.kernels.registration.chain_repair import Step, cycle_errors, repaired
-from somray.kernels.registration.motions import apart_mm, moved_mm, normalised, rigid_part
+from somray.kernels.registration.motions import moved_mm, normalised, rigid_part
 
 __all__ = ["Chain", "Link", "compose", "counts"]
 
 Matrix = NDArray[np.float64]
 
 _LOOSE_SHARE = 0.5  # of the steps: with more than that counting, the slices lie loose and all count
+
+
+_USUAL_PX = 0.5  # of the median place: the reference is one of the slices that lie so
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +63,16 @@ class Chain:
 
     reference: int
     links: tuple[Link, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where a slice lies: both matrices take it to the reference."""
+
+    found: Matrix
+    counted: Matrix
+    status: str = "ok"
+    reason: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,27 +114,16 @@ def compose(
             slice: what looks like growth is anatomy that tapers. False keeps the steps' own model.
 
     Returns:
-        A link per slice; the reference is the slice of the longest unbroken run nearest the middle.
+        A link per slice; the reference is the slice nearest the middle of those that lie as most of the
+        longest unbroken run do.
     """
     mended = repaired(steps, bridges, shape)
     joins = _joins(mended, bridges, shape, rigid)
     slices = len(steps) + 1
     run = _longest_run(slices, joins)
-    reference = min(run, key=lambda z: (abs(z - (slices - 1) / 2.0), z))
+    reference = _reference(run, joins, shape, (slices - 1) / 2.0)
     errors = cycle_errors(steps, bridges, shape, spacing_mm)
-    identity = np.eye(3)
-    placed = {reference: (identity, identity, "ok", None)}
-    for join in joins:  # upward, away from the reference
-        if join.low in placed and join.high > reference:
-            before = placed[join.low]
-            counted, found = before[0] @ join.counted, before[1] @ join.found
-            placed[join.high] = (counted, found, join.status, join.reason)
-    for join in reversed(joins):
-        if join.high in placed and join.low < reference:
-            before = placed[join.high]
-            counted = before[0] @ np.linalg.inv(join.counted)
-            found = before[1] @ np.linalg.inv(join.found)
-            placed[join.low] = (counted, found, join.status, join.reason)
+    placed = _placed(joins, reference)
     links = [
         _link(placed.get(z), errors.get(z - 1), shape, spacing_mm, _why(mended, z, reference))
         for z in range(slices)
@@ -144,22 +146,29 @@ def _joins(
     joins = []
     for z, step in enumerate(steps):
         if step.matrix is not None:
-            joins.append(_join(z, z + 1, step, loose or counts(step, shape, rigid), shape, rigid))
+            count = step.ncc_after is None and _far(step.matrix, typical, shape, rigid)
+            count = count or loose or counts(step, shape, rigid)
+            joins.append(_join((z, z + 1), step, count, shape, rigid))
             continue
         bridge = bridges.get(z)
         if bridge is not None and z + 1 < len(steps) and steps[z + 1].matrix is None:
             over = Step(bridge, "repaired", f"joined directly to slice {z}, past slice {z + 1}")
-            far = moved_mm(rigid_part(bridge, shape) if rigid else bridge, shape, (1.0, 1.0))
-            joins.append(_join(z, z + 2, over, loose or far > typical, shape, rigid))
+            count = loose or _far(bridge, typical, shape, rigid)
+            joins.append(_join((z, z + 2), over, count, shape, rigid))
     return joins
 
 
+def _far(motion: Matrix, typical: float, shape: tuple[int, int], rigid: bool) -> bool:
+    """Tell whether a motion without figures of its own goes farther than steps usually are uncertain."""
+    return moved_mm(rigid_part(motion, shape) if rigid else motion, shape, (1.0, 1.0)) > typical
+
+
 def _join(
-    low: int, high: int, step: Step, count: bool, shape: tuple[int, int], rigid: bool
+    ends: tuple[int, int], step: Step, count: bool, shape: tuple[int, int], rigid: bool
 ) -> _Join:
     found = normalised(np.asarray(step.matrix, dtype=np.float64))
     kept = rigid_part(found, shape) if rigid else found
-    return _Join(low, high, found, kept if count else np.eye(3), step.status, step.reason)
+    return _Join(*ends, found, kept if count else np.eye(3), step.status, step.reason)
 
 
 def _uncertainty_px(step: Step, shape: tuple[int, int]) -> float | None:
@@ -170,6 +179,44 @@ def _uncertainty_px(step: Step, shape: tuple[int, int]) -> float | None:
     if gained <= 0.0:
         return float("inf")
     return moved_mm(step.matrix, shape, (1.0, 1.0)) * float(np.sqrt(max(left, 0.0) / gained))
+
+
+def _placed(joins: Sequence[_Join], reference: int) -> dict[int, _Place]:
+    """Walk from the reference to both ends."""
+    placed = {reference: _Place(np.eye(3), np.eye(3))}
+    for join in joins:
+        if join.low in placed and join.high > reference:
+            near = placed[join.low]
+            placed[join.high] = _Place(
+                near.found @ join.found, near.counted @ join.counted, join.status, join.reason
+            )
+    for join in reversed(joins):
+        if join.high in placed and join.low < reference:
+            near = placed[join.high]
+            placed[join.low] = _Place(
+                near.found @ np.linalg.inv(join.found),
+                near.counted @ np.linalg.inv(join.counted),
+                join.status,
+                join.reason,
+            )
+    return placed
+
+
+def _reference(
+    run: Sequence[int], joins: Sequence[_Join], shape: tuple[int, int], middle: float
+) -> int:
+    """Return the slice nearest the middle of those that lie as most of the run do, to half a pixel.
+
+    A misplaced slice as the reference would move all others.
+    """
+    placed = _placed(joins, run[0])
+    centre = np.array([(shape[1] - 1) / 2.0, (shape[0] - 1) / 2.0, 1.0])
+    there = np.array([placed[z].counted @ centre for z in run])
+    there = there[:, :2] / there[:, 2:]
+    apart = np.linalg.norm(there - np.median(there, axis=0), axis=1)
+    usual = max(_USUAL_PX, float(apart.min()))
+    lying = [z for z, far in zip(run, apart, strict=True) if far <= usual]
+    return min(lying, key=lambda z: (abs(z - middle), z))
 
 
 def _longest_run(slices: int, joins: Sequence[_Join]) -> list[int]:
@@ -192,24 +239,17 @@ def _why(steps: Sequence[Step], z: int, reference: int) -> str:
 
 
 def _link(
-    placed: tuple[Matrix, Matrix, str, str | None] | None,
+    place: _Place | None,
     error: float | None,
     shape: tuple[int, int],
     spacing_mm: tuple[float, float],
     cut: str,
 ) -> Link:
-    if placed is None:
+    if place is None:
         return Link(None, "refused", cut, error, None, None)
-    matrix, found, status, reason = placed
-    matrix = normalised(matrix)
-    return Link(
-        matrix,
-        status,
-        reason,
-        error,
-        _middle_mm(matrix, shape, spacing_mm),
-        _middle_mm(found, shape, spacing_mm),
-    )
+    drift, walk = (_middle_mm(m, shape, spacing_mm) for m in (place.counted, place.found))
+    matrix = normalised(place.counted)
+    return Link(matrix, place.status, place.reason, error, drift, walk)
 
 
 def _middle_mm(matrix: Matrix, shape: tuple[int, int], spacing_mm: tuple[float, float]) -> float:

@@ -84,7 +84,11 @@ def pieces(
     while waiting:
         tall, wide = waiting.pop()
         corners = np.array(
-            [[z, y, x, 1.0] for y in (tall.start, tall.stop - 1) for x in (wide.start, wide.stop - 1)]
+            [
+                [z, y, x, 1.0]
+                for y in (tall.start, tall.stop - 1)
+                for x in (wide.start, wide.stop - 1)
+            ]
         )
         depths = corners @ chain[0]
         # one more on either side: the result must not depend on where it was cut

@@ -69,7 +69,7 @@ def _within(
     """Clip positions to a grid and tell which lay farther than `reach` outside it."""
     top = (np.array(shape, dtype=np.float64) - 1).reshape(-1, *[1] * (coordinates.ndim - 1))
     outside = ((coordinates < -reach) | (coordinates > top + reach)).any(axis=0)
-    return np.clip(coordinates, 0.0, top), outside
+    return np.clip(coordinates, 0.0, top), np.asarray(outside)
 
 
 def warp_slice(

@@ -62,7 +62,7 @@ class _Pair:
         power = (aa - a * a, bb - b * b)
         if power[0] <= 1e-12 * aa or power[1] <= 1e-12 * bb:
             return None  # flat: rounding is all that is left
-        return (ab - a * b) / (power[0] * power[1]) ** 0.5
+        return float((ab - a * b) / (power[0] * power[1]) ** 0.5)
 
 
 class ResidualSums:
