@@ -14,7 +14,7 @@ from somray.domain.run import ScanPlace
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.io.ome_zarr import read_meta, read_slab, slabs
 from somray.io.storage import Storage
-from somray.kernels.registration import SliceRegistration, register, register_volumes
+from somray.kernels.registration import SliceRegistration, SpaceOptions, register, register_volumes
 from somray.stages.registration_rows import registration_row
 
 __all__ = ["SessionPairItem", "needs_sessions", "run_sessions"]
@@ -50,7 +50,11 @@ def run_sessions(item: SessionPairItem, shared: object = None) -> Result:
     moving, moving_geometry = _reduced(storage, item.moving)
     if min(len(fixed), len(moving)) >= LEAST_SLICES:
         volume = register_volumes(
-            fixed, moving, fixed_geometry, moving_geometry, detector=item.detector, seed=item.seed
+            fixed,
+            moving,
+            fixed_geometry,
+            moving_geometry,
+            SpaceOptions(detector=item.detector, seed=item.seed),
         )
         row = registration_row("sessions", item.fixed, item.moving, volume, (None, None, None))
         return Result(rows={"registration": [row]}, value={"matrix": row.matrix})

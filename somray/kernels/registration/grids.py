@@ -19,9 +19,7 @@ Float32 = NDArray[np.float32]
 
 _WINDOW_PERCENTILES = (0.5, 99.5)
 _SAMPLED = 262144  # voxels that the window is taken from
-_BUDGET_VOXELS = (
-    4_000_000  # a pair of float32 volumes with their work arrays then stays under 200 MB
-)
+_MOST = 4_000_000  # voxels: a pair with its work arrays then stays under 200 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,22 +37,26 @@ class Grid:
     geometry: Geometry
 
 
-def reduction_for(shape: tuple[int, int, int]) -> int:
-    """Return the in-plane step to read a volume with before registering it.
+def reduction_for(geometry: Geometry) -> tuple[int, int, int]:
+    """Choose how many voxels along (z, y, x) are averaged while a volume is read.
 
-    Every step-th row and column (or the pyramid level of that step), all slices: registration refines at
-    about half resolution anyway, and memory stays bounded.
+    The finest axis is made coarser first, so that what is left is about as fine along every axis.
+    Registration works on 500,000 voxels anyway, and memory stays bounded whatever the volume's size.
 
     Args:
-        shape: voxels along (z, y, x).
+        geometry: grid of the whole volume.
 
     Returns:
-        1, 2, 4 …: the smallest power of two that brings the volume under 4 million voxels.
+        Whole numbers from 1: the smallest that bring the volume to 4 million voxels.
     """
-    step = 1
-    while shape[0] * -(-shape[1] // step) * -(-shape[2] // step) > _BUDGET_VOXELS and step < 64:
-        step *= 2
-    return step
+    steps = [1, 1, 1]
+    while float(np.prod([n // s for n, s in zip(geometry.shape, steps, strict=True)])) > _MOST:
+        spacing = [
+            mm * s if n // (s + 1) >= 1 else np.inf
+            for n, mm, s in zip(geometry.shape, geometry.spacing_mm, steps, strict=True)
+        ]
+        steps[int(np.argmin(spacing))] += 1
+    return steps[0], steps[1], steps[2]
 
 
 def joint_window(

@@ -86,9 +86,10 @@ class VolumeRegistration:
         status: ok, weak or refused.
         reason: why it is weak or refused; None when ok.
         matrix: (4, 4) float64, moving to fixed in LPS mm (x, y, z, 1); None when refused.
-        model: rigid3d.
+        model: rigid3d or affine3d.
         fixed_z: a fixed slice that is well covered after registration, for pictures; None when refused.
         moving_z: the moving slice nearest to it after registration; None when refused.
+        structure: correlation of band-passed volumes that the best motion reached, also when refused.
         keypoints_fixed: keypoints found on the slices looked at; None where none were needed.
         keypoints_moving: the same in the moving volume.
         matches: matches after the ratio test.
@@ -107,6 +108,7 @@ class VolumeRegistration:
     model: str = "rigid3d"
     fixed_z: int | None = None
     moving_z: int | None = None
+    structure: float | None = None
     keypoints_fixed: int | None = None
     keypoints_moving: int | None = None
     matches: int | None = None

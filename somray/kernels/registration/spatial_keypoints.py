@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from somray.domain.geometry import Geometry
 from somray.kernels.registration.keypoints import Keypoints, detect, match
 from somray.kernels.registration.prepare import Level
-from somray.kernels.registration.rigid import fit_rigid
+from somray.kernels.registration.spatial_motion import fit_rigid
 
 __all__ = ["Kept", "SpatialKeypoints", "spatial_keypoints"]
 

@@ -1,9 +1,9 @@
-"""One session onto another: a rigid motion in space, shifts of centimetres and a few degrees.
+"""One session onto another: a motion in space, shifts of centimetres and a few degrees.
 
 A coarse search tries small turns and finds the shift of each by correlation over all three axes, so that
 neither shared scanner coordinates nor equal coverage is assumed. The best are refined on intensities,
 coarse to fine. Keypoints on slices, matched between volumes and fitted by RANSAC, are asked where that
-does not convince.
+does not convince. What the mirror image explains as well is refused.
 """
 
 from dataclasses import dataclass
@@ -13,31 +13,55 @@ from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
 from somray.errors import ShapeError
-from somray.kernels.registration import rigid
-from somray.kernels.registration.evidence import weighted_ncc
-from somray.kernels.registration.grids import Grid, joint_window, prepare_volume, reduction_for
+from somray.kernels.registration.grids import joint_window
 from somray.kernels.registration.keypoints import DETECTORS, one_thread
 from somray.kernels.registration.result import VolumeRegistration
-from somray.kernels.registration.shifts import volume_starts
+from somray.kernels.registration.space_search import ENGINES, Source, SpaceMotion, SpaceSearch
+from somray.kernels.registration.spatial_evidence import compared, pictured
 from somray.kernels.registration.spatial_keypoints import SpatialKeypoints, spatial_keypoints
 
-__all__ = ["reduction_for", "register_volumes"]
+__all__ = ["SPACE_MODELS", "SpaceOptions", "register_volumes"]
 
 Matrix = NDArray[np.float64]
 
-_COARSE_VOXELS = 30_000
-_FINE_VOXELS = 500_000
-_STARTS = 4
-# Correlation of band-passed volumes; chosen in tests/benchmarks/bench_registration.py.
+SPACE_MODELS = ("auto", "rigid", "affine")
+
+# Correlation of band-passed volumes; chosen on the tuning volumes of tests/benchmarks/session_cases.py.
 _OK = 0.50
 _WEAK = 0.40
 _CONVINCED = 0.45
+_LEAST_LEAD = 0.05  # over the best mirror image, in Fisher's z
+_CLEAR_LEAD = 0.15
 
 
-@dataclass(frozen=True, eq=False)
-class _Candidate:
-    sampling: Matrix
-    structure: float
+@dataclass(frozen=True)
+class SpaceOptions:
+    """How volumes are aligned.
+
+    Args:
+        model: rigid, affine, or auto: rigid unless an affine motion explains clearly more.
+        engine: somray or simpleitk: who refines the motion on the fine grid.
+        detector: keypoints for pairs that intensities do not decide: kaze, akaze, sift or orb.
+        seed: of RANSAC's draws.
+
+    Raises:
+        ShapeError: if a name is not known.
+    """
+
+    model: str = "auto"
+    engine: str = "somray"
+    detector: str = "kaze"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse names that are not known."""
+        for name, value, known in (
+            ("model", self.model, SPACE_MODELS),
+            ("engine", self.engine, tuple(ENGINES)),
+            ("detector", self.detector, tuple(DETECTORS)),
+        ):
+            if value not in known:
+                raise ShapeError(f"{name} must be one of {', '.join(known)}, got {value!r}")
 
 
 def register_volumes(
@@ -45,8 +69,7 @@ def register_volumes(
     moving: NDArray[np.floating],
     fixed_geometry: Geometry,
     moving_geometry: Geometry,
-    detector: str = "kaze",
-    seed: int = 0,
+    options: SpaceOptions | None = None,
 ) -> VolumeRegistration:
     """Align one session's volume with another's.
 
@@ -54,22 +77,19 @@ def register_volumes(
         fixed: (z, y, x) on `fixed_geometry`, any float range; NaN means no data. One channel; both
             volumes in the same unit.
         moving: (z, y, x) on `moving_geometry`.
-        fixed_geometry: grid of fixed; may be a reduced one (see `reduction_for`).
+        fixed_geometry: grid of fixed; may be a reduced one.
         moving_geometry: grid of moving; spacing and coverage may differ.
-        detector: keypoint detector: kaze, akaze, sift or orb.
-        seed: of RANSAC's draws.
+        options: motion, engine, detector and seed.
 
     Returns:
-        The registration; blank or unrelated volumes come back refused, with the reason.
+        The registration; blank, unrelated and mirrored volumes come back refused, with the reason.
 
     Raises:
-        ShapeError: if an array does not fit its geometry or the detector is not known.
+        ShapeError: if an array does not fit its geometry.
 
-    Cost: about 1.5 s for 64×128×128 on one thread; memory about 20 times the fine grid (500,000 voxels)
+    Cost: about 2 s for 64×128×128 on one thread; memory about 40 times the fine grid (500,000 voxels)
         beside the inputs.
     """
-    if detector not in DETECTORS:
-        raise ShapeError(f"detector must be one of {', '.join(DETECTORS)}, got {detector!r}")
     for name, volume, geometry in (
         ("fixed", fixed, fixed_geometry),
         ("moving", moving, moving_geometry),
@@ -83,74 +103,77 @@ def register_volumes(
         )
     pair = _VolumePair((fixed, fixed_geometry), (moving, moving_geometry), window)
     with one_thread():
-        return pair.aligned(detector, seed)
+        return pair.aligned(options or SpaceOptions())
 
 
 class _VolumePair:
     """Two volumes on their way to a verdict."""
 
-    def __init__(
-        self,
-        fixed: tuple[NDArray[np.floating], Geometry],
-        moving: tuple[NDArray[np.floating], Geometry],
-        window: tuple[float, float],
-    ) -> None:
-        coarse_mm = _spacing_for(fixed[1], moving[1], _COARSE_VOXELS)
-        fine_mm = _spacing_for(fixed[1], moving[1], _FINE_VOXELS)
-        self._coarse = _both(fixed, moving, window, coarse_mm)
-        self._fine = _both(fixed, moving, window, fine_mm)
+    def __init__(self, fixed: Source, moving: Source, window: tuple[float, float]) -> None:
         self._sources = (fixed, moving)
         self._window = window
         self._points: SpatialKeypoints | None = None
 
-    def aligned(self, detector: str, seed: int) -> VolumeRegistration:
+    def aligned(self, options: SpaceOptions) -> VolumeRegistration:
         """Search, refine, judge."""
-        begin = [np.eye(4), *volume_starts(*self._coarse, keep=_STARTS)]
-        best = self._refined(begin)
+        self._search = SpaceSearch(*self._sources, self._window, options.engine)
+        best = self._search.best()
         if best is None or best.structure < _CONVINCED:
-            self._points = spatial_keypoints(self._sources, self._window, detector, seed)
-            if self._points.sampling is not None:
-                more = self._refined([self._points.sampling])
-                best = max([c for c in (best, more) if c], key=lambda c: c.structure, default=None)
-        if best is None or best.structure < _WEAK:
-            found = "nothing" if best is None else f"only {best.structure:.2f}"
-            return self._result("refused", f"structures correlate by {found} after alignment", None)
-        if best.structure < _OK:
-            reason = f"structures correlate by only {best.structure:.2f} after alignment"
-            return self._result("weak", reason, best.sampling)
-        return self._result("ok", None, best.sampling)
+            best = self._asked(best, options)
+        if best is not None and best.structure >= _WEAK and options.model != "rigid":
+            affine = options.model == "affine"
+            best = self._search.affine(best) if affine else self._search.simplest(best)
+        return self._judged(best)
 
-    def _refined(self, begin: list[Matrix]) -> _Candidate | None:
-        """Refine all starts on the coarse grids and the best of them on the fine ones."""
-        coarse = []
-        for sampling in begin:
-            refined = rigid.refine_rigid(*self._coarse, sampling, 20)
-            if refined is not None:
-                coarse.append(_Candidate(refined, _structure(*self._coarse, refined)))
-        if not coarse:
-            return None
-        best = max(coarse, key=lambda c: c.structure)
-        refined = rigid.refine_rigid(*self._fine, best.sampling, 12)
-        if refined is None:
-            return None
-        return _Candidate(refined, _structure(*self._fine, refined))
+    def _asked(self, best: SpaceMotion | None, options: SpaceOptions) -> SpaceMotion | None:
+        """Ask keypoints as well; keep what explains more."""
+        self._points = spatial_keypoints(
+            self._sources, self._window, options.detector, options.seed
+        )
+        if self._points.sampling is None:
+            return best
+        more = self._search.finished([self._points.sampling])
+        return max([c for c in (best, more) if c], key=lambda c: c.structure, default=None)
+
+    def _judged(self, best: SpaceMotion | None) -> VolumeRegistration:
+        if best is None:
+            return self._result(("refused", "no motion brings the volumes together"), None)
+        reason = f"structures correlate by only {best.structure:.2f} after alignment"
+        if best.structure < _WEAK:
+            return self._result(("refused", reason), best, None)
+        lead = self._search.lead(best)
+        if lead < _LEAST_LEAD:
+            mirror = f"a mirror image explains as much (lead {lead:.2f}, {_LEAST_LEAD} expected)"
+            return self._result(("refused", mirror), best, None)
+        if best.structure < _OK:
+            return self._result(("weak", reason), best, best.sampling)
+        if lead < _CLEAR_LEAD:
+            mirror = f"a mirror image explains nearly as much (lead {lead:.2f})"
+            return self._result(("weak", mirror), best, best.sampling)
+        return self._result(("ok", None), best, best.sampling)
 
     def _result(
-        self, status: str, reason: str | None, sampling: Matrix | None
+        self,
+        verdict: tuple[str, str | None],
+        best: SpaceMotion | None,
+        sampling: Matrix | None = None,
     ) -> VolumeRegistration:
-        before = _figures(*self._fine, np.eye(4))
+        fine = self._search.fine
+        before = compared(*fine, np.eye(4))
         after: tuple[float | None, float | None] = (None, None)
-        pictured: tuple[int | None, int | None] = (None, None)
+        shown: tuple[int | None, int | None] = (None, None)
         matrix = None
         if sampling is not None:
-            after = _figures(*self._fine, sampling)
-            pictured = _pictured(self._sources[0][1], self._sources[1][1], sampling)
+            after = compared(*fine, sampling)
+            shown = pictured(self._sources[0][1], self._sources[1][1], sampling)
             matrix = np.asarray(np.linalg.inv(sampling), dtype=np.float64)
         points = self._points
         kept = points.kept(sampling) if points is not None else None
         return VolumeRegistration(
-            status=status, reason=reason, matrix=matrix,
-            fixed_z=pictured[0], moving_z=pictured[1],
+            status=verdict[0], reason=verdict[1], matrix=matrix,
+            model="rigid3d" if best is None else best.model,
+            fixed_z=shown[0], moving_z=shown[1],
+            structure=None if best is None else best.structure,
             keypoints_fixed=points.found[0] if points else None,
             keypoints_moving=points.found[1] if points else None,
             matches=len(points.fixed) if points else None,
@@ -159,67 +182,3 @@ class _VolumePair:
             rmse_px=kept.rmse_px if kept else None,
             mad_before=before[0], mad_after=after[0], ncc_before=before[1], ncc_after=after[1],
         )  # fmt: skip
-
-
-def _both(
-    fixed: tuple[NDArray[np.floating], Geometry],
-    moving: tuple[NDArray[np.floating], Geometry],
-    window: tuple[float, float],
-    spacing_mm: float,
-) -> tuple[Grid, Grid]:
-    return (
-        prepare_volume(fixed[0], fixed[1], window, spacing_mm),
-        prepare_volume(moving[0], moving[1], window, spacing_mm),
-    )
-
-
-def _spacing_for(fixed: Geometry, moving: Geometry, voxels: int) -> float:
-    """Choose the working spacing: no finer than the finest axis, and no more voxels than asked for."""
-    spacing = min(*fixed.spacing_mm, *moving.spacing_mm)
-    while any(_count(g, spacing) > voxels for g in (fixed, moving)):
-        spacing *= 1.1
-    return spacing
-
-
-def _count(geometry: Geometry, spacing_mm: float) -> float:
-    sizes = zip(geometry.shape, geometry.spacing_mm, strict=True)
-    return float(np.prod([n * min(1.0, step / spacing_mm) for n, step in sizes]))
-
-
-def _structure(fixed: Grid, moving: Grid, sampling: Matrix) -> float:
-    warped, weight = rigid.warp_grid(moving, fixed, sampling)
-    weight = np.where(fixed.weight > 0.9, weight, np.float32(0.0))
-    if float(weight.mean()) < 0.05:
-        return 0.0
-    finest = min(fixed.geometry.spacing_mm)
-    sigma = tuple(2.5 * finest / s for s in fixed.geometry.spacing_mm)
-    one = rigid.structure(fixed.image, weight, sigma)
-    other = rigid.structure(warped, weight, sigma)
-    return weighted_ncc(one, other, weight) or 0.0
-
-
-def _figures(fixed: Grid, moving: Grid, sampling: Matrix) -> tuple[float | None, float | None]:
-    warped, weight = rigid.warp_grid(moving, fixed, sampling)
-    weight = weight * fixed.weight
-    total = float(weight.sum(dtype=np.float64))
-    if total < 64:
-        return None, None
-    mad = float((np.abs(warped - fixed.image) * weight).sum(dtype=np.float64)) / total
-    return mad, weighted_ncc(fixed.image, warped, weight)
-
-
-def _pictured(fixed: Geometry, moving: Geometry, sampling: Matrix) -> tuple[int | None, int | None]:
-    """Choose the fixed slice that moving covers best, nearest the middle, and its partner."""
-    depth, rows, columns = fixed.shape
-    y, x = np.meshgrid(np.linspace(0, rows - 1, 9), np.linspace(0, columns - 1, 9), indexing="ij")
-    best: tuple[float, float, int, int] | None = None
-    for z in range(depth):
-        index = np.stack([np.full(y.size, float(z)), y.ravel(), x.ravel()], axis=1)
-        world = fixed.to_world(index)
-        there = moving.to_index(world @ sampling[:3, :3].T + sampling[:3, 3])
-        inside = ((there > -0.5) & (there < np.array(moving.shape) - 0.5)).all(axis=1)
-        if inside.any():
-            partner = int(np.clip(np.round(np.median(there[inside, 0])), 0, moving.shape[0] - 1))
-            rank = (-float(inside.mean()), abs(z - (depth - 1) / 2), z, partner)
-            best = rank if best is None or rank < best else best
-    return (None, None) if best is None else (best[2], best[3])

@@ -3,11 +3,11 @@ import pytest
 import scans
 from known_motion import error_voxels, move_volume, rigid
 from scipy import ndimage
+from somray.kernels.registration.rigid import fit_rigid
 
 from somray.domain.geometry import Geometry
 from somray.errors import ShapeError
 from somray.kernels.registration import reduction_for, register_volumes, warp_volume_slice
-from somray.kernels.registration.rigid import fit_rigid
 
 SPACING = (3.0, 2.0, 2.0)
 

@@ -1,7 +1,8 @@
-"""Rigid motions in space: fitted to points, searched by correlation, refined on intensities.
+"""Motions in space refined on intensities.
 
 `sampling` matrices take fixed LPS mm to moving LPS mm, the direction that warping needs. The refinement is
-the inverse compositional Gauss–Newton of `intensity`, with three turns and three shifts.
+the inverse compositional Gauss–Newton of `intensity`, with three shifts and three turns, or with three
+shifts and all nine numbers of an affine motion.
 """
 
 from dataclasses import dataclass
@@ -9,40 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
 from somray.kernels.registration.grids import Float32, Grid
+from somray.kernels.registration.spatial_motion import motion_about
 
-__all__ = ["fit_rigid", "motion_about", "refine_rigid", "structure", "warp_grid"]
+__all__ = ["refine_space", "warp_grid"]
 
 Matrix = NDArray[np.float64]
 
 _ROBUST = 4.0
-_FLOOR = 0.05  # of the window: weaker contrast is noise and not lifted
 _LEAST_OVERLAP = 0.1  # share of the fixed voxels that must have a partner
 _CONVERGED = 0.005  # of a voxel: largest movement of a corner in one step
-
-
-def fit_rigid(source: NDArray[np.float64], target: NDArray[np.float64]) -> Matrix:
-    """Fit the rigid motion (4, 4) that takes points (n, 3) to points (n, 3) in least squares.
-
-    Source: Umeyama, "Least-squares estimation of transformation parameters", 1991, scale fixed at 1.
-    """
-    from_mean, to_mean = source.mean(axis=0), target.mean(axis=0)
-    left, _, right = np.linalg.svd((target - to_mean).T @ (source - from_mean))
-    sign = np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
-    matrix = np.eye(4)
-    matrix[:3, :3] = left @ sign @ right
-    matrix[:3, 3] = to_mean - matrix[:3, :3] @ from_mean
-    return matrix
-
-
-def motion_about(centre: NDArray[np.float64], turn: NDArray[np.float64], shift: Matrix) -> Matrix:
-    """Return the motion that turns about a centre by a rotation vector (radians), then shifts (mm)."""
-    matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_rotvec(turn).as_matrix()
-    matrix[:3, 3] = centre - matrix[:3, :3] @ centre + shift
-    return matrix
 
 
 def warp_grid(moving: Grid, fixed: Grid, sampling: Matrix) -> tuple[Float32, Float32]:
@@ -62,15 +40,37 @@ def warp_grid(moving: Grid, fixed: Grid, sampling: Matrix) -> tuple[Float32, Flo
 
 @dataclass(frozen=True, eq=False)
 class _Frame:
-    """What stays the same over the steps: jacobian (rows, 6, columns), its centre and reach in mm."""
+    """What stays the same over the steps.
+
+    Args:
+        jacobian: (rows, parameters, columns): three shifts, then three turns or nine slopes.
+        weight: trusted voxels of fixed.
+        centre: of turns and slopes, LPS mm.
+        reach_mm: distance that turns and slopes are scaled by, so that all parameters are in mm.
+    """
 
     jacobian: Float32
     weight: Float32
     centre: NDArray[np.float64]
     reach_mm: float
 
+    @property
+    def parameters(self) -> int:
+        """Number of parameters: 6 rigid, 12 affine."""
+        return int(self.jacobian.shape[1])
 
-def _frame(fixed: Grid) -> _Frame:
+    def step(self, parameters: Matrix) -> Matrix:
+        """Return the motion (4, 4) that parameters stand for."""
+        shift, rest = parameters[:3], parameters[3:] / self.reach_mm
+        if self.parameters == 6:
+            return motion_about(self.centre, rest, shift)
+        matrix = np.eye(4)
+        matrix[:3, :3] += rest.reshape(3, 3)
+        matrix[:3, 3] = self.centre - matrix[:3, :3] @ self.centre + shift
+        return matrix
+
+
+def _frame(fixed: Grid, model: str) -> _Frame:
     depth, rows, columns = fixed.image.shape
     axes = [np.gradient(fixed.image, axis=k) if n > 1 else 0 * fixed.image
             for k, n in enumerate(fixed.image.shape)]  # fmt: skip
@@ -86,34 +86,42 @@ def _frame(fixed: Grid) -> _Frame:
     place = (fixed.geometry.to_world(index) - centre).reshape(*fixed.image.shape, 3)
     reach = float(np.abs(place).max())
     unit = (place / reach).astype(np.float32)
-    turns = [unit[..., 1] * slope[2] - unit[..., 2] * slope[1],
-             unit[..., 2] * slope[0] - unit[..., 0] * slope[2],
-             unit[..., 0] * slope[1] - unit[..., 1] * slope[0]]  # fmt: skip
-    jacobian = np.stack([*slope, *turns], axis=2).reshape(depth * rows, 6, columns)
+    if model == "rigid3d":
+        further = [unit[..., 1] * slope[2] - unit[..., 2] * slope[1],
+                   unit[..., 2] * slope[0] - unit[..., 0] * slope[2],
+                   unit[..., 0] * slope[1] - unit[..., 1] * slope[0]]  # fmt: skip
+    else:
+        further = [slope[row] * unit[..., column] for row in range(3) for column in range(3)]
+    jacobian = np.stack([*slope, *further], axis=2).reshape(depth * rows, -1, columns)
     trusted = ndimage.minimum_filter(fixed.weight, 3, mode="nearest")
     return _Frame(np.ascontiguousarray(jacobian), trusted, centre, reach)
 
 
-def refine_rigid(fixed: Grid, moving: Grid, sampling: Matrix, steps: int) -> Matrix | None:
-    """Refine a rigid motion on intensities.
+def refine_space(
+    fixed: Grid, moving: Grid, sampling: Matrix, steps: int, model: str = "rigid3d"
+) -> Matrix | None:
+    """Refine a motion on intensities.
 
     Args:
         fixed: fixed volume at working spacing.
         moving: moving volume.
         sampling: (4, 4) start, fixed LPS mm to moving LPS mm.
         steps: most steps.
+        model: rigid3d (the start must be rigid, too) or affine3d.
 
     Returns:
         The refined motion, or None when the volumes lost each other.
+
+    Source: Baker & Matthews, "Lucas–Kanade 20 years on", 2004, inverse compositional form, weights after
+        Geman & McClure.
     """
-    frame = _frame(fixed)
+    frame = _frame(fixed, model)
     for _ in range(steps):
         parameters = _solve(frame, fixed, moving, sampling)
         if parameters is None:
             return None
-        shift, turn = parameters[:3], parameters[3:] / frame.reach_mm
-        sampling = sampling @ np.linalg.inv(motion_about(frame.centre, turn, shift))
-        moved = float(np.abs(shift).max() + np.abs(parameters[3:]).max())
+        sampling = sampling @ np.linalg.inv(frame.step(parameters))
+        moved = float(np.abs(parameters[:3]).max() + np.abs(parameters[3:]).max())
         if moved < _CONVERGED * min(fixed.geometry.spacing_mm):
             break
     return sampling
@@ -123,7 +131,7 @@ def _solve(frame: _Frame, fixed: Grid, moving: Grid, sampling: Matrix) -> Matrix
     warped, weight = warp_grid(moving, fixed, sampling)
     weight = weight * frame.weight
     total = float(weight.sum(dtype=np.float64))
-    if total < _LEAST_OVERLAP * weight.size:
+    if total < _LEAST_OVERLAP * float(frame.weight.sum(dtype=np.float64)):
         return None
     one, scale = _normalised(fixed.image, weight, total)
     other, spread = _normalised(warped, weight, total)
@@ -134,12 +142,12 @@ def _solve(frame: _Frame, fixed: Grid, moving: Grid, sampling: Matrix) -> Matrix
         _ROBUST * float((np.abs(residual) * weight).sum(dtype=np.float64)) / total + 1e-6
     )
     weight = weight / (1.0 + (residual / bound) ** 2) ** 2
-    rows = len(frame.jacobian)
+    rows, count = len(frame.jacobian), frame.parameters
     weighted = frame.jacobian * weight.reshape(rows, 1, -1)
     # One small product per row: no BLAS threads, so the bits do not depend on their number.
     hessian = (weighted @ frame.jacobian.transpose(0, 2, 1)).sum(axis=0, dtype=np.float64)
     slope = (weighted @ residual.reshape(rows, -1, 1)).sum(axis=0, dtype=np.float64)[:, 0]
-    hessian += 1e-6 * np.trace(hessian) / 6 * np.eye(6)
+    hessian += 1e-6 * np.trace(hessian) / count * np.eye(count)
     return np.asarray(np.linalg.solve(hessian, slope * scale))
 
 
@@ -148,19 +156,3 @@ def _normalised(image: Float32, weight: Float32, total: float) -> tuple[Float32,
     centred = image - np.float32(mean)
     spread = float((centred * centred * weight).sum(dtype=np.float64) / total) ** 0.5
     return centred / np.float32(max(spread, 1e-6)), spread
-
-
-def structure(image: Float32, weight: Float32, sigma: tuple[float, ...]) -> Float32:
-    """Keep fine structure, strong edges damped: outlines alone must not carry a verdict.
-
-    Args:
-        image: (z, y, x) float32, 0..1.
-        weight: (z, y, x) share of valid data.
-        sigma: voxels along each axis; what is slower is brightness, not structure.
-    """
-    blurred = ndimage.gaussian_filter(image * weight, sigma, mode="constant", truncate=3.0)
-    share = ndimage.gaussian_filter(weight, sigma, mode="constant", truncate=3.0)
-    slow = np.divide(blurred, share, out=np.zeros_like(blurred), where=share > 1e-3)
-    fine = (image - slow) * weight
-    strength = ndimage.gaussian_filter(fine * fine, sigma, mode="constant", truncate=3.0) ** 0.5
-    return np.asarray(fine / (strength + _FLOOR), dtype=np.float32)

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from somray.domain.geometry import Geometry
-from somray.kernels.registration import rigid
 from somray.kernels.registration.grids import Float32, Grid
+from somray.kernels.registration.spatial_evidence import structure, structure_sigma
+from somray.kernels.registration.spatial_motion import corners_of, motion_about
+from somray.kernels.registration.spatial_refine import warp_grid
 
 __all__ = ["volume_starts"]
 
@@ -20,42 +22,41 @@ _TURN_DEGREES = 7.0
 _LEAST_OVERLAP = 0.2  # of either volume's energy
 
 
-def volume_starts(fixed: Grid, moving: Grid, keep: int) -> list[Matrix]:
+def volume_starts(
+    fixed: Grid, moving: Grid, keep: int, about: Matrix | None = None, turns: bool = True
+) -> list[Matrix]:
     """Find promising rigid motions.
 
     Args:
         fixed: fixed volume at coarse spacing.
         moving: moving volume at about the same spacing.
         keep: how many to return at most.
+        about: (3, 3) rotation fixed to moving that the turns are tried about; none where left out.
+        turns: whether to try small turns; else the shift alone is looked for.
 
     Returns:
         (4, 4) matrices, fixed LPS mm to moving LPS mm, best first; one per turn at most.
     """
-    lattice = _canvas(fixed, moving)
-    finest = min(fixed.geometry.spacing_mm)
-    sigma = tuple(2.5 * finest / s for s in fixed.geometry.spacing_mm)
-    one = rigid.structure(fixed.image, fixed.weight, sigma)
+    base = np.eye(3) if about is None else about
+    lattice = _canvas(fixed, moving, base)
+    sigma = structure_sigma(fixed.geometry)
+    one = structure(fixed.image, fixed.weight, sigma)
     size = tuple(
         fft.next_fast_len(a + b, real=True)
         for a, b in zip(one.shape, lattice.geometry.shape, strict=True)
     )
     filled = (fixed.weight > 0.5).astype(np.float32)
     spectra = fft.rfftn(np.stack([one, one * one, filled]), size, axes=(1, 2, 3))
-    turns = [np.zeros(3)]
-    for axis in range(3):
-        for sign in (-1.0, 1.0):
-            turn = np.zeros(3)
-            turn[axis] = sign * np.deg2rad(_TURN_DEGREES)
-            turns.append(turn)
     middle_moving = _middle(moving.geometry)
     middle_canvas = _middle(lattice.geometry)
     found = []
-    for order, turn in enumerate(turns):
+    for order, turn in enumerate(_turns() if turns else [np.zeros(3)]):
         # canvas (in fixed's frame) -> moving: turn about the moving volume's middle
-        to_moving = rigid.motion_about(np.zeros(3), turn, np.zeros(3))
+        to_moving = motion_about(np.zeros(3), turn, np.zeros(3))
+        to_moving[:3, :3] = to_moving[:3, :3] @ base
         to_moving[:3, 3] = middle_moving - to_moving[:3, :3] @ middle_canvas
-        image, weight = rigid.warp_grid(moving, lattice, to_moving)
-        other = rigid.structure(image, weight, sigma)
+        image, weight = warp_grid(moving, lattice, to_moving)
+        other = structure(image, weight, sigma)
         score, shift = _best_shift(spectra, other, (weight > 0.5).astype(np.float32), size)
         step = np.eye(4)  # fixed -> canvas: whole voxels of fixed's grid
         step[:3, 3] = fixed.geometry.matrix[:3, :3] @ -np.array(shift[::-1], dtype=np.float64)
@@ -64,13 +65,22 @@ def volume_starts(fixed: Grid, moving: Grid, keep: int) -> list[Matrix]:
     return [matrix for _, _, matrix in sorted(found, key=lambda f: f[:2])[:keep]]
 
 
-def _canvas(fixed: Grid, moving: Grid) -> Grid:
+def _turns() -> list[NDArray[np.float64]]:
+    """List rotation vectors to try: none, and a few degrees about each axis."""
+    tried = [np.zeros(3)]
+    for axis in range(3):
+        for sign in (-1.0, 1.0):
+            turn = np.zeros(3)
+            turn[axis] = sign * np.deg2rad(_TURN_DEGREES)
+            tried.append(turn)
+    return tried
+
+
+def _canvas(fixed: Grid, moving: Grid, base: Matrix) -> Grid:
     """Make an empty grid with fixed's axes that holds all of moving, however turned a little."""
-    corners = np.array(
-        [[z, y, x] for z in (0, 1) for y in (0, 1) for x in (0, 1)], dtype=np.float64
-    )
-    corners = corners * (np.array(moving.geometry.shape) - 1)
-    world = moving.geometry.to_world(corners)
+    world = (
+        corners_of(moving.geometry) @ base
+    )  # rows: base's transpose, moving back to fixed's frame
     axes = fixed.geometry.matrix[:3, :3] / np.linalg.norm(fixed.geometry.matrix[:3, :3], axis=0)
     along = (world @ np.linalg.inv(axes).T)[:, ::-1]  # z, y, x in mm along fixed's axes
     extent = (along.max(axis=0) - along.min(axis=0)) * 1.1
