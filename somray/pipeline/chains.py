@@ -18,14 +18,13 @@ from somray.kernels.teacher_apply import scaled_windows
 from somray.pipeline import slice_units
 from somray.pipeline.digests import source_signature
 from somray.pipeline.fitting import Fitted, Fitting, ProtocolWork, Reference
-from somray.pipeline.session_units import session_pair
+from somray.pipeline.session_units import align_sessions_of
 from somray.pipeline.units import ScanState
 from somray.stages import (
     align_slices,
     drift,
     evolve,
     register,
-    register_sessions,
     residuals,
     segment,
     truth,
@@ -224,24 +223,11 @@ class ProtocolChain(ProtocolWork):
             )
 
     async def _session_pairs(self, states: list[ScanState]) -> list[tuple[float, ...] | None]:
-        """Register consecutive sessions; return each session's 4×4 to the first, None where refused."""
-        chained: list[tuple[float, ...] | None] = [tuple(np.eye(4).ravel().tolist())]
-        if "sessions" not in self.units.config.registration.pairs:
-            return chained + [None] * (len(states) - 1)
-        entries = await _together(
-            *(
-                self.book.do(register_sessions.run_sessions, session_pair(self.units, a, b))
-                for a, b in itertools.pairwise(states)
-            )
-        )
-        for entry in entries:
-            before, matrix = chained[-1], entry.value.get("matrix")
-            if before is None or matrix is None:
-                chained.append(None)
-            else:
-                product = np.reshape(before, (4, 4)) @ np.reshape(matrix, (4, 4))
-                chained.append(tuple(product.ravel().tolist()))
-        return chained
+        """Align the sessions; return each one's 4×4 to the first, None where refused."""
+        first: tuple[float, ...] = tuple(np.eye(4).ravel().tolist())
+        if len(states) == 1 or "sessions" not in self.units.config.registration.pairs:
+            return [first, *[None] * (len(states) - 1)]
+        return await align_sessions_of(self.book, self.units, states)
 
     def _session_residuals(
         self, states: list[ScanState], item: evolve.EvolveItem, digest: str

@@ -4,7 +4,6 @@ Hours come from measured rates of this machine's kind (tests/benchmarks/LOG.md);
 to a factor of two.
 """
 
-import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,10 +13,11 @@ from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
 from somray.domain.work import MIB, Needs, Unit
 from somray.errors import DataError, PlanError
+from somray.kernels.registration.group import first_pairs
 from somray.pipeline.book import STAGES
 from somray.pipeline.cohort import Cohort
 from somray.pipeline.references import chosen_references
-from somray.pipeline.session_units import session_pair
+from somray.pipeline.session_units import align_unit, bridge_unit, session_pair
 from somray.pipeline.slice_units import slice_chain, slice_pairs
 from somray.pipeline.units import ScanState, Units
 from somray.stages import evolve, ingest, residuals, truth
@@ -176,15 +176,25 @@ def _plan_subjects(plan: Plan, units: Units, states: Sequence[ScanState]) -> Non
     for sessions in subjects.values():
         sessions.sort(key=lambda s: s.scan.order)
         if "sessions" in units.config.registration.pairs:
-            for fixed, moving in itertools.pairwise(sessions):
-                _count(plan, session_pair(units, fixed, moving), 10 / 3600)
-                needs = residuals.needs(max(fixed.plane_bytes, moving.plane_bytes))
-                plan.add(needs, "residuals", _hours("residuals", fixed, channels=False))
+            _plan_sessions(plan, units, sessions)
         voxels = sum(s.shape[2] * s.shape[3] * s.shape[4] for s in sessions)
         needs = evolve.needs(max(s.slab_bytes for s in sessions), round(voxels * _LESION_SHARE))
         hours = sum(_hours("evolve", s, channels=False) for s in sessions)
         written = sum(4 * s.shape[0] * s.shape[2] * s.shape[3] * s.shape[4] for s in sessions)
         plan.add(needs, "evolve", hours, written)
+
+
+def _plan_sessions(plan: Plan, units: Units, sessions: Sequence[ScanState]) -> None:
+    """Count the pairs that always run; further ones come only where those contradict each other."""
+    for fixed, moving in first_pairs(len(sessions)):
+        _count(plan, session_pair(units, sessions[fixed], sessions[moving]), 10 / 3600)
+    for fixed, moving in itertools.pairwise(sessions):
+        needs = residuals.needs(max(fixed.plane_bytes, moving.plane_bytes))
+        plan.add(needs, "residuals", _hours("residuals", fixed, channels=False))
+    if len(sessions) > 2:
+        _count(plan, bridge_unit(units, sessions, ()))
+    if len(sessions) > 1:
+        _count(plan, align_unit(units, sessions, ()))
 
 
 def _refuse_what_cannot_fit(plan: Plan, cohort: Cohort) -> None:

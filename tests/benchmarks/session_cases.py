@@ -1,5 +1,6 @@
 """Pairs of sessions whose true motion is known, and pairs that must be refused."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,8 +85,8 @@ def half_of(grid):
 
 
 def coarser(grid):
-    """Slices of 5 mm (or twice the spacing where they are as thick), pixels 1.6 times as large."""
-    z, y, x = grid.spacing_mm
+    """Slices of 5 mm (half as thick again where they are thicker), pixels 1.6 times as large."""
+    z = grid.spacing_mm[0]
     thick = 5.0 if z < 4.0 else 1.5 * z
     factors = np.array([1.6, 1.6, thick / z])
     shape = tuple(max(4, int(n / f)) for n, f in zip(grid.shape, factors[::-1], strict=True))
@@ -105,7 +106,7 @@ def phantom_pairs(modality, subjects, sessions, seed, shape=(32, 128, 128)):
     for subject in range(subjects):
         made = make_subject(modality, shape, sessions, seed, subject)
         name = {"ct": "CT", "petct": "CT", "xct": "XCT"}[modality]
-        for one, other in zip(made, made[1:], strict=False):
+        for one, other in itertools.pairwise(made):
             motion = other.movement @ np.linalg.inv(one.movement)
             yield Case(
                 f"{modality} {subject}.{one.index}",

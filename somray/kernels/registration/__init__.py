@@ -3,7 +3,6 @@
 All matrices take moving to fixed. Slices: pixels (x, y, 1), centres on whole numbers. Volumes: LPS mm.
 """
 
-from somray.kernels.registration.grids import reduction_for
 from somray.kernels.registration.keypoints import DETECTORS, ROBUST
 from somray.kernels.registration.look import Look, look
 from somray.kernels.registration.resample import warp_volume_slice
@@ -20,7 +19,6 @@ __all__ = [
     "SpaceOptions",
     "VolumeRegistration",
     "look",
-    "reduction_for",
     "refuse_blank",
     "register",
     "register_looks",

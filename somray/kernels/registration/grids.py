@@ -13,13 +13,12 @@ from scipy import ndimage
 from somray.domain.geometry import Geometry
 from somray.errors import ShapeError
 
-__all__ = ["Grid", "joint_window", "prepare_volume", "reduction_for"]
+__all__ = ["Grid", "joint_window", "prepare_volume"]
 
 Float32 = NDArray[np.float32]
 
 _WINDOW_PERCENTILES = (0.5, 99.5)
 _SAMPLED = 262144  # voxels that the window is taken from
-_MOST = 4_000_000  # voxels: a pair with its work arrays then stays under 200 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,28 +34,6 @@ class Grid:
     image: Float32
     weight: Float32
     geometry: Geometry
-
-
-def reduction_for(geometry: Geometry) -> tuple[int, int, int]:
-    """Choose how many voxels along (z, y, x) are averaged while a volume is read.
-
-    The finest axis is made coarser first, so that what is left is about as fine along every axis.
-    Registration works on 500,000 voxels anyway, and memory stays bounded whatever the volume's size.
-
-    Args:
-        geometry: grid of the whole volume.
-
-    Returns:
-        Whole numbers from 1: the smallest that bring the volume to 4 million voxels.
-    """
-    steps = [1, 1, 1]
-    while float(np.prod([n // s for n, s in zip(geometry.shape, steps, strict=True)])) > _MOST:
-        spacing = [
-            mm * s if n // (s + 1) >= 1 else np.inf
-            for n, mm, s in zip(geometry.shape, geometry.spacing_mm, steps, strict=True)
-        ]
-        steps[int(np.argmin(spacing))] += 1
-    return steps[0], steps[1], steps[2]
 
 
 def joint_window(

@@ -5,6 +5,9 @@ ask that equal tissue be equally bright; it is also the slower and, on one modal
 (tests/benchmarks/bench_sessions.py). The motion's start and the verdict on it are ours.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
@@ -40,7 +43,6 @@ def refine_itk(
     Source: Mattes et al., "PET-CT image registration in the chest using free-form deformations", 2003.
     """
     method = SimpleITK.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentage(min(1.0, _SAMPLED / fixed.image.size), _SEED)
@@ -61,10 +63,22 @@ def refine_itk(
     motion = _transform(sampling, fixed, model)
     method.SetInitialTransform(motion, inPlace=True)
     try:
-        method.Execute(_image(fixed.image, fixed), _image(moving.image, moving))
+        with _one_thread():
+            method.Execute(_image(fixed.image, fixed), _image(moving.image, moving))
     except RuntimeError:  # ITK's way to say that no sample fell into both volumes
         return None
     return _matrix(motion)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Hold ITK to one thread: the metric asks the process, not the method that it serves."""
+    before = SimpleITK.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def _image(array: NDArray[np.generic], grid: Grid) -> SimpleITK.Image:

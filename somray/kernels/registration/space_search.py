@@ -99,7 +99,7 @@ class SpaceSearch:
             # Mirrored twice is turned: moving about its x, fixed about this axis.
             about = np.diag([-1.0, 1.0, 1.0]) @ turn
             about[:, axis] *= -1.0
-            begin = volume_starts(fixed, mirror, keep=2, about=about, turns=axis == 0)
+            begin = volume_starts(fixed, mirror, 2 if axis == 0 else 1, about, turns=axis == 0)
             found = self._coarse_best(mirror, begin)
             rival = max(rival, 0.0 if found is None else found[1])
         refined = refine_space(*self.coarse, motion.sampling, _COARSE_STEPS)

@@ -30,8 +30,8 @@ SPACE_MODELS = ("auto", "rigid", "affine")
 _OK = 0.50
 _WEAK = 0.40
 _CONVINCED = 0.45
-_LEAST_LEAD = 0.05  # over the best mirror image, in Fisher's z
-_CLEAR_LEAD = 0.15
+_LEAST_LEAD = 0.10  # over the best mirror image, in Fisher's z
+_CLEAR_LEAD = 0.20
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,9 @@ class _VolumePair:
             return self._result(("refused", reason), best, None)
         lead = self._search.lead(best)
         if lead < _LEAST_LEAD:
-            mirror = f"a mirror image explains as much (lead {lead:.2f}, {_LEAST_LEAD} expected)"
+            mirror = (
+                f"a mirror image explains as much (lead {lead:.2f}, {_LEAST_LEAD:.2f} expected)"
+            )
             return self._result(("refused", mirror), best, None)
         if best.structure < _OK:
             return self._result(("weak", reason), best, best.sampling)

@@ -3,11 +3,11 @@ import pytest
 import scans
 from known_motion import error_voxels, move_volume, rigid
 from scipy import ndimage
-from somray.kernels.registration.rigid import fit_rigid
 
 from somray.domain.geometry import Geometry
 from somray.errors import ShapeError
-from somray.kernels.registration import reduction_for, register_volumes, warp_volume_slice
+from somray.kernels.registration import SpaceOptions, register_volumes, warp_volume_slice
+from somray.kernels.registration.spatial_motion import fit_rigid, is_rigid
 
 SPACING = (3.0, 2.0, 2.0)
 
@@ -97,7 +97,9 @@ def test_missing_data_and_half_the_coverage_are_no_obstacle():
 def test_the_same_volumes_give_the_same_bits():
     fixed = body()
     moving = move_volume(fixed, GRID, rigid(GRID, (2, 3, -2), (6.0, -4.0, 9.0)), GRID)
-    one, other = (register_volumes(fixed, moving, GRID, GRID, seed=1) for _ in range(2))
+    one, other = (
+        register_volumes(fixed, moving, GRID, GRID, SpaceOptions(seed=1)) for _ in range(2)
+    )
     assert np.array_equal(one.matrix, other.matrix)
 
 
@@ -113,8 +115,9 @@ def test_wrong_arguments_are_errors():
     volume = body()
     with pytest.raises(ShapeError, match="moving"):
         register_volumes(volume, volume[1:], GRID, GRID)
-    with pytest.raises(ShapeError, match="detector"):
-        register_volumes(volume, volume, GRID, GRID, detector="surf")
+    for wrong in ({"detector": "surf"}, {"model": "elastic"}, {"engine": "elastix"}):
+        with pytest.raises(ShapeError, match=next(iter(wrong))):
+            SpaceOptions(**wrong)
 
 
 def test_rigid_fit_recovers_a_motion_from_points():
@@ -124,10 +127,60 @@ def test_rigid_fit_recovers_a_motion_from_points():
     assert fit_rigid(points, moved) == pytest.approx(matrix, abs=1e-9)
 
 
-def test_reduction_brings_volumes_under_the_budget():
-    assert reduction_for((64, 128, 128)) == 1
-    step = reduction_for((1000, 512, 512))
-    assert 1000 * (512 / step) ** 2 <= 4_000_000
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_the_mirror_image_of_a_session_is_refused(axis):
+    fixed = body()
+    symmetric = fixed + 0.25 * (fixed[:, :, ::-1] - fixed)  # left and right look alike
+    moving = move_volume(symmetric, GRID, rigid(GRID, (1, 2, -1), (3.0, 2.0, 3.0)), GRID, noise=10)
+    assert register_volumes(symmetric, moving, GRID, GRID).status == "ok"
+    mirrored = np.ascontiguousarray(np.flip(moving, axis))
+    assert register_volumes(symmetric, mirrored, GRID, GRID).matrix is None
+
+
+def stretched(share):
+    """A rigid motion with each axis stretched by its own share."""
+    matrix = rigid(GRID, (2, -2, 3), (6.0, -5.0, 8.0))
+    matrix[:3, :3] = matrix[:3, :3] @ np.diag(1 + np.array(share))
+    return matrix
+
+
+def test_an_affine_motion_is_found_where_it_explains_more():
+    fixed, matrix = body(), stretched((0.06, -0.05, 0.04))
+    moving = move_volume(fixed, GRID, matrix, GRID, noise=20)
+    found = register_volumes(fixed, moving, GRID, GRID)
+    assert (found.status, found.model) == ("ok", "affine3d")
+    assert error_voxels(found.matrix, matrix, GRID) < 0.2
+    kept = register_volumes(fixed, moving, GRID, GRID, SpaceOptions(model="rigid"))
+    assert kept.model == "rigid3d"
+    assert is_rigid(kept.matrix)
+    assert kept.structure < found.structure
+
+
+def test_an_affine_motion_may_be_asked_for_and_stays_near_a_rigid_truth():
+    fixed, matrix = body(), rigid(GRID, (2, -2, 3), (6.0, -5.0, 8.0))
+    moving = move_volume(fixed, GRID, matrix, GRID, noise=20)
+    found = register_volumes(fixed, moving, GRID, GRID, SpaceOptions(model="affine"))
+    assert (found.status, found.model) == ("ok", "affine3d")
+    assert np.linalg.det(found.matrix[:3, :3]) == pytest.approx(1, abs=0.02)
+    assert error_voxels(found.matrix, matrix, GRID) < 0.3
+
+
+@pytest.mark.parametrize("model", ["rigid", "affine"])
+def test_simpleitk_refines_the_same_motion_and_repeats_its_bits(model):
+    fixed, matrix = body(), rigid(GRID, (4, -3, 6), (12.0, -9.0, 15.0))
+    moving = move_volume(fixed, GRID, matrix, GRID, noise=20)
+    options = SpaceOptions(model, engine="simpleitk")
+    one, other = (register_volumes(fixed, moving, GRID, GRID, options) for _ in range(2))
+    assert (one.status, one.model) == ("ok", f"{model}3d")
+    assert error_voxels(one.matrix, matrix, GRID) < 0.5
+    assert np.array_equal(one.matrix, other.matrix)
+
+
+def test_simpleitk_may_refuse_as_well():
+    fixed = body()
+    other = body(seed=9, axes_share=(0.12, 0.2, 0.06))
+    options = SpaceOptions(engine="simpleitk")
+    assert register_volumes(fixed, other, GRID, GRID, options).status == "refused"
 
 
 def test_a_warped_slice_shows_the_fixed_slice_again():
