@@ -19,6 +19,7 @@ from somray.pipeline import slice_units
 from somray.pipeline.digests import source_signature
 from somray.pipeline.fitting import Fitted, Fitting, ProtocolWork, Reference
 from somray.pipeline.session_units import align_sessions_of
+from somray.pipeline.together import together
 from somray.pipeline.units import ScanState
 from somray.stages import (
     align_slices,
@@ -48,7 +49,7 @@ class ProtocolChain(ProtocolWork):
             self._subject(sorted(sessions, key=lambda s: s.order), models_ready)
             for sessions in subjects.values()
         ]
-        await _together(models_ready, *walks)
+        await together(models_ready, *walks)
 
     def _fitting(self) -> Fitting:
         parts = (self.units, self.scans, self.storage, self.book, self.executor, self.intake)
@@ -71,7 +72,7 @@ class ProtocolChain(ProtocolWork):
         work: list[Awaitable[Any]] = [pairs]
         reference, training = await ready
         if reference is None:
-            await _together(*work)
+            await together(*work)
             return None
         som = asyncio.create_task(self._labels(state, "som", reference.fitted, reference.teacher))
         work.append(som)
@@ -79,15 +80,15 @@ class ProtocolChain(ProtocolWork):
         if training is not None:
             trained = await training
             if trained is None:
-                await _together(*work)
+                await together(*work)
                 return None
             fitted = trained
             last = asyncio.create_task(self._labels(state, "student", trained, reference.teacher))
             work.append(last)
-        await _together(*work)
+        await together(*work)
         if som.result() is None or last.result() is None:
             return None
-        await _together(
+        await together(
             self._truth(state, reference, fitted.digest),
             self._slice_residuals(state, pairs.result(), reference, fitted.digest),
         )
@@ -98,7 +99,7 @@ class ProtocolChain(ProtocolWork):
         if "slices" not in self.units.config.registration.pairs:
             return []
         slabs = state.slabs()
-        entries = await _together(
+        entries = await together(
             *(
                 self.book.do(register.run_slices, slice_units.slice_pairs(self.units, state, where))
                 for where in slabs
@@ -108,7 +109,7 @@ class ProtocolChain(ProtocolWork):
         chains = (
             slice_units.slice_chain(self.units, state, t, pairs) for t in range(state.shape[0])
         )
-        await _together(*(self.book.do(align_slices.run, chain) for chain in chains))
+        await together(*(self.book.do(align_slices.run, chain) for chain in chains))
         return pairs
 
     async def _slice_residuals(
@@ -118,7 +119,7 @@ class ProtocolChain(ProtocolWork):
         jobs = (
             slice_units.slice_residuals(self.units, state, slab, masks, digest) for slab in pairs
         )
-        await _together(*(self.book.do(residuals.run_slices, job) for job in jobs))
+        await together(*(self.book.do(residuals.run_slices, job) for job in jobs))
 
     async def _labels(
         self, state: ScanState, label: str, fitted: Fitted, model: TeacherModel
@@ -139,7 +140,7 @@ class ProtocolChain(ProtocolWork):
                 return None
         value = model.value_of(self.units.config.teacher.target)
         seen = (scaled_windows(model, state.level), value)
-        entries = await _together(
+        entries = await together(
             *(
                 self.book.do(
                     function,
@@ -198,7 +199,7 @@ class ProtocolChain(ProtocolWork):
         states = [state for state in found if state is not None]
         if not states:
             return
-        *masks, transforms = await _together(
+        *masks, transforms = await together(
             *(self._scan(state, ready) for state in states), self._session_pairs(states)
         )
         if any(mask is None for mask in masks):
@@ -206,7 +207,7 @@ class ProtocolChain(ProtocolWork):
         reference, _ = await ready
         item = self._evolve_item(states, transforms, reference)
         voxels, digests = sum(m[0] for m in masks), masks[0][1]
-        entry, *_ = await _together(
+        entry, *_ = await together(
             self.book.do(evolve.run, self.units.evolve(item, states, voxels, digests)),
             *self._session_residuals(states, item, digests),
         )
@@ -215,7 +216,7 @@ class ProtocolChain(ProtocolWork):
                 group for m, _ in self._methods(reference) for group in self.units.label_groups(m)
             )
             labels = (*written, "lesions")
-            await _together(
+            await together(
                 *(
                     self.book.do(segment.publish, self.units.publish(s, labels, digests))
                     for s in states
@@ -268,15 +269,3 @@ class ProtocolChain(ProtocolWork):
             channel=channel,
             config=config.lesions,
         )
-
-
-async def _together(*jobs: Awaitable[Any]) -> list[Any]:
-    """Run jobs at the same time; if one raises, the others are cancelled and it is raised."""
-    tasks = [asyncio.ensure_future(job) for job in jobs]
-    try:
-        return list(await asyncio.gather(*tasks))
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise

@@ -4,6 +4,7 @@ Hours come from measured rates of this machine's kind (tests/benchmarks/LOG.md);
 to a factor of two.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -186,8 +187,8 @@ def _plan_subjects(plan: Plan, units: Units, states: Sequence[ScanState]) -> Non
 
 def _plan_sessions(plan: Plan, units: Units, sessions: Sequence[ScanState]) -> None:
     """Count the pairs that always run; further ones come only where those contradict each other."""
-    for fixed, moving in first_pairs(len(sessions)):
-        _count(plan, session_pair(units, sessions[fixed], sessions[moving]), 10 / 3600)
+    for a, b in first_pairs(len(sessions)):
+        _count(plan, session_pair(units, sessions[a], sessions[b]), 10 / 3600)
     for fixed, moving in itertools.pairwise(sessions):
         needs = residuals.needs(max(fixed.plane_bytes, moving.plane_bytes))
         plan.add(needs, "residuals", _hours("residuals", fixed, channels=False))

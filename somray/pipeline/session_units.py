@@ -1,12 +1,12 @@
 """Units of the sessions of one subject, and their walk: pairs, further pairs in doubt, the whole group."""
 
-import asyncio
 from collections.abc import Sequence
 
 from somray.domain.work import Unit
 from somray.io.ledger import Entry
 from somray.kernels.registration.group import first_pairs
 from somray.pipeline.book import Book
+from somray.pipeline.together import together
 from somray.pipeline.units import ScanState, Units, subject_name
 from somray.stages import align_sessions, register_sessions
 
@@ -87,14 +87,13 @@ async def align_sessions_of(book: Book, units: Units, states: Sequence[ScanState
 async def _registered(
     book: Book, units: Units, states: Sequence[ScanState], keys: Sequence[Key]
 ) -> list[align_sessions.PairFinding]:
-    async with asyncio.TaskGroup() as group:
-        jobs = [
-            group.create_task(
-                book.do(register_sessions.run_sessions, session_pair(units, states[a], states[b]))
-            )
+    entries = await together(
+        *(
+            book.do(register_sessions.run_sessions, session_pair(units, states[a], states[b]))
             for a, b in keys
-        ]
-    return [_finding(key, job.result()) for key, job in zip(keys, jobs, strict=True)]
+        )
+    )
+    return [_finding(key, entry) for key, entry in zip(keys, entries, strict=True)]
 
 
 def _finding(key: Key, entry: Entry) -> align_sessions.PairFinding:
