@@ -2,27 +2,33 @@
 
 Thumbnails are band-passed, so that body outline and organs count and mean brightness does not. For every
 turn and scale the cross-correlation over all shifts comes from one Fourier product, normalised by the
-energy that overlaps at each shift.
+energy that overlaps at each shift. The same turned thumbnails are laid on the mirror images of the fixed
+slice, which costs only the products: what chance and outlines alone reach.
 """
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from somray.kernels.registration.intensity import structure, warp_level
-from somray.kernels.registration.prepare import Float32, Level, Prepared
+from somray.kernels.registration.prepare import Float32, Level, Prepared, level_within
 
-__all__ = ["Start", "level_within", "search_level", "starts"]
+__all__ = ["IDENTITY", "MIRRORS", "Start", "mirror", "starts"]
 
 Matrix = NDArray[np.float64]
 
-_SEARCHED = 40  # pixels: the first level whose longer side is no larger
-_TURNS = tuple(range(-50, 51, 10))  # degrees
-_SCALES = (0.8, 0.93, 1.08, 1.25)
-_SIGMA = 4.0  # pixels of the thumbnail
+_THUMBNAIL = 32  # pixels along the longest side of both slices
+_READ_FROM = 80  # pixels: thumbnails are read from the first level within that
+_TURNS = tuple(range(-48, 49, 12))  # degrees
+_SCALES = (0.83, 1.0, 1.2)
+_REACH = 0.34  # of the longest side: largest shift between the slices' middles
+_FINE, _SLOW = 0.7, 3.0  # pixels of the thumbnail: the band that is kept
 _LEAST_OVERLAP = 0.3  # of the smaller thumbnail's energy
+IDENTITY = (False, False)
+MIRRORS = ((True, False), (False, True))
+"""Which of x and y is turned round."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,100 +39,130 @@ class Start:
     correlation: float
 
 
-def level_within(slice_: Prepared, longest: int) -> int:
-    """Return the index of the first level whose longer side is no longer than `longest`."""
-    for index, level in enumerate(slice_.levels):
-        if max(level.image.shape) <= longest:
-            return index
-    return len(slice_.levels) - 1
-
-
-def search_level(slice_: Prepared) -> int:
-    """Return the index of the level that the search runs on."""
-    return level_within(slice_, _SEARCHED)
+def mirror(flip: tuple[bool, bool], shape: tuple[int, int]) -> Matrix:
+    """Return the (3, 3) matrix that reflects the pixels of a slice along x, y or both."""
+    matrix = np.eye(3)
+    for axis, (turned, size) in enumerate(zip(flip, shape[::-1], strict=True)):
+        if turned:
+            matrix[axis, axis], matrix[axis, 2] = -1.0, size - 1.0
+    return matrix
 
 
 def starts(
-    fixed: Prepared,
-    moving: Prepared,
-    keep: int,
-    turns: tuple[int, ...] = _TURNS,
-    scales: tuple[float, ...] = _SCALES,
-) -> list[Start]:
-    """Find promising motions.
+    fixed: Prepared, moving: Prepared, keep: int, flips: tuple[tuple[bool, bool], ...]
+) -> list[list[Start]]:
+    """Find promising motions of the slice as it is and of its mirror images.
 
     Args:
         fixed: fixed slice.
-        moving: moving slice.
+        moving: moving slice; its pixels are taken to be as large as the fixed ones, give or take a fourth.
         keep: how many to return at most, best first, no two from the same turn and scale.
-        turns: degrees to try.
-        scales: scales to try.
+        flips: which images of the fixed slice to lay on: `IDENTITY`, `MIRRORS`.
 
     Returns:
-        Starts for refinement; the thumbnails' own precision is about half a pixel of theirs.
+        Starts for refinement, one list per flip; their own precision is a thumbnail's pixel.
     """
-    a, b = fixed.levels[search_level(fixed)], moving.levels[search_level(moving)]
-    relative = b.step / a.step  # thumbnails of very different slices may differ in step
-    first = structure(a, _SIGMA)
-    size = tuple(
-        fft.next_fast_len(m + n, real=True)
-        for m, n in zip(a.image.shape, _diagonal(b, relative), strict=True)
-    )
-    spectra = fft.rfft2(np.stack([first, first * first]), size)
-    second = Level(structure(b, _SIGMA), b.weight, b.step)
+    longest = max(*fixed.shape, *moving.shape)
+    pixel = max(longest / _THUMBNAIL, 1.0)  # full pixels per thumbnail pixel
+    still = _thumbnail(fixed, pixel)
+    canvas = _turned(moving, pixel, fixed.shape, int(np.ceil(_REACH * longest / pixel)))
     found = []
-    for turn in turns:
-        for scale in scales:
-            turned, grid_to_moving = _turned(second, turn, scale * relative)
-            correlation, shift = _best_shift(first, spectra, turned, size)
-            sampling = grid_to_moving @ np.array(
-                [[1, 0, -shift[0]], [0, 1, -shift[1]], [0, 0, 1.0]]
-            )
-            # thumbnail pixels of fixed -> thumbnail pixels of moving, then both to full pixels
-            full = (
-                np.diag([b.step, b.step, 1.0]) @ sampling @ np.diag([1 / a.step, 1 / a.step, 1.0])
-            )
-            found.append(Start(full, correlation))
-    order = sorted(range(len(found)), key=lambda k: (-found[k].correlation, k))
-    return [found[k] for k in order[:keep]]
+    for flip in flips:
+        image, weight = (p[:: -1 if flip[1] else 1, :: -1 if flip[0] else 1] for p in still)
+        begin = []
+        for score, x, y, linear in zip(
+            *_best_shifts(image, weight, canvas), canvas.samplings, strict=True
+        ):
+            # Pixel p of the thumbnail lies on pixel p + (x, y) of the turned canvas.
+            placed = np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
+            shrunk = np.diag([1.0 / pixel, 1.0 / pixel, 1.0])
+            begin.append(Start(linear @ placed @ mirror(flip, image.shape) @ shrunk, float(score)))
+        order = sorted(range(len(begin)), key=lambda k: (-begin[k].correlation, k))
+        found.append([begin[k] for k in order[:keep]])
+    return found
 
 
-def _diagonal(level: Level, relative: float) -> tuple[int, int]:
-    side = int(np.ceil(np.hypot(*level.image.shape) * relative * 1.3)) + 2
-    return side, side
+@dataclass(frozen=True, eq=False)
+class _Canvas:
+    """The moving thumbnail at every turn and scale, with room for every shift.
+
+    Args:
+        images: (n, side, side) float32, 0 where there is no data.
+        samplings: n matrices (3, 3), pixels of the canvas to full pixels of the moving slice.
+        spectra: Fourier transforms of image, image² and weight, each (n, side, side // 2 + 1).
+    """
+
+    images: Float32
+    samplings: tuple[Matrix, ...]
+    spectra: tuple[NDArray[np.complexfloating], ...]
 
 
-def _turned(level: Level, turn: float, scale: float) -> tuple[Float32, Matrix]:
-    """Turn and scale a thumbnail about its middle onto a canvas that holds all of it."""
-    rows, columns = level.image.shape
-    side = int(np.ceil(np.hypot(rows, columns) * scale)) + 2
-    angle = np.deg2rad(turn)
-    cosine, sine = np.cos(angle) / scale, np.sin(angle) / scale
-    linear = np.array([[cosine, sine], [-sine, cosine]])
-    middle = np.array([(columns - 1) / 2, (rows - 1) / 2])
-    canvas_to_level = np.eye(3)
-    canvas_to_level[:2, :2] = linear
-    canvas_to_level[:2, 2] = middle - linear @ np.full(2, (side - 1) / 2)
-    image, _ = warp_level(level, canvas_to_level, (side, side))
-    return image, canvas_to_level
+def _band(slice_: Prepared, pixel: float) -> Level:
+    """Keep what a thumbnail can show, without slow brightness, on the level it is read from."""
+    level = slice_.levels[level_within(slice_, _READ_FROM)]
+    fine, slow = (k * pixel / level.step for k in (_FINE, _SLOW))
+    blurs = []
+    for sigma in (fine, slow):
+        share = cv2.GaussianBlur(level.weight, (0, 0), sigma)
+        blurred = cv2.GaussianBlur(level.image * level.weight, (0, 0), sigma)
+        blurs.append(blurred / np.maximum(share, np.float32(1e-3)))
+    return Level((blurs[0] - blurs[1]) * level.weight, level.weight, level.step)
 
 
-def _best_shift(
-    fixed: Float32, spectra: NDArray[np.complexfloating], moving: Float32, size: tuple[int, ...]
-) -> tuple[float, tuple[int, int]]:
-    """Return the highest normalised correlation and the (x, y) where moving's corner then lies."""
-    _rows, _columns = fixed.shape
-    high, wide = moving.shape
-    here = fft.rfft2(np.stack([moving, moving * moving, np.ones_like(moving)]), size).conj()
-    filled = fft.rfft2(np.ones_like(fixed), size)
-    products = np.stack([spectra[0] * here[0], spectra[1] * here[2], filled * here[1]])
-    cross, energy_fixed, energy_moving = fft.irfft2(products, size)
-    own, other = float((fixed**2).sum()), float((moving**2).sum())
-    enough = (energy_fixed > _LEAST_OVERLAP * own) & (energy_moving > _LEAST_OVERLAP * other)
-    power = np.sqrt(np.maximum(energy_fixed, 1e-9) * np.maximum(energy_moving, 1e-9))
-    score = np.where(enough, cross / power, -1.0)
-    peak = int(np.argmax(score))
-    y, x = divmod(peak, score.shape[1])
-    y = y - size[0] if y > size[0] - high else y
-    x = x - size[1] if x > size[1] - wide else x
-    return float(score.flat[peak]), (x, y)
+def _read(band: Level, to_full: Matrix, shape: tuple[int, int]) -> tuple[Float32, Float32]:
+    """Read band and weight on a grid whose pixels `to_full` takes to full pixels."""
+    matrix = to_full[:2] / band.step
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    image, weight = (
+        cv2.warpAffine(plane, matrix, shape[::-1], flags=flags)
+        for plane in (band.image, band.weight)
+    )
+    return np.asarray(image), np.asarray(weight)
+
+
+def _thumbnail(slice_: Prepared, pixel: float) -> tuple[Float32, Float32]:
+    rows, columns = (int((n - 1) / pixel) + 1 for n in slice_.shape)
+    return _read(_band(slice_, pixel), np.diag([pixel, pixel, 1.0]), (rows, columns))
+
+
+def _turned(moving: Prepared, pixel: float, fixed_shape: tuple[int, int], reach: int) -> _Canvas:
+    rows, columns = (int((n - 1) / pixel) + 1 for n in fixed_shape)
+    side = fft.next_fast_len(max(rows, columns) + 2 * reach, real=True)
+    # At the middle of the valid shifts the middles of both slices coincide.
+    middle = np.array([side - 1.0, side - 1.0]) / 2.0
+    centre = (np.array(moving.shape[::-1]) - 1.0) / 2.0
+    band = _band(moving, pixel)
+    planes, samplings = [], []
+    for turn in np.deg2rad(_TURNS):
+        for scale in _SCALES:
+            cosine, sine = pixel * scale * np.cos(turn), pixel * scale * np.sin(turn)
+            matrix = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+            matrix[:2, 2] = centre - matrix[:2, :2] @ middle
+            planes.append(_read(band, matrix, (side, side)))
+            samplings.append(matrix)
+    images = np.stack([p[0] for p in planes])
+    weights = np.stack([p[1] for p in planes])
+    spectra = tuple(fft.rfft2(stack) for stack in (images, images * images, weights))
+    return _Canvas(images, tuple(samplings), spectra)
+
+
+def _best_shifts(
+    image: Float32, weight: Float32, canvas: _Canvas
+) -> tuple[Float32, NDArray[np.int64], NDArray[np.int64]]:
+    """Return for every turn and scale the highest normalised correlation and its shift x, y."""
+    side = canvas.images.shape[1]
+    rows, columns = image.shape
+    size = (side, side)
+    own, square, share = (fft.rfft2(plane, size).conj() for plane in (image, image * image, weight))
+    moved, energy, weights = canvas.spectra
+    cross, under, over = (
+        fft.irfft2(one * other, size)[:, : side - rows + 1, : side - columns + 1]
+        for one, other in ((own, moved), (square, weights), (share, energy))
+    )
+    total = (canvas.images**2).sum(axis=(1, 2))[:, None, None]
+    enough = (under > _LEAST_OVERLAP * (image**2).sum()) & (over > _LEAST_OVERLAP * total)
+    power = np.sqrt(np.maximum(under, 1e-9) * np.maximum(over, 1e-9))
+    score = np.where(enough, cross / power, np.float32(-1.0)).reshape(len(moved), -1)
+    peak = score.argmax(axis=1)
+    y, x = np.divmod(peak, side - columns + 1)
+    return score[np.arange(len(peak)), peak], x, y

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from somray.errors import ShapeError
 from somray.kernels.registration import evidence, keypoints
-from somray.kernels.registration.automatic import (
-    NEAR_ENOUGH,
-    Search,
-    best_of,
-    is_clear,
-    is_convincing,
-    lead,
-)
+from somray.kernels.registration.automatic import Search, best_of, is_clear
 from somray.kernels.registration.look import Look, look
 from somray.kernels.registration.result import SliceRegistration
-from somray.kernels.registration.verdict import Candidate, farthest_px, is_motion, judge
+from somray.kernels.registration.verdict import (
+    Candidate,
+    belief,
+    farthest_px,
+    is_motion,
+    judge,
+    lead,
+)
 
 __all__ = ["MODELS", "refuse_blank", "register", "register_looks"]
 
@@ -30,8 +30,8 @@ Matrix = NDArray[np.float64]
 
 MODELS = ("auto", "similarity", "affine", "homography")
 
-_LEAST_LEAD = 0.05  # of the best motion over the best mirror image, in Fisher's z
-_LEAST_FAR_LEAD = 0.15  # elsewhere, or for an affine motion, which the mirror image was not given
+_SURE_NEAR, _SURE_FAR = 0.5, 0.65  # leads that make patches and keypoints needless
+_WORTH_ASKING = 0.3  # structure next to the identity below which the search goes on at once
 _LEAST_INLIERS = 12  # of a named model
 _LEAST_INLIER_FRACTION = 0.2
 _SUPPORTING_INLIERS = 8  # of keypoints that agree with intensities …
@@ -148,27 +148,51 @@ class _Pair:
         if kept < _LEAST_INLIERS or share < _LEAST_INLIER_FRACTION:
             reason = f"only {kept} of {len(self._fit.kept)} matches agree on one motion"
             return self._refused(reason, model)
-        return self._verdict(self._search.assessed(motion, model), supported=True)
+        best = self._search.assessed(motion, model)
+        verdict = self._standing(best, None, supported=False)
+        if verdict[0] == "refused":
+            return self._refused(str(verdict[1]), model)
+        return self._result(verdict, model, motion)
 
     def automatic(self) -> SliceRegistration:
         """Run the cheap evidence, then keypoints where it does not convince."""
         search, shape = self._search, self._fixed.shape
-        best, rival, supported = search.near(), None, False
-        if best is None or not is_clear(best, shape):
-            rival = search.mirrored(thorough=False)
-            if not is_convincing(best, rival, NEAR_ENOUGH):
-                rival = best_of([rival, search.mirrored(thorough=True)])
-                best = best_of([best, search.far()])
-            if not is_convincing(best, rival):
-                best, supported = self._with_keypoints(best)
+        best = search.near()
+        if best is not None and is_clear(best, shape):
+            return self._accepted(best, ("ok", None))
+        rival = search.mirrored(thorough=False)
+        if best is not None and best.structure >= _WORTH_ASKING:
+            verdict = self._standing(best, rival, supported=False)
+            if verdict[0] == "ok":
+                return self._accepted(best, verdict)
+        rival = best_of([rival, search.mirrored(thorough=True)])
+        best = best_of([best, search.far()])
+        if best is not None:
+            verdict = self._standing(best, rival, supported=False)
+            if verdict[0] == "ok":
+                return self._accepted(best, verdict)
+        best, supported = self._with_keypoints(best)
         if best is None:
             return self._refused("no motion brings the slices together", "similarity")
-        best = search.simplest(best)
-        sure = best.is_near(shape) and best.model == "similarity"
-        if lead(best, rival) < (_LEAST_LEAD if sure else _LEAST_FAR_LEAD):
-            reason = "a mirror image of the moving slice fits as well or better"
-            return self._refused(reason, "similarity")
-        return self._verdict(best, supported)
+        return self._accepted(best, self._standing(best, rival, supported))
+
+    def _standing(
+        self, best: Candidate, rival: Candidate | None, supported: bool
+    ) -> tuple[str, str | None]:
+        """Judge a motion; patches are asked only where the lead alone does not settle it."""
+        near = best.is_near(self._fixed.shape)
+        if lead(best, rival) >= (_SURE_NEAR if near else _SURE_FAR):
+            return "ok", None
+        voted = self._search.voted(best)
+        other = None if rival is None else self._search.voted(rival)
+        return judge(belief(voted, other), near, supported)
+
+    def _accepted(self, best: Candidate, verdict: tuple[str, str | None]) -> SliceRegistration:
+        """Return the simplest model that the evidence supports, unless the motion is refused."""
+        if verdict[0] == "refused":
+            return self._refused(str(verdict[1]), best.model)
+        best = self._search.simplest(best)
+        return self._result(verdict, best.model, best.sampling)
 
     def _with_keypoints(self, best: Candidate | None) -> tuple[Candidate | None, bool]:
         """Ask keypoints too; also tell whether they agree with what is best then."""
@@ -193,12 +217,6 @@ class _Pair:
             return False
         shape = self._fixed.shape
         return farthest_px(best.sampling, motion, shape) <= _SUPPORT_SHARE * max(shape)
-
-    def _verdict(self, best: Candidate, supported: bool) -> SliceRegistration:
-        status, reason = judge(best, self._fixed.shape, supported)
-        if status == "refused":
-            return self._refused(str(reason), best.model)
-        return self._result((status, reason), best.model, best.sampling)
 
     def _refused(self, reason: str, model: str) -> SliceRegistration:
         return self._result(("refused", reason), model, None)

@@ -1,8 +1,10 @@
 """The verdict on a plane motion: ok, weak or refused, and why.
 
-How much evidence a motion needs depends on how far it was searched for: neighbouring slices nearly
-coincide, and a motion found next to the identity had few rivals; one picked from all turns, scales and
-shifts had thousands. Keypoints that agree on the same motion are independent evidence.
+What a motion explains is weighed against what the mirror images of the slice reach: they have its outline
+and texture, but no true correspondence, and were given the same search. How much more is needed depends on
+how far the motion was searched for: neighbouring slices nearly coincide, and a motion found next to the
+identity had few rivals; one picked from all turns, scales and shifts had thousands. Keypoints that agree on
+the same motion are independent evidence.
 """
 
 from dataclasses import dataclass
@@ -11,19 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.kernels.registration.evidence import Evidence
+from somray.kernels.registration.patches import Votes
 
-__all__ = ["Candidate", "farthest_px", "is_motion", "judge"]
+__all__ = ["Candidate", "belief", "farthest_px", "is_motion", "judge", "lead"]
 
 Matrix = NDArray[np.float64]
 
-# Chosen on real neighbours, unrelated and flipped slices: tests/benchmarks/LOG.md, registration.
+# Chosen on neighbours, unrelated, flipped, noisy and halved slices: tests/benchmarks/bench_registration.py.
 _NEAR_SHARE = 0.12  # of the longer side: corners moved less than that are next to the identity
-_STRENGTH_WEIGHT = 0.15
-_OK_NEAR, _WEAK_NEAR = 0.60, 0.42
-_OK_FAR, _WEAK_FAR = 0.85, 0.66
-_LEAST_STRUCTURE = 0.25
-_LEAST_FAR_STRENGTH = 1.5  # one hot spot can be laid on any other
-_SUPPORT = 0.25  # what agreeing keypoints are worth
+_STRUCTURE_WEIGHT = 0.25
+_OK_NEAR, _WEAK_NEAR = 0.60, 0.34
+_OK_FAR, _WEAK_FAR = 0.80, 0.58
+_SUPPORT = 0.3  # what agreeing keypoints are worth
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,7 @@ class Candidate:
     sampling: Matrix
     evidence: Evidence
     model: str = "similarity"
+    votes: Votes | None = None
 
     @property
     def structure(self) -> float:
@@ -44,28 +46,40 @@ class Candidate:
         return farthest_px(self.sampling, np.eye(3), shape) <= _NEAR_SHARE * max(shape)
 
 
-def judge(best: Candidate, shape: tuple[int, int], supported: bool) -> tuple[str, str | None]:
-    """Return status and reason for the best motion found.
+def lead(candidate: Candidate, rival: Candidate | None) -> float:
+    """Return by how much a motion explains more than the best mirror image, weighed with how much it explains.
+
+    The difference is that of Fisher's z, so that it counts the same at weak and at strong correlations.
+    """
+    least = 0.0 if rival is None else max(rival.structure, 0.0)
+    both = np.arctanh(np.clip([candidate.structure, least], -0.999, 0.999))
+    return float(both[0] - both[1]) + _STRUCTURE_WEIGHT * candidate.structure
+
+
+def belief(candidate: Candidate, rival: Candidate | None) -> float:
+    """Add what patches say, of the motion and of the best mirror image, to the lead; both voted on."""
+    own = 0.0 if candidate.votes is None else candidate.votes.share
+    other = 0.0 if rival is None or rival.votes is None else rival.votes.share
+    return lead(candidate, rival) + own - 0.5 * other
+
+
+def judge(found: float, near: bool, supported: bool) -> tuple[str, str | None]:
+    """Return status and reason.
 
     Args:
-        best: the motion.
-        shape: rows and columns of the fixed slice.
+        found: belief in the best motion.
+        near: whether it lies next to the identity.
         supported: whether keypoints agree on the same motion.
     """
-    near = best.is_near(shape)
-    weight = best.structure + _STRENGTH_WEIGHT * best.evidence.strength
-    weight += _SUPPORT if supported else 0.0
+    found += _SUPPORT if supported else 0.0
     ok, weak = (_OK_NEAR, _WEAK_NEAR) if near else (_OK_FAR, _WEAK_FAR)
-    reason = (
-        f"structures correlate by only {best.structure:.2f} after alignment "
-        f"(evidence {weight:.2f}, {ok:.2f} expected)"
-    )
-    lone = not near and not supported and best.evidence.strength < _LEAST_FAR_STRENGTH
-    if lone:
-        reason = f"too few separate structures to tell it from chance (strength {best.evidence.strength:.2f})"
-    if lone or best.structure < _LEAST_STRUCTURE or weight < weak:
-        return "refused", reason
-    return ("weak", reason) if weight < ok else ("ok", None)
+    if found >= ok:
+        return "ok", None
+    where = "next to the identity" if near else "so far from the identity"
+    reason = f"evidence {found:.2f} where a motion {where} needs {ok:.2f}"
+    if found >= weak:
+        return "weak", reason
+    return "refused", f"hardly better than a mirror image: {reason}"
 
 
 def farthest_px(one: Matrix, other: Matrix, shape: tuple[int, int]) -> float:
