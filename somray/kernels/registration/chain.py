@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.registration.chain_repair import Step, cycle_errors, repaired
+from somray.kernels.registration.chain_repair import Step, cycle_errors, repaired, tolerance_px
 from somray.kernels.registration.motions import moved_mm, normalised, rigid_part
 
 __all__ = ["Chain", "Link", "compose", "counts"]
@@ -141,26 +141,25 @@ def _joins(
     there = [step for step in steps if step.matrix is not None]
     believed = [counts(step, shape, rigid) for step in there]
     loose = sum(believed) > _LOOSE_SHARE * len(there)
-    uncertain = [u for u in (_uncertainty_px(step, shape) for step in there) if u is not None]
-    typical = float(np.median(uncertain)) if uncertain else 0.0
     joins = []
     for z, step in enumerate(steps):
         if step.matrix is not None:
-            count = step.ncc_after is None and _far(step.matrix, typical, shape, rigid)
+            count = step.ncc_after is None and _far(step.matrix, shape, rigid)
             count = count or loose or counts(step, shape, rigid)
             joins.append(_join((z, z + 1), step, count, shape, rigid))
             continue
         bridge = bridges.get(z)
         if bridge is not None and z + 1 < len(steps) and steps[z + 1].matrix is None:
             over = Step(bridge, "repaired", f"joined directly to slice {z}, past slice {z + 1}")
-            count = loose or _far(bridge, typical, shape, rigid)
+            count = loose or _far(bridge, shape, rigid)
             joins.append(_join((z, z + 2), over, count, shape, rigid))
     return joins
 
 
-def _far(motion: Matrix, typical: float, shape: tuple[int, int], rigid: bool) -> bool:
-    """Tell whether a motion without figures of its own goes farther than steps usually are uncertain."""
-    return moved_mm(rigid_part(motion, shape) if rigid else motion, shape, (1.0, 1.0)) > typical
+def _far(motion: Matrix, shape: tuple[int, int], rigid: bool) -> bool:
+    """Tell whether a motion without figures of its own goes farther than sound triangles gape."""
+    kept = rigid_part(motion, shape) if rigid else motion
+    return moved_mm(kept, shape, (1.0, 1.0)) > tolerance_px(shape)
 
 
 def _join(
