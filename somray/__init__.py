@@ -11,9 +11,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     import somray.som as som
+    from somray.api_run import open_run
     from somray.api_student import Student
     from somray.api_teacher import Teacher
-    from somray.io.run import open_run
     from somray.kernels.features import FEATURES, features
     from somray.kernels.instances import lesions
     from somray.kernels.metrics import agreement
@@ -26,7 +26,7 @@ _PLACES = {
     "agreement": "somray.kernels.metrics",
     "features": "somray.kernels.features",
     "lesions": "somray.kernels.instances",
-    "open_run": "somray.io.run",
+    "open_run": "somray.api_run",
     "register": "somray.kernels.registration",
 }
 
