@@ -218,9 +218,12 @@ class _Comparison:
 
 
 def _name(before_mm3: float, after_mm3: float, thresholds: ChangeThresholds) -> str:
-    """Name a change of volume; stable unless it exceeds both the share and the floor."""
+    """Name a change of volume; stable unless it exceeds both the share and the floor.
+
+    Volumes are counts times a product of three spacings: their last digits decide nothing.
+    """
     change = after_mm3 - before_mm3
-    large = abs(change) > thresholds.change_fraction * before_mm3
-    if not large or abs(change) < thresholds.change_floor_mm3:
+    large = abs(change) > thresholds.change_fraction * before_mm3 * (1.0 + 1e-9)
+    if not large or abs(change) < thresholds.change_floor_mm3 * (1.0 - 1e-9):
         return "stable"
     return "enlarging" if change > 0 else "shrinking"

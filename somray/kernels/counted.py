@@ -2,9 +2,9 @@
 
 A lesion near the smallest volume measures a little more in one session and a little less in the next:
 voxels at its border are counted whole or not at all. Were every session judged alone, such a lesion would
-vanish and come back. So a part that misses the smallest volume by no more than half counts all the same where it
-continues a lesion of a neighbouring session that nothing else continues (the double threshold of Canny,
-"A computational approach to edge detection", 1986, carried over to time).
+vanish and come back. So a part below the smallest volume counts all the same where it continues a lesion of a
+neighbouring session that nothing else continues, unless next to nothing is left of that lesion (the
+double threshold of Canny, "A computational approach to edge detection", 1986, carried over to time).
 """
 
 import itertools
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.overlap import PlacedLesions, same_place_links
+from somray.kernels.overlap import Link, PlacedLesions, same_place_links
 
 __all__ = ["counted"]
 
-FAINT = 0.5  # of the smallest volume
+LEAST_LEFT = 0.2  # of a lesion, where what is left of it is below the smallest volume
 
 
 def counted(
@@ -35,17 +35,12 @@ def counted(
     """
     least = least_mm3 * (1.0 - 1e-9)  # a volume is a count times a product of three spacings
     whole = [s.volume_mm3 >= least for s in sessions]
-    faint = [s.volume_mm3 >= FAINT * least for s in sessions]
-    if not any((f & ~w).any() for f, w in zip(faint, whole, strict=True)):
-        return whole
     order = range(len(sessions))
     for steps in (list(order), list(reversed(order))):
         for here, there in itertools.pairwise(steps):
-            if (faint[there] & ~whole[there]).any():
+            if whole[here].any() and not whole[there].all():
                 pair = (sessions[here], sessions[there])
-                whole[there] |= _continued(
-                    pair, whole[here], whole[there], faint[there], min_overlap
-                )
+                whole[there] |= _continued(pair, whole[here], whole[there], min_overlap)
     return whole
 
 
@@ -53,21 +48,18 @@ def _continued(
     pair: tuple[PlacedLesions, PlacedLesions],
     lesions: NDArray[np.bool_],
     known: NDArray[np.bool_],
-    faint: NDArray[np.bool_],
     min_overlap: float,
 ) -> NDArray[np.bool_]:
     """Find the parts of the second session by which alone a lesion of the first one goes on."""
-    here, there = pair
-    links = same_place_links(here.only(lesions), there.only(faint), min_overlap)
-    place = np.flatnonzero(faint)
-    held = {link.before for link in links if known[place[link.after]]}
-    found = np.zeros(len(known), dtype=bool)
-    best: dict[int, tuple[float, int]] = {}
+    here, there = pair[0].only(lesions), pair[1]
+    links = same_place_links(here, there, min_overlap)
+    held = {link.before for link in links if known[link.after]}
+    best: dict[int, Link] = {}
     for link in links:
-        if link.before not in held:
-            best[link.before] = min(
-                best.get(link.before, (0.0, 0)), (-link.shared_mm3, int(place[link.after]))
-            )
-    for _, position in best.values():
-        found[position] = True
+        least = LEAST_LEFT * here.volume_mm3[link.before] * (1.0 - 1e-9)
+        enough = there.volume_mm3[link.after] >= least
+        if link.before not in held and enough:
+            best[link.before] = min(best.get(link.before, link), link, key=lambda k: k.rank)
+    found = np.zeros(len(known), dtype=bool)
+    found[[link.after for link in best.values()]] = True
     return found

@@ -2,8 +2,8 @@
 
 The rules, in order, for sessions k−1 → k, everything in the common frame:
 
-1. Parts smaller than `min_volume_mm3` are no lesions, the same volume for all sessions; what misses it
-   by half at most still counts where a lesion of a neighbouring session goes on in nothing else.
+1. Parts smaller than `min_volume_mm3` are no lesions, the same volume for all sessions, but where a
+   lesion of a neighbouring session goes on in nothing else (`counted`).
 2. Lesions that share at least `min_overlap` of the smaller one are linked; what is left is linked by
    distance, one to one (`overlap.distance_links`).
 3. A link is kept when it is the strongest of at least one of its ends; so touching neighbours are not
@@ -69,6 +69,10 @@ class Evolution:
     changes: tuple[LesionChange, ...]
     links: tuple[LesionLink, ...]
     placed: tuple[PlacedLesions, ...]
+
+    def ids_of(self, session: int) -> list[int]:
+        """Return the lesion_id of each lesion of a session, in the order of `placed`."""
+        return [self.identities[session][n] for n in self.placed[session].numbers.tolist()]
 
 
 def follow(

@@ -7,9 +7,13 @@ vanishes and comes back at its old place keeps its number. The rules stand in `e
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from somray.kernels.overlap import Link, PlacedLesions, distance_links, same_place_links
+from somray.kernels.overlap import (
+    Link,
+    PlacedLesions,
+    distance_links,
+    nine_digits,
+    same_place_links,
+)
 
 __all__ = ["Follower", "Memory", "Pairing", "carry", "strongest_links"]
 
@@ -117,7 +121,7 @@ class Follower:
 
 def strongest_links(links: Sequence[Link]) -> tuple[Link, ...]:
     """Keep the links that are the strongest of at least one of their two lesions."""
-    ranked = sorted(links, key=lambda k: (-k.shared_mm3, k.distance_mm, k.before, k.after))
+    ranked = sorted(links, key=lambda link: link.rank)
     of_before: dict[int, Link] = {}
     of_after: dict[int, Link] = {}
     for link in ranked:
@@ -138,9 +142,9 @@ def carry(links: Sequence[Link], before: PlacedLesions, after: PlacedLesions) ->
         Position before to position after.
     """
 
-    def rank(link: Link) -> tuple[float, float, float, int, int]:
-        smaller = float(np.minimum(before.volume_mm3[link.before], after.volume_mm3[link.after]))
-        return (-smaller, -link.shared_mm3, link.distance_mm, link.before, link.after)
+    def rank(link: Link) -> tuple[float, tuple[float, float, int, int]]:
+        smaller = min(before.volume_mm3[link.before], after.volume_mm3[link.after])
+        return -nine_digits(float(smaller)), link.rank
 
     passed: dict[int, int] = {}
     reached: set[int] = set()

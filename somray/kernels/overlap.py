@@ -19,6 +19,7 @@ __all__ = [
     "PlacedLesions",
     "SessionLesions",
     "distance_links",
+    "nine_digits",
     "overlap_links",
     "place",
     "same_place_links",
@@ -91,9 +92,26 @@ class PlacedLesions:
 
     def index_of(self, points_mm: NDArray[np.float64]) -> NDArray[np.int64]:
         """Take points of the common frame (n, 3) to the nearest voxel (n, 3) in z, y, x."""
+        return np.floor(self.to_voxels(points_mm) + 0.5).astype(np.int64)
+
+    def to_common(self, index: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Take voxel indices (n, 3) in z, y, x to points of the common frame (n, 3)."""
+        world = self.geometry.to_world(index.astype(np.float64))
+        return np.asarray(world @ self.to_frame[:3, :3].T + self.to_frame[:3, 3])
+
+    def to_voxels(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Take points of the common frame (n, 3) to voxel coordinates (n, 3) in z, y, x."""
         inverse = np.linalg.inv(self.to_frame)
-        own = points_mm @ inverse[:3, :3].T + inverse[:3, 3]
-        return np.floor(self.geometry.to_index(own) + 0.5).astype(np.int64)
+        return self.geometry.to_index(points_mm @ inverse[:3, :3].T + inverse[:3, 3])
+
+    def bounds(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the smallest and largest voxel index of each lesion, (m, 3) each in z, y, x."""
+        low = np.full((len(self.numbers), 3), np.iinfo(np.int64).max)
+        high = np.full((len(self.numbers), 3), -1)
+        for axis, index in enumerate(np.unravel_index(self.linear, self.geometry.shape)):
+            np.minimum.at(low[:, axis], self.owner, index)
+            np.maximum.at(high[:, axis], self.owner, index)
+        return low, high
 
     def inside(self, points_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which points of the common frame this session's scan covers."""
@@ -211,6 +229,19 @@ class Link:
     shared_fraction: float
     distance_mm: float
 
+    @property
+    def rank(self) -> tuple[float, float, int, int]:
+        """Order of strength, the strongest first: shared volume, distance, then position.
+
+        What differs in its tenth digit alone is a tie: transforms leave such differences.
+        """
+        return -nine_digits(self.shared_mm3), nine_digits(self.distance_mm), self.before, self.after
+
+
+def nine_digits(value: float) -> float:
+    """Round to nine significant digits."""
+    return float(f"{value:.9g}")
+
 
 def overlap_links(before: PlacedLesions, after: PlacedLesions, min_fraction: float) -> list[Link]:
     """Link lesions that share at least `min_fraction` of the smaller one.
@@ -226,7 +257,7 @@ def overlap_links(before: PlacedLesions, after: PlacedLesions, min_fraction: flo
     links = []
     for (a, b), volume in sorted(shared.items()):
         fraction = min(1.0, volume / min(before.volume_mm3[a], after.volume_mm3[b]))
-        if fraction >= min_fraction:
+        if fraction >= min_fraction - 1e-9:
             links.append(Link(a, b, volume, float(fraction), _distance(before, a, after, b)))
     return links
 
@@ -285,8 +316,8 @@ def distance_links(
         for m in found:
             a, b = int(earlier[n]), int(later[m])
             distance = _distance(before, a, after, b)
-            if distance <= max(reach_mm, float(radii[0][n] + radii[1][m])):
-                candidates.append((distance, a, b))
+            if distance <= max(reach_mm, float(radii[0][n] + radii[1][m])) + 1e-9 * reach_mm:
+                candidates.append((nine_digits(distance), a, b))
     links: list[Link] = []
     taken_before: set[int] = set()
     taken_after: set[int] = set()

@@ -26,8 +26,10 @@ from somray.kernels.evolution import (
     follow,
 )
 from somray.kernels.instances import SlabLabeller, sparse_voxels
+from somray.kernels.surroundings import doubted
 from somray.kernels.time_points import carry_over_time, with_identities
 from somray.stages.lesion_labels import SessionScan, write_time_point
+from somray.stages.surroundings import POINTS_AT_ONCE, surroundings
 
 __all__ = ["EvolveItem", "SessionItem", "needs", "run", "thresholds_of"]
 
@@ -70,8 +72,9 @@ class EvolveItem:
 
 
 def needs(slab_bytes: int, lesion_voxels: int) -> Needs:
-    """Declare what following takes: a few slabs, and the coordinates of all lesion voxels."""
-    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 6 * slab_bytes + 250 * lesion_voxels)
+    """Declare what following takes: a few slabs, the coordinates of all lesion voxels, and shells."""
+    held = 12 * slab_bytes + 250 * lesion_voxels + 150 * POINTS_AT_ONCE
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + held)
 
 
 def run(item: EvolveItem, shared: object = None) -> Result:
@@ -84,6 +87,7 @@ def run(item: EvolveItem, shared: object = None) -> Result:
     ]
     thresholds = thresholds_of(item.config, [scan.meta.geometry for scan in scans])
     evolution = follow(found, transforms, thresholds)
+    changes = doubted(evolution.changes, surroundings(evolution, scans))
     highest = max((i for ids in evolution.identities for i in ids.values()), default=0)
     rows: list[LesionRow] = []
     for scan, ids, first in zip(scans, evolution.identities, found, strict=True):
@@ -93,7 +97,7 @@ def run(item: EvolveItem, shared: object = None) -> Result:
     return Result(
         rows={
             "lesions": rows,
-            "evolution": [EvolutionRow(subject=subject, **_facts(c)) for c in evolution.changes],
+            "evolution": [EvolutionRow(subject=subject, **_facts(c)) for c in changes],
             "links": [LinkRow(subject=subject, **_facts(k)) for k in evolution.links],
         }
     )
