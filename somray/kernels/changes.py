@@ -10,7 +10,8 @@ import numpy as np
 
 from somray.errors import ShapeError
 from somray.kernels.identities import Pairing
-from somray.kernels.overlap import Link, PlacedLesions
+from somray.kernels.overlap import Link
+from somray.kernels.placed import PlacedLesions
 
 __all__ = [
     "USUAL",

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.overlap import Link, PlacedLesions, same_place_links
+from somray.kernels.overlap import Link, same_place_links
+from somray.kernels.placed import PlacedLesions
 
 __all__ = ["counted"]
 

@@ -41,7 +41,7 @@ from somray.kernels.changes import (
 )
 from somray.kernels.counted import counted
 from somray.kernels.identities import Follower
-from somray.kernels.overlap import PlacedLesions, SessionLesions, place
+from somray.kernels.placed import PlacedLesions, SessionLesions, place
 
 __all__ = [
     "ChangeThresholds",

@@ -7,13 +7,8 @@ vanishes and comes back at its old place keeps its number. The rules stand in `e
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from somray.kernels.overlap import (
-    Link,
-    PlacedLesions,
-    distance_links,
-    nine_digits,
-    same_place_links,
-)
+from somray.kernels.overlap import Link, distance_links, nine_digits, same_place_links
+from somray.kernels.placed import PlacedLesions
 
 __all__ = ["Follower", "Memory", "Pairing", "carry", "strongest_links"]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from somray.kernels.changes import LesionChange
-from somray.kernels.overlap import PlacedLesions
+from somray.kernels.placed import PlacedLesions
 
 __all__ = ["HALO", "MISALIGNED_BELOW", "Shells", "correlation", "doubted", "values_in_block"]
 
@@ -78,14 +78,18 @@ def _steps(size: NDArray[np.int64], spacing: NDArray[np.float64]) -> NDArray[np.
 
 
 def _near(points: NDArray[np.float64], session: PlacedLesions) -> NDArray[np.bool_]:
-    """Tell which points lie in a lesion or within four pixels of one, along the axes of the frame."""
+    """Tell which points lie in a lesion or within four pixels of one, along the session's axes."""
     near = np.zeros(len(points), dtype=bool)
+    if len(session.numbers) == 0:
+        return near
+    index, spacing = session.index_of(points), session.geometry.spacing_mm
     for axis in range(3):
-        for step in range(-CLEAR_PIXELS, CLEAR_PIXELS + 1):
+        reach = round(CLEAR_PIXELS * spacing[2] / spacing[axis])
+        for step in range(-reach, reach + 1):
             if axis == 0 or step != 0:
-                shift = np.zeros(3)
-                shift[axis] = step * session.geometry.spacing_mm[2]
-                near |= session.at(points + shift) >= 0
+                shift = np.zeros(3, dtype=np.int64)
+                shift[axis] = step
+                near |= session.at_voxels(index + shift) >= 0
     return near
 
 

@@ -6,7 +6,7 @@ Sessions are compared at t 0 alone (`evolution`); here what is known of t 0 is c
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.overlap import SessionLesions
+from somray.kernels.placed import SessionLesions
 
 __all__ = ["LesionVoxels", "carry_over_time", "with_identities"]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from somray.domain.run import ScanPlace
 from somray.domain.tables import LesionRow
-from somray.io.ome_zarr import ScanMeta, read_slab, slabs, write_label_slab
+from somray.io.ome_zarr import ScanMeta, read_channel, slabs, write_label_slab
 from somray.io.storage import Storage
 from somray.kernels.instances import LesionMeasure, LesionMeter
 from somray.kernels.time_points import LesionVoxels
@@ -37,7 +37,7 @@ def write_time_point(
         labels[z - z0, y, x] = ids[inside]
         write_label_slab(scan.storage, name, "lesions", t, z0, labels)
         if labels.any():
-            meter.add(labels, read_slab(scan.storage, name, t, z0, z1)[channel], z0)
+            meter.add(labels, read_channel(scan.storage, name, t, z0, z1, channel), z0)
     return [_row(scan.place, t, measured) for measured in meter.finish()]
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.io.ome_zarr import read_slab, slabs
+from somray.io.ome_zarr import read_channel, slabs
 from somray.kernels.evolution import Evolution, LesionChange
-from somray.kernels.overlap import PlacedLesions
+from somray.kernels.placed import PlacedLesions
 from somray.kernels.surroundings import HALO, Shells, correlation, values_in_block
 from somray.stages.lesion_labels import SessionScan
 
@@ -96,6 +96,6 @@ def _values(scan: SessionScan, points: NDArray[np.float64]) -> NDArray[np.float3
         inside = (nearest >= z0) & (nearest < z1)
         if inside.any():
             first = max(0, z0 - HALO)
-            block = read_slab(scan.storage, scan.place.name, 0, first, min(depth, z1 + HALO))[0]
+            block = read_channel(scan.storage, scan.place.name, 0, first, min(depth, z1 + HALO))
             found[:, inside] = values_in_block(block, points[inside] - [first, 0, 0])
     return found

@@ -4,7 +4,7 @@ from scipy import ndimage
 
 from somray.domain.geometry import Geometry
 from somray.kernels.changes import LesionChange
-from somray.kernels.overlap import SessionLesions, place
+from somray.kernels.placed import SessionLesions, place
 from somray.kernels.surroundings import (
     LEAST_POINTS,
     MISALIGNED_BELOW,
