@@ -54,18 +54,25 @@ class Search:
         self._started: list[list[coarse.Start]] | None = None
 
     def near(self) -> Candidate | None:
-        """Refine from the identity."""
+        """Refine from the identity, up to the level that motions are judged on."""
         begin = self._ranked([np.eye(3)], _THUMB_STEPS)
         if not begin or begin[0].structure < _HOPELESS:
             return None
-        return self.finished(begin[0].sampling)
+        return self.judged(begin[0].sampling)
 
     def far(self) -> Candidate | None:
-        """Search all turns, scales and shifts."""
+        """Search all turns, scales and shifts, up to the level that motions are judged on."""
         thumbs = self._found(self._starts()[0])[:_FINALISTS]
-        judged = [self._judged(c.sampling) for c in thumbs]
-        best = best_of(judged)
-        return None if best is None else self.finished(best.sampling)
+        return best_of([self.judged(c.sampling) for c in thumbs])
+
+    def judged(self, sampling: Matrix, model: str = "similarity") -> Candidate | None:
+        """Refine a motion up to the level that motions are judged on."""
+        for index in range(self._thumb, self._judge - 1, -1):
+            refined = self._refined(sampling, index, _FINER_STEPS, model)
+            if refined is None:
+                return None
+            sampling = refined
+        return self.assessed(sampling, model)
 
     def mirrored(self, thorough: bool) -> Candidate | None:
         """Align the mirror images of the fixed slice: from where they lie, or searched for everywhere."""
@@ -74,20 +81,21 @@ class Search:
             found = [self._found(starts) for starts in self._starts()[1:]]
         else:
             found = [self._ranked([flip], _THUMB_STEPS) for flip in flips]
-        return best_of([self._judged(thumbs[0].sampling) for thumbs in found if thumbs])
+        return best_of([self.judged(thumbs[0].sampling) for thumbs in found if thumbs])
 
-    def finished(self, sampling: Matrix) -> Candidate | None:
-        """Refine a similarity over the finer levels, to the end on local contrast."""
-        refined: Matrix | None = sampling
-        for index in range(self._judge, -1, -1):
-            if refined is None:
-                return None
-            if index == self._judge:
-                refined = self._refined(refined, index, _FINER_STEPS)
-            if refined is not None:
-                steps = _FINER_STEPS if index else _FULL_STEPS
-                refined = self._refined(refined, index, steps, sharp=True)
-        return None if refined is None else self.assessed(refined, "similarity")
+    def finished(self, best: Candidate, coarsest_only: bool = False) -> Candidate:
+        """Refine a motion to the end, on local contrast: skin and bone do not decide alone.
+
+        Args:
+            best: a motion refined up to the level that motions are judged on.
+            coarsest_only: stop on that level.
+        """
+        sampling = best.sampling
+        for index in range(self._judge, self._judge - 1 if coarsest_only else -1, -1):
+            steps = _FINER_STEPS if index else _FULL_STEPS
+            refined = self._refined(sampling, index, steps, best.model, sharp=True)
+            sampling = sampling if refined is None else refined
+        return replace(best, sampling=sampling)
 
     def simplest(self, best: Candidate) -> Candidate:
         """Keep the similarity unless an affine motion explains clearly more."""
@@ -98,11 +106,7 @@ class Search:
         gained = richer.structure - best.structure
         if gained < _AFFINE_LEAST or gained < _AFFINE_GAIN * (1.0 - best.structure):
             return best
-        for index in range(self._judge, -1, -1):
-            steps = _FINER_STEPS if index else _FULL_STEPS
-            further = self._refined(refined, index, steps, "affine", sharp=True)
-            refined = refined if further is None else further
-        return self.assessed(refined, "affine")
+        return richer
 
     def assessed(self, sampling: Matrix, model: str) -> Candidate:
         """Weigh a motion."""
@@ -113,11 +117,6 @@ class Search:
         """Let the patches vote on a motion."""
         votes = vote(self._fixed, self._moving, candidate.sampling, self._judge)
         return replace(candidate, votes=votes)
-
-    def _judged(self, sampling: Matrix) -> Candidate | None:
-        """Refine a similarity at the level it is judged on."""
-        refined = self._refined(sampling, self._judge, _FINER_STEPS)
-        return None if refined is None else self.assessed(refined, "similarity")
 
     def _starts(self) -> list[list[coarse.Start]]:
         if self._started is None:

@@ -15,7 +15,7 @@ from scipy import fft
 
 from somray.kernels.registration.prepare import Float32, Level, Prepared, level_within
 
-__all__ = ["IDENTITY", "MIRRORS", "Start", "mirror", "starts"]
+__all__ = ["IDENTITY", "MIRRORS", "Start", "alike", "mirror", "read_level", "starts"]
 
 Matrix = NDArray[np.float64]
 
@@ -62,10 +62,8 @@ def starts(
     Returns:
         Starts for refinement, one list per flip; their own precision is a thumbnail's pixel.
     """
-    longest = max(*fixed.shape, *moving.shape)
-    pixel = max(longest / _THUMBNAIL, 1.0)  # full pixels per thumbnail pixel
-    still = _thumbnail(fixed, pixel)
-    canvas = _turned(moving, pixel, fixed.shape, int(np.ceil(_REACH * longest / pixel)))
+    turned = [(turn, scale) for turn in _TURNS for scale in _SCALES]
+    pixel, still, canvas = _thumbnails(fixed, moving, turned)
     found = []
     for flip in flips:
         image, weight = (p[:: -1 if flip[1] else 1, :: -1 if flip[0] else 1] for p in still)
@@ -80,6 +78,23 @@ def starts(
         order = sorted(range(len(begin)), key=lambda k: (-begin[k].correlation, k))
         found.append([begin[k] for k in order[:keep]])
     return found
+
+
+def alike(fixed: Prepared, moving: Prepared, turns: tuple[int, ...]) -> float:
+    """Return the highest correlation over some turns (degrees) and all shifts.
+
+    Args:
+        fixed: fixed slice; levels finer than `read_level` are not needed.
+        moving: moving slice, the same.
+        turns: degrees to try.
+    """
+    _, (image, weight), canvas = _thumbnails(fixed, moving, [(turn, 1.0) for turn in turns])
+    return float(_best_shifts(image, weight, canvas)[0].max())
+
+
+def read_level(slice_: Prepared) -> int:
+    """Return the index of the level that thumbnails are read from."""
+    return level_within(slice_, _READ_FROM)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +114,7 @@ class _Canvas:
 
 def _band(slice_: Prepared, pixel: float) -> Level:
     """Keep what a thumbnail can show, without slow brightness, on the level it is read from."""
-    level = slice_.levels[level_within(slice_, _READ_FROM)]
+    level = slice_.levels[read_level(slice_)]
     fine, slow = (k * pixel / level.step for k in (_FINE, _SLOW))
     blurs = []
     for sigma in (fine, slow):
@@ -120,26 +135,40 @@ def _read(band: Level, to_full: Matrix, shape: tuple[int, int]) -> tuple[Float32
     return np.asarray(image), np.asarray(weight)
 
 
-def _thumbnail(slice_: Prepared, pixel: float) -> tuple[Float32, Float32]:
-    rows, columns = (int((n - 1) / pixel) + 1 for n in slice_.shape)
-    return _read(_band(slice_, pixel), np.diag([pixel, pixel, 1.0]), (rows, columns))
+def _extent(slice_: Prepared) -> tuple[int, int]:
+    """Return rows and columns in full pixels, also where only coarser levels were kept."""
+    step = slice_.full.step
+    rows, columns = slice_.shape
+    return (rows - 1) * step + 1, (columns - 1) * step + 1
 
 
-def _turned(moving: Prepared, pixel: float, fixed_shape: tuple[int, int], reach: int) -> _Canvas:
-    rows, columns = (int((n - 1) / pixel) + 1 for n in fixed_shape)
+def _thumbnails(
+    fixed: Prepared, moving: Prepared, turned: list[tuple[int, float]]
+) -> tuple[float, tuple[Float32, Float32], _Canvas]:
+    """Return full pixels per thumbnail pixel, the fixed thumbnail with its weight, the moving ones."""
+    extent = _extent(fixed)
+    longest = max(*extent, *_extent(moving))
+    pixel = max(longest / _THUMBNAIL, 1.0)
+    rows, columns = (int((n - 1) / pixel) + 1 for n in extent)
+    still = _read(_band(fixed, pixel), np.diag([pixel, pixel, 1.0]), (rows, columns))
+    reach = int(np.ceil(_REACH * longest / pixel))
     side = fft.next_fast_len(max(rows, columns) + 2 * reach, real=True)
+    return pixel, still, _turned(moving, pixel, side, turned)
+
+
+def _turned(moving: Prepared, pixel: float, side: int, turned: list[tuple[int, float]]) -> _Canvas:
     # At the middle of the valid shifts the middles of both slices coincide.
     middle = np.array([side - 1.0, side - 1.0]) / 2.0
-    centre = (np.array(moving.shape[::-1]) - 1.0) / 2.0
+    centre = (np.array(_extent(moving)[::-1]) - 1.0) / 2.0
     band = _band(moving, pixel)
     planes, samplings = [], []
-    for turn in np.deg2rad(_TURNS):
-        for scale in _SCALES:
-            cosine, sine = pixel * scale * np.cos(turn), pixel * scale * np.sin(turn)
-            matrix = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
-            matrix[:2, 2] = centre - matrix[:2, :2] @ middle
-            planes.append(_read(band, matrix, (side, side)))
-            samplings.append(matrix)
+    for degrees, scale in turned:
+        turn = np.deg2rad(degrees)
+        cosine, sine = pixel * scale * np.cos(turn), pixel * scale * np.sin(turn)
+        matrix = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+        matrix[:2, 2] = centre - matrix[:2, :2] @ middle
+        planes.append(_read(band, matrix, (side, side)))
+        samplings.append(matrix)
     images = np.stack([p[0] for p in planes])
     weights = np.stack([p[1] for p in planes])
     spectra = tuple(fft.rfft2(stack) for stack in (images, images * images, weights))

@@ -10,20 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.registration import evidence
-from somray.kernels.registration.coarse import level_within
-from somray.kernels.registration.intensity import refine
+from somray.kernels.registration.automatic import Search, best_of
 from somray.kernels.registration.keypoints import one_thread
 from somray.kernels.registration.look import Look
-from somray.kernels.registration.verdict import Candidate, is_motion, judge
+from somray.kernels.registration.verdict import belief, is_motion, judge
 
 __all__ = ["register_direct"]
 
 Matrix = NDArray[np.float64]
-
-_THUMBNAIL = 80  # pixels: starts are compared at the first level within that …
-_FINER = 2  # … refined there, and so many levels finer at most
-_STEPS = 10
 
 
 def register_direct(
@@ -43,21 +37,16 @@ def register_direct(
 
     Cost: about a fifth of `register_looks`.
     """
-    first, second = fixed.prepared, moving.prepared
     freedom = "affine" if model in ("affine", "homography") else "similarity"
-    thumb = min(level_within(s, _THUMBNAIL) for s in (first, second))
-    judged = max(0, thumb - 1)
-    levels = tuple((k, _STEPS) for k in range(thumb, max(thumb - _FINER, 0) - 1, -1))
-    found = []
+    search = Search(fixed.prepared, moving.prepared)
     with one_thread():
-        for matrix in begin:
-            start = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
-            sampling = refine(first, second, start, freedom, levels)
-            if sampling is not None:
-                weighed = evidence.weigh(first, second, sampling, judged)
-                found.append(Candidate(sampling, weighed, freedom))
-    best = max(found, key=lambda c: c.structure, default=None)
-    if best is None or judge(best, fixed.shape, supported=False)[0] == "refused":
-        return None
+        starts = [np.asarray(np.linalg.inv(matrix), dtype=np.float64) for matrix in begin]
+        best = best_of([search.judged(start, freedom) for start in starts])
+        if best is None:
+            return None
+        # Starting from what is known there were no rivals: as next to the identity.
+        if judge(belief(best, None), near=True, supported=False)[0] == "refused":
+            return None
+        best = search.finished(best, coarsest_only=True)
     back = np.asarray(np.linalg.inv(best.sampling), dtype=np.float64)
     return back / back[2, 2] if is_motion(back, moving.shape) else None

@@ -191,7 +191,7 @@ class _Pair:
         """Return the simplest model that the evidence supports, unless the motion is refused."""
         if verdict[0] == "refused":
             return self._refused(str(verdict[1]), best.model)
-        best = self._search.simplest(best)
+        best = self._search.finished(self._search.simplest(best))
         return self._result(verdict, best.model, best.sampling)
 
     def _with_keypoints(self, best: Candidate | None) -> tuple[Candidate | None, bool]:
@@ -199,7 +199,7 @@ class _Pair:
         motion = self._keypoint_motion("similarity")
         if motion is None:
             return best, False
-        best = best_of([best, self._search.finished(motion)])
+        best = best_of([best, self._search.judged(motion)])
         return best, best is not None and self._agrees(best, motion)
 
     def _keypoint_motion(self, model: str) -> Matrix | None:

@@ -190,14 +190,14 @@ class _PlaneSearch:
         one, other = self._thumb("fixed", z), self._thumb("moving", w)
         if one is None or other is None:
             return -1.0
-        return coarse.starts(one, other, 1, turns=_TURNS, scales=(1.0,))[0].correlation
+        return coarse.alike(one, other, _TURNS)
 
     def _thumb(self, which: str, z: int) -> Prepared | None:
         if (which, z) not in self._thumbs:
             seen = self._look(which, z)
             self._thumbs[(which, z)] = None
             if seen is not None:
-                small = seen.prepared.levels[coarse.search_level(seen.prepared) :]
+                small = seen.prepared.levels[coarse.read_level(seen.prepared) :]
                 self._thumbs[(which, z)] = Prepared(small)
         return self._thumbs[(which, z)]
 
