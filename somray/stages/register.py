@@ -27,12 +27,13 @@ from somray.kernels.registration import Look, look, refuse_blank, register_looks
 from somray.kernels.registration.chain import counts
 from somray.kernels.registration.chain_repair import Step, cycle_errors, tolerance_px
 from somray.kernels.registration.direct import register_direct
+from somray.kernels.registration.motions import apart_mm
 from somray.stages.registration_rows import registration_row
 
 __all__ = ["SlicePairsItem", "needs_slices", "run_slices", "step_of"]
 
 EVERY = 8  # pairs: how often the slice past a sure pair is asked too
-LOOK_BYTES = 150  # times a plane's: three looks, a pair under refinement; KAZE alone takes 140
+LOOK_BYTES = 170  # times a plane's: three looks, a pair under refinement; KAZE alone takes 150
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,12 @@ class _Walk:
         self._steps[z] = step_of(record["row"])
         for where, matrix in record["bridges"]:
             self._gaping = self._gapes(where, matrix)
-        for passed in [n for n in self._looks if n < z]:
-            del self._looks[passed]
+        self._let_go(z)
         return record
+
+    def _let_go(self, z: int) -> None:
+        """Forget the looks of slices before z."""
+        self._looks = {n: kept for n, kept in self._looks.items() if n >= z}
 
     def _registered(self, z: int) -> RegistrationRow:
         item, fixed, moving = self._item, self._look(z), self._look(z + 1)
@@ -140,6 +144,7 @@ class _Walk:
 
     def _direct(self, z: int) -> list[float] | None:
         """Register slice z + 2 onto z, from what the pairs between say and from no motion at all."""
+        self._let_go(z)
         fixed, moving = self._look(z), self._look(z + 2)
         if fixed is None or moving is None:
             return None
@@ -147,7 +152,8 @@ class _Walk:
         for n in (z, z + 1):
             step = self._steps.get(n)
             between = between if step is None or step.matrix is None else between @ step.matrix
-        begin = [between] if np.array_equal(between, np.eye(3)) else [between, np.eye(3)]
+        far = apart_mm(between, np.eye(3), self._shape, (1.0, 1.0)) > tolerance_px(self._shape)
+        begin = [between, np.eye(3)] if far else [between]  # a wrong pair must not vouch for itself
         found = register_direct(fixed, moving, begin, self._item.model)
         return None if found is None else [float(v) for v in found.ravel()]
 

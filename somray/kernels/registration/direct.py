@@ -1,7 +1,7 @@
 """A slice onto the next but one: a second opinion on the two pairs in between.
 
 It starts from what is known already (the two pairs' motions composed, or no motion at all) and is refined on
-intensities at half size: a fifth of what a pair costs. It says where a chain of pairs disagrees with
+intensities on a coarse level: a part of what a pair costs. It says where a chain of pairs disagrees with
 itself; it finds nothing that lies far from where it starts.
 """
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from somray.kernels.registration.automatic import Search, best_of
 from somray.kernels.registration.keypoints import one_thread
 from somray.kernels.registration.look import Look
+from somray.kernels.registration.motions import affine_part
 from somray.kernels.registration.verdict import belief, is_motion, judge
 
 __all__ = ["register_direct"]
@@ -29,19 +30,17 @@ def register_direct(
         fixed: the slice that stays.
         moving: the slice that moves.
         begin: (3, 3) motions to start from, moving to fixed in pixels (x, y, 1); the one that explains
-            most after refinement is kept.
+            most after refinement is kept. Of a homography the affine part about the middle is taken.
         model: of the pairs in between; affine for affine and homography, else similarity.
 
     Returns:
         (3, 3) moving to fixed, or None where nothing explains the slices well enough to be believed.
-
-    Cost: about a fifth of `register_looks`.
     """
     freedom = "affine" if model in ("affine", "homography") else "similarity"
     search = Search(fixed.prepared, moving.prepared)
     with one_thread():
-        starts = [np.asarray(np.linalg.inv(matrix), dtype=np.float64) for matrix in begin]
-        best = best_of([search.judged(start, freedom) for start in starts])
+        starts = [np.linalg.inv(affine_part(matrix, moving.shape)) for matrix in begin]
+        best = best_of([search.judged(np.asarray(start), freedom) for start in starts])
         if best is None:
             return None
         # Starting from what is known there were no rivals: as next to the identity.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["apart_mm", "mean_motion", "moved_mm", "normalised", "rigid_part"]
+__all__ = ["affine_part", "apart_mm", "mean_motion", "moved_mm", "normalised", "rigid_part"]
 
 Matrix = NDArray[np.float64]
 
@@ -59,14 +59,26 @@ def rigid_part(
         shape: rows and columns of the slice.
         spacing_mm: (y, x); a turn is one in mm, also where pixels are not square.
     """
-    middle = np.array([(shape[1] - 1) / 2.0, (shape[0] - 1) / 2.0])
-    there = matrix @ (*middle, 1.0)
-    u, v, w = (float(c) for c in there)
-    linear = (matrix[:2, :2] - np.outer((u / w, v / w), matrix[2, :2])) / w
+    flat = affine_part(matrix, shape)
     in_mm = np.diag([spacing_mm[1], spacing_mm[0]])
-    left, _, right = np.linalg.svd(in_mm @ linear @ np.linalg.inv(in_mm))
-    turn = np.linalg.inv(in_mm) @ (left @ right) @ in_mm
-    rigid = np.eye(3)
-    rigid[:2, :2] = turn
-    rigid[:2, 2] = np.array([u / w, v / w]) - turn @ middle
-    return rigid
+    left, _, right = np.linalg.svd(in_mm @ flat[:2, :2] @ np.linalg.inv(in_mm))
+    return _about_middle(np.linalg.inv(in_mm) @ (left @ right) @ in_mm, flat, shape)
+
+
+def affine_part(matrix: Matrix, shape: tuple[int, int]) -> Matrix:
+    """Return the affine motion that does to a slice's middle what a homography does there."""
+    middle = np.array([(shape[1] - 1) / 2.0, (shape[0] - 1) / 2.0])
+    u, v, w = (float(c) for c in matrix @ (*middle, 1.0))
+    linear = (matrix[:2, :2] - np.outer((u / w, v / w), matrix[2, :2])) / w
+    flat = np.eye(3)
+    flat[:2, :2], flat[:2, 2] = linear, np.array([u / w, v / w]) - linear @ middle
+    return flat
+
+
+def _about_middle(linear: Matrix, motion: Matrix, shape: tuple[int, int]) -> Matrix:
+    """Return the motion with another linear part that takes the slice's middle to the same place."""
+    middle = np.array([(shape[1] - 1) / 2.0, (shape[0] - 1) / 2.0])
+    there = motion[:2, :2] @ middle + motion[:2, 2]
+    changed = np.eye(3)
+    changed[:2, :2], changed[:2, 2] = linear, there - linear @ middle
+    return changed
