@@ -6,6 +6,7 @@ import pytest
 
 from somray.report.choose import pictured_pairs, slices_to_show
 from somray.report.figures_classes import Profile, profile_heatmap, radar, radar_limit, short_names
+from somray.report.figures_flow import MOST_ROWS, lesion_flow
 from somray.report.figures_lesions import CHANGES, TimeAxis, lesion_volumes
 from somray.report.figures_rounds import delta_by_round
 from somray.report.listing import fact, listing, number
@@ -177,6 +178,50 @@ def test_every_kind_of_change_is_drawn_and_counted():
         assert f"1 {kind}" in drawn
     for number_ in range(1, 8):
         assert f">#{number_}<" in drawn
+
+
+def link(one, other, by="overlap", sessions=("a", "b")):
+    return {"from_session": sessions[0], "to_session": sessions[1], "from_id": one, "to_id": other,
+            "by": by, "shared_fraction": 0.5, "carried": one == other}  # fmt: skip
+
+
+def told(kind, number_, doubt=None):
+    return change(kind, number_) | {"doubt": doubt, "registered": doubt != "not_registered"}
+
+
+def test_the_match_graph_shows_links_merges_and_what_is_in_doubt():
+    lesions = [
+        lesion("a", 1, 900.0),
+        lesion("b", 1, 1500.0),
+        lesion("a", 2, 400.0),
+        lesion("b", 3, 9.0),
+    ]
+    changes = [told("merged", 1), told("merged", 2), told(None, 3, "not_covered")]
+    drawn, left_out = lesion_flow((lesions, changes, [link(1, 1), link(2, 1)]), ("a", "b"), "f")
+    assert left_out == 0
+    assert "links between them: 2, of these merges or splits: 1; changes in doubt: 1." in drawn
+    for text in ("#1", "#2", "#3", "merged", "merged or split", "left open", "in doubt", "?"):
+        assert f">{text}<" in drawn
+    assert ">came back<" not in drawn
+    assert ">not registered<" not in drawn
+
+
+def test_the_match_graph_shows_what_came_back_and_what_was_not_registered():
+    lesions = [lesion("a", 1, 900.0), lesion("c", 1, 900.0)]
+    rows = [told("resolved", 1), told("stable", 1, "not_registered")]
+    drawn, _ = lesion_flow(
+        (lesions, rows, [link(1, 1, sessions=("a", "c"))]), ("a", "<b>", "c"), "f"
+    )
+    for text in ("came back", "not registered", "&lt;b&gt;"):
+        assert f">{text}<" in drawn
+
+
+def test_the_match_graph_keeps_linked_lesions_side_by_side_and_leaves_out_the_smallest():
+    lesions = [lesion(s, n, 10.0 + n) for n in range(1, MOST_ROWS + 4) for s in "ab"]
+    drawn, left_out = lesion_flow((lesions, [], [link(4, MOST_ROWS + 3)]), ("a", "b"), "f")
+    assert left_out == 3
+    assert ">#3<" not in drawn
+    assert drawn.index(f">#{MOST_ROWS + 3}<") < drawn.index(">#4<") < drawn.index(">#5<")
 
 
 def test_volumes_that_span_much_are_drawn_logarithmically_and_say_so():

@@ -138,6 +138,7 @@ def test_a_subject_page_holds_every_section(small_run: SmallRun):
         assert told in masks
     lesions = section(page, "p0-lesions")
     assert "Volumes of 2 lesions over 2 sessions; changes: 1 new, 1 enlarging" in lesions
+    assert "2 lesions over 2 sessions; links between them: 1" in lesions
 
 
 def test_agreement_is_never_shown_without_the_warning(small_run: SmallRun):
