@@ -108,18 +108,29 @@ class LesionConfig(Strict):
     """What counts as one lesion and as change."""
 
     min_volume_mm3: Annotated[
-        float | None, Field(ge=0, description="smaller parts are left out; 5 voxels where left out")
+        float | None,
+        Field(
+            ge=0,
+            description="smaller parts are no lesions, the same for all sessions of a subject; where left out "
+            "5 voxels of its coarsest session",
+        ),
     ] = None
     change_fraction: Annotated[
         float, Field(gt=0, description="volume change up to this share is 'stable'")
     ] = 0.3
     change_floor_mm3: Annotated[
-        float | None, Field(ge=0, description="and up to this volume; 20 voxels where left out")
+        float | None,
+        Field(
+            ge=0,
+            description="and up to this volume; where left out 20 voxels of the coarsest session",
+        ),
     ] = None
     reach_mm: Annotated[
         float | None,
         Field(
-            ge=0, description="distance that links lesions without overlap; 5 pixels where left out"
+            ge=0,
+            description="distance that links lesions without overlap; where left out 5 pixels of the "
+            "coarsest session",
         ),
     ] = None
 

@@ -25,7 +25,7 @@ MOST_POINTS = 2048  # of one shell; larger ones are thinned out evenly
 LEAST_POINTS = 100  # for a correlation
 LEAST_TEXTURE = 0.75  # spread of the means against the spread of voxels about them
 MISALIGNED_BELOW = 0.5
-"""Chosen by bench_evolution.py, on other cohorts than its figures are made of: where the registration is
+"""Chosen by bench_surroundings.py: where the registration is
 true the shells of synthetic scans correlate by at least .86, and one real one in seventy lies below .5
 (one in fourteen under 25 HU of smooth noise); shifted by 8 pixels half do, by 12 seven in ten."""
 

@@ -56,7 +56,7 @@ def made(modality, shape, sessions, seed, number):
 
 def written(folder):
     """Read the truth of a cohort on disk, subject by subject."""
-    rows = list(csv.DictReader((folder / "truth/events.csv").open()))
+    rows = list(csv.DictReader((folder / "truth/events.csv").read_text().splitlines()))
     moves = json.loads((folder / "truth/movement.json").read_text())["subjects"]
     for subject, by_session in moves.items():
         images = [
