@@ -31,7 +31,7 @@ ENGINES: dict[str, Refiner] = {"somray": refine_space, "simpleitk": refine_itk}
 _COARSE_VOXELS = 30_000
 _FINE_VOXELS = 500_000
 _STARTS = 4
-_COARSE_STEPS, _FINE_STEPS = 20, 12
+_COARSE_STEPS, _FINE_STEPS, _RIVAL_STEPS = 20, 12, 8
 _BLOCK = 8  # voxels: held-out blocks are larger than what structure reaches over
 _AFFINE_LEAST = 0.01  # structure that an affine motion must add on voxels it was not fitted to
 _AFFINE_GAIN = 0.1  # and this share of what the rigid motion left unexplained
@@ -100,9 +100,9 @@ class SpaceSearch:
             about = np.diag([-1.0, 1.0, 1.0]) @ turn
             about[:, axis] *= -1.0
             begin = volume_starts(fixed, mirror, 2 if axis == 0 else 1, about, turns=axis == 0)
-            found = self._coarse_best(mirror, begin)
+            found = self._coarse_best(mirror, begin, _RIVAL_STEPS)
             rival = max(rival, 0.0 if found is None else found[1])
-        refined = refine_space(*self.coarse, motion.sampling, _COARSE_STEPS)
+        refined = refine_space(*self.coarse, motion.sampling, _RIVAL_STEPS)
         own = 0.0 if refined is None else explained(*self.coarse, refined)
         both = np.arctanh(np.clip([own, rival], 0.0, 0.999))
         return float(both[0] - both[1])
@@ -133,11 +133,13 @@ class SpaceSearch:
         richer = self.affine(rigid)
         return rigid if richer is None or richer.structure <= rigid.structure else richer
 
-    def _coarse_best(self, moving: Grid, begin: list[Matrix]) -> tuple[Matrix, float] | None:
+    def _coarse_best(
+        self, moving: Grid, begin: list[Matrix], steps: int = _COARSE_STEPS
+    ) -> tuple[Matrix, float] | None:
         fixed = self.coarse[0]
         best: tuple[Matrix, float] | None = None
         for start in begin:
-            refined = refine_space(fixed, moving, start, _COARSE_STEPS)
+            refined = refine_space(fixed, moving, start, steps)
             if refined is not None:
                 reached = explained(fixed, moving, refined)
                 best = (refined, reached) if best is None or reached > best[1] else best
