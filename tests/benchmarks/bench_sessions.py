@@ -45,7 +45,8 @@ def with_itk(case):
 
 
 def itk_alone(case):
-    """SimpleITK as its own examples use it: centres laid on each other, three levels, Mattes; never refuses."""
+    """SimpleITK as its own examples use it: centres laid on each other, two levels (the finer every
+    second voxel, about our own working grid), Mattes; never refuses."""
     fixed, moving = (
         _image(a, g) for a, g in ((case.fixed, case.fixed_grid), (case.moving, case.moving_grid))
     )
@@ -56,12 +57,12 @@ def itk_alone(case):
     method = SimpleITK.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(50)
     method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentage(0.05, SEED)
+    method.SetMetricSamplingPercentage(0.2, SEED)
     method.SetInterpolator(SimpleITK.sitkLinear)
-    method.SetOptimizerAsGradientDescent(1.0, 200, 1e-6, 10)
+    method.SetOptimizerAsRegularStepGradientDescent(2.0, 1e-4, 200)
     method.SetOptimizerScalesFromPhysicalShift()
-    method.SetShrinkFactorsPerLevel([4, 2, 1])
-    method.SetSmoothingSigmasPerLevel([2, 1, 0])
+    method.SetShrinkFactorsPerLevel([4, 2])
+    method.SetSmoothingSigmasPerLevel([2, 1])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
     method.SetInitialTransform(start, inPlace=False)
     SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
@@ -98,6 +99,8 @@ def run(cases, ways):
             spent = time.process_time() - start
             error = None if matrix is None else error_voxels(matrix, case.motion, case.fixed_grid)
             found[name].append((case.name, error, spent))
+            said = "refused" if error is None else f"{error:.3f}"
+            print(f"    {case.name:28s} {name:18s} {said:>8s} {spent:6.1f} s", flush=True)
     return found
 
 
@@ -127,9 +130,6 @@ def test_sessions_moved_by_a_known_motion(real_data, request):
     cases = [case for source in loaded for case in known(*source, rng)]
     found = run(cases, WAYS)
     table("known rigid motions of real volumes", found)
-    for row in zip(*found.values(), strict=True):
-        figures = "  ".join("refused" if e is None else f"{e:7.3f}" for _, e, _ in row)
-        print(f"    {row[0][0]:28s} {figures}")
     assert all(e is not None and e < 1 for _, e, _ in found["somray"])
 
 

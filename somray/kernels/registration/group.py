@@ -243,10 +243,13 @@ def _verdict(
         reason = f"pairs contradict each other by {far:.1f} mm and no third one decides"
         return ("refused" if far > _FAR * tolerance else "weak"), reason
     own = [key for key in dict.fromkeys([(k - 1, k), (0, k)]) if key in pairs]
-    said = [f"{_name(key)} was refused" for key in own if pairs[key].matrix is None]
-    said += [f"{_name(key)} contradicts the other pairs" for key in own if key in against]
+    said = [f"{_name(key)} contradicts the other pairs" for key in own if key in against]
+    if pairs[(k - 1, k)].matrix is None:
+        said.append(f"{_name((k - 1, k))} was refused")
     if said:
         return "repaired", "; ".join(said) + ", taken from the other pairs"
+    if pairs[own[-1]].matrix is None and any(key not in confirmed for key in path):
+        return "weak", f"{_name(own[-1])} was refused, and no loop confirms the others"
     weak = [key for key in path if pairs[(min(key), max(key))].status == "weak"]
     if weak:
         return "weak", f"{_name(weak[0])} is weak"

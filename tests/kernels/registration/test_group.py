@@ -158,3 +158,24 @@ def test_the_order_in_which_pairs_are_told_changes_no_bit():
     there = align_group(5, pairs, points(moves), TOLERANCE)
     back = align_group(5, dict(reversed(pairs.items())), points(moves), TOLERANCE)
     assert all(np.array_equal(a.to_first, b.to_first) for a, b in zip(there, back, strict=True))
+
+
+def test_a_chain_that_the_pair_to_the_first_does_not_confirm_is_weak():
+    moves = poses(3)
+    pairs = said(moves, first_pairs(3))
+    pairs[(0, 2)] = GroupPair(None, "refused")
+    found = align_group(3, pairs, points(moves), TOLERANCE)
+    assert [m.status for m in found] == ["ok", "ok", "weak"]
+    assert "sessions 1 and 3 was refused" in found[2].reason
+    assert error_mm(found[2], moves, 2) < 1e-6
+
+
+def test_a_loop_of_other_pairs_confirms_a_session_whose_pair_to_the_first_was_refused():
+    moves = poses(4)
+    pairs = said(moves, first_pairs(4))
+    pairs[(0, 3)] = GroupPair(None, "refused")
+    asked = bridging_pairs(4, pairs, points(moves), TOLERANCE)
+    assert asked == [(1, 3)]
+    pairs |= said(moves, asked)
+    found = align_group(4, pairs, points(moves), TOLERANCE)
+    assert {m.status for m in found} == {"ok"}
