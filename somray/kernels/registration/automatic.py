@@ -21,27 +21,28 @@ __all__ = ["Search", "best_of", "is_clear"]
 Matrix = NDArray[np.float64]
 
 _THUMBNAIL = 80  # pixels: starts are refined and ranked at the first level within that
-_STARTS = 8
-_KEPT = 3  # of the starts, after a few steps
+_STARTS, _MIRROR_STARTS = 8, 4  # the two mirror images together get as many
+_KEPT, _MIRROR_KEPT = 3, 2  # of the starts, after a few steps
 _FINALISTS = 2
 _FIRST_STEPS = 5
 _THUMB_STEPS = 10
+_JUDGE_STEPS = 8
 _FINER_STEPS = 24
 _FULL_STEPS = 10
-_ROWS = 128  # a level with more rows gives every second one, and so on
-_HOPELESS = 0.05  # structure at thumbnail size below which the finer levels are not worth a step
+_ROWS, _JUDGE_ROWS = 128, 64  # a level with more rows gives every second one, and so on
 _AFFINE_GAIN = 0.2  # share of the unexplained structure that affine must explain to be believed
 _AFFINE_LEAST = 0.03  # and at least this much structure
-_CLEAR_STRUCTURE, _CLEAR_STRENGTH = 0.85, 5.0  # no flipped or unrelated slice came near
+_NEAR_BY = (
+    0.3  # structure at thumbnail size, from the identity, that makes it worth judging by itself
+)
+# Structure and strength that no flipped or unrelated slice came near: bench_registration.py.
+_CLEAR_NEAR, _CLEAR_FAR = (0.85, 5.0), (0.75, 3.0)
 
 
 def is_clear(candidate: Candidate, shape: tuple[int, int]) -> bool:
-    """Tell whether nothing else needs to be asked."""
-    return (
-        candidate.is_near(shape)
-        and candidate.structure >= _CLEAR_STRUCTURE
-        and candidate.evidence.strength >= _CLEAR_STRENGTH
-    )
+    """Tell whether nothing else needs to be asked, not even the mirror images."""
+    structure, strength = _CLEAR_NEAR if candidate.is_near(shape) else _CLEAR_FAR
+    return candidate.structure >= structure and candidate.evidence.strength >= strength
 
 
 class Search:
@@ -51,24 +52,27 @@ class Search:
         self._fixed, self._moving = fixed, moving
         self._thumb = min(level_within(s, _THUMBNAIL) for s in (fixed, moving))
         self._judge = max(0, self._thumb - 1)  # the level that structure is compared on
-        self._started: list[list[coarse.Start]] | None = None
+        self._coarse: coarse.Coarse | None = None
+        self._begun: list[Candidate] = []
 
     def near(self) -> Candidate | None:
-        """Refine from the identity, up to the level that motions are judged on."""
-        begin = self._ranked([np.eye(3)], _THUMB_STEPS)
-        if not begin or begin[0].structure < _HOPELESS:
+        """Refine from the identity, up to the level that motions are judged on; None where hopeless."""
+        self._begun = self._ranked([np.eye(3)], _THUMB_STEPS)
+        if not self._begun or self._begun[0].structure < _NEAR_BY:
             return None
-        return self.judged(begin[0].sampling)
+        return self.judged(self._begun[0].sampling)
 
     def far(self) -> Candidate | None:
         """Search all turns, scales and shifts, up to the level that motions are judged on."""
-        thumbs = self._found(self._starts()[0])[:_FINALISTS]
+        starts = self._starts(coarse.IDENTITY, _STARTS)
+        thumbs = [*self._found(starts, _KEPT), *self._begun]
+        thumbs = sorted(thumbs, key=lambda c: -c.structure)[:_FINALISTS]
         return best_of([self.judged(c.sampling) for c in thumbs])
 
     def judged(self, sampling: Matrix, model: str = "similarity") -> Candidate | None:
         """Refine a motion up to the level that motions are judged on."""
         for index in range(self._thumb, self._judge - 1, -1):
-            refined = self._refined(sampling, index, _FINER_STEPS, model)
+            refined = self._refined(sampling, index, _JUDGE_STEPS, model)
             if refined is None:
                 return None
             sampling = refined
@@ -76,11 +80,14 @@ class Search:
 
     def mirrored(self, thorough: bool) -> Candidate | None:
         """Align the mirror images of the fixed slice: from where they lie, or searched for everywhere."""
-        flips = [coarse.mirror(flip, self._fixed.shape) for flip in coarse.MIRRORS]
-        if thorough:
-            found = [self._found(starts) for starts in self._starts()[1:]]
-        else:
-            found = [self._ranked([flip], _THUMB_STEPS) for flip in flips]
+        found = []
+        for flip in coarse.MIRRORS:
+            if thorough:
+                starts = self._starts(flip, _MIRROR_STARTS)
+                found.append(self._found(starts, _MIRROR_KEPT))
+            else:
+                reflected = coarse.mirror(flip, self._fixed.shape)
+                found.append(self._ranked([reflected], _THUMB_STEPS))
         return best_of([self.judged(thumbs[0].sampling) for thumbs in found if thumbs])
 
     def finished(self, best: Candidate, coarsest_only: bool = False) -> Candidate:
@@ -118,16 +125,15 @@ class Search:
         votes = vote(self._fixed, self._moving, candidate.sampling, self._judge)
         return replace(candidate, votes=votes)
 
-    def _starts(self) -> list[list[coarse.Start]]:
-        if self._started is None:
-            flips = (coarse.IDENTITY, *coarse.MIRRORS)
-            self._started = coarse.starts(self._fixed, self._moving, _STARTS, flips)
-        return self._started
+    def _starts(self, flip: tuple[bool, bool], keep: int) -> list[coarse.Start]:
+        if self._coarse is None:
+            self._coarse = coarse.Coarse(self._fixed, self._moving)
+        return self._coarse.starts(flip, keep)
 
-    def _found(self, starts: list[coarse.Start]) -> list[Candidate]:
+    def _found(self, starts: list[coarse.Start], keep: int) -> list[Candidate]:
         """Refine what is promising at thumbnail size; the best explained first."""
         first = self._ranked([s.sampling for s in starts], _FIRST_STEPS)
-        return self._ranked([c.sampling for c in first[:_KEPT]], _THUMB_STEPS)
+        return self._ranked([c.sampling for c in first[:keep]], _THUMB_STEPS)
 
     def _ranked(self, begin: list[Matrix], steps: int) -> list[Candidate]:
         """Refine starts at thumbnail size and rank them by the structure they explain."""
@@ -146,7 +152,8 @@ class Search:
         fixed, moving = (
             sharpened(s, index) if sharp else s.plain(index) for s in (self._fixed, self._moving)
         )
-        stride = max(1, round(fixed.plane.shape[0] / _ROWS))
+        rows = _ROWS if sharp else _JUDGE_ROWS
+        stride = max(1, round(fixed.plane.shape[0] / rows))
         return refine(fixed, moving, sampling, steps, model, stride)
 
 

@@ -15,7 +15,7 @@ from scipy import fft
 
 from somray.kernels.registration.prepare import Float32, Level, Prepared, level_within
 
-__all__ = ["IDENTITY", "MIRRORS", "Start", "alike", "mirror", "read_level", "starts"]
+__all__ = ["IDENTITY", "MIRRORS", "Coarse", "Start", "alike", "mirror", "read_level"]
 
 Matrix = NDArray[np.float64]
 
@@ -48,36 +48,40 @@ def mirror(flip: tuple[bool, bool], shape: tuple[int, int]) -> Matrix:
     return matrix
 
 
-def starts(
-    fixed: Prepared, moving: Prepared, keep: int, flips: tuple[tuple[bool, bool], ...]
-) -> list[list[Start]]:
-    """Find promising motions of the slice as it is and of its mirror images.
+class Coarse:
+    """A pair's thumbnails, and what their correlations suggest.
 
     Args:
         fixed: fixed slice.
         moving: moving slice; its pixels are taken to be as large as the fixed ones, give or take a fourth.
-        keep: how many to return at most, best first, no two from the same turn and scale.
-        flips: which images of the fixed slice to lay on: `IDENTITY`, `MIRRORS`.
-
-    Returns:
-        Starts for refinement, one list per flip; their own precision is a thumbnail's pixel.
     """
-    turned = [(turn, scale) for turn in _TURNS for scale in _SCALES]
-    pixel, still, canvas = _thumbnails(fixed, moving, turned)
-    found = []
-    for flip in flips:
-        image, weight = (p[:: -1 if flip[1] else 1, :: -1 if flip[0] else 1] for p in still)
-        begin = []
-        for score, x, y, linear in zip(
-            *_best_shifts(image, weight, canvas), canvas.samplings, strict=True
-        ):
+
+    def __init__(self, fixed: Prepared, moving: Prepared) -> None:
+        turned = [(turn, scale) for turn in _TURNS for scale in _SCALES]
+        self._pixel, self._still, self._canvas = _thumbnails(fixed, moving, turned)
+
+    def starts(self, flip: tuple[bool, bool], keep: int) -> list[Start]:
+        """Find promising motions of the slice as it is or of a mirror image.
+
+        Args:
+            flip: which image of the fixed slice to lay on: `IDENTITY` or one of `MIRRORS`.
+            keep: how many to return at most, best first, no two from the same turn and scale.
+
+        Returns:
+            Starts for refinement; their own precision is a thumbnail's pixel.
+        """
+        x_step, y_step = (-1 if turned else 1 for turned in flip)
+        image, weight = (plane[::y_step, ::x_step] for plane in self._still)
+        reflected = mirror(flip, (image.shape[0], image.shape[1]))
+        shrunk = np.diag([1.0 / self._pixel, 1.0 / self._pixel, 1.0])
+        found = []
+        best = _best_shifts(image, weight, self._canvas)
+        for score, x, y, linear in zip(*best, self._canvas.samplings, strict=True):
             # Pixel p of the thumbnail lies on pixel p + (x, y) of the turned canvas.
             placed = np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
-            shrunk = np.diag([1.0 / pixel, 1.0 / pixel, 1.0])
-            begin.append(Start(linear @ placed @ mirror(flip, image.shape) @ shrunk, float(score)))
-        order = sorted(range(len(begin)), key=lambda k: (-begin[k].correlation, k))
-        found.append([begin[k] for k in order[:keep]])
-    return found
+            found.append(Start(linear @ placed @ reflected @ shrunk, float(score)))
+        order = sorted(range(len(found)), key=lambda k: (-found[k].correlation, k))
+        return [found[k] for k in order[:keep]]
 
 
 def alike(fixed: Prepared, moving: Prepared, turns: tuple[int, ...]) -> float:

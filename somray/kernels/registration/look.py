@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.kernels.registration.keypoints import Keypoints, detect, one_thread
-from somray.kernels.registration.prepare import Prepared, prepare
+from somray.kernels.registration.prepare import Prepared, level_within, prepare
 
 __all__ = ["Look", "look"]
 
@@ -22,26 +22,35 @@ class Look:
 
     def __init__(self, prepared: Prepared) -> None:
         self.prepared = prepared
-        self._keypoints: dict[str, Keypoints] = {}
+        self._keypoints: dict[tuple[str, int], Keypoints] = {}
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
         return self.prepared.shape
 
-    def keypoints(self, detector: str) -> Keypoints:
+    def keypoints(self, detector: str, longest: int | None = None) -> Keypoints:
         """Return the slice's keypoints, the same ones at every call.
 
         Args:
             detector: kaze, akaze, sift or orb.
+            longest: pixels along the longer side that are enough; finer levels of the pyramid are left
+                out. None for the slice itself.
+
+        Returns:
+            Keypoints in pixels of the slice.
 
         Raises:
             ShapeError: if the detector is not known.
         """
-        if detector not in self._keypoints:
+        index = 0 if longest is None else level_within(self.prepared, longest)
+        if (detector, index) not in self._keypoints:
+            level = self.prepared.levels[index]
             with one_thread():
-                self._keypoints[detector] = detect(self.prepared.full, detector)
-        return self._keypoints[detector]
+                found = detect(level, detector)
+            scaled = Keypoints(found.points * level.step, found.descriptors)
+            self._keypoints[(detector, index)] = scaled
+        return self._keypoints[(detector, index)]
 
 
 def look(image: NDArray[np.generic], name: str = "slice") -> Look | None:

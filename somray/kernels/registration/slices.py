@@ -31,9 +31,9 @@ Matrix = NDArray[np.float64]
 MODELS = ("auto", "similarity", "affine", "homography")
 
 _SURE_NEAR, _SURE_FAR = 0.5, 0.65  # leads that make patches and keypoints needless
-_WORTH_ASKING = 0.3  # structure next to the identity below which the search goes on at once
 _LEAST_INLIERS = 12  # of a named model
 _LEAST_INLIER_FRACTION = 0.2
+_ASKED_ON = 320  # pixels: keypoints that only support are sought on the first level within that
 _SUPPORTING_INLIERS = 8  # of keypoints that agree with intensities …
 _SUPPORT_SHARE = 0.05  # … within this share of the longer side
 
@@ -141,7 +141,7 @@ class _Pair:
 
     def by_keypoints(self, model: str) -> SliceRegistration:
         """Run the seed's way with a named model."""
-        motion = self._keypoint_motion(model)
+        motion = self._keypoint_motion(model, None)
         if motion is None or self._fit is None:
             return self._refused("too few keypoints agree on one motion", model)
         kept, share = int(self._fit.kept.sum()), float(self._fit.kept.mean())
@@ -157,16 +157,18 @@ class _Pair:
     def automatic(self) -> SliceRegistration:
         """Run the cheap evidence, then keypoints where it does not convince."""
         search, shape = self._search, self._fixed.shape
-        best = search.near()
-        if best is not None and is_clear(best, shape):
-            return self._accepted(best, ("ok", None))
-        rival = search.mirrored(thorough=False)
-        if best is not None and best.structure >= _WORTH_ASKING:
+        best, rival = search.near(), None
+        if best is not None:
+            if is_clear(best, shape):
+                return self._accepted(best, ("ok", None))
+            rival = search.mirrored(thorough=False)
             verdict = self._standing(best, rival, supported=False)
             if verdict[0] == "ok":
                 return self._accepted(best, verdict)
-        rival = best_of([rival, search.mirrored(thorough=True)])
         best = best_of([best, search.far()])
+        if best is not None and is_clear(best, shape):
+            return self._accepted(best, ("ok", None))
+        rival = best_of([rival, search.mirrored(thorough=True)])
         if best is not None:
             verdict = self._standing(best, rival, supported=False)
             if verdict[0] == "ok":
@@ -196,15 +198,15 @@ class _Pair:
 
     def _with_keypoints(self, best: Candidate | None) -> tuple[Candidate | None, bool]:
         """Ask keypoints too; also tell whether they agree with what is best then."""
-        motion = self._keypoint_motion("similarity")
+        motion = self._keypoint_motion("similarity", _ASKED_ON)
         if motion is None:
             return best, False
         best = best_of([best, self._search.judged(motion)])
         return best, best is not None and self._agrees(best, motion)
 
-    def _keypoint_motion(self, model: str) -> Matrix | None:
+    def _keypoint_motion(self, model: str, longest: int | None) -> Matrix | None:
         """Return what keypoints agree on, fixed pixels to moving pixels; None for no real motion."""
-        fixed, moving = (one.keypoints(self._detector) for one in self._looks)
+        fixed, moving = (one.keypoints(self._detector, longest) for one in self._looks)
         self._found = (len(fixed.points), len(moving.points))
         self._matches = keypoints.match(fixed, moving, self._detector)
         self._fit = keypoints.fit_motion(self._matches, model, self._robust)

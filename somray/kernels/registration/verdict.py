@@ -23,7 +23,7 @@ Matrix = NDArray[np.float64]
 _NEAR_SHARE = 0.12  # of the longer side: corners moved less than that are next to the identity
 _STRUCTURE_WEIGHT = 0.25
 _OK_NEAR, _WEAK_NEAR = 0.60, 0.34
-_OK_FAR, _WEAK_FAR = 0.80, 0.58
+_OK_FAR, _WEAK_FAR = 0.74, 0.58
 _SUPPORT = 0.3  # what agreeing keypoints are worth
 
 
