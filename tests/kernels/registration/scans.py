@@ -36,6 +36,11 @@ def brain(folder):
     return SimpleITK.GetArrayFromImage(file).astype(np.float32)
 
 
+def nodule(folder):
+    file = SimpleITK.ReadImage(str(folder / "ct_lung_nodule" / "solid_nodule_crop.mha"))
+    return SimpleITK.GetArrayFromImage(file).astype(np.float32)
+
+
 def fibres(folder):
     return tifffile.imread(folder / "xct_materials" / "fiberform_100.tif").astype(np.float32)
 
