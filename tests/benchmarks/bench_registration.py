@@ -42,7 +42,7 @@ OURS = {
 
 
 def large(folder):
-    return [("three slices", scans.three_slices(folder))] * 4
+    return [("three slices", scans.three_slices(folder))] * 2
 
 
 def tissue(folder):
@@ -61,9 +61,9 @@ def thick(folder):
 
 SETS = {
     "512x512 (three slices)": (large, 2),
-    "100-400 px (CT, CT of PET/CT, XCT)": (tissue, 3),
-    "30-46 px (PET crops)": (uptake, 3),
-    "thick slices (brain, nodule)": (thick, 6),
+    "100-400 px (CT, CT of PET/CT, XCT)": (tissue, 2),
+    "30-46 px (PET crops)": (uptake, 2),
+    "thick slices (brain, nodule)": (thick, 4),
 }
 
 

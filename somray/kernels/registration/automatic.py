@@ -16,7 +16,7 @@ from somray.kernels.registration.patches import vote
 from somray.kernels.registration.prepare import Prepared, level_within
 from somray.kernels.registration.verdict import Candidate
 
-__all__ = ["Search", "best_of", "is_clear"]
+__all__ = ["Search", "best_of"]
 
 Matrix = NDArray[np.float64]
 
@@ -37,12 +37,7 @@ _NEAR_BY = (
 )
 # Structure and strength that no flipped or unrelated slice came near: bench_registration.py.
 _CLEAR_NEAR, _CLEAR_FAR = (0.85, 5.0), (0.75, 3.0)
-
-
-def is_clear(candidate: Candidate, shape: tuple[int, int]) -> bool:
-    """Tell whether nothing else needs to be asked, not even the mirror images."""
-    structure, strength = _CLEAR_NEAR if candidate.is_near(shape) else _CLEAR_FAR
-    return candidate.structure >= structure and candidate.evidence.strength >= strength
+_CLEAR_SHARE = 0.6  # of the patches must agree, too
 
 
 class Search:
@@ -119,6 +114,15 @@ class Search:
         """Weigh a motion."""
         weighed = evidence.weigh(self._fixed, self._moving, sampling, self._judge)
         return Candidate(sampling, weighed, model)
+
+    def is_clear(self, candidate: Candidate) -> bool:
+        """Tell whether nothing else needs to be asked, not even the mirror images."""
+        near = candidate.is_near(self._fixed.shape)
+        structure, strength = _CLEAR_NEAR if near else _CLEAR_FAR
+        if candidate.structure < structure or candidate.evidence.strength < strength:
+            return False
+        votes = self.voted(candidate).votes  # equal outlines alone reach as much
+        return votes is not None and votes.share >= _CLEAR_SHARE
 
     def voted(self, candidate: Candidate) -> Candidate:
         """Let the patches vote on a motion."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from somray.errors import ShapeError
 from somray.kernels.registration import evidence, keypoints
-from somray.kernels.registration.automatic import Search, best_of, is_clear
+from somray.kernels.registration.automatic import Search, best_of
 from somray.kernels.registration.look import Look, look
 from somray.kernels.registration.result import SliceRegistration
 from somray.kernels.registration.verdict import (
@@ -31,6 +31,7 @@ Matrix = NDArray[np.float64]
 MODELS = ("auto", "similarity", "affine", "homography")
 
 _SURE_NEAR, _SURE_FAR = 0.5, 0.65  # leads that make patches and keypoints needless
+_LEAST_NEAR, _LEAST_FAR = 0.04, 0.08  # of the lead, in Fisher's z
 _LEAST_INLIERS = 12  # of a named model
 _LEAST_INLIER_FRACTION = 0.2
 _ASKED_ON = 320  # pixels: keypoints that only support are sought on the first level within that
@@ -156,17 +157,17 @@ class _Pair:
 
     def automatic(self) -> SliceRegistration:
         """Run the cheap evidence, then keypoints where it does not convince."""
-        search, shape = self._search, self._fixed.shape
+        search = self._search
         best, rival = search.near(), None
         if best is not None:
-            if is_clear(best, shape):
+            if search.is_clear(best):
                 return self._accepted(best, ("ok", None))
             rival = search.mirrored(thorough=False)
             verdict = self._standing(best, rival, supported=False)
             if verdict[0] == "ok":
                 return self._accepted(best, verdict)
         best = best_of([best, search.far()])
-        if best is not None and is_clear(best, shape):
+        if best is not None and search.is_clear(best):
             return self._accepted(best, ("ok", None))
         rival = best_of([rival, search.mirrored(thorough=True)])
         if best is not None:
@@ -185,6 +186,9 @@ class _Pair:
         near = best.is_near(self._fixed.shape)
         if lead(best, rival) >= (_SURE_NEAR if near else _SURE_FAR):
             return "ok", None
+        least = _LEAST_NEAR if near else _LEAST_FAR
+        if lead(best, rival, structure_weight=0.0) < least:
+            return "refused", "a mirror image of the slice fits as well or better"
         voted = self._search.voted(best)
         other = None if rival is None else self._search.voted(rival)
         return judge(belief(voted, other), near, supported)

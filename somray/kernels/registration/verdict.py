@@ -46,14 +46,22 @@ class Candidate:
         return farthest_px(self.sampling, np.eye(3), shape) <= _NEAR_SHARE * max(shape)
 
 
-def lead(candidate: Candidate, rival: Candidate | None) -> float:
-    """Return by how much a motion explains more than the best mirror image, weighed with how much it explains.
+def lead(
+    candidate: Candidate, rival: Candidate | None, structure_weight: float = _STRUCTURE_WEIGHT
+) -> float:
+    """Return by how much a motion explains more than the best mirror image.
 
-    The difference is that of Fisher's z, so that it counts the same at weak and at strong correlations.
+    Args:
+        candidate: the motion.
+        rival: the best mirror image; None where none was found.
+        structure_weight: how much the motion's own structure counts beside the difference.
+
+    Returns:
+        The difference of Fisher's z, which counts the same at weak and at strong correlations.
     """
     least = 0.0 if rival is None else max(rival.structure, 0.0)
     both = np.arctanh(np.clip([candidate.structure, least], -0.999, 0.999))
-    return float(both[0] - both[1]) + _STRUCTURE_WEIGHT * candidate.structure
+    return float(both[0] - both[1]) + structure_weight * candidate.structure
 
 
 def belief(candidate: Candidate, rival: Candidate | None) -> float:
