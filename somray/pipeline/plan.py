@@ -27,7 +27,7 @@ __all__ = ["Plan", "StagePlan", "make_plan"]
 
 # Core-seconds per million pixels and channel, 2 busy cores of 2026 (tests/benchmarks/LOG.md).
 _RATES = {
-    "ingest": 0.4, "register": 6.0, "som": 0.25, "student": 0.1, "segment": 3.0, "evolve": 0.2,
+    "ingest": 0.4, "register": 0.5, "som": 0.25, "student": 0.1, "segment": 3.0, "evolve": 0.2,
     "residuals": 0.3, "truth": 0.3,
 }  # fmt: skip
 _STEP_SECONDS = 0.12  # one optimizer step on one core

@@ -9,7 +9,9 @@ left to move; a step of length m that brings it from 1 − before to 1 − after
     u = m · √((1 − after) / (after − before)),
 
 and m ≤ u means that it explains less than it leaves unexplained. Where most steps of a chain count, the slices
-lie loose (sections, moved by hand) and all steps count.
+lie loose (sections, moved by hand): all steps count, and what is slow of where they lead is taken out again,
+since slices lie loose about their places in the file while anatomy and errors add up. Where a model was
+named, nothing is taken out.
 
 Before that, steps are checked: a direct motion from a slice to the next but one (`bridges`) must agree with the
 two steps between. A step that all its triangles speak against, or that was refused, is repaired from a
@@ -24,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.kernels.registration.chain_repair import Step, cycle_errors, repaired, tolerance_px
+from somray.kernels.registration.chain_steady import Place, steadied
 from somray.kernels.registration.motions import moved_mm, normalised, rigid_part
 
 __all__ = ["Chain", "Link", "compose", "counts"]
@@ -63,16 +66,6 @@ class Chain:
 
     reference: int
     links: tuple[Link, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _Place:
-    """Where a slice lies: both matrices take it to the reference."""
-
-    found: Matrix
-    counted: Matrix
-    status: str = "ok"
-    reason: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,12 +111,15 @@ def compose(
         longest unbroken run do.
     """
     mended = repaired(steps, bridges, shape)
-    joins = _joins(mended, bridges, shape, rigid)
+    loose = _lie_loose(mended, shape, rigid)
+    joins = _joins(mended, bridges, shape, (rigid, loose))
     slices = len(steps) + 1
     run = _longest_run(slices, joins)
     reference = _reference(run, joins, shape, (slices - 1) / 2.0)
     errors = cycle_errors(steps, bridges, shape, spacing_mm)
     placed = _placed(joins, reference)
+    if rigid and loose:
+        placed = steadied(placed, reference, shape)
     links = [
         _link(placed.get(z), errors.get(z - 1), shape, spacing_mm, _why(mended, z, reference))
         for z in range(slices)
@@ -131,16 +127,22 @@ def compose(
     return Chain(reference, tuple(links))
 
 
+def _lie_loose(steps: Sequence[Step], shape: tuple[int, int], rigid: bool) -> bool:
+    believed = [counts(step, shape, rigid) for step in steps if step.matrix is not None]
+    return sum(believed) > _LOOSE_SHARE * len(believed)
+
+
 def _joins(
     steps: Sequence[Step],
     bridges: Mapping[int, Matrix | None],
     shape: tuple[int, int],
-    rigid: bool,
+    kind: tuple[bool, bool],
 ) -> list[_Join]:
-    """List what joins slices, in their order: steps, and bridges over a slice that both sides refused."""
-    there = [step for step in steps if step.matrix is not None]
-    believed = [counts(step, shape, rigid) for step in there]
-    loose = sum(believed) > _LOOSE_SHARE * len(there)
+    """List what joins slices, in their order: steps, and bridges over a slice that both sides refused.
+
+    `kind` tells whether only rigid parts count, and whether all steps do.
+    """
+    rigid, loose = kind
     joins = []
     for z, step in enumerate(steps):
         if step.matrix is not None:
@@ -180,19 +182,19 @@ def _uncertainty_px(step: Step, shape: tuple[int, int]) -> float | None:
     return moved_mm(step.matrix, shape, (1.0, 1.0)) * float(np.sqrt(max(left, 0.0) / gained))
 
 
-def _placed(joins: Sequence[_Join], reference: int) -> dict[int, _Place]:
+def _placed(joins: Sequence[_Join], reference: int) -> dict[int, Place]:
     """Walk from the reference to both ends."""
-    placed = {reference: _Place(np.eye(3), np.eye(3))}
+    placed = {reference: Place(np.eye(3), np.eye(3))}
     for join in joins:
         if join.low in placed and join.high > reference:
             near = placed[join.low]
-            placed[join.high] = _Place(
+            placed[join.high] = Place(
                 near.found @ join.found, near.counted @ join.counted, join.status, join.reason
             )
     for join in reversed(joins):
         if join.high in placed and join.low < reference:
             near = placed[join.high]
-            placed[join.low] = _Place(
+            placed[join.low] = Place(
                 near.found @ np.linalg.inv(join.found),
                 near.counted @ np.linalg.inv(join.counted),
                 join.status,
@@ -238,7 +240,7 @@ def _why(steps: Sequence[Step], z: int, reference: int) -> str:
 
 
 def _link(
-    place: _Place | None,
+    place: Place | None,
     error: float | None,
     shape: tuple[int, int],
     spacing_mm: tuple[float, float],

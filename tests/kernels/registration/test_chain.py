@@ -188,6 +188,22 @@ def test_a_loose_stack_counts_all_its_steps():
     assert px(between, steps[2].matrix) < 1e-9
 
 
+def test_what_anatomy_adds_up_is_taken_out_of_a_loose_stack_unless_a_model_was_named():
+    rng = np.random.default_rng(0)
+    jumps = [similarity(SHAPE, rng.normal(0, 2), 1.0, rng.normal(0, 4, 2)) for _ in range(80)]
+    flow = [similarity(SHAPE, 0, 1.0, (0.4 * z, 0)) for z in range(80)]
+    steps = steps_of([slow @ jump for slow, jump in zip(flow, jumps, strict=True)])
+    steady = compose(steps, {}, SHAPE, SPACING)
+    whole = compose(steps, {}, SHAPE, SPACING, rigid=False)
+    errors = {}
+    for name, chain in (("steady", steady), ("whole", whole)):
+        true = [np.linalg.inv(jumps[chain.reference]) @ jump for jump in jumps]
+        errors[name] = [px(k.matrix, t) for k, t in zip(chain.links, true, strict=True)]
+    assert np.median(errors["steady"]) < 2.5
+    assert np.median(errors["whole"]) > 6
+    assert np.allclose([k.walk_mm for k in whole.links], [k.drift_mm for k in whole.links])
+
+
 def test_cycle_errors_are_the_distance_between_both_ways():
     places = lying(4, seed=1)
     bridges = {0: similarity(SHAPE, 0, 1.0, (3.0, 4.0)) @ bridges_of(places)[0], 1: None}
