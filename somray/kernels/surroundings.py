@@ -25,9 +25,8 @@ MOST_POINTS = 2048  # of one shell; larger ones are thinned out evenly
 LEAST_POINTS = 100  # for a correlation
 LEAST_TEXTURE = 0.75  # spread of the means against the spread of voxels about them
 MISALIGNED_BELOW = 0.5
-"""Chosen by bench_surroundings.py: where the registration is
-true the shells of synthetic scans correlate by at least .86, and one real one in seventy lies below .5
-(one in fourteen under 25 HU of smooth noise); shifted by 8 pixels half do, by 12 seven in ten."""
+"""Chosen by bench_surroundings.py: of true registrations of real scans 1 shell in 100 correlates less, under 25 HU
+of smooth noise 1 in 10; shifted by 8 pixels half do, by 12 two in three."""
 
 
 class Shells:
