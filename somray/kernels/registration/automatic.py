@@ -85,6 +85,11 @@ class Search:
                 found.append(self._ranked([reflected], _THUMB_STEPS))
         return best_of([self.judged(thumbs[0].sampling) for thumbs in found if thumbs])
 
+    def reflected(self, best: Candidate) -> Candidate | None:
+        """Align the mirror images from where a motion lies that was not searched for."""
+        flips = [coarse.mirror(flip, self._fixed.shape) for flip in coarse.MIRRORS]
+        return best_of([self.judged(best.sampling @ flip) for flip in flips])
+
     def finished(self, best: Candidate, coarsest_only: bool = False) -> Candidate:
         """Refine a motion to the end, on local contrast: skin and bone do not decide alone.
 

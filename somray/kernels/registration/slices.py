@@ -177,6 +177,8 @@ class _Pair:
         best, supported = self._with_keypoints(best)
         if best is None:
             return self._refused("no motion brings the slices together", "similarity")
+        # Keypoints reach turns that the mirror images were not searched for.
+        rival = best_of([rival, search.reflected(best)])
         return self._accepted(best, self._standing(best, rival, supported))
 
     def _standing(

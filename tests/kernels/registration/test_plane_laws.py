@@ -105,6 +105,12 @@ def test_odd_shapes_come_back_with_a_verdict(shapes):
     assert register(one, other).status == "refused"
 
 
+def test_a_mirror_image_turned_by_a_right_angle_is_refused(real_data):
+    volume = scans.three_slices(real_data)
+    turned = volume[0][::-1, ::-1].T
+    assert register(volume[1], turned).status == "refused"
+
+
 def test_a_crop_is_found_in_its_slice(real_data):
     whole = scans.three_slices(real_data)
     found = register(whole[0], whole[1][150:380, 120:360])
