@@ -23,6 +23,7 @@ CHANGES = {
     "split": ("*", "fallen into parts"),
 }
 """Kind of change to its mark and what it means."""
+OPEN = r"$?$"  # mark of a change that could not be named
 
 MOST_LINES = 12  # lesions drawn in colour; smaller ones stay grey
 WIDE_RANGE = 50.0  # largest over smallest volume from which a linear axis hides the small ones
@@ -79,12 +80,16 @@ def lesion_volumes(
     seen = [kind for kind in CHANGES if any(r["change"] == kind for r in evolution)]
     for kind in seen:
         axes.plot([], [], CHANGES[kind][0], color=INK, markersize=6, label=kind)
+    doubted = sum(r["change"] is None for r in evolution)
+    if doubted:
+        axes.plot([], [], marker=OPEN, linestyle="", color=INK, markersize=6, label="in doubt")
     _time_frame(axes, time)
     for place, labels in ends.items():
         _end_labels(axes, place, labels)
-    if seen:
+    if seen or doubted:
         axes.legend(loc="upper left", bbox_to_anchor=(1.06, 1), title="change", alignment="left")
     counts = ", ".join(f"{sum(r['change'] == k for r in evolution)} {k}" for k in seen)
+    counts += f"{', ' if seen else ''}{doubted} in doubt" if doubted else ""
     alt = (
         f"Volumes of {len(volumes)} lesions over {len(time.sessions)} sessions; "
         f"changes: {counts or 'none'}."
@@ -162,11 +167,11 @@ def _changes(
             axes.plot([start, end], [before, 0], color=colour, linestyle=":", linewidth=1.1)
         if after is not None and before is None:
             axes.plot([start, end], [0, after], color=colour, linestyle=":", linewidth=1.1)
-        mark = CHANGES[row["change"]][0] if row["change"] else r"$?$"
+        mark = CHANGES[row["change"]][0] if row["change"] else OPEN
         axes.plot(
             end,
             after or 0.0,
-            mark,
+            marker=mark,
             color=colour,
             markersize=7.5,
             markeredgecolor=INK,

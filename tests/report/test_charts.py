@@ -180,6 +180,14 @@ def test_every_kind_of_change_is_drawn_and_counted():
         assert f">#{number_}<" in drawn
 
 
+def test_a_change_in_doubt_is_drawn_as_such():
+    time = TimeAxis(("a", "b"), (0.0, 1.0), False)
+    gone, come = change(None, 1), change(None, 2)
+    drawn = lesion_volumes([lesion("a", 1, 90.0), lesion("b", 2, 70.0)], [gone, come], time, "v")
+    assert "changes: 2 in doubt." in drawn
+    assert ">in doubt<" in drawn
+
+
 def link(one, other, by="overlap", sessions=("a", "b")):
     return {"from_session": sessions[0], "to_session": sessions[1], "from_id": one, "to_id": other,
             "by": by, "shared_fraction": 0.5, "carried": one == other}  # fmt: skip
