@@ -152,6 +152,8 @@ def _matches(data: ReportData, scans: tuple[ScanPixels, ScanPixels], row: Row) -
         found = register(*pair, detector=settings.detector, model=SHOWN_MODEL)
         how = f"{settings.detector.upper()} + RANSAC, {SHOWN_MODEL}"
         note = " For comparison only: intensities alone decided this pair."
+        if found.status == "refused":
+            note += f" Keypoints alone would have been refused: {found.reason}."
     count = len(found.fixed_points)
     if not count:
         return
