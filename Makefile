@@ -8,8 +8,10 @@ TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 demo: .venv/ready
 	$(BIN)/somray demo --out demo
 
+# Ray starts processes of its own, so its tests run by themselves.
 test: .venv/ready
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not ray" -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -m ray
 
 check: .venv/ready
 	$(BIN)/ruff check .
