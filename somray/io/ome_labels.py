@@ -4,12 +4,14 @@ A label is made, written slab by slab and finished like the image; its own `comp
 `list_labels` names the complete ones in `labels/zarr.json`, once, at the end.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.errors import ContainsGroupError
 
 from somray.errors import ShapeError
 from somray.io.ome_arrays import create_levels, open_level, store_errors, write_levels
@@ -50,7 +52,9 @@ def create_labels(storage: Storage, scan_name: str, label: str, dtype: str) -> N
         storage.remove(f"{scan_name}/{path}")
         if group_attributes(storage, f"{scan_name}/labels") is None:
             empty = {"ome": {"version": OME_VERSION, "labels": []}}
-            zarr.create_group(store=storage.zarr(scan_name), path="labels", attributes=empty)
+            # Another label of the same scan may be made at this very moment.
+            with contextlib.suppress(ContainsGroupError):
+                zarr.create_group(store=storage.zarr(scan_name), path="labels", attributes=empty)
         attributes = {"ome": label_metadata(meta, label, {}), "somray": {"complete": False}}
         zarr.create_group(store=storage.zarr(scan_name), path=path, attributes=attributes)
         create_levels(storage, scan_name, path, meta, str(np.dtype(dtype)))

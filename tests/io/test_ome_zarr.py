@@ -7,7 +7,7 @@ from ome_zarr_models.v05 import Image, ImageLabel, Labels
 
 from somray.domain.geometry import Geometry
 from somray.errors import ShapeError, StoreError
-from somray.io import ome_zarr
+from somray.io import ome_labels, ome_zarr
 from somray.io.ome_zarr import ScanMeta
 from somray.io.storage import Storage
 
@@ -209,6 +209,23 @@ def test_labels_come_back_and_their_pyramid_only_holds_their_values(storage):
     coarse = np.asarray(zarr.open_array(store=storage.zarr(NAME), path="labels/som/1", mode="r")[0])
     assert coarse.shape == (35, 131, 11)
     assert set(np.unique(coarse)) == {0, 3, 7}
+
+
+def test_two_labels_of_a_scan_may_be_made_at_the_same_moment(storage, monkeypatch):
+    meta = make_meta()
+    write(storage, meta, random_image())
+    look = ome_labels.group_attributes
+
+    def look_while_another_label_is_made(*where):
+        found = look(*where)
+        monkeypatch.setattr(ome_labels, "group_attributes", look)
+        ome_zarr.create_labels(storage, NAME, "student", "uint8")
+        return found
+
+    monkeypatch.setattr(ome_labels, "group_attributes", look_while_another_label_is_made)
+    ome_zarr.create_labels(storage, NAME, "som", "uint8")
+    for label in ("som", "student"):
+        assert not ome_zarr.read_label_slab(storage, NAME, label, 0, 0, 1).any()
 
 
 def test_a_rerun_replaces_a_slab_even_by_nothing(storage):
