@@ -19,6 +19,7 @@ from somray.domain.columns import (
     field_specs,
 )
 from somray.domain.tables_change import EvolutionRow, LesionRow, LinkRow, ResidualRow
+from somray.domain.tables_objects import ObjectRow
 from somray.domain.tables_registration import AlignmentRow, RegistrationRow
 from somray.domain.tables_teacher import ClusterRow, DriftRow, ProfileRow
 
@@ -37,6 +38,7 @@ __all__ = [
     "FieldSpec",
     "LesionRow",
     "LinkRow",
+    "ObjectRow",
     "ProfileRow",
     "RegistrationRow",
     "ResidualRow",
@@ -270,6 +272,7 @@ TABLES: dict[str, type[Row]] = {
         RegistrationRow,
         AlignmentRow,
         ResidualRow,
+        ObjectRow,
         LesionRow,
         LinkRow,
         EvolutionRow,
