@@ -23,4 +23,5 @@ def carry_classes(previous: TeacherModel, codebook: Codebook) -> ClassNames:
         dict(previous.class_names),
         dict(previous.doubtful),
         dict(previous.reasons),
+        dict(previous.extra),
     )

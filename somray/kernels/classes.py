@@ -1,13 +1,13 @@
 """What a node means: background, normal, lesion or boundary, by a rule a person can read and overrule.
 
 PET and PET/CT ask for uptake (`classes_hot`), everything else for the regime that stands out
-(`classes_contrast`). The rule sees node profiles only, never where a pixel lies. Class numbers are
-fixed: `CLASSES` up to 4, the rules' further classes by `classes_rule.FURTHER`, and names that only a
+(`classes_contrast`). The rule sees node profiles only, never where a pixel lies; what PET/CT's nodes cannot
+tell is left to CT's own scale when the map is applied (`classes_density`). Class numbers are fixed: `CLASSES` up to 4, the rules' further classes by `classes_rule.FURTHER`, and names that only a
 person gives follow after those in alphabetical order.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from somray.domain.teacher import CLASSES
 from somray.errors import ShapeError
 from somray.kernels.classes_contrast import classify_contrast
+from somray.kernels.classes_density import DENSITY_CLASSES, DENSITY_REASONS, density_facts
 from somray.kernels.classes_hot import classify_uptake
 from somray.kernels.classes_rule import FURTHER, NodeView, RuleOutcome
 
@@ -30,12 +31,14 @@ class ClassNames:
         names: label value to class name.
         doubtful: class name to why it must be read with care.
         reasons: class name to the rule and the profile that named it.
+        facts: which classes CT tells anew, pixel by pixel (`classes_density`).
     """
 
     node_classes: NDArray[np.uint8]
     names: dict[int, str]
     doubtful: dict[str, str]
     reasons: dict[str, str]
+    facts: dict[str, float] = field(default_factory=dict)
 
 
 def rule_of(view: NodeView) -> RuleOutcome:
@@ -76,7 +79,13 @@ def name_nodes(
         if not (nodes == value).any():
             doubtful.pop(name, None)
             reasons[name] = "no node of this reference is of this class"
-    return ClassNames(nodes, names, doubtful, reasons)
+    facts = density_facts(view.kinds, target, override or {})
+    if carried is not None:
+        facts = {name: fact for name, fact in facts.items() if name in carried.facts}
+    if facts:
+        names |= DENSITY_CLASSES
+        reasons |= {n: words for n, words in DENSITY_REASONS.items() if n not in (override or {})}
+    return ClassNames(nodes, names, doubtful, reasons, facts)
 
 
 def _further(

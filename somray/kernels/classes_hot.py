@@ -9,6 +9,7 @@ PET/CT, in this order:
                    (often the hottest thing of a scan), marrow, the blurred margin of a lesion in fat
     boundary       CT's edge and local contrast stand out
     normal         the rest
+What is not hot is then told by CT's own scale, pixel by pixel (`classes_density`).
 PET alone, where nothing tells urine from tissue and brain from lesion:
     lesion         uptake of at least the lesion level; always doubtful
     background     uptake of next to nothing

@@ -196,7 +196,7 @@ def fit_reference(
         doubtful=named.doubtful,
         reasons=named.reasons,
         spacing_mm=view.spacing_mm,
-        extra=_level(view) | _spread(seen, spec, previous),
+        extra=_level(view) | _spread(seen, spec, previous) | named.facts,
         smoothing_mm=spec.vote_mm,
         dimensions=view.dimensions,
     )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.class_smoothing import smooth_classes
+from somray.kernels.classes_density import retold_values, tell_by_density
 from somray.kernels.feature_view import ScanSlices, stacks, view_of
 from somray.kernels.features.border import frame_of
 from somray.kernels.features.spacing import brought_to_spacing, has_other_spacing
@@ -21,6 +22,7 @@ from somray.kernels.features.stack import checked_spacing
 from somray.kernels.features.table import plan_of
 from somray.kernels.transfer import Verdict, label_block, nodes_of
 from somray.kernels.transfer_tiles import ChannelView, SliceView, label_slice, take_back
+from somray.kernels.windows import channel_kind
 
 __all__ = ["TeacherLabels", "apply_teacher", "checked_images", "scaled_windows"]
 
@@ -95,7 +97,8 @@ def apply_teacher(
 
     Returns:
         Labels and confidence of all but the context; 0 where any channel is NaN. Labels are smoothed
-        where the model asks for it; confidence and distance stay those of the pixel alone.
+        where the model asks for it, and beside PET what is not hot is told by CT (`classes_density`);
+        confidence and distance stay those of the pixel's nodes alone.
 
     Raises:
         ShapeError: images do not fit the model, hold infinite values, or leave nothing beside the
@@ -129,6 +132,11 @@ def apply_teacher(
     if model.smoothing_mm is not None:
         for labels in found.labels:
             labels[:] = smooth_classes(labels, model.smoothing_mm, spacing_mm)
+    retold = retold_values(model.extra)
+    if retold:
+        kinds = [channel_kind(model.modality, channel) for channel in model.channels]
+        for labels, ct in zip(found.labels, images[first:last, kinds.index("CT")], strict=True):
+            tell_by_density(labels, ct, spacing_mm, retold)
     return found
 
 

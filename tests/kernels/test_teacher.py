@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from naive_som import nearest
@@ -47,7 +49,7 @@ def test_the_lesion_is_found_and_the_bladder_is_not():
     assert dice(labels == 3, lesion) > 0.85
     assert not (labels[38:46, 38:46] == 3).any()
     assert (labels[38:46, 38:46] == PHYSIOLOGICAL).mean() > 0.9
-    assert set(np.unique(labels)) <= {1, 2, 3, 4, PHYSIOLOGICAL}
+    assert set(np.unique(labels)) == {1, 2, 3, 4, 5, PHYSIOLOGICAL}
     assert (labels[:3, :3] == 1).all()
 
 
@@ -63,6 +65,7 @@ def test_centroids_carry_over_to_a_subject_that_takes_up_ten_times_as_much():
 def test_labels_are_the_classes_of_the_nearest_nodes():
     image, _ = patient()
     model = fitted(smoothing_mm=0).model
+    model = replace(model, extra={"subject_level": model.extra["subject_level"]})  # CT not asked
     stack = feature_stack(image, model.windows, model.features, SPACING).reshape(20, -1).T
     samples = (stack - model.center) / model.scale * model.feature_weights
     expected = model.node_classes[nearest(samples, model.codebook.weights.astype(float))]
@@ -110,7 +113,7 @@ def test_the_clusters_table_describes_every_node_and_class():
     nodes = [row for row in fit.cluster_rows if row.kind == "node"]
     classes = [row for row in fit.cluster_rows if row.kind == "class"]
     assert len(nodes) == 12 * 20
-    assert len(classes) == 5 * 20  # the bladder is physiological
+    assert len(classes) == 8 * 20  # the bladder is physiological; fat, lung and dense by CT
     assert {row.node for row in nodes} == set(range(12))
     assert all(row.node is None for row in classes)
     assert sum(r.share_fraction for r in nodes if (r.channel, r.feature) == ("CT", "edge")) == (
@@ -262,7 +265,8 @@ def test_the_public_teacher_takes_slices_of_every_shape():
     assert teacher.predict(np.stack([image, image])).shape == (2, *lesion.shape)
     assert teacher.predict(image).dtype == np.uint8
     four = {1: "background", 2: "normal", 3: "lesion", 4: "boundary"}
-    assert teacher.classes == four | {PHYSIOLOGICAL: "physiological"}
+    further = {5: "fat", 6: "lung", 7: "dense", PHYSIOLOGICAL: "physiological"}
+    assert teacher.classes == four | further
     assert teacher.node_classes.shape == (25,)
     assert teacher.codebook.topology == "rectangular"
     assert set(teacher.doubtful) == {"physiological"}
