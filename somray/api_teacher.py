@@ -49,8 +49,12 @@ class TeacherOptions(TypedDict, total=False):
 class Teacher:
     """A SOM fitted on one slice (or a few), whose nodes have classes.
 
-    Images go in as they are (HU, SUV, counts): (y, x) for one channel, (c, y, x) for one slice,
-    (n, c, y, x) for several; NaN means no data.
+    Images go in as they are (HU, SUV, counts): (y, x) or a volume (z, y, x) for one channel, (c, y, x)
+    for one slice, (n, c, y, x) for several; NaN means no data.
+
+    A PET channel is seen at its scan's own lesion level of uptake. Where several slices are given, they
+    stand for their scan and the level is read from all of them; `level` overrules it. One slice alone is
+    seen at the level that the teacher was fitted with.
 
     Args:
         grid: rows and columns of the map.
@@ -106,9 +110,10 @@ class Teacher:
         """Fit on every pixel of one or several slices; starts anew each time.
 
         Args:
-            image: (y, x), (c, y, x) or (n, c, y, x).
+            image: (y, x), (z, y, x), (c, y, x) or (n, c, y, x).
             spacing_mm: distance between pixels along (y, x), or (z, y, x) for three dimensions.
-            level: lesion level of uptake of the whole scan (`level_of`), for PET.
+            level: lesion level of uptake of the whole scan (`level_of`), for PET; read from the slices
+                given where left out. Give it where they are a few of many.
             previous: an earlier teacher whose nodes are fitted on from where they are; each keeps the
                 class of the old node nearest to it, so that class numbers keep their meaning.
 
@@ -135,19 +140,20 @@ class Teacher:
         """Label slices by direct transfer.
 
         Args:
-            image: (y, x), (c, y, x) or (n, c, y, x).
+            image: (y, x), (z, y, x), (c, y, x) or (n, c, y, x).
             spacing_mm: distance between pixels along (y, x), or (z, y, x) for three dimensions.
-            level: lesion level of uptake of the scan at hand (`level_of`), for PET; the reference's
-                own where left out, which suits slices of the same subject.
+            level: lesion level of uptake of the scan at hand (`level_of`), for PET. Where left out it is
+                read from several slices; one slice takes the reference's own.
 
         Returns:
             uint8 (y, x), or (n, y, x) for several slices: 0 no data, else a number of `classes`.
 
         Raises:
-            ShapeError: not fitted, or wrong shape.
+            ShapeError: not fitted, wrong shape, or several slices without uptake in the body to read a
+                level from.
         """
-        labels = self._labels(ScanSlices.of(self._stacked(image), spacing_mm, level))
-        return labels if np.ndim(image) == 4 else labels[0]
+        labels = self._labels(self._seen(image, spacing_mm, level))
+        return labels if np.ndim(image) == 4 or len(labels) > 1 else labels[0]
 
     def drift(
         self,
@@ -158,7 +164,7 @@ class Teacher:
         """Tell how well the teacher carries over to slices, without any mask.
 
         Args:
-            image: (y, x), (c, y, x) or (n, c, y, x).
+            image: (y, x), (z, y, x), (c, y, x) or (n, c, y, x).
             spacing_mm: distance between pixels along (y, x), or (z, y, x) for three dimensions.
             level: as for `predict`.
 
@@ -167,10 +173,19 @@ class Teacher:
             the reason in words; None where no pixel has data.
 
         Raises:
-            ShapeError: not fitted, or wrong shape.
+            ShapeError: as for `predict`.
         """
-        slices = ScanSlices.of(self._stacked(image), spacing_mm, level)
+        slices = self._seen(image, spacing_mm, level)
         return drift_from(self.model, signature_of(self.model, slices, self._labels(slices)).drift)
+
+    def _seen(
+        self, image: NDArray[np.float32], spacing_mm: tuple[float, ...], level: float | None
+    ) -> ScanSlices:
+        """Take slices as their scan's, at its own level where they tell one and none is given."""
+        images = self._stacked(image)
+        if level is None and len(images) > 1:
+            level = self.level_of(images)
+        return ScanSlices.of(images, spacing_mm, level)
 
     def _labels(self, slices: ScanSlices) -> NDArray[np.uint8]:
         """Label slices (n, y, x)."""
@@ -184,7 +199,14 @@ class Teacher:
         ).labels
 
     def level_of(self, images: NDArray[np.float32]) -> float | None:
-        """Return the lesion level of uptake of a scan (n, c, y, x), or None without PET."""
+        """Return the lesion level of uptake of a scan, or None without PET.
+
+        Args:
+            images: (n, c, y, x), or (z, y, x) for one channel.
+
+        Raises:
+            ShapeError: wrong shape, or no pixel with uptake in the body.
+        """
         if not has_level(self._spec.modality, self._spec.channels):
             return None
         spec = self._spec
@@ -223,18 +245,20 @@ class Teacher:
         return self.model.codebook
 
     def _stacked(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Bring an image to (n, c, y, x)."""
+        """Bring an image to (n, c, y, x); with one channel, (z, y, x) are slices."""
         array = np.asarray(image)
         channels = len(self._spec.channels)
         if array.ndim == 2 and channels == 1:
             return array[None, None]
+        if array.ndim == 3 and channels == 1 and len(array):
+            return array[:, None]
         if array.ndim == 3 and len(array) == channels:
             return array[None]
         if array.ndim == 4 and array.shape[1] == channels:
             return array
         raise ShapeError(
             f"an image of {channels} channels is ({channels}, y, x) or (n, {channels}, y, x)"
-            f"{', or (y, x)' if channels == 1 else ''}; got shape {array.shape}"
+            f"{', or (y, x), or (z, y, x)' if channels == 1 else ''}; got shape {array.shape}"
         )
 
 
