@@ -196,11 +196,18 @@ def phantom(
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     subjects: Annotated[int, typer.Option(min=1)] = 3,
     sessions: Annotated[int, typer.Option(min=1)] = 3,
-    shape: Annotated[str, typer.Option(metavar="Z,Y,X")] = "32,128,128",
-    modality: Annotated[str, typer.Option(help="ct, petct or xct.")] = "ct",
-    file_format: Annotated[
-        str | None, typer.Option("--format", help="dicom (not for xct) or nifti.")
+    shape: Annotated[
+        str | None,
+        typer.Option(metavar="Z,Y,X", help="32,128,128 (trunk), 240,128,128 (body), 32,160,160."),
     ] = None,
+    modality: Annotated[
+        str | None,
+        typer.Option(help="trunk: ct (default), petct, xct; body: petct (default), pet; head: mr."),
+    ] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="dicom (neither xct nor mr) or nifti.")
+    ] = None,
+    region: Annotated[str, typer.Option(help="trunk, body (vertex to thigh) or head.")] = "trunk",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     as_json: Json = False,
 ) -> None:
@@ -211,8 +218,8 @@ def phantom(
     from somray.stages.phantom import write_phantom
 
     write_phantom(
-        out, subjects=subjects, sessions=sessions, shape=parse_shape(shape),
-        modality=modality, format=file_format, seed=seed,
+        out, subjects=subjects, sessions=sessions, shape=None if shape is None else parse_shape(shape),
+        modality=modality, format=file_format, seed=seed, region=region,
     )  # fmt: skip
     found = {"cohort": str(out / "cohort.yaml"), "scans": subjects * sessions}
     give(

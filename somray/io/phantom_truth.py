@@ -27,7 +27,7 @@ def write_nifti(path: Path, volume: NDArray[Any], geometry: Geometry) -> None:
 
     Args:
         path: ends in .nii.gz; its folder is created.
-        volume: int16, uint16 or float32.
+        volume: int16, uint8, uint16 or float32.
         geometry: LPS affine of the volume.
     """
     affine = LPS_TO_RAS @ geometry.matrix

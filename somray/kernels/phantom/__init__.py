@@ -6,14 +6,22 @@ pose (`motion`, `canvas`) and spoiled by its own scanner (`ct_artefacts`, `scene
 Nothing here knows files: `somray.stages.phantom` writes them.
 """
 
-from somray.kernels.phantom.grids import MIN_SHAPE, check_request
-from somray.kernels.phantom.session import CHANNELS, MODALITIES, PhantomEvent, PhantomSession
+from somray.kernels.phantom.grids import DEFAULT_SHAPES, MIN_SHAPE, check_request
+from somray.kernels.phantom.session import (
+    CHANNELS,
+    MODALITIES,
+    REGIONS,
+    PhantomEvent,
+    PhantomSession,
+)
 from somray.kernels.phantom.subject import make_subject
 
 __all__ = [
     "CHANNELS",
+    "DEFAULT_SHAPES",
     "MIN_SHAPE",
     "MODALITIES",
+    "REGIONS",
     "PhantomEvent",
     "PhantomSession",
     "check_request",

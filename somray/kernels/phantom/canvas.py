@@ -119,9 +119,16 @@ class Canvas:
             view = target[box]
             view += share * (np.float32(value) - view)
 
-    def sample(self, noise: FloatArray, grain_mm: Point) -> FloatArray:
-        """Look a periodic lattice up at every voxel's scene position, linearly."""
-        x, y, z = self.coordinates(self.whole)
+    def sample(self, noise: FloatArray, grain_mm: Point, box: Box | None = None) -> FloatArray:
+        """Look a periodic lattice up at the scene position of every voxel (of a box), linearly."""
+        x, y, z = self.coordinates(box or self.whole)
         at = np.stack([z / grain_mm[2], y / grain_mm[1], x / grain_mm[0]])
         found = ndimage.map_coordinates(noise, at, order=1, mode="grid-wrap", prefilter=False)
         return np.asarray(found, dtype=np.float32)
+
+    def textured(self, noise: FloatArray, grain_mm: float) -> FloatArray:
+        """Return the values with their texture on two scales of a periodic lattice."""
+        fine: Point = (grain_mm, grain_mm, grain_mm)
+        coarse: Point = (3.1 * grain_mm, 3.1 * grain_mm, 3.1 * grain_mm)
+        grain = 0.8 * self.sample(noise, fine) + 0.6 * self.sample(noise, coarse)
+        return np.asarray(self.value + self.texture * grain, dtype=np.float32)

@@ -5,25 +5,47 @@ from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
 from somray.errors import ConfigError
-from somray.kernels.phantom.session import MODALITIES
+from somray.kernels.phantom.session import REGIONS
 
-__all__ = ["MIN_SHAPE", "check_request", "first_grid", "pet_grid"]
+__all__ = [
+    "BODY_TOP_MM",
+    "DEFAULT_SHAPES",
+    "MIN_SHAPE",
+    "body_grid",
+    "body_pet_grid",
+    "check_request",
+    "first_grid",
+    "head_grid",
+    "pet_grid",
+]
 
 MIN_SHAPE = (8, 32, 32)
 TRUNK_MM = (300.0, 372.0)
 """Field of view that holds the trunk with its movement, along y and x."""
 HEIGHT_MM = 240.0
 XCT_MM = 0.01
+BODY_MM = (1000.0, 350.0, 552.0)
+"""Field of view that holds a body from the vertex to the upper thigh, along z, y, x."""
+BODY_TOP_MM = 480.0
+"""Height of the vertex over the middle of the view."""
+HEAD_MM = (168.0, 222.0, 190.0)
+DEFAULT_SHAPES = {"trunk": (32, 128, 128), "body": (240, 128, 128), "head": (32, 160, 160)}
 
 
-def check_request(modality: str, shape: tuple[int, int, int], sessions: int) -> None:
+def check_request(
+    modality: str, shape: tuple[int, int, int], sessions: int, region: str = "trunk"
+) -> None:
     """Refuse what cannot be drawn.
 
     Raises:
-        ConfigError: unknown modality, shape under `MIN_SHAPE`, or no session.
+        ConfigError: unknown region, a modality that it is not drawn in, shape under `MIN_SHAPE`, or no
+            session.
     """
-    if modality not in MODALITIES:
-        raise ConfigError(f"modality must be one of {', '.join(MODALITIES)}, got {modality!r}")
+    if region not in REGIONS:
+        raise ConfigError(f"region must be one of {', '.join(REGIONS)}, got {region!r}")
+    known = ", ".join(REGIONS[region])
+    if modality not in REGIONS[region]:
+        raise ConfigError(f"modality must be one of {known}, got {modality!r} (region {region})")
     if len(shape) != 3 or any(n < least for n, least in zip(shape, MIN_SHAPE, strict=False)):
         least = ",".join(map(str, MIN_SHAPE))
         raise ConfigError(
@@ -58,3 +80,23 @@ def pet_grid(first: Geometry, center: NDArray[np.float64]) -> Geometry:
     coarse = round(max(4.0, 1.8 * plane), 4)
     ny, nx = (int(np.ceil(n * plane / coarse)) + 1 for n in first.shape[1:])
     return _centered((first.shape[0], ny, nx), (deep, coarse, coarse), center)
+
+
+def body_grid(shape: tuple[int, int, int], center: NDArray[np.float64]) -> Geometry:
+    """Return the grid of a whole body's first channel around the world point `center`."""
+    plane = round(max(BODY_MM[1] / shape[1], BODY_MM[2] / shape[2]), 4)
+    return _centered(shape, (round(BODY_MM[0] / shape[0], 4), plane, plane), center)
+
+
+def body_pet_grid(first: Geometry, center: NDArray[np.float64]) -> Geometry:
+    """Return PET's own grid over a whole body: 4 mm in the plane, or as coarse as CT's."""
+    deep, plane, _ = first.spacing_mm
+    coarse = round(max(4.0, 1.05 * plane), 4)
+    ny, nx = (int(np.ceil(n * plane / coarse)) + 1 for n in first.shape[1:])
+    return _centered((first.shape[0], ny, nx), (deep, coarse, coarse), center)
+
+
+def head_grid(shape: tuple[int, int, int], center: NDArray[np.float64]) -> Geometry:
+    """Return the grid of a head around the world point `center`; slices at least 1 mm apart."""
+    plane = round(max(HEAD_MM[1] / shape[1], HEAD_MM[2] / shape[2]), 4)
+    return _centered(shape, (round(max(HEAD_MM[0] / shape[0], 1.0), 4), plane, plane), center)

@@ -14,7 +14,16 @@ from somray.kernels.phantom.canvas import Box, Canvas
 from somray.kernels.phantom.session import FloatArray
 from somray.kernels.phantom.shapes import Point, capsule, ellipsoid
 
-__all__ = ["COURSES", "Blob", "Course", "Field", "blob_distances", "place_courses"]
+__all__ = [
+    "COURSES",
+    "Blob",
+    "Course",
+    "Field",
+    "blob_distances",
+    "fits",
+    "number_courses",
+    "place_courses",
+]
 
 COURSES: tuple[tuple[str, ...], ...] = (
     ("stable", "enlarging", "merged", "new", "resolved"),
@@ -148,10 +157,10 @@ def place_courses(rng: np.random.Generator, kinds: tuple[str, ...], field: Field
         draw = np.random.default_rng(rng.integers(0, 2**63))
         for _ in range(TRIES):
             course = _candidate(draw, kind, turns, field)
-            if _fits(course, placed, field):
+            if fits(course, placed, field):
                 placed.append(course)
                 break
-    return _number(placed, len(field.poses))
+    return number_courses(placed, len(field.poses))
 
 
 def _candidate(rng: np.random.Generator, kind: str, turns: int, field: Field) -> Course:
@@ -177,7 +186,7 @@ def _candidate(rng: np.random.Generator, kind: str, turns: int, field: Field) ->
     )  # fmt: skip
 
 
-def _fits(course: Course, placed: list[Course], field: Field) -> bool:
+def fits(course: Course, placed: list[Course], field: Field) -> bool:
     """Whether it stays in view in every session and keeps away from the others."""
     reach = course.reach_mm
     for pose in field.poses:
@@ -195,7 +204,7 @@ def _fits(course: Course, placed: list[Course], field: Field) -> bool:
     return True
 
 
-def _number(courses: list[Course], sessions: int) -> list[Course]:
+def number_courses(courses: list[Course], sessions: int) -> list[Course]:
     """Give identities from 1 in the order in which the lesions appear."""
     first: dict[tuple[int, int], int] = {}
     marked = [

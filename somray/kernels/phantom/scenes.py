@@ -20,11 +20,19 @@ from somray.kernels.phantom.lesions import Course, blob_distances
 from somray.kernels.phantom.organs import Trees, draw_trees, paint_organs
 from somray.kernels.phantom.palettes import AIR_HU, PETCT_CT, PLAIN_CT, UPTAKE
 from somray.kernels.phantom.session import FloatArray
-from somray.kernels.phantom.shapes import Point
 from somray.kernels.phantom.skeleton import paint_skeleton
 from somray.kernels.phantom.torso import Body, Palette, draw_body, paint_torso
 
-__all__ = ["Pose", "Scene", "draw_scene", "paint_lesions", "render_ct", "render_pet", "render_xct"]
+__all__ = [
+    "Pose",
+    "Scene",
+    "draw_lattice",
+    "draw_scene",
+    "paint_lesions",
+    "render_ct",
+    "render_pet",
+    "render_xct",
+]
 
 CT_NOISE_HU = {"ct": 11.0, "petct": 17.0}
 PET_BLUR_FWHM_MM = 6.5
@@ -62,13 +70,19 @@ class Pose:
     shift_mm: NDArray[np.float64]
 
 
+def draw_lattice(rng: np.random.Generator) -> FloatArray:
+    """Draw the periodic lattice of unit variance that textures are looked up in."""
+    lattice = rng.standard_normal((LATTICE,) * 3)
+    smooth = ndimage.gaussian_filter(lattice, 0.7, mode="wrap")
+    return np.asarray(smooth / smooth.std(), dtype=np.float32)
+
+
 def draw_scene(rng: np.random.Generator) -> Scene:
     """Draw one subject without lesions."""
     body = draw_body(rng)
     trees = draw_trees(rng, body)
-    lattice = rng.standard_normal((LATTICE,) * 3)
-    smooth = ndimage.gaussian_filter(lattice, 0.7, mode="wrap")
-    return Scene(body, trees, draw_weave(rng), (smooth / smooth.std()).astype(np.float32))
+    noise = draw_lattice(rng)
+    return Scene(body, trees, draw_weave(rng), noise)
 
 
 def paint_lesions(
@@ -109,14 +123,6 @@ def _paint_patient(pose: Pose, scene: Scene, palette: Palette, fill: Material) -
     return canvas
 
 
-def _textured(canvas: Canvas, scene: Scene, grain_mm: float) -> FloatArray:
-    """Return the canvas with texture on two scales."""
-    fine: Point = (grain_mm, grain_mm, grain_mm)
-    coarse: Point = (3.1 * grain_mm, 3.1 * grain_mm, 3.1 * grain_mm)
-    grain = 0.8 * canvas.sample(scene.noise, fine) + 0.6 * canvas.sample(scene.noise, coarse)
-    return np.asarray(canvas.value + canvas.texture * grain, dtype=np.float32)
-
-
 def render_ct(
     pose: Pose, scene: Scene, session: int, modality: str, rng: np.random.Generator
 ) -> tuple[FloatArray, NDArray[np.int32]]:
@@ -124,7 +130,7 @@ def render_ct(
     palette = PLAIN_CT if modality == "ct" else PETCT_CT
     canvas = _paint_patient(pose, scene, palette, Material(AIR_HU))
     mask = paint_lesions(canvas, scene, session, palette["lesion"])
-    clean = _textured(canvas, scene, 4.0)
+    clean = canvas.textured(scene.noise, 4.0)
     noisy = add_scanner_errors(clean, pose.geometry.spacing_mm, CT_NOISE_HU[modality], rng)
     return np.clip(noisy, -1024, 3071), mask
 
@@ -133,7 +139,7 @@ def render_pet(pose: Pose, scene: Scene, session: int, rng: np.random.Generator)
     """Render one PET in SUV: uptake, blur of the scanner, noise of the counts."""
     canvas = _paint_patient(pose, scene, UPTAKE, Material(0.0))
     paint_lesions(canvas, scene, session, UPTAKE["lesion"], is_scaled=True)
-    clean = _textured(canvas, scene, 7.0)
+    clean = canvas.textured(scene.noise, 7.0)
     sigma = [PET_BLUR_FWHM_MM / 2.355 / mm for mm in pose.geometry.spacing_mm]
     blurred = ndimage.gaussian_filter(np.maximum(clean, 0), sigma, mode="nearest")
     noise = ndimage.gaussian_filter(

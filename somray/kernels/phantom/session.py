@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
 
-__all__ = ["CHANNELS", "MODALITIES", "FloatArray", "PhantomEvent", "PhantomSession"]
+__all__ = ["CHANNELS", "MODALITIES", "REGIONS", "FloatArray", "PhantomEvent", "PhantomSession"]
 
 FloatArray = NDArray[np.float32]
 
@@ -20,6 +20,13 @@ CHANNELS: dict[str, tuple[str, ...]] = {"ct": ("CT",), "petct": ("CT", "PET"), "
 """Modality to its channels, the first one carrying the lesion mask."""
 
 MODALITIES = tuple(CHANNELS)
+
+REGIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    "trunk": CHANNELS,
+    "body": {"petct": ("CT", "PET"), "pet": ("PET",)},
+    "head": {"mr": ("MR",)},
+}
+"""Region to its modalities, the default first, and their channels."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class PhantomSession:
 
     Args:
         index: number of the session, from 0.
-        images: channel to (z, y, x) float32 in HU (CT), SUV (PET) or counts (XCT).
+        images: channel to (z, y, x) float32 in HU (CT), SUV (PET), counts (XCT) or arbitrary (MR).
         geometries: channel to its grid; PET has its own, coarser one.
         lesions: (z, y, x) int32 on the first channel's grid; 0 none, else the lesion's identity,
             the same in every session.
@@ -60,6 +67,10 @@ class PhantomSession:
         jitter_mm: (z, 2) shift of each slice of the first channel along x and y, on top of
             `movement`.
         events: what changed since the session before; empty in session 0.
+        physiology: (z, y, x) uint8 on the first channel's grid: which structure each voxel belongs to,
+            by the numbers of `names`; None where the region keeps none.
+        names: number to structure.
+        notes: lesion identity to its region and kind (solid, faint, cold_core).
     """
 
     index: int
@@ -69,3 +80,6 @@ class PhantomSession:
     movement: NDArray[np.float64]
     jitter_mm: NDArray[np.float64]
     events: tuple[PhantomEvent, ...] = field(default=())
+    physiology: NDArray[np.uint8] | None = None
+    names: Mapping[int, str] = field(default_factory=dict)
+    notes: Mapping[int, tuple[str, str]] = field(default_factory=dict)

@@ -7,11 +7,14 @@ Source: the ellipsoid bound is the first-order distance f/|∇f| of the implicit
 "Estimation of planar curves, surfaces …", 1991).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from somray.kernels.phantom.session import FloatArray
 
-__all__ = ["Point", "capsule", "ellipse", "ellipsoid", "superellipse"]
+__all__ = ["Point", "capsule", "ellipse", "ellipsoid", "ripple", "superellipse", "turned"]
 
 Point = tuple[float, float, float]
 
@@ -40,8 +43,9 @@ def ellipse(x: FloatArray, y: FloatArray, radius_x: float, radius_y: float) -> F
 
 
 def superellipse(
-    x: FloatArray, y: FloatArray, radius_x: FloatArray | float, radius_y: float, power: float
-) -> FloatArray:
+    x: FloatArray, y: FloatArray, radius_x: FloatArray | float, radius_y: FloatArray | float,
+    power: float,
+) -> FloatArray:  # fmt: skip
     """Return the distance along the ray from the centre to a rounded rectangle's cylinder."""
     level = np.abs(x / radius_x) ** np.float32(power) + np.abs(y / radius_y) ** np.float32(power)
     level = np.maximum(level, np.float32(1e-6)) ** np.float32(1.0 / power)
@@ -61,3 +65,34 @@ def capsule(
         (xyz[i] - np.float32(start[i]) - share * np.float32(axis[i])) ** 2 for i in range(3)
     )
     return np.asarray(np.sqrt(square) - (radii[0] + share * np.float32(radii[1] - radii[0])))
+
+
+def ripple(
+    xyz: tuple[FloatArray, ...], phases: Sequence[float], first: int, length_mm: float,
+    height_mm: float,
+) -> FloatArray:  # fmt: skip
+    """Return a smooth undulation of surfaces in mm, so that no organ is an exact ellipsoid.
+
+    Args:
+        xyz: coordinates in mm.
+        phases: twelve phases, drawn once per subject.
+        first: which of them to start with, so that organs undulate apart.
+        length_mm: wavelength.
+        height_mm: amplitude, roughly.
+    """
+    total = np.float32(0.0)
+    for i, (a, b) in enumerate(((0, 1), (1, 2), (2, 0))):
+        phase = np.float32(phases[(first + i) % 12])
+        wave = np.float32(2 * np.pi / length_mm) * (xyz[a] + np.float32(0.6) * xyz[b]) + phase
+        total = total + np.sin(wave)
+    return np.asarray(total * np.float32(height_mm / 2), dtype=np.float32)
+
+
+def turned(
+    xyz: tuple[FloatArray, ...], center: Point, turn: NDArray[np.float64]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return coordinates around a centre in a solid's own axes, the columns of `turn`."""
+    moved = [xyz[a] - np.float32(center[a]) for a in range(3)]
+    out = [sum(np.float32(turn[a, k]) * moved[a] for a in range(3)) for k in range(3)]
+    return (np.asarray(out[0], dtype=np.float32), np.asarray(out[1], dtype=np.float32),
+            np.asarray(out[2], dtype=np.float32))  # fmt: skip

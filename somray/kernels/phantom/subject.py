@@ -8,8 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
+from somray.kernels.phantom.body import make_body
+from somray.kernels.phantom.drive import MOVE, NOISE, PLACE, SCENE, shifted
+from somray.kernels.phantom.events import true_events
 from somray.kernels.phantom.grids import check_request, first_grid, pet_grid
-from somray.kernels.phantom.lesions import COURSES, Course, Field, place_courses
+from somray.kernels.phantom.head import make_head
+from somray.kernels.phantom.lesions import COURSES, Field, place_courses
 from somray.kernels.phantom.motion import movements, slice_jitter
 from somray.kernels.phantom.scenes import (
     Pose,
@@ -19,13 +23,10 @@ from somray.kernels.phantom.scenes import (
     render_pet,
     render_xct,
 )
-from somray.kernels.phantom.session import FloatArray, PhantomEvent, PhantomSession
+from somray.kernels.phantom.session import FloatArray, PhantomSession
 from somray.kernels.phantom.shapes import Point
 
 __all__ = ["make_subject"]
-
-SCENE, PLACE, MOVE, NOISE = range(4)
-"""Purposes of the draws."""
 
 ZONES: tuple[tuple[Point, Point], ...] = (
     ((-82.0, 0.0, -30.0), (44.0, 42.0, 34.0)),  # liver, right
@@ -40,13 +41,10 @@ ZONES: tuple[tuple[Point, Point], ...] = (
 BACK: tuple[Point, Point] = ((33.0, 80.0, 0.0), (4.0, 2.0, 0.0))
 """Where a lesion may run through the whole view: along the muscle of the back."""
 
-CHANGE_FRACTION = 0.3
-"""Relative change of volume above which a lesion counts as growing or shrinking (configuration's default)."""
-
 
 def make_subject(
     modality: str, shape: tuple[int, int, int], sessions: int, seed: int, subject_index: int,
-    still: bool = False,
+    still: bool = False, *, region: str = "trunk",
 ) -> list[PhantomSession]:  # fmt: skip
     """Make all sessions of one synthetic subject.
 
@@ -71,25 +69,30 @@ def make_subject(
         subject_index: number of the subject in the cohort, from 0; decides which changes it shows.
         still: leave every session where the first one lies, slices too: the same lesions and noise
             drawn anew, to compare maps voxel by voxel.
+        region: trunk; body (petct or pet) and head (mr) are other scenes, see `body` and `head`.
 
     Returns:
         One `PhantomSession` per time point; the same arguments give the same bits.
 
     Raises:
-        ConfigError: modality unknown, shape too small, or no session.
+        ConfigError: region or modality unknown, shape too small, or no session.
 
     Cost: 3 s (ct), 4 s (petct) or 1 s (xct) per session of 64 × 160 × 160 on one core.
     """
-    check_request(modality, shape, sessions)
+    check_request(modality, shape, sessions, region)
+    if region == "body":
+        return make_body(modality, shape, sessions, (seed, subject_index), still)
+    if region == "head":
+        return make_head(shape, sessions, (seed, subject_index), still)
     rng = np.random.default_rng([seed, subject_index, SCENE])
     center = np.array([rng.uniform(-15, 15), rng.uniform(-170, -120), rng.uniform(-900, -300)])
     center = np.round(center if modality != "xct" else center * 0, 1)
     scene = draw_scene(rng)
     grid = first_grid(modality, shape, center)
     moves = _moves(modality, grid, center, sessions, (seed, subject_index))
-    poses = [move @ _shift(center) for move in moves]
+    poses = [move @ shifted(center) for move in moves]
     lying = [poses[0]] * sessions if still else poses
-    field = _field(modality, grid, tuple(_shift(-center) @ p for p in poses))
+    field = _field(modality, grid, tuple(shifted(-center) @ p for p in poses))
     place = np.random.default_rng([seed, subject_index, PLACE])
     kinds = COURSES[subject_index % len(COURSES)]
     if modality != "petct":
@@ -103,16 +106,10 @@ def make_subject(
         pose = Pose(grid, lying[index], poses[0], jitter)
         images, geometries, mask = _render(modality, pose, scene, index, noise)
         before = made[-1].lesions if made else None
-        events = _events(before, mask, index, scene.courses, grid.voxel_mm3)
+        events = true_events(before, mask, index, scene.courses, grid.voxel_mm3)
         move = moves[0] if still else moves[index]
         made.append(PhantomSession(index, images, geometries, mask, move, jitter, events))
     return made
-
-
-def _shift(by: NDArray[np.float64]) -> NDArray[np.float64]:
-    matrix = np.eye(4)
-    matrix[:3, 3] = by
-    return matrix
 
 
 def _moves(
@@ -156,51 +153,3 @@ def _render(
     still = np.zeros((coarse.shape[0], 2))  # PET is not taken slice by slice
     pet = render_pet(Pose(coarse, pose.now, pose.first, still), scene, session, noise)
     return {"CT": image, "PET": pet}, {"CT": grid, "PET": coarse}, mask
-
-
-def _volumes(mask: NDArray[np.int32], voxel_mm3: float) -> dict[int, float]:
-    counts = np.bincount(mask.ravel())
-    return {i: float(n) * voxel_mm3 for i, n in enumerate(counts) if i > 0 and n > 0}
-
-
-def _events(
-    before: NDArray[np.int32] | None, after: NDArray[np.int32], session: int,
-    courses: tuple[Course, ...], voxel_mm3: float,
-) -> tuple[PhantomEvent, ...]:  # fmt: skip
-    """Say what changed since the session before, by identities and by the volumes of the masks."""
-    if before is None:
-        return ()
-    old, new = _volumes(before, voxel_mm3), _volumes(after, voxel_mm3)
-    pairs = {c.ids[0]: c for c in courses if c.kind in ("merged", "split")}
-    partner = {c.ids[0]: c.ids[1] for c in pairs.values()} | {
-        c.ids[1]: c.ids[0] for c in pairs.values()
-    }
-    found = []
-    for lesion in sorted(old.keys() | new.keys()):
-        other = partner.get(lesion, 0)
-        linked: tuple[int, ...] = (other,)
-        if {lesion, other} <= old.keys() and len({lesion, other} & new.keys()) == 1:
-            change = "merged"
-        elif other in new and other not in old and lesion in old:
-            change = "split"
-        elif lesion not in old and other in old:
-            continue  # told by the lesion that split
-        else:
-            change, linked = _plain_change(old.get(lesion), new.get(lesion)), ()
-        found.append(
-            PhantomEvent(
-                change, lesion, session - 1, session, linked, old.get(lesion), new.get(lesion)
-            )
-        )
-    return tuple(found)
-
-
-def _plain_change(before: float | None, after: float | None) -> str:
-    if before is None:
-        return "new"
-    if after is None:
-        return "resolved"
-    change = (after - before) / before
-    if change > CHANGE_FRACTION:
-        return "enlarging"
-    return "shrinking" if change < -CHANGE_FRACTION else "stable"

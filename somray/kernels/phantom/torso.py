@@ -11,7 +11,7 @@ import numpy as np
 
 from somray.kernels.phantom.canvas import Canvas, Material
 from somray.kernels.phantom.session import FloatArray
-from somray.kernels.phantom.shapes import ellipse, ellipsoid, superellipse
+from somray.kernels.phantom.shapes import ellipse, ellipsoid, ripple, superellipse
 
 __all__ = ["Body", "Palette", "cavity", "dome_height", "draw_body", "paint_torso", "wobble"]
 
@@ -58,12 +58,7 @@ def wobble(
     xyz: tuple[FloatArray, ...], body: Body, first: int, length_mm: float, height_mm: float
 ) -> FloatArray:
     """Return a smooth undulation of surfaces in mm, so that no organ is an exact ellipsoid."""
-    total = np.float32(0.0)
-    for i, (a, b) in enumerate(((0, 1), (1, 2), (2, 0))):
-        phase = np.float32(body.phases[(first + i) % 12])
-        wave = np.float32(2 * np.pi / length_mm) * (xyz[a] + np.float32(0.6) * xyz[b]) + phase
-        total = total + np.sin(wave)
-    return np.asarray(total * np.float32(height_mm / 2), dtype=np.float32)
+    return ripple(xyz, body.phases, first, length_mm, height_mm)
 
 
 def _depth_below_skin(xyz: tuple[FloatArray, ...], body: Body) -> FloatArray:
