@@ -11,6 +11,7 @@ __all__ = [
     "LesionConfig",
     "RegistrationConfig",
     "ResourcesConfig",
+    "ResponseConfig",
     "StudentConfig",
 ]
 
@@ -104,6 +105,29 @@ class RegistrationConfig(Strict):
     ] = "somray"
 
 
+class ResponseConfig(Strict):
+    """What `burden` calls a response and a progression; the defaults are RECIST 1.1's and PERCIST 1.0's."""
+
+    target_mm: Annotated[
+        float, Field(ge=0, description="least diameter in a slice of a target at the first session")
+    ] = 10.0
+    shrink_fraction: Annotated[
+        float, Field(ge=0, le=1, description="of the targets' sum, for a partial response")
+    ] = 0.3
+    growth_fraction: Annotated[
+        float, Field(ge=0, description="of the targets' smallest sum, for progression")
+    ] = 0.2
+    growth_floor_mm: Annotated[
+        float, Field(ge=0, description="and progression must also reach this")
+    ] = 5.0
+    uptake_fraction: Annotated[
+        float, Field(ge=0, description="of SUVpeak of the hottest lesion, either way")
+    ] = 0.3
+    uptake_floor_suv: Annotated[
+        float, Field(ge=0, description="and the change of SUVpeak must also reach this")
+    ] = 0.8
+
+
 class LesionConfig(Strict):
     """What counts as one lesion and as change."""
 
@@ -133,6 +157,9 @@ class LesionConfig(Strict):
             "coarsest session",
         ),
     ] = None
+    response: Annotated[
+        ResponseConfig, Field(description="what is called a response or a progression")
+    ] = ResponseConfig()
 
 
 class ResourcesConfig(Strict):

@@ -18,6 +18,7 @@ from somray.domain.columns import (
     TimeIndex,
     field_specs,
 )
+from somray.domain.tables_burden import BurdenRow
 from somray.domain.tables_change import EvolutionRow, LesionRow, LinkRow, ResidualRow
 from somray.domain.tables_objects import ObjectRow
 from somray.domain.tables_registration import AlignmentRow, RegistrationRow
@@ -29,6 +30,7 @@ __all__ = [
     "AgreementRow",
     "AlignmentRow",
     "AreaRow",
+    "BurdenRow",
     "ClusterRow",
     "Column",
     "ConvergenceRow",
@@ -276,6 +278,7 @@ TABLES: dict[str, type[Row]] = {
         LesionRow,
         LinkRow,
         EvolutionRow,
+        BurdenRow,
         TruthRow,
         TimingRow,
     )

@@ -39,6 +39,57 @@ class LesionRow(Row):
     std_intensity: Annotated[
         float | None, Column("unit of the lesion channel", "standard deviation over its voxels")
     ]
+    suv_max: Annotated[
+        float | None,
+        Column("SUVbw", "max_intensity where the lesion channel is in SUVbw, else null"),
+    ] = None
+    suv_mean: Annotated[
+        float | None,
+        Column("SUVbw", "mean_intensity where the lesion channel is in SUVbw, else null"),
+    ] = None
+    suv_peak: Annotated[
+        float | None,
+        Column(
+            "SUVbw",
+            "highest mean over a sphere of 1 ml about one of its voxels, the whole sphere inside the "
+            "image and with data; null where none fits or in another unit",
+        ),
+    ] = None
+    tlg_ml: Annotated[
+        float | None,
+        Column(
+            "SUVbw·ml",
+            "total lesion glycolysis, suv_mean × volume (volume_mm3 is the MTV); null in another unit",
+        ),
+    ] = None
+    axial_axis_mm: Annotated[
+        float | None,
+        Column("mm", "largest distance between two of its voxel centres in one slice (RECIST)"),
+    ] = None
+    axial_perpendicular_mm: Annotated[
+        float | None,
+        Column("mm", "longest chord at right angles to it, of its convex hull in that slice"),
+    ] = None
+    surface_mm2: Annotated[
+        float | None, Column("mm²", "surface, from voxel faces along the mask's smoothed normals")
+    ] = None
+    sphericity: Annotated[
+        float | None, Column("1", "(36πV²)^⅓ / surface, 1 for a ball; coarse for few voxels")
+    ] = None
+    nearest_mm: Annotated[
+        float | None,
+        Column(
+            "mm",
+            "least distance between its voxel centres and those of another lesion of the session; null "
+            "for a lone one",
+        ),
+    ] = None
+    ct_mean_hu: Annotated[
+        float | None, Column("HU", "mean of the first channel in HU; null without one")
+    ] = None
+    ct_std_hu: Annotated[
+        float | None, Column("HU", "standard deviation of the same; null without one")
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""The longest axis of an instance, from its outermost voxels only.
+"""The axes of an instance, from its outermost voxels only.
 
-The two voxels furthest apart are corners of the convex hull, so each plane keeps only the hull of its
-voxels: what is held is bounded by the surface's corners, not by the volume.
+The two voxels furthest apart are corners of the convex hull, so each plane keeps only the corners of the
+hull of its voxels: what is held is bounded by the surface's corners, not by the volume.
 """
 
 import numpy as np
@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
 from somray.domain.geometry import Geometry
+from somray.kernels.lesions.axial import (
+    AxialDiameter,
+    hull_corners,
+    longest_pair,
+    perpendicular_mm,
+)
 
 __all__ = ["ExtremePoints", "largest_distance"]
 
@@ -16,11 +22,13 @@ _HULL_FROM = 64  # points; below that all pairs are compared at once
 
 
 class ExtremePoints:
-    """Collects, plane by plane, the voxels that can be ends of an instance's longest axis."""
+    """Collects, plane by plane, the voxels that can be ends of an instance's longest axes."""
 
     def __init__(self, geometry: Geometry) -> None:
         self._geometry = geometry
+        self._plane = _plane_axes(geometry)
         self._points: dict[int, list[NDArray[np.int64]]] = {}
+        self._axial: dict[int, AxialDiameter] = {}
 
     def add_plane(
         self, ids: NDArray[np.int64], y: NDArray[np.int64], x: NDArray[np.int64], z: int
@@ -32,18 +40,49 @@ class ExtremePoints:
         new_row[1:] = (np.diff(ids) != 0) | (np.diff(y) != 0)
         row_end = np.append(new_row[1:], True)
         keep = new_row | row_end  # inside a row only its two ends can be corners
-        ids, points = ids[keep], np.stack([np.full(len(ids), z), y, x], axis=1)[keep]
+        ids, points = ids[keep], np.stack([y, x], axis=1)[keep].astype(np.int64)
         starts = np.flatnonzero(np.append(True, np.diff(ids) != 0))
         for start, stop in zip(starts, np.append(starts[1:], len(ids)), strict=True):
-            part = points[start:stop]
-            if len(part) > _HULL_FROM:
-                part = part[_hull_corners(part[:, 1:].astype(np.float64))]
-            self._points.setdefault(int(ids[start]), []).append(part)
+            corners = hull_corners(points[start:stop])
+            self._keep(int(ids[start]), corners, z)
+
+    def _keep(self, instance: int, corners: NDArray[np.int64], z: int) -> None:
+        placed = np.insert(corners, 0, z, axis=1)
+        self._points.setdefault(instance, []).append(placed)
+        here = longest_pair(
+            corners[:, :1] * self._plane[0] + corners[:, 1:] * self._plane[1]  # (k, 2) mm
+        )
+        best = self._axial.get(instance)
+        if best is None or here.length_mm > best.length_mm:  # the first slice where several tie
+            self._axial[instance] = here
 
     def longest_mm(self, instance: int) -> float:
         """Return the largest distance between two voxel centres of an instance in mm."""
-        index = np.concatenate(self._points[instance]).astype(np.float64)
-        return largest_distance(self._geometry.to_world(index))
+        return largest_distance(self._placed([instance]))
+
+    def furthest_mm(self) -> float:
+        """Return the largest distance between two voxel centres of any instances; 0 for none."""
+        return largest_distance(self._placed(self._points)) if self._points else 0.0
+
+    def axial_mm(self, instance: int) -> tuple[float, float]:
+        """Return an instance's longest diameter within one plane, and its longest perpendicular there."""
+        diameter = self._axial[instance]
+        return diameter.length_mm, perpendicular_mm(diameter)
+
+    def _placed(
+        self, instances: "list[int] | dict[int, list[NDArray[np.int64]]]"
+    ) -> NDArray[np.float64]:
+        index = np.concatenate([part for n in instances for part in self._points[n]])
+        return self._geometry.to_world(index.astype(np.float64))
+
+
+def _plane_axes(geometry: Geometry) -> NDArray[np.float64]:
+    """Return the steps along y and x in mm on two axes of their plane at right angles, (2, 2)."""
+    step_y, step_x = geometry.matrix[:3, 1], geometry.matrix[:3, 0]
+    length_x = float(np.linalg.norm(step_x))
+    shear = float(step_y @ step_x) / length_x
+    upright = float(np.sqrt(max(0.0, float(step_y @ step_y) - shear**2)))
+    return np.array([[upright, shear], [0.0, length_x]])
 
 
 def largest_distance(points: NDArray[np.float64]) -> float:

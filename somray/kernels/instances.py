@@ -15,6 +15,7 @@ from scipy import ndimage
 from somray.domain.geometry import Geometry
 from somray.errors import ShapeError
 from somray.kernels.extent import ExtremePoints
+from somray.kernels.lesions.values import ValueMeter
 
 __all__ = ["LesionMeasure", "LesionMeter", "SlabLabeller", "lesions", "measure", "sparse_voxels"]
 
@@ -147,6 +148,8 @@ class LesionMeasure:
         volume_mm3: voxels × voxel volume.
         centroid_mm: (x, y, z) in LPS mm, mean of the voxel centres.
         longest_axis_mm: largest distance between two voxel centres; 0 for a single voxel.
+        axial_axis_mm: the same within one slice, the largest of all slices.
+        axial_perpendicular_mm: longest chord across it in that slice's convex hull.
         mean_intensity: mean of the voxels that hold data; NaN where none does.
         max_intensity: maximum of the same.
         min_intensity: minimum of the same.
@@ -158,6 +161,8 @@ class LesionMeasure:
     volume_mm3: float
     centroid_mm: tuple[float, float, float]
     longest_axis_mm: float
+    axial_axis_mm: float
+    axial_perpendicular_mm: float
     mean_intensity: float
     max_intensity: float
     min_intensity: float
@@ -167,22 +172,20 @@ class LesionMeasure:
 class LesionMeter:
     """Measures numbered instances slab by slab; the figures do not depend on how slabs were cut.
 
-    Sums run plane by plane in order of z, so slabs of whole slices give the same bits. Spread is merged from
-    each plane's own mean, which loses nothing to the size of the values.
-    Source: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
-    variances", 1979.
+    Sums run plane by plane in order of z, so slabs of whole slices give the same bits.
     """
 
     def __init__(self, geometry: Geometry) -> None:
         self._geometry = geometry
         self._count = np.zeros(0, dtype=np.int64)
         self._index = np.zeros((0, 3), dtype=np.int64)  # sums of z, y, x: exact
-        self._sum = np.zeros(0, dtype=np.float64)
-        self._valid = np.zeros(0, dtype=np.int64)
-        self._spread = np.zeros(0, dtype=np.float64)  # sums of squared distances from the mean
-        self._max = np.zeros(0, dtype=np.float64)
-        self._min = np.zeros(0, dtype=np.float64)
+        self._values = ValueMeter()
         self._extremes = ExtremePoints(geometry)
+
+    @property
+    def furthest_mm(self) -> float | None:
+        """Largest distance between two voxel centres of any instances; None where there is none."""
+        return self._extremes.furthest_mm() if self._count.any() else None
 
     def add(
         self, labels: NDArray[np.integer], image: NDArray[np.floating], z_start: int = 0
@@ -205,15 +208,15 @@ class LesionMeter:
             if len(y):
                 ids = labels[plane][y, x].astype(np.int64)
                 self._add_plane(ids, y, x, z_start + plane)
-                self._add_values(ids, image[plane][y, x].astype(np.float64))
+                self._values.add(ids, image[plane][y, x].astype(np.float64))
 
     def finish(self) -> list[LesionMeasure]:
         """Return the measures of all instances met, in order of their numbers."""
-        result = []
+        values, result = self._values, []
         for instance in np.flatnonzero(self._count).tolist():
             count = int(self._count[instance])
             centre = self._geometry.to_world((self._index[instance] / count)[None])[0]
-            valid = int(self._valid[instance])
+            axial, across = self._extremes.axial_mm(instance)
             result.append(
                 LesionMeasure(
                     instance=instance,
@@ -221,10 +224,12 @@ class LesionMeter:
                     volume_mm3=count * self._geometry.voxel_mm3,
                     centroid_mm=(float(centre[0]), float(centre[1]), float(centre[2])),
                     longest_axis_mm=self._extremes.longest_mm(instance),
-                    mean_intensity=float(self._sum[instance]) / valid if valid else float("nan"),
-                    max_intensity=float(self._max[instance]) if valid else float("nan"),
-                    min_intensity=float(self._min[instance]) if valid else float("nan"),
-                    std_intensity=_root(float(self._spread[instance]), valid),
+                    axial_axis_mm=axial,
+                    axial_perpendicular_mm=across,
+                    mean_intensity=values.mean(instance),
+                    max_intensity=values.max(instance),
+                    min_intensity=values.min(instance),
+                    std_intensity=values.std(instance),
                 )
             )
         return result
@@ -233,12 +238,7 @@ class LesionMeter:
         more = largest + 1 - len(self._count)
         if more > 0:
             self._count = np.pad(self._count, (0, more))
-            self._valid = np.pad(self._valid, (0, more))
-            self._sum = np.pad(self._sum, (0, more))
             self._index = np.pad(self._index, ((0, more), (0, 0)))
-            self._spread = np.pad(self._spread, (0, more))
-            self._max = np.pad(self._max, (0, more), constant_values=-np.inf)
-            self._min = np.pad(self._min, (0, more), constant_values=np.inf)
 
     def _add_plane(
         self, ids: NDArray[np.int64], y: NDArray[np.int64], x: NDArray[np.int64], z: int
@@ -250,25 +250,6 @@ class LesionMeter:
         np.add.at(self._index[:, 1], ids, y)
         np.add.at(self._index[:, 2], ids, x)
         self._extremes.add_plane(ids, y, x, z)
-
-    def _add_values(self, ids: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-        known = ~np.isnan(values)
-        ids, values, size = ids[known], values[known], len(self._count)
-        count = np.bincount(ids, minlength=size)
-        total = np.bincount(ids, weights=values, minlength=size)
-        mean = total / np.maximum(count, 1)
-        apart = self._sum / np.maximum(self._valid, 1) - mean
-        share = self._valid * count / np.maximum(self._valid + count, 1)
-        self._spread += np.bincount(ids, weights=(values - mean[ids]) ** 2, minlength=size)
-        self._spread += apart**2 * share
-        self._valid += count
-        self._sum += total
-        np.maximum.at(self._max, ids, values)
-        np.minimum.at(self._min, ids, values)
-
-
-def _root(spread: float, count: int) -> float:
-    return float(np.sqrt(spread / count)) if count else float("nan")
 
 
 def measure(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from somray.config import LesionConfig
 from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
-from somray.domain.tables import EvolutionRow, LesionRow, LinkRow
+from somray.domain.tables import EvolutionRow, LinkRow
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.io.ome_zarr import create_labels, finish_labels, read_label_slab, read_meta, slabs
 from somray.io.storage import Storage
@@ -26,9 +26,11 @@ from somray.kernels.evolution import (
     follow,
 )
 from somray.kernels.instances import SlabLabeller, sparse_voxels
+from somray.kernels.lesions.surface import BLOCK_VOXELS
 from somray.kernels.surroundings import doubted
 from somray.kernels.time_points import carry_over_time, with_identities
-from somray.stages.lesion_labels import SessionScan, write_time_point
+from somray.stages.burden import MeasuredSession, burden_rows
+from somray.stages.lesion_labels import SessionScan, TimePoint, write_time_point
 from somray.stages.surroundings import POINTS_AT_ONCE, surroundings
 
 __all__ = ["EvolveItem", "SessionItem", "needs", "run", "thresholds_of"]
@@ -73,12 +75,16 @@ class EvolveItem:
 
 def needs(slab_bytes: int, lesion_voxels: int) -> Needs:
     """Declare what following takes: a few slabs, the coordinates of all lesion voxels, and shells."""
-    held = 12 * slab_bytes + 250 * lesion_voxels + 150 * POINTS_AT_ONCE
+    held = 12 * slab_bytes + 250 * lesion_voxels + 150 * POINTS_AT_ONCE + 4 * BLOCK_VOXELS
     return Needs(cpus=1, memory_bytes=WORKER_BYTES + held)
 
 
 def run(item: EvolveItem, shared: object = None) -> Result:
-    """Find, identify, measure and write the lesions; rows of `lesions`, `evolution` and `links`."""
+    """Find, identify, measure and write the lesions.
+
+    Returns:
+        Rows of `lesions`, `evolution`, `links` and `burden`.
+    """
     storage = Storage.at(item.sessions[0].place.root)
     scans = [SessionScan(storage, s.place, read_meta(storage, s.place.name)) for s in item.sessions]
     found = [_instances(scan, item, t=0) for scan in scans]
@@ -89,16 +95,19 @@ def run(item: EvolveItem, shared: object = None) -> Result:
     evolution = follow(found, transforms, thresholds)
     changes = doubted(evolution.changes, surroundings(evolution, scans))
     highest = max((i for ids in evolution.identities for i in ids.values()), default=0)
-    rows: list[LesionRow] = []
-    for scan, ids, first in zip(scans, evolution.identities, found, strict=True):
-        measured, highest = _write(scan, item, (first, ids, highest), thresholds.min_volume_mm3)
-        rows += measured
+    measured: list[MeasuredSession] = []
+    for scan, ids, first, session in zip(
+        scans, evolution.identities, found, item.sessions, strict=True
+    ):
+        points, highest = _write(scan, item, (first, ids, highest), thresholds.min_volume_mm3)
+        measured.append((scan, session.to_first is not None, points))
     subject = item.sessions[0].place.subject
     return Result(
         rows={
-            "lesions": rows,
+            "lesions": [row for *_, points in measured for point in points for row in point.rows],
             "evolution": [EvolutionRow(subject=subject, **_facts(c)) for c in changes],
             "links": [LinkRow(subject=subject, **_facts(k)) for k in evolution.links],
+            "burden": burden_rows(measured, item.channel, changes, item.config),
         }
     )
 
@@ -150,19 +159,20 @@ def _write(
     item: EvolveItem,
     first: tuple[SessionLesions, dict[int, int], int],
     least_mm3: float,
-) -> tuple[list[LesionRow], int]:
+) -> tuple[list[TimePoint], int]:
     """Write labels/lesions and measure; lesions after t 0 keep the id of what they overlap most.
 
     Returns:
-        Rows, and the highest id in use.
+        The time points, and the highest id in use.
     """
     at_zero, identities, highest = first
     base = with_identities(at_zero, identities)
     create_labels(scan.storage, scan.place.name, "lesions", "int32")
-    rows = write_time_point(scan, 0, item.channel, base)
+    points = [write_time_point(scan, 0, item.channel, base)]
     for t in range(1, scan.meta.shape[0]):
         later = _instances(scan, item, t)
         identities, highest = carry_over_time(base, later, least_mm3, highest)
-        rows += write_time_point(scan, t, item.channel, with_identities(later, identities))
+        lesions = with_identities(later, identities)
+        points.append(write_time_point(scan, t, item.channel, lesions))
     finish_labels(scan.storage, scan.place.name, "lesions", {})
-    return rows, highest
+    return points, highest

@@ -158,8 +158,11 @@ def test_later_time_points_keep_the_identities_of_the_first(tmp_path):
     assert rows["evolution"] == []
 
 
-def test_a_subject_without_lesions_has_no_rows_but_labels(tmp_path):
+def test_a_subject_without_lesions_has_labels_and_a_burden_of_none(tmp_path):
     rows = follow_stored(tmp_path, *[(TEXTURE, balls(), GRID, STILL)] * 2)
+    assert [(b.session, b.lesions, b.volume_mm3, b.dmax_mm) for b in rows.pop("burden")] == [
+        ("t0", 0, 0.0, None), ("t1", 0, 0.0, None),
+    ]  # fmt: skip
     assert rows == {"lesions": [], "evolution": [], "links": []}
 
 

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from naive_figures import axial, widest_chord
+from scipy.spatial import ConvexHull
+
+from somray.domain.geometry import Geometry
+from somray.kernels.instances import LesionMeter, measure
+from somray.kernels.lesions.axial import hull_corners, longest_pair, perpendicular_mm
+
+SPACING = (2.0, 1.0, 0.5)
+
+
+def one(mask, spacing=SPACING):
+    grid = Geometry.from_spacing(mask.shape, spacing)
+    (found,) = measure(mask.astype(np.int32), np.zeros(mask.shape), grid)
+    return found
+
+
+def disc(radius_y, radius_x, size=81):
+    y, x = np.indices((size, size)) - size // 2
+    return ((y / radius_y) ** 2 + (x / radius_x) ** 2 <= 1.0)[None]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_corners_are_those_of_qhull_and_no_others(seed):
+    points = np.argwhere(np.random.default_rng(seed).random((12, 17)) < 0.3)
+    assert {tuple(p) for p in hull_corners(points)} == {
+        tuple(p) for p in points[ConvexHull(points).vertices]
+    }
+
+
+def test_corners_of_a_line_are_its_ends():
+    line = np.array([[k, 2 * k] for k in range(7)])
+    assert hull_corners(line).tolist() == [[0, 0], [6, 12]]
+    assert hull_corners(line[:1]).tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_axial_axis_equals_all_pairs_of_every_slice(seed):
+    mask = np.random.default_rng(seed).random((4, 9, 8)) < 0.25
+    assert one(mask).axial_axis_mm == pytest.approx(axial(mask, SPACING)[0])
+
+
+def test_the_axis_in_a_slice_is_shorter_than_the_one_in_space():
+    mask = np.zeros((9, 9, 9), dtype=bool)
+    mask[1:8, 4, 4] = mask[4, 4, 2:7] = True
+    found = one(mask)
+    assert (found.axial_axis_mm, found.longest_axis_mm) == (2.0, 12.0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_perpendicular_equals_many_cuts_of_the_hull(seed):
+    plane = np.random.default_rng(seed).random((13, 11)) < 0.3
+    corners = hull_corners(np.argwhere(plane)) * np.array([1.0, 0.7])
+    diameter = longest_pair(corners)
+    first, second = diameter.ends
+    along = (corners[second] - corners[first]) / diameter.length_mm
+    assert perpendicular_mm(diameter) == pytest.approx(widest_chord(corners, along), rel=1e-3)
+
+
+def test_an_ellipse_has_its_two_axes():
+    found = one(disc(12, 30), (1.0, 1.0, 1.0))
+    assert found.axial_axis_mm == pytest.approx(60.0)
+    assert found.axial_perpendicular_mm == pytest.approx(24.0)
+    flat = one(disc(12, 30), (1.0, 1.0, 0.5))
+    assert flat.axial_axis_mm == pytest.approx(30.0)
+    assert flat.axial_perpendicular_mm == pytest.approx(24.0)
+
+
+def test_a_rectangle_is_cut_across_its_diagonal():
+    mask = np.ones((1, 4, 5), dtype=bool)  # 3 × 4 between centres
+    found = one(mask, (1.0, 1.0, 1.0))
+    assert found.axial_axis_mm == pytest.approx(5.0)
+    assert found.axial_perpendicular_mm == pytest.approx(3.75)  # from a corner: 3 · 5 / 4
+
+
+def test_a_line_and_a_voxel_have_no_perpendicular():
+    line = np.zeros((1, 3, 6), dtype=bool)
+    line[0, 1, 1:5] = True
+    assert (one(line).axial_axis_mm, one(line).axial_perpendicular_mm) == (1.5, 0.0)
+    voxel = np.ones((1, 1, 1), dtype=bool)
+    assert (one(voxel).axial_axis_mm, one(voxel).axial_perpendicular_mm) == (0.0, 0.0)
+
+
+def test_a_turned_grid_changes_no_axis():
+    mask = np.random.default_rng(7).random((3, 8, 9)) < 0.4
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
+    turn *= np.sign(np.linalg.det(turn))
+    matrix = np.eye(4)
+    matrix[:3, :3] = turn @ np.diag([SPACING[2], SPACING[1], SPACING[0]])
+    grid = Geometry.from_matrix(mask.shape, matrix)
+    (found,) = measure(mask.astype(np.int32), np.zeros(mask.shape), grid)
+    straight = one(mask)
+    assert found.axial_axis_mm == pytest.approx(straight.axial_axis_mm)
+    assert found.axial_perpendicular_mm == pytest.approx(straight.axial_perpendicular_mm)
+
+
+def test_the_furthest_voxels_may_belong_to_two_lesions():
+    labels = np.zeros((3, 30, 8), dtype=np.int32)
+    meter = LesionMeter(Geometry.from_spacing(labels.shape, (1.0, 1.0, 1.0)))
+    assert meter.furthest_mm is None
+    labels[1, 2:6, 4], labels[1, 20:23, 4] = 1, 2
+    meter.add(labels, np.zeros(labels.shape))
+    assert meter.furthest_mm == pytest.approx(20.0)
