@@ -1,0 +1,45 @@
+"""The object step's part of a protocol's configuration."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from somray.config.base import Name, Strict
+
+__all__ = ["CallConfig", "ObjectsConfig"]
+
+Coordinate = Annotated[float, Field(description="LPS mm, as in the table `objects`")]
+
+
+class CallConfig(Strict):
+    """A person's word on one object; it beats every rule."""
+
+    subject: Name
+    session: Name
+    at_mm: Annotated[
+        tuple[Coordinate, Coordinate, Coordinate],
+        Field(description="a point in it: centroid_x_mm, centroid_y_mm, centroid_z_mm"),
+    ]
+    call: Literal["lesion", "physiological", "doubt"]
+
+
+class ObjectsConfig(Strict):
+    """What becomes of a map's target before it is followed as lesions."""
+
+    rule: Annotated[
+        Literal["auto", "none"],
+        Field(
+            description="auto: objects are found, cut and called by their modality's rule (PET, PETCT, MR, CT; "
+            "XCT and others are followed as the map draws them); none: as the map draws them"
+        ),
+    ] = "auto"
+    cohort: Annotated[
+        bool,
+        Field(
+            description="PET and PETCT: ask the protocol's other subjects what is hot in the same place; at "
+            "least four of them must show it"
+        ),
+    ] = True
+    calls: Annotated[
+        list[CallConfig], Field(description="a person's word on single objects; beats the rule")
+    ] = Field(default=[])
