@@ -18,6 +18,7 @@ from somray.kernels.carry import carry_classes
 from somray.kernels.class_border import part_at_border
 from somray.kernels.classes import name_nodes, rule_of
 from somray.kernels.classes_rule import NodeView
+from somray.kernels.classes_told import told_of
 from somray.kernels.feature_view import FeatureView, ScanSlices, gather, view_of
 from somray.kernels.feature_weights import feature_weights
 from somray.kernels.signature import spread_facts
@@ -139,8 +140,9 @@ def fit_teacher(
     view = choose_view(images, spec, (spacing_mm[-2], spacing_mm[-1]), level)
     if previous is not None:
         level, view = view.level, view_of(previous)
-    raw = gather(view, ScanSlices.of(images, spacing_mm, level))
-    return fit_reference(ArrayReference(raw, threads), view, spec, previous)
+    slices = ScanSlices.of(images, spacing_mm, level)
+    reference = ArrayReference(gather(view, slices), threads, told_of(view, slices))
+    return fit_reference(reference, view, spec, previous)
 
 
 def fit_reference(
@@ -200,7 +202,7 @@ def fit_reference(
         smoothing_mm=spec.vote_mm,
         dimensions=view.dimensions,
     )
-    return TeacherFit(model, cluster_rows(model, seen.groups))
+    return TeacherFit(model, cluster_rows(model, seen.groups, seen.told))
 
 
 def _looked_at(

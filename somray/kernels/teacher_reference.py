@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
+from somray.kernels.classes_told import sums_by_node_and_told
 from somray.kernels.distances import Distances, distances_of, merge_distances
 from somray.kernels.group_sums import GroupSums, groups_of, merge_groups
 from somray.kernels.som_passes import ArrayPasses, Moments, Passes, moments_of, nodes_and_distances
@@ -71,10 +72,12 @@ class Description:
     Args:
         groups: standardised features added up by nearest node.
         distances: of the pixels to their nearest nodes, in weighted standard deviations.
+        told: the same features added up by nearest node and by what CT tells beside PET (`classes_told`).
     """
 
     groups: GroupSums
     distances: Distances
+    told: GroupSums | None = None
 
 
 class Reference(Protocol):
@@ -101,17 +104,25 @@ def nearest_nodes(
 
 
 def describe(
-    standardised: Floats, standard: Standard, nodes: Floats, threads: int = 1
+    standardised: Floats,
+    standard: Standard,
+    nodes: Floats,
+    threads: int = 1,
+    told: NDArray[np.uint8] | None = None,
 ) -> Description:
     """Describe one item's pixels by their nearest nodes; features (f, n) are not weighted."""
     near, apart = nearest_nodes(standard.weighted(standardised), nodes, threads)
-    return Description(groups_of(standardised, near, len(nodes)), distances_of(apart))
+    count = len(nodes)
+    by_told = None if told is None else sums_by_node_and_told(standardised, near, count, told)
+    return Description(groups_of(standardised, near, count), distances_of(apart), by_told)
 
 
 def merge_descriptions(parts: Sequence[Description]) -> Description:
     """Join descriptions in item order."""
     groups = merge_groups([part.groups for part in parts])
-    return Description(groups, merge_distances([part.distances for part in parts]))
+    told = [part.told for part in parts if part.told is not None]
+    distances = merge_distances([part.distances for part in parts])
+    return Description(groups, distances, merge_groups(told) if told else None)
 
 
 class ArrayReference:
@@ -120,17 +131,21 @@ class ArrayReference:
     Args:
         raw: (f, n) float32 raw features of all pixels with data; overwritten.
         threads: worker threads; no result depends on them.
+        told: (n,) class that CT tells of each pixel (`classes_told.told_of`), for PET/CT.
 
     Raises:
         ShapeError: there is no pixel, or no feature varies.
     """
 
-    def __init__(self, raw: Floats, threads: int = 1) -> None:
+    def __init__(
+        self, raw: Floats, threads: int = 1, told: NDArray[np.uint8] | None = None
+    ) -> None:
         if raw.shape[1] == 0:
             raise ShapeError("the reference holds no pixel with data in every channel")
         self._moments = moments_of(raw.T, threads)
         self._raw = raw
         self._threads = threads
+        self._told = told
         self._standard: Standard | None = None
 
     def moments(self) -> Moments:
@@ -147,7 +162,7 @@ class ArrayReference:
 
     def describe(self, standard: Standard, nodes: Floats) -> Description:
         """Return what the nodes' pixels look like, and how far they lie from them."""
-        return describe(self._standardised(standard), standard, nodes, self._threads)
+        return describe(self._standardised(standard), standard, nodes, self._threads, self._told)
 
     def _standardised(self, standard: Standard) -> Floats:
         if self._standard is None:

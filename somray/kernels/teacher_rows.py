@@ -8,21 +8,24 @@ from somray.domain.tables import ClusterRow
 from somray.domain.teacher import TeacherModel
 from somray.kernels.classes_groups import group_nodes
 from somray.kernels.classes_profile import NodeProfile
+from somray.kernels.classes_told import sums_by_class
 from somray.kernels.group_sums import GroupSums
 
 __all__ = ["cluster_rows"]
 
 
-def cluster_rows(model: TeacherModel, groups: GroupSums) -> tuple[ClusterRow, ...]:
+def cluster_rows(
+    model: TeacherModel, groups: GroupSums, told: GroupSums | None = None
+) -> tuple[ClusterRow, ...]:
     """Describe every node and every class by its pixels on the reference.
 
     Args:
         model: the teacher.
         groups: standardised features of the reference added up by nearest node.
+        told: the same by nearest node and what CT tells beside PET, where there is such.
     """
     nodes = groups.profile(model.center, model.scale)
-    joined = groups.joined(model.node_classes, max(model.class_names) + 1)
-    classes = joined.profile(model.center, model.scale)
+    classes = sums_by_class(model, groups, told).profile(model.center, model.scale)
     level = np.nan_to_num(nodes.mean[:, 0])  # the first channel's first feature
     group = group_nodes(model.codebook.weights, groups.counts, level)
     rows: list[ClusterRow] = []

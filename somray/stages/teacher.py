@@ -16,12 +16,19 @@ from somray.errors import DataError, ShapeError, StoreError
 from somray.io import models
 from somray.io.ome_zarr import ScanMeta, read_meta, slabs
 from somray.io.storage import Storage
+from somray.kernels.classes_told import joined_told
 from somray.kernels.feature_view import view_of
 from somray.kernels.teacher import TeacherFit, TeacherSpec, choose_view, fit_reference
 from somray.kernels.teacher_reference import ArrayReference
 from somray.kernels.windows import auto_window, channel_kind
 from somray.stages.reference_slices import most_worthwhile, read_slices
-from somray.stages.teacher_cohort import CohortReference, Part, part_needs, raw_features
+from somray.stages.teacher_cohort import (
+    CohortReference,
+    Part,
+    part_needs,
+    raw_features,
+    told_classes,
+)
 
 __all__ = ["MissingReference", "ReferenceScan", "TeacherItem", "missing", "needs", "run"]
 
@@ -152,7 +159,8 @@ def _fit(item: TeacherItem, mapper: Mapper) -> tuple[TeacherFit, list[tuple[str,
         view = view_of(previous)
     if not item.folds:
         part = Part(first.place, 0, chosen, first.level)
-        reference = ArrayReference(np.concatenate(list(raw_features(part, view)), axis=1))
+        raw = np.concatenate(list(raw_features(part, view)), axis=1)
+        reference = ArrayReference(raw, told=joined_told(told_classes(part, view)))
         return fit_reference(reference, view, spec, previous), _named([part])
     parts = _parts(item)
     fold = CohortReference(parts, view, mapper, part_needs(_slice_bytes(meta), spec.dimensions))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from somray.domain.run import ScanPlace
 from somray.domain.work import WORKER_BYTES, Mapper, Needs
 from somray.errors import DataError
+from somray.kernels.classes_told import has_told, told_of
 from somray.kernels.feature_view import FeatureView, gather
 from somray.kernels.som_lattice import Lattice
 from somray.kernels.som_partials import (
@@ -29,7 +30,7 @@ from somray.kernels.teacher_reference import Description, Standard, describe, me
 from somray.stages.reference_slices import check_slice
 from somray.stages.scan_slices import read_seen
 
-__all__ = ["CohortReference", "Part", "part_needs", "raw_features"]
+__all__ = ["CohortReference", "Part", "part_needs", "raw_features", "told_classes"]
 
 Floats = NDArray[np.float32]
 
@@ -67,6 +68,13 @@ def raw_features(part: Part, view: FeatureView) -> Iterator[Floats]:
         check_slice(part.place, z)
         where = (part.t, z, z + 1)
         yield gather(view, read_seen(part.place, where, part.level, view.dimensions))
+
+
+def told_classes(part: Part, view: FeatureView) -> Iterator[NDArray[np.uint8] | None]:
+    """Tell by CT what each pixel of `raw_features` is, slice by slice; None beside no PET."""
+    for z in part.slices:
+        where = (part.t, z, z + 1)
+        yield told_of(view, read_seen(part.place, where, part.level)) if has_told(view) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +121,8 @@ def _errors(part: Part, asked: _Question) -> Errors | None:
 
 
 def _description(part: Part, asked: _Question) -> Description:
-    return merge_descriptions([describe(f, s, asked.about) for f, s in asked.standardised(part)])
+    pairs = zip(asked.standardised(part), told_classes(part, asked.view), strict=True)
+    return merge_descriptions([describe(f, s, asked.about, told=t) for (f, s), t in pairs])
 
 
 def _rows(item: tuple[Part, NDArray[np.int64]], asked: _Question) -> Floats:

@@ -1,5 +1,7 @@
 """What CT tells beside PET: tissue by HU, lung inside the body, boundaries, and nothing of what is hot."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -11,7 +13,10 @@ from somray.kernels.classes_density import (
     retold_values,
     tell_by_density,
 )
+from somray.kernels.classes_told import joined_told, sums_by_class, told_of
+from somray.kernels.feature_view import ScanSlices, gather, view_of
 from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
+from somray.kernels.teacher_reference import Standard, describe, merge_descriptions
 
 BACKGROUND, NORMAL, LESION, BOUNDARY, FAT, LUNG, DENSE, PHYSIOLOGICAL = 1, 2, 3, 4, 5, 6, 7, 10
 COLD = (BACKGROUND, NORMAL, BOUNDARY)
@@ -165,8 +170,6 @@ def fit():
 
 
 def without_density(model):
-    from dataclasses import replace
-
     extra = {name: v for name, v in model.extra.items() if not name.startswith("density_")}
     return replace(model, extra=extra)
 
@@ -220,3 +223,45 @@ def test_a_persons_word_about_nodes_beats_density(fit):
     assert np.array_equal(labels == NORMAL, (bare == NORMAL) | (labels == NORMAL))
     assert ((labels == NORMAL) >= (bare == NORMAL)).all()
     assert model.reasons["normal"].startswith("named by the configuration")
+
+
+def test_the_table_describes_the_classes_as_the_map_shows_them():
+    spec = TeacherSpec("PETCT", ("CT", "PET"), smoothing_mm=0)
+    fit = fit_teacher(hot_chest()[None], spec, SPACING)
+    labels = apply_teacher(fit.model, hot_chest()[None], SPACING).labels
+    rows = [
+        r for r in fit.cluster_rows if (r.kind, r.channel, r.feature) == ("class", "CT", "mean3")
+    ]
+    share = {r.class_name: r.share_fraction for r in rows}
+    for value, name in fit.model.class_names.items():
+        assert share[name] == pytest.approx((labels == value).mean(), abs=1e-4)
+    assert all(r.mean is not None for r in rows)
+    level = {r.class_name: r.mean for r in rows}
+    assert level["lung"] < level["fat"] < level["dense"]
+
+
+def test_the_table_of_a_cohort_adds_up_what_ct_tells():
+    spec, images = TeacherSpec("PETCT", ("CT", "PET")), np.stack([hot_chest(n) for n in (0, 1)])
+    model = fit_teacher(images, spec, SPACING).model
+    view, standard = view_of(model), Standard(model.center, model.scale, model.feature_weights)
+    parts = []
+    for image in images:
+        slices = ScanSlices(image[None], SPACING)
+        features = standard.standardised(gather(view, slices))
+        parts.append(
+            describe(features, standard, model.codebook.weights, told=told_of(view, slices))
+        )
+    joined = merge_descriptions(parts)
+    both = sums_by_class(model, joined.groups, joined.told)
+    assert np.array_equal(
+        both.counts, sum(sums_by_class(model, p.groups, p.told).counts for p in parts)
+    )
+    assert both.counts[LUNG] > 0
+    assert both.counts.sum() == images[:, 0].size
+    assert joined_told([None, None]) is None
+
+
+def test_ct_alone_tells_a_reference_nothing():
+    ct = hot_chest()[None, :1]
+    model = fit_teacher(ct, TeacherSpec("CT", ("CT",)), SPACING).model
+    assert told_of(view_of(model), ScanSlices(ct, SPACING)) is None
