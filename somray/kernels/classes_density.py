@@ -69,7 +69,7 @@ BETWEEN_HU = LUNG_HU[1]
 _OPEN = 255
 """Stands for lung or background until its region is known."""
 
-_WHERE = "where the map says nothing hot, told by CT pixel by pixel (mean over 3 mm): "
+_WHERE = "by CT (mean over 3 mm), pixel by pixel, where the map says nothing hot: "
 
 DENSITY_REASONS = {
     "background": f"{_WHERE}below {FAT_HU[0]:g} HU and not lung: air around the body, gas within it",
