@@ -4,6 +4,8 @@ The two voxels furthest apart are corners of the convex hull, so each plane keep
 hull of its voxels: what is held is bounded by the surface's corners, not by the volume.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
@@ -27,7 +29,7 @@ class ExtremePoints:
     def __init__(self, geometry: Geometry) -> None:
         self._geometry = geometry
         self._plane = _plane_axes(geometry)
-        self._points: dict[int, list[NDArray[np.int64]]] = {}
+        self._corners: dict[int, list[tuple[int, NDArray[np.int64]]]] = {}  # z, (k, 2)
         self._axial: dict[int, AxialDiameter] = {}
 
     def add_plane(
@@ -47,11 +49,10 @@ class ExtremePoints:
             self._keep(int(ids[start]), corners, z)
 
     def _keep(self, instance: int, corners: NDArray[np.int64], z: int) -> None:
-        placed = np.insert(corners, 0, z, axis=1)
-        self._points.setdefault(instance, []).append(placed)
-        here = longest_pair(
-            corners[:, :1] * self._plane[0] + corners[:, 1:] * self._plane[1]  # (k, 2) mm
-        )
+        self._corners.setdefault(instance, []).append((z, corners))
+        y, x = corners[:, 0], corners[:, 1]
+        along_x = y * self._plane[0, 1] + x * self._plane[1, 1]
+        here = longest_pair(np.stack([y * self._plane[0, 0], along_x], axis=1))
         best = self._axial.get(instance)
         if best is None or here.length_mm > best.length_mm:  # the first slice where several tie
             self._axial[instance] = here
@@ -62,17 +63,17 @@ class ExtremePoints:
 
     def furthest_mm(self) -> float:
         """Return the largest distance between two voxel centres of any instances; 0 for none."""
-        return largest_distance(self._placed(self._points)) if self._points else 0.0
+        return largest_distance(self._placed(self._corners)) if self._corners else 0.0
 
     def axial_mm(self, instance: int) -> tuple[float, float]:
         """Return an instance's longest diameter within one plane, and its longest perpendicular there."""
         diameter = self._axial[instance]
         return diameter.length_mm, perpendicular_mm(diameter)
 
-    def _placed(
-        self, instances: "list[int] | dict[int, list[NDArray[np.int64]]]"
-    ) -> NDArray[np.float64]:
-        index = np.concatenate([part for n in instances for part in self._points[n]])
+    def _placed(self, instances: Iterable[int]) -> NDArray[np.float64]:
+        planes = [part for instance in instances for part in self._corners[instance]]
+        z = np.repeat([z for z, _ in planes], [len(corners) for _, corners in planes])
+        index = np.column_stack([z, np.concatenate([corners for _, corners in planes])])
         return self._geometry.to_world(index.astype(np.float64))
 
 

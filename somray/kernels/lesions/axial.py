@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.kernels.compiled import compiled
+
 __all__ = ["AxialDiameter", "hull_corners", "longest_pair", "perpendicular_mm"]
 
 
@@ -32,6 +34,7 @@ class AxialDiameter:
     ends: tuple[int, int]
 
 
+@compiled
 def hull_corners(points: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the corners of the convex hull of points on a grid, in turn; exact.
 
@@ -43,33 +46,43 @@ def hull_corners(points: NDArray[np.int64]) -> NDArray[np.int64]:
 
     Source: Andrew, "Another efficient algorithm for convex hulls in two dimensions", 1979.
     """
-    listed = points.tolist()
-    if len(listed) <= 2:
-        return points
-    corners = [*_chain(listed)[:-1], *_chain(listed[::-1])[:-1]]
-    return np.array(corners, dtype=np.int64)
+    count = len(points)
+    if count <= 2:
+        return points.copy()
+    kept = np.empty((2 * count, 2), dtype=np.int64)
+    size, least = 0, 2  # of the side that is being built; its first corner is never dropped
+    for step in range(2 * count - 1):
+        here = points[step] if step < count else points[2 * count - 2 - step]
+        if step == count:
+            least = size + 1
+        while size >= least and _turn(kept[size - 2], kept[size - 1], here) <= 0:
+            size -= 1
+        kept[size] = here
+        size += 1
+    return kept[: size - 1].copy()  # the way back ends where it began
 
 
-def _chain(points: list[list[int]]) -> list[list[int]]:
-    """Keep the points at which the boundary, followed along the points, turns left."""
-    kept: list[list[int]] = []
-    for point in points:
-        while len(kept) >= 2 and _turn(kept[-2], kept[-1], point) <= 0:
-            kept.pop()
-        kept.append(point)
-    return kept
-
-
-def _turn(a: list[int], b: list[int], c: list[int]) -> int:
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+@compiled
+def _turn(a: NDArray[np.int64], b: NDArray[np.int64], c: NDArray[np.int64]) -> int:
+    return int((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
 
 
 def longest_pair(corners_mm: NDArray[np.float64]) -> AxialDiameter:
     """Return the two corners (k, 2), k ≥ 1, that lie furthest apart; the first pair where several do."""
-    offset = corners_mm[:, None, :] - corners_mm[None, :, :]
-    squared = offset[..., 0] ** 2 + offset[..., 1] ** 2  # symmetric to the last bit
-    first, second = divmod(int(np.argmax(squared)), len(corners_mm))
-    return AxialDiameter(float(np.sqrt(squared[first, second])), corners_mm, (first, second))
+    squared, first, second = _furthest(corners_mm)
+    return AxialDiameter(float(np.sqrt(squared)), corners_mm, (first, second))
+
+
+@compiled
+def _furthest(corners: NDArray[np.float64]) -> tuple[float, int, int]:
+    best, first, second = 0.0, 0, 0
+    for i in range(len(corners)):
+        for j in range(i + 1, len(corners)):
+            across, along = corners[i, 0] - corners[j, 0], corners[i, 1] - corners[j, 1]
+            squared = across * across + along * along
+            if squared > best:
+                best, first, second = squared, i, j
+    return best, first, second
 
 
 def perpendicular_mm(diameter: AxialDiameter) -> float:
@@ -79,17 +92,25 @@ def perpendicular_mm(diameter: AxialDiameter) -> float:
     """
     if diameter.length_mm == 0.0 or len(diameter.corners_mm) < 3:
         return 0.0
-    corners = diameter.corners_mm
-    along = (corners[diameter.ends[1]] - corners[diameter.ends[0]]) / diameter.length_mm
-    place = corners @ along
-    height = corners @ np.array([-along[1], along[0]])
-    next_place, next_height = np.roll(place, -1), np.roll(height, -1)
-    run = next_place - place
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = (place[:, None] - place[None, :]) / run[None, :]  # (corner, edge)
-    crossed = (share >= 0.0) & (share <= 1.0)
-    share = np.where(crossed, share, 0.0)
-    met = height[None, :] + share * (next_height - height)[None, :]
-    top = np.maximum(np.where(crossed, met, -np.inf).max(axis=1), height)
-    bottom = np.minimum(np.where(crossed, met, np.inf).min(axis=1), height)
-    return float((top - bottom).max())
+    corners, (first, second) = diameter.corners_mm, diameter.ends
+    step_y, step_x = ((corners[second] - corners[first]) / diameter.length_mm).tolist()
+    along = corners[:, 0] * step_y + corners[:, 1] * step_x
+    across = corners[:, 1] * step_y - corners[:, 0] * step_x
+    return float(_longest_chord(along, across))
+
+
+@compiled
+def _longest_chord(along: NDArray[np.float64], across: NDArray[np.float64]) -> float:
+    """Cut a convex polygon (corners in turn) across, at each of its corners."""
+    longest, count = 0.0, len(along)
+    for corner in range(count):
+        place = along[corner]
+        top, bottom = across[corner], across[corner]
+        for end in range(count):
+            start = (end + count - 1) % count
+            run = along[end] - along[start]
+            if run != 0.0 and (along[start] - place) * (along[end] - place) <= 0.0:
+                met = across[start] + (place - along[start]) / run * (across[end] - across[start])
+                top, bottom = max(top, met), min(bottom, met)
+        longest = max(longest, top - bottom)
+    return longest

@@ -6,11 +6,11 @@ smoothed by binomial weights over a voxel of the coarsest axis and as many mm al
 sums of a gradient are whole numbers; the faces are added up in scan order, so it matters nothing how the
 volume is taken apart. Beyond the image's rim there is no lesion: the rim closes it.
 
-Measured: balls of 6 to 20 mm radius +0 to +3 % in cubic voxels and up to +6 % in voxels of 5 × 0.7 × 0.7 mm,
-turned cubes of 24 mm within 5 %, boxes of 20 to 60 mm −1 to −9 %, since normals turn about an edge; what is
-a voxel or two thick loses up to a fifth (`tests/kernels/lesions/test_lesion_surface.py`). Rejected: Crofton's formula in 13 directions (Lehmann and Legland,
-2012), right within 1 % for balls, but 10 to 13 % low for boxes in cubic voxels and 15 to 25 % in flat ones,
-whose directions crowd about the plane.
+Measured: balls of 6 to 20 mm radius 0 to +3 % in cubic voxels, up to +6 % in voxels of 5 × 0.7 × 0.7 mm;
+turned cubes of 24 mm within 5 %; boxes of 20 to 60 mm up to −9 %, since normals turn about an edge; what
+is a voxel or two thick, up to a fifth low (`tests/kernels/lesions/test_lesion_surface.py`). Rejected:
+Crofton's formula in 13 directions (Lehmann and Legland, 2012), within 1 % for balls, but 10 to 13 % low
+for boxes in cubic voxels and 15 to 25 % in flat ones, whose directions crowd about the plane.
 
 Source: Coeurjolly, Flin, Teytaud, Tougne, "Multigrid convergence and surface area estimation", in Geometry,
 Morphology, and Computational Imaging, LNCS 2616, 2003.

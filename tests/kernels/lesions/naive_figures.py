@@ -61,7 +61,7 @@ def nearest(lesions, spacing_mm):
     found = []
     for k, own in enumerate(points):
         others = [p for j, p in enumerate(points) if j != k]
-        apart = [np.linalg.norm(a - b) for other in others for a in own for b in other]
+        apart = [np.linalg.norm(other - a, axis=1).min() for other in others for a in own]
         found.append(min(apart) if apart else None)
     return found
 

@@ -28,6 +28,18 @@ def test_the_nearest_other_lesion_is_the_nearest_of_all_voxels(lesions):
     assert [s.nearest_mm for s in shapes(labels)] == pytest.approx(expected)
 
 
+def test_specks_among_large_lesions_that_wind_about_each_other_find_their_nearest():
+    labels = np.zeros((12, 40, 44), dtype=int)
+    labels[2:5, 4:30, 4:8] = labels[2:5, 4:8, 4:30] = 1  # two angles, one inside the other's box
+    labels[2:5, 12:36, 30:34] = labels[2:5, 32:36, 12:34] = 2
+    rng = np.random.default_rng(0)
+    for number in range(3, 40):
+        free = np.argwhere(labels == 0)
+        labels[tuple(free[rng.integers(len(free))])] = number
+    expected = nearest([labels == n for n in range(1, 40)], SPACING)
+    assert [s.nearest_mm for s in shapes(labels)] == pytest.approx(expected)
+
+
 def test_a_lone_lesion_is_near_nothing():
     labels = np.zeros((5, 5, 5), dtype=int)
     labels[2, 2, 2] = 1
