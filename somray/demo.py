@@ -54,7 +54,7 @@ def _figures(location: str) -> dict[str, Any]:
         },
         "truth": {
             str(method): {"mean_dice": _mean(rows["dice"]), "mean_recall": _mean(rows["recall"])}
-            for method, rows in truth.groupby("method")
+            for method, rows in truth[truth["label"] == 0].groupby("method")  # 0: all labels
         },
         "evolution": {str(change): int(n) for change, n in changes.items()},
         "report": run.storage.uri(RunLayout.report_index),

@@ -221,14 +221,26 @@ class TrainingRow(Row):
 
 @dataclass(frozen=True)
 class TruthRow(Row):
-    """One row per scan, label of the truth mask, and method."""
+    """One row per scan, label of the truth mask, and method, at t 0; label 0: the union of all labels.
+
+    A mask does not tell labels apart. Beside one label, what belongs to the others is left out: their
+    voxels, and predicted parts that touch others only. What touches no label is false in every row.
+    """
 
     table: ClassVar[str] = "truth"
     sort_by: ClassVar[tuple[str, ...]] = ("subject", "session", "label", "method")
     subject: Subject
     session: Session
-    method: Method
-    label: Annotated[int, Column("", "label of the truth mask")]
+    method: Annotated[
+        str,
+        Column(
+            "",
+            "som (direct transfer), student: those masks raw; lesions: the objects of labels/lesions",
+        ),
+    ]
+    label: Annotated[
+        int, Column("", "label of the truth mask, the others left out; 0: the union of all labels")
+    ]
     ref: Ref
     dice: Dice
     iou: Iou
@@ -237,10 +249,32 @@ class TruthRow(Row):
     hd95_mm: Annotated[
         float | None, Column("mm", "95th percentile of surface distances, both ways")
     ]
-    lesions_true: Annotated[int, Column("", "connected parts of the truth")]
-    lesions_found: Annotated[int, Column("", "of them touched by the prediction")]
+    lesions_true: Annotated[int, Column("", "connected parts (26-connected) of the truth")]
+    lesions_found: Annotated[
+        int, Column("", "of them touched by the prediction, by one voxel or more")
+    ]
     false_positive_ml: Annotated[float, Column("ml", "predicted volume outside the truth")]
     false_negative_ml: Annotated[float, Column("ml", "true volume that was not predicted")]
+    lesions_predicted: Annotated[
+        int, Column("", "connected parts (26-connected) of the prediction")
+    ]
+    lesion_recall: Annotated[
+        float | None, Column("1", "lesions_found / lesions_true; null when there is no true part")
+    ]
+    lesion_precision: Annotated[
+        float | None,
+        Column("1", "share of predicted parts touching the truth; null when nothing was predicted"),
+    ]
+    surface_dice_2mm: Annotated[
+        float | None,
+        Column("1", "share of both surfaces within 2 mm of the other; null when both are empty"),
+    ]
+    false_positive_lesions_ml: Annotated[
+        float, Column("ml", "volume of whole predicted parts that touch no truth")
+    ]
+    false_negative_lesions_ml: Annotated[
+        float, Column("ml", "volume of whole true parts that the prediction does not touch")
+    ]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from somray.errors import ShapeError
+from somray.kernels.distance import check_spacing, distances_mm
 
-__all__ = ["agreement", "surface_distance_95"]
+__all__ = ["agreement", "bounding_box", "surface_distance_95"]
 
 
 def agreement(
@@ -69,15 +70,22 @@ def surface_distance_95(
     95th-percentile form.
     """
     predicted, expected = _masks(prediction, reference)
-    if len(spacing_mm) != predicted.ndim:
-        raise ShapeError(f"spacing_mm needs {predicted.ndim} numbers, got {spacing_mm}")
-    if not all(np.isfinite(step) and step > 0 for step in spacing_mm):
-        raise ShapeError(f"spacing_mm must be positive, got {spacing_mm}")
+    check_spacing(predicted, spacing_mm)
     if not predicted.any() or not expected.any():
         return None
-    box = _bounding_box(predicted | expected)
+    box = bounding_box(predicted | expected)
     first, second = _surface(predicted[box]), _surface(expected[box])
     return max(_directed_95(first, second, spacing_mm), _directed_95(second, first, spacing_mm))
+
+
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """Return the smallest box round a mask that is not empty: nothing outside it is near its surface."""
+    spans = []
+    for axis in range(mask.ndim):
+        others = tuple(a for a in range(mask.ndim) if a != axis)
+        hit = np.flatnonzero(mask.any(axis=others))
+        spans.append(slice(int(hit[0]), int(hit[-1]) + 1))
+    return tuple(spans)
 
 
 def _masks(
@@ -89,21 +97,11 @@ def _masks(
             f"prediction and reference must have one shape, got {predicted.shape} "
             f"and {expected.shape}"
         )
-    return predicted.astype(bool), expected.astype(bool)
+    return predicted.astype(bool, copy=False), expected.astype(bool, copy=False)
 
 
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
-
-
-def _bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
-    """Return the smallest box round the mask: distances outside it are never asked for."""
-    spans = []
-    for axis in range(mask.ndim):
-        others = tuple(a for a in range(mask.ndim) if a != axis)
-        hit = np.flatnonzero(mask.any(axis=others))
-        spans.append(slice(int(hit[0]), int(hit[-1]) + 1))
-    return tuple(spans)
 
 
 def _surface(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -113,5 +111,5 @@ def _surface(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _directed_95(
     start: NDArray[np.bool_], end: NDArray[np.bool_], spacing_mm: tuple[float, ...]
 ) -> float:
-    distance = ndimage.distance_transform_edt(~end, sampling=spacing_mm)
-    return float(np.percentile(np.asarray(distance)[start], 95))
+    distances = distances_mm(end, spacing_mm, start)
+    return float(np.percentile(distances, 95, overwrite_input=True))

@@ -184,12 +184,20 @@ class ProtocolChain(ProtocolWork):
         return som, ("student", reference.teacher.value_of(target))
 
     async def _truth(self, state: ScanState, reference: Reference, digest: str) -> None:
-        path = state.scan.truth
-        if path is None:
+        """Compare the masks of the methods that ran, as they are."""
+        if state.scan.truth is None:
             return
-        inputs = [digest, source_signature(path)]
-        unit = self.units.truth(state, path, self._methods(reference), inputs)
-        await self.book.do(truth.run, unit)
+        methods = tuple(truth.TruthMethod(m, m, value) for m, value in self._methods(reference))
+        inputs = [digest, source_signature(state.scan.truth)]
+        await self.book.do(truth.run, self.units.truth(state, methods, inputs))
+
+    async def _object_truth(self, state: ScanState, digest: str) -> None:
+        """Compare the objects of a scan, once its subject's are written."""
+        if state.scan.truth is None:
+            return
+        methods = (truth.TruthMethod("lesions", "lesions", None),)
+        inputs = [digest, source_signature(state.scan.truth)]
+        await self.book.do(truth.run, self.units.truth(state, methods, inputs, "lesions"))
 
     # -- one subject -----------------------------------------------------------------------------
 
@@ -220,7 +228,8 @@ class ProtocolChain(ProtocolWork):
                 *(
                     self.book.do(segment.publish, self.units.publish(s, labels, digests))
                     for s in states
-                )
+                ),
+                *(self._object_truth(s, entry.digest) for s in states),
             )
 
     async def _session_pairs(self, states: list[ScanState]) -> list[tuple[float, ...] | None]:

@@ -157,7 +157,9 @@ def _plan_scan(plan: Plan, units: Units, state: ScanState) -> None:
         _plan_slices(plan, units, state)
     _count(plan, units.publish(state, (), ""))
     if state.scan.truth is not None:
-        plan.add(truth.needs(z * y * x), "truth", _hours("truth", state, channels=False))
+        for methods in (len(labels), 1):  # the masks as they are, then the objects
+            hours = methods * _hours("truth", state, channels=False)
+            plan.add(truth.needs(z * y * x), "truth", hours)
 
 
 def _plan_slices(plan: Plan, units: Units, state: ScanState) -> None:

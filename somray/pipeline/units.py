@@ -295,11 +295,14 @@ class Units:
         return self.unit("publish", state.name, item, needs, *inputs)
 
     def truth(
-        self, state: ScanState, path: str, methods: tuple[tuple[str, int], ...], inputs: object
+        self,
+        state: ScanState,
+        methods: tuple[truth.TruthMethod, ...],
+        inputs: object,
+        part: str = "",
     ) -> Unit:
-        """Compare with the truth mask."""
-        item = truth.TruthItem(state.place, path, methods)
-        voxels = state.shape[2] * state.shape[3] * state.shape[4]
-        return self.unit(
-            "truth", state.name, item, truth.needs(voxels), state.source_digest, inputs, methods
-        )
+        """Compare with the truth mask; `part` names a unit of its own beside the scan's first."""
+        item = truth.TruthItem(state.place, str(state.scan.truth), methods)
+        needs = truth.needs(state.shape[2] * state.shape[3] * state.shape[4])
+        name = f"{state.name}+{part}" if part else state.name
+        return self.unit("truth", name, item, needs, state.source_digest, inputs, methods)

@@ -29,6 +29,12 @@ MOST_LINES = 12  # lesions drawn in colour; smaller ones stay grey
 WIDE_RANGE = 50.0  # largest over smallest volume from which a linear axis hides the small ones
 LABEL_GAP = 0.048  # of the axes' height: one line of text
 _DASHES = ("-", "--", "-.", ":")
+_METHODS = {
+    "som": ("SOM (direct transfer)", "s", "--", SERIES[0]),
+    "student": ("student", "o", "-", SERIES[1]),
+    "lesions": ("lesions (objects)", "^", "-.", SERIES[2]),
+}
+"""Label, mark, line and colour of each mask that is compared with the truth."""
 
 
 @dataclass(frozen=True)
@@ -194,25 +200,27 @@ def _time_frame(axes: Axes, time: TimeAxis) -> None:
 
 @drawing
 def truth_scores(rows: Sequence[dict[str, Any]], name: str) -> Markup:
-    """Draw the Dice overlap with the truth of every scan, sorted, both methods side by side."""
+    """Draw the Dice overlap with the truth of every scan, sorted, all methods side by side.
+
+    Args:
+        rows: of `truth`, one per scan and method: those of one label, or of the union.
+        name: what the picture's marks are named after.
+    """
     figure, axes = chart(5.0, 3.2)
     told = []
-    for number, method in enumerate(
-        m for m in ("som", "student") if any(r["method"] == m for r in rows)
-    ):
+    for method, (label, marker, line, colour) in _METHODS.items():
         scores = sorted(
             (r["dice"] for r in rows if r["method"] == method and r["dice"] is not None),
             reverse=True,
         )
         if not scores:
             continue
-        label = "SOM (direct transfer)" if method == "som" else "student"
         axes.plot(
             range(1, len(scores) + 1),
             scores,
-            ("s", "o")[number % 2],
-            color=SERIES[number],
-            linestyle=("--", "-")[number % 2],
+            marker,
+            color=colour,
+            linestyle=line,
             linewidth=1,
             markersize=4.5,
             label=f"{label}, mean {np.mean(scores):.2f}",

@@ -23,16 +23,19 @@ from somray.report.figures_rounds import agreement_by_round, delta_by_round, los
 from somray.report.listing import MISSING, fact, listing, number
 from somray.report.words import NOT_ACCURACY, TRUTH
 
-__all__ = ["TRUTH_COLUMNS", "account", "comparisons", "student_section", "truth_section", "verdict"]
+__all__ = ["account", "comparisons", "student_section", "truth_section", "truth_table", "verdict"]
 
 MOST_ROWS_OPEN = 40
+UNION = 0  # the label of `truth` that stands for all labels together
 AGREEMENT_COLUMNS = (
     "round", "stage", "subject", "session", "t", "z", "role", "ref", "iou", "dice", "accuracy",
     "precision", "recall", "target_fraction", "confidence",
 )  # fmt: skip
 TRUTH_COLUMNS = (
     "subject", "session", "method", "label", "dice", "iou", "precision", "recall", "hd95_mm",
-    "lesions_true", "lesions_found", "false_positive_ml", "false_negative_ml",
+    "surface_dice_2mm", "lesions_true", "lesions_found", "lesions_predicted", "lesion_recall",
+    "lesion_precision", "false_positive_ml", "false_negative_ml", "false_positive_lesions_ml",
+    "false_negative_lesions_ml",
 )  # fmt: skip
 
 
@@ -161,7 +164,7 @@ def account(history: Mapping[str, Any]) -> Iterable[Text]:  # Any: JSON
 
 
 def truth_section(data: ReportData, protocol: str, prefix: str) -> Section:
-    """Show the scores against the truth, both methods, where truth was given."""
+    """Show the scores against the truth, method by method, where truth was given."""
     rows = data.rows("truth", protocol=protocol)
     title = "Against the reference truth"
     if not rows:
@@ -169,10 +172,15 @@ def truth_section(data: ReportData, protocol: str, prefix: str) -> Section:
             "Nothing to show: no scan of this protocol names a truth mask, or none is scored yet."
         )
         return Section(f"{prefix}-truth", title, (Text(told),))
-    markup = truth_scores(rows, f"{prefix}-truth-scores")
-    told = "Dice overlap with the truth, scan by scan, each method sorted by its own scores."
+    rows = _said_once(rows)
+    unions = [r for r in rows if r["label"] == UNION]
+    markup = truth_scores(unions, f"{prefix}-truth-scores")
+    told = (
+        "Dice overlap with the union of the truth's labels, scan by scan, each method sorted by its own "
+        "scores."
+    )
     picture = Picture(markup, told, "Dice with the truth.")
-    table = listing("truth", rows, TRUTH_COLUMNS, ("Scores of every scan, both methods.", ""))
+    table = truth_table(rows, "Scores of every scan", "")
     full: Block = (
         table if len(rows) <= MOST_ROWS_OPEN else Details(f"All {len(rows)} scores", (table,))
     )
@@ -180,28 +188,59 @@ def truth_section(data: ReportData, protocol: str, prefix: str) -> Section:
     return Section(f"{prefix}-truth", title, blocks)
 
 
+def truth_table(rows: Rows, told: str, why: str) -> Table:
+    """Show rows of `truth`, label 0 as the union; `why` tells why there may be none.
+
+    A truth of a single label is shown once: its row and its union's are the same.
+    """
+    named = [{**r, "label": _label(r["label"])} for r in _said_once(rows)]
+    told = f"{told}, each mask beside the union of the truth's labels, and beside each where there are several."
+    return listing("truth", named, TRUTH_COLUMNS, (told, why))
+
+
+def _said_once(rows: Rows) -> Rows:
+    """Leave out labels that are the only one of their scan's truth: the union says the same."""
+    labels: dict[tuple[str, str], set[int]] = {}
+    for r in rows:
+        labels.setdefault((r["subject"], r["session"]), {UNION}).add(r["label"])
+    return [r for r in rows if r["label"] == UNION or len(labels[r["subject"], r["session"]]) > 2]
+
+
+def _label(label: int) -> str:
+    return "union" if label == UNION else str(label)
+
+
 def _summary(rows: Rows) -> Table:
     """Sum the scores up per label and method."""
     heads = (
-        Heading("label", "", "label of the truth mask", True), Heading("method"),
+        Heading("label", "", "label of the truth mask, or the union of all"), Heading("method"),
         Heading("scans", "", "", True), Heading("mean Dice", "", "", True),
         Heading("median Dice", "", "", True), Heading("least Dice", "", "", True),
         Heading("mean precision", "", "", True), Heading("mean recall", "", "", True),
         Heading("median HD95", "mm", "", True),
+        Heading("median surface Dice", "", "share of both surfaces within 2 mm of each other", True),
         Heading("lesions found", "", "parts of the truth that the masks touch / all parts", True),
+        Heading("right", "", "predicted parts that touch the truth / all predicted parts", True),
     )  # fmt: skip
     body = []
     for label, method in sorted({(r["label"], r["method"]) for r in rows}):
         part = [r for r in rows if (r["label"], r["method"]) == (label, method)]
         body.append((
-            Cell(str(label)), Cell(method), Cell(str(len(part))),
+            Cell(_label(label)), Cell(method), Cell(str(len(part))),
             _over(part, "dice", "mean"), _over(part, "dice", "median"), _over(part, "dice", "min"),
             _over(part, "precision", "mean"), _over(part, "recall", "mean"),
-            _over(part, "hd95_mm", "median"),
+            _over(part, "hd95_mm", "median"), _over(part, "surface_dice_2mm", "median"),
             Cell(f"{sum(r['lesions_found'] for r in part)} / {sum(r['lesions_true'] for r in part)}"),
+            Cell(_right(part)),
         ))  # fmt: skip
     return Table("Scores with the truth in short; scans without a figure are left out of its mean.",
                  heads, tuple(body), "")  # fmt: skip
+
+
+def _right(rows: Rows) -> str:
+    """Sum up the predicted parts that touch the truth, of all predicted ones."""
+    predicted = [(r["lesions_predicted"], r["lesion_precision"] or 0.0) for r in rows]
+    return f"{sum(round(n * share) for n, share in predicted)} / {sum(n for n, _ in predicted)}"
 
 
 def _over(rows: Rows, column: str, how: str) -> Cell:

@@ -18,7 +18,7 @@ from somray.report.section_lesions import is_4d, lesions_section
 from somray.report.section_registration import registration_section
 from somray.report.section_sessions import signatures_section
 from somray.report.section_slices import masks_section
-from somray.report.section_student import TRUTH_COLUMNS
+from somray.report.section_student import truth_table
 from somray.report.section_teacher import areas_picture, class_key
 from somray.report.words import TRUTH, doubts
 
@@ -93,8 +93,7 @@ def _area_pictures(
 
 def _truth(data: ReportData, subject: str, protocol: str, prefix: str) -> Section:
     rows = data.rows("truth", protocol=protocol, subject=subject)
-    told = "Scores of this subject's scans, both methods."
     why = "no scan of this subject names a truth mask, or none is scored yet."
-    table = listing("truth", rows, TRUTH_COLUMNS, (told, why))
+    table = truth_table(rows, "Scores of this subject's scans", why)
     blocks: tuple[Block, ...] = (TRUTH, table) if rows else (table,)
     return Section(f"{prefix}-truth", "Against the reference truth", blocks)

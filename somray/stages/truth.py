@@ -1,6 +1,7 @@
 """Compare a scan's masks with its truth mask; the only place that ever reads truth."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +12,42 @@ from somray.domain.run import ScanPlace
 from somray.domain.tables import TruthRow
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.errors import DataError
-from somray.io.ome_zarr import read_label_slab, read_meta, slabs
-from somray.io.readers import open_source
+from somray.io.ome_zarr import ScanMeta, read_label_slab, read_meta, slabs
+from somray.io.readers import Source, open_source
 from somray.io.storage import Storage
+from somray.kernels.lesion_scores import (
+    LesionScores,
+    lesion_scores,
+    parts_of,
+    parts_that_count,
+    voxels_of,
+)
 from somray.kernels.metrics import agreement, surface_distance_95
+from somray.kernels.surface import surface_dice
 
-__all__ = ["TruthItem", "needs", "run"]
+__all__ = ["TruthItem", "TruthMethod", "needs", "run"]
 
-CONNECTED = np.ones((3, 3, 3), dtype=bool)
+Labels = NDArray[np.uint8] | NDArray[np.int32]
+
+UNION = 0  # the label of the row for all labels together
+SLICES_AT_ONCE = 32  # of the truth, while it is read
+TOLERANCE_MM = 2.0  # of `surface_dice_2mm`
+_HELD_BYTES = 21  # per voxel, measured with noise as both masks and labels above 255
+
+
+@dataclass(frozen=True)
+class TruthMethod:
+    """One mask of a scan that is compared.
+
+    Args:
+        name: som, student or lesions, as in the table.
+        group: label group it lies in.
+        value: label value of the target in that group; None where every label above 0 is meant.
+    """
+
+    name: str
+    group: str
+    value: int | None
 
 
 @dataclass(frozen=True)
@@ -28,91 +57,133 @@ class TruthItem:
     Args:
         place: the scan.
         path: label mask, in any readable format, on any grid.
-        methods: method and label value of the target in that method's label group.
+        methods: the masks to compare; their label groups are complete.
     """
 
     place: ScanPlace
     path: str
-    methods: tuple[tuple[str, int], ...]
+    methods: tuple[TruthMethod, ...]
 
 
 def needs(voxels: int) -> Needs:
-    """Declare what the comparison takes: both masks and a distance map of the parts they cover."""
-    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 16 * voxels)
+    """Declare what the comparison takes: masks, their parts, and distances over a box round both.
+
+    A truth that comes on a grid of its own takes one to four bytes more for each of its own voxels.
+    """
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + _HELD_BYTES * voxels)
 
 
 def run(item: TruthItem, shared: object = None) -> Result:
-    """Compare at t 0, per label of the truth and per method; rows of `truth`.
+    """Compare at t 0, per method, with all labels of the truth and with each; rows of `truth`.
 
     Raises:
         DataError: the truth mask cannot be read or lies elsewhere.
     """
     storage = Storage.at(item.place.root)
     meta = read_meta(storage, item.place.name)
-    truth = _truth_on(item.path, meta.geometry)
+    truth = _truth_on(item.path, meta)
+    labels = [UNION, *sorted({int(n) for plane in truth for n in np.unique(plane)} - {0})]
     rows = []
-    for method, value in item.methods:
-        prediction = np.concatenate(
-            [
-                read_label_slab(storage, item.place.name, method, 0, z0, z1) == value
-                for z0, z1 in slabs(meta.shape[2], meta.slab_depth)
-            ]
-        )
-        rows += [
-            _row(item, method, int(label), prediction, truth == label, meta.geometry)
-            for label in np.unique(truth)
-            if label
-        ]
+    for method in item.methods:
+        prediction = _prediction(storage, item.place, method, meta)
+        for label in labels:
+            figures = _figures(_compared(label, prediction, truth), meta.geometry)
+            rows.append(
+                TruthRow(
+                    subject=item.place.subject, session=item.place.session, method=method.name,
+                    label=label, ref="ground_truth", **figures,
+                )
+            )  # fmt: skip
     return Result(rows={"truth": rows})
 
 
-def _truth_on(path: str, geometry: Geometry) -> NDArray[np.int32]:
-    """Read a label mask onto a grid by nearest neighbour; 0 outside its field of view."""
-    source = open_source(path)
-    try:
-        mask = source.read(0, 0, source.header.shape[1])
+def _prediction(
+    storage: Storage, place: ScanPlace, method: TruthMethod, meta: ScanMeta
+) -> NDArray[np.bool_]:
+    mask = np.empty(meta.shape[2:], dtype=bool)
+    for z0, z1 in meta.slabs:
+        labels = read_label_slab(storage, place.name, method.group, 0, z0, z1)
+        mask[z0:z1] = labels > 0 if method.value is None else labels == method.value
+    return mask
+
+
+def _truth_on(path: str, meta: ScanMeta) -> Labels:
+    """Read a label mask onto a scan's grid by nearest neighbour; 0 outside its field of view."""
+    with open_source(path) as source:
         own = source.header.geometry
-    finally:
-        source.close()
-    labels = np.nan_to_num(mask).round().astype(np.int32)
+        labels = _labels_of(source)
+    geometry = meta.geometry
     if own.shape == geometry.shape and np.allclose(own.matrix, geometry.matrix, atol=1e-3):
         return labels
     to_own = np.linalg.inv(own.matrix) @ geometry.matrix  # index x y z of the grid → of the mask
     flip = np.eye(4)[[2, 1, 0, 3]]
     zyx = flip @ to_own @ flip
-    found = ndimage.affine_transform(
-        labels, zyx[:3, :3], zyx[:3, 3], output_shape=geometry.shape, order=0, cval=0
-    )
+    found = np.empty(geometry.shape, dtype=labels.dtype)
+    for z0, z1 in meta.slabs:  # all at once would hold a second grid
+        ndimage.affine_transform(
+            labels, zyx[:3, :3], zyx[:3, 3] + zyx[:3, 0] * z0, order=0, cval=0,
+            output=found[z0:z1], output_shape=(z1 - z0, *geometry.shape[1:]), mode="grid-constant",
+        )  # fmt: skip
     if labels.any() and not found.any():
         raise DataError("channel_mismatch", f"truth {path}: its mask lies outside the scan")
-    return np.asarray(found, dtype=np.int32)
+    return found
 
 
-def _row(
-    item: TruthItem,
-    method: str,
-    label: int,
-    prediction: NDArray[np.bool_],
-    truth: NDArray[np.bool_],
-    geometry: Geometry,
-) -> TruthRow:
-    parts, count = ndimage.label(truth, CONNECTED)
-    touched = np.unique(parts[prediction & truth])
-    found = agreement(prediction, truth)
+def _labels_of(source: Source) -> Labels:
+    """Read a mask of t 0 slab by slab, a byte per voxel where its labels fit into it."""
+    shape = source.header.shape[1:]
+    labels: Labels = np.zeros(shape, dtype=np.uint8)
+    for z0, z1 in slabs(shape[0], SLICES_AT_ONCE):
+        block = np.nan_to_num(source.read(0, z0, z1)).round().astype(np.int32)
+        if labels.dtype == np.uint8 and (block.min() < 0 or block.max() > 255):
+            labels = labels.astype(np.int32)
+        labels[z0:z1] = block
+    return labels
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """What one row compares, and what is found of it lesion by lesion."""
+
+    prediction: NDArray[np.bool_]
+    target: NDArray[np.bool_]
+    lesions: LesionScores
+
+
+def _compared(label: int, prediction: NDArray[np.bool_], truth: Labels) -> _Compared:
+    """Choose what counts in a label's row: all there is, or what does not belong to other labels.
+
+    Parts are numbered anew for every label: held from row to row, they would be there while distances need
+    the memory.
+    """
+    parts = parts_of(prediction)
+    if label == UNION:
+        target = truth != 0
+        counts = np.arange(parts[1] + 1) > 0
+        return _Compared(prediction, target, lesion_scores(parts, target, counts))
+    target = truth == label
+    elsewhere = (truth != 0) & ~target
+    counts = parts_that_count(parts, target, elsewhere)
+    own = voxels_of(parts, counts)
+    own &= ~elsewhere
+    return _Compared(own, target, lesion_scores(parts, target, counts))
+
+
+def _figures(masks: _Compared, geometry: Geometry) -> dict[str, Any]:  # Any: the row's types
+    prediction, target, lesions = masks.prediction, masks.target, masks.lesions
     ml = geometry.voxel_mm3 / 1000.0
-    return TruthRow(
-        subject=item.place.subject,
-        session=item.place.session,
-        method=method,
-        label=label,
-        ref="ground_truth",
-        dice=found["dice"],
-        iou=found["iou"],
-        precision=found["precision"],
-        recall=found["recall"],
-        hd95_mm=surface_distance_95(prediction, truth, geometry.spacing_mm),
-        lesions_true=int(count),
-        lesions_found=int(np.count_nonzero(touched)),
-        false_positive_ml=float(np.count_nonzero(prediction & ~truth) * ml),
-        false_negative_ml=float(np.count_nonzero(truth & ~prediction) * ml),
-    )
+    overlap = agreement(prediction, target)
+    return {
+        **{name: overlap[name] for name in ("dice", "iou", "precision", "recall")},
+        "hd95_mm": surface_distance_95(prediction, target, geometry.spacing_mm),
+        "lesions_true": lesions.true,
+        "lesions_found": lesions.found,
+        "false_positive_ml": np.count_nonzero(prediction & ~target) * ml,
+        "false_negative_ml": np.count_nonzero(target & ~prediction) * ml,
+        "lesions_predicted": lesions.predicted,
+        "lesion_recall": lesions.recall,
+        "lesion_precision": lesions.precision,
+        "surface_dice_2mm": surface_dice(prediction, target, geometry.spacing_mm, TOLERANCE_MM),
+        "false_positive_lesions_ml": lesions.false_voxels * ml,
+        "false_negative_lesions_ml": lesions.missed_voxels * ml,
+    }

@@ -113,6 +113,14 @@ def test_the_slices_table_tells_the_area_of_the_mask(finished):
         assert np.allclose(found, mask.mean(axis=(1, 2)))
 
 
+def test_truth_is_told_for_each_mask_and_for_the_objects(finished):
+    run = somray.open_run(finished[0])
+    truth = run.table("truth").query("label == 0")
+    told = truth.groupby(["subject", "session"])["method"].agg(set)
+    assert len(told) == 4
+    assert all(methods == {"som", "student", "lesions"} for methods in told)
+
+
 def test_a_second_run_does_nothing(finished, cohort_folder):
     executor = CountingExecutor()
     before = {p: p.read_bytes() for p in Path(finished[0]).rglob("*.parquet")}
@@ -140,7 +148,8 @@ def test_another_setting_redoes_only_what_depends_on_it(finished_copy, cohort_fo
     protocol = json.loads(json.dumps(list(somray.open_run(finished_copy).config.protocols)))[0]
     setting = f"protocols.{protocol}.lesions.change_fraction=0.9"
     run_in(cohort_folder, f"output={finished_copy}", setting, executor=executor)
-    assert set(executor.count) == {"evolve"}
+    assert set(executor.count) == {"evolve", "truth"}
+    assert executor.count["truth"] == 4  # of the objects; the masks are the same
 
 
 def test_a_removed_image_is_made_again(finished_copy, finished, cohort_folder):

@@ -229,9 +229,11 @@ def _subject_tables(run: SmallRun) -> None:
     ])  # fmt: skip
     _aligned(run)
     run.rows("truth", PROTOCOL, [
-        t.TruthRow("s01", s, m, 1, "ground_truth", d, d / (2 - d), 0.9, 0.8, 2.5, 1, 1, 0.1, 0.2)
-        for s, _ in sessions
-        for m, d in (("som", 1.0), ("student", 0.88))
+        t.TruthRow("s01", s, m, n, "ground_truth", d - n / 8, d / (2 - d), 0.9, 0.8, 2.5, 1, 1,
+                   0.1, 0.2, 3, 1.0, 1 / 3, 0.97, 0.05, 0.0)
+        for s, labels in (("t0", (0, 1)), ("t1", (0, 1, 2)))
+        for m, d in (("som", 1.0), ("student", 0.88), ("lesions", 0.92))
+        for n in labels
     ])  # fmt: skip
 
 

@@ -141,6 +141,16 @@ def test_a_subject_page_holds_every_section(small_run: SmallRun):
     assert "2 lesions over 2 sessions; links between them: 1" in lesions
 
 
+def test_scores_of_the_union_come_first_and_lone_labels_are_not_repeated(small_run: SmallRun):
+    index = section(small_run.page(), "p0-truth")
+    assert "lesions (objects), mean 0.92" in index or "lesions (objects) mean 0.92 over 2" in index
+    for name in ("index.html", "sub-s01.html"):
+        told = section(small_run.page(name), "p0-truth")
+        rows = [row for row in told.split("<tr") if ">t0<" in row or ">t1<" in row]
+        assert sum(">union<" in row for row in rows) == 6
+        assert len(rows) == 6 + 6  # t1 alone has several labels: each with three methods
+
+
 def test_agreement_is_never_shown_without_the_warning(small_run: SmallRun):
     for name, anchor in (("index.html", "p0-student"), ("sub-s01.html", "p0-masks")):
         assert NOT_ACCURACY.text in section(small_run.page(name), anchor)
