@@ -1,0 +1,106 @@
+"""What the rule for scans of intensities reads of one object: depth, place in the skull, shape, twin.
+
+Everything is measured on the grid of `intensity_rule`, in mm.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from somray.kernels.objects.heads import Scene
+from somray.kernels.objects.intensity_candidates import Candidates
+from somray.kernels.objects.mirror import MirrorPlane
+
+__all__ = ["HUG_MM", "LONG", "RIM_MM", "Trait", "measure_trait", "walls_of"]
+
+HUG_MM = 12.0
+"""Skin and the scalp's fat are thinner."""
+
+THIN_MM, LONG = 8.0, 4.0
+"""A string or sheet: nowhere thicker, and longer than four times its thickness."""
+
+RIM_MM = 8.0
+"""The dura and the sinuses in it lie this near to the vault's wall."""
+
+
+@dataclass(frozen=True)
+class Trait:
+    """What the rule reads of one object.
+
+    Args:
+        depth_mm: least distance from the body's surface.
+        hug_fraction: share of its voxels within `HUG_MM` of the surface.
+        vault_fraction: share of its voxels within the skull; None where no skull is seen.
+        rim_fraction: share of its voxels within `RIM_MM` of the vault's wall; None likewise.
+        thick_mm: diameter of the largest ball inside.
+        long_mm: extent along its longest axis.
+        midline_mm: distance of its centroid from the plane of symmetry, to the left positive; None without.
+        twin: of `mirror`; None without a plane.
+        salience: of `tree`.
+        volume_mm3: on the grid.
+        is_drawn: whether a mask drew it.
+    """
+
+    depth_mm: float
+    hug_fraction: float
+    vault_fraction: float | None
+    rim_fraction: float | None
+    thick_mm: float
+    long_mm: float
+    midline_mm: float | None
+    twin: float | None
+    salience: float
+    volume_mm3: float
+    is_drawn: bool
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether it is a string or a sheet."""
+        return self.thick_mm <= THIN_MM and self.long_mm >= LONG * self.thick_mm
+
+
+def walls_of(scene: Scene) -> NDArray[np.float64] | None:
+    """Return the distance to the vault's wall from within; None without a vault."""
+    if scene.vault is None:
+        return None
+    wide = np.pad(scene.vault, 1, mode="edge")
+    inner = ndimage.distance_transform_edt(wide, sampling=scene.spacing_mm)
+    return np.asarray(inner[1:-1, 1:-1, 1:-1])
+
+
+def measure_trait(
+    scene: Scene,
+    walls: NDArray[np.float64] | None,
+    own: NDArray[np.bool_],
+    candidates: Candidates,
+    place: tuple[int, MirrorPlane | None, NDArray[np.float64] | None],
+) -> Trait:
+    number, plane, twin = place
+    points = np.argwhere(own) * np.array(scene.spacing_mm)
+    thick = ndimage.distance_transform_edt(np.pad(own, 1), sampling=scene.spacing_mm)
+    depth = scene.depth_mm[own]
+    return Trait(
+        depth_mm=float(depth.min()),
+        hug_fraction=float(np.mean(depth <= HUG_MM)),
+        vault_fraction=None if scene.vault is None else float(scene.vault[own].mean()),
+        rim_fraction=None if walls is None else float(np.mean(walls[own] <= RIM_MM)),
+        thick_mm=2 * float(thick.max()),
+        long_mm=_longest(points),
+        midline_mm=None if plane is None else float(plane.distance_mm(points).mean()),
+        twin=None if twin is None else float(twin[number - 1]),
+        salience=float(candidates.salience[number - 1]),
+        volume_mm3=float(len(points) * np.prod(scene.spacing_mm)),
+        is_drawn=bool(np.isnan(candidates.levels[number - 1])),
+    )
+
+
+def _longest(points: NDArray[np.float64]) -> float:
+    """Return the extent along the axis of largest spread."""
+    if len(points) < 2:
+        return 0.0
+    away = points - points.mean(axis=0)
+    _, axes = np.linalg.eigh(away.T @ away)
+    along = away @ axes[:, -1]
+    return float(along.max() - along.min())
