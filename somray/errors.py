@@ -29,6 +29,7 @@ QUARANTINE_CODES = {
     "mixed_series": "the folder holds images of more than one series, patient or geometry",
     "wrong_modality": "the file's modality contradicts the protocol",
     "channel_mismatch": "the channels of one scan do not overlap in space or differ in time points",
+    "anatomy_mismatch": "the organ mask is empty or lies elsewhere; the scan goes on without it",
     "channel_missing": "a channel that the protocol names has no row in the manifest",
     "no_units": "the values cannot be brought to the protocol's unit",
     "non_finite": "more NaN or infinite values or padding than `repair_fraction` allows",

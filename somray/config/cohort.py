@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from somray.config.base import Name, Strict
+from somray.config.objects import ObjectsConfig
 from somray.config.parts import (
     IntensityConfig,
     LesionConfig,
@@ -18,6 +19,13 @@ from somray.domain.work import digest_of
 __all__ = ["CohortConfig", "ProtocolConfig"]
 
 
+OrganValue = Annotated[int, Field(ge=1, lt=2**24)]  # readers give float32, exact up to here
+OrganName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$"),
+]
+
+
 class ProtocolConfig(Strict):
     """Scans acquired alike: one teacher, one student."""
 
@@ -28,7 +36,22 @@ class ProtocolConfig(Strict):
     student: StudentConfig = StudentConfig()
     segment: Literal["student", "som"] = "student"
     registration: RegistrationConfig = RegistrationConfig()
+    objects: ObjectsConfig = ObjectsConfig()
     lesions: LesionConfig = LesionConfig()
+    anatomy: Annotated[
+        dict[OrganValue, OrganName],
+        Field(
+            description="value of the organ mask to organ, as in {5: spleen}; where left out, the names stand "
+            "in the mask's own header or in a file beside it"
+        ),
+    ] = Field(default={})
+    exclude: Annotated[
+        list[OrganName],
+        Field(
+            description="organs of the mask in which nothing is a lesion, in any modality; a name without a "
+            "side means both, a value without a name is 'organ 5'"
+        ),
+    ] = Field(default=[])
     irregular: Literal["refuse", "resample"] = "refuse"
     repair_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
 
@@ -40,6 +63,15 @@ class ProtocolConfig(Strict):
             default = ["CT", "PET"] if modality == "PETCT" else [str(modality)]
             return {**data, "channels": default}
         return data
+
+    @field_validator("anatomy", mode="before")
+    @classmethod
+    def _value_first(cls, value: Any) -> Any:  # Any: raw YAML
+        if isinstance(value, dict):
+            for name, number in value.items():
+                if isinstance(number, int) and not str(name).isdigit():
+                    raise ValueError(f"the mask's value comes first: write {{{number}: {name}}}")
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> "ProtocolConfig":

@@ -21,6 +21,7 @@ class Scan:
         days: days since the subject's first session, where given.
         truth: absolute path of the label mask, where given; never used for fitting or choosing.
         order: place of the session among the subject's sessions, from 0.
+        anatomy: absolute path of the organ mask, where given; never needed.
     """
 
     subject: str
@@ -31,6 +32,7 @@ class Scan:
     days: float | None = None
     truth: str | None = None
     order: int = 0
+    anatomy: str | None = None
 
 
 @dataclass(frozen=True)

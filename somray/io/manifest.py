@@ -26,6 +26,8 @@ COLUMNS = {
     "channel": "a channel of the protocol; where left out, its channels in the order of the rows",
     "days": "days since the subject's first session; orders sessions where given for all of them",
     "truth": "label mask, on the row of the first channel; used for the `truth` table alone",
+    "anatomy": "organ mask, on the row of the first channel: a label mask, or a folder with one mask per "
+    "organ; its names from the protocol's `anatomy`, its own header or a file beside it; never needed",
 }
 """Column to meaning; `schemas/scans.v1.json` holds them."""
 
@@ -45,6 +47,7 @@ class _Rows:
     sources: dict[str, str] = field(default_factory=dict)
     days: float | None = None
     truth: str | None = None
+    anatomy: str | None = None
 
 
 def load_manifest(path: Path, config: CohortConfig) -> list[Scan]:
@@ -159,6 +162,7 @@ def _gather(
     rows.sources[channel] = row["path"]
     rows.days = rows.days if days is None else days
     rows.truth = rows.truth or row["truth"] or None
+    rows.anatomy = rows.anatomy or row["anatomy"] or None
     return []
 
 
@@ -190,6 +194,7 @@ def _scan(rows: _Rows, config: CohortConfig, folder: Path) -> Scan:
         path=present[0],
         days=rows.days,
         truth=None if rows.truth is None else str((folder / rows.truth).absolute()),
+        anatomy=None if rows.anatomy is None else str((folder / rows.anatomy).absolute()),
     )
 
 

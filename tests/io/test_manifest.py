@@ -116,3 +116,11 @@ def test_parquet_and_csv_give_the_same_scans(tmp_path, config):
 def test_a_byte_order_mark_of_excel_is_no_part_of_a_name(tmp_path, config):
     (tmp_path / "scans.csv").write_text(HEAD + "a,0,ct,x,,,\n", encoding="utf-8-sig")
     assert load_manifest(tmp_path / "scans.csv", config)[0].subject == "a"
+
+
+def test_anatomy_is_relative_to_the_manifest_and_never_needed(tmp_path, config):
+    head = "subject,session,protocol,path,anatomy\n"
+    body = "a,0,petct,c.nii,organs.nii.gz\na,0,petct,p.nii,\nb,0,ct,c.nii,\n"
+    with_organs, without = load(tmp_path, config, body, head)
+    assert with_organs.anatomy == str(tmp_path / "organs.nii.gz")
+    assert (without.anatomy, without.truth) == (None, None)

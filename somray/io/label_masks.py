@@ -1,0 +1,132 @@
+"""A person's label mask, in any readable format, as whole numbers on its own grid.
+
+Also a folder with one mask per label, as TotalSegmentator writes it where it is not asked for one file: its
+files in the order of their names are labels 1, 2 …, and where two overlap the first holds the voxel.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.errors import DataError
+from somray.io.readers import Source, open_source
+from somray.io.readers.nifti import is_nifti
+from somray.io.readers.nrrd import is_nrrd
+
+__all__ = ["MOST_LABEL", "LabelMask", "masks_within"]
+
+MOST_LABEL = 2**24 - 1
+"""Highest label that is read exactly; readers give float32."""
+
+_ASSUMED = ("position_assumed", "spacing_assumed")
+_MOST_FILES = 512  # all are open at once
+_WHOLE = 1e-3  # a label this near to a whole number is one; scaling in headers rounds
+
+
+class LabelMask:
+    """An open label mask; use it as a context.
+
+    Args:
+        path: file, folder of DICOM or TIFF slices, or folder with one mask per label.
+
+    Attributes:
+        geometry: its own grid.
+        is_placed: whether the file says where the grid lies; where not, the place is the reader's assumption.
+
+    Raises:
+        DataError: codes of `open_source`; `unreadable`: the masks of a folder are not on one grid.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._parts = [open_source(file) for file in masks_within(path)]
+        self._is_folder = bool(self._parts)
+        if not self._is_folder:
+            self._parts = [open_source(path)]
+        header = self._parts[0].header
+        self.geometry = header.geometry
+        self.is_placed = not any(code in header.repairs for code in _ASSUMED)
+        for part in self._parts[1:]:
+            self._check_grid(part)
+
+    def _check_grid(self, part: Source) -> None:
+        """Refuse a mask of a folder that lies on another grid than the first."""
+        own, first = part.header.geometry, self.geometry
+        if own.shape != first.shape or not np.allclose(own.matrix, first.matrix, atol=1e-3):
+            self.close()
+            raise DataError(
+                "unreadable",
+                f"{part.path}: lies on another grid than {self._parts[0].path}; the masks of one folder "
+                "must share theirs",
+            )
+
+    def read(self, z0: int, z1: int) -> NDArray[np.int32]:
+        """Read slices z0 to z1 (excluded) of the first time point; negative values and NaN are 0.
+
+        Raises:
+            DataError: `truncated`; `unreadable`: a value is no whole number, or too large for a label.
+        """
+        if not self._is_folder:
+            return self._whole(self._parts[0].read(0, z0, z1))
+        labels = np.zeros((z1 - z0, *self.geometry.shape[1:]), dtype=np.int32)
+        for number, part in enumerate(self._parts, start=1):
+            found = self._whole(part.read(0, z0, z1)) > 0
+            labels[found & (labels == 0)] = number
+        return labels
+
+    def _whole(self, values: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Turn what a reader gave into labels."""
+        given = np.nan_to_num(values, nan=0.0, posinf=0.5, neginf=0.0)  # infinity is no label
+        rounded = np.rint(given)
+        if (np.abs(given - rounded) > _WHOLE).any():
+            raise DataError(
+                "unreadable",
+                f"{self.path}: holds values that are no whole numbers; a label mask is expected, not an "
+                "image or a probability map",
+            )
+        if rounded.size and rounded.max() > MOST_LABEL:
+            raise DataError(
+                "unreadable",
+                f"{self.path}: holds labels above {MOST_LABEL}; renumber them from 1 on",
+            )
+        return np.maximum(rounded, 0).astype(np.int32)
+
+    def close(self) -> None:
+        """Let go of open files; harmless when repeated."""
+        for part in self._parts:
+            part.close()
+
+    def __enter__(self) -> "LabelMask":
+        """Use as a context that closes the files."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the files."""
+        self.close()
+
+
+def masks_within(path: str) -> list[str]:
+    """Return the files of a folder with one NIfTI or NRRD mask per label, by name; empty for all else.
+
+    Raises:
+        DataError: `unreadable`: the folder holds too many of them.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        return []
+    files = sorted((f for f in folder.iterdir() if _is_one_mask(f)), key=lambda f: f.name)
+    if len(files) > _MOST_FILES:
+        raise DataError(
+            "unreadable",
+            f"{folder}: holds {len(files)} masks, more than {_MOST_FILES}; join them in one file",
+        )
+    return [str(f) for f in files]
+
+
+def _is_one_mask(file: Path) -> bool:
+    """Whether a file of a folder is a mask by its name; of .hdr and .img the first stands for both."""
+    name = file.name.lower()
+    if name.startswith(".") or name.endswith((".img", ".img.gz")):
+        return False
+    return is_nifti(file) or is_nrrd(file)

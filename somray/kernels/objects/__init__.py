@@ -1,0 +1,1 @@
+"""Lesions as objects: what they are made of, what they are called, and why."""
