@@ -25,7 +25,7 @@ class BurdenRow(Row):
     volume_mm3: Annotated[float, Column("mm³", "volume of all of them; on PET the MTV")]
     tlg: Annotated[
         float | None,
-        Column("SUVbw·ml", "sum of the lesions' tlg_ml; null without a PET in SUVbw"),
+        Column("SUVbw·ml", "sum of the lesions' tlg_ml, with its unit; null without PET"),
     ]
     dmax_mm: Annotated[
         float | None,

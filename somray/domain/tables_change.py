@@ -59,7 +59,8 @@ class LesionRow(Row):
         float | None,
         Column(
             "SUVbw·ml",
-            "total lesion glycolysis, suv_mean × volume (volume_mm3 is the MTV); null in another unit",
+            "total lesion glycolysis, mean_intensity × volume (volume_mm3 is the MTV); in the PET's own unit × ml "
+            "where its file says none; null in another unit and without PET",
         ),
     ] = None
     axial_axis_mm: Annotated[

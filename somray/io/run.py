@@ -23,7 +23,7 @@ from somray.io.storage import Storage
 
 __all__ = ["Run", "open_run"]
 
-LABELS = ("som", "student", "confidence", "lesions")
+LABELS = ("som", "student", "confidence", "objects", "lesions")
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ __all__ = ["STAGES", "Book", "FailureRows", "Progress"]
 
 STAGES = (
     "ingest", "register", "teacher", "student", "open", "som", "drift", "segment", "close",
-    "evolve", "residuals", "publish", "truth",
+    "objects", "calls", "evolve", "residuals", "publish", "truth",
 )  # fmt: skip
 """Every stage of a run in the order that `status` shows."""
 

@@ -18,6 +18,7 @@ from somray.kernels.teacher_apply import scaled_windows
 from somray.pipeline import slice_units
 from somray.pipeline.digests import source_signature
 from somray.pipeline.fitting import Fitted, Fitting, ProtocolWork, Reference
+from somray.pipeline.objects import Called, ObjectStep
 from somray.pipeline.session_units import align_sessions_of
 from somray.pipeline.together import together
 from somray.pipeline.units import ScanState
@@ -30,6 +31,7 @@ from somray.stages import (
     segment,
     truth,
 )
+from somray.stages.objects import GROUP as OBJECTS
 
 __all__ = ["ProtocolChain"]
 
@@ -39,8 +41,11 @@ LESION_CHANNEL = {"PETCT": "PET"}  # whose intensities `lesions` reports; else t
 class ProtocolChain(ProtocolWork):
     """Everything that is done for one protocol."""
 
+    objects: ObjectStep
+
     async def run(self) -> None:
         """Walk the whole protocol."""
+        self.objects = ObjectStep(self.units, self.scans, self.book)
         models_ready = asyncio.create_task(self._fitting().run())
         subjects: dict[str, list[Scan]] = {}
         for scan in self.scans:
@@ -68,6 +73,16 @@ class ProtocolChain(ProtocolWork):
             Voxels of the target under the method that lesions follow, and the digest of all models; None
             if the masks could not be made.
         """
+        try:
+            return await self._looked_at(state, ready)
+        finally:
+            self.objects.drop(state.scan)
+
+    async def _looked_at(
+        self,
+        state: ScanState,
+        ready: Awaitable[Any],  # Any: what `Fitting.run` returns
+    ) -> tuple[int, str] | None:
         pairs = asyncio.create_task(self._slice_pairs(state))
         work: list[Awaitable[Any]] = [pairs]
         reference, training = await ready
@@ -89,6 +104,7 @@ class ProtocolChain(ProtocolWork):
         if som.result() is None or last.result() is None:
             return None
         await together(
+            self.objects.find(state, self._methods(reference)[-1], fitted.digest),
             self._truth(state, reference, fitted.digest),
             self._slice_residuals(state, pairs.result(), reference, fitted.digest),
         )
@@ -204,6 +220,9 @@ class ProtocolChain(ProtocolWork):
     async def _subject(self, sessions: list[Scan], ready: Awaitable[Any]) -> None:
         """Segment all sessions of a subject, align them, follow the lesions, list the labels."""
         found = await asyncio.gather(*(self.intake.accepted(scan) for scan in sessions))
+        for scan, accepted in zip(sessions, found, strict=True):
+            if accepted is None:
+                self.objects.drop(scan)
         states = [state for state in found if state is not None]
         if not states:
             return
@@ -213,8 +232,14 @@ class ProtocolChain(ProtocolWork):
         if any(mask is None for mask in masks):
             return
         reference, _ = await ready
-        item = self._evolve_item(states, transforms, reference)
+        called = await together(*(self.objects.call(state) for state in states))
+        if self.objects.rule is not None and any(one is None for one in called):
+            return
+        item = self._evolve_item(states, transforms, reference, called)
         voxels, digests = sum(m[0] for m in masks), masks[0][1]
+        if self.objects.rule is not None:
+            voxels = sum(one.voxels for one in called)
+            digests = "+".join((digests, *(one.digest for one in called)))
         entry, *_ = await together(
             self.book.do(evolve.run, self.units.evolve(item, states, voxels, digests)),
             *self._session_residuals(states, item, digests),
@@ -223,7 +248,8 @@ class ProtocolChain(ProtocolWork):
             written = (
                 group for m, _ in self._methods(reference) for group in self.units.label_groups(m)
             )
-            labels = (*written, "lesions")
+            drawn = () if self.objects.rule is None else (OBJECTS,)
+            labels = (*written, *drawn, "lesions")
             await together(
                 *(
                     self.book.do(segment.publish, self.units.publish(s, labels, digests))
@@ -263,6 +289,7 @@ class ProtocolChain(ProtocolWork):
         states: list[ScanState],
         transforms: list[tuple[float, ...] | None],
         reference: Reference,
+        called: list[Called | None],
     ) -> evolve.EvolveItem:
         config = self.units.config
         method, value = self._methods(reference)[-1]
@@ -270,11 +297,12 @@ class ProtocolChain(ProtocolWork):
         channel = config.channels.index(wanted) if wanted in config.channels else 0
         return evolve.EvolveItem(
             sessions=tuple(
-                evolve.SessionItem(state.place, to_first)
-                for state, to_first in zip(states, transforms, strict=True)
+                evolve.SessionItem(state.place, to_first, None if one is None else one.lesions)
+                for state, to_first, one in zip(states, transforms, called, strict=True)
             ),
             method=method,
             value=value,
             channel=channel,
             config=config.lesions,
+            apart=self.objects.rule is None or not self.objects.rule.keeps_mask,
         )

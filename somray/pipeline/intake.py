@@ -17,7 +17,8 @@ from somray.stages import ingest
 __all__ = ["Intake"]
 
 _DEPENDENTS = (
-    "register", "open", "som", "drift", "segment", "close", "residuals", "publish", "truth",
+    "register", "open", "som", "drift", "segment", "close", "objects", "calls", "residuals", "publish",
+    "truth",
 )  # fmt: skip
 
 
@@ -99,6 +100,7 @@ class Intake:
             (t, c, z, y, x),
             str(entry.value["source_digest"]),
             entry.value.get("uptake_level"),
+            tuple(entry.value["spacing_mm"]),
         )
 
     def _set_aside(self, scan: Scan, entry: Entry, twin: Scan, units: Units) -> None:

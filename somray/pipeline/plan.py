@@ -17,17 +17,19 @@ from somray.errors import DataError, PlanError
 from somray.kernels.registration.group import first_pairs
 from somray.pipeline.book import STAGES
 from somray.pipeline.cohort import Cohort
+from somray.pipeline.objects import find_unit, object_rule
 from somray.pipeline.references import chosen_references
 from somray.pipeline.session_units import align_unit, bridge_unit, session_pair
 from somray.pipeline.slice_units import slice_chain, slice_pairs
 from somray.pipeline.units import ScanState, Units
-from somray.stages import evolve, ingest, residuals, truth
+from somray.stages import evolve, ingest, objects, residuals, truth
 
 __all__ = ["Plan", "StagePlan", "make_plan"]
 
 # Core-seconds per million pixels and channel, 2 busy cores of 2026 (tests/benchmarks/LOG.md).
 _RATES = {
-    "ingest": 0.4, "register": 0.5, "som": 0.25, "student": 0.1, "segment": 3.0, "evolve": 0.2,
+    "ingest": 0.4, "register": 0.5, "som": 0.25, "student": 0.1, "segment": 3.0, "objects": 0.3,
+    "evolve": 0.2,
     "residuals": 0.3, "truth": 0.3,
 }  # fmt: skip
 _STEP_SECONDS = 0.12  # one optimizer step on one core
@@ -108,7 +110,7 @@ def _probe(scan: Scan, units: Units, plan: Plan) -> ScanState | None:
         return None
     t, c, z, y, x = facts["shape"]
     place = ScanPlace(units.root, scan.subject, scan.session)
-    state = ScanState(scan, place, (t, c, z, y, x), "")
+    state = ScanState(scan, place, (t, c, z, y, x), "", None, facts["spacing_mm"])
     plan.add(unit.needs, "ingest", _hours("ingest", state), written=4 * t * c * z * y * x)
     return state
 
@@ -153,6 +155,11 @@ def _plan_scan(plan: Plan, units: Units, state: ScanState) -> None:
             written = len(groups) * (where[2] - where[1]) * y * x
             _count(plan, units.slab(state, label, where, ""), hours, written)
     _count(plan, units.drift(state, (), ""))
+    rule = object_rule(units)
+    if rule is not None:
+        found = find_unit(units, state, rule, ("som", 0), "")
+        _count(plan, found, _hours("objects", state), written=4 * z * y * x)
+        plan.add(objects.CALL_NEEDS, "calls")
     if "slices" in units.config.registration.pairs:
         _plan_slices(plan, units, state)
     _count(plan, units.publish(state, (), ""))

@@ -38,6 +38,7 @@ class ScanState:
         shape: (t, c, z, y, x).
         source_digest: of pixels and geometry; names everything that is made from it.
         level: the scan's own level of uptake, where a channel is PET.
+        spacing_mm: voxel size along (z, y, x).
     """
 
     scan: Scan
@@ -45,6 +46,7 @@ class ScanState:
     shape: tuple[int, int, int, int, int]
     source_digest: str
     level: float | None = None
+    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     @property
     def name(self) -> str:
@@ -65,6 +67,12 @@ class ScanState:
     def slab_bytes(self) -> int:
         """Bytes of one slab with all channels."""
         return self.slice_bytes * min(self.shape[2], slab_depth(self.shape[1:2] + self.shape[3:]))
+
+    def grid_voxels(self, size_mm: float) -> int:
+        """Blocks of about a size that cover the scan (`kernels.objects.grid`)."""
+        factors = (max(1, round(size_mm / s)) for s in self.spacing_mm)
+        z, y, x = (-(-n // f) for n, f in zip(self.shape[2:], factors, strict=True))
+        return z * y * x
 
     def slabs(self) -> list[tuple[int, int, int]]:
         """List (t, z0, z1) of every slab."""
@@ -283,6 +291,7 @@ class Units:
         needs = evolve.needs(max(s.slab_bytes for s in states), lesion_voxels)
         inputs = [s.source_digest for s in states], [s.to_first for s in item.sessions]
         settings = [item.method, item.value, item.channel, item.config.model_dump(mode="json")]
+        settings.append([s.objects for s in item.sessions])
         return self.unit(
             "evolve", subject_name(states[0].scan.subject), item, needs, inputs, settings, model
         )

@@ -9,7 +9,7 @@ from somray.io.ome_zarr import ScanMeta
 from somray.kernels.changes import LesionChange
 from somray.kernels.lesions.burden import Burden, LesionSize, SessionLoad, burden_at, burdens
 from somray.kernels.lesions.response import ResponseThresholds
-from somray.stages.lesion_labels import SessionScan, TimePoint
+from somray.stages.lesion_labels import SessionScan, TimePoint, has_glycolysis
 
 __all__ = ["MeasuredSession", "burden_rows"]
 
@@ -51,6 +51,7 @@ def _load(scan: SessionScan, channel: int, point: TimePoint, registered: bool) -
         rule=_rule(scan.meta, channel),
         furthest_mm=point.furthest_mm,
         registered=registered,
+        has_tlg=has_glycolysis(scan.meta, channel),
     )
 
 

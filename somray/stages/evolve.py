@@ -1,7 +1,8 @@
 """Follow the lesions of one subject: instances, one identity each over all sessions, what changed.
 
-Masks are read slab by slab, twice: once to find what belongs together, once to measure and to write
-`labels/lesions`. What stays in memory are the coordinates of lesion voxels, never a volume.
+Objects that were called lesion (or the masks themselves, where a modality has no object step) are read slab
+by slab: once to find what belongs together, once more to measure and to write `labels/lesions`. What stays in
+memory are the coordinates of lesion voxels, never a volume.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ from somray.kernels.surroundings import doubted
 from somray.kernels.time_points import carry_over_time, with_identities
 from somray.stages.burden import MeasuredSession, burden_rows
 from somray.stages.lesion_labels import SessionScan, TimePoint, write_time_point
+from somray.stages.objects import GROUP as OBJECTS
 from somray.stages.surroundings import POINTS_AT_ONCE, surroundings
 
 __all__ = ["EvolveItem", "SessionItem", "needs", "run", "thresholds_of"]
@@ -48,10 +50,16 @@ class SessionItem:
     Args:
         place: the scan.
         to_first: 16 numbers, row-major 4×4 LPS mm of this session to the first; None when refused.
+        objects: per time index the numbers in `labels/objects` that were called lesion; None where lesions
+            are what the method's mask draws.
     """
 
     place: ScanPlace
     to_first: tuple[float, ...] | None
+    objects: tuple[tuple[int, ...], ...] | None = None
+
+
+OpenedSession = tuple[SessionScan, SessionItem]
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,7 @@ class EvolveItem:
         value: label value of the target in that method's label group.
         channel: index of the channel whose intensities are measured.
         config: thresholds.
+        apart: whether every object is one lesion, however it touches others; else what is connected is one.
     """
 
     sessions: tuple[SessionItem, ...]
@@ -71,6 +80,7 @@ class EvolveItem:
     value: int
     channel: int
     config: LesionConfig
+    apart: bool = True
 
 
 def needs(slab_bytes: int, lesion_voxels: int) -> Needs:
@@ -83,11 +93,12 @@ def run(item: EvolveItem, shared: object = None) -> Result:
     """Find, identify, measure and write the lesions.
 
     Returns:
-        Rows of `lesions`, `evolution`, `links` and `burden`.
+        Rows of `lesions`, `evolution`, `links`, `burden` and, for the method `lesions`, of `slices`.
     """
     storage = Storage.at(item.sessions[0].place.root)
     scans = [SessionScan(storage, s.place, read_meta(storage, s.place.name)) for s in item.sessions]
-    found = [_instances(scan, item, t=0) for scan in scans]
+    opened = list(zip(scans, item.sessions, strict=True))
+    found = [_instances(one, item, t=0) for one in opened]
     transforms = [
         None if s.to_first is None else np.asarray(s.to_first).reshape(4, 4) for s in item.sessions
     ]
@@ -96,15 +107,14 @@ def run(item: EvolveItem, shared: object = None) -> Result:
     changes = doubted(evolution.changes, surroundings(evolution, scans))
     highest = max((i for ids in evolution.identities for i in ids.values()), default=0)
     measured: list[MeasuredSession] = []
-    for scan, ids, first, session in zip(
-        scans, evolution.identities, found, item.sessions, strict=True
-    ):
-        points, highest = _write(scan, item, (first, ids, highest), thresholds.min_volume_mm3)
-        measured.append((scan, session.to_first is not None, points))
+    for one, ids, first in zip(opened, evolution.identities, found, strict=True):
+        points, highest = _write(one, item, (first, ids, highest), thresholds.min_volume_mm3)
+        measured.append((one[0], one[1].to_first is not None, points))
     subject = item.sessions[0].place.subject
     return Result(
         rows={
             "lesions": [row for *_, points in measured for point in points for row in point.rows],
+            "slices": [row for *_, points in measured for point in points for row in point.slices],
             "evolution": [EvolutionRow(subject=subject, **_facts(c)) for c in changes],
             "links": [LinkRow(subject=subject, **_facts(k)) for k in evolution.links],
             "burden": burden_rows(measured, item.channel, changes, item.config),
@@ -134,28 +144,38 @@ def thresholds_of(config: LesionConfig, grids: Sequence[Geometry]) -> ChangeThre
     )
 
 
-def _masks(scan: SessionScan, item: EvolveItem, t: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+def _slabs(
+    one: OpenedSession, item: EvolveItem, t: int
+) -> Iterator[tuple[int, NDArray[np.integer[Any]]]]:
+    """Read what is followed slab by slab: 0 outside, else an object's number, or 1 where a mask is followed."""
+    scan, session = one
     for z0, z1 in slabs(scan.meta.shape[2], scan.meta.slab_depth):
-        labels = read_label_slab(scan.storage, scan.place.name, item.method, t, z0, z1)
-        yield z0, labels == item.value
+        if session.objects is None:
+            labels = read_label_slab(scan.storage, scan.place.name, item.method, t, z0, z1)
+            yield z0, (labels == item.value).astype(np.uint8)
+            continue
+        labels = read_label_slab(scan.storage, scan.place.name, OBJECTS, t, z0, z1)
+        chosen = np.isin(labels, np.asarray(session.objects[t], dtype=labels.dtype))
+        yield z0, np.where(chosen, labels, 0)
 
 
-def _instances(scan: SessionScan, item: EvolveItem, t: int) -> SessionLesions:
-    """Find all connected parts of one time point as sparse voxels, the smallest ones too."""
-    labeller, index, provisional = SlabLabeller(), [], []
-    for z0, mask in _masks(scan, item, t):
-        labels = labeller.add(mask)
-        where, numbers = sparse_voxels(labels, z0)
+def _instances(one: OpenedSession, item: EvolveItem, t: int) -> SessionLesions:
+    """Find all lesions of one time point as sparse voxels, the smallest ones too."""
+    scan, session = one
+    labeller, index, numbers = SlabLabeller(), [], []
+    apart = session.objects is not None and item.apart
+    for z0, slab in _slabs(one, item, t):
+        where, own = sparse_voxels(slab if apart else labeller.add(slab > 0), z0)
         index.append(where)
-        provisional.append(numbers)
-    final = labeller.finish()[np.concatenate(provisional)]
-    return SessionLesions(
-        scan.place.session, scan.meta.geometry, np.concatenate(index), final.astype(np.int32)
-    )
+        numbers.append(own)
+    final = np.concatenate(numbers)
+    if not apart:
+        final = labeller.finish()[final].astype(np.int32)
+    return SessionLesions(scan.place.session, scan.meta.geometry, np.concatenate(index), final)
 
 
 def _write(
-    scan: SessionScan,
+    one: OpenedSession,
     item: EvolveItem,
     first: tuple[SessionLesions, dict[int, int], int],
     least_mm3: float,
@@ -165,12 +185,13 @@ def _write(
     Returns:
         The time points, and the highest id in use.
     """
+    scan, _ = one
     at_zero, identities, highest = first
     base = with_identities(at_zero, identities)
     create_labels(scan.storage, scan.place.name, "lesions", "int32")
     points = [write_time_point(scan, 0, item.channel, base)]
     for t in range(1, scan.meta.shape[0]):
-        later = _instances(scan, item, t)
+        later = _instances(one, item, t)
         identities, highest = carry_over_time(base, later, least_mm3, highest)
         lesions = with_identities(later, identities)
         points.append(write_time_point(scan, t, item.channel, lesions))

@@ -110,7 +110,7 @@ def run(item: IngestItem, shared: object = None) -> Result:
 
     Returns:
         Its row of `scans`; value: shape, pixel_digest (of the values alone), source_digest (with grid
-        and unit), uptake_level (None without PET).
+        and unit), uptake_level (None without PET), spacing_mm.
 
     Raises:
         DataError: the scan cannot be used; its code says why.
@@ -275,5 +275,6 @@ def _finish(item: IngestItem, meta: ScanMeta, tally: _Tally, storage: Storage, n
         "pixel_digest": pixels,
         "source_digest": source,
         "uptake_level": level,
+        "spacing_mm": list(spacing),
     }
     return Result(rows={"scans": [row]}, value=value)

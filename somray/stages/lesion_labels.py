@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.run import ScanPlace
-from somray.domain.tables import LesionRow
+from somray.domain.tables import LesionRow, SliceRow
 from somray.io.ome_zarr import ScanMeta, read_channel, slabs, write_label_slab
 from somray.io.storage import Storage
 from somray.kernels.instances import LesionMeasure, LesionMeter
@@ -16,7 +16,7 @@ from somray.kernels.lesions.shape import ShapeFigures, shapes_of
 from somray.kernels.lesions.values import ValueMeter
 from somray.kernels.time_points import LesionVoxels
 
-__all__ = ["SessionScan", "TimePoint", "write_time_point"]
+__all__ = ["SessionScan", "TimePoint", "has_glycolysis", "write_time_point"]
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,23 @@ class TimePoint:
     Args:
         t: time index.
         rows: one per lesion, by lesion_id.
+        slices: one per slice, the area of all lesions in it.
         furthest_mm: largest distance between two lesion voxels; None without lesions.
     """
 
     t: int
     rows: list[LesionRow]
+    slices: list[SliceRow]
     furthest_mm: float | None
+
+
+def has_glycolysis(meta: ScanMeta, channel: int) -> bool:
+    """Tell whether uptake × volume means something: in SUV, and where a PET file does not say its unit.
+
+    A NIfTI of PET never says it and nearly always holds SUV; in whatever unit, sessions compare.
+    """
+    unit = meta.unit.split(",")[channel]
+    return unit == "SUVbw" or (unit == "raw" and meta.channels[channel] == "PET")
 
 
 def write_time_point(scan: SessionScan, t: int, channel: int, lesions: LesionVoxels) -> TimePoint:
@@ -48,6 +59,7 @@ def write_time_point(scan: SessionScan, t: int, channel: int, lesions: LesionVox
     index, ids = lesions
     meta, name = scan.meta, scan.place.name
     meters = _Meters(scan, t, channel, index)
+    areas: list[SliceRow] = []
     for z0, z1 in slabs(meta.shape[2], meta.slab_depth):
         inside = slice(*np.searchsorted(index[:, 0], (z0, z1)))  # scan order: z ascends
         labels = np.zeros((z1 - z0, *meta.shape[3:]), dtype=np.int32)
@@ -55,7 +67,23 @@ def write_time_point(scan: SessionScan, t: int, channel: int, lesions: LesionVox
         labels[z - z0, y, x] = ids[inside]
         write_label_slab(scan.storage, name, "lesions", t, z0, labels)
         meters.add(labels, z0)
-    return TimePoint(t, meters.rows(lesions), meters.lesions.furthest_mm)
+        areas += [_slice_row(scan, t, z0 + n, plane) for n, plane in enumerate(labels > 0)]
+    return TimePoint(t, meters.rows(lesions), areas, meters.lesions.furthest_mm)
+
+
+def _slice_row(scan: SessionScan, t: int, z: int, plane: NDArray[np.bool_]) -> SliceRow:
+    _, dy, dx = scan.meta.geometry.spacing_mm
+    count = int(np.count_nonzero(plane))
+    return SliceRow(
+        subject=scan.place.subject,
+        session=scan.place.session,
+        method="lesions",
+        t=t,
+        z=z,
+        target_area_mm2=count * dy * dx,
+        target_fraction=count / plane.size,
+        confidence=None,
+    )
 
 
 class _Meters:
@@ -67,6 +95,7 @@ class _Meters:
         self._tissue_channel = units.index("HU") if "HU" in units else None
         self._tissue = ValueMeter()
         is_suv = units[channel] == "SUVbw"
+        self._has_tlg = has_glycolysis(scan.meta, channel)
         self._peaks = PeakMeter(scan.meta.geometry, index) if is_suv else None
         self.lesions = LesionMeter(scan.meta.geometry)
 
@@ -125,7 +154,7 @@ class _Meters:
             suv_max=_known(measured.max_intensity) if is_suv else None,
             suv_mean=_known(mean) if is_suv else None,
             suv_peak=_known(peak),
-            tlg_ml=_known(mean * volume_ml) if is_suv else None,
+            tlg_ml=_known(mean * volume_ml) if self._has_tlg else None,
             axial_axis_mm=measured.axial_axis_mm,
             axial_perpendicular_mm=measured.axial_perpendicular_mm,
             surface_mm2=shape.surface_mm2,

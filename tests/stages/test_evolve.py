@@ -163,7 +163,38 @@ def test_a_subject_without_lesions_has_labels_and_a_burden_of_none(tmp_path):
     assert [(b.session, b.lesions, b.volume_mm3, b.dmax_mm) for b in rows.pop("burden")] == [
         ("t0", 0, 0.0, None), ("t1", 0, 0.0, None),
     ]  # fmt: skip
+    areas = rows.pop("slices")
+    assert {(a.method, a.target_area_mm2, a.confidence) for a in areas} == {("lesions", 0.0, None)}
+    assert len(areas) == 2 * SHAPE[0]
     assert rows == {"lesions": [], "evolution": [], "links": []}
+
+
+def store_objects(root, session, labels, lesions):
+    """Store a scan whose objects are drawn; `lesions` are the numbers called so."""
+    place = store(root, TEXTURE, GRID, session, {"som": np.ones(SHAPE), "objects": labels})
+    return evolve.SessionItem(place, STILL, (lesions,))
+
+
+def test_lesions_are_the_objects_called_so_and_touching_ones_stay_apart(tmp_path):
+    left, right, organ = balls(((20, 30, 26), 6)), balls(((20, 30, 38), 6)), balls(B)
+    labels = np.where(organ, 3, np.where(right, 2, np.where(left, 1, 0)))
+    first = store_objects(tmp_path, "t0", labels, (1, 2))
+    second = store_objects(tmp_path, "t1", labels, (2,))
+    item = evolve.EvolveItem((first, second), "som", 3, 0, LesionConfig())
+    rows = evolve.run(item).rows
+    volumes = {(r.session, round(r.volume_mm3)) for r in rows["lesions"]}
+    one, two = (round(2.0 * np.count_nonzero(labels == n)) for n in (1, 2))
+    assert volumes == {("t0", one), ("t0", two), ("t1", two)}
+    assert sorted(c for c, _ in told(rows).values()) == ["resolved", "stable"]
+    areas = [r.target_area_mm2 for r in rows["slices"] if r.session == "t1"]
+    assert sum(areas) == np.count_nonzero(labels == 2)
+
+
+def test_objects_of_a_map_are_followed_as_connected_parts(tmp_path):
+    labels = np.where(balls(((20, 30, 26), 6)), 1, np.where(balls(((20, 30, 38), 6)), 2, 0))
+    session = store_objects(tmp_path, "t0", labels, (1, 2))
+    rows = evolve.run(evolve.EvolveItem((session,), "som", 3, 0, LesionConfig(), apart=False)).rows
+    assert len(rows["lesions"]) == 1
 
 
 def test_what_is_held_stays_within_what_is_declared(tmp_path):

@@ -51,6 +51,7 @@ class SessionLoad:
         rule: size (RECIST-like), uptake (PERCIST-like), or no_suv or material, where none applies.
         furthest_mm: largest distance between two lesion voxels; None without lesions.
         registered: whether it was registered to the first session.
+        has_tlg: whether glycolysis was measured; with the rule `uptake` it always is.
     """
 
     session: str
@@ -58,6 +59,7 @@ class SessionLoad:
     rule: str
     furthest_mm: float | None = None
     registered: bool = True
+    has_tlg: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a rule that nobody knows.
@@ -109,10 +111,11 @@ def burden_at(load: SessionLoad) -> Burden:
     """Add up what one session or time point shows by itself."""
     axes = sorted((lesion.longest_axis_mm for lesion in load.lesions), reverse=True)
     uptake = load.rule == "uptake"
+    has_tlg = uptake or load.has_tlg
     return Burden(
         lesions=len(load.lesions),
         volume_mm3=float(sum(lesion.volume_mm3 for lesion in load.lesions)),
-        tlg=float(sum(lesion.tlg_ml or 0.0 for lesion in load.lesions)) if uptake else None,
+        tlg=float(sum(lesion.tlg_ml or 0.0 for lesion in load.lesions)) if has_tlg else None,
         dmax_mm=load.furthest_mm,
         axes_mm=float(sum(axes[:MOST_TARGETS])),
         suv_peak=load.suv_peak if uptake else None,

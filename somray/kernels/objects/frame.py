@@ -103,7 +103,13 @@ def body_mask(solid: NDArray[np.bool_], spacing_mm: Spacing) -> NDArray[np.bool_
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     body = labels == int(np.argmax(sizes))
-    return np.stack([ndimage.binary_fill_holes(plane) for plane in body])
+    return np.stack([_filled(plane) for plane in body])
+
+
+def _filled(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fill what is enclosed: all but what is connected to the rim over faces."""
+    outside, count = ndimage.label(np.pad(~plane, 1, constant_values=True))
+    return plane if count == 0 else np.asarray(outside[1:-1, 1:-1] != outside[0, 0])
 
 
 def body_frame(body: NDArray[np.bool_], spacing_mm: Spacing) -> BodyFrame | None:

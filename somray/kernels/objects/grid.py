@@ -184,6 +184,8 @@ class BlockMeans:
 
 
 def _block_sums(plane: NDArray[Any], starts: list[NDArray[np.intp]]) -> NDArray[Any]:
+    if all(len(s) == n for s, n in zip(starts, plane.shape[1:], strict=True)):
+        return plane  # blocks of one pixel
     rows = np.add.reduceat(plane, starts[0], axis=1)
     return np.asarray(np.add.reduceat(rows, starts[1], axis=2))
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEAST_SUBJECTS", "Landmark", "Occurrence", "occurrence"]
+__all__ = ["LEAST_SUBJECTS", "Landmark", "Occurrence", "mirrored", "occurrence"]
 
 LEAST_SUBJECTS = 4
 """Other subjects that must show a place before their voice is heard."""
@@ -58,6 +58,12 @@ class Landmark:
         )
 
 
+TWIN_SPREADS = (0.02, 12.0, 0.07, 1.2, 0.5)
+"""The same, in the same order, between the two sides of one body; paired organs differ less."""
+
+LEAST_OFF_MM = 8.0  # from the midline, that a twin is looked for from
+
+
 @dataclass(frozen=True)
 class Occurrence:
     """How often other subjects have the same thing.
@@ -95,6 +101,26 @@ def occurrence(
         voices.append(sum(found) / len(found))
     fraction = sum(voices) / len(voices) if voices else 0.0
     return Occurrence(fraction, len(voices))
+
+
+def mirrored(own: Landmark, others: Sequence[Landmark]) -> float:
+    """Return the degree to which some object is an object's mirror image, across the body's midline.
+
+    Args:
+        own: the object, one of `others`.
+        others: all objects of the same scan.
+    """
+    if abs(own.left_mm) < LEAST_OFF_MM:
+        return 0.0
+    wanted = np.array((own.height, -own.left_mm, own.depth, *np.log2((own.volume_ml, own.ratio))))
+    best = 0.0
+    for other in others:
+        if other.left_mm * own.left_mm >= 0:
+            continue
+        found = (other.height, other.left_mm, other.depth, *np.log2((other.volume_ml, other.ratio)))
+        apart = (np.array(found) - wanted) / TWIN_SPREADS
+        best = max(best, float(np.exp(-0.5 * (apart**2).sum())))
+    return best
 
 
 def _nearest(wanted: NDArray[np.float64], hot: Sequence[Landmark]) -> float:

@@ -5,15 +5,32 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.objects import uptake
 from somray.kernels.objects.found import FoundObject
 from somray.kernels.objects.grid import ObjectGrid
+from somray.kernels.objects.intensity_rule import INTENSITY_GRID_MM, find_intensity_objects
+from somray.kernels.objects.uptake import GRID_MM as UPTAKE_GRID_MM
+from somray.kernels.objects.uptake import uptake_scene
 from somray.kernels.objects.uptake_rule import find_hot_objects
 from somray.kernels.windows import channel_kind
 
-__all__ = ["ScanRule", "rule_for"]
+__all__ = ["FoundScan", "ScanRule", "rule_for"]
 
-Heights = tuple[float, float]
+
+@dataclass(frozen=True, eq=False)
+class FoundScan:
+    """What was found at one time point of a scan.
+
+    Args:
+        labels: (z, y, x) int32 on the grid, 0 outside.
+        objects: in the order of their numbers.
+        body: (z, y, x) bool, cavities included; None where nothing tells it.
+        heights: of a body's frame, from which to which the scan shows it; None without landmarks.
+    """
+
+    labels: NDArray[np.int32]
+    objects: list[FoundObject]
+    body: NDArray[np.bool_] | None = None
+    heights: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -21,7 +38,7 @@ class ScanRule:
     """How the objects of a scan are found.
 
     Args:
-        name: uptake.
+        name: uptake (PET, PETCT) or intensity (MR).
         kinds: what each channel measures (`windows.channel_kind`).
     """
 
@@ -31,7 +48,7 @@ class ScanRule:
     @property
     def grid_mm(self) -> float:
         """Size of the blocks that objects are found on."""
-        return uptake.GRID_MM
+        return UPTAKE_GRID_MM if self.name == "uptake" else INTENSITY_GRID_MM
 
     @property
     def keeps_mask(self) -> bool:
@@ -43,33 +60,36 @@ class ScanRule:
         """Whether a channel measures uptake."""
         return "PET" in self.kinds
 
-    def find(
-        self, means: NDArray[np.float32], grid: ObjectGrid
-    ) -> tuple[NDArray[np.int32], list[FoundObject], Heights | None]:
+    def find(self, means: NDArray[np.float32], grid: ObjectGrid) -> FoundScan:
         """Find the objects of one time point.
 
         Args:
             means: (c + 1, z, y, x) channels and the target's share on the grid, NaN where there is no data.
             grid: theirs.
-
-        Returns:
-            Labels (z, y, x) int32, the objects in the order of their numbers, and from which height to which a
-            body is shown (None where it has no landmarks).
         """
+        if self.name == "uptake":
+            return self._by_uptake(means, grid)
+        image, mask = means[0], np.nan_to_num(means[-1])
+        labels, objects = find_intensity_objects(image, mask, grid.spacing_mm, grid.oriented)
+        return FoundScan(labels, objects)
+
+    def _by_uptake(self, means: NDArray[np.float32], grid: ObjectGrid) -> FoundScan:
         pet = means[self.kinds.index("PET")]
         ct = means[self.kinds.index("CT")] if "CT" in self.kinds else None
-        scene = uptake.uptake_scene(pet, ct, grid.spacing_mm, grid.oriented)
+        scene = uptake_scene(pet, ct, grid.spacing_mm, grid.oriented)
         if scene is None:
-            return np.zeros(grid.shape, dtype=np.int32), [], None
+            return FoundScan(np.zeros(grid.shape, dtype=np.int32), [])
         labels, objects = find_hot_objects(scene)
         heights = None
         if scene.frame is not None:
             lowest, highest = (scene.frame.place((z, 0, 0)).height for z in (0, grid.shape[0] - 1))
             heights = (float(highest), float(lowest))
-        return labels, objects, heights
+        return FoundScan(labels, objects, scene.body, heights)
 
 
 def rule_for(modality: str, channels: tuple[str, ...]) -> ScanRule | None:
     """Return the rule of a protocol; None where lesions are followed as the map draws them (XCT, others)."""
     kinds = tuple(channel_kind(modality, channel) for channel in channels)
-    return ScanRule("uptake", kinds) if "PET" in kinds else None
+    if "PET" in kinds:
+        return ScanRule("uptake", kinds)
+    return ScanRule("intensity", kinds) if modality == "MR" else None

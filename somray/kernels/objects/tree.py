@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
-from somray.kernels.compiled import compiled
+from somray.kernels.objects.tree_loops import choose, grow, inherit, lift
 
 __all__ = ["ComponentTree", "Parts", "component_tree", "most_salient", "paint"]
 
@@ -55,6 +55,15 @@ class Parts:
         """(n,) 1 for a ball, less for anything else; a single voxel has 1.2."""
         ball = np.cbrt(36.0 * np.pi * self.volume_mm3**2)
         return np.asarray(ball / self.surface_mm2)
+
+    @property
+    def distinctness(self) -> NDArray[np.float64]:
+        """(n,) what parts of one branch are compared by: salience × edge.
+
+        A diffuse organ that holds a steep one has the larger salience by its size alone; the edge counts twice, so
+        that the steep one stands.
+        """
+        return np.asarray(self.salience * self.edge)
 
     @property
     def salience(self) -> NDArray[np.float64]:
@@ -109,7 +118,7 @@ def component_tree(
     shape = np.array(padded.shape, dtype=np.int64)
     spacing = np.array(spacing_mm, dtype=np.float64)
     least = max(1, int(np.ceil(least_mm3 / float(np.prod(spacing)) - 1e-9)))
-    measured, voxel_part = _pruned(*_grow(flat, order, rungs, shape, spacing), least)
+    measured, voxel_part = _pruned(*grow(flat, order, rungs, shape, spacing), least)
     return ComponentTree(
         _parts(measured, spacing, (lowest, step)),
         voxel_part.reshape(padded.shape)[1:-1, 1:-1, 1:-1],
@@ -122,7 +131,7 @@ def _pruned(
     """Leave out parts of fewer voxels; what they held belongs to the first larger part around them."""
     kept = rows[:, 2] >= least
     number = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)  # the last: no part
-    _lift(rows[:, 0].astype(np.int64), number)
+    lift(rows[:, 0].astype(np.int64), number)
     rows = rows.copy()
     rows[:, 0] = number[rows[:, 0].astype(np.int64)]
     return rows[kept], np.asarray(number[part_of])
@@ -153,7 +162,7 @@ def most_salient(
     Args:
         parts: of a tree.
         allowed: (n,) parts that may be chosen; all where left out.
-        score: (n,) what they are compared by; their salience where left out.
+        score: (n,) what they are compared by; their distinctness where left out.
 
     Returns:
         (m,) numbers of the chosen parts, in ascending order.
@@ -161,10 +170,10 @@ def most_salient(
     count = len(parts.parent)
     own = np.where(
         np.ones(count, dtype=bool) if allowed is None else allowed,
-        parts.salience if score is None else score,
+        parts.distinctness if score is None else score,
         -np.inf,
     )
-    return np.asarray(_choose(parts.parent, own))
+    return np.asarray(choose(parts.parent, own))
 
 
 def paint(tree: ComponentTree, chosen: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -174,179 +183,5 @@ def paint(tree: ComponentTree, chosen: NDArray[np.int64]) -> NDArray[np.int32]:
     """
     number = np.zeros(len(tree.parts.parent) + 1, dtype=np.int32)  # the last: no part
     number[chosen] = np.arange(1, len(chosen) + 1)
-    _inherit(tree.parts.parent, number)
+    inherit(tree.parts.parent, number)
     return np.asarray(number[tree.voxel_part])
-
-
-@compiled
-def _lift(parent: NDArray[np.int64], number: NDArray[np.int64]) -> None:
-    """Give every part without a number that of the first part around it that has one."""
-    for part in range(len(parent) - 1, -1, -1):
-        if number[part] < 0 and parent[part] >= 0:
-            number[part] = number[parent[part]]
-
-
-@compiled
-def _inherit(parent: NDArray[np.int64], number: NDArray[np.int32]) -> None:
-    """Hand the numbers of chosen parts down to all parts inside them."""
-    for part in range(len(parent) - 1, -1, -1):
-        if number[part] == 0 and parent[part] >= 0:
-            number[part] = number[parent[part]]
-
-
-@compiled
-def _choose(parent: NDArray[np.int64], own: NDArray[np.float64]) -> NDArray[np.int64]:
-    """List the parts that beat all they hold and lie in none that does so too."""
-    count = len(parent)
-    inside = np.full(count, -np.inf)  # best of what a part holds
-    wins = np.zeros(count, dtype=np.bool_)
-    for part in range(count):
-        wins[part] = own[part] > -np.inf and own[part] >= inside[part]
-        if parent[part] >= 0:
-            best = max(own[part], inside[part])
-            inside[parent[part]] = max(inside[parent[part]], best)
-    for part in range(count - 1, -1, -1):
-        up = parent[part]
-        if up >= 0 and inside[up] == np.inf:  # a part above has won
-            inside[part], wins[part] = np.inf, False
-        elif wins[part]:
-            inside[part] = np.inf
-    return np.flatnonzero(wins)
-
-
-@compiled
-def _find(parent: NDArray[np.int64], voxel: int) -> int:
-    root = voxel
-    while parent[root] != root:
-        root = parent[root]
-    while parent[voxel] != root:
-        up = parent[voxel]
-        parent[voxel] = root
-        voxel = up
-    return root
-
-
-@compiled
-def _add_faces(
-    flat: NDArray[np.float64],
-    place: tuple[int, int],
-    steps: NDArray[np.int64],
-    spacing: NDArray[np.float64],
-    inside: NDArray[np.int64],
-    sums: NDArray[np.float64],
-) -> None:
-    """Add a voxel's faces to its row of `sums`: new ones count, those it covers up do not any more.
-
-    Sums: edge, cut area, faces along z, y, x.
-    """
-    voxel, row = place
-    volume = spacing[0] * spacing[1] * spacing[2]
-    for axis in range(3):
-        area = volume / spacing[axis]
-        for sign in (-1, 1):
-            near = voxel + sign * steps[axis]
-            outside = np.isnan(flat[near])
-            if outside:
-                sums[row, 1] += area
-                sums[row, 2 + axis] += 1.0
-            elif inside[near] >= 0:
-                sums[row, 0] -= (flat[near] - flat[voxel]) / spacing[axis] * area
-                sums[row, 2 + axis] -= 1.0
-            else:
-                sums[row, 0] += (flat[voxel] - flat[near]) / spacing[axis] * area
-                sums[row, 2 + axis] += 1.0
-
-
-@compiled
-def _unite(
-    pair: tuple[int, int],
-    root: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    sums: NDArray[np.float64],
-    waiting: NDArray[np.int64],
-    follow: NDArray[np.int64],
-) -> None:
-    """Join two roots: the one met first stands for both, with the parts of both that wait for a parent.
-
-    `waiting` holds the first and the last of a root's waiting parts, `follow` who comes after whom.
-    """
-    low, high = min(pair), max(pair)
-    root[high] = low
-    counts[low] += counts[high]
-    sums[low, :5] += sums[high, :5]
-    sums[low, 5] = max(sums[low, 5], sums[high, 5])
-    if waiting[high, 0] >= 0:
-        if waiting[low, 0] < 0:
-            waiting[low] = waiting[high]
-        else:
-            follow[waiting[low, 1]] = waiting[high, 0]
-            waiting[low, 1] = waiting[high, 1]
-
-
-@compiled
-def _note(
-    rows: NDArray[np.float64],
-    made: int,
-    facts: tuple[int, int],
-    sums: NDArray[np.float64],
-    waiting: NDArray[np.int64],
-    follow: NDArray[np.int64],
-) -> None:
-    """Write a new part's row and make it the parent of those that wait; it waits in their place."""
-    child = waiting[0]
-    while child >= 0:
-        rows[child, 0] = made
-        child = follow[child]
-    rows[made, 0], rows[made, 1], rows[made, 2] = -1, facts[0], facts[1]
-    rows[made, 3], rows[made, 4], rows[made, 5] = sums[0], sums[5], sums[1]
-    rows[made, 6:] = sums[2:5]
-    waiting[0], waiting[1] = made, made
-
-
-@compiled
-def _grow(
-    flat: NDArray[np.float64],
-    order: NDArray[np.int64],
-    rungs: NDArray[np.int64],
-    shape: NDArray[np.int64],
-    spacing: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Add voxels from the highest rung down, joining what touches; note every part at each rung's end.
-
-    Returns:
-        One row per part (parent, rung, voxels, edge, peak, cut, faces along z, y, x), and each voxel's part.
-    """
-    total = len(order)
-    steps = np.array([shape[1] * shape[2], shape[2], 1], dtype=np.int64)
-    inside = np.full(len(flat), -1, dtype=np.int64)  # place of a voxel in `order`
-    root = np.arange(total)
-    counts = np.ones(total, dtype=np.int64)
-    sums = np.zeros((total, 6))  # edge, cut area, faces along z, y, x, peak
-    waiting = np.full((total, 2), -1, dtype=np.int64)
-    follow = np.full(total + 1, -1, dtype=np.int64)
-    rows = np.empty((total + 1, 9))
-    part_of = np.full(len(flat), -1, dtype=np.int64)
-    made, first = 0, 0
-    while first < total:
-        end = first
-        while end < total and rungs[end] == rungs[first]:
-            end += 1
-        for n in range(first, end):
-            sums[n, 5] = flat[order[n]]
-            _add_faces(flat, (order[n], n), steps, spacing, inside, sums)
-            inside[order[n]] = n
-            for near in range(27):
-                dz, dy, dx = near // 9 - 1, near // 3 % 3 - 1, near % 3 - 1
-                other = inside[order[n] + dz * steps[0] + dy * steps[1] + dx]
-                if other >= 0 and other != n:
-                    pair = _find(root, n), _find(root, other)
-                    if pair[0] != pair[1]:
-                        _unite(pair, root, counts, sums, waiting, follow)
-        for n in range(first, end):
-            top = _find(root, n)
-            if waiting[top, 0] < 0 or rows[waiting[top, 0], 1] != rungs[first]:
-                _note(rows, made, (rungs[first], counts[top]), sums[top], waiting[top], follow)
-                made += 1
-            part_of[order[n]] = waiting[top, 0]
-        first = end
-    return rows[:made], part_of

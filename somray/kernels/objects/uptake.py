@@ -17,7 +17,15 @@ from somray.kernels.objects.frame import BodyFrame, body_frame, body_mask
 from somray.kernels.objects.tree import ComponentTree, component_tree, most_salient, paint
 from somray.kernels.tissue_density import BODY_HU, SOFT_TISSUE_HU
 
-__all__ = ["GRID_MM", "HotParts", "UptakeScene", "hot_parts", "scene_tree", "uptake_scene"]
+__all__ = [
+    "GRID_MM",
+    "HotParts",
+    "UptakeScene",
+    "hot_parts",
+    "scene_tree",
+    "stands_out",
+    "uptake_scene",
+]
 
 GRID_MM = 4.0
 """Blocks that PET is looked at on; scanners resolve 4 to 7 mm."""
@@ -29,12 +37,16 @@ SMOOTH_MM = (
     2.5  # standard deviation; 2 to 3 are alike on the eight developed on, 0 keeps noise, 4 joins
 )
 LOWEST_RATIO = 1.5  # to the background, that anything is looked at from
-RUNG = 0.25  # octaves between levels
+RUNG = 0.125  # octaves between levels: a faint lesion spans two or three
 LEAST_MM3 = (
     250.0  # of a part that is told: a quarter of a millilitre is less than a scanner resolves
 )
 BODY_RATIO = 0.4  # to the background, that body is told from air by where there is no CT
 LEAST_SOFT_SHARE = 0.01  # of the body must be soft tissue for the background to be read there
+TOLD_FROM = -0.5  # score below which an object is not told
+RATIO_HALF = 4.5  # peak over background that speaks neither for nor against
+SALIENCE_HALF = 4.0  # mm^1.5 of octaves, the same
+ROUND_HALF = 0.65  # sphericity, the same
 HIDING_SHARE = 0.3  # of an organ's volume: parts of the tree larger than that are the organ itself
 
 
@@ -67,6 +79,7 @@ class HotParts:
 
     Args:
         labels: (z, y, x) int32, 0 outside, objects from 1.
+        score: how much each stands out (`stands_out`).
         peak: highest field value, octaves over the background.
         salience: of the part that it was cut from.
         sphericity: of the same.
@@ -77,6 +90,7 @@ class HotParts:
     """
 
     labels: NDArray[np.int32]
+    score: NDArray[np.float64]
     peak: NDArray[np.float64]
     salience: NDArray[np.float64]
     sphericity: NDArray[np.float64]
@@ -143,7 +157,7 @@ def scene_tree(scene: UptakeScene) -> ComponentTree:
 def hot_parts(
     scene: UptakeScene, tree: ComponentTree, hiding: NDArray[np.bool_] | None = None
 ) -> HotParts:
-    """Choose the most salient parts and cut each.
+    """Choose the most salient parts, leave out what hardly stands out, and cut each.
 
     Args:
         scene: the scan.
@@ -151,12 +165,15 @@ def hot_parts(
         hiding: (z, y, x) bool, diffuse organs that are left out so that what lies inside them is seen.
     """
     allowed = None if hiding is None else _beside(tree, hiding)
-    chosen = most_salient(tree.parts, allowed)
+    parts = tree.parts
+    chosen = most_salient(parts, allowed)
+    score = stands_out(2.0 ** parts.peak[chosen], parts.salience[chosen], parts.sphericity[chosen])
+    chosen, score = chosen[score >= TOLD_FROM], score[score >= TOLD_FROM]
     drawn = paint(tree, chosen)
     labels, level, around = cut_objects(scene.field, drawn, scene.spacing_mm, CutRule())
-    parts = tree.parts
     return HotParts(
         labels,
+        score,
         parts.peak[chosen],
         parts.salience[chosen],
         parts.sphericity[chosen],
@@ -165,6 +182,21 @@ def hot_parts(
         level,
         around,
     )
+
+
+def stands_out(
+    ratio: NDArray[np.float64], salience: NDArray[np.float64], sphericity: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return how much objects stand out; about 0 for gut and noise, 2 to 8 for lesions.
+
+    Args:
+        ratio: (n,) peak over background.
+        salience: (n,) of `tree`, mm^1.5 of octaves.
+        sphericity: (n,).
+    """
+    by_peak = 2.0 * np.clip(np.log2(ratio / RATIO_HALF), -1.0, 1.5)
+    by_salience = 1.5 * np.clip(np.log2(salience / SALIENCE_HALF), -1.7, 2.7)
+    return np.asarray(by_peak + by_salience + np.clip(4.0 * (sphericity - ROUND_HALF), -1.0, 1.0))
 
 
 def _beside(tree: ComponentTree, hiding: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -19,36 +19,28 @@ from scipy import ndimage
 
 from somray.kernels.objects.found import DOUBT, LESION, PHYSIOLOGICAL, FoundObject
 from somray.kernels.objects.physiology import ORGANS, Hot, Organ, fit
+from somray.kernels.objects.prior import Landmark, mirrored
 from somray.kernels.objects.uptake import HotParts, UptakeScene, hot_parts, scene_tree
 
-__all__ = ["LESION_FROM", "find_hot_objects", "stands_out"]
+__all__ = ["LESION_FROM", "find_hot_objects"]
 
-LESION_FROM = 1.2
+LESION_FROM = 0.8
 """Score from which an object stands out as a lesion does."""
 
-TOLD_FROM = -0.5  # score below which an object is not told
-RATIO_HALF = 4.5  # peak over background that speaks neither for nor against
-SALIENCE_HALF = 4.0  # mm^1.5 of octaves, the same
-ROUND_HALF = 0.65  # sphericity, the same
 MOST_CUT = 0.2  # share of a surface that may lie where nothing was scanned
 FITS_FROM = 0.75  # share of a fit that makes an organ
-FLUID_HU = (-40.0, 22.0)  # urine, with fat beside it and the blur of a filling bladder
+FLUID_HU = (
+    -15.0,
+    15.0,
+)  # urine; a small lesion in fat looks as thin as 20 HU, a tumour denser than 25
+MARROW_HU = 130.0  # denser than this is bone, in blocks of some millimetres
+MARROW_QUANTILE = 0.8  # of bone's uptake: cortical bone takes up less than marrow
+MARROW_SPREAD = 1.6  # uptake over that, up to which bone shows its own marrow
+FAT_HU = -55.0  # thinner than this is fat, lesion and its blur included
+FAT_HEIGHT = (-0.2, 0.3)  # of the body, that brown fat lies at: neck, shoulders, beside the spine
+TWIN_HEIGHT = (-0.45, 0.12)  # glands, tonsils and muscles of head and neck lie in pairs
+TWIN_FROM = 0.4  # degree to which two objects are each other's mirror image
 FLUID_RATIO = 8.0  # peak over background from which fluid is urine rather than a cyst in a tumour
-
-
-def stands_out(
-    ratio: NDArray[np.float64], salience: NDArray[np.float64], sphericity: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return how much objects stand out; about 0 for gut and noise, 2 to 8 for lesions.
-
-    Args:
-        ratio: (n,) peak over background.
-        salience: (n,) of `tree`, mm^1.5 of octaves.
-        sphericity: (n,).
-    """
-    by_peak = 2.0 * np.clip(np.log2(ratio / RATIO_HALF), -1.0, 1.5)
-    by_salience = 1.5 * np.clip(np.log2(salience / SALIENCE_HALF), -1.7, 2.7)
-    return np.asarray(by_peak + by_salience + np.clip(4.0 * (sphericity - ROUND_HALF), -1.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -58,6 +50,16 @@ class _Seen:
     object: FoundObject
     hot: Hot | None
     score: float
+    ratio: float
+
+    @property
+    def weight(self) -> float:
+        """How much of an organ's uptake it is: its peak × its width."""
+        return float(self.object.peak * np.cbrt(self.object.volume_mm3))
+
+    def called(self, call: str, name: str | None, reason: str) -> "_Seen":
+        """Return it with a call and its reason."""
+        return replace(self, object=replace(self.object, called=call, name=name, reason=reason))
 
 
 def find_hot_objects(scene: UptakeScene) -> tuple[NDArray[np.int32], list[FoundObject]]:
@@ -81,13 +83,35 @@ def find_hot_objects(scene: UptakeScene) -> tuple[NDArray[np.int32], list[FoundO
 
 def _told(scene: UptakeScene, parts: HotParts) -> list[_Seen]:
     """Measure the objects that are worth telling."""
-    scores = stands_out(2.0**parts.peak, parts.salience, parts.sphericity)
     boxes = ndimage.find_objects(parts.labels)
-    told = []
-    for n, box in enumerate(boxes):
-        if box is not None and scores[n] >= TOLD_FROM:
-            told.append(_measured(scene, parts, n, box, float(scores[n])))
-    return told
+    told = [
+        _measured(scene, parts, n, box, float(parts.score[n]))
+        for n, box in enumerate(boxes)
+        if box is not None
+    ]
+    marrow = _marrow_ratio(scene)
+    return [_by_itself(one, marrow) for one in _with_twins(told)]
+
+
+def _marrow_ratio(scene: UptakeScene) -> float:
+    """Return the uptake of bone that holds marrow, over the background; 0 without CT."""
+    if scene.ct is None:
+        return 0.0
+    bone = (scene.ct > MARROW_HU) & scene.body & np.isfinite(scene.field)
+    return float(2.0 ** np.quantile(scene.field[bone], MARROW_QUANTILE)) if bone.any() else 0.0
+
+
+def _with_twins(told: list[_Seen]) -> list[_Seen]:
+    """Tell how well each object's mirror image is matched by another object."""
+    marks = [Landmark(*s.object.landmark) for s in told if s.object.landmark is not None]
+    if not marks:
+        return told
+    return [
+        replace(s, object=replace(s.object, twin=mirrored(Landmark(*s.object.landmark), marks)))
+        if s.object.landmark is not None
+        else s
+        for s in told
+    ]
 
 
 def _measured(
@@ -101,7 +125,12 @@ def _measured(
     hu_mean, hu_std = _density(scene, box, own)
     place = None if scene.frame is None else scene.frame.place(centroid)  # type: ignore[arg-type]  # three
     fluid = None if hu_mean is None else FLUID_HU[0] <= hu_mean <= FLUID_HU[1]
-    hot = None if place is None else Hot(place, volume_mm3 / 1000.0, ratio, score, fluid)
+    shape = float(parts.sphericity[n]), _elongation(index, scene.spacing_mm)
+    hot = (
+        None
+        if place is None
+        else Hot(place, volume_mm3 / 1000.0, ratio, score, *shape, fluid, hu_mean is not None)
+    )
     values = scene.pet[box][own]
     words = f"peak {ratio:.1f} × background, {volume_mm3 / 1000:.1f} ml, score {score:.1f}"
     found = FoundObject(
@@ -125,7 +154,15 @@ def _measured(
         if place is None
         else (place.height, place.left_mm, place.depth, volume_mm3 / 1000.0, ratio),
     )
-    return _Seen(_by_itself(found, score, ratio, fluid), hot, score)
+    return _Seen(found, hot, score, ratio)
+
+
+def _elongation(index: NDArray[np.int64], spacing_mm: tuple[float, float, float]) -> float:
+    """Return the longest spread of voxels (n, 3) over the second one."""
+    if len(index) < 4:
+        return 1.0
+    spread = np.linalg.eigvalsh(np.cov((index * np.array(spacing_mm)).T))
+    return float(np.sqrt(spread[2] / max(spread[1], 1e-9)))
 
 
 def _density(
@@ -142,18 +179,33 @@ def _density(
     return float(np.median(values)), float(values.std())
 
 
-def _by_itself(found: FoundObject, score: float, ratio: float, fluid: bool | None) -> FoundObject:
-    """Call an object by what it is, wherever it lies."""
-    if score < LESION_FROM:
-        why = found.reason.replace("stands out", f"hardly stands out (less than {LESION_FROM:g})")
-        return replace(found, called=DOUBT, reason=why)
+def _by_itself(seen: _Seen, marrow: float) -> _Seen:
+    """Call an object by what it is, wherever an organ lies."""
+    found, ratio = seen.object, seen.ratio
+    hu, height = found.ct_mean_hu, found.height_fraction
     if found.cut_fraction >= MOST_CUT:
         cut = f"{found.cut_fraction:.0%} of its surface lies where nothing was scanned"
-        return replace(found, called=DOUBT, name="cut", reason=cut)
-    if fluid and ratio >= FLUID_RATIO:
-        why = f"as dense as water ({found.ct_mean_hu:.0f} HU) and {ratio:.0f} × background: urine"
-        return replace(found, called=PHYSIOLOGICAL, name="urine", reason=why)
-    return found
+        return seen.called(DOUBT, "cut", cut)
+    if hu is not None and FLUID_HU[0] <= hu <= FLUID_HU[1] and ratio >= FLUID_RATIO:
+        why = f"as dense as water ({hu:.0f} HU) and {ratio:.0f} × background: urine"
+        return seen.called(PHYSIOLOGICAL, "urine", why)
+    if hu is not None and hu > MARROW_HU and ratio <= MARROW_SPREAD * marrow:
+        why = f"bone ({hu:.0f} HU) no hotter than bone elsewhere ({ratio:.1f} against {marrow:.1f})"
+        return seen.called(PHYSIOLOGICAL, "marrow", why)
+    if hu is not None and hu < FAT_HU and _within(height, FAT_HEIGHT):
+        why = f"as thin as fat ({hu:.0f} HU) between neck and chest: brown fat"
+        return seen.called(PHYSIOLOGICAL, "brown_fat", why)
+    if found.twin is not None and found.twin >= TWIN_FROM and _within(height, TWIN_HEIGHT):
+        why = f"has a mirror twin ({found.twin:.0%} alike) in head or neck: a pair of glands or muscles"
+        return seen.called(PHYSIOLOGICAL, "pair", why)
+    if seen.score < LESION_FROM:
+        why = found.reason.replace("stands out", f"hardly stands out (less than {LESION_FROM:g})")
+        return seen.called(DOUBT, None, why)
+    return seen
+
+
+def _within(value: float | None, limits: tuple[float, float]) -> bool:
+    return value is not None and limits[0] <= value <= limits[1]
 
 
 def _hiding(labels: NDArray[np.int32], seen: list[_Seen]) -> list[_Seen]:
@@ -170,7 +222,7 @@ def _named(seen: list[_Seen]) -> list[_Seen]:
     for organ in ORGANS:
         fits = {n: fit(organ, s.hot) for n, s in left.items() if s.hot is not None}
         good = [n for n, share in fits.items() if share >= FITS_FROM]
-        good.sort(key=lambda n: (-fits[n] * left[n].object.volume_mm3 * left[n].object.mean, n))
+        good.sort(key=lambda n: (-(fits[n] ** 4) * left[n].weight, n))
         for n in good[: organ.most]:
             named[n] = _as_organ(left.pop(n), organ, fits[n])
     return [named.get(s.object.number, s) for s in seen]
@@ -184,8 +236,7 @@ def _as_organ(seen: _Seen, organ: Organ, share: float) -> _Seen:
         f"of the midline, {found.volume_mm3 / 1000:.0f} ml, peak {found.peak:.1f}"
     )
     why = f"lies where {organ.why} ({where}; fits {share:.0%})"
-    called = replace(found, called=PHYSIOLOGICAL, name=organ.name, reason=why)
-    return replace(seen, object=called)
+    return seen.called(PHYSIOLOGICAL, organ.name, why)
 
 
 def _numbered(

@@ -1,0 +1,157 @@
+"""The object step of one protocol: every scan is looked at by itself, then called with the cohort's voice.
+
+Looking needs nothing but the scan's own masks and goes on at once. Calling waits until every scan of the protocol
+has been looked at (or dropped out), and only where the cohort is asked; it reads no pixel.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from somray.domain.scan import Scan
+from somray.domain.work import Unit
+from somray.io.ledger import Entry
+from somray.kernels.objects.calls import Word
+from somray.kernels.objects.prior import Landmark, occurrence
+from somray.kernels.objects.scan_rule import ScanRule, rule_for
+from somray.pipeline.book import Book
+from somray.pipeline.digests import source_signature
+from somray.pipeline.units import ScanState, Units
+from somray.stages import objects
+
+__all__ = ["Called", "ObjectStep"]
+
+Voice = tuple[float | None, int | None]
+Facts = Mapping[str, Any]  # Any: fields of a FoundObject
+
+
+@dataclass(frozen=True)
+class Called:
+    """What became of a scan's objects.
+
+    Args:
+        lesions: per time index the numbers in `labels/objects` that were called lesion.
+        voxels: of all objects.
+        digest: of the calls.
+    """
+
+    lesions: tuple[tuple[int, ...], ...]
+    voxels: int
+    digest: str
+
+
+class ObjectStep:
+    """Finds and calls the objects of a protocol's scans."""
+
+    def __init__(self, units: Units, scans: Sequence[Scan], book: Book) -> None:
+        """Prepare; nothing runs before `find`."""
+        self._units, self._book = units, book
+        self.rule = object_rule(units)
+        loop = asyncio.get_running_loop()
+        self._found: dict[Scan, asyncio.Future[Entry | None]] = {
+            scan: loop.create_future() for scan in scans
+        }
+
+    async def find(self, state: ScanState, method: tuple[str, int], model: str) -> None:
+        """Look at one scan, once the masks of `method` (name, target's value) stand."""
+        if self.rule is None:
+            return
+        unit = find_unit(self._units, state, self.rule, method, model)
+        entry = await self._book.do(objects.find, unit, invalidates=[("calls", state.name)])
+        self._settle(state.scan, entry if entry.ok else None)
+
+    def drop(self, scan: Scan) -> None:
+        """Say that a scan will not be looked at, so that nobody waits for it."""
+        self._settle(scan, None)
+
+    def _settle(self, scan: Scan, entry: Entry | None) -> None:
+        if not self._found[scan].done():
+            self._found[scan].set_result(entry)
+
+    async def call(self, state: ScanState) -> Called | None:
+        """Call the objects of one scan; None where they could not be found or called."""
+        entry = await self._found[state.scan]
+        if self.rule is None or entry is None:
+            return None
+        cohort = await self._cohort()
+        times = tuple(tuple(facts) for facts in entry.value["times"])
+        heard = tuple(
+            tuple(_heard(one, state.scan.subject, cohort) for one in facts) for facts in times
+        )
+        item = objects.CallItem(state.place, times, heard, self._words(state.scan))
+        called = await self._book.do(
+            objects.call, call_unit(self._units, state, item, entry.digest)
+        )
+        if not called.ok:
+            return None
+        lesions = tuple(tuple(numbers) for numbers in called.value["lesions"])
+        return Called(lesions, int(entry.value["voxels"]), called.digest)
+
+    async def _cohort(self) -> Mapping[str, list[tuple[tuple[float, float], list[Landmark]]]]:
+        """Gather what all subjects show, in the manifest's order; nothing where the cohort is not asked."""
+        cohort: dict[str, list[tuple[tuple[float, float], list[Landmark]]]] = {}
+        if not self._units.config.objects.cohort or self.rule is None or not self.rule.has_uptake:
+            return cohort
+        for scan, waiting in self._found.items():
+            entry = await waiting
+            for shown, facts in _shown(entry):
+                marks = [Landmark(*one["landmark"]) for one in facts if one["landmark"]]
+                cohort.setdefault(scan.subject, []).append((shown, marks))
+        return cohort
+
+    def _words(self, scan: Scan) -> tuple[Word, ...]:
+        return tuple(
+            Word(word.at_mm, word.call)
+            for word in self._units.config.objects.calls
+            if (word.subject, word.session) == (scan.subject, scan.session)
+        )
+
+
+def _shown(entry: Entry | None) -> list[tuple[tuple[float, float], Sequence[Facts]]]:
+    """List the time points of a scan that show a body, with their objects."""
+    if entry is None:
+        return []
+    times = zip(entry.value["heights"], entry.value["times"], strict=True)
+    return [((heights[0], heights[1]), facts) for heights, facts in times if heights is not None]
+
+
+def _heard(
+    facts: Facts,
+    subject: str,
+    cohort: Mapping[str, list[tuple[tuple[float, float], list[Landmark]]]],
+) -> Voice:
+    if not cohort or not facts["landmark"]:
+        return None, None
+    found = occurrence(Landmark(*facts["landmark"]), subject, cohort)
+    return found.fraction, found.subjects
+
+
+def object_rule(units: Units) -> ScanRule | None:
+    """Return the rule of a protocol; None where lesions are followed as the map draws them."""
+    config = units.config
+    if config.objects.rule == "none":
+        return None
+    return rule_for(config.modality, tuple(config.channels))
+
+
+def find_unit(
+    units: Units, state: ScanState, rule: ScanRule, method: tuple[str, int], model: str
+) -> Unit:
+    """Find the objects of one scan."""
+    config, anatomy = units.config, None
+    if state.scan.anatomy is not None:
+        names = tuple(sorted(config.anatomy.items()))
+        anatomy = objects.AnatomyItem(state.scan.anatomy, names, tuple(config.exclude))
+    item = objects.FindItem(state.place, rule, *method, anatomy)
+    inputs = [rule, method, anatomy, source_signature(state.scan.anatomy)]
+    needs = objects.needs(state.slab_bytes, state.grid_voxels(rule.grid_mm))
+    return units.unit("objects", state.name, item, needs, state.source_digest, model, inputs)
+
+
+def call_unit(units: Units, state: ScanState, item: objects.CallItem, found: str) -> Unit:
+    """Call the objects of one scan."""
+    heard = [item.occurrences, item.words]
+    return units.unit(
+        "calls", state.name, item, objects.CALL_NEEDS, state.source_digest, found, heard
+    )
