@@ -41,8 +41,8 @@ DARK_OCTAVES = -1.0
 SHELL_MM, SHELL_SHARE = 12.0, 0.6
 """A skull: this share of the compartment's surface has something dark before it, within this distance."""
 
-COVER_MM = 5.0
-"""A vault lies this deep in the body in most places: scalp and skull are thicker."""
+COVER_MM, COVER_SHARE = 5.0, 0.15
+"""A vault is covered: what is not dark beyond this distance from it is this large a share of it (scalp alone .3)."""
 
 VAULT_MM3 = (300e3, 2.6e6)
 """Spaces within skulls, children's and large ones."""
@@ -57,6 +57,7 @@ class Scene:
             is: bright, or dark where `sign` is -1; NaN where nothing was scanned.
         body: (z, y, x) bool.
         depth_mm: (z, y, x) distance from the body's surface, 0 outside.
+        marked: (z, y, x) bool, what the mask holds.
         vault: (z, y, x) bool space within the skull; None where there is none.
         spacing_mm: voxel size along (z, y, x).
         sign: 1 where lesions are bright, -1 where they are dark.
@@ -66,6 +67,7 @@ class Scene:
     field: Volume
     body: Mask
     depth_mm: Volume
+    marked: Mask
     vault: Mask | None
     spacing_mm: Spacing
     sign: int
@@ -97,19 +99,12 @@ def look_at(
     field = raw - _bias(raw, body & known, spacing_mm)
     tissue = body & (np.abs(field) < TISSUE_OCTAVES)
     compartment = _compartment(tissue, body, spacing_mm)
-    marked = (mask >= 0.5) & body & known
-    sign = -1 if marked.any() and float(np.median(field[marked])) < 0 else 1
-    vault, is_bare = _vault(compartment, field, body, depth, spacing_mm)
+    marked = np.asarray((mask >= 0.5) & known, dtype=np.bool_)
+    sign = -1 if (marked & body).any() and float(np.median(field[marked & body])) < 0 else 1
+    vault, is_bare = _vault(compartment, field, body, spacing_mm)
     seen = np.where(body, sign * field, -3.0 if sign > 0 else 0.0)
-    return Scene(
-        np.where(known, np.clip(seen, -3.0, 4.0), np.nan),
-        body,
-        depth,
-        vault,
-        spacing_mm,
-        sign,
-        is_bare,
-    )
+    signed = np.clip(np.where(known, seen, np.nan), -3.0, 4.0)
+    return Scene(signed, body, depth, marked, vault, spacing_mm, sign, is_bare)
 
 
 def outline(image: NDArray[np.floating], spacing_mm: Spacing) -> Mask:
@@ -200,18 +195,20 @@ def _compartment(tissue: Mask, body: Mask, spacing_mm: Spacing) -> Mask:
 
 
 def _vault(
-    compartment: Mask, field: Volume, body: Mask, depth: Volume, spacing_mm: Spacing
+    compartment: Mask, field: Volume, body: Mask, spacing_mm: Spacing
 ) -> tuple[Mask | None, bool]:
     """Say whether a compartment is the space within a skull; and whether it is bare."""
     if not compartment.any():
         return None, False
-    rim = compartment & ~ndimage.binary_erosion(compartment, border_value=1)
-    if not rim.any():
-        return None, False
-    is_bare = bool(np.median(depth[rim]) <= COVER_MM)
+    beyond = ndimage.distance_transform_edt(~compartment, sampling=spacing_mm) > COVER_MM
+    cover = int((beyond & body & (field >= DARK_OCTAVES)).sum())
+    is_bare = cover < COVER_SHARE * int(compartment.sum())
     volume = float(compartment.sum() * np.prod(spacing_mm))
     dark = body & (field < DARK_OCTAVES)
     if is_bare or not VAULT_MM3[0] <= volume <= VAULT_MM3[1] or not dark.any():
+        return None, is_bare
+    rim = compartment & ~ndimage.binary_erosion(compartment, border_value=1)
+    if not rim.any():
         return None, is_bare
     to_dark = ndimage.distance_transform_edt(~dark, sampling=spacing_mm)
     has_shell = float(np.mean(to_dark[rim] <= SHELL_MM)) >= SHELL_SHARE

@@ -31,6 +31,10 @@ LARGEST_MM3 = 400e3
 CUT = CutRule(hot_share=0.5, closing_mm=6.0, near_mm=4.0, far_mm=12.0)
 """Half its height is where a blurred border lies; closing bridges a ring's gaps."""
 
+NETWORK = 0.3
+"""What is less spherical is a network or a shell (fluid around a brain, scalp): large, hence salient, but every
+compact candidate is cut out of it first."""
+
 SHARED = 0.5
 """A candidate that lost this share of its voxels to more salient ones is the same object again."""
 
@@ -50,25 +54,26 @@ class Candidates:
     salience: NDArray[np.float64]
 
 
-def find_candidates(scene: Scene, mask: NDArray[np.floating]) -> Candidates:
-    """Draw all candidates of a scene, the most salient first.
+def find_candidates(scene: Scene) -> Candidates:
+    """Draw all candidates of a scene, compact ones before networks, the most salient first.
 
     Args:
         scene: of `look_at`.
-        mask: (z, y, x) share of the lesion class.
     """
     drawn, levels = _from_image(scene)
-    marked = _from_mask(scene, mask)
+    marked = _from_mask(scene)
     count = len(levels)
     both = [(drawn == n, levels[n - 1]) for n in range(1, count + 1) if (drawn == n).any()]
     both += [(marked == n, np.nan) for n in range(1, int(marked.max(initial=0)) + 1)]
     salience = np.array([salience_of(own, scene.field, scene.spacing_mm) for own, _ in both])
+    compact = np.array([_sphericity(own, scene) >= NETWORK for own, _ in both], dtype=bool)
+    least = LEAST_MM3 / float(np.prod(scene.spacing_mm))
     labels = np.zeros(scene.field.shape, dtype=np.int32)
     kept: list[tuple[float, float]] = []
-    for n in np.argsort(-salience, kind="stable"):
+    for n in np.lexsort((-salience, ~compact)):
         own, level = both[n]
         free = own & (labels == 0)
-        if free.sum() <= (1 - SHARED) * own.sum():
+        if free.sum() <= (1 - SHARED) * own.sum() or free.sum() < least:
             continue
         kept.append((level, float(salience[n])))
         labels[free] = len(kept)
@@ -115,6 +120,11 @@ def faces_of(
     return total / max(seen, 1e-12), area
 
 
+def _sphericity(own: NDArray[np.bool_], scene: Scene) -> float:
+    volume = float(own.sum() * np.prod(scene.spacing_mm))
+    return sphericity_of(volume, faces_of(own, scene.field, scene.spacing_mm)[1])
+
+
 def _from_image(scene: Scene) -> tuple[Labels, NDArray[np.float64]]:
     tree = component_tree(scene.field, scene.spacing_mm, LOWEST, STEP, LEAST_MM3)
     allowed = (tree.parts.volume_mm3 <= LARGEST_MM3) & (tree.parts.peak >= LOWEST + 2 * STEP)
@@ -138,9 +148,9 @@ def _shares(tree: ComponentTree, region: NDArray[np.bool_]) -> NDArray[np.float6
     return np.asarray(inner / np.maximum(whole, 1))
 
 
-def _from_mask(scene: Scene, mask: NDArray[np.floating]) -> Labels:
+def _from_mask(scene: Scene) -> Labels:
     """Number the mask's connected parts, apart within and outside a skull."""
-    marked = (mask >= 0.5) & np.isfinite(scene.field)
+    marked = scene.marked
     regions = [marked] if scene.vault is None else [marked & scene.vault, marked & ~scene.vault]
     labels = np.zeros(marked.shape, dtype=np.int32)
     for region in regions:

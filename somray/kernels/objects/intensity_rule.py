@@ -48,6 +48,9 @@ since masses on both sides lie alike by chance."""
 
 SALIENT = 2.0
 
+LARGE_MM3 = 1000.0
+"""Where no skull is seen, what the map marks stays a lesion from here on, however ragged: gliomas are."""
+
 LEAST_LESION_MM3 = 250.0
 """A ball of 8 mm. On this grid less is a handful of voxels, whose shape says nothing."""
 
@@ -79,7 +82,7 @@ def find_intensity_objects(
     scene = look_at(image, mask, spacing_mm)
     if scene is None:
         return np.zeros(image.shape, dtype=np.int32), []
-    candidates = find_candidates(scene, mask)
+    candidates = find_candidates(scene)
     plane = find_mirror(scene.field, scene.body, spacing_mm) if oriented else None
     twin = (
         None if plane is None else twins(candidates.labels, candidates.salience, spacing_mm, plane)
@@ -123,9 +126,10 @@ Verdict = tuple[str, str | None, str] | None
 
 
 def _surface(trait: Trait, is_bare: bool) -> Verdict:
+    is_flat = trait.long_mm >= LONG * trait.thick_mm
     if trait.hug_fraction < HUG_SHARE or (is_bare and not trait.is_thin):
         return None
-    if trait.vault_fraction is None and not is_bare and trait.long_mm < LONG * trait.thick_mm:
+    if trait.vault_fraction is None and not is_flat:
         return None  # a lump just below the skin
     name = "skin" if trait.vault_fraction is None else "scalp"
     return (
@@ -140,7 +144,8 @@ def _surface(trait: Trait, is_bare: bool) -> Verdict:
 def _mirror(trait: Trait, is_bare: bool) -> Verdict:
     if trait.twin is None or trait.midline_mm is None or trait.twin < TWIN:
         return None
-    if trait.salience >= SALIENT * LEAST_SALIENCE and trait.twin < TWIN_OF_SALIENT:
+    is_salient = trait.vault_fraction is None or trait.salience >= SALIENT * LEAST_SALIENCE
+    if is_salient and trait.twin < TWIN_OF_SALIENT:
         return None
     if abs(trait.midline_mm) <= MIDLINE_MM:
         words = f"lies on the midline ({trait.midline_mm:+.0f} mm) and is its own mirror image"
@@ -178,11 +183,10 @@ def _wall(trait: Trait, is_bare: bool) -> Verdict:
 
 
 def _faint(trait: Trait, is_bare: bool) -> Verdict:
-    if trait.is_drawn and trait.vault_fraction is None:
-        return None
     if trait.volume_mm3 < LEAST_LESION_MM3:
         return DOUBT, None, f"only {trait.volume_mm3:.0f} mm³ large: too small to tell its shape"
-    if trait.salience >= LEAST_SALIENCE:
+    is_mapped = trait.vault_fraction is None and trait.mask_fraction >= 0.5
+    if trait.salience >= LEAST_SALIENCE or (is_mapped and trait.volume_mm3 >= LARGE_MM3):
         return None
     return DOUBT, None, f"stands out little (salience {trait.salience:.1f} of {LEAST_SALIENCE:g})"
 
@@ -204,7 +208,7 @@ def _elsewhere(trait: Trait, is_bare: bool) -> Verdict:
 Rule = Callable[[Trait, bool], Verdict]
 _WITHIN: tuple[Rule, ...] = (_mirror, _string, _wall, _faint)
 _OUTSIDE: tuple[Rule, ...] = (_surface, _mirror, _elsewhere)
-_IN_THE_OPEN: tuple[Rule, ...] = (_surface, _mirror, _faint)
+_IN_THE_OPEN: tuple[Rule, ...] = (_surface, _mirror, _string, _faint)
 
 
 def _told(value: float | None) -> str:

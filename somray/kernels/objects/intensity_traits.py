@@ -40,7 +40,7 @@ class Trait:
         twin: of `mirror`; None without a plane.
         salience: of `tree`.
         volume_mm3: on the grid.
-        is_drawn: whether a mask drew it.
+        mask_fraction: share of it that the mask holds.
     """
 
     depth_mm: float
@@ -53,7 +53,7 @@ class Trait:
     twin: float | None
     salience: float
     volume_mm3: float
-    is_drawn: bool
+    mask_fraction: float
 
     @property
     def is_thin(self) -> bool:
@@ -62,7 +62,11 @@ class Trait:
 
 
 def walls_of(scene: Scene) -> NDArray[np.float64] | None:
-    """Return the distance to the vault's wall from within; None without a vault."""
+    """Return the distance (z, y, x) to the vault's wall from within; None without a vault.
+
+    Args:
+        scene: of `look_at`.
+    """
     if scene.vault is None:
         return None
     wide = np.pad(scene.vault, 1, mode="edge")
@@ -77,6 +81,15 @@ def measure_trait(
     candidates: Candidates,
     place: tuple[int, MirrorPlane | None, NDArray[np.float64] | None],
 ) -> Trait:
+    """Measure one object.
+
+    Args:
+        scene: it lies in.
+        walls: of `walls_of`.
+        own: (z, y, x) bool.
+        candidates: all of the scene.
+        place: its number, the plane of symmetry and every candidate's twin, where there are any.
+    """
     number, plane, twin = place
     points = np.argwhere(own) * np.array(scene.spacing_mm)
     thick = ndimage.distance_transform_edt(np.pad(own, 1), sampling=scene.spacing_mm)
@@ -92,7 +105,7 @@ def measure_trait(
         twin=None if twin is None else float(twin[number - 1]),
         salience=float(candidates.salience[number - 1]),
         volume_mm3=float(len(points) * np.prod(scene.spacing_mm)),
-        is_drawn=bool(np.isnan(candidates.levels[number - 1])),
+        mask_fraction=float(scene.marked[own].mean()),
     )
 
 
