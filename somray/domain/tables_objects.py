@@ -27,10 +27,10 @@ class ObjectRow(Row):
     ]
     reason: Annotated[str, Column("", "what decided, with the figures, in words")]
     salience: Annotated[
-        float,
+        float | None,
         Column(
             "mm^1.5",
-            "edge of log2 uptake or intensity on its surface × √volume × sphericity",
+            "edge of log2 uptake or intensity on its surface × √volume × sphericity²; null where a map drew it",
         ),
     ]
     level: Annotated[
@@ -46,7 +46,8 @@ class ObjectRow(Row):
     ]
     mean_intensity: Annotated[float, Column("unit of the lesion channel", "mean on the same grid")]
     contrast_log2: Annotated[
-        float, Column("1", "log2 of its mean over what surrounds it, or the same on intensities")
+        float | None,
+        Column("1", "log2 of its mean over what surrounds it; null where a map drew it"),
     ]
     sphericity: Annotated[float, Column("1", "(36πV²)^⅓ / surface, 1 for a ball")]
     ct_mean_hu: Annotated[float | None, Column("HU", "mean CT inside; null without CT")]

@@ -47,7 +47,7 @@ class ObjectStep:
     def __init__(self, units: Units, scans: Sequence[Scan], book: Book) -> None:
         """Prepare; nothing runs before `find`."""
         self._units, self._book = units, book
-        self.rule = object_rule(units)
+        self.rule = object_rule(units, scans)
         loop = asyncio.get_running_loop()
         self._found: dict[Scan, asyncio.Future[Entry | None]] = {
             scan: loop.create_future() for scan in scans
@@ -127,12 +127,14 @@ def _heard(
     return found.fraction, found.subjects
 
 
-def object_rule(units: Units) -> ScanRule | None:
-    """Return the rule of a protocol; None where lesions are followed as the map draws them."""
+def object_rule(units: Units, scans: Sequence[Scan]) -> ScanRule | None:
+    """Return the rule of a protocol; None where lesions are what the map draws and nobody calls any of them."""
     config = units.config
     if config.objects.rule == "none":
         return None
-    return rule_for(config.modality, tuple(config.channels))
+    rule = rule_for(config.modality, tuple(config.channels))
+    is_called = bool(config.objects.calls) or any(scan.anatomy is not None for scan in scans)
+    return rule if is_called or not rule.keeps_mask else None
 
 
 def find_unit(
@@ -145,7 +147,8 @@ def find_unit(
         anatomy = objects.AnatomyItem(state.scan.anatomy, names, tuple(config.exclude))
     item = objects.FindItem(state.place, rule, *method, anatomy)
     inputs = [rule, method, anatomy, source_signature(state.scan.anatomy)]
-    needs = objects.needs(state.slab_bytes, state.grid_voxels(rule.grid_mm))
+    blocks = state.grid_voxels(rule.grid_mm(state.shape[2:], state.spacing_mm))
+    needs = objects.needs(state.slab_bytes, blocks)
     return units.unit("objects", state.name, item, needs, state.source_digest, model, inputs)
 
 

@@ -155,7 +155,7 @@ def _plan_scan(plan: Plan, units: Units, state: ScanState) -> None:
             written = len(groups) * (where[2] - where[1]) * y * x
             _count(plan, units.slab(state, label, where, ""), hours, written)
     _count(plan, units.drift(state, (), ""))
-    rule = object_rule(units)
+    rule = object_rule(units, [state.scan])
     if rule is not None:
         found = find_unit(units, state, rule, ("som", 0), "")
         _count(plan, found, _hours("objects", state), written=4 * z * y * x)

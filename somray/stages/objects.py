@@ -139,7 +139,8 @@ def find(item: FindItem, shared: object = None) -> Result:
     """
     storage = Storage.at(item.place.root)
     meta = read_meta(storage, item.place.name)
-    grid = object_grid(meta.geometry, item.rule.grid_mm, meta.anatomical)
+    size_mm = item.rule.grid_mm(meta.geometry.shape, meta.geometry.spacing_mm)
+    grid = object_grid(meta.geometry, size_mm, meta.anatomical)
     create_labels(storage, item.place.name, GROUP, "int32")
     times: list[list[dict[str, Any]]] = []
     heights: list[tuple[float, float] | None] = []

@@ -136,3 +136,26 @@ def test_a_scan_without_directions_has_objects_without_heights(tmp_path):
     found = found_in(stored(tmp_path, anatomical=False))
     assert found.value["heights"] == [None]
     assert all(one["height_fraction"] is None for one in found.value["times"][0])
+
+
+def test_an_excluded_organ_acts_on_any_image_and_the_rest_keeps_its_pixels(tmp_path):
+    _, ct = scan((NODE,))
+    meta = ome_zarr.ScanMeta((1, 1, *SHAPE), GRID, ("XCT",), "raw", "digest")
+    storage, place = Storage.at(tmp_path), ScanPlace(str(tmp_path), "s", "t0")
+    ome_zarr.create_scan(storage, place.name, meta)
+    for z0, z1 in meta.slabs:
+        ome_zarr.write_slab(storage, place.name, 0, z0, ct[None, z0:z1])
+    ome_zarr.finish_scan(storage, place.name, meta)
+    ome_zarr.create_labels(storage, place.name, "som", "uint8")
+    mask = ball(NODE[0], 4) | ball(BRAIN[0], 5)
+    for z0, z1 in meta.slabs:
+        labels = np.where(mask[z0:z1], 3, 1).astype(np.uint8)
+        ome_zarr.write_label_slab(storage, place.name, "som", 0, z0, labels)
+    ome_zarr.finish_labels(storage, place.name, "som", {})
+    path = mask_file(tmp_path / "organs.nii.gz", ball(NODE[0], 7))
+    anatomy = objects.AnatomyItem(path, ((7, "sprue"),), ("sprue",))
+    item = objects.FindItem(place, rule_for("XCT", ("XCT",)), "som", 3, anatomy)
+    result = called_in(place, objects.find(item))
+    assert {r.called for r in result.rows["objects"]} == {"lesion", "physiological"}
+    kept = np.isin(drawn(place), result.value["lesions"][0])
+    assert np.array_equal(kept, ball(BRAIN[0], 5))

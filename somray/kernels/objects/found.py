@@ -17,12 +17,12 @@ class FoundObject:
         number: its value in the label array, from 1.
         called: one of `CALLS`.
         reason: what decided, with the figures, in words.
-        salience: see `tree`, in mm^1.5 of log2.
+        salience: see `tree`, in mm^1.5 of log2; None where a map drew it.
         volume_mm3: on the grid that it was found on.
         centroid: mean voxel index (z, y, x) on that grid.
         peak: highest value of the lesion channel.
         mean: mean value of the lesion channel.
-        contrast_log2: log2 of its mean over what surrounds it.
+        contrast_log2: log2 of its mean over what surrounds it; None where a map drew it.
         sphericity: 1 for a ball.
         name: organ or place that it was recognised as.
         by: rule, cohort, anatomy or configuration.
@@ -41,12 +41,12 @@ class FoundObject:
     number: int
     called: str
     reason: str
-    salience: float
+    salience: float | None
     volume_mm3: float
     centroid: tuple[float, float, float]
     peak: float
     mean: float
-    contrast_log2: float
+    contrast_log2: float | None
     sphericity: float
     name: str | None = None
     by: str = "rule"

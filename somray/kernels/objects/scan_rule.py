@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from somray.kernels.objects.found import FoundObject
 from somray.kernels.objects.grid import ObjectGrid
 from somray.kernels.objects.intensity_rule import INTENSITY_GRID_MM, find_intensity_objects
+from somray.kernels.objects.map_parts import MOST_BLOCKS, find_map_parts
 from somray.kernels.objects.uptake import GRID_MM as UPTAKE_GRID_MM
 from somray.kernels.objects.uptake import uptake_scene
 from somray.kernels.objects.uptake_rule import find_hot_objects
@@ -38,22 +39,29 @@ class ScanRule:
     """How the objects of a scan are found.
 
     Args:
-        name: uptake (PET, PETCT) or intensity (MR).
+        name: uptake (PET, PETCT), intensity (MR) or map (as the map draws them).
         kinds: what each channel measures (`windows.channel_kind`).
     """
 
     name: str
     kinds: tuple[str, ...]
 
-    @property
-    def grid_mm(self) -> float:
-        """Size of the blocks that objects are found on."""
+    def grid_mm(self, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> float:
+        """Return the size of the blocks that a scan's objects are found on.
+
+        Args:
+            shape: voxels of the scan along (z, y, x).
+            spacing_mm: their size.
+        """
+        if self.name == "map":
+            extent = float(np.prod(np.multiply(shape, spacing_mm)))
+            return max(float(np.cbrt(extent / MOST_BLOCKS)), min(spacing_mm))
         return UPTAKE_GRID_MM if self.name == "uptake" else INTENSITY_GRID_MM
 
     @property
     def keeps_mask(self) -> bool:
         """Whether lesions keep the pixels that the map or student drew."""
-        return False
+        return self.name == "map"
 
     @property
     def has_uptake(self) -> bool:
@@ -70,6 +78,8 @@ class ScanRule:
         if self.name == "uptake":
             return self._by_uptake(means, grid)
         image, mask = means[0], np.nan_to_num(means[-1])
+        if self.name == "map":
+            return FoundScan(*find_map_parts(image, mask, grid.spacing_mm))
         labels, objects = find_intensity_objects(image, mask, grid.spacing_mm, grid.oriented)
         return FoundScan(labels, objects)
 
@@ -87,9 +97,9 @@ class ScanRule:
         return FoundScan(labels, objects, scene.body, heights)
 
 
-def rule_for(modality: str, channels: tuple[str, ...]) -> ScanRule | None:
-    """Return the rule of a protocol; None where lesions are followed as the map draws them (XCT, others)."""
+def rule_for(modality: str, channels: tuple[str, ...]) -> ScanRule:
+    """Return the rule of a protocol; CT, micro-CT and others are followed as the map draws them."""
     kinds = tuple(channel_kind(modality, channel) for channel in channels)
     if "PET" in kinds:
         return ScanRule("uptake", kinds)
-    return ScanRule("intensity", kinds) if modality == "MR" else None
+    return ScanRule("intensity" if modality == "MR" else "map", kinds)
