@@ -225,6 +225,9 @@ def test_writing_the_same_cohort_again_gives_the_same_bytes(tmp_path):
     ("settings", "words"),
     [
         ({"modality": "mr"}, "modality must be one of ct, petct, xct, got 'mr'"),
+        ({"region": "leg"}, "region must be one of trunk, body, head, got 'leg'"),
+        ({"region": "body", "modality": "ct"}, r"one of petct, pet, got 'ct' \(region body\)"),
+        ({"region": "head", "format": "dicom"}, "mr is not written as DICOM; use format nifti"),
         ({"format": "tiff"}, "format must be one of dicom, nifti, got 'tiff'"),
         ({"modality": "xct", "format": "dicom"}, "use format nifti"),
         ({"shape": (8, 31, 32)}, "at least 8,32,32 voxels, got 8,31,32"),
@@ -256,3 +259,10 @@ def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(ConfigError, match="is a file"):
         write_phantom(tmp_path / "out", 1, 1, (8, 32, 32), "xct", "nifti")
+
+
+def test_the_trunk_writes_what_it_wrote_before_there_were_regions(cohorts):
+    for out in cohorts.values():
+        assert "region" not in json.loads((out / "truth/phantom.json").read_text())
+        assert list(table(out / "truth/lesions.csv")[0])[-1] == "last_z"
+        assert not (out / "truth/physiology").exists()

@@ -10,14 +10,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.phantom.canvas import Canvas, Material
-from somray.kernels.phantom.lesions import Course, Field, blob_distances, fits, number_courses
-from somray.kernels.phantom.shapes import Point
+from somray.kernels.phantom.canvas import Box, Canvas, Material
+from somray.kernels.phantom.lesions import Blob, Course, Field, fits, number_courses
+from somray.kernels.phantom.session import FloatArray
+from somray.kernels.phantom.shapes import Point, ellipsoid
 
-__all__ = ["Lesion", "Site", "paint_placed", "place_lesions"]
+__all__ = ["Lesion", "Site", "blob_surface", "paint_placed", "place_lesions"]
 
 TRIES = 150
+LOBES = 0.14
+"""Height of the surface's lobes relative to the radius, at one standard deviation of the lattice."""
 KINDS_OF_COURSE = ("stable", "enlarging", "shrinking", "new", "resolved")
+
+GROUND = 70.0
+"""Percentile of the values around a lesion that counts as its background: what it must stand out from."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Site:
         center: scene mm.
         extent: semi-axes of the ellipsoid that holds the lesions' centres.
         radius_mm: smallest and largest radius.
-        tissue: what surrounds them: its value is a faint lesion's background.
+        within: organ that must hold them: lung, liver or belly; empty where the place is enough.
         weight: how often it is chosen.
     """
 
@@ -37,7 +43,7 @@ class Site:
     center: Point
     extent: Point
     radius_mm: tuple[float, float]
-    tissue: str
+    within: str
     weight: float = 1.0
 
 
@@ -127,9 +133,34 @@ def _look(rng: np.random.Generator, kind: str, radius: float) -> tuple[float, fl
     return value, 0.0
 
 
+def blob_surface(
+    canvas: Canvas, blob: Blob, noise: FloatArray, grow_mm: float = 0.0
+) -> tuple[Box, FloatArray] | None:
+    """Return box and signed distance of one lesion, lobed by the subject's lattice.
+
+    Args:
+        canvas: whose grid it is asked on.
+        blob: the lesion in one session.
+        noise: periodic lattice of unit variance.
+        grow_mm: widens it.
+    """
+    radii = (blob.radii[0] + grow_mm, blob.radii[1] + grow_mm, blob.radii[2] + grow_mm)
+    radius = max(radii)
+    reach = 1.3 * radius + 2 * canvas.voxel_mm
+    box = canvas.around(blob.center, (reach, reach, reach))
+    if box is None:
+        return None
+    # What is hardly larger than a voxel stays round, so that it neither vanishes nor breaks.
+    height = LOBES * max(min(radii) - 1.5 * max(canvas.geometry.spacing_mm), 0.0)
+    grain = 0.45 * radius
+    lobes = np.clip(canvas.sample(noise, (grain, grain, grain), box), -1.5, 1.5)
+    distance = ellipsoid(canvas.coordinates(box), blob.center, radii)
+    return box, np.asarray(distance + np.float32(height) * lobes, dtype=np.float32)
+
+
 def paint_placed(
-    canvas: Canvas, lesions: Sequence[Lesion], session: int,
-    materials: Callable[[Lesion], tuple[Material, Material]],
+    canvas: Canvas, lesions: Sequence[Lesion], session: int, noise: FloatArray,
+    materials: Callable[[Lesion, float], tuple[Material, Material]],
 ) -> NDArray[np.int32]:  # fmt: skip
     """Paint the lesions of one session.
 
@@ -137,15 +168,22 @@ def paint_placed(
         canvas: what is painted on.
         lesions: of the subject.
         session: which one.
-        materials: a lesion's rim (all of it, if solid) and its core.
+        noise: lattice that lobes their surfaces.
+        materials: from a lesion and what its surroundings measure: its rim (all of it, if solid), its core.
 
     Returns:
         (z, y, x) int32 mask of identities; a voxel belongs to a lesion when its centre lies inside.
     """
     mask = np.zeros(canvas.geometry.shape, dtype=np.int32)
     for lesion in lesions:
-        rim, core = materials(lesion)
-        for blob, box, distance in blob_distances(canvas, lesion.course.blobs(session)):
+        for blob in lesion.course.blobs(session):
+            found = blob_surface(canvas, blob, noise)
+            if found is None:
+                continue
+            box, distance = found
+            outside = canvas.value[box][distance > 0.5 * canvas.voxel_mm]
+            around = float(np.percentile(outside, GROUND)) if outside.size else 0.0
+            rim, core = materials(lesion, around)
             canvas.paint(box, distance, rim)
             if lesion.core > 0:
                 thick = np.float32((1 - lesion.core) * min(blob.radii))

@@ -32,7 +32,9 @@ def ellipsoid(xyz: tuple[FloatArray, ...], center: Point, radii: Point) -> Float
     for axis in range(3):
         scaled[axis] = scaled[axis] * np.float32(1.0 / radii[axis])
     slope = scaled[0] ** 2 + scaled[1] ** 2 + scaled[2] ** 2
-    return np.asarray(level * (level - 1) / np.sqrt(np.maximum(slope, np.float32(1e-9))))
+    distance = level * (level - 1) / np.sqrt(np.maximum(slope, np.float32(1e-9)))
+    # The very centre has no slope; it is as deep as the solid is thick.
+    return np.asarray(np.where(level > 0, distance, np.float32(-min(radii))))
 
 
 def ellipse(x: FloatArray, y: FloatArray, radius_x: float, radius_y: float) -> FloatArray:

@@ -33,6 +33,10 @@ def test_a_point_on_an_ellipsoid_has_no_distance():
     assert np.allclose(found, 0, atol=1e-5)
 
 
+def test_the_centre_of_an_ellipsoid_lies_inside():
+    assert float(ellipsoid(points((1, 2, 3)), (1, 2, 3), (4, 2, 9))[0]) == -2
+
+
 def test_cylinders_and_rods_have_their_exact_distances():
     x, y, _ = points((4, 0, 0), (0, 1, 0))
     assert np.allclose(ellipse(x, y, 2, 2), (2, -1), atol=1e-5)

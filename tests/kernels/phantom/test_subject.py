@@ -1,5 +1,6 @@
 """The synthetic cohort's promises: shapes, truth, identities, movement, determinism."""
 
+import hashlib
 from functools import cache
 from itertools import pairwise
 
@@ -75,6 +76,22 @@ def test_the_same_arguments_give_the_same_bits(modality):
         assert np.array_equal(a.lesions, b.lesions)
         assert np.array_equal(a.movement, b.movement)
         assert a.events == b.events
+
+
+@pytest.mark.parametrize(
+    ("modality", "digest", "mean"),
+    [
+        ("ct", "3f501ae1717909eb", -627.65733),
+        ("petct", "ed32d02a91ba9ed5", 0.38725512),
+        ("xct", "b9c1ec03ea86270e", 30140.768),
+    ],
+)
+def test_the_trunk_is_drawn_as_it_was_before_there_were_other_regions(modality, digest, mean):
+    sessions = subject(modality, 1, SMALL)
+    found = hashlib.sha256(b"".join(s.lesions.tobytes() for s in sessions)).hexdigest()
+    assert found[:16] == digest
+    image = sessions[-1].images[CHANNELS[modality][-1]]
+    assert float(image.mean(dtype=np.float64)) == pytest.approx(mean, rel=1e-5)
 
 
 def test_another_seed_or_subject_gives_another_scan():

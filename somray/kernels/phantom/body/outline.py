@@ -164,5 +164,8 @@ def paint_outline(painter: Painter, plan: Plan) -> None:
         painter.fill(
             box, np.maximum(np.abs(distance + 22 + streaks) - 1.2, distance), "fat", most=0.6
         )
-        painter.fill(box, belly(xyz, plan), "mesentery")
-        painter.fill(box, lungs(xyz, plan), "lung")
+        lowest, highest = float(xyz[2].min()), float(xyz[2].max())
+        if highest > -862 and lowest < -440:
+            painter.fill(box, belly(xyz, plan), "mesentery")
+        if highest > -640 and lowest < -284:
+            painter.fill(box, lungs(xyz, plan), "lung")

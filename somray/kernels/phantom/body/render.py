@@ -28,6 +28,8 @@ CT_NOISE_HU = 16.0
 BLUR_FWHM_MM = 6.0
 NOISE_FRACTION = 0.12
 """Standard deviation of PET noise at SUV 1 in a trunk of 150 mm radius."""
+FAINT_GROUND = 0.5
+"""Least SUV that a faint lesion's uptake is a multiple of."""
 WATER_PER_MM = 0.0096
 """Attenuation of water at 511 keV."""
 TRUNK_MM = 150.0
@@ -96,13 +98,13 @@ def render_ct(
     del table
     painter = Painter(canvas, HU, body.plan.places, body.plan.phases)
     _paint(painter, body, today[1])
-    mask = paint_placed(canvas, body.lesions, today[0], _density)
+    mask = paint_placed(canvas, body.lesions, today[0], body.noise, _density)
     clean = canvas.textured(body.noise, 4.0)
     noisy = add_scanner_errors(clean, grid.spacing_mm, CT_NOISE_HU, rng)
     return np.clip(noisy, -1024, 3071), mask, painter.labels
 
 
-def _density(lesion: Lesion) -> tuple[Material, Material]:
+def _density(lesion: Lesion, around: float) -> tuple[Material, Material]:
     """Return a lesion's HU: soft, in bone lytic or sclerotic by turns, its core nearer to water."""
     rim = Material(44, 8)
     if lesion.site.region == "bone":
@@ -131,13 +133,13 @@ def render_pet(
     painter = Painter(canvas, uptake, body.plan.places, body.plan.phases)
     _paint(painter, body, filling)
 
-    def materials(lesion: Lesion) -> tuple[Material, Material]:
+    def materials(lesion: Lesion, around: float) -> tuple[Material, Material]:
         value = lesion.value
         if lesion.kind == "faint":
-            value *= uptake[lesion.site.tissue].value
+            value *= max(around, FAINT_GROUND)
         return Material(value, 0.1 * value), Material(0.7, 0.1)
 
-    mask = paint_placed(canvas, body.lesions, index, materials)
+    mask = paint_placed(canvas, body.lesions, index, body.noise, materials)
     clean = np.maximum(canvas.textured(body.noise, 7.0), 0)
     sigma = [BLUR_FWHM_MM / 2.355 / mm for mm in grid.spacing_mm]
     blurred = ndimage.gaussian_filter(clean, sigma, mode="nearest")

@@ -15,34 +15,34 @@ SPARED_EVERY = 5
 """Every fifth subject has no lesion."""
 
 HEAD_NECK = (
-    ((34, 0, -205), (8, 10, 16), (3, 14), "muscle", 1.6),  # nodes beside the vessels of the neck
-    ((42, 14, -250), (8, 8, 22), (3, 13), "muscle", 1.4),
-    ((54, 6, -298), (14, 8, 8), (3, 12), "muscle", 1.0),  # above the collar bone
-    ((8, -24, -196), (10, 12, 12), (6, 18), "tongue", 1.0),  # tongue's base and tonsil
-    ((10, -16, -168), (6, 6, 6), (6, 15), "mucosa", 0.5),  # upper throat
+    ((34, 0, -205), (8, 10, 16), (3, 14), "", 1.6),  # nodes beside the vessels of the neck
+    ((42, 14, -250), (8, 8, 22), (3, 13), "", 1.4),
+    ((54, 6, -298), (14, 8, 8), (3, 12), "", 1.0),  # above the collar bone
+    ((8, -24, -196), (10, 12, 12), (6, 18), "", 1.0),  # tongue's base and tonsil
+    ((10, -16, -168), (6, 6, 6), (6, 15), "", 0.5),  # upper throat
 )
 CHEST = (
     ((82, 4, -395), (34, 50, 80), (3, 24), "lung", 3.5),
-    ((8, 0, -385), (14, 14, 34), (5, 16), "blood", 1.2),  # middle
-    ((36, 8, -408), (8, 8, 12), (5, 15), "blood", 1.2),  # hilum
-    ((126, 26, -366), (14, 16, 24), (4, 14), "muscle", 0.7),  # armpit
+    ((8, 0, -385), (14, 14, 34), (5, 16), "", 1.2),  # middle
+    ((36, 8, -408), (8, 8, 12), (5, 15), "", 1.2),  # hilum
+    ((126, 26, -366), (14, 16, 24), (4, 14), "", 0.7),  # armpit
 )
 BELLY = (
-    ((14, 10, -630), (22, 8, 56), (4, 15), "mesentery", 2.0),  # beside the great vessels
-    ((10, -30, -640), (34, 14, 40), (4, 16), "mesentery", 1.0),  # mesentery
-    ((44, 34, -516), (8, 10, 8), (6, 18), "mesentery", 1.0),  # adrenal
+    ((14, 10, -630), (22, 8, 56), (4, 15), "belly", 2.0),  # beside the great vessels
+    ((10, -30, -640), (34, 14, 40), (4, 16), "belly", 1.0),  # mesentery
+    ((44, 34, -516), (8, 10, 8), (6, 18), "belly", 1.0),  # adrenal
 )
 PELVIS = (
-    ((52, 2, -762), (10, 14, 26), (4, 15), "mesentery", 1.6),  # beside the iliac vessels
-    ((0, 52, -800), (12, 8, 22), (8, 26), "muscle", 1.0),  # rectum
-    ((62, -44, -850), (12, 8, 14), (4, 14), "mesentery", 1.0),  # groin
+    ((52, 2, -762), (10, 14, 26), (4, 15), "", 1.6),  # beside the iliac vessels
+    ((0, 52, -800), (12, 8, 22), (8, 26), "", 1.0),  # rectum
+    ((62, -44, -850), (12, 8, 14), (4, 14), "", 1.0),  # groin
 )
 BONE = (
-    ((78, 52, -735), (14, 14, 26), (6, 22), "marrow", 1.2),  # hip bone
-    ((0, 76, -765), (36, 6, 30), (6, 20), "marrow", 0.8),  # sacrum
-    ((112, 12, -862), (10, 6, 40), (6, 20), "femur_marrow", 1.2),
-    ((170, 12, -345), (10, 8, 24), (5, 16), "marrow", 0.5),
-    ((0, -82, -400), (6, 2, 40), (5, 13), "marrow", 0.5),  # breastbone
+    ((78, 52, -735), (14, 14, 26), (6, 22), "", 1.2),  # hip bone
+    ((0, 76, -765), (36, 6, 30), (6, 20), "", 0.8),  # sacrum
+    ((112, 12, -862), (10, 6, 40), (6, 20), "", 1.2),
+    ((170, 12, -345), (10, 8, 24), (5, 16), "", 0.5),
+    ((0, -82, -400), (6, 2, 40), (5, 13), "", 0.5),  # breastbone
 )
 LIVER = ((-74, 0, -528), (62, 60, 62), (5, 30), "liver", 3.0)
 NEAR_KIDNEY = ((-66, 24, -572), (16, 14, 12), (5, 22), "liver", 1.0)
@@ -55,11 +55,11 @@ def body_sites(plan: Plan, focus: dict[str, float]) -> list[Site]:
     rows: list[tuple[str, _Row]] = []
     for region, table in (("head_neck", HEAD_NECK), ("chest", CHEST), ("abdomen", BELLY),
                           ("pelvis", PELVIS), ("bone", BONE)):  # fmt: skip
-        for center, extent, radius, tissue, weight in table:
-            rows.append((region, (center, extent, radius, tissue, weight)))
+        for center, extent, radius, within, weight in table:
+            rows.append((region, (center, extent, radius, within, weight)))
             if center[0] > 0:
                 other = (-center[0], center[1], center[2])
-                rows.append((region, (other, extent, radius, tissue, weight)))
+                rows.append((region, (other, extent, radius, within, weight)))
     rows += [("liver", LIVER), ("liver", NEAR_KIDNEY)]
     beside = plan.places["bladder"].moved(BLADDER)
     for side in (-1.0, 1.0):  # touches the urine
@@ -68,9 +68,9 @@ def body_sites(plan: Plan, focus: dict[str, float]) -> list[Site]:
             beside[1] + 6,
             beside[2] + plan.bladder[2] - 18,
         )
-        rows.append(("pelvis", (at, (4, 8, 8), (7, 20), "muscle", 1.0)))
+        rows.append(("pelvis", (at, (4, 8, 8), (7, 20), "", 1.0)))
     for d in LEVELS[4::3]:
-        rows.append(("bone", ((0, spine_y(d), -d), (8, 6, 4), (5, 16), "marrow", 0.7)))
+        rows.append(("bone", ((0, spine_y(d), -d), (8, 6, 4), (5, 16), "", 0.7)))
     return [Site(r, row[0], row[1], row[2], row[3], row[4] * focus[r]) for r, row in rows]
 
 
@@ -107,10 +107,10 @@ def is_in_organ(plan: Plan, site: Site, center: Point, radius: float) -> bool:
     skin = lean(xyz, plan) - fat_mm(xyz[2], plan)
     if float(skin.max()) > -4:
         return False
-    if site.region == "liver":
+    if site.within == "liver":
         return bool(liver(xyz, plan)[0] < -0.4 * radius)
-    if site.tissue == "lung":
+    if site.within == "lung":
         return bool(lungs(xyz, plan)[0] < -0.4 * radius)
-    if site.region == "abdomen":
+    if site.within == "belly":
         return bool(belly(xyz, plan)[0] < 0)
     return True

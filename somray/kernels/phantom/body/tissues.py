@@ -67,7 +67,7 @@ def draw_uptake(rng: np.random.Generator, has: frozenset[str]) -> dict[str, floa
     """
     suv = {name: float(rng.uniform(*span)) for name, span in STEADY.items()}
     suv |= dict.fromkeys(("air", "gas", "table", "foam"), 0.02)
-    grey = rng.uniform(7.5, 15.0)
+    grey = rng.uniform(7.0, 15.0)
     suv |= {"grey": grey, "basal": grey * rng.uniform(1.0, 1.25),
             "cerebellum": grey * rng.uniform(0.65, 0.9), "white": grey * rng.uniform(0.28, 0.4)}  # fmt: skip
     dark, bright = rng.uniform(1.0, 2.0), _skewed(rng, 2.5, 14.0)
@@ -110,5 +110,7 @@ def session_uptake(rng: np.random.Generator, suv: Mapping[str, float]) -> dict[s
         spread = CHANGING.get(name, 0.25 if name.startswith(PATCHY) else 0.04)
         today = value * float(np.exp(np.clip(rng.standard_normal(), -2, 2) * spread))
         fraction = 0.25 if name.startswith(PATCHY) else TEXTURE.get(name, 0.05)
+        if name == "urine_bladder":
+            today = min(max(today, 10.0), 60.0)
         palette[name] = Material(today, fraction * today)
     return palette

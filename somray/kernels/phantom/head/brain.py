@@ -32,9 +32,9 @@ def paint_brain(painter: Painter, head: Head, noise: FloatArray) -> None:
     core = surface + np.float32(9.0) + np.float32(4.0) * folds
     painter.fill(box, core, "white", BRAIN)
     # Furrows: the lattice's zero level, open towards the surface, wider in old brains.
-    furrow = np.abs(painter.canvas.sample(noise, (14.0, 14.0, 14.0)) + np.float32(0.2))
-    furrow = np.float32(11.0) * furrow - np.float32(0.9 * head.furrows)
-    depth = np.maximum(surface, -surface - np.float32(9.0 + 5.0 * head.furrows))
+    furrow = np.abs(painter.canvas.sample(noise, (11.0, 11.0, 13.0)) + np.float32(0.2))
+    furrow = np.float32(9.0) * furrow - np.float32(0.8 * head.furrows)
+    depth = np.maximum(surface, -surface - np.float32(5.0 + 5.0 * head.furrows))
     painter.fill(box, np.maximum(furrow, depth), "fluid", BRAIN, most=0.8)
     bent = x + ripple(xyz, head.phases, 8, 90.0, 1.0)
     fissure = np.maximum(

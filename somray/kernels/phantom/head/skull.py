@@ -45,8 +45,9 @@ def paint_shells(painter: Painter, head: Head, noise: FloatArray) -> None:
     painter.fill(box, lean - fat - 2, "skin", LABELS["scalp"])
     painter.fill(box, lean - fat, "scalp", LABELS["scalp"])
     painter.fill(box, lean, "muscle")
-    streaks = np.abs(ripple(xyz, head.phases, 6, 24.0, 4.0)) - np.float32(0.7)
-    painter.fill(box, np.maximum(streaks, np.maximum(lean + 1, z + 42)), "fat", LABELS["deep_fat"])
+    paired = (np.abs(x), y, z)  # muscles lie alike on both sides
+    planes = np.abs(ripple(paired, head.phases, 6, 44.0, 4.0)) - np.float32(0.45)
+    painter.fill(box, np.maximum(planes, np.maximum(lean + 1, z + 42)), "fat", LABELS["deep_fat"])
     inner = inside_skull(xyz, head)
     thick = np.float32(head.skull_mm)
     bone = inner - thick

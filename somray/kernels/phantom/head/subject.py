@@ -14,9 +14,14 @@ from somray.kernels.phantom.head.brain import cerebrum, paint_brain
 from somray.kernels.phantom.head.plan import NAMES, Head, draw_head
 from somray.kernels.phantom.head.skull import paint_face, paint_shells
 from somray.kernels.phantom.head.tissues import SIGNAL
-from somray.kernels.phantom.lesions import blob_distances
 from somray.kernels.phantom.painter import Painter
-from somray.kernels.phantom.placed import Lesion, Site, paint_placed, place_lesions
+from somray.kernels.phantom.placed import (
+    Lesion,
+    Site,
+    blob_surface,
+    paint_placed,
+    place_lesions,
+)
 from somray.kernels.phantom.scenes import draw_lattice
 from somray.kernels.phantom.session import FloatArray, PhantomSession
 from somray.kernels.phantom.shapes import Point
@@ -30,6 +35,10 @@ NOISE = 26.0
 """Standard deviation of each of the two channels whose magnitude is taken (Rice)."""
 BIAS_FRACTION = 0.16
 COUNTS = (0, 1, 1, 1, 2, 2, 3, 4)
+OEDEMA_MM = 7.0
+
+What = tuple[Head, FloatArray, tuple[Lesion, ...], int]
+"""A head, the lattice of its textures, its masses, and the number of the session."""
 
 
 def make_head(
@@ -67,14 +76,16 @@ def _lesions(head: Head, lying: Stay) -> tuple[Lesion, ...]:
     """Draw 0 to 4 masses, each on one side, most of them away from the midline."""
     rng = np.random.default_rng([*lying.key, PLACE])
     count = int(rng.choice(COUNTS))
-    kinds = ["cold_core" if rng.uniform() < 0.4 else "solid" for _ in range(count)]
+    kinds = [
+        str(k) for k in rng.choice(("solid", "faint", "cold_core"), count, p=(0.5, 0.15, 0.35))
+    ]
     sites = []
     for side in (-1.0, 1.0):
         sites += [
-            Site("brain", (side * 34, -30, 12), (18, 28, 24), (4, 22), "white", 1.0),
-            Site("brain", (side * 36, 34, 16), (16, 24, 22), (4, 22), "white", 1.0),
-            Site("brain", (side * 46, 0, -16), (10, 20, 12), (4, 16), "white", 0.8),
-            Site("brain", (side * 26, 50, -40), (10, 10, 8), (4, 12), "cerebellum", 0.5),
+            Site("brain", (side * 34, -30, 12), (18, 28, 24), (4, 22), "", 1.0),
+            Site("brain", (side * 36, 34, 16), (16, 24, 22), (4, 22), "", 1.0),
+            Site("brain", (side * 46, 0, -16), (10, 20, 12), (4, 16), "", 0.8),
+            Site("brain", (side * 26, 50, -40), (10, 10, 8), (4, 12), "", 0.5),
         ]
 
     def is_inside(site: Site, at: Point, radius: float) -> bool:
@@ -84,14 +95,16 @@ def _lesions(head: Head, lying: Stay) -> tuple[Lesion, ...]:
     return tuple(place_lesions(rng, sorted(kinds), sites, view(lying, LEAST_MM), is_inside))
 
 
-def _enhancement(lesion: Lesion) -> tuple[Material, Material]:
-    """Return a mass's rim and core: the rim enhances, by 2 to 3.5 times white matter."""
-    rim = 1000.0 + 800.0 * (np.log(lesion.value) - np.log(3.5)) / np.log(20 / 3.5)
-    return Material(float(rim), 130.0), Material(330.0, 40.0)
+def _enhancement(lesion: Lesion, around: float) -> tuple[Material, Material]:
+    """Return a mass's rim and core: the rim is 1.6 to 3.2 times white matter, a faint one 1.35 to 1.5."""
+    if lesion.kind == "faint":
+        return Material(SIGNAL["white"].value * (0.75 + 0.3 * lesion.value), 60.0), SIGNAL["oedema"]
+    rim = 900.0 + 900.0 * (np.log(lesion.value) - np.log(3.5)) / np.log(20 / 3.5)
+    return Material(float(rim), 0.14 * float(rim)), Material(330.0, 40.0)
 
 
 def _render(
-    grid: Geometry, pose: NDArray[np.float64], what: tuple[Head, FloatArray, tuple[Lesion, ...], int],
+    grid: Geometry, pose: NDArray[np.float64], what: What,
     rng: np.random.Generator,
 ) -> Drawn:  # fmt: skip
     """Render one MR: tissues, masses in their oedema, coil's bias, magnitude of noisy signals."""
@@ -103,8 +116,8 @@ def _render(
     paint_shells(painter, head, noise)
     paint_face(painter, head)
     paint_brain(painter, head, noise)
-    _paint_oedema(canvas, head, lesions, session)
-    mask = paint_placed(canvas, lesions, session, _enhancement)
+    _paint_oedema(canvas, what)
+    mask = paint_placed(canvas, lesions, session, noise, _enhancement)
     clean = np.maximum(canvas.textured(noise, 2.4), 0)
     blurred = ndimage.gaussian_filter(clean, (0.0, 0.5, 0.5), mode="nearest")
     signal = blurred * _bias(grid.shape, rng)
@@ -114,17 +127,16 @@ def _render(
     return Drawn({"MR": np.asarray(image, dtype=np.float32)}, {"MR": grid}, mask, labels)
 
 
-def _paint_oedema(canvas: Canvas, head: Head, lesions: tuple[Lesion, ...], session: int) -> None:
+def _paint_oedema(canvas: Canvas, what: What) -> None:
     """Paint a darker margin in the brain around each mass; it is no part of the mass's truth."""
+    head, noise, lesions, session = what
     for lesion in lesions:
-        blobs = lesion.course.blobs(session)
-        wide = [
-            type(b)(b.lesion_id, b.center, (b.radii[0] + 8, b.radii[1] + 8, b.radii[2] + 8))
-            for b in blobs
-        ]
-        for _, box, distance in blob_distances(canvas, wide):
-            surface = cerebrum(canvas.coordinates(box), head)
-            canvas.paint(box, np.maximum(distance, surface + 4), SIGNAL["oedema"], 0.7)
+        for blob in lesion.course.blobs(session):
+            found = blob_surface(canvas, blob, noise, OEDEMA_MM)
+            if found is not None:
+                box, distance = found
+                surface = cerebrum(canvas.coordinates(box), head)
+                canvas.paint(box, np.maximum(distance, surface + 4), SIGNAL["oedema"], 0.7)
 
 
 def _bias(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
