@@ -12,6 +12,7 @@ from markupsafe import Markup
 __all__ = [
     "Block",
     "Cell",
+    "Code",
     "Details",
     "Facts",
     "Gallery",
@@ -42,6 +43,14 @@ class Notice:
     text: str
     tone: str = "note"
     lead: str = ""
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines to copy as they are."""
+
+    kind: ClassVar[str] = "code"
+    text: str
 
 
 @dataclass(frozen=True)
@@ -141,4 +150,4 @@ class Section:
     tone: str = ""
 
 
-Block = Text | Notice | Facts | Picture | Gallery | Key | Table | Details | Section
+Block = Text | Notice | Code | Facts | Picture | Gallery | Key | Table | Details | Section

@@ -20,6 +20,8 @@ from somray.domain.tables import TABLES, field_specs
 from somray.domain.teacher import TeacherModel
 from somray.errors import SomrayError
 from somray.io import models, ome_zarr
+from somray.io.ome_arrays import open_level, store_errors
+from somray.io.ome_metadata import level_shapes
 from somray.io.ome_zarr import ScanMeta
 from somray.io.run import Run
 from somray.io.storage import Storage
@@ -82,7 +84,7 @@ class ScanPixels:
         self.meta: ScanMeta = ome_zarr.read_meta(storage, name)
         self.labels = tuple(
             label
-            for label in ("som", "student", "lesions")
+            for label in ("som", "student", "lesions", "objects")
             if ome_zarr.labels_complete(storage, name, label)
         )
 
@@ -111,6 +113,40 @@ class ScanPixels:
             return None
         slab = ome_zarr.read_label_slab(self._storage, self._name, label, t, z, z + 1)
         return np.asarray(slab[0])
+
+    def level_for(self, size_mm: float) -> int:
+        """Return the coarsest stored level whose pixels are no larger than a size; 0 where all are."""
+        finest = min(self.meta.geometry.spacing_mm[1:])
+        count = len(level_shapes(*self.meta.shape[3:]))
+        return max((n for n in range(count) if finest * 2**n <= size_mm * 1.01), default=0)
+
+    def level_shape(self, level: int) -> tuple[int, int, int]:
+        """Voxels (z, y, x) of a stored level."""
+        return (self.meta.shape[2], *level_shapes(*self.meta.shape[3:])[level])
+
+    def level_spacing_mm(self, shape: tuple[int, int, int]) -> tuple[float, float, float]:
+        """Size (z, y, x) of the voxels of a level of a shape."""
+        whole = (
+            n * s for n, s in zip(self.meta.shape[2:], self.meta.geometry.spacing_mm, strict=True)
+        )
+        z, y, x = (length / n for length, n in zip(whole, shape, strict=True))
+        return z, y, x
+
+    def coarse(self, level: int, channel: int, t: int, z0: int, z1: int) -> NDArray[np.float32]:
+        """Read slices z0 to z1 (excluded) of one channel at a stored level as (z, y, x)."""
+        array = open_level(self._storage, self._name, str(level))
+        with store_errors(self._storage.uri(self._name)):
+            return np.asarray(array[t, channel, z0:z1], dtype=np.float32)
+
+    def coarse_label(
+        self, label: str, level: int, t: int, z0: int, z1: int
+    ) -> NDArray[np.integer[Any]] | None:
+        """Read slices z0 to z1 (excluded) of a label at a stored level, None where there is none."""
+        if label not in self.labels:
+            return None
+        array = open_level(self._storage, self._name, f"labels/{label}/{level}")
+        with store_errors(self._storage.uri(self._name)):
+            return np.asarray(array[t, z0:z1])
 
     def truth(self, t: int, z: int) -> NDArray[np.bool_] | None:
         """Bring the truth mask to one slice's grid, None where there is none."""

@@ -37,6 +37,8 @@ _LABELS = {
     "delta_iou": "ΔIoU", "copy_forward_iou": "baseline: A copied",
     "control_iou": "control: A alone", "ref": "measured against", "rmse_px": "RMSE",
     "false_positive_ml": "false positive", "false_negative_ml": "false negative",
+    "suv_peak": "SUVpeak", "tlg_ml": "TLG (SUV·ml)", "axial_axis_mm": "longest axis in a slice",
+    "axial_perpendicular_mm": "across it",
     "lesion_id": "lesion", "linked_ids": "linked lesions",
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from somray.domain.run import RunLayout
 from somray.report.blocks import Block, Section
 from somray.report.data import ReportData
+from somray.report.section_burden import cohort_burden_section
 from somray.report.section_cohort import (
     failures_section,
     glance,
@@ -57,19 +58,20 @@ def write_report(root: str) -> list[str]:
 def _index(data: ReportData, hrefs: dict[str, str]) -> str:
     sections = [
         failures_section(data.rows("failures"), hrefs),
-        *_protocols(data),
+        *_protocols(data, hrefs),
         subjects_section(data, hrefs),
         what_ran_section(data),
     ]
     return _page("Cohort", glance(data), sections, "")
 
 
-def _protocols(data: ReportData) -> Iterable[Section]:
+def _protocols(data: ReportData, hrefs: dict[str, str]) -> Iterable[Section]:
     for number, protocol in enumerate(data.protocols):
         prefix = f"p{number}"
         parts = (
             teacher_section(data, protocol, prefix),
             student_section(data, protocol, prefix),
+            cohort_burden_section(data, protocol, prefix, hrefs),
             truth_section(data, protocol, prefix),
         )
         yield Section(prefix, f"Protocol {protocol}", parts)

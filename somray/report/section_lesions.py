@@ -23,10 +23,12 @@ from somray.report.words import doubts
 __all__ = ["is_4d", "lesions_section"]
 
 LESION_COLUMNS = (
-    "session", "t", "lesion_id", "volume_mm3", "longest_axis_mm", "mean_intensity", "max_intensity",
-    "min_intensity", "std_intensity",
+    "session", "t", "lesion_id", "volume_mm3", "longest_axis_mm", "axial_axis_mm", "axial_perpendicular_mm",
+    "suv_peak", "tlg_ml", "mean_intensity", "max_intensity", "min_intensity", "std_intensity",
     "centroid_x_mm", "centroid_y_mm", "centroid_z_mm",
 )  # fmt: skip
+WHERE_KNOWN = ("axial_axis_mm", "axial_perpendicular_mm", "suv_peak", "tlg_ml")
+"""Columns that are left out where no lesion has them: another modality, or a run of an earlier version."""
 EVOLUTION_COLUMNS = (
     "from_session", "to_session", "lesion_id", "change", "volume_from_mm3", "volume_to_mm3",
     "volume_change_fraction", "displacement_mm", "linked_ids", "registered",
@@ -75,7 +77,11 @@ def lesions_section(data: ReportData, scans: list[Row], protocol: str, prefix: s
     graph = listing("links", links, LINK_COLUMNS, (told, "no lesion was found again."))
     blocks.append(Details("The match graph, link by link", (graph,)))
     told = "Every lesion in every session (centroids in patient LPS coordinates)."
-    blocks.append(listing("lesions", lesions, LESION_COLUMNS, (told, "no lesion was found.")))
+    columns = [
+        c for c in LESION_COLUMNS
+        if c not in WHERE_KNOWN or any(r.get(c) is not None for r in lesions)
+    ]  # fmt: skip
+    blocks.append(listing("lesions", lesions, columns, (told, "no lesion was found.")))
     return Section(f"{prefix}-lesions", "Lesions over time", tuple(blocks))
 
 

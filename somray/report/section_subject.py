@@ -13,8 +13,10 @@ from somray.report.blocks import (
 )
 from somray.report.data import ReportData, Row
 from somray.report.listing import listing
+from somray.report.section_burden import burden_section
 from somray.report.section_cohort import failures_section
 from somray.report.section_lesions import is_4d, lesions_section
+from somray.report.section_objects import objects_section
 from somray.report.section_registration import registration_section
 from somray.report.section_sessions import signatures_section
 from somray.report.section_slices import masks_section
@@ -49,6 +51,8 @@ def subject_sections(data: ReportData, subject: str) -> Iterable[Section]:
 def _protocol(data: ReportData, subject: str, protocol: str, prefix: str) -> Section:
     scans = data.scans_of(subject, protocol)
     parts = (
+        objects_section(data, scans, protocol, prefix),
+        burden_section(data, scans, protocol, prefix),
         lesions_section(data, scans, protocol, prefix),
         masks_section(data, scans, protocol, prefix),
         registration_section(data, scans, protocol, prefix),

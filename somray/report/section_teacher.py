@@ -34,6 +34,7 @@ from somray.report.figures_classes import (
 )
 from somray.report.section_features import feature_gallery
 from somray.report.section_map import map_pictures
+from somray.report.section_rule import rule_told
 from somray.report.section_slices import windows_of
 from somray.report.style import NO_DATA_COLOUR, class_colours
 from somray.report.tiles import TileText, tile
@@ -73,6 +74,7 @@ def teacher_section(data: ReportData, protocol: str, prefix: str) -> Section:
         *doubts(teacher, teacher.class_names.values()),
         *drift_notices(data.rows("drift", protocol=protocol)),
         _class_table(teacher, clusters),
+        *rule_told(data.protocol(protocol)),
         *_profiles(teacher, clusters, prefix),
         *map_pictures(teacher, clusters, prefix),
         *_nodes(teacher, clusters, prefix),

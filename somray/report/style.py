@@ -17,7 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from somray.stages.objects import COLORS
+
 __all__ = [
+    "CALL_COLOURS",
     "INK",
     "MUTED",
     "NO_DATA_COLOUR",
@@ -54,6 +57,11 @@ OUTLINES: Mapping[str, tuple[str, str]] = {
     "truth": ("#5CD3FF", "1.8 2.4"),
 }
 """Outline on a picture: colour and SVG dash pattern; also told apart without colour."""
+
+CALL_COLOURS: Mapping[str, str] = {
+    call: "#{:02X}{:02X}{:02X}".format(*colour[:3]) for call, colour in COLORS.items()
+}
+"""What an object was called to its colour, the same that viewers see on `labels/objects`."""
 
 
 def class_colours(class_names: Mapping[int, str]) -> dict[int, str]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from somray.domain.geometry import Geometry
 from somray.report.display import png_bytes, round_length_mm
 
-__all__ = ["Frame", "Outline", "colour_bar", "matches_tile", "outline_path", "tile"]
+__all__ = ["Frame", "Outline", "TileText", "colour_bar", "matches_tile", "outline_path", "tile"]
 
 LONG_SIDE = 400.0  # drawing units
 DETAIL = {"fine": (640, True), "small": (360, True), "classes": (640, False)}
@@ -81,11 +81,15 @@ class Outline:
 
 @dataclass(frozen=True)
 class TileText:
-    """What is drawn over a tile: a title in the upper left, outlines; dark words where pixels are light."""
+    """What is drawn over a tile: a title in the upper left, outlines; dark words where pixels are light.
+
+    Marks are (x, y, text) in drawing units, each text beginning there.
+    """
 
     title: str = ""
     lines: tuple[Outline, ...] = field(default=())
     dark: bool = False
+    marks: tuple[tuple[float, float, str], ...] = ()
 
 
 def _shrunk(pixels: NDArray[np.uint8], detail: str) -> NDArray[np.uint8]:
@@ -195,16 +199,19 @@ def tile(
     told = words or TileText()
     parts = [_image(pixels, (0, 0, width, height), detail)]
     parts += _lines(told.lines)
+    parts += [_words(x, y, text) for x, y, text in told.marks]
     parts.append(_scale_bar(frame) + _letters(frame))
     if told.title:
         parts.append(_words(12, 24, told.title))
     inner = "".join(parts)
-    return _svg(width, height, alt, f'<g class="dark-words">{inner}</g>' if told.dark else inner)
+    if told.dark:
+        return _svg(width, height, alt, f'<g class="dark-words">{inner}</g>', "tile light")
+    return _svg(width, height, alt, inner)
 
 
-def _svg(width: float, height: float, alt: str, inner: str) -> Markup:
+def _svg(width: float, height: float, alt: str, inner: str, kind: str = "tile") -> Markup:
     return Markup(  # every text in `inner` was escaped where it was made
-        f'<svg class="tile" role="img" aria-label="{escape(alt)}" '
+        f'<svg class="{kind}" role="img" aria-label="{escape(alt)}" '
         f'viewBox="0 0 {width:.1f} {height:.1f}" xmlns="http://www.w3.org/2000/svg">{inner}</svg>'
     )
 

@@ -1,0 +1,120 @@
+"""Burden over time: figures by session, a response only where there is one, every doubt in words."""
+
+from pathlib import Path
+
+import pytest
+
+from somray.config import ProtocolConfig
+from somray.config.objects import ObjectsConfig
+from somray.domain import tables as t
+from somray.kernels.objects.prior import LEAST_SUBJECTS
+from somray.kernels.objects.uptake_rule import LESION_FROM
+from somray.report.pages import write_report
+from somray.report.section_burden import NO_RESPONSE
+from somray.report.section_rule import rule_told
+
+from .objects_run import PROTOCOL, build, burden_row
+from .small_run import EVIL, SmallRun
+from .test_pages import section
+
+PLACES = (("sub-s01.html", "p0-burden"), ("index.html", "p0-burden"))
+
+
+def made(folder: Path, *rows: t.BurdenRow) -> SmallRun:
+    run = build(folder, sessions=len(rows))
+    run.rows("burden", PROTOCOL, list(rows))
+    write_report(str(run.root))
+    return run
+
+
+@pytest.mark.parametrize(("page", "anchor"), PLACES)
+def test_a_response_stands_with_its_reason(tmp_path: Path, page: str, anchor: str):
+    second = burden_row(
+        "t1", 500.0, response="PMR", reason=f"cooled {EVIL}", change_from_baseline=-0.5
+    )
+    run = made(tmp_path, burden_row("t0", 4000.0, tlg=12.0), second)
+    shown = section(run.page(page), anchor)
+    for told in (
+        "PMR",
+        "cooled &lt;script",
+        "−50 %",
+        "first session",
+        "TLG",
+        "partial metabolic response",
+    ):
+        assert told in shown
+    assert "<script" not in shown
+    assert "No response is told" not in shown
+    assert "Volume (ml), TLG (SUV·ml), sum of axes (mm) of subject s01" in shown
+
+
+@pytest.mark.parametrize(("page", "anchor"), PLACES)
+def test_without_a_response_its_doubts_are_told_in_words(tmp_path: Path, page: str, anchor: str):
+    doubt = "not_registered,no_peak"
+    run = made(tmp_path, burden_row("t0", 4000.0), burden_row("t1", 500.0, doubt=doubt))
+    shown = section(run.page(page), anchor)
+    assert "No response is told for 1 session." in shown
+    assert "not told" in shown
+    for code in doubt.split(","):
+        assert NO_RESPONSE[code] in shown
+        assert code not in shown
+    assert "TLG" not in shown  # null in every session
+
+
+def test_one_session_has_figures_and_no_chart(tmp_path: Path):
+    shown = section(made(tmp_path, burden_row("t0", 4000.0)).page("sub-s01.html"), "p0-burden")
+    assert "<figure" not in shown
+    assert "first session" in shown
+    assert "4.000" in shown or "4.0" in shown
+
+
+def test_every_code_of_the_data_dictionary_is_told_in_words():
+    told = {s.name: s.meaning for s in t.field_specs(t.BurdenRow)}["doubt"]
+    for code in (
+        "not_registered",
+        "not_covered",
+        "misaligned",
+        "no_target",
+        "no_peak",
+        "no_suv",
+        "material",
+    ):
+        assert code in told
+        assert code in NO_RESPONSE
+
+
+def test_lesion_figures_stand_where_they_are_known(small_run: SmallRun):
+    page = section(small_run.page("sub-s01.html"), "p0-lesions")
+    assert "SUVpeak" not in page  # CT: null in all lesions
+
+
+def test_suvpeak_and_axes_stand_in_the_lesion_table_where_they_exist(tmp_path: Path):
+    run = build(tmp_path, sessions=1)
+    row = t.LesionRow("s01", "t0", 0, 1, 700.0, 9.0, 20.0, 51.0, 12.5, 7.0, 9.0, 3.0, 1.0,
+                      suv_peak=6.25, tlg_ml=4.9, axial_axis_mm=11.5)  # fmt: skip
+    run.rows("lesions", PROTOCOL, [row])
+    write_report(str(run.root))
+    shown = section(run.page("sub-s01.html"), "p0-lesions")
+    for told in ("SUVpeak", "6.250", "TLG", "longest axis in a slice"):
+        assert told in shown
+    assert "across it" not in shown
+
+
+@pytest.mark.parametrize(
+    ("modality", "channels"),
+    [("PET", ["PET"]), ("PETCT", ["CT", "PET"]), ("MR", ["MR"]), ("XCT", ["XCT"])],
+)
+def test_the_rule_is_explained_with_the_numbers_that_apply(modality: str, channels: list[str]):
+    config = ProtocolConfig(modality=modality, channels=channels)
+    told = " ".join(b.text for d in rule_told(config) for b in getattr(d, "blocks", ()))
+    assert (f"a score of {LESION_FROM:g}" in told) == ("PET" in channels)
+    assert ("HU" in told) == (modality == "PETCT")
+    assert (f"{LEAST_SUBJECTS} other subjects" in told) == ("PET" in channels)
+    assert "Nothing is deleted" in told
+
+
+def test_without_a_rule_none_is_explained():
+    config = ProtocolConfig(modality="PET", objects=ObjectsConfig(rule="none"))
+    assert [b.text for b in rule_told(config)] == [
+        "Lesions are followed as they are drawn; no rule on objects applies here."
+    ]
