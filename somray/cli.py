@@ -198,7 +198,9 @@ def phantom(
     sessions: Annotated[int, typer.Option(min=1)] = 3,
     shape: Annotated[
         str | None,
-        typer.Option(metavar="Z,Y,X", help="32,128,128 (trunk), 240,128,128 (body), 32,160,160."),
+        typer.Option(
+            metavar="Z,Y,X", help="32,128,128 (trunk), 240,128,128 (body), 32,160,160 (head)."
+        ),
     ] = None,
     modality: Annotated[
         str | None,
