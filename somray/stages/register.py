@@ -29,6 +29,7 @@ from somray.kernels.registration.chain_repair import Step, cycle_errors, toleran
 from somray.kernels.registration.direct import register_direct
 from somray.kernels.registration.motions import apart_mm
 from somray.stages.registration_rows import registration_row
+from somray.stages.session_volumes import tells_sides
 
 __all__ = ["SlicePairsItem", "needs_slices", "run_slices", "step_of"]
 
@@ -97,6 +98,7 @@ class _Walk:
     def __init__(self, item: SlicePairsItem, storage: Storage) -> None:
         meta = read_meta(storage, item.place.name)
         self._item, self._storage = item, storage
+        self._oriented = tells_sides(meta)
         self._depth, self._shape = meta.shape[2], (meta.shape[3], meta.shape[4])
         self._kept = PairProgress(storage, item.progress, item.digest)
         self._looks: dict[int, Look | None] = {}
@@ -126,7 +128,9 @@ class _Walk:
         if fixed is None or moving is None:
             found = refuse_blank(fixed, moving, item.model, self._shape)
         else:
-            found = register_looks(fixed, moving, item.detector, item.model, item.robust)
+            found = register_looks(
+                fixed, moving, item.detector, item.model, item.robust, self._oriented
+            )
         return registration_row("slices", item.place, item.place, found, (item.t, z, z + 1))
 
     def _bridges(self, z: int) -> list[tuple[int, list[float] | None]]:

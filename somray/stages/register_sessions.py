@@ -15,7 +15,7 @@ from somray.kernels.registration import SpaceOptions, register_volumes
 from somray.kernels.registration.reduction import MOST_VOXELS
 from somray.kernels.registration.thin import PlaneOptions, lifted, match_planes
 from somray.stages.registration_rows import registration_row
-from somray.stages.session_volumes import reduced_volume, slice_stack
+from somray.stages.session_volumes import reduced_volume, slice_stack, tells_sides
 
 __all__ = ["LEAST_SLICES", "SessionPairItem", "needs_sessions", "run_sessions"]
 
@@ -53,13 +53,14 @@ def run_sessions(item: SessionPairItem, shared: object = None) -> Result:
         None: refused, or a homography between single slices, which no motion in space stands for.
     """
     storage = Storage.at(item.fixed.root)
-    depths = [read_meta(storage, p.name).shape[2] for p in (item.fixed, item.moving)]
-    if min(depths) < LEAST_SLICES or item.config.sessions == "plane":
-        return _in_plane(storage, item)
+    metas = [read_meta(storage, p.name) for p in (item.fixed, item.moving)]
+    oriented = all(tells_sides(meta) for meta in metas)
+    if min(m.shape[2] for m in metas) < LEAST_SLICES or item.config.sessions == "plane":
+        return _in_plane(storage, item, oriented)
     fixed, fixed_geometry = reduced_volume(storage, item.fixed)
     moving, moving_geometry = reduced_volume(storage, item.moving)
     options = SpaceOptions(
-        item.config.sessions, item.config.engine, item.config.detector, item.seed
+        item.config.sessions, item.config.engine, item.config.detector, item.seed, oriented
     )
     found = register_volumes(fixed, moving, fixed_geometry, moving_geometry, options)
     row = registration_row("sessions", item.fixed, item.moving, found, (None, None, None))
@@ -68,11 +69,12 @@ def run_sessions(item: SessionPairItem, shared: object = None) -> Result:
     )
 
 
-def _in_plane(storage: Storage, item: SessionPairItem) -> Result:
+def _in_plane(storage: Storage, item: SessionPairItem, oriented: bool) -> Result:
     """Find the matching slices and align them in the plane."""
     config = item.config
     stacks = slice_stack(storage, item.fixed), slice_stack(storage, item.moving)
-    match = match_planes(*stacks, PlaneOptions(config.detector, config.model, config.robust))
+    options = PlaneOptions(config.detector, config.model, config.robust, oriented)
+    match = match_planes(*stacks, options)
     where = (0, match.fixed_z, match.moving_z)
     row = registration_row("sessions", item.fixed, item.moving, match.found, where, match.matrix)
     world = lifted(match, stacks[0].geometry, stacks[1].geometry)

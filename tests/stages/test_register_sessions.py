@@ -15,7 +15,7 @@ from somray.io.storage import Storage
 from somray.kernels.registration import reduction
 from somray.stages.align_sessions import GroupItem, PairFinding, run_align, run_bridges
 from somray.stages.register_sessions import SessionPairItem, needs_sessions, run_sessions
-from somray.stages.session_volumes import reduced_volume
+from somray.stages.session_volumes import reduced_volume, tells_sides
 
 SPACING = (3.0, 2.0, 2.0)
 
@@ -168,3 +168,17 @@ def test_a_session_that_nothing_leads_to_has_no_motion(tmp_path):
     result = run_align(group(tmp_path, pairs_of(refused=refused)))
     assert [m is None for m in result.value["to_first"]] == [False, False, True, False]
     assert result.rows["alignment"][2].matrix is None
+
+
+def test_a_header_that_places_a_scan_tells_its_sides():
+    shape = (4, 8, 8)
+    bare = Geometry.from_spacing(shape, SPACING)
+    placed = Geometry.from_matrix(shape, bare.matrix + np.eye(4, k=3) * 7.0)
+
+    def told(grid, **more):
+        return tells_sides(ScanMeta((1, 1, *shape), grid, ("CT",), "HU", **more))
+
+    assert told(placed)
+    assert not told(bare)
+    assert not told(placed, anatomical=False)
+    assert not told(placed, repairs=("position_assumed",))

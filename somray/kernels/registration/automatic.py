@@ -2,9 +2,11 @@
 
 Next to the identity first (neighbouring slices), then a search over turns, scales and shifts at thumbnail
 size; both refined on intensities. Mirror images of the slice are tried the same way: bodies are
-nearly symmetric, so a flipped slice aligns well, but its mirror image aligns better.
+nearly symmetric, so a flipped slice aligns well, but its mirror image aligns better. Where the sides are
+known, wrong turns of the slice are tried instead.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,15 +16,16 @@ from somray.kernels.registration import coarse, evidence
 from somray.kernels.registration.intensity import refine, sharpened
 from somray.kernels.registration.patches import vote
 from somray.kernels.registration.prepare import Prepared, level_within
-from somray.kernels.registration.verdict import Candidate
+from somray.kernels.registration.verdict import Candidate, is_other
 
 __all__ = ["Search", "best_of"]
 
 Matrix = NDArray[np.float64]
+Poses = tuple[coarse.Pose, ...]
 
 _THUMBNAIL = 80  # pixels: starts are refined and ranked at the first level within that
-_STARTS, _MIRROR_STARTS = 8, 4  # the two mirror images together get as many
-_KEPT, _MIRROR_KEPT = 3, 2  # of the starts, after a few steps
+_STARTS, _RIVAL_STARTS = 8, 4
+_KEPT, _RIVAL_KEPT = 3, 2  # of the starts, after a few steps
 _FINALISTS = 2
 _FIRST_STEPS = 5
 _THUMB_STEPS = 10
@@ -37,6 +40,7 @@ _NEAR_BY = (
 )
 # Structure and strength that no flipped or unrelated slice came near: bench_registration.py.
 _CLEAR_NEAR, _CLEAR_FAR = (0.85, 5.0), (0.75, 3.0)
+_SYMMETRIC = 0.7  # of a motion's structure: a mirror image that reaches more is asked in full
 _CLEAR_SHARE = 0.6  # of the patches must agree, too
 
 
@@ -73,22 +77,32 @@ class Search:
             sampling = refined
         return self.assessed(sampling, model)
 
-    def mirrored(self, thorough: bool) -> Candidate | None:
-        """Align the mirror images of the fixed slice: from where they lie, or searched for everywhere."""
-        found = []
-        for flip in coarse.MIRRORS:
-            if thorough:
-                starts = self._starts(flip, _MIRROR_STARTS)
-                found.append(self._found(starts, _MIRROR_KEPT))
-            else:
-                reflected = coarse.mirror(flip, self._fixed.shape)
-                found.append(self._ranked([reflected], _THUMB_STEPS))
-        return best_of([self.judged(thumbs[0].sampling) for thumbs in found if thumbs])
+    def rivals(self, poses: Poses, best: Candidate | None, thorough: bool) -> list[Candidate]:
+        """Align wrongly laid images of the fixed slice: from where they lie, or searched for everywhere.
 
-    def reflected(self, best: Candidate) -> Candidate | None:
-        """Align the mirror images from where a motion lies that was not searched for."""
-        flips = [coarse.mirror(flip, self._fixed.shape) for flip in coarse.MIRRORS]
-        return best_of([self.judged(best.sampling @ flip) for flip in flips])
+        Args:
+            poses: `coarse.MIRRORS` or `coarse.WRONG_TURNS`.
+            best: what they are the rivals of; a wrong turn that is led back to it is none.
+            thorough: search over all turns, scales and shifts.
+
+        Returns:
+            At most one candidate per pose.
+        """
+        found = []
+        for pose in poses:
+            if thorough:
+                thumbs = self._found(self._starts(pose, _RIVAL_STARTS), _RIVAL_KEPT)
+            else:
+                thumbs = self._ranked([coarse.posed(pose, self._fixed.shape)], _THUMB_STEPS)
+            other = [c for c in thumbs if best is None or is_other(c.sampling, best.sampling)]
+            found += [self.judged(c.sampling) for c in other[:1]]
+        return [c for c in found if c is not None]
+
+    def rivals_at(self, poses: Poses, best: Candidate) -> list[Candidate]:
+        """Align wrongly laid images from where a motion lies that was not searched for."""
+        turned = [coarse.posed(pose, self._fixed.shape) for pose in poses]
+        found = [self.judged(best.sampling @ wrong) for wrong in turned]
+        return [c for c in found if c is not None]
 
     def finished(self, best: Candidate, coarsest_only: bool = False) -> Candidate:
         """Refine a motion to the end, on local contrast: skin and bone do not decide alone.
@@ -121,23 +135,33 @@ class Search:
         return Candidate(sampling, weighed, model)
 
     def is_clear(self, candidate: Candidate) -> bool:
-        """Tell whether nothing else needs to be asked, not even the mirror images."""
+        """Tell whether nothing else needs to be asked, not even the mirror images in full."""
         near = candidate.is_near(self._fixed.shape)
         structure, strength = _CLEAR_NEAR if near else _CLEAR_FAR
         if candidate.structure < structure or candidate.evidence.strength < strength:
             return False
         votes = self.voted(candidate).votes  # equal outlines alone reach as much
-        return votes is not None and votes.share >= _CLEAR_SHARE
+        agreed = votes is not None and votes.share >= _CLEAR_SHARE
+        return agreed and not self._is_symmetric(candidate)
+
+    def _is_symmetric(self, candidate: Candidate) -> bool:
+        """Tell, at thumbnail size, whether a mirror image may fit as well where the motion lies."""
+        poses = [coarse.posed(pose, self._fixed.shape) for pose in coarse.MIRRORS]
+        own, *mirrors = (
+            self._ranked([candidate.sampling @ pose], _FIRST_STEPS) for pose in (np.eye(3), *poses)
+        )
+        reached = max((c.structure for found in mirrors for c in found), default=0.0)
+        return bool(own) and reached > _SYMMETRIC * own[0].structure
 
     def voted(self, candidate: Candidate) -> Candidate:
         """Let the patches vote on a motion."""
         votes = vote(self._fixed, self._moving, candidate.sampling, self._judge)
         return replace(candidate, votes=votes)
 
-    def _starts(self, flip: tuple[bool, bool], keep: int) -> list[coarse.Start]:
+    def _starts(self, pose: coarse.Pose, keep: int) -> list[coarse.Start]:
         if self._coarse is None:
             self._coarse = coarse.Coarse(self._fixed, self._moving)
-        return self._coarse.starts(flip, keep)
+        return self._coarse.starts(pose, keep)
 
     def _found(self, starts: list[coarse.Start], keep: int) -> list[Candidate]:
         """Refine what is promising at thumbnail size; the best explained first."""
@@ -166,7 +190,7 @@ class Search:
         return refine(fixed, moving, sampling, steps, model, stride)
 
 
-def best_of(candidates: list[Candidate | None]) -> Candidate | None:
+def best_of(candidates: Sequence[Candidate | None]) -> Candidate | None:
     """Return the candidate that explains most structure; None where there is none."""
     there = [c for c in candidates if c is not None]
     return max(there, key=lambda c: c.structure) if there else None

@@ -3,7 +3,7 @@
 Thumbnails are band-passed, so that body outline and organs count and mean brightness does not. For every
 turn and scale the cross-correlation over all shifts comes from one Fourier product, normalised by the
 energy that overlaps at each shift. The same turned thumbnails are laid on the mirror images of the fixed
-slice, which costs only the products: what chance and outlines alone reach.
+slice, or on the slice turned wrongly, which costs only the products: what chance and outlines alone reach.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,17 @@ from scipy import fft
 
 from somray.kernels.registration.prepare import Float32, Level, Prepared, level_within
 
-__all__ = ["IDENTITY", "MIRRORS", "Coarse", "Start", "alike", "mirror", "read_level"]
+__all__ = [
+    "IDENTITY",
+    "MIRRORS",
+    "WRONG_TURNS",
+    "Coarse",
+    "Pose",
+    "Start",
+    "alike",
+    "posed",
+    "read_level",
+]
 
 Matrix = NDArray[np.float64]
 
@@ -26,9 +36,12 @@ _SCALES = (0.83, 1.0, 1.2)
 _REACH = 0.34  # of the longest side: largest shift between the slices' middles
 _FINE, _SLOW = 0.7, 3.0  # pixels of the thumbnail: the band that is kept
 _LEAST_OVERLAP = 0.3  # of the smaller thumbnail's energy
-IDENTITY = (False, False)
-MIRRORS = ((True, False), (False, True))
-"""Which of x and y is turned round."""
+Pose = tuple[bool, bool, bool]
+"""How a slice is laid: rows and columns swapped, then which of x and y is turned round: (x, y, swapped)."""
+IDENTITY: Pose = (False, False, False)
+MIRRORS: tuple[Pose, ...] = ((True, False, False), (False, True, False))
+WRONG_TURNS: tuple[Pose, ...] = ((True, True, False), (True, False, True), (False, True, True))
+"""A half turn and both quarter turns: as wrong as mirror images, and no body is its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,13 +52,24 @@ class Start:
     correlation: float
 
 
-def mirror(flip: tuple[bool, bool], shape: tuple[int, int]) -> Matrix:
-    """Return the (3, 3) matrix that reflects the pixels of a slice along x, y or both."""
+def posed(pose: Pose, shape: tuple[int, int]) -> Matrix:
+    """Return the (3, 3) matrix that lays the pixels of a slice in another pose, about its middle."""
     matrix = np.eye(3)
-    for axis, (turned, size) in enumerate(zip(flip, shape[::-1], strict=True)):
-        if turned:
-            matrix[axis, axis], matrix[axis, 2] = -1.0, size - 1.0
+    matrix[:2, :2] = _linear(pose)
+    middle = (np.array(shape[::-1]) - 1.0) / 2.0
+    matrix[:2, 2] = middle - matrix[:2, :2] @ middle
     return matrix
+
+
+def _linear(pose: Pose) -> Matrix:
+    signs = np.diag([-1.0 if turned else 1.0 for turned in pose[:2]])
+    return signs[:, ::-1] if pose[2] else signs
+
+
+def _laid(plane: Float32, pose: Pose) -> Float32:
+    """Return a plane in another pose, from its first pixel on."""
+    x_step, y_step = (-1 if turned else 1 for turned in pose[:2])
+    return (plane.T if pose[2] else plane)[::y_step, ::x_step]
 
 
 class Coarse:
@@ -60,26 +84,28 @@ class Coarse:
         turned = [(turn, scale) for turn in _TURNS for scale in _SCALES]
         self._pixel, self._still, self._canvas = _thumbnails(fixed, moving, turned)
 
-    def starts(self, flip: tuple[bool, bool], keep: int) -> list[Start]:
-        """Find promising motions of the slice as it is or of a mirror image.
+    def starts(self, pose: Pose, keep: int) -> list[Start]:
+        """Find promising motions of the slice as it is, or wrongly laid.
 
         Args:
-            flip: which image of the fixed slice to lay on: `IDENTITY` or one of `MIRRORS`.
+            pose: how to lay the fixed slice: `IDENTITY`, or one of `MIRRORS` or `WRONG_TURNS`.
             keep: how many to return at most, best first, no two from the same turn and scale.
 
         Returns:
             Starts for refinement; their own precision is a thumbnail's pixel.
         """
-        x_step, y_step = (-1 if turned else 1 for turned in flip)
-        image, weight = (plane[::y_step, ::x_step] for plane in self._still)
-        reflected = mirror(flip, (image.shape[0], image.shape[1]))
+        image, weight = (_laid(plane, pose) for plane in self._still)
+        turned = np.eye(3)
+        turned[:2, :2] = _linear(pose)
+        ends = np.array(image.shape[::-1]) - 1.0
+        turned[:2, 2] = np.where(turned[:2, :2].sum(axis=1) < 0, ends, 0.0)
         shrunk = np.diag([1.0 / self._pixel, 1.0 / self._pixel, 1.0])
         found = []
         best = _best_shifts(image, weight, self._canvas)
         for score, x, y, linear in zip(*best, self._canvas.samplings, strict=True):
             # Pixel p of the thumbnail lies on pixel p + (x, y) of the turned canvas.
             placed = np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
-            found.append(Start(linear @ placed @ reflected @ shrunk, float(score)))
+            found.append(Start(linear @ placed @ turned @ shrunk, float(score)))
         order = sorted(range(len(found)), key=lambda k: (-found[k].correlation, k))
         return [found[k] for k in order[:keep]]
 

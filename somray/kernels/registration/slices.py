@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
-from somray.kernels.registration import evidence, keypoints
+from somray.kernels.registration import coarse, evidence, keypoints
 from somray.kernels.registration.automatic import Search, best_of
 from somray.kernels.registration.look import Look, look
 from somray.kernels.registration.result import SliceRegistration
@@ -20,6 +20,7 @@ from somray.kernels.registration.verdict import (
     belief,
     farthest_px,
     is_motion,
+    is_other,
     judge,
     lead,
 )
@@ -27,11 +28,13 @@ from somray.kernels.registration.verdict import (
 __all__ = ["MODELS", "refuse_blank", "register", "register_looks"]
 
 Matrix = NDArray[np.float64]
+Verdict = tuple[str, str | None]
 
 MODELS = ("auto", "similarity", "affine", "homography")
 
 _SURE_NEAR, _SURE_FAR = 0.5, 0.65  # leads that make patches and keypoints needless
 _LEAST_NEAR, _LEAST_FAR = 0.04, 0.08  # of the lead, in Fisher's z
+_BETTER = 0.06  # in Fisher's z: a mirror image that leads by more is no coincidence
 _LEAST_INLIERS = 12  # of a named model
 _LEAST_INLIER_FRACTION = 0.2
 _ASKED_ON = 320  # pixels: keypoints that only support are sought on the first level within that
@@ -45,6 +48,7 @@ def register(
     detector: str = "kaze",
     model: str = "auto",
     robust: str = "ransac",
+    oriented: bool = False,
 ) -> SliceRegistration:
     """Align one slice with another.
 
@@ -54,6 +58,8 @@ def register(
         detector: kaze, akaze, sift or orb.
         model: auto, or similarity, affine, homography: keypoints and a robust fit of that motion.
         robust: ransac or magsac, how matches that agree are told from the rest.
+        oriented: whether it is known which side of either slice is left; then a mirror image speaks
+            against a motion only where it fits clearly better.
 
     Returns:
         The registration; a blank or hopeless pair comes back refused, with the reason. With `auto` the
@@ -70,7 +76,7 @@ def register(
     first, second = look(still, "fixed"), look(other, "moving")
     if first is None or second is None:
         return refuse_blank(first, second, model, (still.shape[0], still.shape[1]))
-    return register_looks(first, second, detector, model, robust)
+    return register_looks(first, second, detector, model, robust, oriented)
 
 
 def register_looks(
@@ -79,6 +85,7 @@ def register_looks(
     detector: str = "kaze",
     model: str = "auto",
     robust: str = "ransac",
+    oriented: bool = False,
 ) -> SliceRegistration:
     """Align two slices that were looked at before; see `register`.
 
@@ -88,6 +95,7 @@ def register_looks(
         detector: kaze, akaze, sift or orb.
         model: auto, similarity, affine or homography.
         robust: ransac or magsac.
+        oriented: whether the sides are known.
 
     Returns:
         The same registration, to the bit, that `register` returns for the slices.
@@ -97,7 +105,7 @@ def register_looks(
     """
     _check_names(detector, model, robust)
     with keypoints.one_thread():
-        pair = _Pair(fixed, moving, detector, robust)
+        pair = _Pair(fixed, moving, detector, robust, oriented)
         return pair.automatic() if model == "auto" else pair.by_keypoints(model)
 
 
@@ -131,11 +139,16 @@ def refuse_blank(
 class _Pair:
     """Two prepared slices on their way to a verdict."""
 
-    def __init__(self, fixed: Look, moving: Look, detector: str, robust: str) -> None:
+    def __init__(
+        self, fixed: Look, moving: Look, detector: str, robust: str, oriented: bool
+    ) -> None:
         self._looks = fixed, moving
         self._fixed, self._moving = fixed.prepared, moving.prepared
         self._detector, self._robust = detector, robust
         self._search = Search(self._fixed, self._moving)
+        self._oriented = oriented
+        self._rival_name = "the slice turned wrongly" if oriented else "a mirror image"
+        self._wrong = coarse.WRONG_TURNS if oriented else coarse.MIRRORS
         self._matches: keypoints.Matches | None = None
         self._found: tuple[int, int] | None = None
         self._fit: keypoints.Fit | None = None
@@ -150,52 +163,77 @@ class _Pair:
             reason = f"only {kept} of {len(self._fit.kept)} matches agree on one motion"
             return self._refused(reason, model)
         best = self._search.assessed(motion, model)
-        verdict = self._standing(best, None, supported=False)
+        verdict = self._unmirrored(best, self._standing(best, [], supported=False))
         if verdict[0] == "refused":
             return self._refused(str(verdict[1]), model)
         return self._result(verdict, model, motion)
 
     def automatic(self) -> SliceRegistration:
         """Run the cheap evidence, then keypoints where it does not convince."""
-        search = self._search
-        best, rival = search.near(), None
+        search, poses = self._search, self._wrong
+        best, rivals = search.near(), list[Candidate]()
         if best is not None:
             if search.is_clear(best):
                 return self._accepted(best, ("ok", None))
-            rival = search.mirrored(thorough=False)
-            verdict = self._standing(best, rival, supported=False)
+            rivals = search.rivals(poses, best, thorough=False)
+            verdict = self._standing(best, rivals, supported=False)
             if verdict[0] == "ok":
-                return self._accepted(best, verdict)
+                return self._accepted(best, self._checked(best, verdict))
         best = best_of([best, search.far()])
         if best is not None and search.is_clear(best):
             return self._accepted(best, ("ok", None))
-        rival = best_of([rival, search.mirrored(thorough=True)])
+        rivals += search.rivals(poses, best, thorough=True)
         if best is not None:
-            verdict = self._standing(best, rival, supported=False)
+            verdict = self._standing(best, rivals, supported=False)
             if verdict[0] == "ok":
-                return self._accepted(best, verdict)
+                return self._accepted(best, self._checked(best, verdict))
         best, supported = self._with_keypoints(best)
         if best is None:
             return self._refused("no motion brings the slices together", "similarity")
-        # Keypoints reach turns that the mirror images were not searched for.
-        rival = best_of([rival, search.reflected(best)])
-        return self._accepted(best, self._standing(best, rival, supported))
+        # Keypoints reach turns that the rivals were not searched for.
+        rivals += search.rivals_at(poses, best)
+        return self._accepted(best, self._checked(best, self._standing(best, rivals, supported)))
 
-    def _standing(
-        self, best: Candidate, rival: Candidate | None, supported: bool
-    ) -> tuple[str, str | None]:
-        """Judge a motion; patches are asked only where the lead alone does not settle it."""
+    def _checked(self, best: Candidate, verdict: Verdict) -> Verdict:
+        """Ask the mirror images of oriented slices last: one that fits clearly better says they are flipped."""
+        return self._unmirrored(best, verdict) if self._oriented else verdict
+
+    def _unmirrored(self, best: Candidate, verdict: Verdict) -> Verdict:
+        """Refuse what a mirror image explains clearly better."""
+        if verdict[0] == "refused":
+            return verdict
+        search, poses = self._search, coarse.MIRRORS
+        mirrors = search.rivals(poses, best, thorough=True) + search.rivals_at(poses, best)
+        own = best_of([best, search.judged(best.sampling)]) or best
+        if lead(own, best_of(mirrors), structure_weight=0.0) < -_BETTER:
+            return "refused", "a mirror image of the slice fits clearly better"
+        return verdict
+
+    def _standing(self, best: Candidate, rivals: list[Candidate], supported: bool) -> Verdict:
+        """Judge a motion by its rivals; one that its mirror image only equals by its wrong turns."""
+        rival = best_of([c for c in rivals if is_other(c.sampling, best.sampling)])
+        verdict = self._weighed(best, rival, supported)
+        ahead = lead(best, rival, structure_weight=0.0)
+        level = -_BETTER < ahead < _LEAST_FAR
+        if verdict[0] != "refused" or self._oriented or not (supported and level):
+            return verdict
+        turned = best_of(self._search.rivals(coarse.WRONG_TURNS, best, thorough=True))
+        if self._weighed(best, turned, supported)[0] == "refused":
+            return verdict
+        return "weak", f"{self._rival_name} fits equally well, but keypoints agree"
+
+    def _weighed(self, best: Candidate, rival: Candidate | None, supported: bool) -> Verdict:
+        """Judge a motion by one rival; patches are asked only where the lead alone does not settle it."""
         near = best.is_near(self._fixed.shape)
         if lead(best, rival) >= (_SURE_NEAR if near else _SURE_FAR):
             return "ok", None
-        least = _LEAST_NEAR if near else _LEAST_FAR
-        if lead(best, rival, structure_weight=0.0) < least:
-            return "refused", "a mirror image of the slice fits as well or better"
+        if lead(best, rival, structure_weight=0.0) < (_LEAST_NEAR if near else _LEAST_FAR):
+            return "refused", f"{self._rival_name} fits as well or better"
         voted = self._search.voted(best)
         other = None if rival is None else self._search.voted(rival)
-        return judge(belief(voted, other), near, supported)
+        return judge(belief(voted, other), near, supported, self._rival_name)
 
-    def _accepted(self, best: Candidate, verdict: tuple[str, str | None]) -> SliceRegistration:
+    def _accepted(self, best: Candidate, verdict: Verdict) -> SliceRegistration:
         """Return the simplest model that the evidence supports, unless the motion is refused."""
         if verdict[0] == "refused":
             return self._refused(str(verdict[1]), best.model)
@@ -229,9 +267,7 @@ class _Pair:
     def _refused(self, reason: str, model: str) -> SliceRegistration:
         return self._result(("refused", reason), model, None)
 
-    def _result(
-        self, verdict: tuple[str, str | None], model: str, sampling: Matrix | None
-    ) -> SliceRegistration:
+    def _result(self, verdict: Verdict, model: str, sampling: Matrix | None) -> SliceRegistration:
         before = evidence.figures(self._fixed, self._moving, np.eye(3))
         after, matrix = evidence.Figures(None, None), None
         if sampling is not None:

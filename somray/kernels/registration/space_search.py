@@ -1,8 +1,9 @@
-"""The search for one volume's motion onto another: starts, refinement coarse to fine, mirror images.
+"""The search for one volume's motion onto another: starts, refinement coarse to fine, rivals.
 
 A body is nearly symmetric, so the mirror image of a session aligns well with it; what tells the two apart
 is that the mirror image of the mirror image aligns better. Every motion therefore has rivals: the moving
-volume mirrored, brought to where the motion has it, mirrored there in each of the three planes.
+volume mirrored, brought to where the motion has it, mirrored there in each of the three planes. Where
+headers tell the sides, half turns about the three axes say instead what outline and texture reach alone.
 """
 
 from collections.abc import Callable
@@ -17,20 +18,21 @@ from somray.kernels.registration.itk_engine import refine_itk
 from somray.kernels.registration.spatial_evidence import explained
 from somray.kernels.registration.spatial_motion import is_believable, reflected
 from somray.kernels.registration.spatial_refine import refine_space
-from somray.kernels.registration.spatial_starts import volume_starts
+from somray.kernels.registration.spatial_starts import small_turns, volume_starts, wide_turns
 
-__all__ = ["ENGINES", "SpaceMotion", "SpaceSearch"]
+__all__ = ["ENGINES", "SpaceMotion", "SpaceSearch", "half_turns", "mirror_images"]
 
 Matrix = NDArray[np.float64]
 Source = tuple[NDArray[np.floating], Geometry]
 Refiner = Callable[[Grid, Grid, Matrix, int, str], Matrix | None]
+Rivals = Callable[[Grid, Matrix, int], tuple[Grid, Matrix]]
 
 ENGINES: dict[str, Refiner] = {"somray": refine_space, "simpleitk": refine_itk}
 """Engine name to what refines a motion on the fine grids."""
 
 _COARSE_VOXELS = 30_000
 _FINE_VOXELS = 500_000
-_STARTS = 4
+_STARTS, _WIDE_STARTS = 4, 8
 _COARSE_STEPS, _FINE_STEPS, _RIVAL_STEPS = 20, 12, 8
 _BLOCK = 8  # voxels: held-out blocks are larger than what structure reaches over
 _AFFINE_LEAST = 0.01  # structure that an affine motion must add on voxels it was not fitted to
@@ -86,21 +88,26 @@ class SpaceSearch:
             return None
         return SpaceMotion(refined, explained(*self.fine, refined))
 
-    def lead(self, motion: SpaceMotion) -> float:
-        """Return by how much a motion explains more than its mirror images, in Fisher's z.
+    def wide(self) -> SpaceMotion | None:
+        """Search over turns about all axes, as far as heads turn between sessions."""
+        begin = volume_starts(*self.coarse, _WIDE_STARTS, turns=wide_turns())
+        return self.finished(begin)
+
+    def lead(self, motion: SpaceMotion, rivals: Rivals) -> float:
+        """Return by how much a motion explains more than its rivals, in Fisher's z.
 
         Both are judged on the coarse grids.
+
+        Args:
+            motion: the motion.
+            rivals: `mirror_images` or `half_turns`.
         """
-        fixed, moving = self.coarse
-        mirror = Grid(moving.image, moving.weight, reflected(moving.geometry, 0))
-        turn = motion.sampling[:3, :3]
         rival = 0.0
         for axis in range(3):
-            # Mirrored twice is turned: moving about its x, fixed about this axis.
-            about = np.diag([-1.0, 1.0, 1.0]) @ turn
-            about[:, axis] *= -1.0
-            begin = volume_starts(fixed, mirror, 2 if axis == 0 else 1, about, turns=axis == 0)
-            found = self._coarse_best(mirror, begin, _RIVAL_STEPS)
+            moving, about = rivals(self.coarse[1], motion.sampling[:3, :3], axis)
+            turns = small_turns() if axis == 0 else [np.zeros(3)]
+            begin = volume_starts(self.coarse[0], moving, 2 if axis == 0 else 1, about, turns)
+            found = self._coarse_best(moving, begin, _RIVAL_STEPS)
             rival = max(rival, 0.0 if found is None else found[1])
         refined = refine_space(*self.coarse, motion.sampling, _RIVAL_STEPS)
         own = 0.0 if refined is None else explained(*self.coarse, refined)
@@ -144,6 +151,21 @@ class SpaceSearch:
                 reached = explained(fixed, moving, refined)
                 best = (refined, reached) if best is None or reached > best[1] else best
         return best
+
+
+def mirror_images(moving: Grid, turn: Matrix, axis: int) -> tuple[Grid, Matrix]:
+    """Return the moving volume mirrored, and the rotation that lays it mirrored in a plane of fixed."""
+    # Mirrored twice is turned: moving about its x, fixed about this axis.
+    about = np.diag([-1.0, 1.0, 1.0]) @ turn
+    about[:, axis] *= -1.0
+    return Grid(moving.image, moving.weight, reflected(moving.geometry, 0)), about
+
+
+def half_turns(moving: Grid, turn: Matrix, axis: int) -> tuple[Grid, Matrix]:
+    """Return the moving volume, and the rotation that lays it half a turn wrong about an axis of fixed."""
+    half = -np.eye(3)
+    half[axis, axis] = 1.0
+    return moving, turn @ half
 
 
 def _both(

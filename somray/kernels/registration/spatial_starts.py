@@ -4,6 +4,9 @@ Volumes are band-passed at coarse spacing; the cross-correlation over all shifts
 product, normalised by the energy that overlaps at each shift.
 """
 
+import itertools
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
@@ -14,17 +17,19 @@ from somray.kernels.registration.spatial_evidence import structure, structure_si
 from somray.kernels.registration.spatial_motion import corners_of, motion_about
 from somray.kernels.registration.spatial_refine import warp_grid
 
-__all__ = ["volume_starts"]
+__all__ = ["small_turns", "volume_starts", "wide_turns"]
 
 Matrix = NDArray[np.float64]
 
 _TURN_DEGREES = 7.0
+_WIDE = ((13.0, 2), (24.0, 3))  # degrees, and how many axes may turn at once
 _LEAST_OVERLAP = 0.2  # of either volume's energy
 
 
 def volume_starts(
-    fixed: Grid, moving: Grid, keep: int, about: Matrix | None = None, turns: bool = True
-) -> list[Matrix]:
+    fixed: Grid, moving: Grid, keep: int, about: Matrix | None = None,
+    turns: Sequence[NDArray[np.float64]] | None = None,
+) -> list[Matrix]:  # fmt: skip
     """Find promising rigid motions.
 
     Args:
@@ -32,7 +37,7 @@ def volume_starts(
         moving: moving volume at about the same spacing.
         keep: how many to return at most.
         about: (3, 3) rotation fixed to moving that the turns are tried about; none where left out.
-        turns: whether to try small turns; else the shift alone is looked for.
+        turns: rotation vectors (radians) to try; `small_turns` where left out.
 
     Returns:
         (4, 4) matrices, fixed LPS mm to moving LPS mm, best first; one per turn at most.
@@ -50,7 +55,7 @@ def volume_starts(
     middle_moving = _middle(moving.geometry)
     middle_canvas = _middle(lattice.geometry)
     found = []
-    for order, turn in enumerate(_turns() if turns else [np.zeros(3)]):
+    for order, turn in enumerate(small_turns() if turns is None else turns):
         # canvas (in fixed's frame) -> moving: turn about the moving volume's middle
         to_moving = motion_about(np.zeros(3), turn, np.zeros(3))
         to_moving[:3, :3] = to_moving[:3, :3] @ base
@@ -65,15 +70,21 @@ def volume_starts(
     return [matrix for _, _, matrix in sorted(found, key=lambda f: f[:2])[:keep]]
 
 
-def _turns() -> list[NDArray[np.float64]]:
+def small_turns() -> list[NDArray[np.float64]]:
     """List rotation vectors to try: none, and a few degrees about each axis."""
-    tried = [np.zeros(3)]
-    for axis in range(3):
-        for sign in (-1.0, 1.0):
-            turn = np.zeros(3)
-            turn[axis] = sign * np.deg2rad(_TURN_DEGREES)
-            tried.append(turn)
-    return tried
+    return [np.zeros(3), *_spread(_TURN_DEGREES, 1)]
+
+
+def wide_turns() -> list[NDArray[np.float64]]:
+    """List rotation vectors that leave no turn up to 30 degrees far from one of them."""
+    return [turn for degrees, axes in _WIDE for turn in _spread(degrees, axes)]
+
+
+def _spread(degrees: float, axes: int) -> list[NDArray[np.float64]]:
+    """List the turns by so many degrees about directions that hold up to so many axes at once."""
+    signs = itertools.product((0.0, -1.0, 1.0), repeat=3)
+    directions = [np.array(s) for s in signs if 0 < np.count_nonzero(s) <= axes]
+    return [np.deg2rad(degrees) * d / np.linalg.norm(d) for d in directions]
 
 
 def _canvas(fixed: Grid, moving: Grid, base: Matrix) -> Grid:

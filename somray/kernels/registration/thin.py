@@ -41,6 +41,7 @@ class PlaneOptions:
     detector: str = "kaze"
     model: str = "auto"
     robust: str = "ransac"
+    oriented: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +180,8 @@ class _PlaneSearch:
             if one is None or other is None:
                 return self.refused("a slice is blank: all pixels are equal or hold no data")
             options = self._options
-            found = register_looks(one, other, options.detector, options.model, options.robust)
+            names = options.detector, options.model, options.robust
+            found = register_looks(one, other, *names, oriented=options.oriented)
             matrix = None
             if found.matrix is not None and self.to_fixed is not None:
                 matrix = np.asarray(found.matrix @ self.to_fixed)

@@ -1,7 +1,8 @@
 """The verdict on a plane motion: ok, weak or refused, and why.
 
-What a motion explains is weighed against what the mirror images of the slice reach: they have its outline
-and texture, but no true correspondence, and were given the same search. How much more is needed depends on
+What a motion explains is weighed against what the mirror images of the slice reach, or its wrong turns where
+the sides are known: they have its outline and texture, but no true correspondence, and were given the same
+search. How much more is needed depends on
 how far the motion was searched for: neighbouring slices nearly coincide, and a motion found next to the
 identity had few rivals; one picked from all turns, scales and shifts had thousands. Keypoints that agree on
 the same motion are independent evidence.
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from somray.kernels.registration.evidence import Evidence
 from somray.kernels.registration.patches import Votes
 
-__all__ = ["Candidate", "belief", "farthest_px", "is_motion", "judge", "lead"]
+__all__ = ["Candidate", "belief", "farthest_px", "is_motion", "is_other", "judge", "lead"]
 
 Matrix = NDArray[np.float64]
 
@@ -24,6 +25,7 @@ _NEAR_SHARE = 0.12  # of the longer side: corners moved less than that are next 
 _STRUCTURE_WEIGHT = 0.25
 _OK_NEAR, _WEAK_NEAR = 0.60, 0.34
 _OK_FAR, _WEAK_FAR = 0.74, 0.58
+_OTHER_DEGREES = 25.0  # a wrong turn nearer than that is the motion itself, or on the way to it
 _SUPPORT = 0.3  # what agreeing keypoints are worth
 
 
@@ -71,13 +73,16 @@ def belief(candidate: Candidate, rival: Candidate | None) -> float:
     return lead(candidate, rival) + own - 0.5 * other
 
 
-def judge(found: float, near: bool, supported: bool) -> tuple[str, str | None]:
+def judge(
+    found: float, near: bool, supported: bool, rival: str = "a mirror image"
+) -> tuple[str, str | None]:
     """Return status and reason.
 
     Args:
         found: belief in the best motion.
         near: whether it lies next to the identity.
         supported: whether keypoints agree on the same motion.
+        rival: what the reason calls the rivals.
     """
     found += _SUPPORT if supported else 0.0
     ok, weak = (_OK_NEAR, _WEAK_NEAR) if near else (_OK_FAR, _WEAK_FAR)
@@ -87,7 +92,7 @@ def judge(found: float, near: bool, supported: bool) -> tuple[str, str | None]:
     reason = f"evidence {found:.2f} where a motion {where} needs {ok:.2f}"
     if found >= weak:
         return "weak", reason
-    return "refused", f"hardly better than a mirror image: {reason}"
+    return "refused", f"hardly better than {rival}: {reason}"
 
 
 def farthest_px(one: Matrix, other: Matrix, shape: tuple[int, int]) -> float:
@@ -97,6 +102,15 @@ def farthest_px(one: Matrix, other: Matrix, shape: tuple[int, int]) -> float:
     first, second = corners @ one.T, corners @ other.T
     apart = first[:, :2] / first[:, 2:] - second[:, :2] / second[:, 2:]
     return float(np.linalg.norm(apart, axis=1).max())
+
+
+def is_other(one: Matrix, other: Matrix) -> bool:
+    """Tell whether two motions turn clearly otherwise, or one of them mirrors."""
+    x, y = (m[:2, :2] / abs(np.linalg.det(m[:2, :2])) ** 0.5 for m in (one, other))
+    cosine = 0.5 * float(
+        (x * y).sum()
+    )  # of the angle between two turns; 0 where one of them mirrors
+    return bool(cosine < np.cos(np.deg2rad(_OTHER_DEGREES)))
 
 
 def is_motion(matrix: Matrix, shape: tuple[int, int]) -> bool:

@@ -9,7 +9,7 @@ from somray.errors import ShapeError
 from somray.kernels.registration import SpaceOptions, register_volumes, warp_volume_slice
 from somray.kernels.registration.grids import prepare_volume
 from somray.kernels.registration.itk_engine import refine_itk
-from somray.kernels.registration.space_search import SpaceMotion, SpaceSearch
+from somray.kernels.registration.space_search import SpaceMotion, SpaceSearch, mirror_images
 from somray.kernels.registration.spatial_motion import (
     corners_of,
     fit_rigid,
@@ -251,7 +251,7 @@ def test_the_mirrored_volume_is_what_leads_a_mirrored_pair():
     leads = []
     for moving in (symmetric, np.ascontiguousarray(symmetric[:, :, ::-1])):
         search = SpaceSearch((symmetric, GRID), (moving, GRID), window, "somray")
-        leads.append(search.lead(SpaceMotion(np.eye(4), 1.0)))
+        leads.append(search.lead(SpaceMotion(np.eye(4), 1.0), mirror_images))
     assert leads[0] > 0.2
     assert leads[1] < -0.2
 
