@@ -177,7 +177,7 @@ class _Session:
                 call: np.isin(labels, [n for n, c in self.calls.items() if c == call])
                 for call in CALL_NAMES
             } if labels is not None else {}  # fmt: skip
-            told = f"Slice {z}, {self.where}, {window}: of its objects, {counted(self.calls)} in the scan."
+            told = f"Slice {z}, {self.where}, {window}; in the whole scan {counted(self.calls)}."
             found.append(outlined_slice(grey(image[0], window), masks, frame, told, f"z {z}"))
         return found
 
