@@ -139,8 +139,6 @@ def _thresholds(config: ProtocolConfig) -> Text:
             f"{by.uptake_fraction:.0%} and {by.uptake_floor_suv:g} SUV or more; a new lesion is progression. "
             "They are computed, not judged by a reader."
         )
-    if config.modality not in ("CT", "MR"):
-        return Text("No response is told of what is no patient.")
     return Text(
         f"Responses are RECIST-like: the sum of up to five targets of {by.target_mm:g} mm or more; shrunk by "
         f"{by.shrink_fraction:.0%} or more since the first session, or grown by {by.growth_fraction:.0%} and "
