@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["Scene", "look_at", "outline"]
+__all__ = ["Scene", "depth_below", "look_at", "outline"]
 
 Spacing = tuple[float, float, float]
 Volume = NDArray[np.float64]
@@ -90,7 +90,7 @@ def look_at(
     body = outline(image, spacing_mm)
     if not body.any():
         return None
-    depth = _depth(body, spacing_mm)
+    depth = depth_below(body, spacing_mm)
     known = np.isfinite(image)
     floor = 1e-3 * float(np.max(image[body & known]))
     octaves = np.log2(np.maximum(np.where(known, image, floor), floor)).astype(np.float64)
@@ -107,17 +107,19 @@ def look_at(
     return Scene(signed, body, depth, marked, vault, spacing_mm, sign, is_bare)
 
 
-def outline(image: NDArray[np.floating], spacing_mm: Spacing) -> Mask:
+def outline(image: NDArray[np.floating], spacing_mm: Spacing, air: float | None = None) -> Mask:
     """Return the body: what is not background, filled slice by slice, without what is thin, the largest part.
 
     Args:
         image: (z, y, x), NaN where nothing was scanned.
         spacing_mm: voxel size along (z, y, x).
+        air: level that background lies below; found from the intensities where left out.
     """
     known: Mask = np.isfinite(image)
     if not known.any():
         return np.zeros(image.shape, dtype=np.bool_)
-    solid = known & (image > 0.5 * _between(image[known].astype(np.float64)))
+    level = 0.5 * _between(image[known].astype(np.float64)) if air is None else air
+    solid = known & (np.where(known, image, -np.inf) > level)
     filled = np.stack([_filled(plane) for plane in solid])
     rows = [max(1, round(THIN_MM / s)) for s in spacing_mm[1:]]
     brush = np.ones((1, 2 * rows[0] + 1, 2 * rows[1] + 1), dtype=bool)
@@ -153,7 +155,7 @@ def _largest(mask: Mask) -> Mask:
     return np.asarray(labels == int(np.argmax(sizes)))
 
 
-def _depth(body: Mask, spacing_mm: Spacing) -> Volume:
+def depth_below(body: Mask, spacing_mm: Spacing) -> Volume:
     """Distance to the surface; a body that leaves the view has no surface there."""
     wide = np.pad(body, 1, mode="edge")
     depth = ndimage.distance_transform_edt(wide, sampling=spacing_mm)[1:-1, 1:-1, 1:-1]

@@ -6,6 +6,7 @@ and where two candidates want the same voxels the more salient one has them. Wit
 inside comes from the image; outside, the mask alone says what there is to name.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,14 @@ from somray.kernels.objects.cut import CutRule, cut_objects
 from somray.kernels.objects.heads import Scene
 from somray.kernels.objects.tree import ComponentTree, component_tree, most_salient, paint
 
-__all__ = ["Candidates", "faces_of", "find_candidates", "salience_of", "sphericity_of"]
+__all__ = [
+    "Candidates",
+    "faces_of",
+    "find_candidates",
+    "salience_of",
+    "sphericity_of",
+    "windows_of",
+]
 
 Spacing = tuple[float, float, float]
 Labels = NDArray[np.int32]
@@ -61,24 +69,39 @@ def find_candidates(scene: Scene) -> Candidates:
         scene: of `look_at`.
     """
     drawn, levels = _from_image(scene)
-    marked = _from_mask(scene)
-    count = len(levels)
-    both = [(drawn == n, levels[n - 1]) for n in range(1, count + 1) if (drawn == n).any()]
-    both += [(marked == n, np.nan) for n in range(1, int(marked.max(initial=0)) + 1)]
-    salience = np.array([salience_of(own, scene.field, scene.spacing_mm) for own, _ in both])
-    compact = np.array([_sphericity(own, scene) >= NETWORK for own, _ in both], dtype=bool)
+    both = [(*cut, levels[n - 1]) for n, *cut in windows_of(drawn)]
+    both += [(*cut, np.nan) for _, *cut in windows_of(_from_mask(scene))]
+    salience, compact = np.zeros(len(both)), np.zeros(len(both), dtype=bool)
+    for n, (window, own, _) in enumerate(both):
+        edge, area, _ = faces_of(own, scene.field[window], scene.spacing_mm)
+        volume = float(own.sum() * np.prod(scene.spacing_mm))
+        sphericity = sphericity_of(volume, area)
+        salience[n] = edge * np.sqrt(volume) * sphericity**2
+        compact[n] = sphericity >= NETWORK
     least = LEAST_MM3 / float(np.prod(scene.spacing_mm))
     labels = np.zeros(scene.field.shape, dtype=np.int32)
     kept: list[tuple[float, float]] = []
     for n in np.lexsort((-salience, ~compact)):
-        own, level = both[n]
-        free = own & (labels == 0)
+        window, own, level = both[n]
+        free = own & (labels[window] == 0)
         if free.sum() <= (1 - SHARED) * own.sum() or free.sum() < least:
             continue
         kept.append((level, float(salience[n])))
-        labels[free] = len(kept)
+        labels[window][free] = len(kept)
     table = np.array(kept, dtype=np.float64).reshape(-1, 2)
     return Candidates(labels, table[:, 0], table[:, 1])
+
+
+def windows_of(labels: Labels) -> Iterator[tuple[int, tuple[slice, ...], NDArray[np.bool_]]]:
+    """Give each label with its box, grown by one voxel, and its mask therein.
+
+    Args:
+        labels: (z, y, x) int32, 0 outside.
+    """
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is not None:
+            window = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in box)
+            yield number, window, labels[window] == number
 
 
 def salience_of(own: NDArray[np.bool_], field: NDArray[np.float64], spacing_mm: Spacing) -> float:
@@ -89,20 +112,31 @@ def salience_of(own: NDArray[np.bool_], field: NDArray[np.float64], spacing_mm: 
         field: (z, y, x); NaN where nothing was scanned.
         spacing_mm: voxel size along (z, y, x).
     """
-    edge, area = faces_of(own, field, spacing_mm)
+    edge, area, _ = faces_of(own, field, spacing_mm)
     volume = float(own.sum() * np.prod(spacing_mm))
     return float(edge * np.sqrt(volume) * sphericity_of(volume, area) ** 2)
 
 
 def sphericity_of(volume_mm3: float, faces_mm2: float) -> float:
-    """Return (36πV²)^⅓ / surface, the surface being two thirds of the voxels' faces."""
+    """Return (36πV²)^⅓ / surface, the surface being two thirds of the voxels' faces.
+
+    Args:
+        volume_mm3: of the object.
+        faces_mm2: area of its voxels' faces.
+    """
     return float(np.cbrt(36 * np.pi * volume_mm3**2) / max(faces_mm2 / 1.5, 1e-12))
 
 
 def faces_of(
     own: NDArray[np.bool_], field: NDArray[np.float64], spacing_mm: Spacing
-) -> tuple[float, float]:
-    """Return the mean difference per mm over an object's scanned faces, and the area of all its faces."""
+) -> tuple[float, float, float]:
+    """Return an object's edge (mean difference per mm over scanned faces), all its faces' area, and the share cut.
+
+    Args:
+        own: (z, y, x) bool.
+        field: (z, y, x); NaN where nothing was scanned.
+        spacing_mm: voxel size along (z, y, x).
+    """
     (window,) = ndimage.find_objects(own.astype(np.int8))
     grown = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in window)
     inside, values = np.pad(own[grown], 1), np.pad(field[grown], 1, constant_values=np.nan)
@@ -117,12 +151,7 @@ def faces_of(
             area += face * int(at.sum())
             seen += face * len(drop)
             total += face * float(drop.sum()) / spacing_mm[axis]
-    return total / max(seen, 1e-12), area
-
-
-def _sphericity(own: NDArray[np.bool_], scene: Scene) -> float:
-    volume = float(own.sum() * np.prod(scene.spacing_mm))
-    return sphericity_of(volume, faces_of(own, scene.field, scene.spacing_mm)[1])
+    return total / max(seen, 1e-12), area, 1.0 - seen / area
 
 
 def _from_image(scene: Scene) -> tuple[Labels, NDArray[np.float64]]:

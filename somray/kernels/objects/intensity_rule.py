@@ -17,9 +17,8 @@ from somray.kernels.objects.found import DOUBT, LESION, PHYSIOLOGICAL, FoundObje
 from somray.kernels.objects.heads import Scene, look_at
 from somray.kernels.objects.intensity_candidates import (
     Candidates,
-    faces_of,
     find_candidates,
-    sphericity_of,
+    windows_of,
 )
 from somray.kernels.objects.intensity_traits import (
     HUG_MM,
@@ -47,6 +46,9 @@ TWIN, TWIN_OF_SALIENT = 0.5, 0.75
 since masses on both sides lie alike by chance."""
 
 SALIENT = 2.0
+
+CUT_SHARE = 0.05
+"""Of what this much of the surface was not scanned, the shape is not known."""
 
 LARGE_MM3 = 1000.0
 """Where no skull is seen, what the map marks stays a lesion from here on, however ragged: gliomas are."""
@@ -89,10 +91,9 @@ def find_intensity_objects(
     )
     around = walls_of(scene)
     objects = []
-    for number in range(1, len(candidates.salience) + 1):
-        own = candidates.labels == number
-        trait = measure_trait(scene, around, own, candidates, (number, plane, twin))
-        objects.append(_found(scene, image, own, trait, (number, candidates)))
+    for number, window, own in windows_of(candidates.labels):
+        trait = measure_trait(scene, around, (window, own), candidates, (number, plane, twin))
+        objects.append(_found(scene, image, (window, own), trait, (number, candidates)))
     return candidates.labels, objects
 
 
@@ -191,6 +192,18 @@ def _faint(trait: Trait, is_bare: bool) -> Verdict:
     return DOUBT, None, f"stands out little (salience {trait.salience:.1f} of {LEAST_SALIENCE:g})"
 
 
+def _leaves_view(trait: Trait, is_bare: bool) -> Verdict:
+    if trait.cut_fraction < CUT_SHARE or trait.mask_fraction >= 0.5:
+        return None
+    return (
+        DOUBT,
+        None,
+        (
+            f"leaves the view ({100 * trait.cut_fraction:.0f} % of its surface was not scanned) and no map marks it"
+        ),
+    )
+
+
 def _elsewhere(trait: Trait, is_bare: bool) -> Verdict:
     if trait.midline_mm is not None and abs(trait.midline_mm) <= MIDLINE_MM:
         return (
@@ -208,7 +221,7 @@ def _elsewhere(trait: Trait, is_bare: bool) -> Verdict:
 Rule = Callable[[Trait, bool], Verdict]
 _WITHIN: tuple[Rule, ...] = (_mirror, _string, _wall, _faint)
 _OUTSIDE: tuple[Rule, ...] = (_surface, _mirror, _elsewhere)
-_IN_THE_OPEN: tuple[Rule, ...] = (_surface, _mirror, _string, _faint)
+_IN_THE_OPEN: tuple[Rule, ...] = (_surface, _mirror, _string, _faint, _leaves_view)
 
 
 def _told(value: float | None) -> str:
@@ -218,27 +231,28 @@ def _told(value: float | None) -> str:
 def _found(
     scene: Scene,
     image: NDArray[np.floating],
-    own: NDArray[np.bool_],
+    part: tuple[tuple[slice, ...], NDArray[np.bool_]],
     trait: Trait,
     place: tuple[int, Candidates],
 ) -> FoundObject:
     number, candidates = place
     called, name, reason = call(trait, scene.is_bare)
-    values = image[own].astype(np.float64)
-    volume = float(own.sum() * np.prod(scene.spacing_mm))
-    centroid = np.argwhere(own).mean(axis=0)
+    window, own = part
+    values = image[window][own].astype(np.float64)
+    centroid = np.argwhere(own).mean(axis=0) + [s.start for s in window]
     level = float(candidates.levels[number - 1])
     return FoundObject(
         number=number,
         called=called,
         reason=reason,
         salience=trait.salience,
-        volume_mm3=volume,
+        volume_mm3=trait.volume_mm3,
         centroid=(float(centroid[0]), float(centroid[1]), float(centroid[2])),
         peak=float(np.nanmax(values)),
         mean=float(np.nanmean(values)),
-        contrast_log2=float(scene.sign * np.nanmean(scene.field[own])),
-        sphericity=sphericity_of(volume, faces_of(own, scene.field, scene.spacing_mm)[1]),
+        contrast_log2=float(scene.sign * np.nanmean(scene.field[window][own])),
+        sphericity=trait.sphericity,
+        cut_fraction=trait.cut_fraction,
         name=name,
         level=None if np.isnan(level) else level,
         midline_mm=trait.midline_mm,

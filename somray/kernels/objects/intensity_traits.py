@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from somray.kernels.objects.heads import Scene
-from somray.kernels.objects.intensity_candidates import Candidates
+from somray.kernels.objects.intensity_candidates import Candidates, faces_of, sphericity_of
 from somray.kernels.objects.mirror import MirrorPlane
 
-__all__ = ["HUG_MM", "LONG", "RIM_MM", "Trait", "measure_trait", "walls_of"]
+__all__ = ["HUG_MM", "LONG", "RIM_MM", "Trait", "longest_mm", "measure_trait", "walls_of"]
 
 HUG_MM = 12.0
 """Skin and the scalp's fat are thinner."""
@@ -41,6 +41,8 @@ class Trait:
         salience: of `tree`.
         volume_mm3: on the grid.
         mask_fraction: share of it that the mask holds.
+        cut_fraction: share of its surface where nothing was scanned.
+        sphericity: 1 for a ball.
     """
 
     depth_mm: float
@@ -54,6 +56,8 @@ class Trait:
     salience: float
     volume_mm3: float
     mask_fraction: float
+    cut_fraction: float
+    sphericity: float
 
     @property
     def is_thin(self) -> bool:
@@ -77,7 +81,7 @@ def walls_of(scene: Scene) -> NDArray[np.float64] | None:
 def measure_trait(
     scene: Scene,
     walls: NDArray[np.float64] | None,
-    own: NDArray[np.bool_],
+    part: tuple[tuple[slice, ...], NDArray[np.bool_]],
     candidates: Candidates,
     place: tuple[int, MirrorPlane | None, NDArray[np.float64] | None],
 ) -> Trait:
@@ -86,31 +90,40 @@ def measure_trait(
     Args:
         scene: it lies in.
         walls: of `walls_of`.
-        own: (z, y, x) bool.
+        part: its window in the scene and its mask therein.
         candidates: all of the scene.
         place: its number, the plane of symmetry and every candidate's twin, where there are any.
     """
     number, plane, twin = place
-    points = np.argwhere(own) * np.array(scene.spacing_mm)
+    window, own = part
+    points = (np.argwhere(own) + [s.start for s in window]) * np.array(scene.spacing_mm)
     thick = ndimage.distance_transform_edt(np.pad(own, 1), sampling=scene.spacing_mm)
-    depth = scene.depth_mm[own]
+    depth = scene.depth_mm[window][own]
+    _, area, cut = faces_of(own, scene.field[window], scene.spacing_mm)
+    volume = float(len(points) * np.prod(scene.spacing_mm))
     return Trait(
         depth_mm=float(depth.min()),
         hug_fraction=float(np.mean(depth <= HUG_MM)),
-        vault_fraction=None if scene.vault is None else float(scene.vault[own].mean()),
-        rim_fraction=None if walls is None else float(np.mean(walls[own] <= RIM_MM)),
+        vault_fraction=None if scene.vault is None else float(scene.vault[window][own].mean()),
+        rim_fraction=None if walls is None else float(np.mean(walls[window][own] <= RIM_MM)),
         thick_mm=2 * float(thick.max()),
-        long_mm=_longest(points),
+        long_mm=longest_mm(points),
         midline_mm=None if plane is None else float(plane.distance_mm(points).mean()),
         twin=None if twin is None else float(twin[number - 1]),
         salience=float(candidates.salience[number - 1]),
-        volume_mm3=float(len(points) * np.prod(scene.spacing_mm)),
-        mask_fraction=float(scene.marked[own].mean()),
+        volume_mm3=volume,
+        cut_fraction=cut,
+        sphericity=sphericity_of(volume, area),
+        mask_fraction=float(scene.marked[window][own].mean()),
     )
 
 
-def _longest(points: NDArray[np.float64]) -> float:
-    """Return the extent along the axis of largest spread."""
+def longest_mm(points: NDArray[np.float64]) -> float:
+    """Return the extent of points (n, 3) in mm along the axis of their largest spread.
+
+    Args:
+        points: (n, 3) in mm.
+    """
     if len(points) < 2:
         return 0.0
     away = points - points.mean(axis=0)
