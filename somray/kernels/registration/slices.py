@@ -16,6 +16,7 @@ from somray.kernels.registration.automatic import Search, best_of
 from somray.kernels.registration.look import Look, look
 from somray.kernels.registration.result import SliceRegistration
 from somray.kernels.registration.verdict import (
+    RIVAL,
     Candidate,
     belief,
     farthest_px,
@@ -147,7 +148,6 @@ class _Pair:
         self._detector, self._robust = detector, robust
         self._search = Search(self._fixed, self._moving)
         self._oriented = oriented
-        self._rival_name = "the slice turned wrongly" if oriented else "a mirror image"
         self._wrong = coarse.WRONG_TURNS if oriented else coarse.MIRRORS
         self._matches: keypoints.Matches | None = None
         self._found: tuple[int, int] | None = None
@@ -220,7 +220,7 @@ class _Pair:
         turned = best_of(self._search.rivals(coarse.WRONG_TURNS, best, thorough=True))
         if self._weighed(best, turned, supported)[0] == "refused":
             return verdict
-        return "weak", f"{self._rival_name} fits equally well, but keypoints agree"
+        return "weak", f"{RIVAL[self._oriented]} fits equally well, but keypoints agree"
 
     def _weighed(self, best: Candidate, rival: Candidate | None, supported: bool) -> Verdict:
         """Judge a motion by one rival; patches are asked only where the lead alone does not settle it."""
@@ -228,10 +228,10 @@ class _Pair:
         if lead(best, rival) >= (_SURE_NEAR if near else _SURE_FAR):
             return "ok", None
         if lead(best, rival, structure_weight=0.0) < (_LEAST_NEAR if near else _LEAST_FAR):
-            return "refused", f"{self._rival_name} fits as well or better"
+            return "refused", f"{RIVAL[self._oriented]} fits as well or better"
         voted = self._search.voted(best)
         other = None if rival is None else self._search.voted(rival)
-        return judge(belief(voted, other), near, supported, self._rival_name)
+        return judge(belief(voted, other), near, supported, self._oriented)
 
     def _accepted(self, best: Candidate, verdict: Verdict) -> SliceRegistration:
         """Return the simplest model that the evidence supports, unless the motion is refused."""

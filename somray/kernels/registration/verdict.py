@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from somray.kernels.registration.evidence import Evidence
 from somray.kernels.registration.patches import Votes
 
-__all__ = ["Candidate", "belief", "farthest_px", "is_motion", "is_other", "judge", "lead"]
+__all__ = ["RIVAL", "Candidate", "belief", "farthest_px", "is_motion", "is_other", "judge", "lead"]
 
 Matrix = NDArray[np.float64]
 
@@ -24,7 +24,12 @@ Matrix = NDArray[np.float64]
 _NEAR_SHARE = 0.12  # of the longer side: corners moved less than that are next to the identity
 _STRUCTURE_WEIGHT = 0.25
 _OK_NEAR, _WEAK_NEAR = 0.60, 0.34
+_WEAK_NEAR_TURNS = (
+    0.45  # a wrong turn is the weaker rival: other heights of a head reach .43 (bench_symmetric.py)
+)
 _OK_FAR, _WEAK_FAR = 0.74, 0.58
+RIVAL = {False: "a mirror image", True: "the slice turned wrongly"}
+"""What rivals are called, by whether the sides are known."""
 _OTHER_DEGREES = 25.0  # a wrong turn nearer than that is the motion itself, or on the way to it
 _SUPPORT = 0.3  # what agreeing keypoints are worth
 
@@ -74,7 +79,7 @@ def belief(candidate: Candidate, rival: Candidate | None) -> float:
 
 
 def judge(
-    found: float, near: bool, supported: bool, rival: str = "a mirror image"
+    found: float, near: bool, supported: bool, oriented: bool = False
 ) -> tuple[str, str | None]:
     """Return status and reason.
 
@@ -82,17 +87,18 @@ def judge(
         found: belief in the best motion.
         near: whether it lies next to the identity.
         supported: whether keypoints agree on the same motion.
-        rival: what the reason calls the rivals.
+        oriented: whether the rivals are wrong turns instead of mirror images.
     """
     found += _SUPPORT if supported else 0.0
-    ok, weak = (_OK_NEAR, _WEAK_NEAR) if near else (_OK_FAR, _WEAK_FAR)
+    least = _WEAK_NEAR_TURNS if oriented else _WEAK_NEAR
+    ok, weak = (_OK_NEAR, least) if near else (_OK_FAR, _WEAK_FAR)
     if found >= ok:
         return "ok", None
     where = "next to the identity" if near else "so far from the identity"
     reason = f"evidence {found:.2f} where a motion {where} needs {ok:.2f}"
     if found >= weak:
         return "weak", reason
-    return "refused", f"hardly better than {rival}: {reason}"
+    return "refused", f"hardly better than {RIVAL[oriented]}: {reason}"
 
 
 def farthest_px(one: Matrix, other: Matrix, shape: tuple[int, int]) -> float:

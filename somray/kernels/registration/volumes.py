@@ -134,9 +134,13 @@ class _VolumePair:
         """Search, refine, judge."""
         self._search = SpaceSearch(*self._sources, self._window, options.engine)
         best = self._search.best()
-        for more in (self._search.wide, lambda: self._asked(options)):
-            if best is None or best.structure < _CONVINCED:
-                best = _richer(best, more())
+        if best is None or best.structure < _CONVINCED:
+            wide = self._search.wide()
+            # So many turns try chance often: what they find must convince by itself.
+            if wide is not None and wide.structure >= _CONVINCED:
+                best = wide
+        if best is None or best.structure < _CONVINCED:
+            best = _richer(best, self._asked(options))
         if best is not None and best.structure >= _WEAK and options.model != "rigid":
             affine = options.model == "affine"
             best = self._search.affine(best) if affine else self._search.simplest(best)
