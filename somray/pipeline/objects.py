@@ -134,7 +134,7 @@ def object_rule(units: Units, scans: Sequence[Scan]) -> ScanRule | None:
         return None
     rule = rule_for(config.modality, tuple(config.channels))
     is_called = bool(config.objects.calls) or any(scan.anatomy is not None for scan in scans)
-    return rule if is_called or not rule.keeps_mask else None
+    return rule if is_called or rule.name != "map" else None
 
 
 def find_unit(

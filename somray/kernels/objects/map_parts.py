@@ -12,7 +12,7 @@ from scipy import ndimage
 from somray.kernels.objects.found import LESION, FoundObject
 from somray.kernels.objects.tree import FACES_OF_A_BALL
 
-__all__ = ["MOST_BLOCKS", "find_map_parts"]
+__all__ = ["MOST_BLOCKS", "find_map_parts", "map_parts"]
 
 MOST_BLOCKS = 4_000_000
 """Blocks that a scan is looked at on, however many voxels it has."""
@@ -64,6 +64,30 @@ def find_map_parts(
         for n in range(count)
     ]
     return labels, objects
+
+
+def map_parts(mask: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Number the parts of a target on coarse blocks, such that those which hardly touch stay apart.
+
+    Blocks that are mostly target make the parts; a block that is less so goes with the nearest of them beside it,
+    or is a part of its own.
+
+    Args:
+        mask: (z, y, x) share of the target in every block.
+
+    Returns:
+        (z, y, x) int32, 0 where there is no target.
+    """
+    found, count = ndimage.label(mask >= 0.5, CONNECTED)
+    labels = np.asarray(found, dtype=np.int32)
+    rest = (mask > 0) & (labels == 0)
+    if count:
+        apart, nearest = ndimage.distance_transform_edt(labels == 0, return_indices=True)
+        beside = rest & (apart < 2.0)
+        labels[beside] = labels[tuple(n[beside] for n in nearest)]
+        rest &= ~beside
+    lone, _ = ndimage.label(rest, CONNECTED)
+    return np.where(rest, lone + count, labels).astype(np.int32)
 
 
 def _rest_joined(

@@ -5,16 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.kernels.objects.dense_rule import DENSE_GRID_MM, name_dense_objects
 from somray.kernels.objects.found import FoundObject
 from somray.kernels.objects.grid import ObjectGrid
 from somray.kernels.objects.intensity_rule import INTENSITY_GRID_MM, find_intensity_objects
-from somray.kernels.objects.map_parts import MOST_BLOCKS, find_map_parts
+from somray.kernels.objects.map_parts import MOST_BLOCKS, find_map_parts, map_parts
 from somray.kernels.objects.uptake import GRID_MM as UPTAKE_GRID_MM
 from somray.kernels.objects.uptake import uptake_scene
 from somray.kernels.objects.uptake_rule import find_hot_objects
 from somray.kernels.windows import channel_kind
 
 __all__ = ["FoundScan", "ScanRule", "rule_for"]
+
+
+GRIDS_MM = {"uptake": UPTAKE_GRID_MM, "intensity": INTENSITY_GRID_MM, "dense": DENSE_GRID_MM}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +43,8 @@ class ScanRule:
     """How the objects of a scan are found.
 
     Args:
-        name: uptake (PET, PETCT), intensity (MR) or map (as the map draws them).
+        name: uptake (PET, PETCT), intensity (MR), dense (CT: as the map draws them, bones and
+            tables named) or map (as the map draws them).
         kinds: what each channel measures (`windows.channel_kind`).
     """
 
@@ -56,12 +61,12 @@ class ScanRule:
         if self.name == "map":
             extent = float(np.prod(np.multiply(shape, spacing_mm)))
             return max(float(np.cbrt(extent / MOST_BLOCKS)), min(spacing_mm))
-        return UPTAKE_GRID_MM if self.name == "uptake" else INTENSITY_GRID_MM
+        return GRIDS_MM[self.name]
 
     @property
     def keeps_mask(self) -> bool:
         """Whether lesions keep the pixels that the map or student drew."""
-        return self.name == "map"
+        return self.name in ("dense", "map")
 
     @property
     def has_uptake(self) -> bool:
@@ -80,6 +85,10 @@ class ScanRule:
         image, mask = means[0], np.nan_to_num(means[-1])
         if self.name == "map":
             return FoundScan(*find_map_parts(image, mask, grid.spacing_mm))
+        if self.name == "dense":
+            parts = map_parts(mask)
+            named = name_dense_objects(image, parts, grid.spacing_mm, grid.oriented)
+            return FoundScan(parts, named)
         labels, objects = find_intensity_objects(image, mask, grid.spacing_mm, grid.oriented)
         return FoundScan(labels, objects)
 
@@ -98,8 +107,8 @@ class ScanRule:
 
 
 def rule_for(modality: str, channels: tuple[str, ...]) -> ScanRule:
-    """Return the rule of a protocol; CT, micro-CT and others are followed as the map draws them."""
+    """Return the rule of a protocol; CT keeps the pixels of its map, micro-CT and others its objects too."""
     kinds = tuple(channel_kind(modality, channel) for channel in channels)
     if "PET" in kinds:
         return ScanRule("uptake", kinds)
-    return ScanRule("intensity" if modality == "MR" else "map", kinds)
+    return ScanRule({"MR": "intensity", "CT": "dense"}.get(modality, "map"), kinds)

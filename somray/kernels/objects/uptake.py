@@ -36,13 +36,18 @@ Spacing = tuple[float, float, float]
 SMOOTH_MM = (
     2.5  # standard deviation; 2 to 3 are alike on the eight developed on, 0 keeps noise, 4 joins
 )
-LOWEST_RATIO = 1.5  # to the background, that anything is looked at from
-RUNG = 0.125  # octaves between levels: a faint lesion spans two or three
+LOWEST_RATIO = (
+    1.1  # to the background; from 1.5 on a faint tumour in a tight crop is lost (bench_objects)
+)
+RUNG = (
+    1 / 32
+)  # octaves between levels; from 1/8 on a small object hangs on where the levels happen to lie
 LEAST_MM3 = (
     250.0  # of a part that is told: a quarter of a millilitre is less than a scanner resolves
 )
 BODY_RATIO = 0.4  # to the background, that body is told from air by where there is no CT
 LEAST_SOFT_SHARE = 0.01  # of the body must be soft tissue for the background to be read there
+MOST_MM3 = 2.5e6  # of an object; a brain has 1.9 litres, what is larger is several things at once
 TOLD_FROM = -0.5  # score below which an object is not told
 RATIO_HALF = 4.5  # peak over background that speaks neither for nor against
 SALIENCE_HALF = 4.0  # mm^1.5 of octaves, the same
@@ -164,8 +169,10 @@ def hot_parts(
         tree: its tree.
         hiding: (z, y, x) bool, diffuse organs that are left out so that what lies inside them is seen.
     """
-    allowed = None if hiding is None else _beside(tree, hiding)
     parts = tree.parts
+    allowed = parts.volume_mm3 <= MOST_MM3
+    if hiding is not None:
+        allowed &= _beside(tree, hiding)
     chosen = most_salient(parts, allowed)
     score = stands_out(2.0 ** parts.peak[chosen], parts.salience[chosen], parts.sphericity[chosen])
     chosen, score = chosen[score >= TOLD_FROM], score[score >= TOLD_FROM]

@@ -35,7 +35,7 @@ FLUID_HU = (
 )  # urine; a small lesion in fat looks as thin as 20 HU, a tumour denser than 25
 MARROW_HU = 130.0  # denser than this is bone, in blocks of some millimetres
 MARROW_QUANTILE = 0.8  # of bone's uptake: cortical bone takes up less than marrow
-MARROW_SPREAD = 1.6  # uptake over that, up to which bone shows its own marrow
+MARROW_SPREAD = 1.8  # uptake over that, up to which bone shows its own marrow
 FAT_HU = -55.0  # thinner than this is fat, lesion and its blur included
 FAT_HEIGHT = (-0.2, 0.3)  # of the body, that brown fat lies at: neck, shoulders, beside the spine
 TWIN_HEIGHT = (-0.45, 0.12)  # glands, tonsils and muscles of head and neck lie in pairs
