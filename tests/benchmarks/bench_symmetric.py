@@ -21,6 +21,7 @@ from somray.kernels.registration import register
 
 pytestmark = pytest.mark.bench
 MOST_PX = 1.0
+GOOD = ("as it is", "height", "height and contrast")
 
 
 def judged(everyone, names, oriented, slices=None):
@@ -43,30 +44,27 @@ def rows(states, errors, good):
     """Return kind to (registered, far, of) of true pairs, or to (invented, of) of wrong ones."""
     told = defaultdict(lambda: [0, 0, 0])
     for (name, kind), counts in states.items():
-        if ((name, kind) in errors or kind in GOOD) == good:
+        if (kind in GOOD) == good:
             told[kind][0] += counts["ok"] + counts["weak"]
             told[kind][1] += sum(e > MOST_PX for e in errors.get((name, kind), []))
             told[kind][2] += sum(counts.values())
     return told
 
 
-GOOD = ("as it is", "height", "height and contrast")
-
-
-def test_turned_symmetric_slices_register_and_wrong_ones_are_refused(real_data, request):
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("oriented", [True, False], ids=["sides known", "sides unknown"])
+def test_turned_symmetric_slices_register_and_wrong_ones_are_refused(real_data, request, oriented):
     timed = bool(request.config.getoption("--bench"))
     everyone = bodies(real_data)
     names = list(everyone) if timed else ["brain MR"]
-    for oriented in (True, False) if timed else (True,):
-        states, errors = judged(everyone, names, oriented, None if timed else 3)
-        print(f"\nsides {'known' if oriented else 'unknown'}")
-        for (name, kind), counts in states.items():
-            middle = statistics.median(errors.get((name, kind), []) or [float("nan")])
-            print(f"  {name:12s} {kind:20s} {dict(counts)} median {middle:.2f} px")
-        true, false = rows(states, errors, True), rows(states, errors, False)
-        print({k: tuple(v) for k, v in true.items()}, {k: (v[0], v[2]) for k, v in false.items()})
-        if oriented:
-            found, far, of = (sum(v[k] for v in true.values()) for k in range(3))
-            assert found - far >= (0.9 if timed else 1.0) * of
-        invented = {k: v[0] for k, v in false.items() if k != "half a scan away"}
-        assert sum(invented.values()) == 0
+    states, errors = judged(everyone, names, oriented, None if timed else 1)
+    print(f"\nsides {'known' if oriented else 'unknown'}")
+    for (name, kind), counts in states.items():
+        middle = statistics.median(errors.get((name, kind), []) or [float("nan")])
+        print(f"  {name:12s} {kind:20s} {dict(counts)} median {middle:.2f} px")
+    true, false = rows(states, errors, True), rows(states, errors, False)
+    print({k: tuple(v) for k, v in true.items()}, {k: (v[0], v[2]) for k, v in false.items()})
+    if oriented:
+        found, far, of = (sum(v[k] for v in true.values()) for k in range(3))
+        assert found - far >= (0.9 if timed else 1.0) * of
+    assert sum(v[0] for k, v in false.items() if k != "half a scan away") == 0
