@@ -2,7 +2,7 @@
 
 `model="auto"` decides on intensities and asks keypoints where those do not convince; the simplest model
 that the evidence supports is kept, and a pair is refused when nothing explains it or when a mirror image
-explains it better. A named model is the seed's way: keypoints and RANSAC, nothing else.
+explains it better. A named model is the seed's way: keypoints and RANSAC, and the mirror images asked last.
 """
 
 from typing import Any

@@ -2,8 +2,10 @@
 
 A coarse search tries small turns and finds the shift of each by correlation over all three axes, so that
 neither shared scanner coordinates nor equal coverage is assumed. The best are refined on intensities,
-coarse to fine. Keypoints on slices, matched between volumes and fitted by RANSAC, are asked where that
-does not convince. What the mirror image explains as well is refused.
+coarse to fine. Turns of up to 30 degrees are searched where nothing nearer convinces, and keypoints on slices,
+matched between volumes and fitted by RANSAC, are asked where those do not either. What a mirror image explains
+clearly better is refused; what it only equals is judged by half turns: believed where the sides are known,
+weak at most where they are not and keypoints agree.
 """
 
 from dataclasses import dataclass
@@ -103,7 +105,7 @@ def register_volumes(
     Raises:
         ShapeError: if an array does not fit its geometry.
 
-    Cost: about 2 s for 64×128×128 on one thread; memory about 40 times the fine grid (500,000 voxels)
+    Cost: about 2 s for 64×128×128 on one thread, a few times that where nothing convinces; memory about 40 times the fine grid (500,000 voxels)
         beside the inputs.
     """
     for name, volume, geometry in (
