@@ -105,8 +105,8 @@ def register_volumes(
     Raises:
         ShapeError: if an array does not fit its geometry.
 
-    Cost: about 2 s for 64×128×128 on one thread, a few times that where nothing convinces; memory about 40 times the fine grid (500,000 voxels)
-        beside the inputs.
+    Cost: about 2 s for 64×128×128 on one thread, a few times that where nothing convinces; memory about 40
+        times the fine grid (500,000 voxels) beside the inputs.
     """
     for name, volume, geometry in (
         ("fixed", fixed, fixed_geometry),
