@@ -30,6 +30,7 @@ QUARANTINE_CODES = {
     "wrong_modality": "the file's modality contradicts the protocol",
     "channel_mismatch": "the channels of one scan do not overlap in space or differ in time points",
     "anatomy_mismatch": "the organ mask is empty or lies elsewhere; the scan goes on without it",
+    "exclude_unknown": "`exclude` names an organ that the organ mask does not hold; it excludes nothing",
     "channel_missing": "a channel that the protocol names has no row in the manifest",
     "no_units": "the values cannot be brought to the protocol's unit",
     "non_finite": "more NaN or infinite values or padding than `repair_fraction` allows",

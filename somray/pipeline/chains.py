@@ -304,5 +304,5 @@ class ProtocolChain(ProtocolWork):
             value=value,
             channel=channel,
             config=config.lesions,
-            apart=self.objects.rule is None or not self.objects.rule.keeps_mask,
+            apart=self.objects.rule is None or not self.objects.rule.follows_parts,
         )

@@ -25,7 +25,13 @@ _BY_INTENSITY = (
     "What stands out from its surroundings is judged by where it lies: a lesion is one-sided and, where a skull is "
     "seen, enclosed by it. What hugs the body's surface or the skull, has a twin on the other side, lies on the "
     "midline as its own mirror image, or runs as a thin string is the body's own. What is one-sided outside the "
-    "skull's space is in doubt."
+    "skull's space is in doubt. Where the normal tissue itself is the surface (a skull-stripped brain), objects are "
+    "what the map or the student draws."
+)
+_DENSE = (
+    "On CT what lies outside the body (a table), hugs its surface as a sheet (skin), or is long and far from round as "
+    "bones and vessels are, is named so and is not followed; whatever else is dense stays a lesion, in doubt as the "
+    "class is."
 )
 _AS_DRAWN = (
     "Objects are the target's connected parts as the map or the student draws them, neither cut again nor closed; "
@@ -39,7 +45,7 @@ def rule_told(config: ProtocolConfig) -> Iterable[Block]:
     if config.objects.rule == "none":
         yield Text("Lesions are followed as they are drawn; no rule on objects applies here.")
         return
-    drawn = _AS_DRAWN if rule.keeps_mask else _BY_INTENSITY
+    drawn = {"map": _AS_DRAWN, "dense": f"{_AS_DRAWN} {_DENSE}"}.get(rule.name, _BY_INTENSITY)
     told = [_by_uptake(rule), _cut()] if rule.has_uptake else [drawn]
     further = Text(_others(config, rule))
     title = "How the target becomes objects, and what decides what they are called"

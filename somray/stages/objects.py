@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.run import ScanPlace
-from somray.domain.tables import FailureRow, ObjectRow, Row
+from somray.domain.tables import FailureRow, ObjectRow
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.errors import DataError
 from somray.io.anatomy import organ_names
@@ -39,6 +39,7 @@ from somray.kernels.objects.organs import (
     add_shares,
     named_by_organ,
     organ_shares,
+    unmatched,
 )
 from somray.kernels.objects.prior import Occurrence
 from somray.kernels.objects.scan_rule import FoundScan, ScanRule
@@ -144,7 +145,7 @@ def find(item: FindItem, shared: object = None) -> Result:
     create_labels(storage, item.place.name, GROUP, "int32")
     times: list[list[dict[str, Any]]] = []
     heights: list[tuple[float, float] | None] = []
-    failures: list[Row] = []
+    failures: list[FailureRow] = []
     last = voxels = 0
     for t in range(meta.shape[0]):
         found = item.rule.find(_means(storage, meta, item, grid, t), grid)
@@ -184,23 +185,39 @@ class _Drawing:
     t: int
     last: int
 
-    def organs(self, opened: contextlib.ExitStack, failures: list[Row]) -> Organs | None:
+    def organs(self, opened: contextlib.ExitStack, failures: list[FailureRow]) -> Organs | None:
         """Open the organ mask; one that cannot be used is told once, and the scan goes on without it."""
-        anatomy, place = self.item.anatomy, self.item.place
-        if anatomy is None or failures:
+        anatomy = self.item.anatomy
+        if anatomy is None or any(one.code != "exclude_unknown" for one in failures):
             return None
         try:
             names = organ_names(anatomy.path, dict(anatomy.names))
             body = None if self.found.body is None else self._body
-            return opened.enter_context(read_organs(anatomy.path, self.meta.geometry, names, body))
+            organs = opened.enter_context(
+                read_organs(anatomy.path, self.meta.geometry, names, body)
+            )
         except DataError as error:
-            failures.append(
-                FailureRow(
-                    subject=place.subject, session=place.session, stage="objects",
-                    code=error.code, message=error.message, attempts=1,
-                )
-            )  # fmt: skip
+            failures.append(self._failure(error.code, error.message))
             return None
+        told = unmatched(anatomy.exclude, names) if self.t == 0 else {}
+        for wanted, near in told.items():
+            meant = f"; did you mean {' or '.join(near)}?" if near else ""
+            message = (
+                f"anatomy {anatomy.path}: exclude names {wanted!r}, which it does not hold{meant}"
+            )
+            failures.append(self._failure("exclude_unknown", message))
+        return organs
+
+    def _failure(self, code: str, message: str) -> FailureRow:
+        subject, session = self.item.place.subject, self.item.place.session
+        return FailureRow(
+            subject=subject,
+            session=session,
+            stage="objects",
+            code=code,
+            message=message,
+            attempts=1,
+        )
 
     def _body(self, z0: int, z1: int) -> NDArray[np.bool_]:
         body = np.zeros(self.grid.shape) if self.found.body is None else self.found.body
@@ -225,7 +242,7 @@ class _Drawing:
 
     def _slab(self, z0: int, z1: int) -> NDArray[np.int32]:
         """Draw one slab; where the map draws lesions itself they keep its pixels."""
-        if not self.item.rule.keeps_mask:
+        if not self.found.keeps_mask:
             return self.grid.draw(self.found.labels, z0, z1)
         mask = _mask(self.storage, self.item, self.t, (z0, z1))
         return np.where(mask, self.grid.nearest(self.found.labels, z0, z1), 0).astype(np.int32)

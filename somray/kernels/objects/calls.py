@@ -14,7 +14,7 @@ from somray.kernels.objects.prior import LEAST_SUBJECTS, Occurrence
 
 __all__ = ["Evidence", "Word", "call_objects"]
 
-COMMON_FROM = 0.5
+COMMON_FROM = 0.42
 """Occurrence in the cohort from which a place counts as physiology (bench_bodies)."""
 
 REACH_MM = 10.0  # a person's point belongs to the object whose centre lies nearest, within this or its radius

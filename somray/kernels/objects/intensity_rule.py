@@ -30,7 +30,7 @@ from somray.kernels.objects.intensity_traits import (
 )
 from somray.kernels.objects.mirror import find_mirror, twins
 
-__all__ = ["INTENSITY_GRID_MM", "find_intensity_objects"]
+__all__ = ["INTENSITY_GRID_MM", "find_intensity_objects", "objects_of"]
 
 Spacing = tuple[float, float, float]
 
@@ -84,6 +84,14 @@ def find_intensity_objects(
     scene = look_at(image, mask, spacing_mm)
     if scene is None:
         return np.zeros(image.shape, dtype=np.int32), []
+    return objects_of(scene, image, oriented)
+
+
+def objects_of(
+    scene: Scene, image: NDArray[np.floating], oriented: bool
+) -> tuple[NDArray[np.int32], list[FoundObject]]:
+    """Find the objects of a scene; see `find_intensity_objects`."""
+    spacing_mm = scene.spacing_mm
     candidates = find_candidates(scene)
     plane = find_mirror(scene.field, scene.body, spacing_mm) if oriented else None
     twin = (

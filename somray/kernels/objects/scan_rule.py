@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from somray.kernels.objects.dense_rule import DENSE_GRID_MM, name_dense_objects
 from somray.kernels.objects.found import FoundObject
 from somray.kernels.objects.grid import ObjectGrid
-from somray.kernels.objects.intensity_rule import INTENSITY_GRID_MM, find_intensity_objects
+from somray.kernels.objects.heads import look_at
+from somray.kernels.objects.intensity_rule import INTENSITY_GRID_MM, objects_of
 from somray.kernels.objects.map_parts import MOST_BLOCKS, find_map_parts, map_parts
 from somray.kernels.objects.uptake import GRID_MM as UPTAKE_GRID_MM
 from somray.kernels.objects.uptake import uptake_scene
@@ -30,12 +31,14 @@ class FoundScan:
         objects: in the order of their numbers.
         body: (z, y, x) bool, cavities included; None where nothing tells it.
         heights: of a body's frame, from which to which the scan shows it; None without landmarks.
+        keeps_mask: whether lesions keep the pixels that the map or student drew.
     """
 
     labels: NDArray[np.int32]
     objects: list[FoundObject]
     body: NDArray[np.bool_] | None = None
     heights: tuple[float, float] | None = None
+    keeps_mask: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,8 @@ class ScanRule:
         return GRIDS_MM[self.name]
 
     @property
-    def keeps_mask(self) -> bool:
-        """Whether lesions keep the pixels that the map or student drew."""
+    def follows_parts(self) -> bool:
+        """Whether connected parts are followed, not objects: where a map draws lesions by itself."""
         return self.name in ("dense", "map")
 
     @property
@@ -84,13 +87,12 @@ class ScanRule:
             return self._by_uptake(means, grid)
         image, mask = means[0], np.nan_to_num(means[-1])
         if self.name == "map":
-            return FoundScan(*find_map_parts(image, mask, grid.spacing_mm))
+            return FoundScan(*find_map_parts(image, mask, grid.spacing_mm), keeps_mask=True)
         if self.name == "dense":
             parts = map_parts(mask)
             named = name_dense_objects(image, parts, grid.spacing_mm, grid.oriented)
-            return FoundScan(parts, named)
-        labels, objects = find_intensity_objects(image, mask, grid.spacing_mm, grid.oriented)
-        return FoundScan(labels, objects)
+            return FoundScan(parts, named, keeps_mask=True)
+        return _by_intensity(image, mask, grid)
 
     def _by_uptake(self, means: NDArray[np.float32], grid: ObjectGrid) -> FoundScan:
         pet = means[self.kinds.index("PET")]
@@ -104,6 +106,20 @@ class ScanRule:
             lowest, highest = (scene.frame.place((z, 0, 0)).height for z in (0, grid.shape[0] - 1))
             heights = (float(highest), float(lowest))
         return FoundScan(labels, objects, scene.body, heights)
+
+
+def _by_intensity(
+    image: NDArray[np.float32], mask: NDArray[np.float32], grid: ObjectGrid
+) -> FoundScan:
+    """Find objects by a head's symmetry and skull; a bare brain shows neither, so there the map's word stands."""
+    scene = look_at(image, mask, grid.spacing_mm)
+    if scene is None:
+        return FoundScan(np.zeros(grid.shape, dtype=np.int32), [])
+    if scene.is_bare:
+        parts = find_map_parts(image, mask, grid.spacing_mm)
+        return FoundScan(*parts, body=scene.body, keeps_mask=True)
+    labels, objects = objects_of(scene, image, grid.oriented)
+    return FoundScan(labels, objects, scene.body)
 
 
 def rule_for(modality: str, channels: tuple[str, ...]) -> ScanRule:
