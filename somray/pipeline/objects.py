@@ -18,7 +18,7 @@ from somray.kernels.objects.scan_rule import ScanRule, rule_for
 from somray.pipeline.book import Book
 from somray.pipeline.digests import source_signature
 from somray.pipeline.units import ScanState, Units
-from somray.stages import objects
+from somray.stages import object_calls, objects
 
 __all__ = ["Called", "ObjectStep"]
 
@@ -79,9 +79,9 @@ class ObjectStep:
         heard = tuple(
             tuple(_heard(one, state.scan.subject, cohort) for one in facts) for facts in times
         )
-        item = objects.CallItem(state.place, times, heard, self._words(state.scan))
+        item = object_calls.CallItem(state.place, times, heard, self._words(state.scan))
         called = await self._book.do(
-            objects.call, call_unit(self._units, state, item, entry.digest)
+            object_calls.call, call_unit(self._units, state, item, entry.digest)
         )
         if not called.ok:
             return None
@@ -152,9 +152,9 @@ def find_unit(
     return units.unit("objects", state.name, item, needs, state.source_digest, model, inputs)
 
 
-def call_unit(units: Units, state: ScanState, item: objects.CallItem, found: str) -> Unit:
+def call_unit(units: Units, state: ScanState, item: object_calls.CallItem, found: str) -> Unit:
     """Call the objects of one scan."""
     heard = [item.occurrences, item.words]
     return units.unit(
-        "calls", state.name, item, objects.CALL_NEEDS, state.source_digest, found, heard
+        "calls", state.name, item, object_calls.CALL_NEEDS, state.source_digest, found, heard
     )

@@ -22,7 +22,7 @@ from somray.pipeline.references import chosen_references
 from somray.pipeline.session_units import align_unit, bridge_unit, session_pair
 from somray.pipeline.slice_units import slice_chain, slice_pairs
 from somray.pipeline.units import ScanState, Units
-from somray.stages import evolve, ingest, objects, residuals, truth
+from somray.stages import evolve, ingest, object_calls, residuals, truth
 
 __all__ = ["Plan", "StagePlan", "make_plan"]
 
@@ -159,7 +159,7 @@ def _plan_scan(plan: Plan, units: Units, state: ScanState) -> None:
     if rule is not None:
         found = find_unit(units, state, rule, ("som", 0), "")
         _count(plan, found, _hours("objects", state), written=4 * z * y * x)
-        plan.add(objects.CALL_NEEDS, "calls")
+        plan.add(object_calls.CALL_NEEDS, "calls")
     if "slices" in units.config.registration.pairs:
         _plan_slices(plan, units, state)
     _count(plan, units.publish(state, (), ""))

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from somray.stages.objects import COLORS
+from somray.stages.object_calls import COLORS
 
 __all__ = [
     "CALL_COLOURS",

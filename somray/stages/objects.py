@@ -1,13 +1,10 @@
-"""From pixels to objects: found on a coarse grid, drawn on the scan's own, called by all that is known.
+"""From pixels to objects: found on a coarse grid, drawn on the scan's own.
 
 `find` reads a scan slab by slab, averages it onto blocks, finds the objects and draws them into `labels/objects`;
-what they measure goes on as plain figures. `call` sees the figures alone: once every scan of the protocol has been
-looked at, the cohort's voice is heard, and each object gets its name, its reason and its row. So a person's word
-or another subject's scan never costs a second look at pixels.
+what they measure goes on as plain figures, so that calling them (`object_calls`) costs no second look at pixels.
 """
 
 import contextlib
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.run import ScanPlace
-from somray.domain.tables import FailureRow, ObjectRow
+from somray.domain.tables import FailureRow
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.errors import DataError
 from somray.io.anatomy import organ_names
 from somray.io.ome_zarr import (
     ScanMeta,
     create_labels,
-    finish_labels,
     read_label_slab,
     read_meta,
     read_slab,
@@ -30,8 +26,7 @@ from somray.io.ome_zarr import (
     write_label_slab,
 )
 from somray.io.storage import Storage
-from somray.kernels.objects.calls import Evidence, Word, call_objects
-from somray.kernels.objects.found import LESION, FoundObject
+from somray.kernels.objects.found import FoundObject
 from somray.kernels.objects.grid import BlockMeans, ObjectGrid, object_grid
 from somray.kernels.objects.organs import (
     OrganVerdict,
@@ -41,31 +36,19 @@ from somray.kernels.objects.organs import (
     organ_shares,
     unmatched,
 )
-from somray.kernels.objects.prior import Occurrence
 from somray.kernels.objects.scan_rule import FoundScan, ScanRule
 from somray.stages.anatomy import Organs, read_organs
 
 __all__ = [
-    "CALL_NEEDS",
     "GROUP",
     "AnatomyItem",
-    "CallItem",
     "FindItem",
-    "call",
     "find",
     "needs",
-    "object_of",
 ]
 
 GROUP = "objects"  # the label group
 
-CALL_NEEDS = Needs(cpus=0.1)
-
-COLORS = {
-    "lesion": (220, 40, 40, 255),
-    "physiological": (60, 120, 220, 255),
-    "doubt": (230, 180, 40, 255),
-}
 GRID_BYTES = 400  # per voxel of the coarse grid, all that is held of it at once
 
 
@@ -106,23 +89,6 @@ class FindItem:
     def exclude(self) -> tuple[str, ...]:
         """Organs in which nothing is a lesion."""
         return self.anatomy.exclude if self.anatomy else ()
-
-
-@dataclass(frozen=True)
-class CallItem:
-    """One scan whose objects are called.
-
-    Args:
-        place: the scan.
-        times: per time index the objects, as `find` told them.
-        occurrences: of each, in the same order; (None, None) where the cohort was not asked.
-        words: a person's.
-    """
-
-    place: ScanPlace
-    times: tuple[tuple[Mapping[str, Any], ...], ...]  # Any: fields of a FoundObject
-    occurrences: tuple[tuple[tuple[float | None, int | None], ...], ...]
-    words: tuple[Word, ...] = ()
 
 
 def needs(slab_bytes: int, grid_voxels: int) -> Needs:
@@ -264,72 +230,3 @@ def _told(
     facts["organ"] = verdict.organ if verdict else None
     facts["organ_reason"] = verdict.reason if verdict and verdict.verdict else ""
     return facts
-
-
-def object_of(facts: Mapping[str, Any]) -> FoundObject:  # Any: fields of a FoundObject
-    """Read an object back from what `find` told of it."""
-    own = {k: v for k, v in facts.items() if k not in ("centroid_mm", "organ", "organ_reason")}
-    own["centroid"] = tuple(own["centroid"])
-    return FoundObject(**own)
-
-
-def call(item: CallItem, shared: object = None) -> Result:
-    """Call the objects of one scan and mark `labels/objects` complete.
-
-    Returns:
-        Rows of `objects`; value: `lesions`, per time index the numbers of those called lesion.
-    """
-    rows: list[ObjectRow] = []
-    lesions: list[list[int]] = []
-    for t, (facts, asked) in enumerate(zip(item.times, item.occurrences, strict=True)):
-        evidence = [_evidence(one, heard) for one, heard in zip(facts, asked, strict=True)]
-        called = call_objects([object_of(one) for one in facts], evidence, item.words)
-        rows += [_row(item, t, o, e) for o, e in zip(called, evidence, strict=True)]
-        lesions.append([o.number for o in called if o.called == LESION])
-    storage = Storage.at(item.place.root)
-    classes = {r.object_id: r.called if r.name is None else f"{r.called} ({r.name})" for r in rows}
-    colors = {r.object_id: COLORS[r.called] for r in rows}
-    finish_labels(storage, item.place.name, GROUP, classes, colors)
-    return Result(rows={"objects": rows}, value={"lesions": lesions})
-
-
-def _evidence(
-    facts: Mapping[str, Any], heard: tuple[float | None, int | None]
-) -> Evidence:  # Any: fields of a FoundObject
-    fraction, subjects = heard
-    asked = None if fraction is None or subjects is None else Occurrence(fraction, subjects)
-    x, y, z = facts["centroid_mm"]
-    return Evidence((x, y, z), asked, facts["organ"], facts["organ_reason"])
-
-
-def _row(item: CallItem, t: int, found: FoundObject, known: Evidence) -> ObjectRow:
-    x, y, z = known.centroid_mm
-    return ObjectRow(
-        subject=item.place.subject,
-        session=item.place.session,
-        t=t,
-        object_id=found.number,
-        called=found.called,
-        name=found.name,
-        by=found.by,
-        reason=found.reason,
-        salience=found.salience,
-        level=found.level,
-        volume_mm3=found.volume_mm3,
-        centroid_z_mm=z,
-        centroid_y_mm=y,
-        centroid_x_mm=x,
-        peak_intensity=found.peak,
-        mean_intensity=found.mean,
-        contrast_log2=found.contrast_log2,
-        sphericity=found.sphericity,
-        ct_mean_hu=found.ct_mean_hu,
-        ct_std_hu=found.ct_std_hu,
-        height_fraction=found.height_fraction,
-        midline_mm=found.midline_mm,
-        depth_mm=found.depth_mm,
-        twin=found.twin,
-        cohort_fraction=known.occurrence.fraction if known.occurrence else None,
-        cohort_subjects=known.occurrence.subjects if known.occurrence else None,
-        organ=known.organ,
-    )

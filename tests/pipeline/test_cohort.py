@@ -73,7 +73,7 @@ def test_every_slice_of_every_scan_has_its_rows(finished):
     run = somray.open_run(finished[0])
     slices = run.table("slices").groupby(["subject", "session", "method"]).size()
     assert set(slices) == {12}
-    assert len(slices) == 8
+    assert len(slices) == 12
     areas = run.table("areas")
     assert (areas.groupby(["subject", "session", "z"])["fraction"].sum() <= 1 + 1e-9).all()
 
@@ -87,7 +87,12 @@ def test_every_scan_is_valid_ome_zarr_with_complete_labels(finished):
         group = zarr.open_group(scan, mode="r")
         Image.from_zarr(group)
         assert group.attrs["somray"]["complete"] is True
-        assert set(group["labels"].attrs["ome"]["labels"]) == {"som", "student", "lesions"}
+        assert set(group["labels"].attrs["ome"]["labels"]) == {
+            "som",
+            "student",
+            "objects",
+            "lesions",
+        }
         for label in ("som", "student", "lesions"):
             assert group[f"labels/{label}"].attrs["somray"]["complete"] is True
 

@@ -34,7 +34,7 @@ def test_confidence_is_written_beside_the_mask_without_training_again(finished_c
     )
     assert (found[missing] == 0).all()
     labels = _group(finished_copy)
-    assert labels.attrs["ome"]["labels"] == ["som", "student", "confidence", "lesions"]
+    assert labels.attrs["ome"]["labels"] == ["som", "student", "confidence", "objects", "lesions"]
     attributes = labels["confidence"].attrs
     assert attributes["somray"]["complete"] is True
     told = {p["label-value"]: p["class"] for p in attributes["ome"]["image-label"]["properties"]}
@@ -43,4 +43,4 @@ def test_confidence_is_written_beside_the_mask_without_training_again(finished_c
 
     run_in(cohort_folder, f"output={finished_copy}")
     assert "confidence" not in _group(finished_copy)
-    assert _group(finished_copy).attrs["ome"]["labels"] == ["som", "student", "lesions"]
+    assert _group(finished_copy).attrs["ome"]["labels"] == ["som", "student", "objects", "lesions"]

@@ -11,7 +11,7 @@ from somray.io.ome_marks import group_attributes
 from somray.io.storage import Storage
 from somray.kernels.objects.calls import Word
 from somray.kernels.objects.scan_rule import rule_for
-from somray.stages import objects
+from somray.stages import object_calls, objects
 from tests.kernels.objects.drawn_body import SHAPE, SPACING, at, ball, scan
 
 BRAIN, NODE = (at(-0.22, 0.0), 11, 9.0, 40.0), (at(0.3, -45.0, 0.4), 4, 7.0, 42.0)
@@ -45,7 +45,7 @@ def found_in(place, anatomy=None):
 def called_in(place, found, words=(), heard=None):
     times = tuple(tuple(facts) for facts in found.value["times"])
     heard = heard or tuple(tuple((None, None) for _ in facts) for facts in times)
-    return objects.call(objects.CallItem(place, times, heard, words))
+    return object_calls.call(object_calls.CallItem(place, times, heard, words))
 
 
 def drawn(place):
