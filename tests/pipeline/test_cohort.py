@@ -93,7 +93,7 @@ def test_every_scan_is_valid_ome_zarr_with_complete_labels(finished):
             "objects",
             "lesions",
         }
-        for label in ("som", "student", "lesions"):
+        for label in ("som", "student", "objects", "lesions"):
             assert group[f"labels/{label}"].attrs["somray"]["complete"] is True
 
 
