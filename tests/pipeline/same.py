@@ -21,7 +21,8 @@ def _arrays(root):
     found = {}
     for scan in sorted((Path(root) / "scans").glob("*.ome.zarr")):
         group = zarr.open_group(scan, mode="r")
-        for path in ("0", "labels/som/0", "labels/student/0", "labels/lesions/0"):
+        for path in ("0", "labels/som/0", "labels/student/0", "labels/objects/0",
+                     "labels/lesions/0"):  # fmt: skip
             found[f"{scan.name}/{path}"] = group[path][:].tobytes() if path in group else None
     return found
 
