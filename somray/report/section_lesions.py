@@ -55,11 +55,14 @@ def lesions_section(data: ReportData, scans: list[Row], protocol: str, prefix: s
     target = data.protocol(protocol).teacher.target
     method = data.protocol(protocol).segment
     blocks: list[Block] = [*doubts(data.teacher(protocol), (target,))]
-    blocks.append(Text(
-        f"Lesions are the connected parts of the target class “{target}” as the "
-        f"{'student' if method == 'student' else 'direct transfer of the SOM'} outlines it; one id is one "
-        "lesion over all sessions."
-    ))  # fmt: skip
+    drawn = "student" if method == "student" else "direct transfer of the SOM"
+    objects = data.rows("objects", protocol=protocol, subject=subject)
+    what = (
+        "the objects that were called lesion"
+        if objects
+        else f"the connected parts of the target class “{target}” as the {drawn} outlines it"
+    )
+    blocks.append(Text(f"Lesions are {what}; one id is one lesion over all sessions."))
     if any(is_4d(s) for s in scans):
         blocks.append(Text("4D scans are compared over sessions at time index 0."))
     if data.is_unfinished:
