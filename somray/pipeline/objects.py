@@ -48,6 +48,7 @@ class ObjectStep:
         """Prepare; nothing runs before `find`."""
         self._units, self._book = units, book
         self.rule = object_rule(units, scans)
+        self._voices: Mapping[str, list[tuple[tuple[float, float], list[Landmark]]]] | None = None
         loop = asyncio.get_running_loop()
         self._found: dict[Scan, asyncio.Future[Entry | None]] = {
             scan: loop.create_future() for scan in scans
@@ -89,7 +90,9 @@ class ObjectStep:
         return Called(lesions, int(entry.value["voxels"]), called.digest)
 
     async def _cohort(self) -> Mapping[str, list[tuple[tuple[float, float], list[Landmark]]]]:
-        """Gather what all subjects show, in the manifest's order; nothing where the cohort is not asked."""
+        """Gather what all subjects show, once, in the manifest's order; nothing where the cohort is not asked."""
+        if self._voices is not None:
+            return self._voices
         cohort: dict[str, list[tuple[tuple[float, float], list[Landmark]]]] = {}
         if not self._units.config.objects.cohort or self.rule is None or not self.rule.has_uptake:
             return cohort
@@ -98,6 +101,7 @@ class ObjectStep:
             for shown, facts in _shown(entry):
                 marks = [Landmark(*one["landmark"]) for one in facts if one["landmark"]]
                 cohort.setdefault(scan.subject, []).append((shown, marks))
+        self._voices = cohort
         return cohort
 
     def _words(self, scan: Scan) -> tuple[Word, ...]:

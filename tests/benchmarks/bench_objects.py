@@ -3,7 +3,7 @@
 `SOMRAY_TEST_DATA=… python -m pytest tests/benchmarks/bench_objects.py --bench -s` prints the tables; without
 `--bench` two thinned cases run, as a test that it works.
 
-Chosen by these figures: `HOT_SHARE`'s share in `cut.CutRule`, smoothing, scores and limits in `uptake.py` and
+Chosen by these figures: `hot_share` and closing in `cut.CutRule`, smoothing, scores and limits in `uptake.py` and
 `uptake_rule.py` on the eight PET/CT subjects, the whole-body PET and phantoms of seed 1 (`DEVELOPED_SEED`); the places
 in `physiology.py` on anatomy and on the same phantoms. Reported on: phantoms of seed `REPORTED_SEED`. No scan
 with an expert's mask is left that nothing was chosen on.

@@ -161,9 +161,11 @@ def test_an_empty_mask_is_refused(tmp_path):
 def test_a_whole_bodys_mask_fits_a_scan_of_a_part_and_a_small_organ_a_whole_body(tmp_path):
     wide = grid((200, 60, 60), (4.0, 4.0, 5.0), (-120, -120, -500))
     path = save(tmp_path / "wide.nii.gz", wide, np.full(wide.shape, 3, np.uint8))
-    read_organs(path, SCAN, {}, lambda a, b: np.ones((b - a, 24, 22), bool)).close()
+    with read_organs(path, SCAN, {}, lambda a, b: np.ones((b - a, 24, 22), bool)) as organs:
+        assert (organs.slab(0, SCAN.shape[0]) == 3).all()
     small = np.where(ball(SCAN, (0, 0, 0), 6), 5, 0).astype(np.uint8)
-    read_organs(save(tmp_path / "small.nii.gz", SCAN, small), SCAN, {}, body_on).close()
+    with read_organs(save(tmp_path / "small.nii.gz", SCAN, small), SCAN, {}, body_on) as organs:
+        assert np.array_equal(organs.slab(0, SCAN.shape[0]), small)
 
 
 def test_files_are_closed_after_a_refusal(tmp_path, recwarn):
