@@ -11,9 +11,10 @@ from somray.api_threads import usable_threads
 from somray.domain.teacher import Codebook, TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.drift import Drift
-from somray.kernels.feature_view import ScanSlices
+from somray.kernels.feature_view import ScanSlices, calmed, view_of
 from somray.kernels.signature import drift_from, signature_of
-from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
+from somray.kernels.teacher import TeacherSpec, fit_teacher
+from somray.kernels.teacher_apply import apply_to
 from somray.kernels.teacher_level import has_level, subject_histogram, subject_level
 
 __all__ = ["Teacher", "TeacherOptions"]
@@ -33,6 +34,8 @@ class TeacherOptions(TypedDict, total=False):
         dimensions: 3 for features that look at the neighbouring slices too; images are then consecutive
             slices (n, c, y, x), and spacing_mm is (z, y, x).
         smoothing_mm: radius of a majority vote over the class map, 0 for none; 5 mm on PETCT.
+        denoise: "auto" denoises slices that are clearly noisier than the reference before they are labelled,
+            "nlm" every slice, "none" none.
         target: class that must exist in the end.
     """
 
@@ -43,6 +46,7 @@ class TeacherOptions(TypedDict, total=False):
     torus: bool
     dimensions: int
     smoothing_mm: float | None
+    denoise: str
     target: str
 
 
@@ -181,22 +185,15 @@ class Teacher:
     def _seen(
         self, image: NDArray[np.float32], spacing_mm: tuple[float, ...], level: float | None
     ) -> ScanSlices:
-        """Take slices as their scan's, at its own level where they tell one and none is given."""
+        """Take slices as their scan's, at its own level where they tell one and none is given, denoised."""
         images = self._stacked(image)
         if level is None and len(images) > 1:
             level = self.level_of(images)
-        return ScanSlices.of(images, spacing_mm, level)
+        return calmed(view_of(self.model), ScanSlices.of(images, spacing_mm, level))
 
     def _labels(self, slices: ScanSlices) -> NDArray[np.uint8]:
         """Label slices (n, y, x)."""
-        return apply_teacher(
-            self.model,
-            slices.images,
-            slices.spacing_mm,
-            slices.level,
-            spacing_z_mm=slices.spacing_z_mm,
-            threads=usable_threads(),
-        ).labels
+        return apply_to(self.model, slices, usable_threads()).labels
 
     def level_of(self, images: NDArray[np.float32]) -> float | None:
         """Return the lesion level of uptake of a scan, or None without PET.

@@ -133,6 +133,7 @@ def test_a_reference_is_a_word_a_scan_a_list_or_the_cohort(reference, every, nam
         ({"refit": True}, "refit needs `previous`"),
         ({"engine": "minisom", "torus": True}, "engine minisom fits rectangular maps"),
         ({"engine": "torch", "reference": "cohort"}, "engine torch fits one scan's slices"),
+        ({"denoise": "bm3d"}, "teacher.denoise: Input should be 'auto', 'none' or 'nlm'"),
         ({"smoothing_mm": -1}, "teacher.smoothing_mm: Input should be greater than or equal to 0"),
     ],
 )

@@ -89,6 +89,13 @@ class TeacherConfig(Strict):
             "PETCT, whose PET resolves nothing finer, and none elsewhere",
         ),
     ] = None
+    denoise: Annotated[
+        Literal["auto", "none", "nlm"],
+        Field(
+            description="non-local means before features are computed: auto on slices clearly noisier than "
+            "the reference, as strongly as they are; nlm on every slice, the reference too; PET never"
+        ),
+    ] = "auto"
     previous: Annotated[
         str | None,
         Field(

@@ -75,6 +75,9 @@ class TeacherModel:
         fitted_on: the reference in words; "" where the images came without a name.
         reference: (subject, session, z) of the slices it was fitted on, the first ones of many.
         dimensions: 2, or 3 where features look at the neighbouring slices too.
+        denoise: auto, none or nlm: whether slices are denoised before features are computed.
+        noise: per channel that of the reference, 6 shares of the window (`noise_level`); () for a channel
+            that is left alone, and of models that know none.
     """
 
     codebook: Codebook
@@ -95,6 +98,8 @@ class TeacherModel:
     fitted_on: str = ""
     reference: tuple[tuple[str, str, int], ...] = ()
     dimensions: int = 2
+    denoise: str = "none"
+    noise: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other."""

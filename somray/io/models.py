@@ -83,6 +83,8 @@ def write_teacher(storage: Storage, protocol: str, model: TeacherModel) -> None:
         "fitted_on": model.fitted_on,
         "reference": [list(r) for r in model.reference],
         "dimensions": model.dimensions,
+        "denoise": model.denoise,
+        "noise": [list(n) for n in model.noise],
     }
     _write(storage, protocol, "teacher", tensors, facts)
 
@@ -123,6 +125,8 @@ def read_teacher(storage: Storage, protocol: str) -> TeacherModel:
         fitted_on=info.get("fitted_on", ""),
         reference=tuple((subject, session, z) for subject, session, z in info.get("reference", [])),
         dimensions=info.get("dimensions", 2),  # models before 3D features have none
+        denoise=info.get("denoise", "none"),  # nor did models of before know noise
+        noise=tuple(tuple(n) for n in info.get("noise", [])),
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from somray.domain.teacher import TeacherModel
 from somray.kernels.classes_density import retold_values, tell_by_density
 from somray.kernels.classes_rule import BACKGROUND
-from somray.kernels.feature_view import FeatureView, ScanSlices
+from somray.kernels.feature_view import FeatureView, ScanSlices, calmed
 from somray.kernels.group_sums import GroupSums, groups_of
 from somray.kernels.windows import channel_kind
 
@@ -42,6 +42,7 @@ def told_of(view: FeatureView, slices: ScanSlices) -> Labels | None:
     if not has_told(view):
         return None
     kinds, found = _kinds(view), []
+    slices = calmed(view, slices)
     for image in slices.images[slice(*slices.inner)]:
         labels = np.full(image.shape[1:], BACKGROUND, dtype=np.uint8)
         tell_by_density(labels, image[kinds.index("CT")], slices.spacing_mm, (BACKGROUND,))

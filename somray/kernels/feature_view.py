@@ -5,13 +5,14 @@ told beside it: its spacing, and for PET its own level of uptake.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
+from somray.kernels.denoise import calmed_plane
 from somray.kernels.features.slab import slab_features
 from somray.kernels.features.spacing import (
     brought_to_spacing,
@@ -21,7 +22,7 @@ from somray.kernels.features.spacing import (
 )
 from somray.kernels.windows import channel_kind
 
-__all__ = ["FeatureView", "ScanSlices", "gather", "stacks", "view_of"]
+__all__ = ["FeatureView", "ScanSlices", "calmed", "carried_view", "gather", "stacks", "view_of"]
 
 Window = tuple[float, float]
 
@@ -38,6 +39,8 @@ class FeatureView:
         spacing_mm: (y, x) that features are scaled to.
         level: lesion level of uptake that PET's windows belong to, None without PET.
         dimensions: 2, or 3 where features look at the neighbouring slices too.
+        denoise: auto, none or nlm.
+        noise: per channel that of the reference, () for a channel that is left alone.
     """
 
     modality: str
@@ -47,6 +50,13 @@ class FeatureView:
     spacing_mm: tuple[float, float]
     level: float | None = None
     dimensions: int = 2
+    denoise: str = "none"
+    noise: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def fitting(self) -> "FeatureView":
+        """How the reference is looked at: `auto` leaves it as it is, so that fits of any extent agree."""
+        return replace(self, denoise="none") if self.denoise == "auto" else self
 
     def windows_at(self, level: float | None) -> tuple[Window, ...]:
         """Return the windows for a subject: PET's follows the subject's own level of uptake."""
@@ -63,6 +73,16 @@ class FeatureView:
         )
 
 
+def carried_view(previous: TeacherModel, chosen: FeatureView, *, refit: bool) -> FeatureView:
+    """Return the view of an earlier teacher, denoising as `chosen` does.
+
+    What counts as noisy is told by the reference that the nodes were fitted on: the earlier one, or with
+    `refit` (and where the earlier one is not known) the one that `chosen` is of.
+    """
+    noise = chosen.noise if refit else previous.noise or chosen.noise
+    return replace(view_of(previous), denoise=chosen.denoise, noise=noise)
+
+
 def view_of(model: TeacherModel) -> FeatureView:
     """Return the view that a teacher was fitted with."""
     return FeatureView(
@@ -73,6 +93,8 @@ def view_of(model: TeacherModel) -> FeatureView:
         spacing_mm=model.spacing_mm,
         level=model.extra.get("subject_level"),
         dimensions=model.dimensions,
+        denoise=model.denoise,
+        noise=model.noise,
     )
 
 
@@ -86,6 +108,7 @@ class ScanSlices:
         level: lesion level of uptake of their scan, where a channel is PET.
         context: how many leading and trailing slices are only looked at; for three dimensions.
         spacing_z_mm: distance between the slices, which are then consecutive; for three dimensions.
+        is_calm: whether they were denoised already, as far as their teacher asks for.
     """
 
     images: NDArray[np.float32]
@@ -93,6 +116,7 @@ class ScanSlices:
     level: float | None = None
     context: tuple[int, int] = (0, 0)
     spacing_z_mm: float | None = None
+    is_calm: bool = False
 
     @classmethod
     def of(
@@ -118,12 +142,37 @@ class ScanSlices:
         return first, last
 
 
+def calmed(view: FeatureView, slices: ScanSlices) -> ScanSlices:
+    """Denoise slices that need it, each by itself; those of a quiet scan are returned as they are.
+
+    Args:
+        view: of the protocol, with what it asks for and the reference's noise.
+        slices: of one scan; they stay untouched.
+
+    Cost: a pass over every plane; a copy of the slices and 48 passes over a plane where one is noisy.
+    """
+    if slices.is_calm or view.denoise == "none":
+        return slices
+    given = slices.images.astype(np.float32, copy=False)
+    images, spacing = given, (slices.spacing_mm, view.spacing_mm)
+    heard = [c for c, noise in enumerate(view.noise) if noise]
+    for n, image in enumerate(given):
+        for c in heard:
+            known = view.noise[c] if view.denoise == "auto" else None
+            calm = calmed_plane(image[c], view.windows[c], known, spacing)
+            if calm is not None:
+                images = images.copy() if images is given else images
+                images[n, c] = calm
+    return replace(slices, images=images, is_calm=True)
+
+
 def stacks(view: FeatureView, slices: ScanSlices) -> Iterator[NDArray[np.float32]]:
     """Compute the features (c·f, y, x) of each slice that counts; NaN where its channel is NaN.
 
     Raises:
         ShapeError: three dimensions are asked for and the spacing along z is not told.
     """
+    slices = calmed(view, slices)
     if view.dimensions == 3:
         yield from _slab_stacks(view, slices)
         return

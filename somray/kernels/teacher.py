@@ -19,7 +19,8 @@ from somray.kernels.class_border import part_at_border
 from somray.kernels.classes import name_nodes, rule_of
 from somray.kernels.classes_rule import NodeView
 from somray.kernels.classes_told import told_of
-from somray.kernels.feature_view import FeatureView, ScanSlices, gather, view_of
+from somray.kernels.denoise import DENOISE, reference_noise
+from somray.kernels.feature_view import FeatureView, ScanSlices, calmed, carried_view, gather
 from somray.kernels.feature_weights import feature_weights
 from somray.kernels.signature import spread_facts
 from somray.kernels.som_fit import Training, codebook_of, fit_passes
@@ -60,7 +61,7 @@ def choose_view(
     spacing_mm: tuple[float, float],
     level: float | None = None,
 ) -> FeatureView:
-    """Decide how the protocol looks at pixels: its windows, and the level that PET's belong to.
+    """Decide how the protocol looks at pixels: its windows, PET's level, and how noisy the reference is.
 
     Args:
         images: (n, c, y, x) reference slices that windows left open are chosen from.
@@ -81,14 +82,18 @@ def choose_view(
     if level is None and has_level(spec.modality, spec.channels):
         counts = subject_histogram(images, spec.modality, spec.channels)
         level = subject_level(counts, spec.modality)
+    windows = _windows(images, spec, level)
+    kinds = [channel_kind(spec.modality, name) for name in spec.channels]
     return FeatureView(
         modality=spec.modality,
         channels=spec.channels,
-        windows=_windows(images, spec, level),
+        windows=windows,
         features=spec.features,
         spacing_mm=(float(spacing_mm[0]), float(spacing_mm[1])),
         level=level,
         dimensions=spec.dimensions,
+        denoise=spec.denoise,
+        noise=reference_noise(images, windows, kinds),
     )
 
 
@@ -139,9 +144,10 @@ def fit_teacher(
     images = checked_images(images, spec.channels)
     view = choose_view(images, spec, (spacing_mm[-2], spacing_mm[-1]), level)
     if previous is not None:
-        level, view = view.level, view_of(previous)
-    slices = ScanSlices.of(images, spacing_mm, level)
-    reference = ArrayReference(gather(view, slices), threads, told_of(view, slices))
+        level, view = view.level, carried_view(previous, view, refit=spec.refit)
+    slices = calmed(view.fitting, ScanSlices.of(images, spacing_mm, level))
+    seen = gather(view.fitting, slices), threads, told_of(view.fitting, slices)
+    reference = ArrayReference(*seen)
     return fit_reference(reference, view, spec, previous)
 
 
@@ -164,6 +170,8 @@ def fit_reference(
     Raises:
         ShapeError: unknown engine, channels or features that differ from `previous`'s, wrong classes.
     """
+    if spec.denoise not in DENOISE:
+        raise ShapeError(f"unknown denoise {spec.denoise!r}; known: {', '.join(DENOISE)}")
     if spec.engine not in ENGINES:
         raise ShapeError(f"unknown engine {spec.engine!r}; known: {', '.join(ENGINES)}")
     kinds = tuple(channel_kind(spec.modality, name) for name in spec.channels)
@@ -201,6 +209,8 @@ def fit_reference(
         extra=_level(view) | _spread(seen, spec, previous) | named.facts,
         smoothing_mm=spec.vote_mm,
         dimensions=view.dimensions,
+        denoise=view.denoise,
+        noise=view.noise,
     )
     return TeacherFit(model, cluster_rows(model, seen.groups, seen.told))
 

@@ -5,7 +5,7 @@ or, where a teacher looks at neighbouring slices too, slab by slab.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.class_smoothing import smooth_classes
 from somray.kernels.classes_density import retold_values, tell_by_density
-from somray.kernels.feature_view import ScanSlices, stacks, view_of
+from somray.kernels.feature_view import ScanSlices, calmed, stacks, view_of
 from somray.kernels.features.border import frame_of
 from somray.kernels.features.spacing import brought_to_spacing, has_other_spacing
 from somray.kernels.features.stack import checked_spacing
@@ -24,7 +24,7 @@ from somray.kernels.transfer import Verdict, label_block, nodes_of
 from somray.kernels.transfer_tiles import ChannelView, SliceView, label_slice, take_back
 from somray.kernels.windows import channel_kind
 
-__all__ = ["TeacherLabels", "apply_teacher", "checked_images", "scaled_windows"]
+__all__ = ["TeacherLabels", "apply_teacher", "apply_to", "checked_images", "scaled_windows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +96,10 @@ def apply_teacher(
         with_distance: whether the distance to the nearest node is wanted too.
 
     Returns:
-        Labels and confidence of all but the context; 0 where any channel is NaN. Labels are smoothed
-        where the model asks for it, and beside PET what is not hot is told by CT (`classes_density`);
-        confidence and distance stay those of the pixel's nodes alone.
+        Labels and confidence of all but the context; 0 where any channel is NaN. Slices are denoised first
+        where the model asks for it and they are noisier than its reference (`denoise`). Labels are smoothed
+        where it asks for that, and beside PET what is not hot is told by CT (`classes_density`); confidence
+        and distance stay those of the pixel's nodes alone.
 
     Raises:
         ShapeError: images do not fit the model, hold infinite values, or leave nothing beside the
@@ -107,10 +108,18 @@ def apply_teacher(
     Cost: time of the features and f·k multiplications a pixel; memory of the result and of a slice's
     rows of tiles.
     """
-    images = _checked_shape(images, model.channels).astype(np.float32, copy=False)
     slices = ScanSlices(images, spacing_mm, level, context, spacing_z_mm)
+    return apply_to(model, slices, threads, with_distance=with_distance)
+
+
+def apply_to(
+    model: TeacherModel, slices: ScanSlices, threads: int = 1, *, with_distance: bool = False
+) -> TeacherLabels:
+    """Label slices of one scan as `apply_teacher` does; those that are calm are not denoised again."""
+    images = _checked_shape(slices.images, model.channels).astype(np.float32, copy=False)
     first, last = slices.inner
-    shape = (last - first, *images.shape[2:])
+    slices = calmed(view_of(model), replace(slices, images=images))
+    images, shape = slices.images[first:last], (last - first, *images.shape[2:])
     found = TeacherLabels(
         labels=np.zeros(shape, dtype=np.uint8),
         confidence=np.zeros(shape, dtype=np.float32),
@@ -125,19 +134,29 @@ def apply_teacher(
     if model.dimensions == 3:
         _label_slab(model, slices, verdicts)
     else:
-        look = _Look(model, scaled_windows(model, level), spacing_mm)
+        look = _Look(model, scaled_windows(model, slices.level), slices.spacing_mm)
         nodes, plan = nodes_of(model), plan_of(model.features)
-        for image, out in zip(images[first:last], verdicts, strict=True):
+        for image, out in zip(images, verdicts, strict=True):
             label_slice(SliceView(look.channels(image), plan, nodes), out, threads)
+    _finish(model, images, slices.spacing_mm, found.labels)
+    return found
+
+
+def _finish(
+    model: TeacherModel,
+    images: NDArray[np.float32],
+    spacing_mm: tuple[float, float],
+    found: NDArray[np.uint8],
+) -> None:
+    """Take the vote over labels (n, y, x), and tell by CT what is not hot beside PET."""
     if model.smoothing_mm is not None:
-        for labels in found.labels:
+        for labels in found:
             labels[:] = smooth_classes(labels, model.smoothing_mm, spacing_mm)
     retold = retold_values(model.extra)
     if retold:
         kinds = [channel_kind(model.modality, channel) for channel in model.channels]
-        for labels, ct in zip(found.labels, images[first:last, kinds.index("CT")], strict=True):
+        for labels, ct in zip(found, images[:, kinds.index("CT")], strict=True):
             tell_by_density(labels, ct, spacing_mm, retold)
-    return found
 
 
 _NOTHING = np.zeros((0, 0), dtype=np.float32)

@@ -38,6 +38,7 @@ class TeacherSpec:
         smoothing_mm: radius of a majority vote over the class map; 0 leaves it as it is, None takes the
             modality's own (`SMOOTHING_MM`).
         refit: whether a previous teacher's nodes are fitted anew.
+        denoise: "auto" denoises slices clearly noisier than the reference, "nlm" all, "none" none.
     """
 
     modality: str
@@ -55,6 +56,7 @@ class TeacherSpec:
     dimensions: int = 2
     smoothing_mm: float | None = None
     refit: bool = False
+    denoise: str = "auto"
 
     @property
     def vote_mm(self) -> float | None:

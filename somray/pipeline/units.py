@@ -174,6 +174,7 @@ class Units:
             dimensions=settings.dimensions,
             smoothing_mm=settings.smoothing_mm,
             refit=settings.refit,
+            denoise=settings.denoise,
         )
         scans = tuple(teacher.ReferenceScan(s.place, slices, s.level) for s, slices in chosen)
         item = teacher.TeacherItem(self.protocol, spec, scans, settings.every, settings.previous)

@@ -26,8 +26,9 @@ from somray.io.ome_zarr import (
     write_label_slab,
 )
 from somray.io.storage import Storage
+from somray.kernels.feature_view import calmed, view_of
 from somray.kernels.signature import signature_of
-from somray.kernels.teacher_apply import apply_teacher
+from somray.kernels.teacher_apply import apply_to
 from somray.stages.scan_slices import read_beside, read_seen
 
 __all__ = [
@@ -106,12 +107,12 @@ class SlabItem:
 
 
 def needs_som(slab_bytes: int, slice_bytes: int, dimensions: int = 2) -> Needs:
-    """Declare what direct transfer takes: the slab, its labels, a quarter of its features for their means.
+    """Declare what direct transfer takes: the slab, denoised too, its labels, a quarter of its features.
 
     In three dimensions, features of a slice and its neighbours in float64 as well.
     """
     planes = 40 if dimensions == 2 else 160
-    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 8 * slab_bytes + planes * slice_bytes)
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 9 * slab_bytes + planes * slice_bytes)
 
 
 def needs_student(
@@ -161,15 +162,11 @@ def run_som(item: SlabItem, shared: TeacherModel) -> Result:
     Returns:
         Rows of `slices` and `areas`; value: the slab's `signature`, for profiles and drift.
     """
-    seen = read_seen(item.place, (item.t, item.z0, item.z1), item.level, shared.dimensions)
-    found = apply_teacher(
-        shared,
-        seen.images,
-        seen.spacing_mm,
-        seen.level,
-        context=seen.context,
-        spacing_z_mm=seen.spacing_z_mm,
-    )
+    where = (item.t, item.z0, item.z1)
+    seen = calmed(
+        view_of(shared), read_seen(item.place, where, item.level, shared.dimensions)
+    )  # once for labels and signature
+    found = apply_to(shared, seen)
     storage = Storage.at(item.place.root)
     write_label_slab(storage, item.place.name, "som", item.t, item.z0, found.labels)
     target = found.labels == shared.value_of(item.target)

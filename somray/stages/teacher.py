@@ -17,7 +17,7 @@ from somray.io import models
 from somray.io.ome_zarr import ScanMeta, read_meta, slabs
 from somray.io.storage import Storage
 from somray.kernels.classes_told import joined_told
-from somray.kernels.feature_view import view_of
+from somray.kernels.feature_view import carried_view
 from somray.kernels.teacher import TeacherFit, TeacherSpec, choose_view, fit_reference
 from somray.kernels.teacher_reference import ArrayReference
 from somray.kernels.windows import auto_window, channel_kind
@@ -156,14 +156,16 @@ def _fit(item: TeacherItem, mapper: Mapper) -> tuple[TeacherFit, list[tuple[str,
     )
     previous = _previous(item)
     if previous is not None:
-        view = view_of(previous)
+        view = carried_view(previous, view, refit=spec.refit)
     if not item.folds:
         part = Part(first.place, 0, chosen, first.level)
-        raw = np.concatenate(list(raw_features(part, view)), axis=1)
-        reference = ArrayReference(raw, told=joined_told(told_classes(part, view)))
+        raw = np.concatenate(list(raw_features(part, view.fitting)), axis=1)
+        told = joined_told(told_classes(part, view.fitting))
+        reference = ArrayReference(raw, told=told)
         return fit_reference(reference, view, spec, previous), _named([part])
     parts = _parts(item)
-    fold = CohortReference(parts, view, mapper, part_needs(_slice_bytes(meta), spec.dimensions))
+    per_part = part_needs(_slice_bytes(meta), spec.dimensions)
+    fold = CohortReference(parts, view.fitting, mapper, per_part)
     named = _named(parts)
     learned = (first.place.subject, first.place.session, chosen[0])
     return fit_reference(fold, view, spec, previous), [

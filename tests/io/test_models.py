@@ -26,6 +26,8 @@ def _teacher(seed=0):
         class_names=dict(CLASSES),
         doubtful={"lesion": "isodense"},
         extra={"level": 0.1},
+        denoise="auto",
+        noise=((0.1, 0.2, 1 / 3, 0.01, 0.02, 0.03),),
     )
 
 
@@ -44,6 +46,18 @@ def test_a_teacher_comes_back_bit_for_bit(tmp_path):
     assert found.windows == model.windows
     assert found.extra == model.extra
     assert list(found.codebook.hits) == [0, 1, 2, 3]
+    assert (found.denoise, found.noise) == (model.denoise, model.noise)
+
+
+def test_a_teacher_of_before_is_read_as_one_that_never_denoises(tmp_path):
+    storage = Storage.at(tmp_path)
+    write_teacher(storage, "p", _teacher())
+    path = next(tmp_path.rglob("model.json"))
+    info = json.loads(path.read_text())
+    del info["teacher"]["denoise"], info["teacher"]["noise"]
+    path.write_text(json.dumps(info))
+    found = read_teacher(storage, "p")
+    assert (found.denoise, found.noise) == ("none", ())
 
 
 def test_a_student_comes_back_bit_for_bit_beside_its_teacher(tmp_path):

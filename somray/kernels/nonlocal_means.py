@@ -21,24 +21,32 @@ REACH = 3
 """Pixels to either side in which alike ones are looked for."""
 STRENGTH = 0.6
 """Filter's strength in standard deviations of the noise (bench_student_noise)."""
+UNLIKE = np.float32(1e30)
+"""Stands in holes: surroundings with a hole are like those alone that have one in the same place."""
 
 
 def nonlocal_means(plane: Plane, sigma: float) -> Plane:
     """Denoise a channel.
 
     Args:
-        plane: (y, x) values without holes; borders by reflection.
+        plane: (y, x) values, NaN where there is no data; borders by reflection.
         sigma: standard deviation of the noise, above 0.
 
     Returns:
-        (y, x) float32.
+        (y, x) float32, NaN where it was.
 
     Cost: 48 passes over rows that stay in the cache.
     """
-    wide = np.pad(plane, REACH + 1, mode="symmetric")
+    hole = np.isnan(plane)
+    has_holes = bool(hole.any())
+    filled = np.where(hole, UNLIKE, plane) if has_holes else plane
+    wide = np.pad(filled, REACH + 1, mode="symmetric")
     scale = np.float32(1.0 / (8.0 * 9.0 * (STRENGTH * sigma) ** 2))
     floor = np.float32(9.0 * 2.0 * sigma * sigma)
-    return np.asarray(_denoised(np.ascontiguousarray(wide), scale, floor))
+    found = np.asarray(_denoised(np.ascontiguousarray(wide), scale, floor))
+    if has_holes:
+        found[hole] = np.nan
+    return found
 
 
 @compiled

@@ -1,0 +1,124 @@
+"""How noisy a slice is, and how much noisier than the reference.
+
+Noise is read off the finest details: medians of Haar coefficients, three directions at two scales, in
+shares of the channel's window (Donoho and Johnstone, "Ideal spatial adaptation by wavelet shrinkage",
+1994, take the finest diagonal alone; streaks show in the others). Half of a slice's pixels may be edges and
+the median still tells their noise. What counts is the ratio to the reference slice's own.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.kernels.compiled import compiled
+
+__all__ = ["FLOOR", "LEAST", "Noise", "noise_excess", "noise_on_top", "noise_scale"]
+
+Window = tuple[float, float]
+Plane = NDArray[np.float32]
+Counts = NDArray[np.int64]
+
+FLOOR = 0.01
+"""Share of the window that every scale is taken to hold: a channel without any noise stays finite."""
+LEAST = 64
+"""Blocks that a scale must be read from; from fewer nothing is known, and `FLOOR` told."""
+LEVELS = 2
+SCALES = (1.0, 1.0, 1.0, 2.0, 2.0, 2.0)
+"""White noise falls by these where four pixels are averaged into one."""
+BINS, BINS_PER_WINDOW = 8192, 2048
+"""Details are counted, not sorted, which costs a tenth: a bin is a thirtieth of `FLOOR`'s own."""
+QUARTILE = 0.6745
+"""Median of a normal variable's absolute value, in standard deviations."""
+DOUBT = 2.4
+"""Standard error in octaves of the ratio of two such medians, times the root of the values of each: √2 times
+1 / (2 · .6745 · .6356 · ln 2), the density of absolute values at their median being .6356."""
+
+
+class Noise(NamedTuple):
+    """A channel's noise in three directions at pixel scale, then at twice that.
+
+    Args:
+        shares: (6,) of the window, at least `FLOOR`.
+        blocks: (6,) how many blocks of pixels it was read from.
+    """
+
+    shares: NDArray[np.float64]
+    blocks: NDArray[np.float64]
+
+
+def noise_scale(plane: Plane, window: Window) -> Noise:
+    """Measure a channel's noise.
+
+    Args:
+        plane: (y, x) float32 values, NaN where there is no data.
+        window: (low, high); only where the local mean lies inside is noise looked for.
+    """
+    width = float(window[1]) - float(window[0])
+    limits = np.array(window, dtype=np.float32)
+    shares: list[float] = []
+    blocks: list[float] = []
+    for _ in range(LEVELS):
+        counts, plane = _details(plane, limits, np.float32(BINS_PER_WINDOW / width))
+        known = [float(row.sum()) for row in counts]
+        medians = [
+            _median(row) if n >= LEAST else 0.0 for row, n in zip(counts, known, strict=True)
+        ]
+        shares += [math.hypot(FLOOR, m / (2 * QUARTILE * BINS_PER_WINDOW)) for m in medians]
+        blocks += known
+    return Noise(np.array(shares), np.array(blocks))
+
+
+@compiled
+def _details(plane: Plane, window: Plane, per_bin: np.float32) -> tuple[Counts, Plane]:
+    """Count the absolute Haar details of blocks of four by direction; return the blocks' means too."""
+    rows, columns = plane.shape[0] // 2, plane.shape[1] // 2
+    counts = np.zeros((3, BINS), dtype=np.int64)
+    means = np.empty((rows, columns), dtype=np.float32)
+    for y in range(rows):
+        upper, lower = plane[2 * y], plane[2 * y + 1]
+        for x in range(columns):
+            a, b, c, d = upper[2 * x], upper[2 * x + 1], lower[2 * x], lower[2 * x + 1]
+            mean = (a + b + c + d) * np.float32(0.25)
+            means[y, x] = mean
+            if mean > window[0] and mean < window[1]:  # never where NaN
+                left, right = a - b, c - d
+                across = (a + b) - (c + d)
+                counts[0, int(min(abs(left - right) * per_bin, np.float32(BINS - 1)))] += 1
+                counts[1, int(min(abs(across) * per_bin, np.float32(BINS - 1)))] += 1
+                counts[2, int(min(abs(left + right) * per_bin, np.float32(BINS - 1)))] += 1
+    return counts, means
+
+
+def _median(counts: Counts) -> float:
+    """Return the median in bins, evenly spread within its own; 0 of nothing."""
+    total = np.cumsum(counts)
+    half = 0.5 * float(total[-1])
+    if half == 0.0 or counts[0] >= half:
+        return 0.0  # most details are nothing: drawn, or rounded, not noisy
+    at = int(np.searchsorted(total, half))
+    return at + (half - float(total[at - 1])) / float(counts[at])
+
+
+def noise_excess(now: Noise, before: Sequence[float], errors: float = 0.0) -> float:
+    """Tell how many octaves noisier a slice is than the reference.
+
+    Args:
+        now: of the slice.
+        before: (6,) shares of the reference.
+        errors: so many standard errors are taken off: a small slice tells its noise badly.
+
+    Returns:
+        The most of all directions and scales; below 0 where it is quieter in all of them.
+    """
+    octaves = np.log2(now.shares / np.asarray(before))
+    doubt = errors * DOUBT / np.sqrt(np.maximum(now.blocks, 1.0))
+    return float((octaves - doubt).max())
+
+
+def noise_on_top(shares: NDArray[np.float64], before: NDArray[np.float64], window: Window) -> float:
+    """Return the standard deviation, in the channel's values, of the noise that came on top."""
+    more = np.sqrt(np.maximum(shares**2 - before**2, 0.0)) * SCALES
+    return float(more.max()) * (float(window[1]) - float(window[0]))
