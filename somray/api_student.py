@@ -2,27 +2,22 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from somray.api_threads import usable_threads
 from somray.domain.student import StudentModel
 from somray.errors import ConfigError, ShapeError
-from somray.kernels.features import FEATURES
-from somray.kernels.student.fit import Gang, Pace, Plan, deterministic, fit_student
-from somray.kernels.student.inputs import Look, noise_reference, quiet, student_inputs
-from somray.kernels.student.networks import network_of, student_of
-from somray.kernels.student.perturb import NoisySlice
+from somray.kernels.student.constant import make_constant
+from somray.kernels.student.course import Pace
+from somray.kernels.student.lesson import Lesson, lessons_of
+from somray.kernels.student.network import UNet, build_unet, unet_weights
+from somray.kernels.student.patches import Example
 from somray.kernels.student.predict import predict_student
-from somray.kernels.student.sampling import Examples
-from somray.kernels.student.spec import StudentSpec
-from somray.kernels.student.start import start_constant, start_from
-from somray.kernels.student.unet import UNet, build_unet, new_unet, unet_weights
-from somray.kernels.student.vote_choice import choose_vote
+from somray.kernels.student.spec import StudentSpec, new_unet_of, student_of
+from somray.kernels.student.train import deterministic, train_network
 from somray.kernels.windows import auto_window
 
 __all__ = ["Student"]
@@ -30,9 +25,6 @@ __all__ = ["Student"]
 SECONDS = 60.0
 MOST_STEPS = 2000
 """Steps that a time budget is never spent beyond: by then nothing moves."""
-PIXEL_STEPS = 10
-"""Steps of the prototypes per step on patches, as in the first round."""
-MOST_PIXEL_STEPS = 600
 MODALITIES = ("CT", "PET", "MR", "XCT")
 
 
@@ -93,7 +85,7 @@ class Student:
 
     @property
     def module(self) -> UNet:
-        """The torch network; it eats `kernels.student.inputs` of a slice and gives logits."""
+        """The torch network; it eats the views (`kernels.student.look`) of a slice and gives logits."""
         return build_unet(self.model.network, self.model.weights)
 
     def fit(
@@ -115,6 +107,7 @@ class Student:
         Raises:
             ShapeError: shapes do not fit, no pixel has data, or `start` has other channels.
         """
+        began = time.perf_counter()
         stack = self._slices(images)
         target = np.asarray(masks).astype(bool)
         target = target[None] if target.ndim == 2 else target
@@ -123,15 +116,15 @@ class Student:
         known = np.asarray(~np.isnan(stack).any(axis=1))
         if not known.any():
             raise ShapeError("no pixel of the images has data in every channel")
-        threads = usable_threads()
-        spec = self._spec(stack, start, threads)
-        module, spec = self._learned(stack, target, known, spec, start)
+        spec = self._spec(stack, start)
+        lessons = lessons_of(stack, target, known)
+        module = self._learned(lessons, spec, start, began)
         self._model = student_of(spec, unet_weights(module), {"seconds_given": self._seconds})
         return self
 
     def predict_proba(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Return the target's probability, (n, y, x) float32 in [0, 1], 0 where there is no data."""
-        return predict_student(self.model, self._slices(images), self._spacing, usable_threads())
+        return predict_student(self.model, self._slices(images), threads=usable_threads())
 
     def _slices(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Bring images to (n, c, y, x) float32."""
@@ -147,9 +140,7 @@ class Student:
             )
         return array
 
-    def _spec(
-        self, stack: NDArray[np.float32], start: "Student | None", threads: int
-    ) -> StudentSpec:
+    def _spec(self, stack: NDArray[np.float32], start: "Student | None") -> StudentSpec:
         if start is not None and start.model.channels != self._channels:
             raise ShapeError(f"start has channels {start.model.channels}, not {self._channels}")
         windows = tuple(
@@ -158,72 +149,38 @@ class Student:
         )
         return StudentSpec(
             channels=self._channels,
+            kinds=tuple(name if name in MODALITIES else "other" for name in self._channels),
             windows=windows if start is None else start.model.windows,
-            feature_names=tuple(FEATURES),
             steps=self._steps or MOST_STEPS,
-            threads=threads,
+            threads=usable_threads(),
             seed=self._seed,
             spacing_mm=self._spacing,
-            vote_mm=0.0 if start is None else float(start.model.network["vote_mm"]),
         )
 
     def _learned(
-        self,
-        images: NDArray[np.float32],
-        target: NDArray[np.bool_],
-        known: NDArray[np.bool_],
-        spec: StudentSpec,
-        start: "Student | None",
-    ) -> tuple[UNet, StudentSpec]:
-        """Train a network; a mask with one side only makes a constant one."""
-        noise = noise_reference(images[0], spec.windows, spec.channels)
-        if start is not None:  # what counts as noisy stays as it was learned
-            noise = start.module.noise.numpy()
-        look = Look(spec.windows, spec.feature_names, self._spacing, noise=noise)
-        calm = quiet(len(spec.channels))
-        stacks = [student_inputs(image, look, noise=calm) for image in images]
-        inside = target[known]
-        module = new_unet(network_of(spec), spec.seed)
+        self, lessons: list[Lesson], spec: StudentSpec, start: "Student | None", began: float
+    ) -> UNet:
+        """Train a network; masks with one side only make a constant one."""
+        inside = np.concatenate([lesson.mask[lesson.known] for lesson in lessons])
+        module = new_unet_of(spec)
         if start is None and (inside.all() or not inside.any()):
-            start_constant(module, inside=bool(inside.all()))
-            return module, spec
-        noisy = [NoisySlice(i, spec.channels, look.at_crops_of(i)) for i in images]
-        examples = Examples(stacks, list(target), list(known.astype(np.float32)), noisy)
-        pixels = Plan(0, min(MOST_PIXEL_STEPS, PIXEL_STEPS * spec.steps))
-        pace, seed = self._pace(), (spec.seed,)
+            make_constant(module, inside=bool(inside.all()))
+            return module
+        if start is not None:
+            module = build_unet(start.model.network, start.model.weights)
+        look = spec.look()
+        examples = [Example(le.values, le.target, le.weight, look) for le in lessons]
         with deterministic(spec.threads):
-            if start is not None:
-                module = build_unet(start.model.network, start.model.weights)
-            else:
-                _begin(module, stacks, target, known, spec.seed)
-                module.noise.copy_(torch.from_numpy(noise))
-            fit_student(module, examples, pixels, seed, Gang(), pace)
-            if start is None:
-                vote = choose_vote(module, stacks, list(target), list(known), self._spacing)
-                spec = replace(spec, vote_mm=vote.radius_mm)
-                module = build_unet(network_of(spec), unet_weights(module))
-            fit_student(module, examples, Plan(spec.steps, 0), (*seed, 1), Gang(), pace)
-        return module, spec
+            pace = self._pace(began)
+            train_network(module, examples, spec.plan(0), (spec.seed,), pace=pace)
+        return module
 
-    def _pace(self) -> Pace:
-        """Start the clock, where there is a budget: features and compiling do not count."""
-        seconds, began = self._seconds, time.perf_counter()
+    def _pace(self, began: float) -> Pace:
+        """Count the time since the call, where there is a budget."""
+        seconds = self._seconds
         if seconds is None:
             return Pace()
         return Pace(spent=lambda: (time.perf_counter() - began) / seconds)
-
-
-def _begin(
-    module: UNet,
-    stacks: Sequence[NDArray[np.float32]],
-    target: NDArray[np.bool_],
-    known: NDArray[np.bool_],
-    seed: int,
-) -> None:
-    """Take standardisation and prototypes from all slices together, one below the other."""
-    width = stacks[0].shape[2]
-    places = np.where(target, 0, 1).reshape(-1, width)
-    start_from(module, np.concatenate(stacks, axis=1), places, known.reshape(-1, width), seed)
 
 
 def _names(

@@ -108,8 +108,10 @@ def _segment(
     segment.open_labels(segment.LabelItem(place, method))
     areas: list[float] = []
     signatures: list[dict[str, Any]] = []
+    whole = method == "student" and model.network["dimensions"] == 3
+    pieces = [(0, meta.shape[2])] if whole else slabs(meta.shape[2], meta.slab_depth)
     for t in range(meta.shape[0]):
-        for z0, z1 in slabs(meta.shape[2], meta.slab_depth):
+        for z0, z1 in pieces:
             result = function(replace(slab, t=t, z0=z0, z1=z1), model)
             areas += [row.target_area_mm2 for row in result.rows["slices"]]
             if method == "som":

@@ -20,8 +20,12 @@ FORMATS = ("onnx",)
 
 NOTE = "agreement with the teacher is not accuracy; for research, not for diagnosis"
 WINDOWS_NOTE = (
-    "PET's window goes with the level of uptake of the scan that the student learned from; a scan of "
-    "another level wants its own, which only somray finds: use somray on it"
+    "PET's window ends at the unit of uptake of the scan that the student learned from; a scan of another unit wants "
+    "its uptake scaled to that one, which only somray finds: use somray on it"
+)
+SLICES_NOTE = "bring slices whose pixel size differs by more than a tenth to this one first"
+VOLUMES_NOTE = (
+    "it sees means over blocks of about 6 mm, with z to superior, y to posterior, x to left"
 )
 
 
@@ -79,36 +83,28 @@ def _students(run: Run, protocol: str | None) -> tuple[dict[str, StudentModel], 
 
 def _facts(protocol: str, model: StudentModel) -> dict[str, object]:
     """Tell what goes into the graph and what comes out."""
-    from somray.kernels.student.graph import feature_names_of
     from somray.kernels.student.onnx_graph import OPSET
 
+    volumes = model.network["dimensions"] == 3
+    axes = "z, y, x" if volumes else "y, x"
     return {
         "somray_version": __version__,
         "protocol": protocol,
         "target": model.target,
         "opset": OPSET,
-        "input": "image (n, planes, y, x) float32, values as in the scan, NaN where there is no data",
-        "output": "probability (n, y, x) float32 in [0, 1], 0 where there is no data",
+        "input": f"image (n, channels, {axes}) float32, values as in the scan, NaN where there is no data",
+        "output": f"probability (n, {axes}) float32 in [0, 1], 0 where there is no data",
         "channels": list(model.channels),
-        "planes": _planes(model),
         "windows": {
             channel: list(window)
             for channel, window in zip(model.channels, model.windows, strict=True)
         },
-        **({"windows_note": WINDOWS_NOTE} if "PET" in model.channels else {}),
+        **({"windows_note": WINDOWS_NOTE} if "PET" in str(model.network["kinds"]) else {}),
         "spacing_yx_mm": list(model.spacing_mm),
-        "spacing_note": "bring slices whose pixel size differs by more than a tenth to this one first",
-        "features": list(feature_names_of(model)),
+        "spacing_note": VOLUMES_NOTE if volumes else SLICES_NOTE,
         "temperature": model.temperature,
         "note": NOTE,
     }
-
-
-def _planes(model: StudentModel) -> list[str]:
-    """Name the planes that go in: the slice's channels, then each neighbour's from the lowest."""
-    reach = int(model.network["neighbours"])
-    steps = [0, *(step for step in range(-reach, reach + 1) if step)]
-    return [name + (f" at z{step:+d}" if step else "") for step in steps for name in model.channels]
 
 
 def _units(run: Run, protocol: str) -> list[str]:

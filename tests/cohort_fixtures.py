@@ -65,3 +65,26 @@ def finished_copy(finished, tmp_path):
     """A copy of the finished run that a test may change."""
     shutil.copytree(finished[0], tmp_path / "run")
     return tmp_path / "run"
+
+
+@pytest.fixture(scope="session")
+def petct_folder(tmp_path_factory):
+    """A cohort of PET/CT, whose student sees volumes: two subjects of one session."""
+    folder = tmp_path_factory.mktemp("petct")
+    write_phantom(
+        folder, subjects=2, sessions=1, shape=(16, 48, 48), modality="petct", format="nifti", seed=3
+    )
+    config = yaml.safe_load((folder / "cohort.yaml").read_text())
+    for protocol in config["protocols"].values():
+        protocol["student"] = {**STUDENT, "steps": 4}
+        protocol["registration"] = {"pairs": []}
+    (folder / "cohort.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def petct_run(petct_folder, tmp_path_factory):
+    """A finished run of it: the folder of the run and its summary."""
+    place = tmp_path_factory.mktemp("petct_run") / "run"
+    summary = run_in(petct_folder, f"output={place}")
+    return place, summary

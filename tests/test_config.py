@@ -142,3 +142,35 @@ def test_a_teacher_that_cannot_be_is_refused_in_words_of_the_form_that_was_meant
         parse_config(_with(teacher=teacher))
     assert message in str(caught.value)
     assert "list[" not in str(caught.value)
+
+
+def test_a_student_chooses_its_own_steps_and_learns_from_twelve_scans_unless_told():
+    student = parse_config(MINIMAL).protocols["p"].student
+    assert (student.rounds, student.steps, student.cohort, student.confidence) == (
+        3,
+        None,
+        12,
+        False,
+    )
+    told = parse_config(_with(student={"cohort": 0, "steps": 40})).protocols["p"].student
+    assert (told.cohort, told.steps) == (0, 40)
+    assert parse_config(_with(student={"steps": None})).protocols["p"].student.steps is None
+
+
+@pytest.mark.parametrize(
+    ("student", "message"),
+    [
+        ({"scans": 3}, "student.scans: unknown key"),
+        ({"neighbours": 1}, "student.neighbours: unknown key"),
+        ({"start": "centroids"}, "student.start: unknown key"),
+        ({"labels": "soft"}, "student.labels: unknown key"),
+        ({"steps": 0}, "student.steps: Input should be greater than or equal to 1"),
+        ({"cohort": -1}, "student.cohort: Input should be greater than or equal to 0"),
+        ({"cohort": 65}, "student.cohort: Input should be less than or equal to 64"),
+        ({"cohort": "all"}, "student.cohort: Input should be a valid integer"),
+        ({"rounds": 0}, "student.rounds: Input should be greater than or equal to 1"),
+    ],
+)
+def test_a_student_that_cannot_be_is_refused(student, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_config(_with(student=student))

@@ -38,7 +38,14 @@ class StudentConfig(Strict):
     rounds: Annotated[int, Field(ge=1, le=50)] = 3
     tolerance: Annotated[float, Field(ge=0, le=1)] = 0.002
     workers: Annotated[int, Field(ge=1, le=256)] = 1
-    steps: Annotated[int, Field(ge=1, le=100000, description="optimizer steps per round")] = 60
+    steps: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=100000,
+            description="optimizer steps of every round; chosen by what the student sees where left out",
+        ),
+    ] = None
     threads: Annotated[
         int, Field(ge=1, le=64, description="CPU threads per worker; part of what fixes the bits")
     ] = 1
@@ -53,36 +60,15 @@ class StudentConfig(Strict):
             "from 50 to 100; 0 where there is no data"
         ),
     ] = False
-    scans: Annotated[
-        Literal["all"] | Annotated[int, Field(ge=1)],
+    cohort: Annotated[
+        int,
         Field(
-            description="scans that the rounds' slices come from; above 1, the last rounds add the most "
-            "worthwhile slice of each further scan in the manifest's order, at most rounds - 1 of them"
+            ge=0,
+            le=64,
+            description="scans, spread over subjects, that teach the last round, after A, A+B …; "
+            "0 leaves it out",
         ),
-    ] = 1
-    neighbours: Annotated[
-        Literal[0, 1, 2], Field(description="slices seen on either side of each, for 2.5D")
-    ] = 0
-    start: Annotated[
-        Literal["centroids", "labels"],
-        Field(
-            description="where the student starts: from the teacher's centroids, which it then agrees "
-            "with on clean slices by construction, or from the labels of slice A alone"
-        ),
-    ] = "centroids"
-    labels: Annotated[
-        Literal["mask", "soft", "classes"],
-        Field(
-            description="what is learned from the teacher: the target's mask, how far a pixel belongs "
-            "to it by the distances to the nodes, or all its classes at once"
-        ),
-    ] = "mask"
-
-    @property
-    def most_further(self) -> int:
-        """Most scans beside the reference that the rounds may need."""
-        wanted = self.rounds if self.scans == "all" else min(self.scans, self.rounds)
-        return wanted - 1
+    ] = 12
 
 
 class RegistrationConfig(Strict):

@@ -213,10 +213,6 @@ class TrainingRow(Row):
     loss: Annotated[float, Column("1", "mean training loss of the epoch")]
     learning_rate: Annotated[float, Column("1", "learning rate at the epoch's end")]
     seconds: Annotated[float, Column("s", "time of the epoch; measured, differs between runs")]
-    held_out_loss: Annotated[
-        float | None,
-        Column("1", "loss on blocks that nothing was learned from; null where none were spared"),
-    ] = None
 
 
 @dataclass(frozen=True)
@@ -235,7 +231,8 @@ class TruthRow(Row):
         str,
         Column(
             "",
-            "som (direct transfer), student: those masks raw; lesions: the objects of labels/lesions",
+            "som (direct transfer), student: those masks raw; lesions: the objects of labels/lesions; "
+            "som_lesions: beside a student, the objects by direct transfer alone",
         ),
     ]
     label: Annotated[

@@ -31,6 +31,7 @@ from somray.stages import (
     segment,
     truth,
 )
+from somray.stages.objects import BASELINE
 from somray.stages.objects import GROUP as OBJECTS
 
 __all__ = ["ProtocolChain"]
@@ -104,7 +105,7 @@ class ProtocolChain(ProtocolWork):
         if som.result() is None or last.result() is None:
             return None
         await together(
-            self.objects.find(state, self._methods(reference)[-1], fitted.digest),
+            self.objects.find(state, self._methods(reference)[-1], fitted),
             self._truth(state, reference, fitted.digest),
             self._slice_residuals(state, pairs.result(), reference, fitted.digest),
         )
@@ -163,7 +164,7 @@ class ProtocolChain(ProtocolWork):
                     self.units.slab(state, label, where, digest, seen),
                     shared=fitted.shared,
                 )
-                for where in state.slabs()
+                for where in self.units.pieces(state, label)
             )
         )
         if not all(entry.ok for entry in entries):
@@ -203,17 +204,27 @@ class ProtocolChain(ProtocolWork):
         """Compare the masks of the methods that ran, as they are."""
         if state.scan.truth is None:
             return
-        methods = tuple(truth.TruthMethod(m, m, value) for m, value in self._methods(reference))
+        methods = tuple(truth.TruthMethod(m, m, (value,)) for m, value in self._methods(reference))
         inputs = [digest, source_signature(state.scan.truth)]
         await self.book.do(truth.run, self.units.truth(state, methods, inputs))
 
-    async def _object_truth(self, state: ScanState, digest: str) -> None:
-        """Compare the objects of a scan, once its subject's are written."""
+    async def _object_truth(
+        self, state: ScanState, reference: Reference, called: Called | None, digest: str
+    ) -> None:
+        """Compare the lesions of a scan, and beside a student's those of direct transfer alone."""
         if state.scan.truth is None:
             return
-        methods = (truth.TruthMethod("lesions", "lesions", None),)
+        methods = [truth.TruthMethod("lesions", "lesions")]
         inputs = [digest, source_signature(state.scan.truth)]
-        await self.book.do(truth.run, self.units.truth(state, methods, inputs, "lesions"))
+        if called is not None and self.units.config.segment == "student":
+            som = self._methods(reference)[0]
+            baseline = await self.objects.baseline(state, som, reference.fitted, called)
+            if baseline is not None:
+                numbers, found = baseline
+                methods.append(truth.TruthMethod("som_lesions", BASELINE, numbers))
+                inputs.append(found)
+        item = self.units.truth(state, tuple(methods), inputs, "lesions")
+        await self.book.do(truth.run, item)
 
     # -- one subject -----------------------------------------------------------------------------
 
@@ -255,7 +266,10 @@ class ProtocolChain(ProtocolWork):
                     self.book.do(segment.publish, self.units.publish(s, labels, digests))
                     for s in states
                 ),
-                *(self._object_truth(s, entry.digest) for s in states),
+                *(
+                    self._object_truth(s, reference, one, entry.digest)
+                    for s, one in zip(states, called, strict=True)
+                ),
             )
 
     async def _session_pairs(self, states: list[ScanState]) -> list[tuple[float, ...] | None]:

@@ -4,6 +4,7 @@ Nobody waits for the student who needs the teacher alone.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,10 +16,11 @@ from somray.io.storage import Storage
 from somray.pipeline.book import Book
 from somray.pipeline.intake import Intake
 from somray.pipeline.references import chosen_references
+from somray.pipeline.student_units import student_unit
 from somray.pipeline.units import ScanState, Units
 from somray.stages import student, teacher
 
-__all__ = ["Fitted", "Fitting", "ProtocolWork", "Reference"]
+__all__ = ["Fitted", "Fitting", "ProtocolWork", "Reference", "over_subjects"]
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,9 @@ class Fitting(ProtocolWork):
 
     async def _student(self, reference: Reference) -> Fitted | None:
         protocol, config = self.units.protocol, self.units.config
-        further = await self._further(reference.state)
+        cohort = await self._cohort()
         parts = (reference.state, reference.slices[0], reference.fitted.digest)
-        unit = self.units.student(*parts, further)
+        unit = student_unit(self.units, *parts, cohort)
         trainer = self.executor.trainer(config.student.workers, config.student.trainer)
         if trainer.waits:
             await self.executor.release(protocol)
@@ -133,13 +135,22 @@ class Fitting(ProtocolWork):
         model = models.read_student(self.storage, protocol)
         return Fitted(f"{unit.digest}-{entry.value['digest']}", self.executor.share(model))
 
-    async def _further(self, reference: ScanState) -> list[ScanState]:
-        """Wait for the scans beside the reference that the rounds need, in the manifest's order."""
+    async def _cohort(self) -> list[ScanState]:
+        """Wait for the scans that teach the last round: every subject's first, then its next, and so on."""
         found: list[ScanState] = []
-        for scan in self.scans:
-            if len(found) == self.units.config.student.most_further:
+        for scan in over_subjects(self.scans):
+            if len(found) == self.units.config.student.cohort:
                 break
-            if scan != reference.scan:
-                state = await self.intake.accepted(scan)
-                found += [] if state is None else [state]
+            state = await self.intake.accepted(scan)
+            found += [] if state is None else [state]
         return found
+
+
+def over_subjects(scans: Sequence[Scan]) -> list[Scan]:
+    """List scans so that each subject's first session stands before any subject's second."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for place, scan in sorted(enumerate(scans), key=lambda one: (one[1].order, one[0])):
+        turns.append((seen[scan.subject], place))
+        seen[scan.subject] += 1
+    return [scans[place] for _, place in sorted(turns)]

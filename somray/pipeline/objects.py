@@ -13,10 +13,12 @@ from somray.domain.scan import Scan
 from somray.domain.work import Unit
 from somray.io.ledger import Entry
 from somray.kernels.objects.calls import Word
+from somray.kernels.objects.found import LESION
 from somray.kernels.objects.prior import Landmark, occurrence
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
 from somray.pipeline.book import Book
 from somray.pipeline.digests import source_signature
+from somray.pipeline.fitting import Fitted
 from somray.pipeline.units import ScanState, Units
 from somray.stages import object_calls, objects
 
@@ -54,13 +56,35 @@ class ObjectStep:
             scan: loop.create_future() for scan in scans
         }
 
-    async def find(self, state: ScanState, method: tuple[str, int], model: str) -> None:
-        """Look at one scan, once the masks of `method` (name, target's value) stand."""
+    async def find(self, state: ScanState, method: tuple[str, int], model: Fitted) -> None:
+        """Look at one scan, once the masks of `method` (name, target's value) by a model stand."""
         if self.rule is None:
             return
-        unit = find_unit(self._units, state, self.rule, method, model)
-        entry = await self._book.do(objects.find, unit, invalidates=[("calls", state.name)])
+        unit = find_unit(self._units, state, self.rule, method, model.digest)
+        entry = await self._book.do(
+            objects.find, unit, shared=model.shared, invalidates=[("calls", state.name)]
+        )
         self._settle(state.scan, entry if entry.ok else None)
+
+    async def baseline(
+        self, state: ScanState, method: tuple[str, int], model: Fitted, called: Called
+    ) -> tuple[tuple[int, ...], str] | None:
+        """Find the objects of direct transfer alone, for the comparison with truth.
+
+        Returns:
+            Numbers of the lesions at t 0 in `objects.BASELINE`, and the finding's digest; None where it failed.
+            Objects of uptake are the same with and without a student, so they keep their calls.
+        """
+        if self.rule is None:
+            return None
+        unit = find_unit(self._units, state, self.rule, method, model.digest, objects.BASELINE)
+        entry = await self._book.do(objects.find, unit, shared=model.shared)
+        if not entry.ok:
+            return None
+        if self.rule.has_uptake:
+            return called.lesions[0], entry.digest
+        facts = entry.value["times"][0]
+        return tuple(int(o["number"]) for o in facts if o["called"] == LESION), entry.digest
 
     def drop(self, scan: Scan) -> None:
         """Say that a scan will not be looked at, so that nobody waits for it."""
@@ -142,18 +166,24 @@ def object_rule(units: Units, scans: Sequence[Scan]) -> ScanRule | None:
 
 
 def find_unit(
-    units: Units, state: ScanState, rule: ScanRule, method: tuple[str, int], model: str
+    units: Units,
+    state: ScanState,
+    rule: ScanRule,
+    method: tuple[str, int],
+    model: str,
+    group: str = objects.GROUP,
 ) -> Unit:
-    """Find the objects of one scan."""
+    """Find the objects of one scan, drawn into a label group."""
     config, anatomy = units.config, None
     if state.scan.anatomy is not None:
         names = tuple(sorted(config.anatomy.items()))
         anatomy = objects.AnatomyItem(state.scan.anatomy, names, tuple(config.exclude))
-    item = objects.FindItem(state.place, rule, *method, anatomy)
+    item = objects.FindItem(state.place, rule, *method, anatomy, group)
     inputs = [rule, method, anatomy, source_signature(state.scan.anatomy)]
     blocks = state.grid_voxels(rule.grid_mm(state.shape[2:], state.spacing_mm))
     needs = objects.needs(state.slab_bytes, blocks)
-    return units.unit("objects", state.name, item, needs, state.source_digest, model, inputs)
+    name = state.name if group == objects.GROUP else f"{state.name}+{group}"
+    return units.unit("objects", name, item, needs, state.source_digest, model, inputs)
 
 
 def call_unit(units: Units, state: ScanState, item: object_calls.CallItem, found: str) -> Unit:

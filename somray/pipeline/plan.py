@@ -15,12 +15,15 @@ from somray.domain.scan import Scan
 from somray.domain.work import MIB, Needs, Unit
 from somray.errors import DataError, PlanError
 from somray.kernels.registration.group import first_pairs
+from somray.kernels.student.steps import all_steps
 from somray.pipeline.book import STAGES
 from somray.pipeline.cohort import Cohort
+from somray.pipeline.fitting import over_subjects
 from somray.pipeline.objects import find_unit, object_rule
 from somray.pipeline.references import chosen_references
 from somray.pipeline.session_units import align_unit, bridge_unit, session_pair
 from somray.pipeline.slice_units import slice_chain, slice_pairs
+from somray.pipeline.student_units import student_unit
 from somray.pipeline.units import ScanState, Units
 from somray.stages import evolve, ingest, object_calls, residuals, truth
 
@@ -131,12 +134,14 @@ def _plan_models(plan: Plan, units: Units, states: Sequence[ScanState]) -> None:
     _count(plan, units.teacher(chosen), passes * hours)
     if units.config.segment == "student":
         config = units.config.student
-        steps = config.steps * (2 * config.rounds - 1) * config.workers
         reference = chosen[0][0]
-        further = [state for state in states if state is not reference][: config.most_further]
-        looking = sum(_hours("student", state) for state in further)
-        unit = units.student(reference, 0, "", further)
-        _count(plan, unit, looking + steps * _STEP_SECONDS / 3600)
+        cohort = over_subjects([state.scan for state in states])[: config.cohort]
+        teaching = [state for state in states if state.scan in cohort]
+        looking = sum(_hours("student", state) for state in teaching)
+        unit = student_unit(units, reference, 0, "", teaching)
+        dimensions = 3 if units.volume_rule else 2
+        steps = all_steps(dimensions, config.rounds, config.steps, cohort=bool(teaching))
+        _count(plan, unit, looking + steps * config.workers * _STEP_SECONDS / 3600)
 
 
 def _plan_scan(plan: Plan, units: Units, state: ScanState) -> None:
@@ -160,6 +165,8 @@ def _plan_scan(plan: Plan, units: Units, state: ScanState) -> None:
         found = find_unit(units, state, rule, ("som", 0), "")
         _count(plan, found, _hours("objects", state), written=4 * z * y * x)
         plan.add(object_calls.CALL_NEEDS, "calls")
+        if state.scan.truth is not None and "student" in labels:  # the baseline beside the student
+            _count(plan, found, _hours("objects", state), written=4 * z * y * x)
     if "slices" in units.config.registration.pairs:
         _plan_slices(plan, units, state)
     _count(plan, units.publish(state, (), ""))

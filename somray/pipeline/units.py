@@ -12,6 +12,7 @@ from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
 from somray.domain.work import Needs, Unit, digest_of
 from somray.io.ome_zarr import slab_depth, slabs
+from somray.kernels.objects.scan_rule import ScanRule, rule_for
 from somray.kernels.teacher_spec import TeacherSpec
 from somray.pipeline.digests import code_digest, ingest_digest
 from somray.stages import (
@@ -19,11 +20,11 @@ from somray.stages import (
     evolve,
     ingest,
     segment,
-    student,
     teacher,
     truth,
 )
-from somray.stages.student_lessons import LessonScan
+from somray.stages.student_lessons import sees_volumes
+from somray.stages.student_volumes import VOLUME_MM
 
 __all__ = ["ScanState", "Units"]
 
@@ -201,34 +202,15 @@ class Units:
         item = teacher.MissingReference(named)
         return self.unit("teacher", self.protocol, item, Needs(cpus=0.1), named)
 
-    def student(
-        self,
-        state: ScanState,
-        reference: int,
-        teacher_digest: str,
-        further: Sequence[ScanState] = (),
-    ) -> Unit:
-        """Train the rounds from the reference scan's slice on, then over the further scans."""
-        config = self.config.student
-        target = self.config.teacher.target
-        facts = [state.source_digest, reference, teacher_digest, target, self.cohort.seed]
-        facts.append(config.model_dump(mode="json", exclude={"trainer", "confidence"}))
-        facts.append([scan.source_digest for scan in further])
-        digest = digest_of("student", self.protocol, code_digest(), *facts)
-        item = student.StudentItem(
-            LessonScan(state.place, state.level),
-            self.protocol,
-            reference,
-            target,
-            config,
-            self.cohort.seed,
-            digest,
-            tuple(LessonScan(scan.place, scan.level) for scan in further),
-        )
-        slice_bytes = max(scan.slice_bytes for scan in (state, *further))
-        slab_bytes = max((scan.slab_bytes for scan in further), default=0)
-        needs = student.needs(config, slice_bytes, slab_bytes)
-        return self.unit("student", self.protocol, item, needs, digest)
+    @property
+    def volume_rule(self) -> ScanRule | None:
+        """The rule whose grid a student of volumes sees; None where it sees slices."""
+        rule = rule_for(self.config.modality, tuple(self.config.channels))
+        return rule if sees_volumes(rule) else None
+
+    def student_voxels(self, state: ScanState) -> int:
+        """Voxels of the coarse grid that the student sees a scan on; 0 where it sees slices."""
+        return 0 if self.volume_rule is None else state.grid_voxels(VOLUME_MM)
 
     def label_groups(self, label: str) -> tuple[str, ...]:
         """List the label groups that a method writes together, its own first."""
@@ -243,6 +225,12 @@ class Units:
         return self.unit(
             "open", f"{state.name}+{label}", item, needs, state.source_digest, model_digest
         )
+
+    def pieces(self, state: ScanState, label: str) -> list[tuple[int, int, int]]:
+        """List (t, z0, z1) of what one unit segments: a slab, or a time point for a student of volumes."""
+        if label == "student" and self.volume_rule is not None:
+            return [(t, 0, state.shape[2]) for t in range(state.shape[0])]
+        return state.slabs()
 
     def slab(
         self,
@@ -263,7 +251,7 @@ class Units:
         needs = (
             segment.needs_som(*sizes, self.config.teacher.dimensions)
             if label == "som"
-            else segment.needs_student(*sizes, gpus, self.config.student.neighbours)
+            else segment.needs_student(*sizes, gpus, self.student_voxels(state))
         )
         name = f"{state.name}+{label}+t{t}+z{z0:05d}"
         return self.unit(stage, name, item, needs, state.source_digest, model_digest, target)

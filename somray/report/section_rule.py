@@ -4,11 +4,10 @@ from collections.abc import Iterable
 
 from somray.config import ProtocolConfig
 from somray.kernels.objects.calls import COMMON_FROM, REACH_MM
-from somray.kernels.objects.cut import CutRule
 from somray.kernels.objects.organs import HOT_AS_A_WHOLE
 from somray.kernels.objects.prior import LEAST_SUBJECTS
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
-from somray.kernels.objects.uptake import GRID_MM, LOWEST_RATIO
+from somray.kernels.objects.uptake import GRID_MM, LOWEST_RATIO, UPTAKE_CUT
 from somray.kernels.objects.uptake_rule import (
     FITS_FROM,
     FLUID_HU,
@@ -71,11 +70,14 @@ def _by_uptake(rule: ScanRule) -> str:
 
 
 def _cut() -> str:
-    rule = CutRule()
+    rule = UPTAKE_CUT
+    small, large = (volume / 1000 for volume in rule.blurred_mm3 or (0.0, 0.0))
     return (
         f"Each object ends at a level of its own, {rule.hot_share:.0%} of the way from what surrounds it "
-        f"({rule.near_mm:g} to {rule.far_mm:g} mm around it) to what is hot inside it, and is then closed over "
-        f"gaps of up to {2 * rule.closing_mm:g} mm, so that a cold core belongs to it; never across objects."
+        f"({rule.near_mm:g} to {rule.far_mm:g} mm around it) to what is hot inside it; the smaller it is below "
+        f"{large:g} ml the more it ends half way up its blurred border, up to {small:g} ml there alone. Then "
+        f"gaps of up to {2 * rule.closing_mm:g} mm are closed, so that a cold core belongs to it; never across "
+        "objects."
     )
 
 

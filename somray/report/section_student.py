@@ -26,6 +26,7 @@ from somray.report.words import NOT_ACCURACY, TRUTH
 __all__ = ["account", "comparisons", "student_section", "truth_section", "truth_table", "verdict"]
 
 MOST_ROWS_OPEN = 40
+COHORT = "cohort"  # the stage of the last round, which many scans teach
 UNION = 0  # the label of `truth` that stands for all labels together
 AGREEMENT_COLUMNS = (
     "round", "stage", "subject", "session", "t", "z", "role", "ref", "iou", "dice", "accuracy",
@@ -97,12 +98,12 @@ def _agreement_picture(agreement: Rows, convergence: Rows, prefix: str) -> Pictu
 
 
 def verdict(convergence: Sequence[dict[str, Any]], tolerance: float) -> Notice:  # Any: plain rows
-    """Say in words whether the rounds have converged."""
-    last = max(convergence, key=lambda r: r["round"])
+    """Say in words whether the rounds of slices have converged."""
+    last = max(_of_slices(convergence), key=lambda r: r["round"])
     delta, rounds = last["delta_iou"], last["round"]
     if last.get("collapse"):
         told = f"Round {rounds} ({last['stage']}) was not believed: {last['collapse']}. The student of "
-        told += f"round {rounds - 1} is kept; it may not replace the SOM."
+        told += f"round {rounds - 1} was kept; it may not replace the SOM."
         return Notice(told, "bad", "Collapsed.")
     if delta is None:
         told = "A single round has nothing to be compared with, so convergence cannot be judged."
@@ -121,13 +122,26 @@ def verdict(convergence: Sequence[dict[str, Any]], tolerance: float) -> Notice: 
     return Notice(told, "warn", "Not converged.")
 
 
+def _of_slices(convergence: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:  # Any: plain rows
+    """Leave the cohort's round out."""
+    return [row for row in convergence if row["stage"] != COHORT]
+
+
 def comparisons(convergence: Sequence[dict[str, Any]]) -> Iterable[Text]:  # Any: plain rows
-    """Say what the mean IoU of the round that is kept is worth beside the baseline and the control."""
-    last = max((r for r in convergence if not r.get("collapse")), key=lambda r: r["round"])
+    """Say what the rounds of slices are worth beside baseline and control, and what the cohort's did."""
+    believed = [r for r in _of_slices(convergence) if not r.get("collapse")]
+    last = max(believed, key=lambda r: r["round"])
     mean = last["mean_iou"]
     if mean is None:
         yield Text("No mean IoU exists for this student: both masks are empty on every slice.")
-        return
+    else:
+        yield Text(" ".join(_beside(last, mean)))
+    for row in convergence:
+        if row["stage"] == COHORT:
+            yield _of_cohort(row)
+
+
+def _beside(last: dict[str, Any], mean: float) -> list[str]:  # Any: plain rows
     told = [f"Mean IoU with the teacher after round {last['round']}: {mean:.3f}."]
     copied, control = last["copy_forward_iou"], last["control_iou"]
     if copied is not None:
@@ -142,21 +156,36 @@ def comparisons(convergence: Sequence[dict[str, Any]]) -> Iterable[Text]:  # Any
             f"Equal compute on A alone gives {control:.3f}, so pseudo-labels {way} here "
             f"({f'{gain:+.3f}'.replace('-', '−')})."
         )
-    yield Text(" ".join(told))
+    return told
+
+
+def _of_cohort(row: dict[str, Any]) -> Text:  # Any: plain rows
+    """Say what became of the agreement when the cohort taught."""
+    if row.get("collapse"):
+        return Text(f"The cohort's round was not believed: {row['collapse']}.")
+    if row["mean_iou"] is None:
+        return Text("Then the cohort taught it; no slice here has an IoU.")
+    return Text(
+        f"Then the cohort taught it, and it agrees with the SOM on these slices to a mean IoU of "
+        f"{row['mean_iou']:.3f}. Where that is lower, it has left its first teacher; whether for the better "
+        "only a truth can tell."
+    )
 
 
 def account(history: Mapping[str, Any]) -> Iterable[Text]:  # Any: JSON
-    """Say what a student's history holds beside the rounds: where it started, calibration, what was unusual."""
-    if history.get("start") == "centroids":
+    """Say what a student's history holds beside the rounds: what it sees, calibration, what was unusual."""
+    if history.get("dimensions") == 3:
         yield Text(
-            "This student started from the teacher's centroids: on slices as quiet as A it says what the "
-            "teacher says by construction. What its U-Net learned shows on noisier slices."
+            "This student sees volumes, on the coarse grid that objects are found on; agreement is "
+            "measured there, on the planes of A, B, C."
         )
+    if history.get("cohort_scans"):
+        yield Text(f"Scans that teach its last round: {fact(history['cohort_scans'])}.")
     before, after = (history.get(f"calibration_error_{n}") for n in ("before", "after"))
     if before is not None and after is not None:
         pixels = fact(history["calibration_pixels"])
         yield Text(
-            f"Its probabilities were calibrated on {pixels} pixels of A that nothing was learned from: "
+            f"Its probabilities were calibrated on {pixels} pixels that nothing was learned from: "
             f"they were off by {before:.4f} on average before, by {after:.4f} after."
         )
     if history.get("note"):

@@ -23,8 +23,8 @@ import torch
 from somray.errors import PlanError
 from somray.kernels.student.course import Gang
 from somray.kernels.student.lesson import Lesson
-from somray.kernels.student.round_figures import prepare_slices
-from somray.kernels.student.rounds import train_rounds
+from somray.kernels.student.round_figures import check_lessons
+from somray.kernels.student.rounds import nothing_to_train, train_rounds
 from somray.kernels.student.spec import Distributed, RoundsResult, RoundState, StudentSpec
 from somray.kernels.student.state import state_from_bytes, state_to_bytes
 from somray.runtime.train_name import training_name
@@ -75,8 +75,9 @@ def fit_rounds_with_ray_train(
         PlanError: the cluster has too few GPUs or CPUs, or workers failed more than three times.
         ShapeError: as `train_rounds`, before anything is started.
     """
-    if not prepare_slices(lessons[:1], spec).has_both_sides:
-        return train_rounds(lessons, spec)  # nothing to train: see there
+    check_lessons(lessons, spec)
+    if nothing_to_train(lessons):
+        return train_rounds(lessons, spec)
     full_name = training_name(name, lessons, spec, (workers, use_gpu))
     scaling = ray.train.ScalingConfig(
         num_workers=workers, use_gpu=use_gpu, resources_per_worker=_share(spec, workers, use_gpu)

@@ -5,29 +5,31 @@ what they measure goes on as plain figures, so that calling them (`object_calls`
 """
 
 import contextlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.run import ScanPlace
+from somray.domain.student import StudentModel
 from somray.domain.tables import FailureRow
+from somray.domain.teacher import TeacherModel
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.errors import DataError
 from somray.io.anatomy import organ_names
 from somray.io.ome_zarr import (
     ScanMeta,
     create_labels,
+    finish_labels,
     read_label_slab,
     read_meta,
-    read_slab,
     slabs,
     write_label_slab,
 )
 from somray.io.storage import Storage
-from somray.kernels.objects.found import FoundObject
-from somray.kernels.objects.grid import BlockMeans, ObjectGrid, object_grid
+from somray.kernels.objects.found import LESION, FoundObject
+from somray.kernels.objects.grid import ObjectGrid
 from somray.kernels.objects.organs import (
     OrganVerdict,
     Shares,
@@ -36,10 +38,14 @@ from somray.kernels.objects.organs import (
     organ_shares,
     unmatched,
 )
+from somray.kernels.objects.recut import recut
 from somray.kernels.objects.scan_rule import FoundScan, ScanRule
 from somray.stages.anatomy import Organs, read_organs
+from somray.stages.scan_volume import ScanVolume, read_volumes
+from somray.stages.student_volumes import VOLUME_MM, volume_chance
 
 __all__ = [
+    "BASELINE",
     "GROUP",
     "AnatomyItem",
     "FindItem",
@@ -48,6 +54,9 @@ __all__ = [
 ]
 
 GROUP = "objects"  # the label group
+BASELINE = (
+    "objects_som"  # the same by direct transfer alone, beside a student, where a truth judges both
+)
 
 GRID_BYTES = 400  # per voxel of the coarse grid, all that is held of it at once
 
@@ -77,6 +86,7 @@ class FindItem:
         method: label group of the map or student, som or student.
         value: of the target there.
         anatomy: organ mask, where there is one.
+        group: label group that they are drawn into; `BASELINE` is complete at once, nobody calls it.
     """
 
     place: ScanPlace
@@ -84,6 +94,7 @@ class FindItem:
     method: str
     value: int
     anatomy: AnatomyItem | None = None
+    group: str = GROUP
 
     @property
     def exclude(self) -> tuple[str, ...]:
@@ -97,8 +108,12 @@ def needs(slab_bytes: int, grid_voxels: int) -> Needs:
     return Needs(cpus=1, memory_bytes=WORKER_BYTES + held)
 
 
-def find(item: FindItem, shared: object = None) -> Result:
+def find(item: FindItem, shared: StudentModel | TeacherModel | None = None) -> Result:
     """Find and draw the objects of every time point.
+
+    Args:
+        item: the scan.
+        shared: the protocol's model; a student that sees volumes has a say in where lesions end.
 
     Returns:
         value: `times`, per time index a list of objects with what is known of each; `heights`, how much of a
@@ -106,15 +121,18 @@ def find(item: FindItem, shared: object = None) -> Result:
     """
     storage = Storage.at(item.place.root)
     meta = read_meta(storage, item.place.name)
-    size_mm = item.rule.grid_mm(meta.geometry.shape, meta.geometry.spacing_mm)
-    grid = object_grid(meta.geometry, size_mm, meta.anatomical)
-    create_labels(storage, item.place.name, GROUP, "int32")
+    create_labels(storage, item.place.name, item.group, "int32")
+    sizes_mm = [item.rule.grid_mm(meta.geometry.shape, meta.geometry.spacing_mm)]
+    if _speaks(shared):
+        sizes_mm.append(VOLUME_MM)
     times: list[list[dict[str, Any]]] = []
     heights: list[tuple[float, float] | None] = []
     failures: list[FailureRow] = []
     last = voxels = 0
     for t in range(meta.shape[0]):
-        found = item.rule.find(_means(storage, meta, item, grid, t), grid)
+        seen = read_volumes(item.place, sizes_mm, t, (item.method, item.value))
+        grid = seen[0].grid
+        found = _found(item, seen, shared)
         scan = _Drawing(storage, meta, item, grid, found, t, last)
         with contextlib.ExitStack() as opened:
             drawn, shares, names = scan.draw(scan.organs(opened, failures))
@@ -123,20 +141,28 @@ def find(item: FindItem, shared: object = None) -> Result:
         heights.append(found.heights)
         last += len(found.objects)
         voxels += drawn
+    if item.group == BASELINE:
+        finish_labels(storage, item.place.name, BASELINE, {})
     value = {"times": times, "heights": heights, "voxels": voxels}
     return Result(rows={"failures": failures}, value=value)
 
 
-def _means(
-    storage: Storage, meta: ScanMeta, item: FindItem, grid: ObjectGrid, t: int
-) -> NDArray[np.float32]:
-    """Average image channels and, last, the target's mask onto the grid: (c + 1, z, y, x)."""
-    blocks = BlockMeans(grid, meta.shape[1] + 1)
-    for z0, z1 in slabs(meta.shape[2], meta.slab_depth):
-        image = read_slab(storage, item.place.name, t, z0, z1)
-        mask = _mask(storage, item, t, (z0, z1))
-        blocks.add(np.concatenate([image, mask[None].astype(np.float32)]), z0)
-    return blocks.finish()
+def _speaks(model: StudentModel | TeacherModel | None) -> bool:
+    """Tell whether a model has a say in where objects end: a student of volumes."""
+    return isinstance(model, StudentModel) and model.network["dimensions"] == 3
+
+
+def _found(
+    item: FindItem, seen: list[ScanVolume], model: StudentModel | TeacherModel | None
+) -> FoundScan:
+    """Find a time point's objects; lesions end where rule and student together say."""
+    fine = seen[0]
+    found = item.rule.find(fine.means, fine.grid)
+    lesions = [o.number for o in found.objects if o.called == LESION]
+    if len(seen) == 1 or not lesions or not isinstance(model, StudentModel):
+        return found
+    chance = seen[1].grid.onto(volume_chance(model, seen[1], item.rule), fine.grid)
+    return replace(found, labels=recut(found.labels, chance, set(lesions), fine.grid.spacing_mm))
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +229,7 @@ class _Drawing:
             if organs is not None:
                 parts.append(organ_shares(drawn, organs.slab(z0, z1), count))
             drawn[drawn > 0] += self.last
-            write_label_slab(self.storage, name, GROUP, self.t, z0, drawn)
+            write_label_slab(self.storage, name, self.item.group, self.t, z0, drawn)
         return voxels, add_shares(parts), {} if organs is None else organs.names
 
     def _slab(self, z0: int, z1: int) -> NDArray[np.int32]:

@@ -7,7 +7,7 @@ Beside its mask the student may write `labels/confidence`: the calibrated probab
 `labels/student` is right, in whole percent from 50 to 100, and 0 where there is no data.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,13 +23,17 @@ from somray.io.ome_zarr import (
     finish_labels,
     list_labels,
     read_meta,
+    read_slab,
+    slabs,
     write_label_slab,
 )
 from somray.io.storage import Storage
 from somray.kernels.feature_view import calmed, view_of
+from somray.kernels.objects.scan_rule import rule_of_kinds
 from somray.kernels.signature import signature_of
 from somray.kernels.teacher_apply import apply_to
-from somray.stages.scan_slices import read_beside, read_seen
+from somray.stages.scan_slices import read_seen
+from somray.stages.scan_volume import read_volumes
 
 __all__ = [
     "CONFIDENCE",
@@ -48,6 +52,8 @@ __all__ = [
 
 CONFIDENCE = "confidence"  # the label group
 THRESHOLD = 0.5  # probability from which the student says target
+SLICE_PLANES = 80  # a slice at work holds so many times its bytes
+GRID_BYTES = 400  # and a voxel of the coarse grid so many
 
 
 @dataclass(frozen=True)
@@ -116,14 +122,18 @@ def needs_som(slab_bytes: int, slice_bytes: int, dimensions: int = 2) -> Needs:
 
 
 def needs_student(
-    slab_bytes: int, slice_bytes: int, gpus: float = 0.0, neighbours: int = 0
+    slab_bytes: int, slice_bytes: int, gpus: float = 0.0, grid_voxels: int = 0
 ) -> Needs:
-    """Declare what the student takes: the slab and what lies beside each slice, a noisy slice at work.
+    """Declare what the student takes: a few slabs, and a slice or a grid at work.
 
-    A noisy slice took 120 times its bytes, beside PET 80 times (512² and 1024², bench_inference).
+    Args:
+        slab_bytes: of one slab with all channels.
+        slice_bytes: of one slice with all channels.
+        gpus: share of a GPU.
+        grid_voxels: of the coarse grid, for a student that sees volumes; else 0.
     """
-    slabs = (4 + 2 * neighbours) * slab_bytes
-    memory = WORKER_BYTES + slabs + (150 + 4 * neighbours) * slice_bytes
+    work = GRID_BYTES * grid_voxels if grid_voxels else SLICE_PLANES * slice_bytes
+    memory = WORKER_BYTES + 4 * slab_bytes + work
     return Needs(cpus=1, gpus=gpus, memory_bytes=memory)
 
 
@@ -182,36 +192,71 @@ def run_som(item: SlabItem, shared: TeacherModel) -> Result:
 def run_student(item: SlabItem, shared: StudentModel) -> Result:
     """Predict the target on every slice of the slab; rows of `slices`.
 
-    The target has the value that it has in labels/som, so that names and colours agree.
+    The target has the value that it has in labels/som, so that names and colours agree. A student that sees
+    volumes wants the whole time point as one slab, and draws it piece by piece.
     """
-    from somray.kernels.student.predict import device_for, predict_student  # torch: only here
+    from somray.kernels.student.predict import device_for  # torch: only here
 
-    storage = Storage.at(item.place.root)
-    _, dy, dx = read_meta(storage, item.place.name).geometry.spacing_mm
-    reach = int(shared.network.get("neighbours", 0))
-    block, around = read_beside(item.place, (item.t, item.z0, item.z1), reach)
-    model = shared if item.windows is None else replace(shared, windows=item.windows)
     device = device_for(gpu=item.gpu)
-    probability = predict_student(
-        model, block, (dy, dx), threads=item.threads, device=device, around=around
-    )
-    target = probability >= THRESHOLD
-    labels = np.where(target, np.uint8(item.value), np.uint8(0))
-    write_label_slab(storage, item.place.name, "student", item.t, item.z0, labels)
-    if item.confidence:
-        sure = _percent_sure(probability, block)
-        write_label_slab(storage, item.place.name, CONFIDENCE, item.t, item.z0, sure)
-    confidence = np.abs(probability - THRESHOLD) / THRESHOLD
-    rows = _slice_rows(item, "student", target, confidence, dy * dx)
+    whole = shared.network["dimensions"] == 3
+    parts = _volume_parts(item, shared, device) if whole else _slice_parts(item, shared, device)
+    storage, name = Storage.at(item.place.root), item.place.name
+    _, dy, dx = read_meta(storage, name).geometry.spacing_mm
+    rows: list[SliceRow] = []
+    for z0, probability, known in parts:
+        target = probability >= THRESHOLD
+        labels = np.where(target, np.uint8(item.value), np.uint8(0))
+        write_label_slab(storage, name, "student", item.t, z0, labels)
+        if item.confidence:
+            sure = _percent_sure(probability, known)
+            write_label_slab(storage, name, CONFIDENCE, item.t, z0, sure)
+        confidence = np.abs(probability - THRESHOLD) / THRESHOLD
+        rows += _slice_rows(replace(item, z0=z0), "student", target, confidence, dy * dx)
     return Result(rows={"slices": rows}, value={"device": device})
 
 
-def _percent_sure(
-    probability: NDArray[np.float32], block: NDArray[np.float32]
-) -> NDArray[np.uint8]:
+Part = tuple[int, NDArray[np.float32], NDArray[np.bool_]]
+"""First slice, probabilities (n, y, x), and where there is data."""
+
+
+def _slice_parts(item: SlabItem, model: StudentModel, device: str) -> Iterator[Part]:
+    """Predict the slab at the pixel size that the student learned at."""
+    from somray.kernels.student.predict import predict_student
+    from somray.kernels.student.spacing import at_shape, shape_at
+
+    storage = Storage.at(item.place.root)
+    _, dy, dx = read_meta(storage, item.place.name).geometry.spacing_mm
+    block = np.moveaxis(read_slab(storage, item.place.name, item.t, item.z0, item.z1), 1, 0)
+    own = (block.shape[2], block.shape[3])
+    shape = shape_at(own, (dy, dx), model.spacing_mm)
+    images = np.stack([at_shape(image, shape) for image in block])
+    found = predict_student(model, images, item.windows, item.threads, device)
+    known = np.asarray(~np.isnan(block).any(axis=1))
+    chance = at_shape(found, own)
+    chance[~known] = 0.0
+    yield item.z0, chance, known
+
+
+def _volume_parts(item: SlabItem, model: StudentModel, device: str) -> Iterator[Part]:
+    """Predict a whole time point on the coarse grid, then draw it slab by slab."""
+    from somray.stages.student_volumes import VOLUME_MM, volume_chance
+
+    storage, name = Storage.at(item.place.root), item.place.name
+    rule = rule_of_kinds(tuple(str(model.network["kinds"]).split(",")))
+    seen = read_volumes(item.place, (VOLUME_MM,), item.t)[0]
+    chance = volume_chance(model, seen, rule, device)
+    for z0, z1 in slabs(seen.meta.shape[2], seen.meta.slab_depth):
+        block = read_slab(storage, name, item.t, z0, z1)
+        known = np.asarray(~np.isnan(block).any(axis=0))
+        drawn = seen.grid.sampled(chance, z0, z1)
+        drawn[~known] = 0.0
+        yield z0, drawn, known
+
+
+def _percent_sure(probability: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Return the probability of the likelier of the two labels in percent, 0 where there is no data."""
     percent: NDArray[np.float32] = np.rint(100 * np.maximum(probability, 1 - probability))
-    percent[np.isnan(block).any(axis=1)] = 0
+    percent[~known] = 0
     return percent.astype(np.uint8)
 
 

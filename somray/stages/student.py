@@ -1,7 +1,7 @@
-"""Train a protocol's student: rounds A, A+B, A+B+C … outward from the reference slice, then over further scans."""
+"""Train a protocol's student: rounds A, A+B, A+B+C … outward from the reference slice, then on the cohort."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,12 +15,21 @@ from somray.domain.teacher import TeacherModel
 from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
 from somray.io import models
 from somray.io.storage import Storage
-from somray.kernels.student.centroids import centroids_of
-from somray.kernels.student.lesson import Lesson
+from somray.kernels.objects.scan_rule import rule_for
 from somray.kernels.student.spec import StudentSpec
-from somray.stages.student_lessons import LessonScan, LessonSlice, choose_slices, read_lesson
+from somray.stages.student_lessons import (
+    COHORT_SLICES,
+    COHORT_VOXELS,
+    Asked,
+    LessonScan,
+    read_lessons,
+    sees_volumes,
+)
 
 __all__ = ["StudentItem", "StudentShared", "needs", "run"]
+
+VOXEL_BYTES = 24
+"""Held of each of the cohort's voxels: values, target, weight, and where patches may lie."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class StudentItem:
         config: rounds, steps, tolerance, threads.
         seed: of initial weights and sampling.
         digest: of everything that decides the result; names the checkpoints.
-        further: scans that the last rounds take a slice of.
+        cohort: scans of the cohort's round.
     """
 
     scan: LessonScan
@@ -45,7 +54,7 @@ class StudentItem:
     config: StudentConfig
     seed: int
     digest: str
-    further: tuple[LessonScan, ...] = ()
+    cohort: tuple[LessonScan, ...] = ()
 
     @property
     def place(self) -> ScanPlace:
@@ -68,21 +77,18 @@ class StudentShared:
     trainer: str = ""
 
 
-def needs(config: StudentConfig, slice_bytes: int, slab_bytes: int = 0) -> Needs:
-    """Declare what training takes: activations of a batch, the slices with their inputs, one predicted.
+def needs(config: StudentConfig, slice_bytes: int, volume_voxels: int = 0) -> Needs:
+    """Declare what training takes: activations of a batch, the lessons, one predicted.
 
     Args:
-        config: rounds, neighbours, threads.
+        config: rounds, threads.
         slice_bytes: of one slice with all channels, of the largest scan that takes part.
-        slab_bytes: of one slab, where further scans are searched for their most worthwhile slice.
+        volume_voxels: on the coarse grid, of all scans together; 0 for a student that sees slices.
     """
-    held = 60 + 4 * config.neighbours  # planes of a noisy slice, and what it is made worse from
-    return Needs(
-        cpus=config.threads,
-        memory_bytes=WORKER_BYTES
-        + 300 * MIB
-        + max((held * config.rounds + 120) * slice_bytes, 2 * slab_bytes),
-    )
+    slices = (6 * (config.rounds + COHORT_SLICES) + 60) * slice_bytes
+    volumes = VOXEL_BYTES * 4 * min(volume_voxels, COHORT_VOXELS)
+    held = volumes if volume_voxels else slices
+    return Needs(cpus=config.threads, memory_bytes=WORKER_BYTES + 500 * MIB + held)
 
 
 def run(item: StudentItem, shared: StudentShared) -> Result:
@@ -91,59 +97,39 @@ def run(item: StudentItem, shared: StudentShared) -> Result:
     Returns:
         Rows of `agreement`, `convergence`, `training`; value: digest of the weights.
     """
-    storage = Storage.at(item.place.root)
-    reference = LessonSlice(item.scan, item.reference)
-    chosen = choose_slices(reference, item.further, item.config.rounds, shared.teacher)
-    lessons = [read_lesson(z, shared.teacher, item.target, item.config) for z in chosen]
+    storage, teacher, config = Storage.at(item.place.root), shared.teacher, item.config
+    asked = Asked(item.scan, item.reference, config.rounds, item.cohort, item.target)
+    lessons, chosen = read_lessons(asked, teacher)
+    rule = rule_for(teacher.modality, teacher.channels)
     spec = StudentSpec(
-        channels=shared.teacher.channels,
-        windows=lessons[0].windows or shared.teacher.windows,
-        feature_names=shared.teacher.features,
-        rounds=item.config.rounds,
-        tolerance=item.config.tolerance,
-        steps=item.config.steps,
-        threads=item.config.threads,
+        channels=teacher.channels,
+        kinds=rule.kinds,
+        windows=lessons[0].windows or teacher.windows,
+        dimensions=3 if sees_volumes(rule) else 2,
+        rounds=config.rounds,
+        tolerance=config.tolerance,
+        steps=config.steps,
+        threads=config.threads,
         seed=item.seed,
         target=item.target,
-        spacing_mm=lessons[0].spacing_mm or shared.teacher.spacing_mm,
-        neighbours=item.config.neighbours,
-        labels=item.config.labels,
-        **_beginning(item, shared.teacher, lessons[0]),
+        spacing_mm=teacher.spacing_mm,
     )
     kept = f"{RunLayout.training}/{item.protocol}"
     result = shared.train(lessons, spec, name=item.digest[:16], storage_path=storage.uri(kept))
-    history = _history(item, shared, result.model.history)
-    models.write_student(storage, item.protocol, replace(result.model, history=history))
+    scans = {"cohort_scans": len(item.cohort), "trainer": shared.trainer}
+    model = replace(result.model, history={**result.model.history, **scans})
+    models.write_student(storage, item.protocol, model)
     storage.remove(kept)  # the student stands: nobody goes on from there
-    return Result(rows=_rows(chosen, result), value={"digest": _digest(result.model.weights)})
+    return Result(rows=_rows(item, chosen, result), value={"digest": _digest(model.weights)})
 
 
-def _history(
-    item: StudentItem, shared: StudentShared, told: Mapping[str, Any]
-) -> dict[str, Any]:  # Any: JSON
-    """Add to what the rounds say of themselves where they came from and who ran them."""
-    asked, scans = item.config.scans, 1 + len(item.further)
-    few = f"{asked} scans asked, slices of {scans} taken" if asked not in ("all", scans) else ""
-    note = "; ".join(part for part in (str(told["note"]), few) if part)
-    return {**told, "note": note, "scans": scans, "trainer": shared.trainer}
-
-
-def _beginning(item: StudentItem, teacher: TeacherModel, first: Lesson) -> dict[str, Any]:
-    """Say what the student starts from: the teacher's centroids, unless labels alone are asked for."""
-    target = teacher.value_of(item.target)
-    start = centroids_of(teacher, target) if item.config.start == "centroids" else None
-    there = [] if first.classes is None else [int(v) for v in np.unique(first.classes[first.known])]
-    classes = tuple(there) if target in there and len(there) > 1 else ()
-    return {"start": start, "classes": classes, "target_value": target}
-
-
-def _rows(chosen: Sequence[LessonSlice], result: Any) -> dict[str, Any]:
+def _rows(item: StudentItem, chosen: tuple[int, ...], result: Any) -> dict[str, Any]:
+    place = item.place
     agreement = []
     for found in result.agreement:
         facts = {k: v for k, v in found.items() if k != "slice"}
-        lesson = chosen[found["slice"]]
-        place = lesson.scan.place
-        agreement.append(AgreementRow(place.subject, place.session, t=0, z=lesson.z, **facts))
+        z = chosen[found["slice"]]
+        agreement.append(AgreementRow(place.subject, place.session, t=0, z=z, **facts))
     return {
         "agreement": agreement,
         "convergence": [ConvergenceRow(**found) for found in result.convergence],

@@ -40,14 +40,14 @@ class TruthMethod:
     """One mask of a scan that is compared.
 
     Args:
-        name: som, student or lesions, as in the table.
+        name: som, student, lesions or som_lesions, as in the table.
         group: label group it lies in.
-        value: label value of the target in that group; None where every label above 0 is meant.
+        values: label values of the target in that group; None where every label above 0 is meant.
     """
 
     name: str
     group: str
-    value: int | None
+    values: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _prediction(
     mask = np.empty(meta.shape[2:], dtype=bool)
     for z0, z1 in meta.slabs:
         labels = read_label_slab(storage, place.name, method.group, 0, z0, z1)
-        mask[z0:z1] = labels > 0 if method.value is None else labels == method.value
+        mask[z0:z1] = labels > 0 if method.values is None else np.isin(labels, method.values)
     return mask
 
 

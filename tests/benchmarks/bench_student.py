@@ -1,104 +1,95 @@
-"""How well and how fast the student learns: rounds, inputs, prototypes, inference.
+"""What a student learns from labels alone, on real slices: agreement on A, B, C and ten slices away, and its cost.
 
-Run as a test it does little; with `--bench` it prints tables:
-`SOMRAY_TEST_DATA=… pytest tests/benchmarks/bench_student.py --bench -s`.
-The figures of record stand in LOG.md beside it, with the machine in words.
+`SOMRAY_TEST_DATA=… pytest tests/benchmarks/bench_student.py --bench -s` prints the tables; without `--bench`
+one small scan is trained for a moment, as a test. Figures are Dice and IoU with the teacher, whose masks of
+B, C and of far slices nothing was learned from: agreement, not accuracy. The recipe was developed on
+`DEVELOPED`; the others were looked at when it stood.
 """
 
 import time
 
 import numpy as np
 import pytest
-import torch
 
-from somray.kernels.student import networks as networks_module
-from somray.kernels.student.fit import deterministic
-from somray.kernels.student.predict import predict_student
-from somray.kernels.student.rounds import StudentSpec, network_of, student_of
-from somray.kernels.student.unet import new_unet, unet_weights
+import somray
 from tests.benchmarks.student_cases import (
     FURTHER,
     GOAL,
+    dice,
+    labelled,
     lessons,
+    predicted,
     scans,
     student_spec,
     trained,
+    windows_of,
 )
 
 pytestmark = pytest.mark.bench
 
-
-def _asked(full):
-    """Train as the pipeline does, or just so long that the test means something."""
-    return {} if full else {"steps": 30, "threads": 1}
-
-
-def _line(name, taught, spec):
-    """Train and tell: Dice on A, B, C after the last round, the baselines, the time."""
-    began, cpu = time.perf_counter(), time.process_time()
-    result = trained(taught, spec).result
-    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-    last = result.convergence[-1]
-    dice = [r["dice"] for r in result.agreement if r["round"] == last["round"]]
-    means = " ".join(f"{row['mean_iou']:.4f}" for row in result.convergence)
-    control = last["control_iou"]
-    print(
-        f"{name:24s} dice {' '.join(f'{d:.4f}' for d in dice)}  mean {np.mean(dice):.4f}  "
-        f"iou by round {means}  control {'-' if control is None else f'{control:.4f}'}  "
-        f"copy {last['copy_forward_iou']:.3f}  {seconds:.0f} s, {cpu:.0f} CPU s"
-    )
-    return float(np.mean(dice)), last
+DEVELOPED = ("STS_001", "STS_002", "ct3", "crlm")
+QUICK = "STS_002"
+FAR = 10
+LEAST_PIXELS = 20
+"""A slice where the teacher sees less says nothing."""
 
 
-@pytest.mark.timeout(3600)
-def test_rounds_on_real_scans(real_data, request):
-    full = request.config.getoption("--bench")
-    found = {}
-    for scan in scans(real_data, (*GOAL, *FURTHER) if full else ("qin",)):
-        taught = lessons(scan, scan.outward(3 if full else 2))
-        found[scan.name], last = _line(scan.name, taught, student_spec(scan, **_asked(full)))
-        assert last["mean_iou"] > last["copy_forward_iou"]
-    assert min(found.values()) > 0.95
+def _taught(scan, seconds, steps):
+    """Learn A by the API, label B and C by itself where it is sure, learn again."""
+    slices = scan.outward(3)
+    images = scan.images[slices]
+    masks, _ = labelled(scan.teacher, images, scan)
+    windows = zip(scan.channels, windows_of(scan.teacher, scan), strict=True)
+    intensity = {name: {"window": list(window)} for name, window in windows}
+    how = {"steps": steps} if steps else {"seconds": seconds}
+    student = somray.Student(scan.channels, intensity, **how)
+    return student.fit(images[:1], masks[:1]), slices
+
+
+def _judged(name, found, wanted):
+    scores = [dice(f, w) for f, w in zip(found, wanted, strict=True)]
+    cells = " ".join(f"{score:.4f}" for score in scores)
+    ious = [score / (2 - score) for score in scores]
+    print(f"  {name:28s} dice {cells}  mean {np.mean(scores):.4f}  iou {np.mean(ious):.4f}")
+    return float(np.mean(scores))
 
 
 @pytest.mark.timeout(3600)
-def test_inputs_and_prototypes_against_their_alternatives(real_data, request, monkeypatch):
-    if not request.config.getoption("--bench"):
-        pytest.skip("a comparison of settings: only with --bench")
-    for scan in scans(real_data, ("ct3", "STS_002", "mr")):
-        taught, alone = lessons(scan, scan.outward(3)), student_spec(scan, start=None)
-        _line(f"{scan.name} default", taught, student_spec(scan))
-        _line(f"{scan.name} raw channels", taught, student_spec(scan, feature_names=()))
-        _line(f"{scan.name} from labels alone", taught, alone)
-        for count in ((1, 1), (12, 24)):
-            monkeypatch.setattr(networks_module, "PROTOTYPES", count)
-            _line(f"{scan.name} prototypes {count}", taught, alone)
-        monkeypatch.undo()
-
-
-def test_inference_of_a_slice(request):
+def test_labels_alone(real_data, request):
     full = request.config.getoption("--bench")
-    side = 512 if full else 64
-    names = ("intensity", "edge", "local_contrast", "thickness", "mean3", "mean5", "anisotropy_p",
-             "anisotropy_q", "ratio_row_column", "ratio_local_global")  # fmt: skip
-    spec = StudentSpec(("CT",), ((-160.0, 240.0),), names)
-    module = new_unet(network_of(spec), 0)
-    model = student_of(spec, unet_weights(module), {})
-    image = np.random.default_rng(0).normal(40, 60, (1, 1, side, side)).astype(np.float32)
-    for threads in (1, 2):
-        times, stack = [], torch.zeros(1, len(names), side, side)
-        for _ in range(5 if full else 1):
-            began = time.perf_counter()
-            predict_student(model, image, (1.0, 1.0), threads)
-            middle = time.perf_counter()
-            with deterministic(threads), torch.inference_mode():
-                module(stack)
-            times.append((middle - began, time.perf_counter() - middle))
-        whole, network = np.median(times, axis=0) * 1000
-        print(
-            f"{side}×{side}, {threads} threads: {whole:.0f} ms, the network alone {network:.0f} ms"
+    for scan in scans(real_data, (*GOAL, *FURTHER) if full else (QUICK,)):
+        began, cpu = time.perf_counter(), time.process_time()
+        student, slices = _taught(scan, 60.0, None if full else 40)
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+        told = "developed on" if scan.name in DEVELOPED else "not seen before"
+        print(f"\n{scan.name}, {told}: {seconds:.0f} s, {cpu:.0f} CPU s")
+        wanted, _ = labelled(scan.teacher, scan.images[slices], scan)
+        near = _judged(
+            "A, B, C, from A alone", student.predict_proba(scan.images[slices]) >= 0.5, wanted
         )
-        assert whole > 0
-    parameters = sum(p.numel() for p in module.parameters())
-    print(f"{parameters} parameters")
-    assert parameters <= 500_000
+        far = [z for z in (scan.reference - FAR, scan.reference + FAR) if 0 <= z < len(scan.images)]
+        wanted, _ = labelled(scan.teacher, scan.images[far], scan)
+        far = [z for z, mask in zip(far, wanted, strict=True) if mask.sum() >= LEAST_PIXELS]
+        if far:
+            wanted, _ = labelled(scan.teacher, scan.images[far], scan)
+            _judged("ten slices away", student.predict_proba(scan.images[far]) >= 0.5, wanted)
+        assert near > 0.8
+
+
+@pytest.mark.timeout(3600)
+def test_rounds(real_data, request):
+    full = request.config.getoption("--bench")
+    asked = {} if full else {"steps": 20, "threads": 1}
+    for scan in scans(real_data, (*GOAL, *FURTHER) if full else (QUICK,)):
+        taught = lessons(scan, scan.outward(3 if full else 2))
+        began, cpu = time.perf_counter(), time.process_time()
+        found = trained(taught, student_spec(scan, **asked))
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+        last = found.result.convergence[-1]
+        means = " ".join(f"{row['mean_iou']:.4f}" for row in found.result.convergence)
+        control = last["control_iou"]
+        print(
+            f"{scan.name:12s} iou by round {means}  control {control or 0:.4f}  "
+            f"copy {last['copy_forward_iou']:.3f}  {seconds:.0f} s, {cpu:.0f} CPU s"
+        )
+        assert predicted(found.model, scan.images[:1], scan).shape == scan.images[:1, 0].shape

@@ -17,14 +17,14 @@ import SimpleITK
 from somray.domain.student import StudentModel
 from somray.domain.teacher import TeacherModel
 from somray.kernels.reference import slice_interest
-from somray.kernels.student.centroids import centroids_of
-from somray.kernels.student.lesson import Lesson
+from somray.kernels.student.lesson import Lesson, lessons_of
 from somray.kernels.student.predict import predict_student
-from somray.kernels.student.rounds import StudentSpec, student_of, train_rounds
-from somray.kernels.student.spec import Distributed
+from somray.kernels.student.rounds import train_rounds
+from somray.kernels.student.spec import Distributed, StudentSpec, student_of
 from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
 from somray.kernels.teacher_apply import scaled_windows
 from somray.kernels.teacher_level import has_level, subject_histogram, subject_level
+from somray.kernels.windows import channel_kind
 
 THREADS = 2
 GOAL = ("ct3", "crlm", "STS_002", "STS_001", "STS_003", "STS_004")
@@ -116,23 +116,18 @@ def lessons(scan: Scan, slices, teacher: TeacherModel | None = None) -> list[Les
     teacher = teacher or scan.teacher
     images = scan.images[list(slices)]
     masks, valid = labelled(teacher, images, scan)
-    seen = {"windows": windows_of(teacher, scan), "spacing_mm": scan.spacing_mm}
-    return [Lesson(*parts, **seen) for parts in zip(images, masks, valid, strict=True)]
+    seen = windows_of(teacher, scan)
+    return [replace(one, windows=seen) for one in lessons_of(images, masks, valid)]
 
 
 def student_spec(scan: Scan, **asked) -> StudentSpec:
-    """Ask for a student as the pipeline does; `asked` replaces fields.
-
-    It starts from the teacher's centroids, but for one of raw channels, which has no features in common.
-    """
-    teacher, raw = scan.teacher, asked.get("feature_names") == ()
+    """Ask for a student of slices as the pipeline does; `asked` replaces fields."""
     spec = StudentSpec(
         channels=scan.channels,
-        windows=windows_of(teacher, scan),
-        feature_names=teacher.features,
+        kinds=tuple(channel_kind(scan.modality, name) for name in scan.channels),
+        windows=windows_of(scan.teacher, scan),
         threads=THREADS,
         spacing_mm=scan.spacing_mm,
-        start=None if raw else centroids_of(teacher, teacher.value_of("lesion")),
     )
     return replace(spec, **asked)
 
@@ -142,17 +137,14 @@ def trained(taught: list[Lesson], spec: StudentSpec) -> Trained:
     states = deque(maxlen=1)
     spec = replace(spec, rounds=len(taught))
     result = train_rounds(taught, spec, Distributed(save=states.append))
-    control = student_of(spec, states[-1].control, {}) if states else result.model
+    control = student_of(spec, states[-1].control, {}) if states[-1].control else result.model
     return Trained(result.model, control, result)
 
 
 def predicted(model: StudentModel, images, scan: Scan, teacher: TeacherModel | None = None):
-    """Return the target (n, y, x) that a student sees in a scan's images, at the scan's own level.
-
-    The teacher is the one that the student learned from; the scan's own where left out.
-    """
-    seen = replace(model, windows=windows_of(teacher or scan.teacher, scan))
-    return predict_student(seen, images, scan.spacing_mm, THREADS) >= 0.5
+    """Return the target (n, y, x) that a student sees in a scan's images, at the scan's own level."""
+    windows = windows_of(teacher or scan.teacher, scan)
+    return predict_student(model, images, windows, THREADS) >= 0.5
 
 
 def dice(found, reference) -> float:

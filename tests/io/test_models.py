@@ -33,7 +33,11 @@ def _teacher(seed=0):
 
 def _student():
     weights = {"b": np.ones(3, np.float32), "a": np.arange(4, dtype=np.float32).reshape(2, 2)}
-    return StudentModel(weights, {"width": 8}, ("CT",), ((-1.0, 1.0),), history={"rounds": 3})
+    network = {"dimensions": 3, "inputs": 3, "widths": "8,16,32", "kinds": "CT"}
+    history = {"rounds_done": 4, "note": "", "converged": True, "calibration_error_after": None}
+    return StudentModel(
+        weights, network, ("CT",), ((-1.0, 1.0),), history=history, temperature=1 / 3
+    )
 
 
 def test_a_teacher_comes_back_bit_for_bit(tmp_path):
@@ -69,7 +73,11 @@ def test_a_student_comes_back_bit_for_bit_beside_its_teacher(tmp_path):
         "a": [[0.0, 1.0], [2.0, 3.0]],
         "b": [1.0, 1.0, 1.0],
     }
-    assert found.network == {"width": 8}
+    given = _student()
+    assert found.network == given.network
+    assert found.history == given.history
+    assert (found.channels, found.windows, found.target) == (("CT",), ((-1.0, 1.0),), "lesion")
+    assert found.temperature == given.temperature
 
 
 def test_a_new_teacher_drops_the_student_that_learned_from_the_old_one(tmp_path):

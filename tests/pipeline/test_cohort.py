@@ -119,11 +119,12 @@ def test_the_slices_table_tells_the_area_of_the_mask(finished):
 
 
 def test_truth_is_told_for_each_mask_and_for_the_objects(finished):
+    """With the CT's object rule; `test_student_cohort` has PET/CT's."""
     run = somray.open_run(finished[0])
     truth = run.table("truth").query("label == 0")
     told = truth.groupby(["subject", "session"])["method"].agg(set)
     assert len(told) == 4
-    assert all(methods == {"som", "student", "lesions"} for methods in told)
+    assert all(methods == {"som", "student", "lesions", "som_lesions"} for methods in told)
 
 
 def test_a_second_run_does_nothing(finished, cohort_folder):

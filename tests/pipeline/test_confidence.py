@@ -26,7 +26,7 @@ def test_confidence_is_written_beside_the_mask_without_training_again(finished_c
     np.testing.assert_array_equal(scan.student.values, mask)
     images = np.ascontiguousarray(scan.image.values[0].swapaxes(0, 1), dtype=np.float32)
     student = run.student("phantom-ct")
-    chance = predict_student(student, images, student.spacing_mm)
+    chance = predict_student(student, images)
     found = scan.confidence.values[0]
     missing = np.isnan(images).any(axis=1)
     np.testing.assert_allclose(

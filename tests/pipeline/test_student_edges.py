@@ -1,4 +1,4 @@
-"""Students at the edge, from files to tables: nothing to learn, nothing but target, one slice, a thousand."""
+"""Students at the edge, from files to tables: nothing to learn, nothing but target, one slice, hundreds."""
 
 import numpy as np
 import pytest
@@ -64,10 +64,10 @@ def test_a_target_with_one_side_only_gives_a_constant_student(tmp_path, nodes, w
 
 def test_one_slice_alone_is_one_round(tmp_path):
     found, history = _ran(tmp_path, _cohort(tmp_path, {"s": _body(1)}))
-    assert history["rounds_done"] == 1
     assert "2 rounds asked, 1 slices" in history["note"]
     assert "cannot be judged" in history["verdict"]
-    assert found.table("agreement").role.tolist() == ["train"]
+    assert found.table("convergence").stage.tolist() == ["A", "cohort"]
+    assert found.table("agreement").role.tolist() == ["train", "held_out"]
     assert found.scan("s", "t0").student.shape == (1, 1, 40, 40)
 
 
@@ -81,10 +81,10 @@ def test_slices_without_two_of_the_classes_are_learned_from_all_the_same(tmp_pat
     assert history["verdict"]
 
 
-def test_a_thousand_small_slices_end_like_any_others(tmp_path):
-    found, history = _ran(tmp_path, _cohort(tmp_path, {"s": _body(1000, side=16)}))
-    assert history["rounds_done"] == 2
-    assert found.scan("s", "t0").student.shape[1] == 1000
+def test_hundreds_of_small_slices_end_like_any_others(tmp_path):
+    found, history = _ran(tmp_path, _cohort(tmp_path, {"s": _body(300, side=16)}))
+    assert history["rounds_done"] >= 2
+    assert found.scan("s", "t0").student.shape[1] == 300
     slices = found.table("slices")
-    assert (slices.method == "student").sum() == 1000
+    assert (slices.method == "student").sum() == 300
     assert found.table("agreement").z.nunique() == 2

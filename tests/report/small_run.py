@@ -11,6 +11,7 @@ import yaml
 from somray.domain import tables as t
 from somray.domain.geometry import Geometry
 from somray.domain.run import RunLayout
+from somray.domain.student import StudentModel
 from somray.domain.teacher import CLASSES, Codebook, TeacherModel
 from somray.io import models, ome_zarr
 from somray.io.ome_zarr import ScanMeta
@@ -75,6 +76,14 @@ def teacher() -> TeacherModel:
         doubtful={"lesion": "on CT alone dense tissue looks the same"},
         reasons={"lesion": "its mean is the highest of all"},
     )
+
+
+def student() -> StudentModel:
+    """Return a student that the cohort taught last; nobody asks it for a mask."""
+    history = {"cohort_scans": 2, "dimensions": 2, "calibration_pixels": 640, "note": "",
+               "calibration_error_before": 0.031, "calibration_error_after": 0.006}  # fmt: skip
+    weights = {"out.weight": np.zeros((1, 1, 1, 1), np.float32)}
+    return StudentModel(weights, {"dimensions": 2}, ("CT",), ((-1000.0, 400.0),), history=history)
 
 
 def _scan(run: SmallRun, subject: str, session: str, number: int) -> None:
@@ -190,9 +199,10 @@ def _model_tables(run: SmallRun) -> None:
                    "pixels lie 2.30 times as far from their nodes as the reference's"),
     ])  # fmt: skip
     agreement: list[t.Row] = []
-    for round_, stage in ((1, "A"), (2, "A+B")):
+    for round_, stage in ((1, "A"), (2, "A+B"), (3, "cohort")):
         for z in (3, 4):
             role = "train" if z == 3 else ("held_out" if round_ == 1 else "pseudo")
+            role = "held_out" if stage == "cohort" else role
             iou = 0.9 + 0.03 * round_ - 0.02 * (z - 3)
             agreement.append(t.AgreementRow("s01", "t0", round_, stage, 0, z, role, "som_teacher",
                                             iou, 2 * iou / (1 + iou), 0.99, 0.96, 0.95))  # fmt: skip
@@ -200,9 +210,10 @@ def _model_tables(run: SmallRun) -> None:
     run.rows("convergence", PROTOCOL, [
         t.ConvergenceRow(1, "A", 0.92, None, False, 0.83, None),
         t.ConvergenceRow(2, "A+B", 0.921, 0.001, True, 0.83, 0.93),
+        t.ConvergenceRow(3, "cohort", 0.71, -0.211, False, 0.83, None),
     ])  # fmt: skip
     run.rows("training", PROTOCOL, [
-        t.TrainingRow(r, e, 0.5 / (e * r), 0.001, 0.2) for r in (1, 2) for e in range(1, 7)
+        t.TrainingRow(r, e, 0.5 / (e * r), 0.001, 0.2) for r in (1, 2, 3) for e in range(1, 7)
     ])  # fmt: skip
 
 
@@ -294,6 +305,7 @@ def build(folder: Path) -> SmallRun:
         json.dumps({"state": "running", "left": 1, "failed": 1, "stages": [ingested]}),
     )
     models.write_teacher(root, PROTOCOL, teacher())
+    models.write_student(root, PROTOCOL, student())
     _cohort_tables(run)
     _model_tables(run)
     _subject_tables(run)

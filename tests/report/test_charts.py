@@ -134,7 +134,32 @@ def test_the_verdict_is_told_in_words():
     spoiled = verdict([first, round_row(2, 0.5, -0.4, collapse="the target grew")], 0.002)
     assert (spoiled.lead, spoiled.tone) == ("Collapsed.", "bad")
     assert "the target grew" in spoiled.text
-    assert "round 1 is kept" in spoiled.text
+    assert "round 1 was kept" in spoiled.text
+
+
+def test_the_verdict_is_of_the_slices_whatever_the_cohort_did():
+    slices = [round_row(1, 0.9, None), round_row(2, 0.901, 0.001, converged=True)]
+    for cohort in (
+        round_row(3, 0.4, -0.5, stage="cohort"),
+        round_row(3, 0.4, -0.5, stage="cohort", collapse="Dice is 0.10"),
+    ):
+        told = verdict([*slices, cohort], 0.002)
+        assert (told.lead, told.tone) == ("Converged.", "good")
+        assert "In round 2" in told.text
+
+
+def test_the_comparison_tells_what_the_cohorts_round_did():
+    slices = [round_row(1, 0.9, None), round_row(2, 0.95, 0.05, control_iou=0.93)]
+    first, second = comparisons([*slices, round_row(3, 0.7, -0.25, stage="cohort")])
+    assert "after round 2: 0.950" in first.text
+    assert "mean IoU of 0.700" in second.text
+    assert "only a truth can tell" in second.text
+    _, second = comparisons([*slices, round_row(3, None, None, stage="cohort")])
+    assert "no slice here has an IoU" in second.text
+    _, second = comparisons(
+        [*slices, round_row(3, 0.0, -0.9, stage="cohort", collapse="Dice is 0")]
+    )
+    assert second.text == "The cohort's round was not believed: Dice is 0."
 
 
 def test_the_comparison_admits_when_pseudo_labels_did_not_help():
@@ -156,7 +181,10 @@ def test_the_training_tells_its_calibration_and_what_was_unusual():
     assert "0.0210" in calibration
     assert "0.0040" in calibration
     assert "3 rounds asked" in note
-    assert not list(account({"calibration_error_before": None, "note": ""}))
+    assert not list(account({"calibration_error_before": None, "note": "", "cohort_scans": 0}))
+    volumes, scans = (text.text for text in account({"dimensions": 3, "cohort_scans": 12}))
+    assert "sees volumes" in volumes
+    assert scans == "Scans that teach its last round: 12."
 
 
 def test_sessions_stand_to_scale_only_where_all_days_are_known():

@@ -128,6 +128,18 @@ def test_the_index_holds_every_section_of_a_protocol(small_run: SmallRun):
     assert "did not help" in student  # the control of the last round is better than the student
 
 
+def test_what_the_cohorts_round_did_is_told_beside_the_verdict_of_the_slices(small_run: SmallRun):
+    student = section(small_run.page(), "p0-student")
+    assert "In round 2 (A+B) ΔIoU = +0.0010" in student
+    assert "Then the cohort taught it, and it agrees with the SOM on these slices" in student
+    assert "to a mean IoU of 0.710" in student
+    assert "only a truth can tell" in student
+    assert "Scans that teach its last round: 2." in student
+    assert "off by 0.0310 on average before, by 0.0060 after" in student
+    assert "round 3 (cohort)" in student
+    assert "All 6 comparisons, slice by slice" in student
+
+
 def test_a_subject_page_holds_every_section(small_run: SmallRun):
     page = small_run.page("sub-s01.html")
     for anchor in ("failures", "scans", "p0-lesions", "p0-masks", "p0-sessions", "p0-slices",

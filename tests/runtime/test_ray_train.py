@@ -14,8 +14,8 @@ from ray import cloudpickle
 from somray.domain.work import Needs, Result, Unit
 from somray.errors import PlanError
 from somray.kernels.student.lesson import lessons_of
-from somray.kernels.student.rounds import StudentSpec, train_rounds
-from somray.kernels.student.spec import Distributed, RoundsResult
+from somray.kernels.student.rounds import train_rounds
+from somray.kernels.student.spec import Distributed, RoundsResult, StudentSpec
 from somray.runtime import ray_train
 from somray.runtime.ray_executor import RayExecutor
 from somray.runtime.ray_session import ray_session
@@ -30,10 +30,10 @@ pytestmark = [
 ]
 SPEC = StudentSpec(
     channels=("CT",),
-    windows=((-3.0, 6.0),),
-    feature_names=("intensity", "mean3"),
+    kinds=("CT",),
+    windows=((-60.0, 120.0),),
     rounds=2,
-    steps=3,
+    steps=30,
     threads=1,
 )
 
@@ -47,10 +47,11 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def slices():
-    images = np.random.default_rng(0).normal(0, 0.5, (2, 1, 24, 28)).astype(np.float32)
-    images[:, :, 6:16, 8:21] += 3
-    masks = images[:, 0] > 1.5
-    return lessons_of(images, masks, np.ones(masks.shape, dtype=bool))
+    images = np.random.default_rng(0).normal(0, 8, (2, 1, 24, 28)).astype(np.float32)
+    images[:, :, 6:16, 8:21] += 120
+    masks = images[:, 0] > 60
+    first, second = lessons_of(images, masks, np.ones(masks.shape, dtype=bool))
+    return [first, second, replace(second, cohort=True)]
 
 
 def _same(first, second):
@@ -172,7 +173,7 @@ def test_an_actor_that_is_killed_while_it_trains_goes_on_from_its_last_epoch(
 def test_two_workers_train_one_student(cluster, slices, tmp_path):
     place = {"name": "p-2", "storage_path": str(tmp_path), "workers": 2}
     found = ray_train.fit_rounds_with_ray_train(slices, SPEC, **place)
-    assert len(found.convergence) == 2
+    assert [row["stage"] for row in found.convergence] == ["A", "A+B", "cohort"]
     assert found.convergence[-1]["mean_iou"] > 0.8
 
 
@@ -185,7 +186,7 @@ def test_more_workers_than_cpus_are_refused_rather_than_waited_for(cluster, slic
 
 
 def test_nothing_is_started_for_a_slice_without_target(slices, tmp_path):
-    none = [replace(lesson, teacher=np.zeros_like(lesson.teacher)) for lesson in slices]
+    none = [replace(lesson, target=np.zeros_like(lesson.target)) for lesson in slices]
     place = {"name": "p", "storage_path": str(tmp_path)}
     found = ray_train.fit_rounds_with_ray_train(none, SPEC, **place)
     assert "absent" in found.model.history["note"]

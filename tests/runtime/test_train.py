@@ -13,8 +13,8 @@ import pytest
 from somray.errors import StoreError
 from somray.io.storage import Storage
 from somray.kernels.student.lesson import lessons_of
-from somray.kernels.student.rounds import StudentSpec, train_rounds
-from somray.kernels.student.spec import Distributed
+from somray.kernels.student.rounds import train_rounds
+from somray.kernels.student.spec import Distributed, StudentSpec
 from somray.kernels.student.state import state_from_bytes
 from somray.runtime import train
 from somray.runtime.train import train_in_process
@@ -24,10 +24,10 @@ from tests.pipeline.same import differences
 
 SPEC = StudentSpec(
     channels=("CT",),
+    kinds=("CT",),
     windows=((-60.0, 120.0),),
-    feature_names=("intensity", "mean3"),
     rounds=2,
-    steps=12,
+    steps=24,
     threads=1,
 )
 
@@ -37,6 +37,12 @@ def slices():
     images[:, :, 6:16, 8:21] += 60
     masks = images[:, 0] > 30
     return lessons_of(images, masks, np.ones(masks.shape, dtype=bool))
+
+
+def taught():
+    """The slices, and one image of the cohort."""
+    first, second = slices()
+    return [first, second, replace(second, cohort=True)]
 
 
 def die_after(count):
@@ -54,11 +60,19 @@ def die_after(count):
     train._KeptState.write = write_and_die
 
 
-def test_an_interrupted_training_goes_on_from_its_last_epoch_and_ends_with_the_same_bits(
-    tmp_path, monkeypatch
-):
+@pytest.fixture(scope="module")
+def undisturbed():
     every = []
-    whole = train_rounds(slices(), SPEC, Distributed(save=every.append))
+    return train_rounds(taught(), SPEC, Distributed(save=every.append)), every
+
+
+@pytest.mark.parametrize("count", [1, 5, 10])
+def test_an_interrupted_training_goes_on_from_its_last_epoch_and_ends_with_the_same_bits(
+    undisturbed, tmp_path, monkeypatch, count
+):
+    whole, every = undisturbed
+    # Two epochs of round 1, two of round 2 and its control, two of the cohort's, and every round's end.
+    assert len(every) == 11
 
     def refuse(*_):
         raise KeyboardInterrupt
@@ -66,16 +80,16 @@ def test_an_interrupted_training_goes_on_from_its_last_epoch_and_ends_with_the_s
     with monkeypatch.context() as patch:
         patch.setattr(os, "kill", refuse)
         patch.setattr(train._KeptState, "write", train._KeptState.write)  # undone after
-        die_after(6)
+        die_after(count)
         with pytest.raises(KeyboardInterrupt):
-            train_in_process(slices(), SPEC, name="p", storage_path=str(tmp_path))
+            train_in_process(taught(), SPEC, name="p", storage_path=str(tmp_path))
     (file,) = tmp_path.iterdir()
-    left = state_from_bytes(file.read_bytes())
-    assert (left.done, len(left.fits), len(left.fits[0].rows)) == (1, 1, 2)
+    left, expected = state_from_bytes(file.read_bytes()), every[count - 1]
+    assert (left.done, len(left.fits)) == (expected.done, len(expected.fits))
     later = []
     monkeypatch.setattr(train._KeptState, "write", lambda self, state: later.append(state))
-    found = train_in_process(slices(), SPEC, name="p", storage_path=str(tmp_path))
-    assert len(later) == len(every) - 6
+    found = train_in_process(taught(), SPEC, name="p", storage_path=str(tmp_path))
+    assert len(later) == len(every) - count
     assert found.agreement == whole.agreement
     assert found.convergence == whole.convergence
     assert found.model.history == whole.model.history
@@ -99,7 +113,7 @@ def test_a_run_whose_driver_was_killed_while_it_trained_equals_an_undisturbed_on
     later = []
     monkeypatch.setattr(train._KeptState, "write", lambda self, state: later.append(state))
     run_in(cohort_folder, f"output={place}")
-    assert {state.done for state in later} == {1, 2}  # round 1 was not trained again
+    assert {state.done for state in later} == {2, 3}  # nothing of before was trained again
     assert differences(finished[0], place) == []
     assert not list((place / "work/train").iterdir())  # the student stands
 
@@ -124,7 +138,7 @@ def test_a_state_that_cannot_be_read_is_no_silent_fresh_start(tmp_path):
 
 def test_another_configuration_or_other_pixels_have_another_name():
     first, second = slices()
-    brighter = replace(first, image=first.image + 1)
+    brighter = replace(first, values=first.values + 1)
     names = {
         training_name("p", [first, second], SPEC, 1),
         training_name("p", [first, second], SPEC, 2),
@@ -132,6 +146,9 @@ def test_another_configuration_or_other_pixels_have_another_name():
         training_name("p", [brighter, second], SPEC, 1),
         training_name("p", [replace(first, windows=((0.0, 1.0),)), second], SPEC, 1),
         training_name("p", [first], SPEC, 1),
+        training_name("p", [first, replace(second, cohort=True)], SPEC, 1),
+        training_name("p", [first, replace(second, weight=0.5 * second.weight)], SPEC, 1),
+        training_name("p", [first, replace(second, target=1 - second.target)], SPEC, 1),
     }
-    assert len(names) == 6
+    assert len(names) == 9
     assert training_name("p", slices(), SPEC, 1) in names

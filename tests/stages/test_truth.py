@@ -15,7 +15,7 @@ from somray.stages.truth import TruthItem, TruthMethod, needs, run
 from tests.stages.stored import store
 
 SHAPE = (6, 20, 24)
-SOM, LESIONS = TruthMethod("som", "som", 3), TruthMethod("lesions", "lesions", None)
+SOM, LESIONS = TruthMethod("som", "som", (3,)), TruthMethod("lesions", "lesions")
 
 
 def block(x0, x1, value=1, into=None):

@@ -19,6 +19,7 @@ Volume = NDArray[np.float64]
 Spacing = tuple[float, float, float]
 
 CONNECTED = np.ones((3, 3, 3), dtype=bool)
+PLATEAU = 0.75  # quantile of an object's values that its plateau is read at
 HOT_FROM = 0.98  # quantile that the search for the level begins at: the very hottest may be noise
 
 
@@ -32,12 +33,16 @@ class CutRule:
         closing_mm: radius of the closing; 0 for none.
         near_mm: what surrounds an object begins here …
         far_mm: … and ends here.
+        blurred_mm3: for a field of octaves: an object up to the first volume ends where its blur does, half way
+            from its surroundings to its plateau in the linear unit; one from the second volume on at its share
+            alone, for large tumours are not of one kind inside; None for the share alone.
     """
 
     hot_share: float = 0.72
     closing_mm: float = 24.0
     near_mm: float = 8.0
     far_mm: float = 20.0
+    blurred_mm3: tuple[float, float] | None = None
 
 
 def cut_objects(
@@ -71,6 +76,10 @@ def cut_objects(
         values = field[window]
         base = surroundings_of(values, parts[window], number, spacing_mm, rule)
         level = _own_level(values[own], base, rule.hot_share)
+        if rule.blurred_mm3 is not None:
+            hot = values[own & (values >= level)]
+            heard = _blur_share(float(len(hot) * np.prod(spacing_mm)), rule.blurred_mm3)
+            level += heard * max(0.0, _half_level(hot, base) - level)
         core = _largest(own & (values >= level))
         free = (parts[window] == 0) | own
         closed = _closed(core, spacing_mm, rule.closing_mm) & free & np.isfinite(values)
@@ -100,6 +109,21 @@ def _own_level(values: NDArray[np.float64], base: float, share: float) -> float:
     if not len(below):
         return float(ordered[-1])
     return float(max(wanted[start + below[0]], ordered[-1]))
+
+
+def _half_level(octaves: NDArray[np.float64], base: float) -> float:
+    """Return the level half way, in the linear unit, from the surroundings to the plateau.
+
+    A border blurred by any even function lies there, as long as the object is wider than the blur.
+    """
+    plateau = float(np.quantile(octaves, PLATEAU))
+    return float(np.log2((2.0**base + 2.0**plateau) / 2.0))
+
+
+def _blur_share(volume_mm3: float, limits: tuple[float, float]) -> float:
+    """Return how far the blur decides where an object of a volume ends: 1 for small ones, 0 for large."""
+    low, high = np.log(limits)
+    return float(np.clip((high - np.log(max(volume_mm3, 1.0))) / (high - low), 0.0, 1.0))
 
 
 def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -114,6 +114,29 @@ class ObjectGrid:
             share[window][better] = own[better]
         return drawn
 
+    def sampled(self, values: NDArray[np.float32], z0: int, z1: int) -> NDArray[np.float32]:
+        """Interpolate values (z, y, x) on the grid linearly on slices z0 to z1 (excluded): (z1 - z0, y, x)."""
+        found: NDArray[np.float32] = np.ascontiguousarray(self.unturned(values), dtype=np.float32)
+        shape = found.shape
+        found = np.pad(found, 1, mode="edge")
+        for axis, limits in enumerate(((z0, z1), *((0, n) for n in self.source.shape[1:]))):
+            reach = (0, shape[axis] - 1)
+            _, index, weight = _between(self.factors[axis], reach, limits)
+            found = _lerp(found, axis, index, weight)
+        return found
+
+    def onto(self, values: NDArray[np.float32], other: "ObjectGrid") -> NDArray[np.float32]:
+        """Interpolate values (z, y, x) on the grid linearly at another grid's blocks of the same scan."""
+        found: NDArray[np.float32] = np.ascontiguousarray(self.unturned(values), dtype=np.float32)
+        shape = found.shape
+        found = np.pad(found, 1, mode="edge")
+        for axis, count in enumerate(other.block_shape):
+            own, theirs = self.factors[axis], other.factors[axis]
+            at = (np.arange(count) + 0.5) * theirs / own - 0.5 + 1
+            low = np.clip(np.floor(at), 0, shape[axis]).astype(np.intp)
+            found = _lerp(found, axis, low, np.clip(at - low, 0.0, 1.0).astype(np.float32))
+        return np.ascontiguousarray(other.turned(found), dtype=np.float32)
+
     def nearest(self, labels: NDArray[np.int32], z0: int, z1: int) -> NDArray[np.int32]:
         """Give every voxel of slices z0 to z1 (excluded) its block's label, (z1 - z0, y, x)."""
         blocks = self.unturned(labels)

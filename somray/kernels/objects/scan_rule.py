@@ -16,7 +16,7 @@ from somray.kernels.objects.uptake import uptake_scene
 from somray.kernels.objects.uptake_rule import find_hot_objects
 from somray.kernels.windows import channel_kind
 
-__all__ = ["FoundScan", "ScanRule", "rule_for"]
+__all__ = ["FoundScan", "ScanRule", "rule_for", "rule_of_kinds"]
 
 
 GRIDS_MM = {"uptake": UPTAKE_GRID_MM, "intensity": INTENSITY_GRID_MM, "dense": DENSE_GRID_MM}
@@ -124,7 +124,11 @@ def _by_intensity(
 
 def rule_for(modality: str, channels: tuple[str, ...]) -> ScanRule:
     """Return the rule of a protocol; CT keeps the pixels of its map, micro-CT and others its objects too."""
-    kinds = tuple(channel_kind(modality, channel) for channel in channels)
+    return rule_of_kinds(tuple(channel_kind(modality, channel) for channel in channels))
+
+
+def rule_of_kinds(kinds: tuple[str, ...]) -> ScanRule:
+    """Return the rule of scans whose channels measure this."""
     if "PET" in kinds:
         return ScanRule("uptake", kinds)
-    return ScanRule({"MR": "intensity", "CT": "dense"}.get(modality, "map"), kinds)
+    return ScanRule({"MR": "intensity", "CT": "dense"}.get(kinds[0], "map"), kinds)

@@ -8,10 +8,14 @@ whose student labelled the slice, so that a slow drift is seen as well.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from somray.kernels.student.round_figures import letter
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.kernels.student.lesson import Lesson
+from somray.kernels.student.round_figures import THRESHOLD, letter
 from somray.kernels.student.spec import Row
 
-__all__ = ["why_collapsed"]
+__all__ = ["why_cohort_collapsed", "why_collapsed"]
 
 DICE_DROP = 0.05
 """Dice on the labelled slice may fall by this below the best round so far."""
@@ -22,6 +26,8 @@ AREA_PIXELS = 16
 CONFIDENCE_DROP = 0.15
 """The mean confidence over the target may fall by this on such a slice. That it rises is no reason:
 learning raises it, and what is too sure is calibrated on the labelled slice."""
+LEAST_TAUGHT = 0.3
+"""Dice over images of the cohort that a student must have with what taught it."""
 
 
 def why_collapsed(rows: Sequence[Row], earlier: Sequence[Row], pixels: Sequence[int]) -> str | None:
@@ -69,3 +75,25 @@ def _drift(before: Row, now: Row, pixels: int) -> str | None:
     if None not in sure and min(areas) > AREA_PIXELS and sure[0] - sure[1] > CONFIDENCE_DROP:
         return f"mean confidence in the target fell from {sure[0]:.2f} to {sure[1]:.2f} {where}"
     return None
+
+
+def why_cohort_collapsed(
+    chances: Sequence[NDArray[np.float32]], lessons: Sequence[Lesson]
+) -> str | None:
+    """Tell why the cohort's round is not to be believed, None if it is.
+
+    Better than its teacher or not, a student that was taught a target must still show it.
+
+    Args:
+        chances: the student's probabilities on some of the cohort's images.
+        lessons: the same images.
+    """
+    both = said = wanted = 0
+    for chance, lesson in zip(chances, lessons, strict=True):
+        mask = (chance >= THRESHOLD) & lesson.known
+        both += int(np.count_nonzero(mask & lesson.mask))
+        said, wanted = said + int(mask.sum()), wanted + int(lesson.mask.sum())
+    dice = 2 * both / max(said + wanted, 1)
+    if dice >= LEAST_TAUGHT:
+        return None
+    return f"Dice with what taught it is {dice:.2f} over images of the cohort"

@@ -8,46 +8,33 @@ import torch
 
 from somray.kernels.student.fit_state import FitState
 
-__all__ = ["PIXEL_SHARE", "Gang", "Pace", "Plan"]
+__all__ = ["Gang", "Pace", "Plan"]
 
 MOST_EPOCHS = 200
-PIXEL_SHARE = 0.25
-"""Share of a time budget after which the prototypes' part ends."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast to train; the defaults are bench_student's choice.
+    """How long and how fast to train.
 
     Args:
-        steps: optimizer steps on patches.
-        pixel_steps: steps of the prototypes alone, before.
-        patch: side of a patch in pixels, its margins included; smaller slices are taken whole.
+        steps: optimizer steps.
+        patch: side of a patch in pixels; smaller images are taken whole.
         batch: patches in a step, over all workers.
-        pixels: pixels in a step of the prototypes, over all workers.
-        rate: peak learning rate of the patches.
-        pixel_rate: peak learning rate of the prototypes.
+        rate: peak learning rate.
         epoch_steps: steps of an epoch, after which the state is handed out; more where that would
             make more than `MOST_EPOCHS`.
-        patience: epochs without gain on the held-out blocks after which the patches end; 0 holds
-            nothing out. That is the default since what is held out is missed: agreement on the
-            neighbouring slices rose to the last epoch while the held-out loss rose too
-            (benchmarks/LOG.md).
     """
 
     steps: int
-    pixel_steps: int
-    patch: int = 112
-    batch: int = 4
-    pixels: int = 4096
-    rate: float = 5e-3
-    pixel_rate: float = 3e-2
-    epoch_steps: int = 10
-    patience: int = 0
+    patch: int = 96
+    batch: int = 2
+    rate: float = 4e-2
+    epoch_steps: int = 20
 
     @property
     def epochs(self) -> int:
-        """Epochs of the patches' steps."""
+        """Epochs of the steps."""
         return max(1, min(MOST_EPOCHS, math.ceil(self.steps / self.epoch_steps)))
 
 
@@ -60,8 +47,8 @@ class Gang:
         world: number of workers.
         average: gives the mean of a flat tensor over the workers, the same bits on each.
         device: where tensors live, such as "cpu" or "cuda".
-        bf16: compute the patches' layers in bfloat16; all workers alike. Weights, loss and sums of
-            gradients stay float32.
+        bf16: compute the layers in bfloat16; all workers alike. Weights, loss and sums of gradients
+            stay float32.
     """
 
     rank: int = 0
@@ -78,7 +65,7 @@ class Pace:
     Args:
         clock: seconds since any moment; epochs are timed with it, 0 without.
         spent: share of a time budget that is spent; where given, training also ends at 1, and the
-            rates fall accordingly. The prototypes get the first `PIXEL_SHARE` of it.
+            rates fall accordingly.
         resume: state to go on from, None to begin; it must stem from the same examples, plan, seed
             and number of workers.
         save: called with the state after every epoch.
@@ -92,9 +79,3 @@ class Pace:
     def now(self) -> float:
         """Return the clock's time, 0 without one."""
         return self.clock() if self.clock else 0.0
-
-    def share(self, first: float, last: float) -> float:
-        """Return how much of the budget between two of its shares is spent; 0 without a budget."""
-        if self.spent is None:
-            return 0.0
-        return 1.0 if first >= last else (self.spent() - first) / (last - first)

@@ -1,6 +1,6 @@
 """Where a training stands between two epochs: everything that the next one starts from.
 
-Plain numpy arrays by parameter name. The loop (`kernels/student/fit.py`) starts every epoch from
+Plain numpy arrays by parameter name. The loop (`kernels/student/train.py`) starts every epoch from
 such a state, resumed or not, so a training that goes on from a stored one has the same bits.
 """
 
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from somray.kernels.student.unet import unet_weights
+from somray.kernels.student.network import unet_weights
 
 __all__ = ["FitState", "begin", "capture", "load", "load_optimizer"]
 
@@ -26,17 +26,12 @@ class FitState:
 
     Args:
         weights: every parameter and buffer of the network, by name.
-        averaged: averaged weights of what the part trains; empty where a part begins.
-        first: AdamW's first moments of the same; empty where a part begins.
+        averaged: averaged parameters and statistics; empty before the first epoch.
+        first: AdamW's first moments of the parameters; empty before the first epoch.
         second: AdamW's second moments.
-        best: the averaged weights of the epoch that did best on the held-out pixels; empty before,
-            or where none are held out.
-        part: parts finished.
-        epoch: epochs of the present part that are finished.
-        step: optimizer steps taken in it.
-        best_loss: loss of `best` on the held-out pixels, None before.
-        gain_from: held-out loss that the next gain is measured from, None before.
-        waited: epochs since it last fell by more than the tolerance.
+        epoch: epochs that are finished.
+        step: optimizer steps taken.
+        done: whether the last epoch is over.
         rows: the table's rows so far.
     """
 
@@ -44,31 +39,10 @@ class FitState:
     averaged: Arrays = field(default_factory=dict)
     first: Arrays = field(default_factory=dict)
     second: Arrays = field(default_factory=dict)
-    best: Arrays = field(default_factory=dict)
-    part: int = 0
     epoch: int = 0
     step: int = 0
-    best_loss: float | None = None
-    gain_from: float | None = None
-    waited: int = 0
-    rows: tuple[dict[str, Any], ...] = ()  # Any: a row's cells are numbers and None
-
-    def next_part(self) -> "FitState":
-        """Return the state where the next part begins: from the best weights there are."""
-        return replace(
-            self,
-            weights={**self.weights, **(self.best or self.averaged)},
-            averaged={},
-            first={},
-            second={},
-            best={},
-            part=self.part + 1,
-            epoch=0,
-            step=0,
-            best_loss=None,
-            gain_from=None,
-            waited=0,
-        )
+    done: bool = False
+    rows: tuple[dict[str, Any], ...] = ()  # Any: a row's cells are numbers
 
 
 def begin(module: nn.Module) -> FitState:
@@ -81,13 +55,13 @@ def load(module: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) -> None:
     held = module.state_dict()
     with torch.no_grad():
         for name, array in arrays.items():
-            held[name].copy_(torch.from_numpy(array))
+            held[name].copy_(torch.from_numpy(np.asarray(array)))
 
 
 def load_optimizer(
     optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], state: FitState
 ) -> None:
-    """Give AdamW the moments and the step of a state; nothing where its part begins."""
+    """Give AdamW the moments and the step of a state; nothing where a training begins."""
     if not state.first:
         return
     for name, parameter in parameters.items():
@@ -107,7 +81,7 @@ def _like(parameter: nn.Parameter, array: NDArray[np.generic]) -> torch.Tensor:
 def capture(
     module: nn.Module,
     parameters: Mapping[str, nn.Parameter],
-    averaged: list[torch.Tensor],
+    averaged: Mapping[str, torch.Tensor],
     optimizer: torch.optim.Optimizer,
     before: FitState,
 ) -> FitState:
@@ -116,7 +90,7 @@ def capture(
     return replace(
         before,
         weights=unet_weights(module),
-        averaged={n: _copied(t) for n, t in zip(parameters, averaged, strict=True)},
+        averaged={name: _copied(tensor) for name, tensor in averaged.items()},
         first={name: _copied(found["exp_avg"]) for name, found in moments.items()},
         second={name: _copied(found["exp_avg_sq"]) for name, found in moments.items()},
     )

@@ -1,6 +1,7 @@
-"""One slice of a student's training, with all that its own scan decides.
+"""One image of a student's training, with all that its own scan decides.
 
-Lessons of one training may come from several scans: shapes, pixel sizes and windows are the slice's own.
+Lessons of one training may come from several scans: shapes and windows are their own. In three dimensions the
+slices A, B, C … are planes of one volume: each lesson holds all of it, and counts on its plane alone.
 """
 
 from dataclasses import dataclass
@@ -9,64 +10,59 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
+from somray.kernels.student.look import Window
 
 __all__ = ["Lesson", "lessons_of"]
 
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """A slice to learn from, or to be measured on.
+    """An image to learn from, or to be measured on.
 
     Args:
-        image: (c, y, x) float32 physical values, NaN where there is no data.
-        teacher: (y, x) bool, the teacher's target.
-        valid: (y, x) bool, pixels that count; pixels without data never do.
-        windows: per channel (low, high), where the scan has its own (its level of PET uptake); the
-            student's otherwise.
-        spacing_mm: (y, x) distance of pixel centres, where the scan has its own; the student's otherwise.
-        around: (2k, c, y, x) float32 neighbouring slices, from the lowest to the highest, for a student
-            that sees k slices on either side.
-        membership: (y, x) float32 in [0, 1], how far a pixel belongs to the target, for a soft lesson.
-        classes: (y, x) uint8 class values of the teacher, for a lesson on several classes at once.
+        values: (c, [z,] y, x) float32 physical values, NaN where there is no data.
+        target: ([z,] y, x) float32 in [0, 1], how far a pixel belongs to the target in the eyes of who
+            teaches.
+        weight: ([z,] y, x) float32, how much a pixel counts; those without data never do.
+        windows: per channel (low, high), where the scan has its own; the student's otherwise.
+        cohort: whether it belongs to the cohort's round, else to the rounds A, B, C …
 
     Raises:
         ShapeError: the arrays do not fit each other.
     """
 
-    image: NDArray[np.float32]
-    teacher: NDArray[np.bool_]
-    valid: NDArray[np.bool_]
-    windows: tuple[tuple[float, float], ...] | None = None
-    spacing_mm: tuple[float, float] | None = None
-    around: NDArray[np.float32] | None = None
-    membership: NDArray[np.float32] | None = None
-    classes: NDArray[np.uint8] | None = None
+    values: NDArray[np.float32]
+    target: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    windows: tuple[Window, ...] | None = None
+    cohort: bool = False
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit each other."""
-        if self.image.ndim != 3:
-            raise ShapeError(f"a lesson's image must be (c, y, x), got {self.image.shape}")
-        shape = self.image.shape[1:]
-        planes = {
-            "teacher": self.teacher,
-            "valid": self.valid,
-            "membership": self.membership,
-            "classes": self.classes,
-        }
-        for name, plane in planes.items():
-            if plane is not None and plane.shape != shape:
-                raise ShapeError(f"a lesson's {name} must be {shape}, got {plane.shape}")
-        around = self.around
-        if around is not None and (around.shape[1:] != self.image.shape or len(around) % 2):
+        shape = self.values.shape[1:]
+        if len(shape) not in (2, 3):
+            raise ShapeError(f"a lesson must be (c, [z,] y, x), got {self.values.shape}")
+        if self.target.shape != shape or self.weight.shape != shape:
             raise ShapeError(
-                f"a lesson's neighbours must be (2k, {', '.join(map(str, self.image.shape))}), "
-                f"got {around.shape}"
+                f"a lesson of {shape} needs target and weight alike, "
+                f"got {self.target.shape} and {self.weight.shape}"
             )
 
     @property
     def known(self) -> NDArray[np.bool_]:
         """Where a pixel has data and counts."""
-        return np.asarray(self.valid & ~np.isnan(self.image).any(axis=0))
+        return np.asarray((self.weight > 0) & ~np.isnan(self.values).any(axis=0))
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Where it counts and is more target than not."""
+        return np.asarray((self.target >= 0.5) & self.known)
+
+    @property
+    def has_both_sides(self) -> bool:
+        """Whether it shows target and something else."""
+        inside = self.mask[self.known]
+        return bool(inside.any() and not inside.all())
 
 
 def lessons_of(
@@ -76,8 +72,8 @@ def lessons_of(
 
     Args:
         images: (n, c, y, x).
-        teacher: (n, y, x).
-        valid: (n, y, x).
+        teacher: (n, y, x) what the teacher says.
+        valid: (n, y, x) pixels that count.
 
     Raises:
         ShapeError: the arrays do not fit each other.
@@ -88,4 +84,5 @@ def lessons_of(
             f"images must be (n, c, y, x), teacher and valid (n, y, x), got {images.shape}, "
             f"{teacher.shape} and {valid.shape}"
         )
-    return [Lesson(*parts) for parts in zip(images, teacher, valid, strict=True)]
+    planes = teacher.astype(np.float32), valid.astype(np.float32)
+    return [Lesson(*parts) for parts in zip(images, *planes, strict=True)]

@@ -1,4 +1,4 @@
-"""A student as an ONNX file's bytes: windows, features and network in one graph.
+"""A student as an ONNX file's bytes: the views of its look, its network, and probabilities in one graph.
 
 torch's tracing exporter writes it. The newer one (`dynamo=True`) gives the same numbers, but wants two
 more packages and took 54 s in place of 4 (November 2026, torch 2.13).
@@ -12,19 +12,37 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
 from somray.domain.student import StudentModel
 from somray.errors import ConfigError
-from somray.kernels.student.fit import deterministic
-from somray.kernels.student.graph import StudentGraph
+from somray.kernels.student.network import build_unet, folded, laid_out
+from somray.kernels.student.predict import look_of
+from somray.kernels.student.train import deterministic
 
 __all__ = ["OPSET", "onnx_bytes", "require_onnx"]
 
 OPSET = 17
 """Version of ONNX's operators: from 2022, read by every runtime in use."""
 
-TRACED = (2, 23, 37)
-"""Slices, rows and columns that are traced; the graph takes any. Odd, so that padding is traced too."""
+AXES = {2: ("y", "x"), 3: ("z", "y", "x")}
+TRACED = {2: (23, 37), 3: (9, 11, 13)}
+"""Sides that are traced; the graph takes any. Odd, so that padding is traced too."""
+
+
+class _Graph(nn.Module):
+    """Values (n, c, [z,] y, x) to probabilities (n, [z,] y, x), 0 where any channel has no data."""
+
+    def __init__(self, model: StudentModel) -> None:
+        super().__init__()
+        self.network = folded(build_unet(model.network, model.weights))
+        laid_out(self.network, channels_last=False)
+        self.look, self.temperature = look_of(model), model.temperature
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        logits = self.network(self.look.views(image, 1))
+        chance = torch.sigmoid(logits / self.temperature)
+        return torch.where(torch.isnan(image).any(dim=1), 0.0, chance)
 
 
 def require_onnx() -> None:
@@ -42,10 +60,9 @@ def require_onnx() -> None:
 def onnx_bytes(model: StudentModel, facts: Mapping[str, object]) -> bytes:
     """Write a student as an ONNX model.
 
-    The graph takes `image` (n, c, y, x) float32, physical values in the model's channel order, NaN
-    where there is no data, followed by the channels of every neighbouring slice from the lowest for a
-    student that sees them, and gives `probability` (n, y, x) float32, 0 where there is no data; n, y
-    and x are free. Pixels must have the model's spacing to within a tenth.
+    The graph takes `image` (n, c, y, x) float32, (n, c, z, y, x) for a student of volumes, physical values in the
+    model's channel order, NaN where there is no data, and gives `probability` without c, 0 where there is no data;
+    all sides are free. Pixels, or blocks, must have the model's spacing to within a tenth.
 
     Args:
         model: a trained student.
@@ -67,25 +84,25 @@ def onnx_bytes(model: StudentModel, facts: Mapping[str, object]) -> bytes:
 
 def _traced(model: StudentModel) -> bytes:
     """Trace the student's graph with free sizes."""
-    graph = StudentGraph(model).eval()
-    graph.requires_grad_(requires_grad=False)
-    n, y, x = TRACED
-    planes = len(model.channels) * (1 + graph.inputs.beside)
-    image = torch.linspace(-1.0, 1.0, n * planes * y * x)
+    graph = _Graph(model).eval()
+    dimensions = int(model.network["dimensions"])
+    shape = (2, len(model.channels), *TRACED[dimensions])
+    axes = AXES[dimensions]
     free: dict[str, Any] = {
-        "image": {0: "n", 2: "y", 3: "x"},
-        "probability": {0: "n", 1: "y", 2: "x"},
+        "image": {0: "n", **{n + 2: name for n, name in enumerate(axes)}},
+        "probability": {0: "n", **{n + 1: name for n, name in enumerate(axes)}},
     }
+    image = torch.linspace(-1.0, 1.0, torch.Size(shape).numel()).reshape(shape)
     out = io.BytesIO()
     with warnings.catch_warnings(), deterministic(1):
         # The exporter and torch's own calls in it; torch is pinned to one minor release.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.filterwarnings("ignore", "Constant folding", UserWarning)
-        # Numbers of planes are looked at, which never change, and whether padding is wanted: it is.
+        # Whether padding is wanted is looked at while tracing: it is.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(
             graph,
-            (image.reshape(n, planes, y, x),),
+            (image,),
             out,  # type: ignore[arg-type]  # the tracing exporter writes to open files too
             input_names=["image"],
             output_names=["probability"],

@@ -1,13 +1,12 @@
-"""Probabilities of the student, slice by slice.
+"""From images to a student's probabilities: one path for slices and volumes, on a CPU or a GPU.
 
-On a CPU each slice is computed alone, so the bits depend neither on how many slices are given, nor on
-their order, nor on threads; a slice too large for memory is cut into tiles whose halo covers the
-receptive field. On another device slices go in batches, features and all, in bfloat16 where the
-device has it; the CPU's result is the reference.
+Images are taken whole where they fit, else in tiles with all that a logit sees round them. On a CPU every
+image is computed by one thread and several images at once, so the bits depend on no number of threads.
 """
 
 import hashlib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,21 +15,16 @@ from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
 from somray.errors import ShapeError
-from somray.kernels.features.spacing import has_other_spacing
-from somray.kernels.student.fit import deterministic
-from somray.kernels.student.graph import StudentGraph, feature_names_of
-from somray.kernels.student.inputs import Look, student_inputs
-from somray.kernels.student.strips import logits_in_strips
-from somray.kernels.student.unet import UNet, build_unet
+from somray.kernels.student.look import Look, Window
+from somray.kernels.student.network import UNet, build_unet, folded
+from somray.kernels.student.train import deterministic
 
-__all__ = ["device_for", "feature_names_of", "network_of_model", "predict_student", "probabilities"]
+__all__ = ["chances", "device_for", "look_of", "network_of_model", "predict_student"]
 
-TILE = 1024
-"""Largest side in pixels that the network sees at once, without halo: about 0.5 GB at work."""
-
+TILES = {2: 1024, 3: 128}
+"""Largest side that the network sees at once, without halo, in two and three dimensions."""
 DEVICE_PIXELS = 2**21
 """Pixels of a batch on another device: 8 slices of 512×512."""
-
 KEPT_NETWORKS = 4
 """Networks that a process keeps built: one per protocol that it works on at once."""
 
@@ -42,8 +36,13 @@ def device_for(*, gpu: bool) -> str:
     return "cuda" if gpu and torch.cuda.is_available() else "cpu"
 
 
+def look_of(model: StudentModel, windows: tuple[Window, ...] | None = None) -> Look:
+    """Return how a student sees images; `windows` where a scan has its own."""
+    return Look(tuple(str(model.network["kinds"]).split(",")), windows or model.windows)
+
+
 def network_of_model(model: StudentModel, device: str = "cpu") -> UNet:
-    """Return a student's network, built once per process and device; not to be changed.
+    """Return a student's network ready for inference, built once per process and device; not to be changed.
 
     A worker gets its model anew with every slab, so what is kept goes by the weights themselves.
     """
@@ -54,8 +53,7 @@ def network_of_model(model: StudentModel, device: str = "cpu") -> UNet:
     key = found.hexdigest()
     network = _built.pop(key, None)
     if network is None:
-        network = build_unet(model.network, model.weights).to(device)
-        network.requires_grad_(requires_grad=False)
+        network = folded(build_unet(model.network, model.weights)).to(device)
     while len(_built) >= KEPT_NETWORKS:
         _built.pop(next(iter(_built)), None)  # the one not used for longest
     _built[key] = network
@@ -65,118 +63,92 @@ def network_of_model(model: StudentModel, device: str = "cpu") -> UNet:
 def predict_student(
     model: StudentModel,
     images: NDArray[np.float32],
-    spacing_mm: tuple[float, float],
+    windows: tuple[Window, ...] | None = None,
     threads: int = 1,
     device: str = "cpu",
-    around: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Predict the target's probability at every pixel.
 
     Args:
         model: a trained student.
-        images: (n, c, y, x) physical values in the model's channel order; NaN where there is no data.
-        spacing_mm: (y, x) distance of pixel centres of these images.
-        threads: slices, or strips of a lone slice, computed at once on a CPU; the result does not
-            depend on them.
+        images: (n, c, [z,] y, x) physical values in the model's channel order; NaN where there is no data.
+        windows: per channel, where the scan has its own; the model's otherwise.
+        threads: images computed at once on a CPU; the result does not depend on them.
         device: where torch computes, "cpu" or "cuda".
-        around: (n, 2k, c, y, x) neighbours of every slice, below first, for a student that sees them.
 
     Returns:
-        (n, y, x) float32 in [0, 1]; 0 where any channel has no data.
+        (n, [z,] y, x) float32 in [0, 1]; 0 where any channel has no data.
 
     Raises:
-        ShapeError: if the images are not (n, c, y, x) with the model's channels, or the neighbours are
-            not as many as the student sees.
+        ShapeError: the images do not fit the model.
 
-    Cost: memory of one slice's inputs and of one tile at work for each thread, beside the result; on a
+    Cost: memory of one image's inputs and of one tile at work for each thread, beside the result; on a
     device of `DEVICE_PIXELS` pixels at work.
     """
-    if images.ndim != 4 or images.shape[1] != len(model.channels):
+    dimensions = int(model.network["dimensions"])
+    if images.ndim != dimensions + 2 or images.shape[1] != len(model.channels):
+        axes = "z, y, x" if dimensions == 3 else "y, x"
         raise ShapeError(
-            f"images must be (n, c, y, x) with channels {model.channels}, got {images.shape}"
+            f"images must be (n, c, {axes}) with channels {model.channels}, got {images.shape}"
         )
-    network = network_of_model(model, device)
-    seen = network.shape.beside // len(model.channels)
-    if (0 if around is None else around.shape[1]) != seen:
-        raise ShapeError(
-            f"this student sees {seen} neighbours of every slice; around must hold them"
-        )
-    pixels = images.shape[2] * images.shape[3]
-    small = pixels <= DEVICE_PIXELS and not has_other_spacing(spacing_mm, model.spacing_mm)
-    if device != "cpu" and small:
-        beside = [] if around is None else [around[:, k] for k in range(seen)]
-        whole = np.concatenate([images, *beside], axis=1) if beside else images
-        return _in_batches(StudentGraph(model, network, spacing_mm).to(device), whole, device)
-    out = np.empty((len(images), *images.shape[2:]), dtype=np.float32)
-    noise = network.noise.cpu().numpy()
-    look = Look(model.windows, feature_names_of(model), spacing_mm, model.spacing_mm, noise)
-
-    # Threads that share one layer's arithmetic wait for each other more than they work.
-    together = max(1, min(threads, len(images))) if device == "cpu" else 1
-    each = max(1, threads // together)
-
-    def predict(index: int) -> None:
-        stack = student_inputs(images[index], look, None if around is None else around[index])
-        out[index] = probabilities(
-            network, stack, device, temperature=model.temperature, threads=each
-        )
-
-    with deterministic(1), ThreadPoolExecutor(together) as pool:
-        list(pool.map(predict, range(len(images))))
-    return out
+    network, look = network_of_model(model, device), look_of(model, windows)
+    return chances(network, images, look, threads, device, model.temperature)
 
 
-def _in_batches(
-    graph: StudentGraph, images: NDArray[np.float32], device: str
-) -> NDArray[np.float32]:
-    """Run the whole graph on a device, several slices at once."""
-    out = np.empty((len(images), *images.shape[2:]), dtype=np.float32)
-    count = max(1, DEVICE_PIXELS // max(1, images[0, 0].size)) if len(images) else 1
-    kind = torch.device(device).type
-    half = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=half):
-        for first in range(0, len(images), count):
-            part = torch.from_numpy(images[first : first + count]).to(device)
-            out[first : first + count] = graph(part).cpu().numpy()
-    return out
-
-
-def probabilities(
-    module: UNet,
-    stack: NDArray[np.float32],
-    device: str = "cpu",
-    tile: int = TILE,
-    temperature: float = 1.0,
+def chances(
+    network: UNet,
+    images: Sequence[NDArray[np.float32]] | NDArray[np.float32],
+    look: Look,
     threads: int = 1,
+    device: str = "cpu",
+    temperature: float = 1.0,
 ) -> NDArray[np.float32]:
-    """Run a network on one slice's inputs.
+    """Run a folded network on images (n, c, [z,] y, x) of one shape; see `predict_student`."""
+    out = np.empty((len(images), *images[0].shape[1:]), dtype=np.float32)
+    pixels = max(1, int(np.prod(out.shape[1:])))
+    together = max(1, DEVICE_PIXELS // pixels) if device != "cpu" else 1
+    groups = [slice(n, n + together) for n in range(0, len(images), together)]
 
-    Args:
-        module: the network, on `device`.
-        stack: (d, y, x) float32 inputs, NaN where there is no data.
-        device: where the network is.
-        tile: largest side computed at once, a multiple of the network's `multiple`.
-        temperature: logits are divided by it, which calibrates probabilities.
-        threads: strips computed at once on a CPU; the result does not depend on them.
+    def predict(group: slice) -> None:
+        part = images[group]
+        inputs = np.stack([look.inputs(image) for image in part])
+        found = _tiled(network, inputs, device, temperature)
+        for image, chance in zip(part, found, strict=True):
+            chance[np.isnan(image).any(axis=0)] = 0.0
+        out[group] = found
 
-    Returns:
-        (y, x) float32 in [0, 1]; 0 where there is no data.
-    """
-    out = np.empty(stack.shape[1:], dtype=np.float32)
-    in_strips = device == "cpu" and not module.shape.raw
+    workers = max(1, min(threads, len(groups))) if device == "cpu" else 1
+    with deterministic(1), ThreadPoolExecutor(workers) as pool:
+        list(pool.map(predict, groups))
+    return out
+
+
+def _tiled(
+    network: UNet, inputs: NDArray[np.float32], device: str, temperature: float
+) -> NDArray[np.float32]:
+    """Run the network tile by tile over inputs (b, d, …)."""
+    shape = inputs.shape[2:]
+    out = np.empty((len(inputs), *shape), dtype=np.float32)
+    tile, halo = TILES[len(shape)], network.shape.halo
+    last = torch.channels_last if len(shape) == 2 else torch.channels_last_3d
+    half = torch.device(device).type == "cuda" and torch.cuda.is_bf16_supported(
+        including_emulation=False
+    )
+    spans = [list(_spans(size, tile, halo)) for size in shape]
     with torch.inference_mode():
-        for rows, outer_rows in _spans(stack.shape[1], tile, module.halo):
-            for columns, outer_columns in _spans(stack.shape[2], tile, module.halo):
-                part = torch.from_numpy(stack[:, outer_rows, outer_columns]).to(device)
-                logits = (
-                    logits_in_strips(module, part, threads) if in_strips else module(part[None])[0]
-                )
-                chance = torch.sigmoid(logits / temperature).cpu().numpy()
-                top, left = rows.start - outer_rows.start, columns.start - outer_columns.start
-                out[rows, columns] = chance[
-                    top : top + rows.stop - rows.start, left : left + columns.stop - columns.start
-                ]
-    out[np.isnan(stack[0])] = 0.0  # a hole is one in every plane
+        for parts in itertools.product(*spans):
+            outer = tuple(span for _, span in parts)
+            part = torch.from_numpy(
+                np.ascontiguousarray(inputs[(slice(None), slice(None), *outer)])
+            )
+            part = part.to(device).contiguous(memory_format=last)
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
+                logits = network(part).float()
+            chance = torch.sigmoid(logits / temperature).cpu().numpy()
+            inner = tuple(
+                slice(own.start - seen.start, own.stop - seen.start) for own, seen in parts
+            )
+            out[(slice(None), *(own for own, _ in parts))] = chance[(slice(None), *inner)]
     return out
 
 

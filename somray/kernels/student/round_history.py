@@ -3,75 +3,99 @@
 from collections.abc import Sequence
 
 from somray.kernels.student.calibration import Calibration
+from somray.kernels.student.lesson import Lesson
+from somray.kernels.student.round_figures import COHORT
 from somray.kernels.student.spec import RoundState, Row, StudentSpec
 
-__all__ = ["History", "constant_history", "history_of", "verdict_of"]
+__all__ = ["History", "history_of", "verdict_of"]
 
 History = dict[str, float | int | str | bool | None]
 
 
 def history_of(
-    state: RoundState, spec: StudentSpec, slices: int, calibration: Calibration
+    state: RoundState, spec: StudentSpec, slices: Sequence[Lesson], calibration: Calibration
 ) -> History:
     """Say how the rounds went.
 
     Args:
         state: after the last round.
         spec: what was asked.
-        slices: that there were.
+        slices: A, B, C …
         calibration: of the student that is kept.
     """
-    notes = []
-    if slices < spec.rounds:
-        notes.append(f"{spec.rounds} rounds asked, {slices} slices: as many rounds")
-    if state.collapsed:
-        notes.append(
-            f"collapsed in round {state.collapsed[-1]} ({state.convergence[-1]['collapse']}): stopped, "
-            f"the student of round {state.kept} is kept"
-        )
-    if not calibration.pixels:
-        reason = "one round" if min(spec.rounds, slices) == 1 else "too few pixels to hold out"
-        notes.append(f"{reason}: probabilities are not calibrated")
+    rounds = [row for row in state.convergence if row["stage"] != COHORT]
     return {
-        "start": "centroids" if spec.start else "labels",
+        "dimensions": spec.dimensions,
         "rounds_asked": spec.rounds,
         "rounds_done": state.done,
         "kept_round": state.kept,
-        "converged": bool(state.convergence[-1]["converged"]),
+        "converged": bool(rounds[-1]["converged"]),
         "collapsed": bool(state.collapsed),
-        "verdict": verdict_of(state.convergence, spec.tolerance),
+        "verdict": _verdict(state, spec, slices[0]),
         "calibration_pixels": calibration.pixels,
         "calibration_error_before": calibration.error_before,
         "calibration_error_after": calibration.error_after,
-        "note": "; ".join(notes),
+        "note": "; ".join(_notes(state, spec, slices, calibration)),
     }
 
 
-def constant_history(spec: StudentSpec, *, inside: bool) -> History:
-    """Say why nothing was trained: the labelled slice shows one side only."""
-    what = "fills" if inside else "is absent from"
-    return {
-        "rounds_asked": spec.rounds,
-        "rounds_done": 1,
-        "kept_round": 1,
-        "converged": False,
-        "collapsed": False,
-        "verdict": f"the target {what} the labelled slice: the student must not replace the SOM",
-        "calibration_pixels": 0,
-        "calibration_error_before": None,
-        "calibration_error_after": None,
-        "note": f"the target {what} the labelled slice: a constant student, nothing was trained",
-    }
+def _notes(
+    state: RoundState, spec: StudentSpec, slices: Sequence[Lesson], calibration: Calibration
+) -> list[str]:
+    notes = []
+    if not slices[0].has_both_sides:
+        done = (
+            "a constant student" if _is_constant(state, slices[0]) else "the cohort alone teaches"
+        )
+        notes.append(f"the target {_one_side(slices[0])} the labelled slice: {done}")
+    elif len(slices) < spec.rounds:
+        notes.append(f"{spec.rounds} rounds asked, {len(slices)} slices: as many rounds")
+    for number in state.collapsed:
+        why = state.convergence[number - 1]["collapse"]
+        notes.append(f"collapsed in round {number} ({why}): the student before it was kept")
+    if not calibration.pixels and not _is_constant(state, slices[0]):
+        reason = "one round" if state.done == 1 else "too few pixels to hold out"
+        notes.append(f"{reason}: probabilities are not calibrated")
+    return notes
+
+
+def _is_constant(state: RoundState, first: Lesson) -> bool:
+    """Tell whether nothing was learned from A, and nothing that was kept from the cohort."""
+    return not first.has_both_sides and state.kept == 1
+
+
+def _one_side(first: Lesson) -> str:
+    return "fills" if first.mask.any() else "is absent from"
+
+
+def _verdict(state: RoundState, spec: StudentSpec, first: Lesson) -> str:
+    if _is_constant(state, first):
+        side = _one_side(first)
+        return f"the target {side} the labelled slice: the student must not replace the SOM"
+    return verdict_of(state.convergence, spec.tolerance)
 
 
 def verdict_of(convergence: Sequence[Row], tolerance: float) -> str:
-    """Say whether the student may replace the SOM: the change of the mean IoU has come to rest.
+    """Say whether the rounds of slices have come to rest, and what the cohort's round did after them.
 
     Args:
         convergence: rows of the rounds, the last one last.
-        tolerance: change under which it has.
+        tolerance: change of the mean IoU under which they have.
     """
-    last = convergence[-1]
+    rounds = [row for row in convergence if row["stage"] != COHORT]
+    told = _of_slices(rounds[-1], tolerance)
+    for row in convergence:
+        if row["stage"] == COHORT and row["collapse"]:
+            told += "; the cohort's round collapsed and was dropped"
+        elif row["stage"] == COHORT and row["mean_iou"] is not None:
+            told += (
+                f"; taught by the cohort, it agrees with the SOM on these slices to a mean IoU of "
+                f"{row['mean_iou']:.3f}"
+            )
+    return told
+
+
+def _of_slices(last: Row, tolerance: float) -> str:
     mean, delta, number = last["mean_iou"], last["delta_iou"], last["round"]
     if last["collapse"]:
         return f"round {number} collapsed: the student may not replace the SOM"

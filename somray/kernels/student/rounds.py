@@ -1,47 +1,46 @@
-"""The student's rounds: trained on A, then A+B, then A+B+C, outward from the labelled slice.
+"""The student's rounds: trained on A, then A+B, then A+B+C, outward from the labelled slice, then on the cohort.
 
-Only A carries the teacher's mask. Round r adds the r-th slice with the labels that the student of the
-round before gave it, filtered by confidence, and trains on from that student. The teacher's masks of
-the other slices are looked at to *measure* agreement, never to train or to choose. Probabilities are
-calibrated after round 1 on blocks of A that it did not learn from; later rounds do, since on small
-targets a tenth of A is worth more than a fresh temperature. A round that collapses ends the training, and
-the student before it is kept.
+Of the slices only A carries the teacher's mask. Round r adds the r-th slice with the labels that the student
+of the round before gave it, filtered by confidence, and trains on from that student. The teacher's masks of
+the other slices are looked at to *measure* agreement, never to train or to choose. A round that collapses ends
+these rounds, and the student before it is kept.
 
-Beside every round stand two figures that it must beat: A's mask copied to every slice, and a control
-that trained on from round 1 with the same number of steps on A alone.
+The cohort's round goes on from there with images of many scans, each taught by what its own scan's teacher, or
+the object step after it, says: there a student can become better than what teaches it, since errors that differ
+from scan to scan do not add up. Its agreement with the SOM may fall; that is no flaw.
+
+Beside every round of slices stand two figures that it must beat: A's mask copied to every slice, and a control
+that trained on from round 1 with the same number of steps on A alone. Probabilities are calibrated on blocks
+that were not learned from: of A in round 1, of the cohort's images in its round.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
 from somray.kernels.student.calibration import Calibration, fit_calibration
-from somray.kernels.student.collapse import why_collapsed
-from somray.kernels.student.course import Pace, Plan
-from somray.kernels.student.fit import deterministic, fit_student
+from somray.kernels.student.collapse import why_cohort_collapsed, why_collapsed
+from somray.kernels.student.constant import make_constant
+from somray.kernels.student.course import Pace
 from somray.kernels.student.fit_state import FitState
-from somray.kernels.student.held_out import held_out_blocks
 from somray.kernels.student.lesson import Lesson
-from somray.kernels.student.networks import network_of, student_of
-from somray.kernels.student.predict import probabilities
-from somray.kernels.student.pseudo_labels import pseudo_labels
+from somray.kernels.student.network import UNet, build_unet, folded, unet_weights
+from somray.kernels.student.patches import Example
+from somray.kernels.student.predict import chances
 from somray.kernels.student.round_figures import (
+    COHORT,
     THRESHOLD,
-    TrainingSlices,
     agreement_rows,
+    check_lessons,
     copies_of_first,
     mean_iou,
-    prepare_slices,
     stage_name,
 )
-from somray.kernels.student.round_history import constant_history, history_of
-from somray.kernels.student.sampling import Examples
+from somray.kernels.student.round_history import history_of
 from somray.kernels.student.spec import (
     Distributed,
     RoundsResult,
@@ -49,14 +48,28 @@ from somray.kernels.student.spec import (
     Row,
     StudentSpec,
     Weights,
+    network_of,
+    new_unet_of,
+    student_of,
 )
-from somray.kernels.student.start import start_constant, start_from, start_from_centroids
-from somray.kernels.student.unet import UNet, build_unet, new_unet, unet_weights
+from somray.kernels.student.teaching import (
+    cohort_examples,
+    judged_of,
+    slice_examples,
+    spared_blocks,
+)
+from somray.kernels.student.train import deterministic, train_network
 
-__all__ = ["RoundsResult", "StudentSpec", "network_of", "student_of", "train_rounds"]
+__all__ = ["nothing_to_train", "train_rounds"]
 
-PIXEL_STEPS = 10, 2
-"""Steps of the prototypes per step on patches, in round 1 and in later ones (bench_student)."""
+Chance = NDArray[np.float32]
+
+
+def nothing_to_train(lessons: Sequence[Lesson]) -> bool:
+    """Tell whether no lesson that is learned from shows both target and something else."""
+    return not any(lesson.has_both_sides for lesson in lessons[:1]) and not any(
+        lesson.has_both_sides for lesson in lessons if lesson.cohort
+    )
 
 
 def train_rounds(
@@ -68,27 +81,31 @@ def train_rounds(
     """Train a student over the rounds.
 
     Args:
-        lessons: slices A, B, C … in this order, of one scan or several; only A's teacher is learned
-            from.
+        lessons: A, B, C … in this order, of which only A is learned from as the teacher sees it; then
+            those of the cohort, which all are.
         spec: what to train.
         distributed: the other workers, and where to go on; alone and from the start without.
         clock: seconds since any moment, for `seconds` in the training rows (0 without).
 
     Returns:
-        The student and its tables. Where the target fills A or is absent from it, the student is
+        The student and its tables. Where nothing that is learned from shows two sides, the student is
         constant, nothing is trained, and `model.history["note"]` says so.
 
     Raises:
         ShapeError: if the lessons do not fit the spec, or A has no pixel that counts.
     """
-    slices = prepare_slices(lessons, spec)
-    if not slices.has_both_sides:
-        return _constant(slices, spec)
+    check_lessons(lessons, spec)
     distributed = distributed or Distributed()
-    run = _Rounds(slices, spec, distributed, Pace(clock))
-    state = distributed.resume or run.begin()
+    run = _Rounds(
+        [lesson for lesson in lessons if not lesson.cohort],
+        [lesson for lesson in lessons if lesson.cohort],
+        spec,
+        distributed,
+        Pace(clock),
+    )
     with deterministic(spec.threads):
-        while state.done < run.count and not state.collapsed:
+        state = distributed.resume or run.begin()
+        while not run.over(state):
             state = run.next(state)
             if distributed.save is not None:
                 distributed.save(state)
@@ -100,121 +117,157 @@ def train_rounds(
 class _Rounds:
     """One training: what it learns from, what is asked, who takes part."""
 
-    slices: TrainingSlices
+    slices: list[Lesson]
+    cohort: list[Lesson]
     spec: StudentSpec
     distributed: Distributed
     pace: Pace
 
     @property
     def count(self) -> int:
-        """Rounds that can be done: each needs a slice of its own."""
-        return min(self.spec.rounds, len(self.slices.stacks))
+        """Rounds of slices that can be done: each needs a slice of its own."""
+        return min(self.spec.rounds, len(self.slices)) if self.slices[0].has_both_sides else 1
+
+    @property
+    def has_cohort(self) -> bool:
+        """Whether the cohort teaches anything."""
+        return any(lesson.has_both_sides for lesson in self.cohort)
 
     def begin(self) -> RoundState:
-        """Return the state before round 1: standardisation and prototypes from A."""
-        module = new_unet(network_of(self.spec), self.spec.seed)
-        data = self.slices
-        if self.spec.start is not None:
-            start_from_centroids(module, self.spec.start)
-        else:
-            start_from(module, data.stacks[0], data.first_places, data.known[0], self.spec.seed)
-        module.noise.copy_(torch.from_numpy(data.noise))
-        return RoundState(0, 0, unet_weights(module), {})
+        """Return the state before round 1; where A shows one side only, the state after it."""
+        module = new_unet_of(self.spec)
+        state = RoundState(0, 0, unet_weights(module), {}, cohort=not self.has_cohort)
+        return state if self.slices[0].has_both_sides else self._constant(state)
+
+    def over(self, state: RoundState) -> bool:
+        """Tell whether nothing is left to do."""
+        return self._slices_done(state) and state.cohort
+
+    def _slices_done(self, state: RoundState) -> bool:
+        return state.done >= self.count or bool(state.collapsed)
 
     def next(self, state: RoundState) -> RoundState:
         """Do one round."""
+        return self._cohort_round(state) if self._slices_done(state) else self._round(state)
+
+    def _round(self, state: RoundState) -> RoundState:
+        """Do one round of slices."""
         number = state.done + 1
         module = self._module(state.student)
         calibration = Calibration(**state.calibration)
         labels = self._chances(module, calibration)[1:number] if number > 1 else []
-        examples = self._examples(labels, spared=number == 1)
-        state = self._fit(module, examples, state, 0)
+        spared = self._asked if number == 1 else None
+        state = self._fit(module, slice_examples(self.slices, labels, spared, self.spec), state, 0)
         if number == 1:
-            asked = self._asked
-            calibration = fit_calibration(
-                self._chance(module, 0)[asked], self.slices.teacher[0][asked]
-            )
-        chances = self._chances(module, calibration)
+            said = self._chances(module, Calibration())[0]
+            calibration = fit_calibration(said[self._asked], self.slices[0].mask[self._asked])
+        found = self._chances(module, calibration)
         control, control_iou = unet_weights(module), None
         if number > 1:
             twin = self._module(state.control)
-            state = self._fit(twin, self._examples([], spared=False), state, 1)
+            state = self._fit(twin, slice_examples(self.slices, [], None, self.spec), state, 1)
             control, control_iou = unet_weights(twin), self._iou(self._chances(twin, calibration))
-        rows = agreement_rows(number, chances, self.slices)
-        pixels = [int(known.sum()) for known in self.slices.known]
+        rows = agreement_rows(number, stage_name(number), found, self.slices)
+        pixels = [int(lesson.known.sum()) for lesson in self.slices]
         why = why_collapsed(rows, state.agreement, pixels)
-        row = self._convergence(number, chances, state, why)
-        return RoundState(
-            done=number,
+        row = self._convergence(stage_name(number), found, state, why)
+        return replace(
+            self._after(state, rows, {**row, "control_iou": control_iou}),
             kept=state.kept if why else number,
             student=state.student if why else unet_weights(module),
             control=control,
-            agreement=state.agreement + rows,
-            convergence=[*state.convergence, {**row, "control_iou": control_iou}],
-            training=state.training + [{"round": number, **row} for row in state.fits[0].rows],
             collapsed=(number,) if why else (),
             calibration=asdict(calibration),
         )
 
+    def _cohort_round(self, state: RoundState) -> RoundState:
+        """Do the cohort's round, on from the student that is kept; one that collapses is not."""
+        number = state.done + 1
+        begun = self.slices[0].has_both_sides  # a constant student is nothing to go on from
+        module = self._module(state.student if begun else unet_weights(new_unet_of(self.spec)))
+        asked = spared_blocks(self.cohort, self.spec.seed)
+        examples = cohort_examples(self.cohort, asked, self.spec)
+        state = self._fit(module, examples, state, 0)
+        seen = judged_of(self.cohort)
+        said = [self._chance(module, self.cohort[n]) for n in seen]
+        calibration = fit_calibration(
+            np.concatenate([chance[asked[n]] for n, chance in zip(seen, said, strict=True)]),
+            np.concatenate([self.cohort[n].mask[asked[n]] for n in seen]),
+        )
+        found = self._chances(module, calibration)
+        rows = agreement_rows(number, COHORT, found, self.slices)
+        why = why_cohort_collapsed(said, [self.cohort[n] for n in seen])
+        row = self._convergence(COHORT, found, state, why)
+        return replace(
+            self._after(state, rows, {**row, "control_iou": None}),
+            kept=state.kept if why else number,
+            student=state.student if why else unet_weights(module),
+            collapsed=(*state.collapsed, number) if why else state.collapsed,
+            cohort=True,
+            calibration=state.calibration if why else asdict(calibration),
+        )
+
+    def _after(self, state: RoundState, rows: list[Row], convergence: Row) -> RoundState:
+        """Return the state with a round's tables; its trainings are over."""
+        number = state.done + 1
+        trained = [{"round": number, **row} for fit in state.fits[:1] for row in fit.rows]
+        return replace(
+            state,
+            done=number,
+            agreement=state.agreement + rows,
+            convergence=[*state.convergence, convergence],
+            training=state.training + trained,
+            fits=(),
+        )
+
+    def _constant(self, state: RoundState) -> RoundState:
+        """Let the student say everywhere the one side that A shows."""
+        module = new_unet_of(self.spec)
+        inside = bool(self.slices[0].mask.any())
+        make_constant(module, inside=inside)
+        found = [(lesson.known & inside).astype(np.float32) for lesson in self.slices]
+        rows = agreement_rows(1, stage_name(1), found, self.slices)
+        row = {**self._convergence(stage_name(1), found, state, None), "control_iou": None}
+        return replace(self._after(state, rows, row), kept=1, student=unet_weights(module))
+
     def student(self, state: RoundState) -> StudentModel:
         """Return the student that is kept, with its temperature and what is to be said of it."""
         calibration = Calibration(**state.calibration)
-        history = history_of(state, self.spec, len(self.slices.stacks), calibration)
-        model = student_of(self.spec, state.student, history)
-        return replace(model, temperature=calibration.temperature)
+        history = history_of(state, self.spec, self.slices, calibration)
+        return student_of(self.spec, state.student, history, calibration.temperature)
 
     def _module(self, weights: Weights) -> UNet:
         return build_unet(network_of(self.spec), weights).to(self.distributed.gang.device)
 
-    def _chance(self, module: UNet, index: int, temperature: float = 1.0) -> NDArray[np.float32]:
-        """Return a slice's (y, x) probabilities, 0 where no pixel counts."""
-        stack, device = self.slices.stacks[index], self.distributed.gang.device
-        chance = probabilities(module, stack, device, temperature=temperature)
-        chance[~self.slices.known[index]] = 0.0
-        return chance
+    def _chance(self, module: UNet, lesson: Lesson, temperature: float = 1.0) -> Chance:
+        """Return a lesson's probabilities, 0 where there is no data."""
+        look, device = self.spec.look(lesson.windows), self.distributed.gang.device
+        values, threads = lesson.values[None], self.spec.threads
+        found: Chance = chances(folded(module), values, look, threads, device, temperature)[0]
+        return found
 
-    def _chances(self, module: UNet, calibration: Calibration) -> list[NDArray[np.float32]]:
-        """Return every slice's (y, x) calibrated probabilities."""
-        count, temperature = len(self.slices.stacks), calibration.temperature
-        return [self._chance(module, index, temperature) for index in range(count)]
+    def _chances(self, module: UNet, calibration: Calibration) -> list[Chance]:
+        """Return every slice's calibrated probabilities; slices of one volume share them."""
+        seen: dict[int, Chance] = {}
+        for lesson in self.slices:
+            if id(lesson.values) not in seen:
+                seen[id(lesson.values)] = self._chance(module, lesson, calibration.temperature)
+        return [seen[id(lesson.values)] for lesson in self.slices]
 
     @cached_property
     def _asked(self) -> NDArray[np.bool_]:
-        """Pixels (y, x) of A that round 1 does not learn from; none where no other round follows."""
-        teacher, known = self.slices.teacher[0], self.slices.known[0]
-        asked = np.zeros(known.shape, dtype=bool)
+        """Pixels of A that round 1 does not learn from; none where no other round follows."""
+        first = self.slices[0]
         if self.count == 1:
-            return asked
-        for block in held_out_blocks(teacher, known, self.spec.seed):
-            asked[block] = known[block]
-        return asked
+            return np.zeros(first.target.shape, dtype=bool)
+        return spared_blocks(self.slices[:1], self.spec.seed)[0]
 
-    def _examples(self, labels: Sequence[NDArray[np.float32]], *, spared: bool) -> Examples:
-        """Label A by the teacher, all but what is spared, and the next slices by the student."""
-        known = self.slices.known
-        learned = known[0] & ~self._asked if spared else known[0]
-        target: list[NDArray[Any]] = [self.slices.first_target]
-        weight = [learned.astype(np.float32)]
-        for chance, counted in zip(labels, known[1:], strict=False):
-            said, counts = pseudo_labels(chance, counted)
-            target.append(said)
-            weight.append(counts)
-        count = len(target)
-        classes = self._classes(count) if self.spec.labels == "classes" else ()
-        return Examples(
-            self.slices.stacks[:count], target, weight, self.slices.noisy[:count], classes
-        )
-
-    def _classes(self, count: int) -> list[NDArray[np.int64]]:
-        """Return A's classes as places; the other slices have none."""
-        first = self.slices.first_places
-        return [first, *(np.full(k.shape, -1) for k in self.slices.known[1:count])]
-
-    def _fit(self, module: UNet, examples: Examples, state: RoundState, kind: int) -> RoundState:
+    def _fit(
+        self, module: UNet, examples: list[Example], state: RoundState, kind: int
+    ) -> RoundState:
         """Train the student (kind 0) or the control (kind 1) for one round, or what is left of it."""
-        number, steps, save = state.done + 1, self.spec.steps, self.distributed.save
-        pixel_steps = 0 if self.spec.start else steps * PIXEL_STEPS[min(number, 2) - 1]
-        plan = Plan(steps=steps, pixel_steps=pixel_steps)
+        number, save = state.done + 1, self.distributed.save
+        stage = 2 if self._slices_done(state) else min(number - 1, 1)
 
         def after(fit: FitState) -> RoundState:
             return replace(state, fits=(*state.fits[:kind], fit, *state.fits[kind + 1 :]))
@@ -224,50 +277,27 @@ class _Rounds:
             resume=state.fits[kind] if len(state.fits) > kind else None,
             save=None if save is None else lambda fit: save(after(fit)),
         )
-        seed = (self.spec.seed, number, kind)
-        return after(fit_student(module, examples, plan, seed, self.distributed.gang, pace))
+        seed, gang = (self.spec.seed, number, kind), self.distributed.gang
+        return after(train_network(module, examples, self.spec.plan(stage), seed, gang, pace))
 
-    def _iou(self, chances: Sequence[NDArray[np.float32]]) -> float | None:
-        return mean_iou([c >= THRESHOLD for c in chances], self.slices, self.count)
+    def _iou(self, found: Sequence[Chance]) -> float | None:
+        masks = [chance >= THRESHOLD for chance in found[: self.count]]
+        return mean_iou(masks, self.slices[: self.count])
 
     def _convergence(
-        self,
-        number: int,
-        chances: Sequence[NDArray[np.float32]],
-        state: RoundState,
-        why: str | None,
+        self, stage: str, found: Sequence[Chance], state: RoundState, why: str | None
     ) -> Row:
-        mean = self._iou(chances)
+        mean = self._iou(found)
         before = state.convergence[-1]["mean_iou"] if state.convergence else None
         delta = None if mean is None or before is None else mean - before
         near = delta is not None and abs(delta) < self.spec.tolerance
+        copies = copies_of_first(self.slices[: self.count])
         return {
-            "round": number,
-            "stage": stage_name(number),
+            "round": state.done + 1,
+            "stage": stage,
             "mean_iou": mean,
             "delta_iou": delta,
             "converged": near and why is None,
-            "copy_forward_iou": mean_iou(copies_of_first(self.slices), self.slices, self.count),
+            "copy_forward_iou": mean_iou(copies, self.slices[: self.count]),
             "collapse": why,
         }
-
-
-def _constant(slices: TrainingSlices, spec: StudentSpec) -> RoundsResult:
-    """Return the student of a slice that shows one side only: it says that side everywhere."""
-    inside = bool(slices.teacher[0].any())
-    module = new_unet(network_of(spec), spec.seed)
-    start_constant(module, inside=inside)
-    chances = [(known & inside).astype(np.float32) for known in slices.known]
-    count = min(spec.rounds, len(slices.known))
-    row = {
-        "round": 1,
-        "stage": stage_name(1),
-        "mean_iou": mean_iou([c >= THRESHOLD for c in chances], slices, count),
-        "delta_iou": None,
-        "converged": False,
-        "copy_forward_iou": mean_iou(copies_of_first(slices), slices, count),
-        "control_iou": None,
-        "collapse": None,
-    }
-    model = student_of(spec, unet_weights(module), constant_history(spec, inside=inside))
-    return RoundsResult(model, agreement_rows(1, chances, slices), [row], [])

@@ -8,14 +8,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
-from somray.kernels.student.centroids import Centroids
-from somray.kernels.student.course import Gang
+from somray.kernels.student.course import Gang, Plan
 from somray.kernels.student.fit_state import FitState
+from somray.kernels.student.look import Look, Window
+from somray.kernels.student.network import NetworkShape, UNet, new_unet
+from somray.kernels.student.steps import STEPS
 
-__all__ = ["Distributed", "RoundState", "RoundsResult", "Row", "StudentSpec", "Weights"]
+__all__ = [
+    "Distributed",
+    "RoundState",
+    "RoundsResult",
+    "Row",
+    "StudentSpec",
+    "Weights",
+    "network_of",
+    "new_unet_of",
+    "student_of",
+]
 
 Row = dict[str, Any]  # Any: a row's cells are strings, numbers, booleans and None
 Weights = dict[str, NDArray[np.generic]]
+
+SHAPES: Mapping[int, Mapping[str, Any]] = {
+    2: {"widths": (8, 16, 32)},
+    3: {"widths": (8, 16, 32)},
+}
+"""Networks by dimension (benchmarks/LOG.md)."""
+PLANS: Mapping[int, Mapping[str, Any]] = {
+    2: {"patch": 96, "batch": 2, "rate": 4e-2},
+    3: {"patch": 20, "batch": 4, "rate": 1e-2},
+}
+"""How they are trained."""
 
 
 @dataclass(frozen=True)
@@ -24,45 +47,40 @@ class StudentSpec:
 
     Args:
         channels: names of the image channels.
+        kinds: what each measures (`windows.channel_kind`).
         windows: per channel (low, high) in the image's values.
-        feature_names: features of every channel that the network eats; empty for raw channels.
+        dimensions: 2 for slices, 3 for volumes.
         rounds: rounds asked for; there are never more than slices.
         tolerance: change of the mean IoU under which the rounds have converged.
-        steps: optimizer steps on patches per round.
+        steps: optimizer steps of every round, the cohort's too; None for `STEPS`.
         threads: CPU threads; part of what fixes the bits.
         seed: decides initial weights and every draw.
         target: name of the class.
         spacing_mm: (y, x) distance of pixel centres.
-        neighbours: slices seen on either side of each; every lesson brings them with it.
-        start: the teacher's centroids to start from; None to learn prototypes from labels alone.
-        classes: label values of several classes that are learned at once, in order; empty for the
-            target alone.
-        target_value: the target's among them.
-        labels: what is learned of A: "mask", "soft" (membership) or "classes".
-        vote_mm: radius of the vote over the class map, where there are no centroids to tell it.
+        strength: of what makes patches worse (`degrade`).
     """
 
     channels: tuple[str, ...]
-    windows: tuple[tuple[float, float], ...]
-    feature_names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    windows: tuple[Window, ...]
+    dimensions: int = 2
     rounds: int = 3
     tolerance: float = 0.002
-    steps: int = 60
+    steps: int | None = None
     threads: int = 2
     seed: int = 0
     target: str = "lesion"
     spacing_mm: tuple[float, float] = (1.0, 1.0)
-    neighbours: int = 0
-    start: Centroids | None = None
-    classes: tuple[int, ...] = ()
-    target_value: int = 0
-    labels: str = "mask"
-    vote_mm: float = 0.0
+    strength: float = 1.0
 
-    @property
-    def target_place(self) -> int:
-        """Place of the target among the classes; 0, beside the rest, without them."""
-        return self.classes.index(self.target_value) if self.classes else 0
+    def look(self, windows: tuple[Window, ...] | None = None) -> Look:
+        """Return how images are seen; `windows` where a scan has its own."""
+        return Look(self.kinds, windows or self.windows)
+
+    def plan(self, stage: int) -> Plan:
+        """Return how long and fast to train: stage 0 the first round, 1 later ones, 2 the cohort's."""
+        steps = STEPS[self.dimensions][stage] if self.steps is None else self.steps
+        return Plan(steps, **PLANS[self.dimensions])
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +113,8 @@ class RoundState:
         convergence: rows so far.
         training: rows so far.
         collapsed: rounds that collapsed.
-        calibration: fields of the `Calibration` that round 1 left; empty before.
+        cohort: whether the cohort's round is over, or there is none.
+        calibration: fields of the `Calibration` of what is kept; empty before round 1.
         fits: trainings of the round under way, the student's and then the control's; none between
             two rounds.
     """
@@ -108,6 +127,7 @@ class RoundState:
     convergence: list[Row] = field(default_factory=list)
     training: list[Row] = field(default_factory=list)
     collapsed: tuple[int, ...] = ()
+    cohort: bool = False
     calibration: Mapping[str, Any] = field(default_factory=dict)  # Any: numbers and None
     fits: tuple[FitState, ...] = ()
 
@@ -125,3 +145,30 @@ class Distributed:
     gang: Gang = field(default_factory=Gang)
     resume: RoundState | None = None
     save: Callable[[RoundState], None] | None = None
+
+
+def network_of(spec: StudentSpec) -> dict[str, int | float | str]:
+    """Return the numbers and names that build a student's network and its look."""
+    shape = NetworkShape(spec.dimensions, spec.look().count, **SHAPES[spec.dimensions])
+    return {**shape.as_numbers(), "kinds": ",".join(spec.kinds)}
+
+
+def student_of(
+    spec: StudentSpec, weights: Weights, history: Mapping[str, Any], temperature: float = 1.0
+) -> StudentModel:
+    """Join what was asked and what was learned."""
+    return StudentModel(
+        weights=weights,
+        network=network_of(spec),
+        channels=spec.channels,
+        windows=spec.windows,
+        spacing_mm=spec.spacing_mm,
+        target=spec.target,
+        history=dict(history),
+        temperature=temperature,
+    )
+
+
+def new_unet_of(spec: StudentSpec) -> UNet:
+    """Build the network that a training starts from."""
+    return new_unet(NetworkShape.of(network_of(spec)), spec.seed)

@@ -21,7 +21,7 @@ __all__ = ["state_from_bytes", "state_to_bytes"]
 
 FACTS = "facts"
 ROUND_ARRAYS = "student", "control"
-FIT_ARRAYS = "weights", "averaged", "first", "second", "best"
+FIT_ARRAYS = "weights", "averaged", "first", "second"
 
 Arrays = dict[str, NDArray[np.generic]]
 

@@ -6,27 +6,24 @@ import numpy as np
 import pytest
 
 import somray.kernels.student.rounds as module
-from somray.kernels.student.collapse import why_collapsed
-from somray.kernels.student.lesson import lessons_of
-from somray.kernels.student.rounds import StudentSpec, train_rounds
+import somray.kernels.student.teaching as teaching
+from somray.kernels.student.collapse import LEAST_TAUGHT, why_cohort_collapsed, why_collapsed
+from somray.kernels.student.lesson import Lesson, lessons_of
+from somray.kernels.student.rounds import train_rounds
 from somray.kernels.student.spec import Distributed
+from tests.kernels.student.round_cases import SPEC, cohort, same
 
-SPEC = StudentSpec(
-    channels=("CT",),
-    windows=((-5.0, 8.0),),
-    feature_names=("intensity",),
-    steps=30,
-    threads=1,
-)
+LONG = replace(SPEC, steps=25)
 PIXELS = [1000] * 4
 
 
 def _lessons(count=3):
     """A bright block, on B and C a little brighter all over, so that lies about them can be learned."""
-    images = np.random.default_rng(0).normal(0, 0.3, (count, 1, 24, 28)).astype(np.float32)
-    images[:, :, 4:16, 6:20] += 3
-    images[1:] += 0.9
-    return lessons_of(images, images[:, 0] > 2, np.ones(images[:, 0].shape, dtype=bool))
+    images = np.random.default_rng(0).normal(0, 8, (count, 1, 24, 28)).astype(np.float32)
+    images[:, :, 4:16, 6:20] += 120
+    masks = images[:, 0] > 60
+    images[1:] += 30
+    return lessons_of(images, masks, np.ones(masks.shape, dtype=bool))
 
 
 def _row(number, place, **changed):
@@ -96,8 +93,8 @@ def _trained(labels, lessons):
     """Train on labels that are not what the student said; return the result and every state."""
     states = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "pseudo_labels", labels)
-        return train_rounds(lessons, SPEC, Distributed(save=states.append)), states
+        patch.setattr(teaching, "pseudo_labels", labels)
+        return train_rounds(lessons, LONG, Distributed(save=states.append)), states
 
 
 @pytest.fixture(scope="module")
@@ -123,14 +120,87 @@ def test_a_training_on_spoiled_labels_stops_and_keeps_the_round_before(request, 
     assert "collapsed in round 2" in history["note"]
     assert last["collapse"] in history["note"]
     assert "may not replace the SOM" in history["verdict"]
-    kept = done[0].student
-    assert all(np.array_equal(result.model.weights[key], kept[key]) for key in kept)
+    assert same(result.model, done[0].student)
 
 
 def test_the_teachers_masks_of_other_slices_do_not_decide_a_collapse(run_away):
     first, *others = _lessons()
-    lied = [first, *(replace(lesson, teacher=~lesson.teacher) for lesson in others)]
+    lied = [first, *(replace(lesson, target=1 - lesson.target) for lesson in others)]
     found, _ = _trained(_everything, lied)
     assert [row["collapse"] for row in found.convergence] == [
         row["collapse"] for row in run_away[0].convergence
     ]
+
+
+def _spoil(monkeypatch, number, what="why_collapsed"):
+    """Let one round's guard speak."""
+    monkeypatch.setattr(module, "why_cohort_collapsed", lambda *_: None)
+    if what == "why_collapsed":
+        monkeypatch.setattr(
+            module, what, lambda rows, *_: "on purpose" if rows[0]["round"] == number else None
+        )
+    else:
+        monkeypatch.setattr(module, "why_collapsed", lambda *_: None)
+        monkeypatch.setattr(module, what, lambda *_: "on purpose")
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_the_cohort_goes_on_from_the_last_student_that_was_believed(monkeypatch, number):
+    _spoil(monkeypatch, number)
+    states = []
+    result = train_rounds([*_lessons(), *cohort()], SPEC, Distributed(save=states.append))
+    stages = ["A", "A+B", "A+B+C"][:number]
+    assert [row["stage"] for row in result.convergence] == [*stages, "cohort"]
+    assert [row["collapse"] for row in result.convergence] == [
+        *[None] * (number - 1),
+        "on purpose",
+        None,
+    ]
+    history = result.model.history
+    assert (history["kept_round"], history["rounds_done"]) == (number + 1, number + 1)
+    assert history["collapsed"]
+    assert f"collapsed in round {number} (on purpose)" in history["note"]
+    between = [state for state in states if not state.fits]
+    kept = between[number - 2].student if number > 1 else between[0].student
+    assert same(between[number - 1].student, kept)
+    assert not same(result.model, kept)
+
+
+def test_a_cohorts_round_that_collapses_leaves_the_student_of_the_slices(monkeypatch):
+    _spoil(monkeypatch, 0, "why_cohort_collapsed")
+    result = train_rounds([*_lessons(), *cohort()], SPEC)
+    assert [row["collapse"] for row in result.convergence] == [None, None, None, "on purpose"]
+    history = result.model.history
+    assert (history["kept_round"], history["rounds_done"], history["collapsed"]) == (3, 4, True)
+    assert "the cohort's round collapsed and was dropped" in history["verdict"]
+    assert "collapsed in round 4 (on purpose): the student before it was kept" in history["note"]
+    alone = train_rounds(_lessons(), SPEC)
+    assert same(result.model, alone.model)
+    assert result.model.temperature == alone.model.temperature
+
+
+def _taught(share):
+    """A lesson of the cohort and probabilities whose Dice with it is `share`."""
+    target = np.zeros((10, 20), dtype=np.float32)
+    target[:, :10] = 1
+    lesson = Lesson(np.zeros((1, 10, 20), np.float32), target, np.ones_like(target), cohort=True)
+    chance = np.zeros_like(target)
+    chance.ravel()[np.flatnonzero(target)[: round(100 * share)]] = 0.9
+    chance.ravel()[np.flatnonzero(target == 0)[: round(100 * (1 - share))]] = 0.9
+    return chance, lesson
+
+
+def test_a_student_that_no_longer_shows_what_it_was_taught_is_not_believed():
+    good, poor = _taught(LEAST_TAUGHT + 0.02), _taught(LEAST_TAUGHT - 0.02)
+    assert why_cohort_collapsed([good[0]], [good[1]]) is None
+    assert "Dice with what taught it is 0.28" in why_cohort_collapsed([poor[0]], [poor[1]])
+    empty = np.zeros_like(good[0])
+    assert "is 0.00" in why_cohort_collapsed([empty, empty], [good[1], poor[1]])
+    whole = good[1].target
+    assert why_cohort_collapsed([whole, empty], [good[1], poor[1]]) is None  # over all together
+
+
+def test_pixels_that_do_not_count_do_not_decide():
+    chance, lesson = _taught(1.0)
+    lesson = replace(lesson, weight=(lesson.target > 0).astype(np.float32))
+    assert why_cohort_collapsed([np.ones_like(chance)], [lesson]) is None

@@ -1,0 +1,83 @@
+"""What a student sees of an image: each channel in views that suit what it measures.
+
+    CT      the protocol's window, soft tissue, and everything from air to bone
+    PET     uptake over the scan's unit (its background or its level): plain, and as a logarithm
+    other   the protocol's window, and its square root
+
+Views are functions of a pixel's value alone: no neighbourhood, no coordinate, nothing of the teacher.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+__all__ = ["SOFT_HU", "Look", "Window", "view_count"]
+
+SOFT_HU = (-160.0, 240.0)
+WIDE_HU = (-1000.0, 1000.0)
+LOG_FLOOR, OCTAVES = 0.25, (-1.0, 5.0)
+"""Uptake below this share of the unit is nothing; octaves over the unit from which to which are told."""
+PLAIN_SPAN = 8.0
+"""Times the unit that make one."""
+
+Window = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How values become a network's inputs.
+
+    Args:
+        kinds: what each channel measures (`windows.channel_kind`): CT, PET, or anything else.
+        windows: per channel (low, high); the high of PET is the unit of its uptake.
+    """
+
+    kinds: tuple[str, ...]
+    windows: tuple[Window, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of inputs."""
+        return sum(map(view_count, self.kinds))
+
+    def inputs(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Turn values (c, …) into inputs (d, …) float32, each within [-1, 1]; nothing is NaN."""
+        found: NDArray[np.float32] = self.views(
+            torch.from_numpy(np.ascontiguousarray(values))
+        ).numpy()
+        return found
+
+    def views(self, values: torch.Tensor, axis: int = 0) -> torch.Tensor:
+        """Do the same to a tensor whose channels lie along an axis; exported graphs begin with it."""
+        channels = values.unbind(axis)
+        found = [
+            view
+            for channel, kind, window in zip(channels, self.kinds, self.windows, strict=True)
+            for view in _views(channel, kind, window)
+        ]
+        stacked = torch.stack(found, axis).clamp(-1.0, 1.0)
+        return torch.where(torch.isnan(stacked), -1.0, stacked)
+
+
+def view_count(kind: str) -> int:
+    """Return how many views a channel of a kind has."""
+    return 3 if kind == "CT" else 2
+
+
+def _views(values: torch.Tensor, kind: str, window: Window) -> list[torch.Tensor]:
+    if kind == "CT":
+        return [_linear(values, limits) for limits in (window, SOFT_HU, WIDE_HU)]
+    if kind == "PET":
+        uptake = (values * (1.0 / window[1])).clamp_min(LOG_FLOOR)
+        return [uptake * (2.0 / PLAIN_SPAN) - 1.0, _linear(torch.log2(uptake), OCTAVES)]
+    plain = _linear(values, window)
+    return [plain, 2.0 * ((plain + 1.0) / 2.0).clamp(0.0, 1.0).sqrt() - 1.0]
+
+
+def _linear(values: torch.Tensor, window: Window) -> torch.Tensor:
+    """Take a window to [-1, 1]."""
+    low, high = window
+    scale = 2.0 / (high - low)
+    return values * scale - (low * scale + 1.0)
