@@ -41,7 +41,7 @@ from somray.kernels.objects.organs import (
 from somray.kernels.objects.recut import recut
 from somray.kernels.objects.scan_rule import FoundScan, ScanRule
 from somray.stages.anatomy import Organs, read_organs
-from somray.stages.scan_volume import ScanVolume, read_volumes
+from somray.stages.scan_volume import ScanVolume, labelled, read_volumes
 from somray.stages.student_volumes import VOLUME_MM, volume_chance
 
 __all__ = [
@@ -130,7 +130,8 @@ def find(item: FindItem, shared: StudentModel | TeacherModel | None = None) -> R
     failures: list[FailureRow] = []
     last = voxels = 0
     for t in range(meta.shape[0]):
-        seen = read_volumes(item.place, sizes_mm, t, (item.method, item.value))
+        target = labelled(item.place, t, item.method, item.value)
+        seen = read_volumes(item.place, sizes_mm, t, target)
         grid = seen[0].grid
         found = _found(item, seen, shared)
         scan = _Drawing(storage, meta, item, grid, found, t, last)

@@ -1,6 +1,6 @@
 """A scan on coarse grids, such as objects and students of volumes see it on: read slab by slab, averaged once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from somray.io.ome_zarr import ScanMeta, read_label_slab, read_meta, read_slab, 
 from somray.io.storage import Storage
 from somray.kernels.objects.grid import BlockMeans, ObjectGrid, object_grid
 
-__all__ = ["ScanVolume", "read_volumes"]
+__all__ = ["ScanVolume", "Target", "labelled", "read_volumes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +29,23 @@ class ScanVolume:
     means: NDArray[np.float32]
 
 
+Target = Callable[[int, int], NDArray[np.float32]]
+"""Gives the target's share (z1 - z0, y, x) on slices z0 to z1 (excluded)."""
+
+
+def labelled(place: ScanPlace, t: int, group: str, value: int) -> Target:
+    """Return the target as a label group has it."""
+    storage = Storage.at(place.root)
+
+    def read(z0: int, z1: int) -> NDArray[np.float32]:
+        labels = read_label_slab(storage, place.name, group, t, z0, z1)
+        return np.asarray(labels == value, dtype=np.float32)
+
+    return read
+
+
 def read_volumes(
-    place: ScanPlace, sizes_mm: Sequence[float], t: int, mask: tuple[str, int] | None = None
+    place: ScanPlace, sizes_mm: Sequence[float], t: int, target: Target | None = None
 ) -> list[ScanVolume]:
     """Average image channels and, last, the target's mask onto grids, all in one pass over the pixels.
 
@@ -38,7 +53,7 @@ def read_volumes(
         place: the scan.
         sizes_mm: of each grid's blocks.
         t: time index.
-        mask: label group and the target's value in it; a share of 0 everywhere without.
+        target: gives the target of some slices; a share of 0 everywhere without.
     """
     storage = Storage.at(place.root)
     meta = read_meta(storage, place.name)
@@ -46,11 +61,8 @@ def read_volumes(
     blocks = [BlockMeans(grid, meta.shape[1] + 1) for grid in grids]
     for z0, z1 in slabs(meta.shape[2], meta.slab_depth):
         image = read_slab(storage, place.name, t, z0, z1)
-        target = np.zeros(image.shape[1:], dtype=np.float32)
-        if mask is not None:
-            labels = read_label_slab(storage, place.name, mask[0], t, z0, z1)
-            target = (labels == mask[1]).astype(np.float32)
+        share = np.zeros(image.shape[1:], dtype=np.float32) if target is None else target(z0, z1)
         for block in blocks:
-            block.add(np.concatenate([image, target[None]]), z0)
+            block.add(np.concatenate([image, share[None]]), z0)
     means = [block.finish() for block in blocks]
     return [ScanVolume(meta, *parts) for parts in zip(grids, means, strict=True)]

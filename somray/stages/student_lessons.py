@@ -22,7 +22,7 @@ from somray.kernels.student.lesson import Lesson
 from somray.kernels.student.spacing import at_shape, shape_at
 from somray.kernels.teacher_apply import apply_teacher, scaled_windows
 from somray.stages.scan_slices import read_seen
-from somray.stages.scan_volume import read_volumes
+from somray.stages.scan_volume import Target, read_volumes
 from somray.stages.student_volumes import (
     TaughtVolume,
     near_planes,
@@ -35,6 +35,8 @@ __all__ = ["Asked", "LessonScan", "outward", "read_lessons", "sees_volumes"]
 
 COHORT_SLICES = 16
 """Slices that the cohort teaches, over all its scans."""
+MAP_SLICES = 24
+"""Slices of a scan that the map is asked about where its objects teach."""
 COHORT_VOXELS = 2**24
 """Of the cohort's volumes together."""
 
@@ -155,7 +157,7 @@ def _taught(
     depth = meta.shape[2]
     places = np.unique(((np.arange(count) + 0.5) * depth / count).astype(int))
     if rule.name == "intensity":
-        found = _by_objects(scan, places, teacher, rule)
+        found = _by_objects(asked, scan, places, (teacher, rule))
         if found is not None:
             return found
     lessons = [_labelled(asked, scan, int(z), teacher) for z in places]
@@ -163,12 +165,14 @@ def _taught(
 
 
 def _by_objects(
-    scan: LessonScan, places: NDArray[np.int64], teacher: TeacherModel, rule: ScanRule
+    asked: Asked, scan: LessonScan, places: NDArray[np.int64], by: tuple[TeacherModel, ScanRule]
 ) -> list[Lesson] | None:
     """Let a scan's objects teach its slices; None where the map's word stands."""
+    teacher, rule = by
     meta = read_meta(Storage.at(scan.place.root), scan.place.name)
     size_mm = rule.grid_mm(meta.geometry.shape, meta.geometry.spacing_mm)
-    seen = read_volumes(scan.place, (size_mm,), 0)[0]
+    target = _map_of(asked, scan, meta.shape[2], teacher)
+    seen = read_volumes(scan.place, (size_mm,), 0, target)[0]
     found = rule.find(seen.means, seen.grid)
     if found.keeps_mask:
         return None
@@ -184,6 +188,19 @@ def _by_objects(
         of = scan, (dy, dx), teacher
         lessons.append(_lesson(image, np.isin(drawn, lesions), valid, of, cohort=True))
     return lessons
+
+
+def _map_of(asked: Asked, scan: LessonScan, depth: int, teacher: TeacherModel) -> Target:
+    """Return what the map says of a scan, read on evenly spaced slices and taken from the nearest."""
+    count = min(MAP_SLICES, depth)
+    known = ((np.arange(count) + 0.5) * depth / count).astype(int)
+    masks = [_by_teacher(asked, scan, int(z), teacher)[1] for z in known]
+
+    def read(z0: int, z1: int) -> NDArray[np.float32]:
+        nearest = [int(np.argmin(np.abs(known - z))) for z in range(z0, z1)]
+        return np.stack([masks[n] for n in nearest]).astype(np.float32)
+
+    return read
 
 
 # -- volumes -------------------------------------------------------------------------------------
