@@ -68,7 +68,7 @@ class StudentConfig(Strict):
             description="scans, spread over subjects, that teach the last round, after A, A+B …; "
             "0 leaves it out",
         ),
-    ] = 12
+    ] = 16
 
 
 class RegistrationConfig(Strict):

@@ -69,7 +69,7 @@ def test_where_no_uptake_is_no_noise_is():
 
 
 def test_the_level_of_uptake_moves_by_a_factor_and_both_ways():
-    values = np.full((1, 200, 200), 3.0, dtype=np.float32)
+    values = np.full((1, 40, 40, 40), 3.0, dtype=np.float32)
     means = [single("PET").draw(values, np.random.default_rng(n)).mean() / 3 for n in range(60)]
     octaves = np.log2(means)
     assert octaves.min() < -0.3 * module.UPTAKE_SCALE
@@ -84,10 +84,10 @@ def test_noise_of_density_is_stated_in_hu_and_in_thousandths_of_other_windows(ki
     values = np.full((1, 64, 64), (low + high) / 2, dtype=np.float32)
     spread = [single(kind).draw(values, np.random.default_rng(n)).std() / unit for n in range(200)]
     clean = np.mean([value < 1e-2 for value in spread])
-    assert clean == pytest.approx(module.CLEAN_SHARE, abs=0.12)
+    assert clean == pytest.approx(module.CLEAN_SLICES, abs=0.12)
     noisy = [value for value in spread if value >= 1e-2]
     most = 1.1 * module.SLICE_NOISE_HU
-    assert 0.25 * module.SLICE_NOISE_HU < np.mean(noisy) < max(noisy) < most
+    assert 0.15 * module.SLICE_NOISE_HU < np.mean(noisy) < max(noisy) < most
 
 
 def test_blocks_have_less_noise_than_slices():
