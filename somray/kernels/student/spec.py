@@ -1,7 +1,7 @@
 """What a student's training is asked, where it stands between two rounds, and what it leaves."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,8 @@ PLANS: Mapping[int, Mapping[str, Any]] = {
     3: {"patch": 20, "batch": 4, "rate": 1e-2},
 }
 """How they are trained."""
+LATER_RATE = 0.3
+"""Of the peak rate, in rounds that go on from A with a few steps: at the whole one they forget A."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ class StudentSpec:
     def plan(self, stage: int) -> Plan:
         """Return how long and fast to train: stage 0 the first round, 1 later ones, 2 the cohort's."""
         steps = STEPS[self.dimensions][stage] if self.steps is None else self.steps
-        return Plan(steps, **PLANS[self.dimensions])
+        plan = Plan(steps, **PLANS[self.dimensions])
+        return replace(plan, rate=LATER_RATE * plan.rate) if stage == 1 else plan
 
 
 @dataclass(frozen=True, eq=False)

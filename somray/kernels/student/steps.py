@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 __all__ = ["STEPS", "all_steps"]
 
-STEPS: Mapping[int, tuple[int, int, int]] = {2: (500, 150, 400), 3: (60, 30, 450)}
+STEPS: Mapping[int, tuple[int, int, int]] = {2: (500, 150, 400), 3: (60, 20, 380)}
 """By dimension: steps of the first round, of each later one, and of the cohort's (benchmarks/LOG.md)."""
 
 
