@@ -144,12 +144,12 @@ def test_a_teacher_that_cannot_be_is_refused_in_words_of_the_form_that_was_meant
     assert "list[" not in str(caught.value)
 
 
-def test_a_student_chooses_its_own_steps_and_learns_from_twelve_scans_unless_told():
+def test_a_student_chooses_its_own_steps_and_learns_from_sixteen_scans_unless_told():
     student = parse_config(MINIMAL).protocols["p"].student
     assert (student.rounds, student.steps, student.cohort, student.confidence) == (
         3,
         None,
-        12,
+        16,
         False,
     )
     told = parse_config(_with(student={"cohort": 0, "steps": 40})).protocols["p"].student

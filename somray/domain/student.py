@@ -1,6 +1,6 @@
 """The student: what training leaves behind, plain numbers only.
 
-Weights travel as numpy arrays by parameter name, so that no pickle is ever loaded; `kernels/student/unet.py`
+Weights travel as numpy arrays by parameter name, so that no pickle is ever loaded; `kernels/student/network.py`
 builds the network from `network` and fills them in.
 """
 

@@ -172,7 +172,8 @@ def test_patches_are_made_worse_but_never_their_labels_nor_the_image():
     batch = Sampler([example], 48, (0,)).draw(12)
     np.testing.assert_array_equal(image, before)
     assert (batch.target.flatten(1).sum(1) == mask.sum()).all()
-    assert len({round(float(part.std()), 5) for part in batch.inputs}) > 6
+    # About half of a slice's patches stay as they are.
+    assert len({round(float(part.std()), 5) for part in batch.inputs}) > 3
     assert np.isfinite(batch.inputs.numpy()).all()
     assert batch.inputs.abs().max() <= 1
 
