@@ -108,7 +108,7 @@ def _segment(
     segment.open_labels(segment.LabelItem(place, method))
     areas: list[float] = []
     signatures: list[dict[str, Any]] = []
-    whole = method == "student" and model.network["dimensions"] == 3
+    whole = method == "student" and model.sees_volumes
     pieces = [(0, meta.shape[2])] if whole else slabs(meta.shape[2], meta.slab_depth)
     for t in range(meta.shape[0]):
         for z0, z1 in pieces:

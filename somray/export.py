@@ -85,7 +85,7 @@ def _facts(protocol: str, model: StudentModel) -> dict[str, object]:
     """Tell what goes into the graph and what comes out."""
     from somray.kernels.student.onnx_graph import OPSET
 
-    volumes = model.network["dimensions"] == 3
+    volumes = model.sees_volumes
     axes = "z, y, x" if volumes else "y, x"
     return {
         "somray_version": __version__,
@@ -99,7 +99,7 @@ def _facts(protocol: str, model: StudentModel) -> dict[str, object]:
             channel: list(window)
             for channel, window in zip(model.channels, model.windows, strict=True)
         },
-        **({"windows_note": WINDOWS_NOTE} if "PET" in str(model.network["kinds"]) else {}),
+        **({"windows_note": WINDOWS_NOTE} if "PET" in model.kinds else {}),
         "spacing_yx_mm": list(model.spacing_mm),
         "spacing_note": VOLUMES_NOTE if volumes else SLICES_NOTE,
         "temperature": model.temperature,

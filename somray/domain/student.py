@@ -37,3 +37,13 @@ class StudentModel:
     target: str = "lesion"
     history: Mapping[str, float | int | str | bool | None] = field(default_factory=dict)
     temperature: float = 1.0
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What each channel measures (`windows.channel_kind`)."""
+        return tuple(str(self.network["kinds"]).split(","))
+
+    @property
+    def sees_volumes(self) -> bool:
+        """Whether it takes whole volumes on a coarse grid, else slices."""
+        return self.network["dimensions"] == 3

@@ -176,7 +176,7 @@ def account(history: Mapping[str, Any]) -> Iterable[Text]:  # Any: JSON
     """Say what a student's history holds beside the rounds: what it sees, calibration, what was unusual."""
     if history.get("dimensions") == 3:
         yield Text(
-            "This student sees volumes, on the coarse grid that objects are found on; agreement is "
+            "This student sees volumes, on a coarse grid of its own; agreement is "
             "measured there, on the planes of A, B, C."
         )
     if history.get("cohort_scans"):

@@ -150,7 +150,7 @@ def find(item: FindItem, shared: StudentModel | TeacherModel | None = None) -> R
 
 def _speaks(model: StudentModel | TeacherModel | None) -> bool:
     """Tell whether a model has a say in where objects end: a student of volumes."""
-    return isinstance(model, StudentModel) and model.network["dimensions"] == 3
+    return isinstance(model, StudentModel) and model.sees_volumes
 
 
 def _found(

@@ -198,8 +198,7 @@ def run_student(item: SlabItem, shared: StudentModel) -> Result:
     from somray.kernels.student.predict import device_for  # torch: only here
 
     device = device_for(gpu=item.gpu)
-    whole = shared.network["dimensions"] == 3
-    parts = _volume_parts(item, shared, device) if whole else _slice_parts(item, shared, device)
+    parts = (_volume_parts if shared.sees_volumes else _slice_parts)(item, shared, device)
     storage, name = Storage.at(item.place.root), item.place.name
     _, dy, dx = read_meta(storage, name).geometry.spacing_mm
     rows: list[SliceRow] = []
@@ -242,7 +241,7 @@ def _volume_parts(item: SlabItem, model: StudentModel, device: str) -> Iterator[
     from somray.stages.student_volumes import VOLUME_MM, volume_chance
 
     storage, name = Storage.at(item.place.root), item.place.name
-    rule = rule_of_kinds(tuple(str(model.network["kinds"]).split(",")))
+    rule = rule_of_kinds(model.kinds)
     seen = read_volumes(item.place, (VOLUME_MM,), item.t)[0]
     chance = volume_chance(model, seen, rule, device)
     for z0, z1 in slabs(seen.meta.shape[2], seen.meta.slab_depth):

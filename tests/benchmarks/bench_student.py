@@ -35,7 +35,7 @@ LEAST_PIXELS = 20
 
 
 def _taught(scan, seconds, steps):
-    """Learn A by the API, label B and C by itself where it is sure, learn again."""
+    """Learn A alone by the API; return the student and the slices A, B, C."""
     slices = scan.outward(3)
     images = scan.images[slices]
     masks, _ = labelled(scan.teacher, images, scan)

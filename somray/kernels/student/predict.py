@@ -38,7 +38,7 @@ def device_for(*, gpu: bool) -> str:
 
 def look_of(model: StudentModel, windows: tuple[Window, ...] | None = None) -> Look:
     """Return how a student sees images; `windows` where a scan has its own."""
-    return Look(tuple(str(model.network["kinds"]).split(",")), windows or model.windows)
+    return Look(model.kinds, windows or model.windows)
 
 
 def network_of_model(model: StudentModel, device: str = "cpu") -> UNet:
