@@ -7,7 +7,7 @@ from typing import Any
 
 from somray.config import CohortConfig
 from somray.errors import QUARANTINE_CODES
-from somray.io.manifest import COLUMNS
+from somray.io.cohort.manifest import COLUMNS
 from somray.io.tables import data_dictionary
 
 __all__ = ["main", "schemas"]

@@ -11,22 +11,22 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     import somray.som as som
-    from somray.api_run import open_run
-    from somray.api_student import Student
-    from somray.api_teacher import Teacher
+    from somray.api.run import open_run
+    from somray.api.student import Student
+    from somray.api.teacher import Teacher
     from somray.kernels.features import FEATURES, features
-    from somray.kernels.instances import lesions
-    from somray.kernels.metrics import agreement
+    from somray.kernels.lesions.instances import lesions
+    from somray.kernels.metrics.overlap import agreement
     from somray.kernels.registration import register
 
 _PLACES = {
     "FEATURES": "somray.kernels.features",
-    "Student": "somray.api_student",
-    "Teacher": "somray.api_teacher",
-    "agreement": "somray.kernels.metrics",
+    "Student": "somray.api.student",
+    "Teacher": "somray.api.teacher",
+    "agreement": "somray.kernels.metrics.overlap",
     "features": "somray.kernels.features",
-    "lesions": "somray.kernels.instances",
-    "open_run": "somray.api_run",
+    "lesions": "somray.kernels.lesions.instances",
+    "open_run": "somray.api.run",
     "register": "somray.kernels.registration",
 }
 

@@ -74,7 +74,7 @@ def run(
 
     Example: somray run cohort.yaml --set resources.workers=2
     """
-    from somray.launch import run_job
+    from somray.commands.launch import run_job
 
     summary = run_job(config, address, tuple(settings or ()), quiet=as_json)
     give(summary, as_json, lambda: f"done: {summary['run']}, {summary['failed']} failed")
@@ -87,7 +87,7 @@ def check(config: ConfigFile, settings: Settings = None, as_json: Json = False) 
 
     Example: somray check cohort.yaml
     """
-    from somray.launch import load_cohort
+    from somray.commands.launch import load_cohort
     from somray.pipeline.plan import make_plan
 
     plan = make_plan(load_cohort(config, tuple(settings or ()))).as_json()
@@ -162,7 +162,7 @@ def apply(
 
     Example: somray apply runs/lung scan.nii.gz --protocol chest-ct --out masks
     """
-    from somray.apply import apply_model
+    from somray.commands.apply import apply_model
 
     found = apply_model(run, protocol, [scan, *(channel or [])], out, method)
     told = found["drift"] or {}
@@ -185,7 +185,7 @@ def export(
 
     Example: somray export runs/lung --format onnx --out students
     """
-    from somray.export import export_run
+    from somray.commands.export import export_run
 
     found = export_run(run, form, str(out), protocol)
     give(found, as_json, lambda: "\n".join(f"wrote {file}" for file in found["files"]))
@@ -217,7 +217,7 @@ def phantom(
 
     Example: somray phantom --out /tmp/cohort --modality petct
     """
-    from somray.stages.phantom import write_phantom
+    from somray.phantom.files.write import write_phantom
 
     write_phantom(
         out, subjects=subjects, sessions=sessions, shape=None if shape is None else parse_shape(shape),
@@ -252,7 +252,7 @@ def init(
 
     Example: somray init /data/study --out study
     """
-    from somray.proposal import propose_cohort
+    from somray.commands.proposal import propose_cohort
 
     found = propose_cohort(paths, out)
     give(found, as_json, lambda: "\n".join([*found["notes"], f"wrote {found['cohort']}"]))
@@ -268,7 +268,7 @@ def demo(
 
     Example: somray demo --out /tmp/demo
     """
-    from somray.demo import run_demo
+    from somray.commands.demo import run_demo
 
     found = run_demo(out, size, quiet=as_json)
     give(found, as_json, lambda: str(found["text"]))

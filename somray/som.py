@@ -8,11 +8,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from somray.domain.teacher import Codebook
-from somray.kernels.som import Training, assign, fit
-from somray.kernels.som_maps import hit_map, quantization_error, topographic_error, u_matrix
+from somray.kernels.som.arrays import Training, assign, fit
+from somray.kernels.som.maps import hit_map, quantization_error, topographic_error, u_matrix
 
 if TYPE_CHECKING:
-    from somray.estimator import SelfOrganizingMap
+    from somray.api.estimator import SelfOrganizingMap
 
 __all__ = [
     "Codebook",
@@ -30,5 +30,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:  # Any: whatever the public name is
     """Import the estimator when it is first used."""
     if name == "SelfOrganizingMap":
-        return importlib.import_module("somray.estimator").SelfOrganizingMap
+        return importlib.import_module("somray.api.estimator").SelfOrganizingMap
     raise AttributeError(f"module 'somray.som' has no attribute {name!r}")

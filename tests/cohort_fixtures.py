@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from somray.launch import load_cohort
+from somray.commands.launch import load_cohort
+from somray.phantom.files.write import write_phantom
 from somray.pipeline.cohort import run_cohort
 from somray.runtime.serial import SerialExecutor
-from somray.stages.phantom import write_phantom
 
 STUDENT = {"rounds": 2, "steps": 6, "threads": 1}
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from somray.kernels.student.look import Look
 from somray.kernels.student.network import NetworkShape
-from somray.kernels.student.patches import Example
+from somray.kernels.student.training.patches import Example
+from somray.kernels.student.views import Look
 
 WINDOW = (-150.0, 250.0)
 LOOK = Look(("CT",), (WINDOW,))

@@ -129,7 +129,7 @@ class Trainer:
     """How a student is trained where the executor is.
 
     Args:
-        run: as `kernels.student.rounds.train_rounds`, with `name` and `storage_path` for checkpoints.
+        run: as `kernels.student.rounds.run.train_rounds`, with `name` and `storage_path` for checkpoints.
         waits: whether the work is done by other workers, so that the unit itself must hold no CPU:
             protocols that held some while they wait could block each other's workers for ever.
         name: in words, for the model's history.

@@ -18,7 +18,7 @@ from somray.domain.student import StudentModel
 from somray.domain.teacher import TeacherModel
 from somray.errors import StoreError
 from somray.io import models, tables
-from somray.io.ome_zarr import ScanMeta, read_meta
+from somray.io.ome.image import ScanMeta, read_meta
 from somray.io.storage import Storage
 
 __all__ = ["Run", "open_run"]

@@ -1,6 +1,6 @@
 """Parquet tables: one part per unit of work while a run goes on, one file per protocol when it is done.
 
-Parts are written with the explicit schema of `domain/tables.py`, never with an inferred one: pandas drops
+Parts are written with the explicit schema of `domain/tables/`, never with an inferred one: pandas drops
 a column that is missing from the first file without a word.
 """
 

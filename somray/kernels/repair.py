@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.field_of_view import outside_circle
-
-__all__ = ["Repair", "repair"]
+__all__ = ["Repair", "outside_circle", "repair"]
 
 AIR_HU = -1000.0
 AIR_MARGIN_HU = 100.0  # declared padding this close to air needs no repair
+CIRCLE = 0.95  # of the radius; a GE series in the test data is padded from 0.957 on
 PADDING_HU = -1500.0
 """At or below it CT holds no tissue and no air, not even noisy or overshooting air (-1255 in real data):
 values outside the scanner's circle, such as -1500, -2000 or -3024."""
@@ -91,3 +90,23 @@ def _background(known: NDArray[np.float32], kind: str) -> float:
     if kind == "PET" or not known.size:
         return 0.0
     return float(known.min())
+
+
+def outside_circle(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark the pixels outside the ellipse inscribed in the box of known pixels.
+
+    Args:
+        known: (y, x), True where the slice has a value at all; a slice on a larger canvas has its own box.
+
+    Returns:
+        (y, x), True in the corners beyond the ellipse; all True where nothing is known.
+    """
+    inside = np.zeros(known.shape, dtype=bool)
+    rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
+    if rows.size:
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
+        y = (2 * np.arange(height)[:, None] + 1) / height - 1  # -1 to 1 over the box
+        x = (2 * np.arange(width)[None, :] + 1) / width - 1
+        inside[box] = y * y + x * x <= CIRCLE * CIRCLE
+    return ~inside

@@ -14,25 +14,19 @@ import numpy as np
 
 from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
-from somray.kernels.teacher_apply import scaled_windows
-from somray.pipeline import slice_units
+from somray.kernels.teacher.apply import scaled_windows
 from somray.pipeline.digests import source_signature
 from somray.pipeline.fitting import Fitted, Fitting, ProtocolWork, Reference
+from somray.pipeline.gather import together
 from somray.pipeline.objects import Called, ObjectStep
-from somray.pipeline.session_units import align_sessions_of
-from somray.pipeline.together import together
-from somray.pipeline.units import ScanState
-from somray.stages import (
-    align_slices,
-    drift,
-    evolve,
-    register,
-    residuals,
-    segment,
-    truth,
-)
+from somray.pipeline.units import slices as slice_units
+from somray.pipeline.units.protocol import ScanState
+from somray.pipeline.units.sessions import align_sessions_of
+from somray.stages import drift, segment, truth
+from somray.stages.evolution import evolve
 from somray.stages.objects import BASELINE
 from somray.stages.objects import GROUP as OBJECTS
+from somray.stages.registration import align_slices, register, residuals
 
 __all__ = ["ProtocolChain"]
 

@@ -16,14 +16,14 @@ from somray.config import CohortConfig
 from somray.domain.run import RunLayout
 from somray.domain.scan import Scan
 from somray.domain.work import Executor, digest_of
-from somray.io.manifest import load_manifest
+from somray.io.cohort.manifest import load_manifest
 from somray.io.storage import Storage, is_url
-from somray.pipeline.book import Book, Progress
 from somray.pipeline.chains import ProtocolChain
 from somray.pipeline.digests import code_digest
 from somray.pipeline.intake import Intake
 from somray.pipeline.previous import with_previous
-from somray.pipeline.units import Units
+from somray.pipeline.record import Book, Progress
+from somray.pipeline.units.protocol import Units
 
 __all__ = ["Cohort", "run_cohort"]
 

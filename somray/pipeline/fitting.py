@@ -13,12 +13,13 @@ from somray.domain.teacher import TeacherModel
 from somray.domain.work import Executor, digest_of
 from somray.io import models
 from somray.io.storage import Storage
-from somray.pipeline.book import Book
 from somray.pipeline.intake import Intake
+from somray.pipeline.record import Book
 from somray.pipeline.references import chosen_references
-from somray.pipeline.student_units import student_unit
-from somray.pipeline.units import ScanState, Units
-from somray.stages import student, teacher
+from somray.pipeline.units.protocol import ScanState, Units
+from somray.pipeline.units.student import student_unit
+from somray.stages.student import fit as student
+from somray.stages.teacher import fit as teacher
 
 __all__ = ["Fitted", "Fitting", "ProtocolWork", "Reference", "over_subjects"]
 

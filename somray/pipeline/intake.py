@@ -8,10 +8,10 @@ from somray.domain.scan import Scan
 from somray.domain.tables import FailureRow, Row, ScanRow
 from somray.domain.work import Outcome
 from somray.io.ledger import Entry
-from somray.io.ome_zarr import is_complete
+from somray.io.ome.image import is_complete
 from somray.io.storage import Storage
-from somray.pipeline.book import Book
-from somray.pipeline.units import ScanState, Units, scan_name, subject_name
+from somray.pipeline.record import Book
+from somray.pipeline.units.protocol import ScanState, Units, scan_name, subject_name
 from somray.stages import ingest
 
 __all__ = ["Intake"]

@@ -16,10 +16,10 @@ from somray.kernels.objects.calls import Word
 from somray.kernels.objects.found import LESION
 from somray.kernels.objects.prior import Landmark, occurrence
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
-from somray.pipeline.book import Book
 from somray.pipeline.digests import source_signature
 from somray.pipeline.fitting import Fitted
-from somray.pipeline.units import ScanState, Units
+from somray.pipeline.record import Book
+from somray.pipeline.units.protocol import ScanState, Units
 from somray.stages import object_calls, objects
 
 __all__ = ["Called", "ObjectStep"]

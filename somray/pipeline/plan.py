@@ -14,18 +14,20 @@ from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
 from somray.domain.work import MIB, Needs, Unit
 from somray.errors import DataError, PlanError
-from somray.kernels.registration.group import first_pairs
-from somray.kernels.student.steps import all_steps
-from somray.pipeline.book import STAGES
+from somray.kernels.registration.space.group import first_pairs
+from somray.kernels.student.rounds.steps import all_steps
 from somray.pipeline.cohort import Cohort
 from somray.pipeline.fitting import over_subjects
 from somray.pipeline.objects import find_unit, object_rule
+from somray.pipeline.record import STAGES
 from somray.pipeline.references import chosen_references
-from somray.pipeline.session_units import align_unit, bridge_unit, session_pair
-from somray.pipeline.slice_units import slice_chain, slice_pairs
-from somray.pipeline.student_units import student_unit
-from somray.pipeline.units import ScanState, Units
-from somray.stages import evolve, ingest, object_calls, residuals, truth
+from somray.pipeline.units.protocol import ScanState, Units
+from somray.pipeline.units.sessions import align_unit, bridge_unit, session_pair
+from somray.pipeline.units.slices import slice_chain, slice_pairs
+from somray.pipeline.units.student import student_unit
+from somray.stages import ingest, object_calls, truth
+from somray.stages.evolution import evolve
+from somray.stages.registration import residuals
 
 __all__ = ["Plan", "StagePlan", "make_plan"]
 

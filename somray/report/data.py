@@ -19,18 +19,19 @@ from somray.domain.run import RunLayout
 from somray.domain.tables import TABLES, field_specs
 from somray.domain.teacher import TeacherModel
 from somray.errors import SomrayError
-from somray.io import models, ome_zarr
-from somray.io.ome_arrays import open_level, store_errors
-from somray.io.ome_metadata import level_shapes
-from somray.io.ome_zarr import ScanMeta
+from somray.io import models
+from somray.io.ome import image as ome_zarr
+from somray.io.ome.arrays import open_level, store_errors
+from somray.io.ome.image import ScanMeta
+from somray.io.ome.metadata import level_shapes
 from somray.io.run import Run
 from somray.io.storage import Storage
-from somray.report.tiles import Frame
+from somray.report.drawing.tiles import Frame
 from somray.report.truth import Origin, TruthMask, origins
 
 __all__ = ["ReportData", "Row", "Rows", "ScanPixels", "SliceKey"]
 
-Row = dict[str, Any]  # Any: one row of a table of domain/tables.py, values plain
+Row = dict[str, Any]  # Any: one row of a table of domain/tables/, values plain
 Rows = list[Row]
 
 

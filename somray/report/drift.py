@@ -1,7 +1,7 @@
 """The warning that a teacher may not carry over to a scan; it stands wherever such a scan is shown."""
 
-from somray.report.blocks import Notice
 from somray.report.data import Row, Rows
+from somray.report.drawing.blocks import Notice
 
 __all__ = ["drift_notices"]
 

@@ -12,19 +12,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from somray.domain.run import RunLayout
-from somray.report.blocks import Block, Section
 from somray.report.data import ReportData
-from somray.report.section_burden import cohort_burden_section
-from somray.report.section_cohort import (
+from somray.report.drawing.blocks import Block, Section
+from somray.report.sections.burden import cohort_burden_section
+from somray.report.sections.cohort import (
     failures_section,
     glance,
     subject_hrefs,
     subjects_section,
     what_ran_section,
 )
-from somray.report.section_student import student_section, truth_section
-from somray.report.section_subject import subject_sections
-from somray.report.section_teacher import teacher_section
+from somray.report.sections.student import student_section, truth_section
+from somray.report.sections.subject import subject_sections
+from somray.report.sections.teacher import teacher_section
 
 __all__ = ["write_report"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from somray.config import CohortConfig
 from somray.domain.geometry import Geometry
-from somray.io.manifest import load_manifest
+from somray.io.cohort.manifest import load_manifest
 from somray.io.readers import open_source
 
 __all__ = ["Origin", "TruthMask", "origins"]

@@ -23,7 +23,7 @@ def train_in_process(lessons: Sequence[Any], spec: Any, *, name: str, storage_pa
     The state stays until the caller, whose student then stands, removes `storage_path`.
 
     Args:
-        lessons: as for `kernels.student.rounds.train_rounds`.
+        lessons: as for `kernels.student.rounds.run.train_rounds`.
         spec: see there.
         name: of the run; a digest of lessons and spec is added to it.
         storage_path: folder or URL for the state.
@@ -35,8 +35,8 @@ def train_in_process(lessons: Sequence[Any], spec: Any, *, name: str, storage_pa
         StoreError: the state cannot be written, or what is there cannot be read.
         ShapeError: as `train_rounds`.
     """
-    from somray.kernels.student.rounds import train_rounds  # torch: only where it is used
-    from somray.kernels.student.spec import Distributed
+    from somray.kernels.student.rounds.run import train_rounds  # torch: only where it is used
+    from somray.kernels.student.rounds.spec import Distributed
 
     kept = _KeptState(Storage.at(storage_path), f"{training_name(name, lessons, spec, 1)}.npz")
     distributed = Distributed(resume=kept.read(), save=kept.write)
@@ -52,7 +52,7 @@ class _KeptState:
 
     def read(self) -> Any:
         """Return the state, None where there is none."""
-        from somray.kernels.student.state import state_from_bytes
+        from somray.kernels.student.rounds.state import state_from_bytes
 
         try:
             data = self._storage.read_bytes(self._name)
@@ -62,7 +62,7 @@ class _KeptState:
 
     def write(self, state: Any) -> None:
         """Write the state, unless writing would then take too much of the time."""
-        from somray.kernels.student.state import state_to_bytes
+        from somray.kernels.student.rounds.state import state_to_bytes
 
         began = time.perf_counter()
         if began < self._next:

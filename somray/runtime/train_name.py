@@ -16,8 +16,8 @@ def training_name(name: str, lessons: Sequence[Any], spec: Any, place: object) -
 
     Args:
         name: what the caller calls it.
-        lessons: `kernels.student.lesson.Lesson` of every slice.
-        spec: a `kernels.student.spec.StudentSpec`.
+        lessons: `kernels.student.rounds.lesson.Lesson` of every slice.
+        spec: a `kernels.student.rounds.spec.StudentSpec`.
         place: what else decides the bits, such as the number of workers; JSON.
     """
     # `Any` above: importing these types would import torch, which not every process needs.

@@ -10,8 +10,8 @@ from somray.domain.run import ScanPlace
 from somray.domain.tables import DriftRow, ProfileRow
 from somray.domain.teacher import TeacherModel
 from somray.domain.work import Needs, Result
-from somray.kernels.drift import Drift
-from somray.kernels.signature import Signature, drift_from, merge_signatures
+from somray.kernels.teacher.drift import Drift
+from somray.kernels.teacher.signature import Signature, drift_from, merge_signatures
 
 __all__ = ["NEEDS", "DriftItem", "judge", "run"]
 

@@ -18,14 +18,14 @@ from somray.domain.scan import Scan
 from somray.domain.tables import ScanRow
 from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
 from somray.errors import DataError
-from somray.io.ome_zarr import ScanMeta, create_scan, finish_scan, slab_depth, write_slab
+from somray.io.ome.image import ScanMeta, create_scan, finish_scan, slab_depth, write_slab
 from somray.io.readers import Source
 from somray.io.storage import Storage
+from somray.kernels.features.uptake_level import has_level, subject_histogram, subject_level
+from somray.kernels.features.windows import channel_kind
+from somray.kernels.grids.slabs import resample_slab
 from somray.kernels.repair import Repair, repair
-from somray.kernels.resample import resample_slab
-from somray.kernels.teacher_level import has_level, subject_histogram, subject_level
-from somray.kernels.windows import channel_kind
-from somray.stages.ingest_sources import open_channels
+from somray.stages.reading.sources import open_channels
 
 __all__ = ["IngestItem", "needs", "probe", "run"]
 

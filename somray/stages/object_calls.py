@@ -11,7 +11,7 @@ from typing import Any
 from somray.domain.run import ScanPlace
 from somray.domain.tables import ObjectRow
 from somray.domain.work import Needs, Result
-from somray.io.ome_zarr import finish_labels
+from somray.io.ome.image import finish_labels
 from somray.io.storage import Storage
 from somray.kernels.objects.calls import Evidence, Word, call_objects
 from somray.kernels.objects.found import LESION, FoundObject

@@ -17,8 +17,8 @@ from somray.domain.tables import FailureRow
 from somray.domain.teacher import TeacherModel
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.errors import DataError
-from somray.io.anatomy import organ_names
-from somray.io.ome_zarr import (
+from somray.io.masks.anatomy import organ_names
+from somray.io.ome.image import (
     ScanMeta,
     create_labels,
     finish_labels,
@@ -40,9 +40,9 @@ from somray.kernels.objects.organs import (
 )
 from somray.kernels.objects.recut import recut
 from somray.kernels.objects.scan_rule import FoundScan, ScanRule
-from somray.stages.anatomy import Organs, read_organs
-from somray.stages.scan_volume import ScanVolume, labelled, read_volumes
-from somray.stages.student_volumes import VOLUME_MM, volume_chance
+from somray.stages.reading.organs import Organs, read_organs
+from somray.stages.reading.volume import ScanVolume, labelled, read_volumes
+from somray.stages.student.volumes import VOLUME_MM, volume_chance
 
 __all__ = [
     "BASELINE",

@@ -18,7 +18,7 @@ from somray.domain.student import StudentModel
 from somray.domain.tables import AreaRow, Row, SliceRow
 from somray.domain.teacher import TeacherModel
 from somray.domain.work import WORKER_BYTES, Needs, Result
-from somray.io.ome_zarr import (
+from somray.io.ome.image import (
     create_labels,
     finish_labels,
     list_labels,
@@ -28,12 +28,12 @@ from somray.io.ome_zarr import (
     write_label_slab,
 )
 from somray.io.storage import Storage
-from somray.kernels.feature_view import calmed, view_of
+from somray.kernels.features.view import calmed, view_of
 from somray.kernels.objects.scan_rule import rule_of_kinds
-from somray.kernels.signature import signature_of
-from somray.kernels.teacher_apply import apply_to
-from somray.stages.scan_slices import read_seen
-from somray.stages.scan_volume import read_volumes
+from somray.kernels.teacher.apply import apply_to
+from somray.kernels.teacher.signature import signature_of
+from somray.stages.reading.slices import read_seen
+from somray.stages.reading.volume import read_volumes
 
 __all__ = [
     "CONFIDENCE",
@@ -238,7 +238,7 @@ def _slice_parts(item: SlabItem, model: StudentModel, device: str) -> Iterator[P
 
 def _volume_parts(item: SlabItem, model: StudentModel, device: str) -> Iterator[Part]:
     """Predict a whole time point on the coarse grid, then draw it slab by slab."""
-    from somray.stages.student_volumes import VOLUME_MM, volume_chance
+    from somray.stages.student.volumes import VOLUME_MM, volume_chance
 
     storage, name = Storage.at(item.place.root), item.place.name
     rule = rule_of_kinds(model.kinds)

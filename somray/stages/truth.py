@@ -12,18 +12,18 @@ from somray.domain.run import ScanPlace
 from somray.domain.tables import TruthRow
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.errors import DataError
-from somray.io.ome_zarr import ScanMeta, read_label_slab, read_meta, slabs
+from somray.io.ome.image import ScanMeta, read_label_slab, read_meta, slabs
 from somray.io.readers import Source, open_source
 from somray.io.storage import Storage
-from somray.kernels.lesion_scores import (
+from somray.kernels.metrics.lesion_scores import (
     LesionScores,
     lesion_scores,
     parts_of,
     parts_that_count,
     voxels_of,
 )
-from somray.kernels.metrics import agreement, surface_distance_95
-from somray.kernels.surface import surface_dice
+from somray.kernels.metrics.overlap import agreement, surface_distance_95
+from somray.kernels.metrics.surface_distance import surface_dice
 
 __all__ = ["TruthItem", "TruthMethod", "needs", "run"]
 

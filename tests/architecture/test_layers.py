@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "somray").rglob("*.py")) + sorted((ROOT / "jobs").rglob("*.py"))
-LONGER = {"tables.py": 380}  # one declaration after the other: a data dictionary, not logic
+LONGER: dict[str, int] = {}
 LINTER = Path(sys.executable).parent / "lint-imports"
 
 
@@ -42,11 +42,11 @@ def test_every_module_stands_in_its_layer(copy):
 @pytest.mark.parametrize(
     ("module", "line"),
     [
-        ("somray/kernels/som.py", "import ray"),
-        ("somray/kernels/metrics.py", "import zarr"),
-        ("somray/kernels/metrics.py", "from somray.io import storage"),
-        ("somray/stages/teacher.py", "from somray.runtime import serial"),
-        ("somray/domain/geometry.py", "from somray.kernels import som"),
+        ("somray/kernels/som/arrays.py", "import ray"),
+        ("somray/kernels/metrics/overlap.py", "import zarr"),
+        ("somray/kernels/metrics/overlap.py", "from somray.io import storage"),
+        ("somray/stages/teacher/fit.py", "from somray.runtime import serial"),
+        ("somray/domain/geometry.py", "from somray.kernels.som import arrays"),
     ],
 )
 def test_a_planted_violation_breaks_the_contracts(copy, module, line):
@@ -113,5 +113,5 @@ def test_files_and_functions_are_short(file):
     assert long == []
     assert wide == [] or file.name in (
         "cli.py",
-        "phantom.py",
+        "write.py",
     )  # a command's arguments are its options

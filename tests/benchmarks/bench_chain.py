@@ -11,30 +11,25 @@ import itertools
 import multiprocessing
 import os
 import statistics
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "kernels" / "registration"))
-
-import scans
-
 from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
 from somray.domain.work import Unit
-from somray.io import ome_zarr
+from somray.io.ome import image as ome_zarr
 from somray.io.storage import Storage
 from somray.kernels.registration import look, register_looks
 from somray.runtime.execute import execute
-from somray.stages.align_slices import AlignSlicesItem
-from somray.stages.align_slices import run as align
-from somray.stages.register import SlicePairsItem, needs_slices, run_slices
+from somray.stages.registration.align_slices import AlignSlicesItem
+from somray.stages.registration.align_slices import run as align
+from somray.stages.registration.register import SlicePairsItem, needs_slices, run_slices
+from tests.kernels.registration import scans
 
 pytestmark = pytest.mark.bench
 

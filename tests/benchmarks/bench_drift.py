@@ -11,11 +11,11 @@ import pytest
 import SimpleITK
 from scipy.ndimage import gaussian_filter
 
-from somray.kernels.feature_view import ScanSlices
-from somray.kernels.reference import slice_interest
-from somray.kernels.signature import drift_from, signature_of
-from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
-from somray.kernels.windows import auto_window
+from somray.kernels.features.view import ScanSlices
+from somray.kernels.features.windows import auto_window
+from somray.kernels.teacher.fit import TeacherSpec, apply_teacher, fit_teacher
+from somray.kernels.teacher.interest import slice_interest
+from somray.kernels.teacher.signature import drift_from, signature_of
 
 pytestmark = pytest.mark.bench
 

@@ -12,10 +12,10 @@ import time
 
 import numpy as np
 import pytest
-from evolution_cohorts import compared, made, run_whole, tracked, written
-from evolution_scores import JUMPS, Score
 
-from somray.stages.phantom import write_phantom
+from somray.phantom.files.write import write_phantom
+from tests.benchmarks.evolution_cohorts import compared, made, run_whole, tracked, written
+from tests.benchmarks.evolution_scores import JUMPS, Score
 
 pytestmark = pytest.mark.bench
 

@@ -6,20 +6,17 @@ everything runs once, small, as a test that peers and we compute the same. Nothi
 
 import os
 import statistics
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from somray.kernels import som
 from somray.kernels.features import feature_stack, features
 from somray.kernels.features.slab import feature_slab
-from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "kernels"))
-import naive_features
+from somray.kernels.som import arrays
+from somray.kernels.teacher.fit import TeacherSpec, apply_teacher, fit_teacher
+from tests.kernels import naive_features
 
 WINDOW = (-100.0, 100.0)
 SMOOTH3, SMOOTH5 = np.array([1, 2, 1], "f4") / 4, np.array([1, 4, 6, 4, 1], "f4") / 16
@@ -222,7 +219,7 @@ def chain(model, image):
     stack = feature_stack(image[None], model.windows, model.features).reshape(len(model.scale), -1)
     stack -= model.center[:, None]
     stack *= (model.feature_weights / model.scale)[:, None]
-    node = som.assign(stack.T, model.codebook)
+    node = arrays.assign(stack.T, model.codebook)
     return model.node_classes[node].reshape(image.shape)
 
 

@@ -20,14 +20,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from somray.kernels.class_smoothing import smooth_classes
+from somray.kernels.classes.smoothing import smooth_classes
 from somray.kernels.features import feature_stack
-from somray.kernels.reference import slice_interest
-from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
-from somray.kernels.teacher_apply import scaled_windows
-from somray.kernels.teacher_level import subject_histogram, subject_level
-from somray.kernels.teacher_spec import SMOOTHING_MM
-from somray.kernels.tissue_density import BODY_HU, is_soft_tissue
+from somray.kernels.features.uptake import BODY_HU, is_soft_tissue
+from somray.kernels.features.uptake_level import subject_histogram, subject_level
+from somray.kernels.teacher.apply import scaled_windows
+from somray.kernels.teacher.fit import TeacherSpec, apply_teacher, fit_teacher
+from somray.kernels.teacher.interest import slice_interest
+from somray.kernels.teacher.spec import SMOOTHING_MM
 
 DEVELOPED_ON = ("001", "003", "014", "022")
 REPORTED_ON = ("002", "004", "012", "031")

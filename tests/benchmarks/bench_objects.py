@@ -22,9 +22,9 @@ from somray.kernels.objects.calls import Evidence, call_objects
 from somray.kernels.objects.found import LESION, PHYSIOLOGICAL
 from somray.kernels.objects.grid import BlockMeans, object_grid
 from somray.kernels.objects.prior import Landmark, occurrence
-from somray.kernels.objects.uptake import GRID_MM, uptake_scene
-from somray.kernels.objects.uptake_rule import find_hot_objects
-from somray.kernels.phantom import make_subject
+from somray.kernels.objects.uptake.find import GRID_MM, uptake_scene
+from somray.kernels.objects.uptake.rule import find_hot_objects
+from somray.phantom import make_subject
 from tests.benchmarks.bench_lesions import DEVELOPED_ON, REPORTED_ON, dice, load
 from tests.benchmarks.bench_lesions import Scan as Crop
 

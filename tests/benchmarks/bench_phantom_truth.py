@@ -9,7 +9,8 @@ of nodes in `kernels/class_border.py`.
 
 import numpy as np
 import pytest
-from phantom_sessions import LESION, agreement, dice, fitted, labelled, scans_of
+
+from tests.benchmarks.phantom_sessions import LESION, agreement, dice, fitted, labelled, scans_of
 
 pytestmark = pytest.mark.bench
 

@@ -7,22 +7,16 @@ counts. Thresholds of `verdict.py` and `automatic.py` were chosen with other see
 """
 
 import statistics
-import sys
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "kernels" / "registration"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-import plane_peers
-import scans
-from known_motion import error_px, move_slice, similarity
-
 from somray.kernels.registration import register
+from tests.benchmarks import plane_peers
+from tests.kernels.registration import scans
+from tests.kernels.registration.known_motion import error_px, move_slice, similarity
 
 pytestmark = pytest.mark.bench
 SEED = 2026

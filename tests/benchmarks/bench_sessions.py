@@ -7,26 +7,21 @@ chosen on `tuning_volumes` and on phantoms of another seed (session_cases.py), n
 
 import itertools
 import statistics
-import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "kernels" / "registration"))
-
-import scans
-from known_motion import error_voxels
-from session_cases import bench_volumes, hopeless, known, phantom_pairs
-
 from somray.domain.geometry import Geometry
-from somray.kernels.phantom import make_subject
 from somray.kernels.registration import SpaceOptions, register_volumes
-from somray.kernels.registration.group import GroupPair, align_group, first_pairs
-from somray.kernels.registration.spatial_motion import corners_of
+from somray.kernels.registration.space.group import GroupPair, align_group, first_pairs
+from somray.kernels.registration.space.motions import corners_of
+from somray.phantom import make_subject
+from tests.benchmarks.session_cases import bench_volumes, hopeless, known, phantom_pairs
+from tests.kernels.registration import scans
+from tests.kernels.registration.known_motion import error_voxels
 
 pytestmark = pytest.mark.bench
 SEED = 2026

@@ -24,9 +24,9 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
 
-from somray.kernels import som
 from somray.kernels.features import feature_stack
-from somray.kernels.som_minisom import fit_minisom
+from somray.kernels.som import arrays
+from somray.kernels.som.minisom_engine import fit_minisom
 
 pytestmark = pytest.mark.bench
 
@@ -127,9 +127,9 @@ def fits(points, grid):
     """Name and way of every fit in this process; each returns its nodes."""
     nodes = grid[0] * grid[1]
     return {
-        "somray": lambda: som.fit(points, grid).weights,
+        "somray": lambda: arrays.fit(points, grid).weights,
         "somray, rare, radius .15": lambda: (
-            som.fit(points, grid, training=som.Training(final_radius=0.15, rare=True)).weights
+            arrays.fit(points, grid, training=arrays.Training(final_radius=0.15, rare=True)).weights
         ),
         "MiniSom, 1 epoch": lambda: fit_minisom(points, grid, epochs=1).weights,
         "KMeans (no map)": means(KMeans, points, nodes),
@@ -160,9 +160,9 @@ def test_fit_against_peers(request, timed, tmp_path, grid, source):
     root = request.getfixturevalue("real_data") if source == "abdomen" else None
     points = drawn(side) if root is None else abdomen(root, side)
     np.save(tmp_path / "samples.npy", points)
-    som.fit(points[:600], grid, epochs=2, training=som.Training(rare=True))  # compiles
+    arrays.fit(points[:600], grid, epochs=2, training=arrays.Training(rare=True))  # compiles
     spent, nodes = race(points, grid, tmp_path, 3 if timed else 1)
-    book = {name: som.measure(points, found, grid) for name, found in nodes.items()}
+    book = {name: arrays.measure(points, found, grid) for name, found in nodes.items()}
     print(f"\nSOM fit, {source}, {points.shape}, grid {grid}, one thread, best of 3")
     for name, seconds in spent.items():
         ratio = min(seconds) / min(spent["somray"])
@@ -188,8 +188,8 @@ def ordered_like(points, grid, peer, name):
     Radius trades quantization for topographic error; somoclu and XPySom stand further along than ours.
     """
     for radius in np.arange(0.30, 0.80, 0.01):
-        training = som.Training(final_radius=float(radius))
-        spent, found = timing(lambda how=training: som.fit(points, grid, training=how))
+        training = arrays.Training(final_radius=float(radius))
+        spent, found = timing(lambda how=training: arrays.fit(points, grid, training=how))
         if found.topographic_error <= peer.topographic_error:
             break
     errors = f"QE {found.quantization_error:.4f} | TE {found.topographic_error:.3f}"
@@ -205,15 +205,15 @@ def assert_as_good(ours, peer):
 @pytest.mark.parametrize("side", [3, 5, 10])
 def test_transform_against_peers(timed, side):
     points = drawn(512 if timed else 32)
-    book = som.fit(points[::7], (side, side))
+    book = arrays.fit(points[::7], (side, side))
     features = np.asfortranarray(points)  # as the teacher holds them
     peer = MiniSom(side, side, points.shape[1])
     peer._weights = book.weights.astype(float).reshape(side, side, -1)
     means = KMeans(side * side, init=book.weights, n_init=1, max_iter=1).fit(points[:1000])
     means.cluster_centers_ = book.weights.copy()
     ways = {
-        "somray, features": lambda: som.assign(features, book),
-        "somray, rows": lambda: som.assign(points, book),
+        "somray, features": lambda: arrays.assign(features, book),
+        "somray, rows": lambda: arrays.assign(points, book),
         "pairwise_distances_argmin": lambda: pairwise_distances_argmin(points, book.weights),
         "KMeans.predict": lambda: means.predict(points),
         "MiniSom.quantization": lambda: peer.quantization(points),
@@ -229,4 +229,6 @@ def test_transform_against_peers(timed, side):
     for name, times in spent.items():
         middle = statistics.median(times)
         print(f"| {name} | {middle:.2f} ms | best {min(times):.2f} | × {middle / best:.1f} |")
-    assert (som.assign(features, book) == expected).mean() > 0.9999  # ties may fall to either side
+    assert (
+        arrays.assign(features, book) == expected
+    ).mean() > 0.9999  # ties may fall to either side

@@ -17,9 +17,14 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from somray.domain.geometry import Geometry
-from somray.kernels.phantom import make_subject
-from somray.kernels.placed import SessionLesions, place
-from somray.kernels.surroundings import MISALIGNED_BELOW, Shells, correlation, values_in_block
+from somray.kernels.evolution.common_frame import SessionLesions, place
+from somray.kernels.evolution.surroundings import (
+    MISALIGNED_BELOW,
+    Shells,
+    correlation,
+    values_in_block,
+)
+from somray.phantom import make_subject
 
 pytestmark = pytest.mark.bench
 

@@ -5,19 +5,13 @@ slices of one brain run as a test.
 """
 
 import statistics
-import sys
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "kernels" / "registration"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from known_motion import error_px
-from symmetric_cases import bodies, seeded, sessions, wrong
-
 from somray.kernels.registration import register
+from tests.benchmarks.symmetric_cases import bodies, seeded, sessions, wrong
+from tests.kernels.registration.known_motion import error_px
 
 pytestmark = pytest.mark.bench
 MOST_PX = 1.0

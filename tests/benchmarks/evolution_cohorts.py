@@ -8,17 +8,17 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import zarr
-from evolution_scores import Score, score
 
 import somray
+from somray.commands.launch import load_cohort
 from somray.domain.geometry import Geometry
-from somray.kernels.evolution import SessionLesions, follow
-from somray.kernels.instances import lesions, sparse_voxels
-from somray.kernels.phantom import make_subject
-from somray.launch import load_cohort
+from somray.kernels.evolution.follow import SessionLesions, follow
+from somray.kernels.lesions.instances import lesions, sparse_voxels
+from somray.phantom import make_subject
 from somray.pipeline.cohort import run_cohort
 from somray.runtime.serial import SerialExecutor
-from somray.stages.evolve import LesionConfig, thresholds_of
+from somray.stages.evolution.evolve import LesionConfig, thresholds_of
+from tests.benchmarks.evolution_scores import Score, score
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from somray.kernels.phantom import CHANNELS, make_subject
-from somray.kernels.reference import slice_interest
-from somray.kernels.resample import resample_slab
-from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
-from somray.kernels.teacher_level import has_level, subject_histogram, subject_level
-from somray.kernels.windows import auto_window, channel_kind
+from somray.kernels.features.uptake_level import has_level, subject_histogram, subject_level
+from somray.kernels.features.windows import auto_window, channel_kind
+from somray.kernels.grids.slabs import resample_slab
+from somray.kernels.teacher.fit import TeacherSpec, apply_teacher, fit_teacher
+from somray.kernels.teacher.interest import slice_interest
+from somray.phantom import CHANNELS, make_subject
 
 MODALITIES = {"ct": "CT", "petct": "PETCT", "xct": "XCT"}
 LESION = 3

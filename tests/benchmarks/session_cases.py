@@ -4,12 +4,12 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-import scans
-from known_motion import move_volume, rigid
 from scipy import ndimage
 
 from somray.domain.geometry import Geometry
-from somray.kernels.phantom import make_subject
+from somray.phantom import make_subject
+from tests.kernels.registration import scans
+from tests.kernels.registration.known_motion import move_volume, rigid
 
 
 @dataclass

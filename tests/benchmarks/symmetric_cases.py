@@ -7,8 +7,9 @@ import zlib
 
 import numpy as np
 import pydicom
-import scans
-from known_motion import move_slice, similarity
+
+from tests.kernels.registration import scans
+from tests.kernels.registration.known_motion import move_slice, similarity
 
 PEOPLE = ("004", "012", "022", "031")  # none of them was used to choose a bound
 

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from somray.kernels.field_of_view import outside_circle
-from somray.kernels.repair import repair
+from somray.kernels.repair import outside_circle, repair
 
 RNG = np.random.default_rng(0)
 

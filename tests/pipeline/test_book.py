@@ -8,7 +8,7 @@ from somray.domain.tables import TABLES, SliceRow
 from somray.domain.work import Result, Unit
 from somray.errors import DataError, StoreError
 from somray.io.storage import Storage
-from somray.pipeline.book import Book
+from somray.pipeline.record import Book
 from somray.runtime.serial import SerialExecutor
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import somray
-from somray.launch import load_cohort
+from somray.commands.launch import load_cohort
 from somray.pipeline.cohort import run_cohort
 from somray.runtime.serial import SerialExecutor
 from tests.cohort_fixtures import run_in

@@ -5,7 +5,7 @@ import pytest
 
 import somray
 from somray.errors import ConfigError
-from somray.kernels.teacher import TeacherSpec, apply_teacher, fit_teacher
+from somray.kernels.teacher.fit import TeacherSpec, apply_teacher, fit_teacher
 from tests.cohort_fixtures import run_in
 
 PROTOCOL = "protocols.phantom-ct"

@@ -8,14 +8,14 @@ import pytest
 
 import somray
 from somray.cli import main
+from somray.commands.launch import load_cohort
 from somray.domain.run import ScanPlace
 from somray.io import models
 from somray.io.storage import Storage
-from somray.kernels.student.spec import network_of
-from somray.launch import load_cohort
+from somray.kernels.student.rounds.spec import network_of
 from somray.pipeline.plan import make_plan
-from somray.pipeline.student_units import student_unit
-from somray.pipeline.units import ScanState, Units
+from somray.pipeline.units.protocol import ScanState, Units
+from somray.pipeline.units.student import student_unit
 from tests.cohort_fixtures import run_in
 from tests.pipeline.same import differences
 from tests.pipeline.test_cohort import CountingExecutor, DyingExecutor, Killed
@@ -179,7 +179,7 @@ def test_the_network_is_told_by_the_spec_that_was_trained(petct_run):
     model = models.read_student(Storage.at(str(petct_run[0])), "phantom-petct")
     assert model.network["kinds"] == "CT,PET"
     assert model.channels == ("CT", "PET")
-    from somray.kernels.student.spec import StudentSpec
+    from somray.kernels.student.rounds.spec import StudentSpec
 
     spec = StudentSpec(model.channels, ("CT", "PET"), model.windows, dimensions=3)
     assert model.network == network_of(spec)

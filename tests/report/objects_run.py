@@ -9,8 +9,8 @@ import yaml
 from somray.domain import tables as t
 from somray.domain.geometry import Geometry
 from somray.domain.run import RunLayout
-from somray.io import ome_zarr
-from somray.io.ome_zarr import ScanMeta
+from somray.io.ome import image as ome_zarr
+from somray.io.ome.image import ScanMeta
 from somray.report.data import ReportData, ScanPixels
 
 from .small_run import EVIL, SmallRun

@@ -13,8 +13,9 @@ from somray.domain.geometry import Geometry
 from somray.domain.run import RunLayout
 from somray.domain.student import StudentModel
 from somray.domain.teacher import CLASSES, Codebook, TeacherModel
-from somray.io import models, ome_zarr
-from somray.io.ome_zarr import ScanMeta
+from somray.io import models
+from somray.io.ome import image as ome_zarr
+from somray.io.ome.image import ScanMeta
 from somray.io.storage import Storage
 from somray.io.tables import compact, row_to_plain
 

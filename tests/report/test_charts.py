@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from somray.report.choose import pictured_pairs, slices_to_show
-from somray.report.figures_classes import Profile, profile_heatmap, radar, radar_limit, short_names
-from somray.report.figures_flow import MOST_ROWS, lesion_flow
-from somray.report.figures_lesions import CHANGES, TimeAxis, lesion_volumes
-from somray.report.figures_rounds import delta_by_round
-from somray.report.listing import fact, listing, number
-from somray.report.section_student import account, comparisons, verdict
-from somray.report.style import class_colour, class_colours, plain_text
+from somray.report.drawing.listing import fact, listing, number
+from somray.report.drawing.style import class_colour, class_colours, plain_text
+from somray.report.figures.classes import Profile, profile_heatmap, radar, radar_limit, short_names
+from somray.report.figures.flow import MOST_ROWS, lesion_flow
+from somray.report.figures.lesions import CHANGES, TimeAxis, lesion_volumes
+from somray.report.figures.rounds import delta_by_round
+from somray.report.sections.student import account, comparisons, verdict
 
 
 def profile(name: str, *mean: float) -> Profile:

@@ -11,8 +11,8 @@ import yaml
 
 from somray.config import CohortConfig
 from somray.domain.geometry import Geometry
+from somray.report.drawing.projections import project
 from somray.report.pages import write_report
-from somray.report.projections import project
 
 from .objects_run import (
     BOXES,

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from somray.domain.geometry import Geometry
-from somray.io import ome_zarr
-from somray.io.ome_zarr import ScanMeta
+from somray.io.ome import image as ome_zarr
+from somray.io.ome.image import ScanMeta
 from somray.io.storage import Storage
 from somray.report.data import ScanPixels
-from somray.report.overlays import session_pair, slice_pair
+from somray.report.drawing.overlays import session_pair, slice_pair
 
 SHAPE = (9, 12, 14)
 

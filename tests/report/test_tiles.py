@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from somray.domain.geometry import Geometry
-from somray.report.display import (
+from somray.report.drawing.display import (
     DisplayWindow,
     checkerboard,
     differences,
@@ -16,7 +16,7 @@ from somray.report.display import (
     round_length_mm,
     two_colours,
 )
-from somray.report.tiles import Frame, Outline, TileText, matches_tile, outline_path, tile
+from somray.report.drawing.tiles import Frame, Outline, TileText, matches_tile, outline_path, tile
 
 NO_DATA = [38, 46, 56]
 

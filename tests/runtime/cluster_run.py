@@ -10,9 +10,9 @@ from pathlib import Path
 import ray
 from ray.cluster_utils import Cluster
 
-from somray.launch import load_cohort
+from somray.commands.launch import load_cohort
 from somray.pipeline.cohort import run_cohort
-from somray.runtime.ray_executor import RayExecutor
+from somray.runtime.on_ray.executor import RayExecutor
 
 MEMORY = 6 * 2**30  # what a node offers to tasks; nothing is reserved
 

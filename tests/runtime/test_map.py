@@ -9,8 +9,8 @@ from ray import cloudpickle
 
 from somray.domain.work import Needs
 from somray.errors import DataError
-from somray.runtime.ray_executor import RayExecutor
-from somray.runtime.ray_session import ray_session
+from somray.runtime.on_ray.executor import RayExecutor
+from somray.runtime.on_ray.session import ray_session
 from somray.runtime.serial import SerialExecutor
 
 pytestmark = [

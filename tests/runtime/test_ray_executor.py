@@ -10,8 +10,8 @@ from ray import cloudpickle
 
 from somray.domain.work import Needs, Result, Unit
 from somray.errors import PlanError
-from somray.runtime.ray_executor import RayExecutor
-from somray.runtime.ray_session import ray_session
+from somray.runtime.on_ray.executor import RayExecutor
+from somray.runtime.on_ray.session import ray_session
 
 pytestmark = [
     pytest.mark.ray,

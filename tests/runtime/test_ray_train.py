@@ -13,12 +13,12 @@ from ray import cloudpickle
 
 from somray.domain.work import Needs, Result, Unit
 from somray.errors import PlanError
-from somray.kernels.student.lesson import lessons_of
-from somray.kernels.student.rounds import train_rounds
-from somray.kernels.student.spec import Distributed, RoundsResult, StudentSpec
-from somray.runtime import ray_train
-from somray.runtime.ray_executor import RayExecutor
-from somray.runtime.ray_session import ray_session
+from somray.kernels.student.rounds.lesson import lessons_of
+from somray.kernels.student.rounds.run import train_rounds
+from somray.kernels.student.rounds.spec import Distributed, RoundsResult, StudentSpec
+from somray.runtime.on_ray import train as ray_train
+from somray.runtime.on_ray.executor import RayExecutor
+from somray.runtime.on_ray.session import ray_session
 
 pytestmark = [
     pytest.mark.ray,
@@ -100,7 +100,7 @@ def test_one_worker_that_is_killed_ends_with_the_bits_of_an_undisturbed_process(
     place = {"name": "p-1", "storage_path": str(tmp_path / "train"), "workers": 1}
 
     def dying_loop(config):
-        from somray.runtime import ray_train as there  # the worker's own, which nobody patched
+        from somray.runtime.on_ray import train as there
 
         there.train_rounds = _DiesOnce(str(told))
         there._train_loop(config)

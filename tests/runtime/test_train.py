@@ -12,10 +12,10 @@ import pytest
 
 from somray.errors import StoreError
 from somray.io.storage import Storage
-from somray.kernels.student.lesson import lessons_of
-from somray.kernels.student.rounds import train_rounds
-from somray.kernels.student.spec import Distributed, StudentSpec
-from somray.kernels.student.state import state_from_bytes
+from somray.kernels.student.rounds.lesson import lessons_of
+from somray.kernels.student.rounds.run import train_rounds
+from somray.kernels.student.rounds.spec import Distributed, StudentSpec
+from somray.kernels.student.rounds.state import state_from_bytes
 from somray.runtime import train
 from somray.runtime.train import train_in_process
 from somray.runtime.train_name import training_name

@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
-from somray.io import ome_zarr
+from somray.io.ome import image as ome_zarr
 from somray.io.storage import Storage
 
 

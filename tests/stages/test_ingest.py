@@ -8,7 +8,7 @@ import pytest
 from somray.domain.run import RunLayout
 from somray.domain.scan import Scan
 from somray.errors import DataError
-from somray.io.ome_zarr import is_complete, read_meta, read_slab
+from somray.io.ome.image import is_complete, read_meta, read_slab
 from somray.io.storage import Storage
 from somray.stages.ingest import IngestItem, needs, probe, run
 

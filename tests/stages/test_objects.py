@@ -6,8 +6,8 @@ import pytest
 
 from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
-from somray.io import ome_zarr
-from somray.io.ome_marks import group_attributes
+from somray.io.ome import image as ome_zarr
+from somray.io.ome.marks import group_attributes
 from somray.io.storage import Storage
 from somray.kernels.objects.calls import Word
 from somray.kernels.objects.scan_rule import rule_for

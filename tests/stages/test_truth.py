@@ -9,7 +9,7 @@ import pytest
 from somray.domain.geometry import Geometry
 from somray.domain.work import WORKER_BYTES
 from somray.errors import DataError
-from somray.io.ome_zarr import read_meta
+from somray.io.ome.image import read_meta
 from somray.io.storage import Storage
 from somray.stages.truth import TruthItem, TruthMethod, needs, run
 from tests.stages.stored import store

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from somray.errors import DataError
-from somray.io.readers.dicom import is_dicom, open_dicom
+from somray.io.readers.dicom.reader import is_dicom, open_dicom
 from somray.io.readers.metaimage import is_metaimage, open_metaimage
 from somray.io.readers.nifti import is_nifti, open_nifti
 from somray.io.readers.nrrd import is_nrrd, open_nrrd

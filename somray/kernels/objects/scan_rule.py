@@ -5,16 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.objects.dense_rule import DENSE_GRID_MM, name_dense_objects
+from somray.kernels.features.windows import channel_kind
 from somray.kernels.objects.found import FoundObject
 from somray.kernels.objects.grid import ObjectGrid
-from somray.kernels.objects.heads import look_at
-from somray.kernels.objects.intensity_rule import INTENSITY_GRID_MM, objects_of
+from somray.kernels.objects.intensity.dense_rule import DENSE_GRID_MM, name_dense_objects
+from somray.kernels.objects.intensity.head import look_at
+from somray.kernels.objects.intensity.rule import INTENSITY_GRID_MM, objects_of
 from somray.kernels.objects.map_parts import MOST_BLOCKS, find_map_parts, map_parts
-from somray.kernels.objects.uptake import GRID_MM as UPTAKE_GRID_MM
-from somray.kernels.objects.uptake import uptake_scene
-from somray.kernels.objects.uptake_rule import find_hot_objects
-from somray.kernels.windows import channel_kind
+from somray.kernels.objects.uptake.find import GRID_MM as UPTAKE_GRID_MM
+from somray.kernels.objects.uptake.find import uptake_scene
+from somray.kernels.objects.uptake.rule import find_hot_objects
 
 __all__ = ["FoundScan", "ScanRule", "rule_for", "rule_of_kinds"]
 

@@ -3,12 +3,17 @@
 All matrices take moving to fixed. Slices: pixels (x, y, 1), centres on whole numbers. Volumes: LPS mm.
 """
 
-from somray.kernels.registration.keypoints import DETECTORS, ROBUST
-from somray.kernels.registration.look import Look, look
-from somray.kernels.registration.resample import warp_volume_slice
+from somray.kernels.grids.resample import warp_volume_slice
+from somray.kernels.registration.plane.describe import Look, look
+from somray.kernels.registration.plane.keypoints import DETECTORS, ROBUST
+from somray.kernels.registration.plane.register import (
+    MODELS,
+    refuse_blank,
+    register,
+    register_looks,
+)
 from somray.kernels.registration.result import SliceRegistration, VolumeRegistration
-from somray.kernels.registration.slices import MODELS, refuse_blank, register, register_looks
-from somray.kernels.registration.volumes import SpaceOptions, register_volumes
+from somray.kernels.registration.space.register import SpaceOptions, register_volumes
 
 __all__ = [
     "DETECTORS",

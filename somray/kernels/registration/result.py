@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
-from somray.kernels.registration.resample import warp_slice
+from somray.kernels.grids.resample import warp_slice
 
 __all__ = ["SliceRegistration", "VolumeRegistration"]
 

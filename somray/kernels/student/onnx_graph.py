@@ -18,7 +18,7 @@ from somray.domain.student import StudentModel
 from somray.errors import ConfigError
 from somray.kernels.student.network import build_unet, folded, laid_out
 from somray.kernels.student.predict import look_of
-from somray.kernels.student.train import deterministic
+from somray.kernels.student.training.loop import deterministic
 
 __all__ = ["OPSET", "onnx_bytes", "require_onnx"]
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
 from somray.errors import ShapeError
-from somray.kernels.student.look import Look, Window
 from somray.kernels.student.network import UNet, build_unet, folded
-from somray.kernels.student.train import deterministic
+from somray.kernels.student.training.loop import deterministic
+from somray.kernels.student.views import Look, Window
 
 __all__ = ["chances", "device_for", "look_of", "network_of_model", "predict_student"]
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from naive_figures import axial, widest_chord
 from scipy.spatial import ConvexHull
 
 from somray.domain.geometry import Geometry
-from somray.kernels.instances import LesionMeter, measure
 from somray.kernels.lesions.axial import hull_corners, longest_pair, perpendicular_mm
+from somray.kernels.lesions.instances import LesionMeter, measure
+from tests.kernels.naive_figures import axial, widest_chord
 
 SPACING = (2.0, 1.0, 0.5)
 

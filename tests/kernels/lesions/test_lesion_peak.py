@@ -2,10 +2,10 @@ import itertools
 
 import numpy as np
 import pytest
-from naive_figures import peak
 
 from somray.domain.geometry import Geometry
 from somray.kernels.lesions.peak import SPHERE_MM, PeakMeter, sphere_rows
+from tests.kernels.naive_figures import peak
 
 SPACINGS = [(3.0, 2.0, 2.0), (2.0, 2.5, 4.0), (7.0, 3.0, 3.0)]
 CUTS = {"planes": [1] * 12, "unequal": [5, 1, 4, 2], "whole": [12], "with an empty slab": [6, 0, 6]}

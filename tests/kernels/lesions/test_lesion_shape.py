@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from naive_figures import nearest
 
 from somray.domain.geometry import Geometry
 from somray.kernels.lesions.nearest import nearest_mm
 from somray.kernels.lesions.shape import shapes_of
+from tests.kernels.naive_figures import nearest
 
 SPACING = (3.0, 1.0, 0.7)
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from naive_figures import surface
 from scipy.stats import special_ortho_group
 
 from somray.domain.geometry import Geometry
 from somray.kernels.lesions.surface import sphericity, surface_of
+from tests.kernels.naive_figures import surface
 
 GRIDS = [(1.0, 1.0, 1.0), (2.0, 1.0, 1.0), (3.27, 0.98, 0.98), (5.0, 0.7, 0.7), (1.0, 0.5, 2.0)]
 TURN = special_ortho_group.rvs(3, random_state=1)

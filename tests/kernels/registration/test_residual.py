@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
-from known_motion import rigid
 
 from somray.domain.geometry import Geometry
-from somray.kernels.registration.pieces import index_map, pieces
-from somray.kernels.registration.resample import (
+from somray.kernels.grids.blocks import index_map, pieces
+from somray.kernels.grids.resample import (
     sample_labels,
     warp_label_slice,
     warp_volume_slice,
 )
 from somray.kernels.registration.residual import ResidualSums, regions_of
+from tests.kernels.registration.known_motion import rigid
 
 RNG = np.random.default_rng(0)
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from somray.kernels.student.lesson import Lesson, lessons_of
-from somray.kernels.student.spec import StudentSpec
+from somray.kernels.student.rounds.lesson import Lesson, lessons_of
+from somray.kernels.student.rounds.spec import StudentSpec
 
 SPEC = StudentSpec(channels=("CT",), kinds=("CT",), windows=((-150.0, 250.0),), steps=3, threads=1)
 VOLUMES = StudentSpec(

@@ -12,7 +12,7 @@ from somray.kernels.student.network import (
     new_unet,
     unet_weights,
 )
-from somray.kernels.student.spec import SHAPES
+from somray.kernels.student.rounds.spec import SHAPES
 from tests.student_fixtures import small_shape
 
 SMALL = [small_shape(2), small_shape(3)]

@@ -8,7 +8,6 @@ import pytest
 from somray.domain.student import StudentModel
 from somray.errors import ShapeError
 from somray.kernels.student import predict as module
-from somray.kernels.student.calibration import calibrated
 from somray.kernels.student.network import NetworkShape, folded, new_unet, unet_weights
 from somray.kernels.student.predict import (
     chances,
@@ -17,7 +16,8 @@ from somray.kernels.student.predict import (
     network_of_model,
     predict_student,
 )
-from somray.kernels.student.spec import SHAPES
+from somray.kernels.student.rounds.spec import SHAPES
+from somray.kernels.student.training.calibration import calibrated
 from tests.student_fixtures import LOOK, WINDOW, hu_image, small_shape
 
 

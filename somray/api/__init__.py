@@ -1,0 +1,1 @@
+"""What `import somray` offers: teacher, student, runs and an estimator, thin over kernels and storage."""

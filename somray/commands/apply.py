@@ -1,0 +1,119 @@
+"""Apply a fitted model to a new scan: direct centroid transfer, or the student."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from somray.domain.run import ScanPlace
+from somray.domain.scan import Scan
+from somray.domain.teacher import TeacherModel
+from somray.errors import ConfigError
+from somray.io.ome.image import read_meta, slabs
+from somray.io.run import Run, open_run
+from somray.io.storage import Storage
+from somray.kernels.teacher.apply import scaled_windows
+from somray.stages import ingest, segment
+from somray.stages.drift import judge
+
+__all__ = ["apply_model"]
+
+
+def apply_model(
+    location: str, protocol: str, sources: list[Path], out: Path, method: str
+) -> dict[str, Any]:
+    """Segment a new scan with a model of a run, on this machine.
+
+    Args:
+        location: path or URL of the run.
+        protocol: whose model is applied.
+        sources: one file or folder per channel of the protocol, in its order.
+        out: folder; the scan is written there as OME-Zarr with `labels/METHOD`.
+        method: som or student.
+
+    Returns:
+        Place of the scan, method, the target's area per slice in mm², and how well the teacher carries
+        over (`drift`, null for the student).
+
+    Raises:
+        ConfigError: protocol, method or number of channels do not fit the run.
+        DataError: the scan cannot be used.
+    """
+    run = open_run(location)
+    teacher, model, function = _model(run, protocol, method)
+    config = run.config.protocols[protocol]
+    if len(sources) != len(config.channels):
+        raise ConfigError(
+            f"protocol {protocol!r} has channels {', '.join(config.channels)}; "
+            f"{len(sources)} sources given, name the further ones with --channel"
+        )
+    root = Storage.at(out).root
+    paths = tuple(str(p.expanduser().absolute()) for p in sources)
+    scan = Scan("new", "t0", protocol, paths, str(sources[0]))
+    item = ingest.IngestItem(
+        root=root,
+        scan=scan,
+        modality=config.modality,
+        channels=tuple(config.channels),
+        windows=config.windows,
+        irregular=config.irregular,
+        repair_fraction=config.repair_fraction,
+    )
+    level = ingest.run(item).value.get("uptake_level")
+    place = ScanPlace(root, scan.subject, scan.session)
+    windows = scaled_windows(teacher, level)
+    target = config.teacher.target
+    value = teacher.value_of(target)
+    slab = segment.SlabItem(place, target, 0, 0, 0, level, windows, value=value)
+    areas, signatures = _segment(slab, method, (model, function))
+    names = (
+        run.model_info(protocol)["teacher"]["class_names"]
+        if method == "som"
+        else {slab.value: config.teacher.target}
+    )
+    classes = tuple((int(value), str(name)) for value, name in names.items())
+    segment.close_labels(segment.LabelItem(place, method, classes=classes))
+    segment.publish(segment.PublishItem(place, (method,)))
+    return {
+        "scan": Storage.at(root).uri(place.name),
+        "method": method,
+        "target": config.teacher.target,
+        "target_area_mm2": areas,
+        "drift": _drift(teacher, signatures),
+    }
+
+
+def _model(run: Run, protocol: str, method: str) -> tuple[TeacherModel, Any, Any]:
+    known = run.config.protocols
+    if protocol not in known:
+        raise ConfigError(f"--protocol {protocol!r}: the run has {', '.join(known)}")
+    if method not in ("som", "student"):
+        raise ConfigError(f"--method {method!r}: expected som or student")
+    teacher = run.teacher(protocol)
+    model = teacher if method == "som" else run.student(protocol)
+    if teacher is None or model is None:
+        raise ConfigError(f"{run.root}: protocol {protocol!r} has no {method} yet")
+    return teacher, model, segment.run_som if method == "som" else segment.run_student
+
+
+def _drift(teacher: TeacherModel, signatures: list[dict[str, Any]]) -> dict[str, Any] | None:
+    found = judge(teacher, tuple(signatures)) if signatures else None
+    return None if found is None else asdict(found)
+
+
+def _segment(
+    slab: segment.SlabItem, method: str, how: tuple[Any, Any]
+) -> tuple[list[float], list[dict[str, Any]]]:
+    (model, function), place = how, slab.place
+    meta = read_meta(Storage.at(place.root), place.name)
+    segment.open_labels(segment.LabelItem(place, method))
+    areas: list[float] = []
+    signatures: list[dict[str, Any]] = []
+    whole = method == "student" and model.sees_volumes
+    pieces = [(0, meta.shape[2])] if whole else slabs(meta.shape[2], meta.slab_depth)
+    for t in range(meta.shape[0]):
+        for z0, z1 in pieces:
+            result = function(replace(slab, t=t, z0=z0, z1=z1), model)
+            areas += [row.target_area_mm2 for row in result.rows["slices"]]
+            if method == "som":
+                signatures.append(result.value["signature"])
+    return areas, signatures

@@ -1,0 +1,83 @@
+"""Start the main job: the same code for `somray run` on a laptop and `ray job submit` on a cluster."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from somray.commands.progress import ProgressView
+from somray.config import load_config
+from somray.errors import ConfigError
+from somray.pipeline.cohort import Cohort, run_cohort
+
+__all__ = ["load_cohort", "run_job"]
+
+STOPPED = 143  # what a shell calls the end by SIGTERM
+
+_UPLOADS = "runtime_resources/working_dir_files"  # where Ray unpacks a job's working directory
+
+
+def load_cohort(config: Path, settings: tuple[str, ...] = ()) -> Cohort:
+    """Read and check configuration and manifest.
+
+    Raises:
+        ConfigError: one of them is wrong.
+    """
+    file = config.expanduser().absolute()
+    return Cohort.load(load_config(file, settings), file.parent)
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Turn SIGTERM (`ray job stop`, Slurm, Kubernetes) into an orderly end: the run is marked stopped."""
+
+    def stop(*_: object) -> None:
+        raise SystemExit(STOPPED)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run_job(
+    config: Path, address: str | None = None, settings: tuple[str, ...] = (), quiet: bool = False
+) -> dict[str, Any]:
+    """Run a cohort on a Ray cluster, or on an embedded Ray where there is none.
+
+    Args:
+        config: cohort.yaml.
+        address: of a running cluster; RAY_ADDRESS where None, else an embedded Ray is started.
+        settings: `a.b=value` settings that win over the file.
+        quiet: show no progress.
+
+    Returns:
+        As `run --json`, with `broken` and `executed`.
+
+    Raises:
+        ConfigError: configuration or manifest are wrong; nothing was started.
+        PlanError: the cluster is missing or too small.
+        StoreError: storage failed.
+    """
+    cohort = load_cohort(config, settings)
+    if cohort.storage.is_local and _UPLOADS in cohort.storage.root:
+        raise ConfigError(
+            f"output {cohort.storage.root} lies in Ray's copy of the submitted folder and would be lost; "
+            "give `output` (and `scans`) as absolute paths or URLs that every node sees"
+        )
+    from somray.report.pages import write_report
+    from somray.runtime.on_ray.executor import RayExecutor
+    from somray.runtime.on_ray.session import ray_session
+
+    resources = cohort.config.resources
+    with (
+        _stoppable(),
+        ray_session(address or os.environ.get("RAY_ADDRESS"), resources.workers),
+        ProgressView(quiet) as progress,
+    ):
+        executor = RayExecutor(resources.in_flight, resources.attempts)
+        summary = run_cohort(cohort, executor, write_report, progress)
+    return {**summary, "run": cohort.storage.root}

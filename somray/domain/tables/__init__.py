@@ -1,0 +1,80 @@
+"""The tables of a run, one frozen row type each.
+
+This module is the one source of names, types, units and meanings: Arrow schemas, `schemas/tables.v1.json`
+and the checks of every written row derive from it. A field typed `... | None` may be null; a figure that
+does not exist is null, never 0.
+"""
+
+from somray.domain.tables.burden import BurdenRow
+from somray.domain.tables.change import EvolutionRow, LesionRow, LinkRow, ResidualRow
+from somray.domain.tables.columns import Column, FieldSpec, Row, field_specs
+from somray.domain.tables.objects import ObjectRow
+from somray.domain.tables.registration import AlignmentRow, RegistrationRow
+from somray.domain.tables.run import FailureRow, ScanRow, TimingRow
+from somray.domain.tables.segmentation import (
+    AgreementRow,
+    AreaRow,
+    ConvergenceRow,
+    SliceRow,
+    TrainingRow,
+    TruthRow,
+)
+from somray.domain.tables.teacher import ClusterRow, DriftRow, ProfileRow
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "TABLES",
+    "AgreementRow",
+    "AlignmentRow",
+    "AreaRow",
+    "BurdenRow",
+    "ClusterRow",
+    "Column",
+    "ConvergenceRow",
+    "DriftRow",
+    "EvolutionRow",
+    "FailureRow",
+    "FieldSpec",
+    "LesionRow",
+    "LinkRow",
+    "ObjectRow",
+    "ProfileRow",
+    "RegistrationRow",
+    "ResidualRow",
+    "Row",
+    "ScanRow",
+    "SliceRow",
+    "TimingRow",
+    "TrainingRow",
+    "TruthRow",
+    "field_specs",
+]
+
+SCHEMA_VERSION = "1"
+
+TABLES: dict[str, type[Row]] = {
+    row.table: row
+    for row in (
+        ScanRow,
+        FailureRow,
+        ClusterRow,
+        ProfileRow,
+        DriftRow,
+        SliceRow,
+        AreaRow,
+        AgreementRow,
+        ConvergenceRow,
+        TrainingRow,
+        RegistrationRow,
+        AlignmentRow,
+        ResidualRow,
+        ObjectRow,
+        LesionRow,
+        LinkRow,
+        EvolutionRow,
+        BurdenRow,
+        TruthRow,
+        TimingRow,
+    )
+}
+"""Table name to row type, in the contract's order."""

@@ -1,0 +1,194 @@
+"""Rows about masks: slices and areas, agreement and convergence of rounds, training, truth."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from somray.domain.tables.columns import (
+    Column,
+    Fraction,
+    Row,
+    Session,
+    Subject,
+    TimeIndex,
+)
+
+__all__ = ["AgreementRow", "AreaRow", "ConvergenceRow", "SliceRow", "TrainingRow", "TruthRow"]
+
+SliceIndex = Annotated[int, Column("", "slice index within the scan, from 0")]
+Method = Annotated[str, Column("", "som (direct transfer) or student")]
+Ref = Annotated[
+    str, Column("", "what it is measured against: som_teacher, ground_truth, previous_round")
+]
+Iou = Annotated[float | None, Column("1", "intersection over union; null when both are empty")]
+Dice = Annotated[float | None, Column("1", "Dice overlap; null when both are empty")]
+Precision = Annotated[float | None, Column("1", "precision; null when nothing was predicted")]
+Recall = Annotated[float | None, Column("1", "recall; null when the reference is empty")]
+Round = Annotated[int, Column("", "training round, from 1")]
+Stage = Annotated[str, Column("", "slices trained on: A, A+B, A+B+C, …")]
+
+
+@dataclass(frozen=True)
+class SliceRow(Row):
+    """One row per slice and method."""
+
+    table: ClassVar[str] = "slices"
+    sort_by: ClassVar[tuple[str, ...]] = ("subject", "session", "method", "t", "z")
+    subject: Subject
+    session: Session
+    method: Method
+    t: TimeIndex
+    z: SliceIndex
+    target_area_mm2: Annotated[float, Column("mm²", "area of the target class")]
+    target_fraction: Annotated[
+        float, Column("1", "share of the slice's pixels in the target class")
+    ]
+    confidence: Annotated[
+        float | None,
+        Column("1", "mean confidence of the target's pixels, 0 to 1; null without target"),
+    ]
+
+
+@dataclass(frozen=True)
+class AreaRow(Row):
+    """One row per slice and class of labels/som."""
+
+    table: ClassVar[str] = "areas"
+    sort_by: ClassVar[tuple[str, ...]] = ("subject", "session", "t", "z", "class_name")
+    subject: Subject
+    session: Session
+    t: TimeIndex
+    z: SliceIndex
+    class_name: Annotated[str, Column("", "class")]
+    area_mm2: Annotated[float, Column("mm²", "area it covers, 0 where it covers nothing")]
+    fraction: Fraction
+
+
+@dataclass(frozen=True)
+class AgreementRow(Row):
+    """One row per slice and round: student against teacher, which is not accuracy."""
+
+    table: ClassVar[str] = "agreement"
+    sort_by: ClassVar[tuple[str, ...]] = ("round", "subject", "session", "t", "z")
+    subject: Subject
+    session: Session
+    round: Round
+    stage: Stage
+    t: TimeIndex
+    z: SliceIndex
+    role: Annotated[str, Column("", "train, pseudo or held_out, in this round")]
+    ref: Ref
+    iou: Iou
+    dice: Dice
+    accuracy: Annotated[float, Column("1", "share of pixels where both agree")]
+    precision: Precision
+    recall: Recall
+    target_fraction: Annotated[
+        float | None, Column("1", "share of the pixels that count which the student calls target")
+    ] = None
+    confidence: Annotated[
+        float | None,
+        Column(
+            "1", "mean |2p - 1| of calibrated p over the student's target; null where it has none"
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class ConvergenceRow(Row):
+    """One row per round of a protocol's student."""
+
+    table: ClassVar[str] = "convergence"
+    sort_by: ClassVar[tuple[str, ...]] = ("round",)
+    round: Round
+    stage: Stage
+    mean_iou: Annotated[
+        float | None, Column("1", "mean IoU with the teacher over the slices of the last round")
+    ]
+    delta_iou: Annotated[
+        float | None, Column("1", "change since the round before; null in round 1")
+    ]
+    converged: Annotated[bool, Column("", "whether the change fell under the tolerance")]
+    copy_forward_iou: Annotated[
+        float | None, Column("1", "baseline: the teacher's mask of A copied to every slice")
+    ]
+    control_iou: Annotated[
+        float | None, Column("1", "control: equal compute on A alone; null in round 1")
+    ]
+    collapse: Annotated[
+        str | None,
+        Column(
+            "", "why this round's student was dropped for an earlier one's; null where it stands"
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class TrainingRow(Row):
+    """One row per round and epoch."""
+
+    table: ClassVar[str] = "training"
+    sort_by: ClassVar[tuple[str, ...]] = ("round", "epoch")
+    round: Round
+    epoch: Annotated[int, Column("", "epoch within the round, from 1")]
+    loss: Annotated[float, Column("1", "mean training loss of the epoch")]
+    learning_rate: Annotated[float, Column("1", "learning rate at the epoch's end")]
+    seconds: Annotated[float, Column("s", "time of the epoch; measured, differs between runs")]
+
+
+@dataclass(frozen=True)
+class TruthRow(Row):
+    """One row per scan, label of the truth mask, and method, at t 0; label 0: the union of all labels.
+
+    A mask does not tell labels apart. Beside one label, what belongs to the others is left out: their
+    voxels, and predicted parts that touch others only. What touches no label is false in every row.
+    """
+
+    table: ClassVar[str] = "truth"
+    sort_by: ClassVar[tuple[str, ...]] = ("subject", "session", "label", "method")
+    subject: Subject
+    session: Session
+    method: Annotated[
+        str,
+        Column(
+            "",
+            "som (direct transfer), student: those masks raw; lesions: the objects of labels/lesions; "
+            "som_lesions: beside a student, the objects by direct transfer alone",
+        ),
+    ]
+    label: Annotated[
+        int, Column("", "label of the truth mask, the others left out; 0: the union of all labels")
+    ]
+    ref: Ref
+    dice: Dice
+    iou: Iou
+    precision: Precision
+    recall: Recall
+    hd95_mm: Annotated[
+        float | None, Column("mm", "95th percentile of surface distances, both ways")
+    ]
+    lesions_true: Annotated[int, Column("", "connected parts (26-connected) of the truth")]
+    lesions_found: Annotated[
+        int, Column("", "of them touched by the prediction, by one voxel or more")
+    ]
+    false_positive_ml: Annotated[float, Column("ml", "predicted volume outside the truth")]
+    false_negative_ml: Annotated[float, Column("ml", "true volume that was not predicted")]
+    lesions_predicted: Annotated[
+        int, Column("", "connected parts (26-connected) of the prediction")
+    ]
+    lesion_recall: Annotated[
+        float | None, Column("1", "lesions_found / lesions_true; null when there is no true part")
+    ]
+    lesion_precision: Annotated[
+        float | None,
+        Column("1", "share of predicted parts touching the truth; null when nothing was predicted"),
+    ]
+    surface_dice_2mm: Annotated[
+        float | None,
+        Column("1", "share of both surfaces within 2 mm of the other; null when both are empty"),
+    ]
+    false_positive_lesions_ml: Annotated[
+        float, Column("ml", "volume of whole predicted parts that touch no truth")
+    ]
+    false_negative_lesions_ml: Annotated[
+        float, Column("ml", "volume of whole true parts that the prediction does not touch")
+    ]

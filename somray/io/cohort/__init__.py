@@ -1,0 +1,1 @@
+"""Where scans lie: the manifest, and what a folder holds."""

@@ -1,0 +1,1 @@
+"""Label masks of other programs, and what their values are called."""

@@ -1,0 +1,129 @@
+"""What an organ mask's values are called.
+
+The first source that has names gives all of them: the protocol's table; the mask's own header (NIfTI's extension
+as TotalSegmentator writes it, 3D Slicer's segments in NRRD); the file names of a folder with one mask per organ;
+a file beside the mask with its name; `names.json` or nnU-Net's `dataset.json` beside it. No table is built in,
+since the same tool numbers organs differently from version to version: a value without a name stays unnamed.
+"""
+
+import re
+import warnings
+import xml.etree.ElementTree as ET
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import nibabel as nib
+import nrrd
+from nibabel.filebasedimages import ImageFileError
+
+from somray.errors import DataError
+from somray.io.masks.label_masks import masks_within
+from somray.io.masks.name_tables import clean_name, names_of_json, names_of_text, table_of
+from somray.io.readers.nifti import is_nifti
+from somray.io.readers.nrrd import is_nrrd
+
+__all__ = ["organ_names"]
+
+_ENDINGS = re.compile(
+    r"(\.seg)?\.(nii|nii\.gz|hdr|img|hdr\.gz|img\.gz|nrrd|nhdr|mha|mhd|tiff?|btf)$", re.IGNORECASE
+)
+_TEXTS = (".csv", ".tsv", ".txt", ".label", ".lut", ".ctbl")
+_MOST_XML_BYTES = 1 << 20
+
+
+def organ_names(path: str, table: Mapping[int, str] | None = None) -> dict[int, str]:
+    """Find the names of an organ mask's values.
+
+    Args:
+        path: the mask, as the manifest names it.
+        table: the protocol's `anatomy`; where it holds names, nothing else is read.
+
+    Returns:
+        Value to name, values ascending, names cleaned; empty where nothing names them.
+
+    Raises:
+        DataError: `unreadable`: a table of names is damaged or gives one value two names.
+    """
+    if table:
+        return table_of(table.items(), "the protocol's anatomy")
+    place = Path(path)
+    return _in_folder(path) or _in_header(place) or _beside(place)
+
+
+def _in_folder(path: str) -> dict[int, str]:
+    """Name the masks of a folder by their files."""
+    files = [Path(file) for file in masks_within(path)]
+    return table_of(enumerate((stem(file) for file in files), start=1), path)
+
+
+def stem(path: Path) -> str:
+    """Return a mask's file name without the endings of its format."""
+    return _ENDINGS.sub("", path.name)
+
+
+def _in_header(path: Path) -> dict[int, str]:
+    """Read the names in a mask's own header."""
+    try:
+        if is_nifti(path):
+            return _in_nifti(path)
+        if is_nrrd(path):
+            return _in_nrrd(path)
+    except (OSError, EOFError, ValueError, zlib.error, ImageFileError, nrrd.NRRDError) as error:
+        raise DataError("unreadable", f"{path}: its header cannot be read ({error})") from error
+    return {}
+
+
+def _in_nifti(path: Path) -> dict[int, str]:
+    """Read `<LabelTable><Label Key="1">spleen</Label>` of the header's extensions."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        extensions = getattr(nib.load(path).header, "extensions", ())
+    for extension in extensions:
+        content = bytes(extension.content).strip(b"\0 \t\r\n")
+        if b"<LabelTable" in content:
+            return _labels_of_xml(content, path)
+    return {}
+
+
+def _labels_of_xml(content: bytes, path: Path) -> dict[int, str]:
+    """Read the labels of a Caret or CIFTI header; entities, which could swell, are refused."""
+    advice = "write the mask anew, or name its values in the protocol's `anatomy`"
+    if len(content) > _MOST_XML_BYTES or b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+        raise DataError("unreadable", f"{path}: its table of names is no plain XML; {advice}")
+    try:
+        labels = list(ET.fromstring(content).iter("Label"))
+    except (ET.ParseError, LookupError, ValueError) as error:
+        raise DataError(
+            "unreadable", f"{path}: its table of names is damaged ({error}); {advice}"
+        ) from error
+    return table_of(((label.get("Key", ""), label.text or "") for label in labels), str(path))
+
+
+def _in_nrrd(path: Path) -> dict[int, str]:
+    """Read `Segment0_LabelValue` and `Segment0_Name`."""
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header = nrrd.read_header(file)
+    pairs = []
+    for key, value in header.items():
+        found = re.fullmatch(r"(Segment[0-9]+)_LabelValue", str(key))
+        if found and clean_name(name := header.get(f"{found[1]}_Name", "")):
+            pairs.append((value, name))
+    return table_of(pairs, str(path))
+
+
+def _beside(path: Path) -> dict[int, str]:
+    """Read the file beside a mask that names its values."""
+    own = path.parent / stem(path)
+    side = own.with_name(own.name + ".json")
+    names = names_of_json(side) if side.is_file() else {}
+    for ending in _TEXTS:
+        side = own.with_name(own.name + ending)
+        if not names and side.is_file():
+            names = names_of_text(side)
+    for shared in ("names.json", "dataset.json"):
+        side = path.parent / shared
+        if not names and side.is_file():
+            names = names_of_json(side, is_dataset=shared == "dataset.json")
+    return names

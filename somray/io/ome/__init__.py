@@ -1,0 +1,1 @@
+"""A scan as an OME-Zarr group: image, pyramid, labels, marks."""

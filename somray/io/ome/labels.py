@@ -1,0 +1,114 @@
+"""Labels beside a scan's image: `labels/NAME` on the image's grid without c, same slabs, same levels.
+
+A label is made, written slab by slab and finished like the image; its own `complete` mark comes last.
+`list_labels` names the complete ones in `labels/zarr.json`, once, at the end.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.errors import ContainsGroupError
+
+from somray.errors import ShapeError
+from somray.io.ome.arrays import create_levels, open_level, store_errors, write_levels
+from somray.io.ome.marks import group_attributes, read_meta
+from somray.io.ome.metadata import OME_VERSION, label_metadata
+from somray.io.storage import Storage
+
+__all__ = [
+    "create_labels",
+    "finish_labels",
+    "labels_complete",
+    "list_labels",
+    "read_label_slab",
+    "write_label_slab",
+]
+
+LABEL_DTYPES = ("uint8", "uint16", "int32")
+
+
+def create_labels(storage: Storage, scan_name: str, label: str, dtype: str) -> None:
+    """Make an empty label on a complete scan; what was there under that name is removed.
+
+    Args:
+        storage: where the run lies.
+        scan_name: the scan's group, complete.
+        label: name of the label.
+        dtype: "uint8", "uint16" or "int32".
+
+    Raises:
+        ShapeError: the dtype is another.
+        StoreError: the scan is not complete, or storage refuses.
+    """
+    if str(np.dtype(dtype)) not in LABEL_DTYPES:
+        raise ShapeError(f"label dtype must be one of {LABEL_DTYPES}, got {dtype}")
+    meta = read_meta(storage, scan_name)
+    path = f"labels/{label}"
+    with store_errors(storage.uri(f"{scan_name}/{path}")):
+        storage.remove(f"{scan_name}/{path}")
+        if group_attributes(storage, f"{scan_name}/labels") is None:
+            empty = {"ome": {"version": OME_VERSION, "labels": []}}
+            # Another label of the same scan may be made at this very moment.
+            with contextlib.suppress(ContainsGroupError):
+                zarr.create_group(store=storage.zarr(scan_name), path="labels", attributes=empty)
+        attributes = {"ome": label_metadata(meta, label, {}), "somray": {"complete": False}}
+        zarr.create_group(store=storage.zarr(scan_name), path=path, attributes=attributes)
+        create_levels(storage, scan_name, path, meta, str(np.dtype(dtype)))
+
+
+def write_label_slab(
+    storage: Storage, scan_name: str, label: str, t: int, z0: int, block: NDArray[np.integer[Any]]
+) -> None:
+    """Write one whole slab (z, y, x) of a label to all levels; see `write_levels`."""
+    write_levels(storage, scan_name, f"labels/{label}", t, z0, block)
+
+
+def finish_labels(
+    storage: Storage,
+    scan_name: str,
+    label: str,
+    classes: Mapping[int, str],
+    colors: Mapping[int, tuple[int, int, int, int]] | None = None,
+) -> None:
+    """Write a label's `image-label` metadata and, with it, its `complete` mark.
+
+    Args:
+        storage: where the run lies.
+        scan_name: the scan's group.
+        label: name of the label, all slabs written.
+        classes: label value to class name; empty for instances.
+        colors: label value to red, green, blue, alpha; a fixed palette where left out.
+    """
+    path = f"labels/{label}"
+    ome = label_metadata(read_meta(storage, scan_name), label, classes, colors)
+    with store_errors(storage.uri(f"{scan_name}/{path}")):
+        group = zarr.open_group(store=storage.zarr(scan_name), path=path, mode="r+")
+        group.update_attributes({"ome": ome, "somray": {"complete": True}})
+
+
+def labels_complete(storage: Storage, scan_name: str, label: str) -> bool:
+    """Whether a label stands, all of it."""
+    attributes = group_attributes(storage, f"{scan_name}/labels/{label}") or {}
+    return attributes.get("somray", {}).get("complete") is True
+
+
+def list_labels(storage: Storage, scan_name: str, names: Sequence[str]) -> None:
+    """Name the labels in `labels/zarr.json`, where viewers look for them."""
+    with store_errors(storage.uri(f"{scan_name}/labels")):
+        ome = {"version": OME_VERSION, "labels": list(names)}
+        group = zarr.open_group(store=storage.zarr(scan_name), path="labels", mode="a")
+        group.update_attributes({"ome": ome})
+
+
+def read_label_slab(
+    storage: Storage, scan_name: str, label: str, t: int, z0: int, z1: int
+) -> NDArray[np.integer[Any]]:
+    """Read slices z0 to z1 (excluded) of a label as (z, y, x) in its own type."""
+    path = f"labels/{label}/0"
+    array = open_level(storage, scan_name, path)
+    with store_errors(storage.uri(f"{scan_name}/{path}")):
+        return np.asarray(array[t, z0:z1])

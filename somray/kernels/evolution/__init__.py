@@ -1,0 +1,1 @@
+"""Lesions through time: common frame, links, identities, changes, burden."""

@@ -1,0 +1,97 @@
+"""Which values of a channel matter: the window that clips and scales it before features.
+
+What `auto` chooses is deterministic and depends on values only. CT has a physical scale, so its window
+is fixed; PET is scaled by the subject's own uptake (see `classes_uptake`); everything else takes robust
+percentiles.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.errors import ShapeError
+from somray.kernels.features.uptake import uptake_histogram, uptake_of
+
+__all__ = [
+    "CT_WINDOW",
+    "PETCT_WINDOW",
+    "UPTAKE_WINDOWS",
+    "auto_window",
+    "channel_kind",
+    "uptake_window",
+]
+
+CT_WINDOW = (-300.0, 500.0)
+"""HU; air and lung are one at its low end, so that the map's few nodes go to what differs in tissue."""
+
+PETCT_WINDOW = (-150.0, 40.0)
+"""HU; from air to soft tissue. Beside PET, CT has to tell urine (0 to 10 HU) from tissue, and all tissue
+above the window is one: muscle that is denser than the reference's must not be nearer to its tumour than
+to its muscle (bench_lesions: up to 40 or 45 HU carries over, up to 60 and more does not always). Below,
+air must lie far enough from fat's noise (bench_phantom_truth: agreement of a still scan's background
+falls from .96 to .90 where the window begins at -125 HU)."""
+
+UPTAKE_WINDOWS = {"PETCT": (0.8, 1.2), "PET": (0.0, 2.0)}
+"""PET window in lesion levels, around the level for the same reason. Beside CT, which shows the body,
+it may be narrow: below is all cold, above all hot (bench_lesions: half-widths of .1 to .3 are alike,
+.5 and 1 lose .01 to .02). PET alone must tell the body from air as well."""
+
+LOW_PERCENT, HIGH_PERCENT = 0.5, 99.5
+
+
+def channel_kind(modality: str, channel: str) -> str:
+    """Tell what a channel measures: "CT", "PET" or the modality itself.
+
+    In PETCT a channel is PET when its name begins with PET, PT, SUV or FDG, and CT otherwise.
+    """
+    if modality == "PETCT":
+        return "PET" if channel.upper().startswith(("PET", "PT", "SUV", "FDG")) else "CT"
+    return modality
+
+
+def uptake_window(level: float, modality: str) -> tuple[float, float]:
+    """Return the PET window of a subject with this lesion level of uptake."""
+    low, high = UPTAKE_WINDOWS[modality]
+    return low * level, high * level
+
+
+def _without_padding(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Drop a fill value such as -3024: repeated, and further below the rest than the rest is wide."""
+    lowest = values.min()
+    rest = values[values > lowest]
+    if len(values) - len(rest) < 2 or not len(rest):
+        return values
+    low, high = np.percentile(rest, [LOW_PERCENT, HIGH_PERCENT])
+    far = rest.min() - lowest > high - low > 0
+    return rest if far else values
+
+
+def auto_window(values: NDArray[np.float32], modality: str, channel: str) -> tuple[float, float]:
+    """Choose the window of one channel from its values.
+
+    Args:
+        values: any shape, physical values, NaN where there is no data.
+        modality: CT, PET, PETCT, MR, XCT or other.
+        channel: name of the channel; tells CT from PET in PETCT.
+
+    Returns:
+        (low, high) in the image's values, low < high.
+
+    Raises:
+        ShapeError: if no value is finite.
+    """
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        raise ShapeError(f"channel {channel}: no finite value to choose a window from")
+    kind = channel_kind(modality, channel)
+    if kind == "CT":
+        return PETCT_WINDOW if modality == "PETCT" else CT_WINDOW
+    if kind == "PET":
+        return uptake_window(uptake_of(uptake_histogram(values)).lesion, modality)
+    kept = _without_padding(finite.astype(np.float64))
+    low, high = (float(v) for v in np.percentile(kept, [LOW_PERCENT, HIGH_PERCENT]))
+    if not low < high:
+        low, high = float(kept.min()), float(kept.max())
+    if not low < high:
+        half = max(0.5, abs(low) * 1e-3)
+        return low - half, low + half
+    return low, high

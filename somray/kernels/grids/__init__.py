@@ -1,0 +1,1 @@
+"""Voxels of one grid on another: resampling, labels, distances."""

@@ -1,0 +1,1 @@
+"""Masks compared: overlap, surfaces, lesion by lesion."""

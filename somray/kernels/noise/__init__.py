@@ -1,0 +1,1 @@
+"""How noisy a slice is, and what is taken from it."""

@@ -1,0 +1,1 @@
+"""Objects of scans of intensities: MR, CT and their like."""

@@ -1,0 +1,191 @@
+"""CT alone: which of the dense objects that a map marks are surely no lesions, and why.
+
+On CT a lesion class is what is denser than tissue, and stays in doubt whatever is said here (`classes_contrast`).
+Its objects are the mask's own connected parts, neither cut again nor closed. Named normal is only what cannot be
+anything else: what lies outside the body (a table, a pillow), what hugs its surface as a sheet, a structure as long
+and thin as bones and vessels are, and long structures that have a mirror twin (ribs). Whatever else stays a lesion.
+"""
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from somray.kernels.objects.found import LESION, PHYSIOLOGICAL, FoundObject
+from somray.kernels.objects.intensity.candidates import (
+    faces_of,
+    salience_of,
+    sphericity_of,
+    windows_of,
+)
+from somray.kernels.objects.intensity.head import depth_below, outline
+from somray.kernels.objects.intensity.mirror import find_mirror, twins
+from somray.kernels.objects.intensity.traits import longest_mm
+
+__all__ = ["DENSE_GRID_MM", "name_dense_objects"]
+
+Spacing = tuple[float, float, float]
+
+DENSE_GRID_MM = 3.0
+"""Traits need no finer grid than a rib's half thickness; labels stay what the mask says on its own grid."""
+
+AIR_HU = -300.0
+
+OCTAVE_HU = 200.0
+"""Hounsfield units that count as much as an octave of intensity in salience and symmetry."""
+
+OUTSIDE_SHARE = 0.5
+HUG_MM, HUG_SHARE = 6.0, 0.9
+LONG_MM, LONG_SPHERICITY = 80.0, 0.35
+"""A bone or vessel: longer than any mass is ragged. A limit on length over thickness (5) was tried and lost
+drawn masses that branch; sphericity alone loses none."""
+
+TWIN, FLAT = 0.75, 4.0
+
+
+def name_dense_objects(
+    image: NDArray[np.floating],
+    labels: NDArray[np.int32],
+    spacing_mm: Spacing,
+    oriented: bool,
+) -> list[FoundObject]:
+    """Say of each marked object on CT whether it is surely normal.
+
+    Args:
+        image: (z, y, x) HU on a grid of about `DENSE_GRID_MM`, NaN where nothing was scanned.
+        labels: (z, y, x) int32 on the same grid, 0 outside; each voxel the object that fills most of it, if any.
+        spacing_mm: voxel size along (z, y, x).
+        oriented: whether x runs to the left; twins are looked for only then.
+
+    Returns:
+        One `FoundObject` per label that is present, in ascending order, `lesion` or `physiological`.
+    """
+    body = outline(image, spacing_mm, AIR_HU)
+    field = (np.where(np.isfinite(image), image, np.nan) / OCTAVE_HU).astype(np.float64)
+    depth = depth_below(body, spacing_mm)
+    present = list(windows_of(labels))
+    if not present:
+        return []
+    salience = np.full(present[-1][0], 1e-9)
+    for n, window, own in present:
+        salience[n - 1] = max(salience_of(own, field[window], spacing_mm), 1e-9)
+    plane = find_mirror(field, body, spacing_mm) if oriented else None
+    twin = None if plane is None else twins(labels, salience, spacing_mm, plane)
+    found = []
+    for n, window, own in present:
+        points = (np.argwhere(own) + [s.start for s in window]) * np.array(spacing_mm)
+        matched = None if twin is None else float(twin[n - 1])
+        shape = _shape(own, points, field[window], spacing_mm)
+        name, reason = _named(body[window][own], depth[window][own], shape, matched)
+        told = FoundObject(
+            number=n,
+            called=LESION if name is None else PHYSIOLOGICAL,
+            reason=reason,
+            salience=float(salience[n - 1]),
+            volume_mm3=float(len(points) * np.prod(spacing_mm)),
+            centroid=_centroid(points / spacing_mm),
+            sphericity=shape.sphericity,
+            name=name,
+            cut_fraction=shape.cut_fraction,
+            midline_mm=None if plane is None else float(plane.distance_mm(points).mean()),
+            depth_mm=float(depth[window][own].min()),
+            twin=matched,
+            **_densities(image, labels, n, window),
+        )
+        found.append(told)
+    return found
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Length and thickness in mm, sphericity, share of the surface that was not scanned."""
+
+    long_mm: float
+    thick_mm: float
+    sphericity: float
+    cut_fraction: float
+
+
+class _Densities(TypedDict):
+    """Figures in HU, and the contrast in octaves of `OCTAVE_HU`."""
+
+    peak: float
+    mean: float
+    contrast_log2: float
+    ct_mean_hu: float
+    ct_std_hu: float
+
+
+def _shape(
+    own: NDArray[np.bool_],
+    points: NDArray[np.float64],
+    field: NDArray[np.float64],
+    spacing_mm: Spacing,
+) -> _Shape:
+    _, area, cut = faces_of(own, field, spacing_mm)
+    volume = float(len(points) * np.prod(spacing_mm))
+    thick = ndimage.distance_transform_edt(np.pad(own, 1), sampling=spacing_mm).max()
+    return _Shape(longest_mm(points), 2 * float(thick), sphericity_of(volume, area), cut)
+
+
+def _centroid(index: NDArray[np.float64]) -> tuple[float, float, float]:
+    z, y, x = index.mean(axis=0).tolist()
+    return z, y, x
+
+
+def _densities(
+    image: NDArray[np.floating], labels: NDArray[np.int32], number: int, window: tuple[slice, ...]
+) -> _Densities:
+    """Measure an object and what touches it; NaN where nothing was scanned."""
+    wide = tuple(slice(max(s.start - 2, 0), s.stop + 2) for s in window)
+    near, own = image[wide], labels[wide] == number
+    known = np.isfinite(near)
+    values = near[own & known].astype(np.float64)
+    if not len(values):
+        nothing = float("nan")
+        return _Densities(
+            peak=nothing, mean=nothing, contrast_log2=nothing, ct_mean_hu=nothing, ct_std_hu=nothing
+        )
+    shell = ndimage.binary_dilation(own, iterations=2) & (labels[wide] == 0) & known
+    base = float(np.median(near[shell])) if shell.any() else float(values.min())
+    mean = float(values.mean())
+    return _Densities(
+        peak=float(values.max()),
+        mean=mean,
+        contrast_log2=(mean - base) / OCTAVE_HU,
+        ct_mean_hu=mean,
+        ct_std_hu=float(values.std()),
+    )
+
+
+def _named(
+    in_body: NDArray[np.bool_],
+    depth: NDArray[np.float64],
+    shape: _Shape,
+    twin: float | None,
+) -> tuple[str | None, str]:
+    """Return an object's name where it is surely normal, and why."""
+    long_mm, thick_mm, sphericity = shape.long_mm, shape.thick_mm, shape.sphericity
+    outside = 1.0 - float(in_body.mean())
+    hugs = float(np.mean(depth <= HUG_MM))
+    is_flat = long_mm >= FLAT * thick_mm
+    if outside >= OUTSIDE_SHARE:
+        return "table", f"{100 * outside:.0f} % of it lies outside the body"
+    if hugs >= HUG_SHARE and is_flat:
+        return (
+            "skin",
+            f"hugs the body's surface: {100 * hugs:.0f} % of it lies within {HUG_MM:g} mm",
+        )
+    if long_mm >= LONG_MM and sphericity <= LONG_SPHERICITY:
+        return "bone_or_vessel", (
+            f"{long_mm:.0f} mm long and far from round (sphericity {sphericity:.2f}), as bones and vessels are"
+        )
+    if twin is not None and twin >= TWIN and is_flat:
+        return "paired_bone", (
+            f"long ({long_mm:.0f} mm, {thick_mm:.0f} mm thick) with a twin beyond the midline ({twin:.2f})"
+        )
+    return None, (
+        f"dense, within the body, {long_mm:.0f} mm long, sphericity {sphericity:.2f}: nothing says that it is normal"
+    )

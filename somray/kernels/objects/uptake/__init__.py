@@ -1,0 +1,1 @@
+"""Hot objects of PET and PET/CT."""

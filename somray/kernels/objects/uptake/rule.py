@@ -1,0 +1,255 @@
+"""What a hot object is called: lesion, physiological or in doubt, with the figures that decided.
+
+In this order:
+    stands out      how much hotter, steeper, larger and rounder than noise and diffuse uptake an object is, in one
+                    score (`stands_out`); below `LESION_FROM` it is in doubt, far below it is not told at all
+    cut             an object of which a good part was not scanned is in doubt: nobody can judge it
+    organ           what fits a place of normal uptake best in place, size and strength is physiological
+                    (`physiology`); only where a whole body shows landmarks
+    fluid           as dense as water on CT and far hotter than tissue: urine
+    lesion          everything else that stands out
+Nothing is deleted. Evidence of a cohort, an organ mask or a person is weighed after this (`calls`).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from somray.kernels.objects.found import DOUBT, LESION, PHYSIOLOGICAL, FoundObject
+from somray.kernels.objects.prior import Landmark, mirrored
+from somray.kernels.objects.uptake.find import HotParts, UptakeScene, hot_parts, scene_tree
+from somray.kernels.objects.uptake.physiology import ORGANS, Hot, Organ, fit
+
+__all__ = ["LESION_FROM", "find_hot_objects"]
+
+LESION_FROM = 0.8
+"""Score from which an object stands out as a lesion does."""
+
+MOST_CUT = 0.2  # share of a surface that may lie where nothing was scanned
+FITS_FROM = 0.75  # share of a fit that makes an organ
+FLUID_HU = (
+    -15.0,
+    15.0,
+)  # urine; a small lesion in fat looks as thin as 20 HU, a tumour denser than 25
+MARROW_HU = 130.0  # denser than this is bone, in blocks of some millimetres
+MARROW_QUANTILE = 0.8  # of bone's uptake: cortical bone takes up less than marrow
+MARROW_SPREAD = 1.8  # uptake over that, up to which bone shows its own marrow
+FAT_HU = -55.0  # thinner than this is fat, lesion and its blur included
+FAT_HEIGHT = (-0.2, 0.3)  # of the body, that brown fat lies at: neck, shoulders, beside the spine
+TWIN_HEIGHT = (-0.45, 0.12)  # glands, tonsils and muscles of head and neck lie in pairs
+TWIN_FROM = 0.4  # degree to which two objects are each other's mirror image
+FLUID_RATIO = 8.0  # peak over background from which fluid is urine rather than a cyst in a tumour
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """An object on its way to a name."""
+
+    object: FoundObject
+    hot: Hot | None
+    score: float
+    ratio: float
+
+    @property
+    def weight(self) -> float:
+        """How much of an organ's uptake it is: its peak × its width."""
+        return float(self.object.peak * np.cbrt(self.object.volume_mm3))
+
+    def called(self, call: str, name: str | None, reason: str) -> "_Seen":
+        """Return it with a call and its reason."""
+        return replace(self, object=replace(self.object, called=call, name=name, reason=reason))
+
+
+def find_hot_objects(scene: UptakeScene) -> tuple[NDArray[np.int32], list[FoundObject]]:
+    """Find, cut and call the hot objects of a scan.
+
+    Returns:
+        Labels (z, y, x) int32 on the scene's grid, and the objects in the order of their numbers.
+    """
+    tree = scene_tree(scene)
+    parts = hot_parts(scene, tree)
+    seen = _told(scene, parts)
+    hiding = _hiding(parts.labels, seen)
+    organs: list[tuple[NDArray[np.bool_], _Seen]] = []
+    if hiding:
+        organs = [(parts.labels == s.object.number, s) for s in hiding]
+        whole = np.logical_or.reduce([mask for mask, _ in organs])
+        parts = hot_parts(scene, tree, whole)
+        seen = _told(scene, parts)
+    return _numbered(parts.labels, _named(seen), organs)
+
+
+def _told(scene: UptakeScene, parts: HotParts) -> list[_Seen]:
+    """Measure the objects that are worth telling."""
+    boxes = ndimage.find_objects(parts.labels)
+    told = [
+        _measured(scene, parts, n, box, float(parts.score[n]))
+        for n, box in enumerate(boxes)
+        if box is not None
+    ]
+    marrow = _marrow_ratio(scene)
+    return [_by_itself(one, marrow) for one in _with_twins(told)]
+
+
+def _marrow_ratio(scene: UptakeScene) -> float:
+    """Return the uptake of bone that holds marrow, over the background; 0 without CT."""
+    if scene.ct is None:
+        return 0.0
+    bone = (scene.ct > MARROW_HU) & scene.body & np.isfinite(scene.field)
+    return float(2.0 ** np.quantile(scene.field[bone], MARROW_QUANTILE)) if bone.any() else 0.0
+
+
+def _with_twins(told: list[_Seen]) -> list[_Seen]:
+    """Tell how well each object's mirror image is matched by another object."""
+    marks = [Landmark(*s.object.landmark) for s in told if s.object.landmark is not None]
+    if not marks:
+        return told
+    return [
+        replace(s, object=replace(s.object, twin=mirrored(Landmark(*s.object.landmark), marks)))
+        if s.object.landmark is not None
+        else s
+        for s in told
+    ]
+
+
+def _measured(
+    scene: UptakeScene, parts: HotParts, n: int, box: tuple[slice, ...], score: float
+) -> _Seen:
+    own = parts.labels[box] == n + 1
+    index = np.argwhere(own) + [b.start for b in box]
+    centroid = tuple(float(c) for c in index.mean(axis=0))
+    volume_mm3 = float(len(index) * np.prod(scene.spacing_mm))
+    ratio = float(2.0 ** parts.peak[n])
+    hu_mean, hu_std = _density(scene, box, own)
+    place = None if scene.frame is None else scene.frame.place(centroid)  # type: ignore[arg-type]  # three
+    fluid = None if hu_mean is None else FLUID_HU[0] <= hu_mean <= FLUID_HU[1]
+    shape = float(parts.sphericity[n]), _elongation(index, scene.spacing_mm)
+    hot = (
+        None
+        if place is None
+        else Hot(place, volume_mm3 / 1000.0, ratio, score, *shape, fluid, hu_mean is not None)
+    )
+    values = scene.pet[box][own]
+    words = f"peak {ratio:.1f} × background, {volume_mm3 / 1000:.1f} ml, score {score:.1f}"
+    found = FoundObject(
+        number=n + 1,
+        called=LESION,
+        reason=f"stands out: {words}",
+        salience=float(parts.salience[n]),
+        volume_mm3=volume_mm3,
+        centroid=centroid,  # type: ignore[arg-type]  # three
+        peak=float(np.nanmax(values)),
+        mean=float(np.nanmean(values.astype(np.float64))),
+        contrast_log2=float(np.nanmean(scene.field[box][own]) - parts.around[n]),
+        sphericity=float(parts.sphericity[n]),
+        level=float(scene.background * 2.0 ** parts.level[n]),
+        cut_fraction=float(parts.cut_fraction[n]),
+        ct_mean_hu=hu_mean,
+        ct_std_hu=hu_std,
+        height_fraction=None if place is None else place.height,
+        midline_mm=None if place is None else place.left_mm,
+        landmark=None
+        if place is None
+        else (place.height, place.left_mm, place.depth, volume_mm3 / 1000.0, ratio),
+    )
+    return _Seen(found, hot, score, ratio)
+
+
+def _elongation(index: NDArray[np.int64], spacing_mm: tuple[float, float, float]) -> float:
+    """Return the longest spread of voxels (n, 3) over the second one."""
+    if len(index) < 4:
+        return 1.0
+    spread = np.linalg.eigvalsh(np.cov((index * np.array(spacing_mm)).T))
+    return float(np.sqrt(spread[2] / max(spread[1], 1e-9)))
+
+
+def _density(
+    scene: UptakeScene, box: tuple[slice, ...], own: NDArray[np.bool_]
+) -> tuple[float | None, float | None]:
+    """Return median and spread of CT in the hotter half of an object, away from its blurred margin."""
+    if scene.ct is None:
+        return None, None
+    field, ct = scene.field[box], scene.ct[box]
+    hot = own & (field >= np.median(field[own])) & np.isfinite(ct)
+    if not hot.any():
+        return None, None
+    values = ct[hot].astype(np.float64)
+    return float(np.median(values)), float(values.std())
+
+
+def _by_itself(seen: _Seen, marrow: float) -> _Seen:
+    """Call an object by what it is, wherever an organ lies."""
+    found, ratio = seen.object, seen.ratio
+    hu, height = found.ct_mean_hu, found.height_fraction
+    if found.cut_fraction >= MOST_CUT:
+        cut = f"{found.cut_fraction:.0%} of its surface lies where nothing was scanned"
+        return seen.called(DOUBT, "cut", cut)
+    if hu is not None and FLUID_HU[0] <= hu <= FLUID_HU[1] and ratio >= FLUID_RATIO:
+        why = f"as dense as water ({hu:.0f} HU) and {ratio:.0f} × background: urine"
+        return seen.called(PHYSIOLOGICAL, "urine", why)
+    if hu is not None and hu > MARROW_HU and ratio <= MARROW_SPREAD * marrow:
+        why = f"bone ({hu:.0f} HU) no hotter than bone elsewhere ({ratio:.1f} against {marrow:.1f})"
+        return seen.called(PHYSIOLOGICAL, "marrow", why)
+    if hu is not None and hu < FAT_HU and _within(height, FAT_HEIGHT):
+        why = f"as thin as fat ({hu:.0f} HU) between neck and chest: brown fat"
+        return seen.called(PHYSIOLOGICAL, "brown_fat", why)
+    if found.twin is not None and found.twin >= TWIN_FROM and _within(height, TWIN_HEIGHT):
+        why = f"has a mirror twin ({found.twin:.0%} alike) in head or neck: a pair of glands or muscles"
+        return seen.called(PHYSIOLOGICAL, "pair", why)
+    if seen.score < LESION_FROM:
+        why = found.reason.replace("stands out", f"hardly stands out (less than {LESION_FROM:g})")
+        return seen.called(DOUBT, None, why)
+    return seen
+
+
+def _within(value: float | None, limits: tuple[float, float]) -> bool:
+    return value is not None and limits[0] <= value <= limits[1]
+
+
+def _hiding(labels: NDArray[np.int32], seen: list[_Seen]) -> list[_Seen]:
+    """Return the diffuse organs that would hide what lies inside them."""
+    found = _named(seen)
+    names = {organ.name for organ in ORGANS if organ.holds_lesions}
+    return [s for s in found if s.object.name in names]
+
+
+def _named(seen: list[_Seen]) -> list[_Seen]:
+    """Let each organ take the objects that fit it best."""
+    left = {s.object.number: s for s in seen if s.hot is not None}
+    named: dict[int, _Seen] = {}
+    for organ in ORGANS:
+        fits = {n: fit(organ, s.hot) for n, s in left.items() if s.hot is not None}
+        good = [n for n, share in fits.items() if share >= FITS_FROM]
+        good.sort(key=lambda n: (-(fits[n] ** 4) * left[n].weight, n))
+        for n in good[: organ.most]:
+            named[n] = _as_organ(left.pop(n), organ, fits[n])
+    return [named.get(s.object.number, s) for s in seen]
+
+
+def _as_organ(seen: _Seen, organ: Organ, share: float) -> _Seen:
+    found = seen.object
+    where = (
+        f"height {found.height_fraction:.2f} between shoulders and legs, "
+        f"{abs(found.midline_mm or 0.0):.0f} mm {'left' if (found.midline_mm or 0.0) > 0 else 'right'} "
+        f"of the midline, {found.volume_mm3 / 1000:.0f} ml, peak {found.peak:.1f}"
+    )
+    why = f"lies where {organ.why} ({where}; fits {share:.0%})"
+    return seen.called(PHYSIOLOGICAL, organ.name, why)
+
+
+def _numbered(
+    labels: NDArray[np.int32], seen: list[_Seen], organs: list[tuple[NDArray[np.bool_], _Seen]]
+) -> tuple[NDArray[np.int32], list[FoundObject]]:
+    """Number what is told from 1 on, the organs that were looked into last."""
+    number = np.zeros(int(labels.max(initial=0)) + 1, dtype=np.int32)
+    objects = []
+    for place, s in enumerate(seen, start=1):
+        number[s.object.number] = place
+        objects.append(replace(s.object, number=place))
+    drawn = number[labels]
+    for mask, s in organs:
+        objects.append(replace(s.object, number=len(objects) + 1))
+        drawn[mask & (drawn == 0)] = len(objects)
+    return drawn, objects

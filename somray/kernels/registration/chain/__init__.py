@@ -1,0 +1,1 @@
+"""Pairs of slices composed along z."""

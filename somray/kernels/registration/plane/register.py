@@ -1,0 +1,299 @@
+"""One slice onto another.
+
+`model="auto"` decides on intensities and asks keypoints where those do not convince; the simplest model
+that the evidence supports is kept, and a pair is refused when nothing explains it or when a mirror image
+explains it better. A named model is the seed's way: keypoints and RANSAC, and the mirror images asked last.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.errors import ShapeError
+from somray.kernels.registration.plane import evidence, keypoints, starts
+from somray.kernels.registration.plane.describe import Look, look
+from somray.kernels.registration.plane.search import Search, best_of
+from somray.kernels.registration.plane.verdict import (
+    RIVAL,
+    Candidate,
+    belief,
+    farthest_px,
+    is_motion,
+    is_other,
+    judge,
+    lead,
+)
+from somray.kernels.registration.result import SliceRegistration
+
+__all__ = ["MODELS", "refuse_blank", "register", "register_looks"]
+
+Matrix = NDArray[np.float64]
+Verdict = tuple[str, str | None]
+
+MODELS = ("auto", "similarity", "affine", "homography")
+
+_SURE_NEAR, _SURE_FAR = 0.5, 0.65  # leads that make patches and keypoints needless
+_LEAST_NEAR, _LEAST_FAR = 0.04, 0.08  # of the lead, in Fisher's z
+_BETTER = 0.06  # in Fisher's z: a mirror image that leads by more is no coincidence
+_LEAST_INLIERS = 12  # of a named model
+_LEAST_INLIER_FRACTION = 0.2
+_ASKED_ON = 320  # pixels: keypoints that only support are sought on the first level within that
+_SUPPORTING_INLIERS = 8  # of keypoints that agree with intensities …
+_SUPPORT_SHARE = 0.05  # … within this share of the longer side
+
+
+def register(
+    fixed: NDArray[np.generic],
+    moving: NDArray[np.generic],
+    detector: str = "kaze",
+    model: str = "auto",
+    robust: str = "ransac",
+    oriented: bool = False,
+) -> SliceRegistration:
+    """Align one slice with another.
+
+    Args:
+        fixed: (y, x), any number type and range; NaN means no data.
+        moving: (y, x), may differ in shape from fixed.
+        detector: kaze, akaze, sift or orb.
+        model: auto, or similarity, affine, homography: keypoints and a robust fit of that motion.
+        robust: ransac or magsac, how matches that agree are told from the rest.
+        oriented: whether it is known which side of either slice is left; then a mirror image speaks
+            against a motion only where it fits clearly better.
+
+    Returns:
+        The registration; a blank or hopeless pair comes back refused, with the reason. With `auto` the
+        keypoint figures are None where intensities alone decided.
+
+    Raises:
+        ShapeError: if a slice is not 2D, or detector, model or robust is not known.
+
+    Source: Alcantarilla et al., "KAZE features", 2012; Fischler & Bolles, "Random sample consensus", 1981;
+        Barath et al., "MAGSAC++", 2020; Baker & Matthews, "Lucas–Kanade 20 years on", 2004.
+    """
+    _check_names(detector, model, robust)
+    still, other = np.asarray(fixed), np.asarray(moving)
+    first, second = look(still, "fixed"), look(other, "moving")
+    if first is None or second is None:
+        return refuse_blank(first, second, model, (still.shape[0], still.shape[1]))
+    return register_looks(first, second, detector, model, robust, oriented)
+
+
+def register_looks(
+    fixed: Look,
+    moving: Look,
+    detector: str = "kaze",
+    model: str = "auto",
+    robust: str = "ransac",
+    oriented: bool = False,
+) -> SliceRegistration:
+    """Align two slices that were looked at before; see `register`.
+
+    Args:
+        fixed: what `look` made of the fixed slice.
+        moving: the same of the moving slice.
+        detector: kaze, akaze, sift or orb.
+        model: auto, similarity, affine or homography.
+        robust: ransac or magsac.
+        oriented: whether the sides are known.
+
+    Returns:
+        The same registration, to the bit, that `register` returns for the slices.
+
+    Raises:
+        ShapeError: if detector, model or robust is not known.
+    """
+    _check_names(detector, model, robust)
+    with keypoints.one_thread():
+        pair = _Pair(fixed, moving, detector, robust, oriented)
+        return pair.automatic() if model == "auto" else pair.by_keypoints(model)
+
+
+def _check_names(detector: str, model: str, robust: str) -> None:
+    for name, value, known in (
+        ("detector", detector, tuple(keypoints.DETECTORS)),
+        ("model", model, MODELS),
+        ("robust", robust, keypoints.ROBUST),
+    ):
+        if value not in known:
+            raise ShapeError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+
+
+def refuse_blank(
+    fixed: Look | None, moving: Look | None, model: str, shape: tuple[int, int]
+) -> SliceRegistration:
+    """Return the refusal of a pair of which at least one slice shows nothing.
+
+    Args:
+        fixed: look of the fixed slice; None where it is blank.
+        moving: look of the moving slice; None where it is blank.
+        model: the model that was asked for.
+        shape: rows and columns of the fixed slice.
+    """
+    which = "both slices" if fixed is moving else "fixed" if fixed is None else "moving"
+    reason = f"{which}: blank, all pixels are equal or hold no data"
+    named = "similarity" if model == "auto" else model
+    return SliceRegistration("refused", reason, None, named, shape)
+
+
+class _Pair:
+    """Two prepared slices on their way to a verdict."""
+
+    def __init__(
+        self, fixed: Look, moving: Look, detector: str, robust: str, oriented: bool
+    ) -> None:
+        self._looks = fixed, moving
+        self._fixed, self._moving = fixed.prepared, moving.prepared
+        self._detector, self._robust = detector, robust
+        self._search = Search(self._fixed, self._moving)
+        self._oriented = oriented
+        self._wrong = starts.WRONG_TURNS if oriented else starts.MIRRORS
+        self._matches: keypoints.Matches | None = None
+        self._found: tuple[int, int] | None = None
+        self._fit: keypoints.Fit | None = None
+
+    def by_keypoints(self, model: str) -> SliceRegistration:
+        """Run the seed's way with a named model."""
+        motion = self._keypoint_motion(model, None)
+        if motion is None or self._fit is None:
+            return self._refused("too few keypoints agree on one motion", model)
+        kept, share = int(self._fit.kept.sum()), float(self._fit.kept.mean())
+        if kept < _LEAST_INLIERS or share < _LEAST_INLIER_FRACTION:
+            reason = f"only {kept} of {len(self._fit.kept)} matches agree on one motion"
+            return self._refused(reason, model)
+        best = self._search.assessed(motion, model)
+        verdict = self._unmirrored(best, self._standing(best, [], supported=False))
+        if verdict[0] == "refused":
+            return self._refused(str(verdict[1]), model)
+        return self._result(verdict, model, motion)
+
+    def automatic(self) -> SliceRegistration:
+        """Run the cheap evidence, then keypoints where it does not convince."""
+        search, poses = self._search, self._wrong
+        best, rivals = search.near(), list[Candidate]()
+        if best is not None:
+            if search.is_clear(best):
+                return self._accepted(best, ("ok", None))
+            rivals = search.rivals(poses, best, thorough=False)
+            verdict = self._standing(best, rivals, supported=False)
+            if verdict[0] == "ok":
+                return self._accepted(best, self._checked(best, verdict))
+        best = best_of([best, search.far()])
+        if best is not None and search.is_clear(best):
+            return self._accepted(best, ("ok", None))
+        rivals += search.rivals(poses, best, thorough=True)
+        if best is not None:
+            verdict = self._standing(best, rivals, supported=False)
+            if verdict[0] == "ok":
+                return self._accepted(best, self._checked(best, verdict))
+        best, supported = self._with_keypoints(best)
+        if best is None:
+            return self._refused("no motion brings the slices together", "similarity")
+        # Keypoints reach turns that the rivals were not searched for.
+        rivals += search.rivals_at(poses, best)
+        return self._accepted(best, self._checked(best, self._standing(best, rivals, supported)))
+
+    def _checked(self, best: Candidate, verdict: Verdict) -> Verdict:
+        """Ask the mirror images of oriented slices last: one that fits clearly better says they are flipped."""
+        return self._unmirrored(best, verdict) if self._oriented else verdict
+
+    def _unmirrored(self, best: Candidate, verdict: Verdict) -> Verdict:
+        """Refuse what a mirror image explains clearly better."""
+        if verdict[0] == "refused":
+            return verdict
+        search, poses = self._search, starts.MIRRORS
+        mirrors = search.rivals(poses, best, thorough=True) + search.rivals_at(poses, best)
+        own = best_of([best, search.judged(best.sampling)]) or best
+        if lead(own, best_of(mirrors), structure_weight=0.0) < -_BETTER:
+            return "refused", "a mirror image of the slice fits clearly better"
+        return verdict
+
+    def _standing(self, best: Candidate, rivals: list[Candidate], supported: bool) -> Verdict:
+        """Judge a motion by its rivals; one that its mirror image only equals by its wrong turns."""
+        rival = best_of([c for c in rivals if is_other(c.sampling, best.sampling)])
+        verdict = self._weighed(best, rival, supported)
+        ahead = lead(best, rival, structure_weight=0.0)
+        level = -_BETTER < ahead < _LEAST_FAR
+        if verdict[0] != "refused" or self._oriented or not (supported and level):
+            return verdict
+        turned = best_of(self._search.rivals(starts.WRONG_TURNS, best, thorough=True))
+        if self._weighed(best, turned, supported)[0] == "refused":
+            return verdict
+        return "weak", f"{RIVAL[self._oriented]} fits equally well, but keypoints agree"
+
+    def _weighed(self, best: Candidate, rival: Candidate | None, supported: bool) -> Verdict:
+        """Judge a motion by one rival; patches are asked only where the lead alone does not settle it."""
+        near = best.is_near(self._fixed.shape)
+        if lead(best, rival) >= (_SURE_NEAR if near else _SURE_FAR):
+            return "ok", None
+        if lead(best, rival, structure_weight=0.0) < (_LEAST_NEAR if near else _LEAST_FAR):
+            return "refused", f"{RIVAL[self._oriented]} fits as well or better"
+        voted = self._search.voted(best)
+        other = None if rival is None else self._search.voted(rival)
+        return judge(belief(voted, other), near, supported, self._oriented)
+
+    def _accepted(self, best: Candidate, verdict: Verdict) -> SliceRegistration:
+        """Return the simplest model that the evidence supports, unless the motion is refused."""
+        if verdict[0] == "refused":
+            return self._refused(str(verdict[1]), best.model)
+        best = self._search.finished(self._search.simplest(best))
+        return self._result(verdict, best.model, best.sampling)
+
+    def _with_keypoints(self, best: Candidate | None) -> tuple[Candidate | None, bool]:
+        """Ask keypoints too; also tell whether they agree with what is best then."""
+        motion = self._keypoint_motion("similarity", _ASKED_ON)
+        if motion is None:
+            return best, False
+        best = best_of([best, self._search.judged(motion)])
+        return best, best is not None and self._agrees(best, motion)
+
+    def _keypoint_motion(self, model: str, longest: int | None) -> Matrix | None:
+        """Return what keypoints agree on, fixed pixels to moving pixels; None for no real motion."""
+        fixed, moving = (one.keypoints(self._detector, longest) for one in self._looks)
+        self._found = (len(fixed.points), len(moving.points))
+        self._matches = keypoints.match(fixed, moving, self._detector)
+        self._fit = keypoints.fit_motion(self._matches, model, self._robust)
+        if self._fit is None or not is_motion(self._fit.matrix, self._moving.shape):
+            return None
+        return np.asarray(np.linalg.inv(self._fit.matrix), dtype=np.float64)
+
+    def _agrees(self, best: Candidate, motion: Matrix) -> bool:
+        if self._fit is None or int(self._fit.kept.sum()) < _SUPPORTING_INLIERS:
+            return False
+        shape = self._fixed.shape
+        return farthest_px(best.sampling, motion, shape) <= _SUPPORT_SHARE * max(shape)
+
+    def _refused(self, reason: str, model: str) -> SliceRegistration:
+        return self._result(("refused", reason), model, None)
+
+    def _result(self, verdict: Verdict, model: str, sampling: Matrix | None) -> SliceRegistration:
+        before = evidence.figures(self._fixed, self._moving, np.eye(3))
+        after, matrix = evidence.Figures(None, None), None
+        if sampling is not None:
+            after = evidence.figures(self._fixed, self._moving, sampling)
+            inverse = np.linalg.inv(sampling)
+            matrix = np.asarray(inverse / inverse[2, 2], dtype=np.float64)
+        return SliceRegistration(
+            status=verdict[0], reason=verdict[1], matrix=matrix, model=model,
+            fixed_shape=self._fixed.shape,
+            mad_before=before.mad, mad_after=after.mad, ncc_before=before.ncc, ncc_after=after.ncc,
+            **self._keypoint_figures(),
+        )  # fmt: skip
+
+    def _keypoint_figures(self) -> dict[str, Any]:  # Any: fields of different types
+        """Tell what keypoints found; nothing where they were not asked."""
+        if self._found is None or self._matches is None:
+            return {}
+        count = len(self._matches.fixed)
+        kept = np.zeros(count, dtype=bool) if self._fit is None else self._fit.kept
+        return {
+            "keypoints_fixed": self._found[0],
+            "keypoints_moving": self._found[1],
+            "matches": count,
+            "inliers": int(kept.sum()),
+            "inlier_fraction": float(kept.mean()) if count else None,
+            "rmse_px": None if self._fit is None else self._fit.rmse_px,
+            "fixed_points": self._matches.fixed[kept],
+            "moving_points": self._matches.moving[kept],
+        }

@@ -1,0 +1,1 @@
+"""One session onto another, and all of a subject onto the first."""

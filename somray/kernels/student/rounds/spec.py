@@ -1,0 +1,177 @@
+"""What a student's training is asked, where it stands between two rounds, and what it leaves."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.domain.student import StudentModel
+from somray.kernels.student.network import NetworkShape, UNet, new_unet
+from somray.kernels.student.rounds.steps import STEPS
+from somray.kernels.student.training.fit_state import FitState
+from somray.kernels.student.training.schedule import Gang, Plan
+from somray.kernels.student.views import Look, Window
+
+__all__ = [
+    "Distributed",
+    "RoundState",
+    "RoundsResult",
+    "Row",
+    "StudentSpec",
+    "Weights",
+    "network_of",
+    "new_unet_of",
+    "student_of",
+]
+
+Row = dict[str, Any]  # Any: a row's cells are strings, numbers, booleans and None
+Weights = dict[str, NDArray[np.generic]]
+
+SHAPES: Mapping[int, Mapping[str, Any]] = {
+    2: {"widths": (8, 16, 32)},
+    3: {"widths": (8, 16, 32)},
+}
+"""Networks by dimension (benchmarks/LOG.md)."""
+PLANS: Mapping[int, Mapping[str, Any]] = {
+    2: {"patch": 96, "batch": 2, "rate": 4e-2},
+    3: {"patch": 20, "batch": 4, "rate": 1e-2},
+}
+"""How they are trained."""
+LATER_RATE = 0.3
+"""Of the peak rate, in rounds that go on from A with a few steps: at the whole one they forget A."""
+
+
+@dataclass(frozen=True)
+class StudentSpec:
+    """What to train.
+
+    Args:
+        channels: names of the image channels.
+        kinds: what each measures (`windows.channel_kind`).
+        windows: per channel (low, high) in the image's values.
+        dimensions: 2 for slices, 3 for volumes.
+        rounds: rounds asked for; there are never more than slices.
+        tolerance: change of the mean IoU under which the rounds have converged.
+        steps: optimizer steps of every round, the cohort's too; None for `STEPS`.
+        threads: CPU threads; part of what fixes the bits.
+        seed: decides initial weights and every draw.
+        target: name of the class.
+        spacing_mm: (y, x) distance of pixel centres.
+        strength: of what makes patches worse (`degrade`).
+    """
+
+    channels: tuple[str, ...]
+    kinds: tuple[str, ...]
+    windows: tuple[Window, ...]
+    dimensions: int = 2
+    rounds: int = 3
+    tolerance: float = 0.002
+    steps: int | None = None
+    threads: int = 2
+    seed: int = 0
+    target: str = "lesion"
+    spacing_mm: tuple[float, float] = (1.0, 1.0)
+    strength: float = 1.0
+
+    def look(self, windows: tuple[Window, ...] | None = None) -> Look:
+        """Return how images are seen; `windows` where a scan has its own."""
+        return Look(self.kinds, windows or self.windows)
+
+    def plan(self, stage: int) -> Plan:
+        """Return how long and fast to train: stage 0 the first round, 1 later ones, 2 the cohort's."""
+        steps = STEPS[self.dimensions][stage] if self.steps is None else self.steps
+        plan = Plan(steps, **PLANS[self.dimensions])
+        return replace(plan, rate=LATER_RATE * plan.rate) if stage == 1 else plan
+
+
+@dataclass(frozen=True, eq=False)
+class RoundsResult:
+    """What the rounds leave.
+
+    Args:
+        model: the student of the last round that did not collapse.
+        agreement: a row per round and slice, as in the table but with `slice` for its place.
+        convergence: a row per round, as in the table.
+        training: a row per round and epoch, as in the table.
+    """
+
+    model: StudentModel
+    agreement: list[Row]
+    convergence: list[Row]
+    training: list[Row]
+
+
+@dataclass(frozen=True, eq=False)
+class RoundState:
+    """Where the rounds stand between two epochs: all that a resumed training needs.
+
+    Args:
+        done: rounds done.
+        kept: the round whose weights are kept.
+        student: weights of the kept round.
+        control: weights of the control.
+        agreement: rows so far.
+        convergence: rows so far.
+        training: rows so far.
+        collapsed: rounds that collapsed.
+        cohort: whether the cohort's round is over, or there is none.
+        calibration: fields of the `Calibration` of what is kept; empty before round 1.
+        fits: trainings of the round under way, the student's and then the control's; none between
+            two rounds.
+    """
+
+    done: int
+    kept: int
+    student: Weights
+    control: Weights
+    agreement: list[Row] = field(default_factory=list)
+    convergence: list[Row] = field(default_factory=list)
+    training: list[Row] = field(default_factory=list)
+    collapsed: tuple[int, ...] = ()
+    cohort: bool = False
+    calibration: Mapping[str, Any] = field(default_factory=dict)  # Any: numbers and None
+    fits: tuple[FitState, ...] = ()
+
+
+@dataclass(frozen=True)
+class Distributed:
+    """How rounds are run by several workers, or resumed.
+
+    Args:
+        gang: this worker among the others, and its device.
+        resume: state to go on from, None to begin.
+        save: called by every worker with the new state, after each epoch and each round.
+    """
+
+    gang: Gang = field(default_factory=Gang)
+    resume: RoundState | None = None
+    save: Callable[[RoundState], None] | None = None
+
+
+def network_of(spec: StudentSpec) -> dict[str, int | float | str]:
+    """Return the numbers and names that build a student's network and its look."""
+    shape = NetworkShape(spec.dimensions, spec.look().count, **SHAPES[spec.dimensions])
+    return {**shape.as_numbers(), "kinds": ",".join(spec.kinds)}
+
+
+def student_of(
+    spec: StudentSpec, weights: Weights, history: Mapping[str, Any], temperature: float = 1.0
+) -> StudentModel:
+    """Join what was asked and what was learned."""
+    return StudentModel(
+        weights=weights,
+        network=network_of(spec),
+        channels=spec.channels,
+        windows=spec.windows,
+        spacing_mm=spec.spacing_mm,
+        target=spec.target,
+        history=dict(history),
+        temperature=temperature,
+    )
+
+
+def new_unet_of(spec: StudentSpec) -> UNet:
+    """Build the network that a training starts from."""
+    return new_unet(NetworkShape.of(network_of(spec)), spec.seed)

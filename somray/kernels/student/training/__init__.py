@@ -1,0 +1,1 @@
+"""One training of a network: patches, loss, optimizer, loop."""

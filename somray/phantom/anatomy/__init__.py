@@ -1,0 +1,1 @@
+"""What synthetic subjects of CT, PET/CT and micro-CT are made of."""

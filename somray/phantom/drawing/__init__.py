@@ -1,0 +1,1 @@
+"""How synthetic scenes are painted on grids, and what the scanner adds."""

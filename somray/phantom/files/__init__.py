@@ -1,0 +1,1 @@
+"""Synthetic cohorts as real input files, with their truth beside them."""

@@ -1,0 +1,155 @@
+"""One synthetic subject over several sessions, with everything that is true about it.
+
+Every draw comes from (seed, subject, purpose), never from the shape of the work, so that a subject's
+anatomy does not depend on how many others are made, nor a session's noise on the others.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.domain.geometry import Geometry
+from somray.phantom.anatomy.scenes import (
+    Pose,
+    Scene,
+    draw_scene,
+    render_ct,
+    render_pet,
+    render_xct,
+)
+from somray.phantom.body import make_body
+from somray.phantom.drawing.grids import check_request, first_grid, pet_grid
+from somray.phantom.drawing.shapes import Point
+from somray.phantom.events import true_events
+from somray.phantom.head import make_head
+from somray.phantom.lesions import COURSES, Field, place_courses
+from somray.phantom.motion import movements, slice_jitter
+from somray.phantom.session import FloatArray, PhantomSession
+from somray.phantom.sessions import MOVE, NOISE, PLACE, SCENE, shifted
+
+__all__ = ["make_subject"]
+
+ZONES: tuple[tuple[Point, Point], ...] = (
+    ((-82.0, 0.0, -30.0), (44.0, 42.0, 34.0)),  # liver, right
+    ((-60.0, -40.0, -25.0), (44.0, 24.0, 24.0)),  # liver, front
+    ((100.0, 30.0, -14.0), (14.0, 24.0, 26.0)),  # spleen
+    ((-34.0, 82.0, 0.0), (7.0, 4.0, 70.0)),  # muscle of the back, right
+    ((34.0, 82.0, 0.0), (7.0, 4.0, 70.0)),  # and left
+    ((-86.0, 14.0, 74.0), (22.0, 36.0, 26.0)),  # lung, right
+    ((88.0, 36.0, 70.0), (18.0, 24.0, 30.0)),  # lung, left
+    ((2.0, 2.0, -45.0), (30.0, 10.0, 30.0)),  # nodes before the spine
+)
+BACK: tuple[Point, Point] = ((33.0, 80.0, 0.0), (4.0, 2.0, 0.0))
+"""Where a lesion may run through the whole view: along the muscle of the back."""
+
+
+def make_subject(
+    modality: str, shape: tuple[int, int, int], sessions: int, seed: int, subject_index: int,
+    still: bool = False, *, region: str = "trunk",
+) -> list[PhantomSession]:  # fmt: skip
+    """Make all sessions of one synthetic subject.
+
+    Lesions are made to be found by what single pixels show, so each modality has one regime that is
+    the lesions' own:
+
+    - `ct`, without contrast agent: densely mineralised lesions of about 440 HU (texture 40) against
+      at most 100 HU in organs, vessels and marrow. Noise is 11 HU. One lesion runs through the whole
+      view, so that every slice shows the regime. Bone is drawn thinned by age (rim 190 HU, thinner
+      than a pixel): with healthy bone (290 HU) the teacher's rule takes it for lesion too, as it does
+      on real CT. A score on this phantom is therefore no promise for real CT.
+    - `petct`: as dense as muscle on CT, FDG uptake of SUV 11 to 18 before the scanner's blur against
+      at most 2.3 in any tissue.
+    - `xct`: pores and cracks near 5000 counts, matrix and fibres near 29000 and 32000 (noise 900);
+      one crack runs through.
+
+    Args:
+        modality: "ct", "petct" or "xct".
+        shape: voxels of the first channel, z, y, x; at least 8, 32, 32.
+        sessions: how many time points, from 1.
+        seed: of the whole cohort.
+        subject_index: number of the subject in the cohort, from 0; decides which changes it shows.
+        still: leave every session where the first one lies, slices too: the same lesions and noise
+            drawn anew, to compare maps voxel by voxel.
+        region: trunk; body (petct or pet) and head (mr) are other scenes, see `body` and `head`.
+
+    Returns:
+        One `PhantomSession` per time point; the same arguments give the same bits.
+
+    Raises:
+        ConfigError: region or modality unknown, shape too small, or no session.
+
+    Cost: 3 s (ct), 4 s (petct) or 1 s (xct) per session of 64 × 160 × 160 on one core.
+    """
+    check_request(modality, shape, sessions, region)
+    if region == "body":
+        return make_body(modality, shape, sessions, (seed, subject_index), still)
+    if region == "head":
+        return make_head(shape, sessions, (seed, subject_index), still)
+    rng = np.random.default_rng([seed, subject_index, SCENE])
+    center = np.array([rng.uniform(-15, 15), rng.uniform(-170, -120), rng.uniform(-900, -300)])
+    center = np.round(center if modality != "xct" else center * 0, 1)
+    scene = draw_scene(rng)
+    grid = first_grid(modality, shape, center)
+    moves = _moves(modality, grid, center, sessions, (seed, subject_index))
+    poses = [move @ shifted(center) for move in moves]
+    lying = [poses[0]] * sessions if still else poses
+    field = _field(modality, grid, tuple(shifted(-center) @ p for p in poses))
+    place = np.random.default_rng([seed, subject_index, PLACE])
+    kinds = COURSES[subject_index % len(COURSES)]
+    if modality != "petct":
+        kinds = ("running", *kinds)
+    courses = place_courses(place, kinds, field)
+    scene = Scene(scene.body, scene.trees, scene.weave, scene.noise, tuple(courses))
+    made: list[PhantomSession] = []
+    for index in range(sessions):
+        noise = np.random.default_rng([seed, subject_index, NOISE, index])
+        jitter = slice_jitter(noise, shape[0], grid.spacing_mm[2]) * (0.0 if still else 1.0)
+        pose = Pose(grid, lying[index], poses[0], jitter)
+        images, geometries, mask = _render(modality, pose, scene, index, noise)
+        before = made[-1].lesions if made else None
+        events = true_events(before, mask, index, scene.courses, grid.voxel_mm3)
+        move = moves[0] if still else moves[index]
+        made.append(PhantomSession(index, images, geometries, mask, move, jitter, events))
+    return made
+
+
+def _moves(
+    modality: str, grid: Geometry, center: NDArray[np.float64], sessions: int, key: tuple[int, int]
+) -> list[NDArray[np.float64]]:
+    """Draw the movement: up to a centimetre for patients, a few voxels for specimens."""
+    deep = grid.spacing_mm[0] * grid.shape[0]
+    reach = (9.0, 8.0, min(8.0, 0.08 * deep))
+    if modality == "xct":
+        mm = grid.spacing_mm[2]
+        reach = (5 * mm, 5 * mm, min(4 * mm, 0.1 * deep))
+    return movements(np.random.default_rng([*key, MOVE]), sessions, center, reach)
+
+
+def _field(modality: str, grid: Geometry, poses: tuple[NDArray[np.float64], ...]) -> Field:
+    """Say where lesions may lie and how large they are on this grid."""
+    half = np.array(grid.shape[::-1]) / 2 * np.array(grid.spacing_mm[::-1])
+    view: Point = (float(half[0]), float(half[1]), float(half[2]))
+    deep, plane, _ = grid.spacing_mm
+    if modality == "xct":
+        radius = min(9 * plane, 0.066 * 2 * min(view[0], view[1]))
+        zone = ((0.0, 0.0, 0.0), (1.4 * view[0], 1.4 * view[1], 1.2 * view[2]))
+        return Field((zone,), zone, view, poses, (0.75 * radius, radius), 3.2 * plane, is_flat=True)
+    least = 2.0 * plane
+    small, large = max(11.0, least), max(16.0, 1.2 * least)
+    return Field(ZONES, BACK, view, poses, (small, large), 3.2 * max(plane, 0.7 * deep))
+
+
+def _render(
+    modality: str, pose: Pose, scene: Scene, session: int, noise: np.random.Generator
+) -> tuple[dict[str, FloatArray], dict[str, Geometry], NDArray[np.int32]]:
+    """Render every channel of one session."""
+    grid = pose.geometry
+    if modality == "xct":
+        image, mask = render_xct(pose, scene, session, noise)
+        return {"XCT": image}, {"XCT": grid}, mask
+    image, mask = render_ct(pose, scene, session, modality, noise)
+    if modality == "ct":
+        return {"CT": image}, {"CT": grid}, mask
+    coarse = pet_grid(grid, pose.first[:3, 3])
+    still = np.zeros((coarse.shape[0], 2))  # PET is not taken slice by slice
+    pet = render_pet(Pose(coarse, pose.now, pose.first, still), scene, session, noise)
+    return {"CT": image, "PET": pet}, {"CT": grid, "PET": coarse}, mask

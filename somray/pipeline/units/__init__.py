@@ -1,0 +1,1 @@
+"""Units of work as the chains ask for them."""

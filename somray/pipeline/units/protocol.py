@@ -1,0 +1,301 @@
+"""Units of work as the chains ask for them: names, digests, needs.
+
+Names join their parts with "+", which no subject, session or protocol may hold, so they cannot collide.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from somray.config import CohortConfig, ProtocolConfig
+from somray.domain.run import ScanPlace
+from somray.domain.scan import Scan
+from somray.domain.work import Needs, Unit, digest_of
+from somray.io.ome.image import slab_depth, slabs
+from somray.kernels.objects.scan_rule import ScanRule, rule_for
+from somray.kernels.teacher.spec import TeacherSpec
+from somray.pipeline.digests import code_digest, ingest_digest
+from somray.stages import drift, ingest, segment, truth
+from somray.stages.evolution import evolve
+from somray.stages.student.lessons import sees_volumes
+from somray.stages.student.volumes import VOLUME_MM
+from somray.stages.teacher import fit as teacher
+
+__all__ = ["ScanState", "Units"]
+
+
+@dataclass(frozen=True)
+class ScanState:
+    """An ingested scan that may be used.
+
+    Args:
+        scan: as the manifest names it.
+        place: where it lies.
+        shape: (t, c, z, y, x).
+        source_digest: of pixels and geometry; names everything that is made from it.
+        level: the scan's own level of uptake, where a channel is PET.
+        spacing_mm: voxel size along (z, y, x).
+    """
+
+    scan: Scan
+    place: ScanPlace
+    shape: tuple[int, int, int, int, int]
+    source_digest: str
+    level: float | None = None
+    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    @property
+    def name(self) -> str:
+        """Name of the scan's units."""
+        return scan_name(self.scan)
+
+    @property
+    def slice_bytes(self) -> int:
+        """Bytes of one slice with all channels."""
+        return self.shape[1] * self.shape[3] * self.shape[4] * 4
+
+    @property
+    def plane_bytes(self) -> int:
+        """Bytes of one slice of one channel."""
+        return self.shape[3] * self.shape[4] * 4
+
+    @property
+    def slab_bytes(self) -> int:
+        """Bytes of one slab with all channels."""
+        return self.slice_bytes * min(self.shape[2], slab_depth(self.shape[1:2] + self.shape[3:]))
+
+    def grid_voxels(self, size_mm: float) -> int:
+        """Blocks of about a size that cover the scan (`kernels.objects.grid`)."""
+        factors = (max(1, round(size_mm / s)) for s in self.spacing_mm)
+        z, y, x = (-(-n // f) for n, f in zip(self.shape[2:], factors, strict=True))
+        return z * y * x
+
+    def slabs(self) -> list[tuple[int, int, int]]:
+        """List (t, z0, z1) of every slab."""
+        depth = slab_depth(self.shape[1:2] + self.shape[3:])
+        return [(t, z0, z1) for t in range(self.shape[0]) for z0, z1 in slabs(self.shape[2], depth)]
+
+
+def scan_name(scan: Scan) -> str:
+    """Name of a scan's units."""
+    return f"sub-{scan.subject}_ses-{scan.session}"
+
+
+def subject_name(subject: str) -> str:
+    """Name of a subject's unit."""
+    return f"sub-{subject}"
+
+
+@dataclass(frozen=True)
+class Units:
+    """Makes the units of one protocol.
+
+    Args:
+        root: path or URL of the run.
+        protocol: its name.
+        cohort: the whole configuration.
+    """
+
+    root: str
+    protocol: str
+    cohort: CohortConfig
+
+    @property
+    def config(self) -> ProtocolConfig:
+        """The protocol's configuration."""
+        return self.cohort.protocols[self.protocol]
+
+    @property
+    def _model_cpus(self) -> int:
+        """CPUs of the protocol's actor, which fits the teacher and may train the student."""
+        return 1 if self.config.segment == "som" else self.config.student.threads
+
+    def unit(self, stage: str, name: str, item: Any, needs: Needs, *inputs: object) -> Unit:
+        """Name a unit of this protocol; its digest holds all `inputs` beside the code."""
+        place = getattr(item, "place", None)
+        return Unit(
+            stage=stage,
+            name=name,
+            protocol=self.protocol,
+            digest=digest_of(stage, name, code_digest(), *inputs),
+            item=item,
+            needs=needs,
+            subject=place.subject if place else None,
+            session=place.session if place else None,
+        )
+
+    def ingest(self, scan: Scan) -> Unit:
+        """Source files to OME-Zarr."""
+        item = ingest.IngestItem(
+            root=self.root,
+            scan=scan,
+            modality=self.config.modality,
+            channels=tuple(self.config.channels),
+            windows=self.config.windows,
+            irregular=self.config.irregular,
+            repair_fraction=self.config.repair_fraction,
+        )
+        return Unit(
+            stage="ingest",
+            name=scan_name(scan),
+            protocol=self.protocol,
+            digest=ingest_digest(scan, self.config),
+            item=item,
+            needs=ingest.needs(),
+            subject=scan.subject,
+            session=scan.session,
+        )
+
+    def teacher(
+        self,
+        chosen: Sequence[tuple[ScanState, tuple[int, ...] | None]],
+        previous: str | None = None,
+    ) -> Unit:
+        """Fit the SOM on the chosen scans and slices; `previous` names an earlier model's content."""
+        settings = self.config.teacher
+        overrule = settings.classes
+        spec = TeacherSpec(
+            modality=self.config.modality,
+            channels=tuple(self.config.channels),
+            windows=self.config.windows,
+            features=settings.feature_names,
+            grid=settings.grid,
+            epochs=settings.epochs,
+            engine=settings.engine,
+            seed=self.cohort.seed,
+            target=settings.target,
+            classes=None if isinstance(overrule, str) else overrule,
+            topology=settings.topology,
+            torus=settings.torus,
+            dimensions=settings.dimensions,
+            smoothing_mm=settings.smoothing_mm,
+            refit=settings.refit,
+            denoise=settings.denoise,
+        )
+        scans = tuple(teacher.ReferenceScan(s.place, slices, s.level) for s, slices in chosen)
+        item = teacher.TeacherItem(self.protocol, spec, scans, settings.every, settings.previous)
+        slice_bytes = max(state.slice_bytes for state, _ in chosen)
+        held = 1 if item.folds else len(chosen[0][1] or (0,))
+        needs = teacher.needs(slice_bytes, held, self._model_cpus, settings.dimensions)
+        if settings.engine == "torch":
+            needs = replace(needs, gpus=1.0)
+        sources = [[state.source_digest, slices] for state, slices in chosen]
+        return self.unit(
+            "teacher",
+            self.protocol,
+            item,
+            needs,
+            sources,
+            spec,
+            settings.every,
+            previous,
+        )
+
+    def missing_reference(self) -> Unit:
+        """Tell that no scan that the configuration names as reference can be used."""
+        named = tuple(f"{n.subject} {n.session}" for n in self.config.teacher.named)
+        item = teacher.MissingReference(named)
+        return self.unit("teacher", self.protocol, item, Needs(cpus=0.1), named)
+
+    @property
+    def volume_rule(self) -> ScanRule | None:
+        """The rule whose grid a student of volumes sees; None where it sees slices."""
+        rule = rule_for(self.config.modality, tuple(self.config.channels))
+        return rule if sees_volumes(rule) else None
+
+    def student_voxels(self, state: ScanState) -> int:
+        """Voxels of the coarse grid that the student sees a scan on; 0 where it sees slices."""
+        return 0 if self.volume_rule is None else state.grid_voxels(VOLUME_MM)
+
+    def label_groups(self, label: str) -> tuple[str, ...]:
+        """List the label groups that a method writes together, its own first."""
+        if label == "student" and self.config.student.confidence:
+            return label, segment.CONFIDENCE
+        return (label,)
+
+    def open_labels(self, state: ScanState, label: str, model_digest: str) -> Unit:
+        """Make an empty label group."""
+        item = segment.LabelItem(state.place, label)
+        needs = Needs(cpus=0.1)
+        return self.unit(
+            "open", f"{state.name}+{label}", item, needs, state.source_digest, model_digest
+        )
+
+    def pieces(self, state: ScanState, label: str) -> list[tuple[int, int, int]]:
+        """List (t, z0, z1) of what one unit segments: a slab, or a time point for a student of volumes."""
+        if label == "student" and self.volume_rule is not None:
+            return [(t, 0, state.shape[2]) for t in range(state.shape[0])]
+        return state.slabs()
+
+    def slab(
+        self,
+        state: ScanState,
+        label: str,
+        where: tuple[int, int, int],
+        model_digest: str,
+        seen: tuple[tuple[tuple[float, float], ...] | None, int] = (None, 3),
+    ) -> Unit:
+        """Segment one slab; `seen` are the windows for this scan and the target's label value."""
+        t, z0, z1 = where
+        target = self.config.teacher.target
+        item = segment.SlabItem(state.place, target, t, z0, z1, state.level, seen[0], value=seen[1])
+        sizes, gpus = (state.slab_bytes, state.slice_bytes), self.cohort.resources.segment_gpus
+        if label == "student":
+            item = replace(item, confidence=self.config.student.confidence, gpu=gpus > 0)
+        stage = "som" if label == "som" else "segment"
+        needs = (
+            segment.needs_som(*sizes, self.config.teacher.dimensions)
+            if label == "som"
+            else segment.needs_student(*sizes, gpus, self.student_voxels(state))
+        )
+        name = f"{state.name}+{label}+t{t}+z{z0:05d}"
+        return self.unit(stage, name, item, needs, state.source_digest, model_digest, target)
+
+    def drift(
+        self, state: ScanState, signatures: Sequence[Mapping[str, Any]], model_digest: str
+    ) -> Unit:
+        """Judge how well the teacher carries over to a scan."""
+        item = drift.DriftItem(state.place, tuple(signatures))
+        return self.unit("drift", state.name, item, drift.NEEDS, state.source_digest, model_digest)
+
+    def close_labels(
+        self, state: ScanState, label: str, classes: tuple[tuple[int, str], ...], model_digest: str
+    ) -> Unit:
+        """Name the classes of a label group and mark it complete."""
+        item = segment.LabelItem(state.place, label, classes=classes)
+        needs = Needs(cpus=0.1)
+        return self.unit(
+            "close", f"{state.name}+{label}", item, needs, state.source_digest, model_digest
+        )
+
+    def evolve(
+        self, item: evolve.EvolveItem, states: list[ScanState], lesion_voxels: int, model: str
+    ) -> Unit:
+        """Follow the lesions of one subject."""
+        needs = evolve.needs(max(s.slab_bytes for s in states), lesion_voxels)
+        inputs = [s.source_digest for s in states], [s.to_first for s in item.sessions]
+        settings = [item.method, item.value, item.channel, item.config.model_dump(mode="json")]
+        settings.append([s.objects for s in item.sessions])
+        return self.unit(
+            "evolve", subject_name(states[0].scan.subject), item, needs, inputs, settings, model
+        )
+
+    def publish(self, state: ScanState, labels: tuple[str, ...], model_digest: str) -> Unit:
+        """List the complete labels of a scan."""
+        item = segment.PublishItem(state.place, labels)
+        needs = Needs(cpus=0.1)
+        inputs = [state.source_digest, labels, model_digest]
+        return self.unit("publish", state.name, item, needs, *inputs)
+
+    def truth(
+        self,
+        state: ScanState,
+        methods: tuple[truth.TruthMethod, ...],
+        inputs: object,
+        part: str = "",
+    ) -> Unit:
+        """Compare with the truth mask; `part` names a unit of its own beside the scan's first."""
+        item = truth.TruthItem(state.place, str(state.scan.truth), methods)
+        needs = truth.needs(state.shape[2] * state.shape[3] * state.shape[4])
+        name = f"{state.name}+{part}" if part else state.name
+        return self.unit("truth", name, item, needs, state.source_digest, inputs, methods)

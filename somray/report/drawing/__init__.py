@@ -1,0 +1,1 @@
+"""What sections and charts are drawn with: blocks, colours, windows, tiles."""

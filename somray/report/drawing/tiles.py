@@ -1,0 +1,260 @@
+"""A tile: one slice's pixels as PNG inside SVG, with lines and words drawn over it as vectors.
+
+The drawing's units are mm scaled to a fixed width, so pixels are as square or oblong as they are in the
+patient. Images lie as their arrays do: row 0 on top, column 0 on the left; letters say which way that is.
+"""
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from markupsafe import Markup, escape
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from somray.domain.geometry import Geometry
+from somray.report.drawing.display import png_bytes, round_length_mm
+
+__all__ = ["Frame", "Outline", "TileText", "colour_bar", "matches_tile", "outline_path", "tile"]
+
+LONG_SIDE = 400.0  # drawing units
+DETAIL = {"fine": (640, True), "small": (360, True), "classes": (640, False)}
+"""Most pixels along the longer side of an embedded picture, and whether it is shown smoothly."""
+
+MOST_VERTICES = 20000  # a ragged outline is coarsened until it has fewer
+_LETTERS = (("R", "L"), ("A", "P"), ("I", "S"))  # towards smaller and larger LPS x, y, z
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The physical frame of a slice.
+
+    Args:
+        shape: (y, x) pixels.
+        spacing_mm: (y, x).
+        towards: letters for the patient direction at the right and bottom edge, or None.
+        unit: "mm", or "px" where 1 mm was only assumed.
+    """
+
+    shape: tuple[int, int]
+    spacing_mm: tuple[float, float]
+    towards: tuple[str, str] | None = None
+    unit: str = "mm"
+
+    @classmethod
+    def of(cls, geometry: Geometry, anatomical: bool, unit: str = "mm") -> "Frame":
+        """Make the frame of a volume's slices."""
+        letters = None
+        if anatomical:
+            letters = (_letter(geometry.matrix[:3, 0]), _letter(geometry.matrix[:3, 1]))
+        return cls(geometry.shape[1:], geometry.spacing_mm[1:], letters, unit)
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in drawing units."""
+        height, width = (n * s for n, s in zip(self.shape, self.spacing_mm, strict=True))
+        scale = LONG_SIDE / max(width, height)
+        return width * scale, height * scale
+
+    @property
+    def units_per_mm(self) -> float:
+        """Drawing units per mm."""
+        return self.size[0] / (self.shape[1] * self.spacing_mm[1])
+
+
+def _letter(direction: NDArray[np.float64]) -> str:
+    axis = int(np.argmax(np.abs(direction)))
+    return _LETTERS[axis][int(direction[axis] > 0)]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A mask's outline: SVG path data of `outline_path`, colour and dash pattern."""
+
+    path: str
+    colour: str
+    dash: str = ""
+
+
+@dataclass(frozen=True)
+class TileText:
+    """What is drawn over a tile: a title in the upper left, outlines; dark words where pixels are light.
+
+    Marks are (x, y, text) in drawing units, each text beginning there.
+    """
+
+    title: str = ""
+    lines: tuple[Outline, ...] = field(default=())
+    dark: bool = False
+    marks: tuple[tuple[float, float, str], ...] = ()
+
+
+def _shrunk(pixels: NDArray[np.uint8], detail: str) -> NDArray[np.uint8]:
+    """Reduce until the longer side fits: by averaging, or by picking where colours mean classes."""
+    most, smooth = DETAIL[detail]
+    longer = max(pixels.shape[:2])
+    if longer <= most:
+        return pixels
+    size = (-(-pixels.shape[1] * most // longer), -(-pixels.shape[0] * most // longer))
+    how = cv2.INTER_AREA if smooth else cv2.INTER_NEAREST
+    return np.asarray(cv2.resize(pixels, size, interpolation=how), dtype=np.uint8)
+
+
+def outline_path(mask: NDArray[np.bool_], size: tuple[float, float]) -> str:
+    """Trace a mask's outline half-way between pixels, as SVG path data in drawing units.
+
+    Marching squares on the mask with a rim of zeros, so that every line closes.
+    """
+    step = 1
+    while True:
+        vertices, codes = _contour(mask[::step, ::step])
+        if len(codes) <= MOST_VERTICES:
+            break
+        step *= 2
+    scale = (size[0] / mask.shape[1] * step, size[1] / mask.shape[0] * step)
+    parts, last = [], ""
+    for (x, y), code in zip(vertices, codes, strict=True):
+        if code == 79:  # matplotlib's CLOSEPOLY
+            parts.append("z")
+            continue
+        point = f"{(x - 0.5) * scale[0]:.1f} {(y - 0.5) * scale[1]:.1f}"
+        if code == 1 or point != last:
+            parts.append(("M" if code == 1 else "L") + point)
+        last = point
+    return "".join(parts)
+
+
+def _contour(mask: NDArray[np.bool_]) -> tuple[Any, Any]:  # Any: matplotlib's path arrays
+    if not mask.any():
+        return (), ()
+    padded = np.pad(mask, 1).astype(np.float64)
+    path = Figure().add_subplot().contour(padded, levels=[0.5]).get_paths()[0]
+    return path.vertices, path.codes
+
+
+def _image(pixels: NDArray[np.uint8], box: tuple[float, float, float, float], detail: str) -> str:
+    data = base64.b64encode(png_bytes(_shrunk(pixels, detail))).decode()
+    kind = "" if DETAIL[detail][1] else ' style="image-rendering:pixelated"'
+    x, y, width, height = box
+    return (
+        f'<image x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
+        f'preserveAspectRatio="none"{kind} href="data:image/png;base64,{data}"/>'
+    )
+
+
+def _words(x: float, y: float, text: str, anchor: str = "start") -> str:
+    return f'<text class="on-image" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _scale_bar(frame: Frame) -> str:
+    height = frame.size[1]
+    length_mm = round_length_mm(frame.shape[1] * frame.spacing_mm[1])
+    length, y = length_mm * frame.units_per_mm, height - 12
+    label = f"{length_mm:g} {frame.unit}" if length_mm >= 0.1 else f"{length_mm * 1000:g} µm"
+    line = f"M12 {y - 4:.1f}v4h{length:.1f}v-4"
+    return f'<path class="scale-bar" d="{line}"/>' + _words(12, y - 9, label)
+
+
+def _letters(frame: Frame) -> str:
+    if frame.towards is None:
+        return ""
+    width, height = frame.size
+    right, bottom = frame.towards
+    return _words(width - 8, height / 2 + 5, right, "end") + _words(
+        width / 2, height - 8, bottom, "middle"
+    )
+
+
+def _lines(outlines: Sequence[Outline]) -> Iterator[str]:
+    """Draw all dark halos first, so that no line's halo hides another line."""
+    drawn = [outline for outline in outlines if outline.path]
+    for outline in drawn:
+        yield f'<path class="halo" d="{outline.path}"/>'
+    for outline in drawn:
+        dash = f' stroke-dasharray="{outline.dash}"' if outline.dash else ""
+        kind = "outline broken" if outline.dash else "outline"
+        yield f'<path class="{kind}" d="{outline.path}" stroke="{outline.colour}"{dash}/>'
+
+
+def tile(
+    pixels: NDArray[np.uint8],
+    frame: Frame,
+    alt: str,
+    words: TileText | None = None,
+    detail: str = "fine",
+) -> Markup:
+    """Draw one slice.
+
+    Args:
+        pixels: (y, x) grey or (y, x, 3) RGB.
+        frame: its physical frame.
+        alt: text for those who cannot see it.
+        words: title and outlines.
+        detail: a key of `DETAIL`; "classes" shows pixels as squares.
+    """
+    width, height = frame.size
+    told = words or TileText()
+    parts = [_image(pixels, (0, 0, width, height), detail)]
+    parts += _lines(told.lines)
+    parts += [_words(x, y, text) for x, y, text in told.marks]
+    parts.append(_scale_bar(frame) + _letters(frame))
+    if told.title:
+        parts.append(_words(12, 24, told.title))
+    inner = "".join(parts)
+    if told.dark:
+        return _svg(width, height, alt, f'<g class="dark-words">{inner}</g>', "tile light")
+    return _svg(width, height, alt, inner)
+
+
+def _svg(width: float, height: float, alt: str, inner: str, kind: str = "tile") -> Markup:
+    return Markup(  # every text in `inner` was escaped where it was made
+        f'<svg class="{kind}" role="img" aria-label="{escape(alt)}" '
+        f'viewBox="0 0 {width:.1f} {height:.1f}" xmlns="http://www.w3.org/2000/svg">{inner}</svg>'
+    )
+
+
+def matches_tile(
+    pair: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+    points: tuple[NDArray[np.float64], NDArray[np.float64]],
+    frames: tuple[Frame, Frame],
+    alt: str,
+) -> Markup:
+    """Draw two slices side by side on one scale, and a line between matching points (x, y)."""
+    gap, per_mm = 10.0, frames[0].units_per_mm
+    sizes = [[n * s * per_mm for n, s in zip(f.shape, f.spacing_mm, strict=True)] for f in frames]
+    shifts = (0.0, sizes[0][1] + gap)
+    left, right = (
+        (np.asarray(p, dtype=np.float64) + 0.5) * np.asarray(f.spacing_mm[::-1]) * per_mm + (dx, 0)
+        for p, f, dx in zip(points, frames, shifts, strict=True)
+    )
+    lines = "".join(
+        f"M{a[0]:.1f} {a[1]:.1f}L{b[0]:.1f} {b[1]:.1f}" for a, b in zip(left, right, strict=True)
+    )
+    dots = "".join(
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6"/>' for group in (left, right) for x, y in group
+    )
+    images = "".join(
+        _image(pixels, (dx, 0, width, height), "small")
+        for pixels, dx, (height, width) in zip(pair, shifts, sizes, strict=True)
+    )
+    inner = (
+        f'{images}<path class="match" d="{lines}"/><g class="match-dots">{dots}</g>'
+        + _words(12, 24, "fixed")
+        + _words(shifts[1] + 12, 24, "moving")
+    )
+    return _svg(shifts[1] + sizes[1][1], max(sizes[0][0], sizes[1][0]), alt, inner)
+
+
+def colour_bar(pixels: NDArray[np.uint8], labels: tuple[str, str], alt: str) -> Markup:
+    """Draw a colour scale: pixels is one row (1, n, 3), labels stand at its ends."""
+    inner = _image(pixels, (0, 0, LONG_SIDE, 14), "fine") + "".join(
+        f'<text class="bar-label" x="{x}" y="32" text-anchor="{anchor}">{escape(label)}</text>'
+        for x, anchor, label in zip((0, LONG_SIDE), ("start", "end"), labels, strict=True)
+    )
+    return Markup(
+        f'<svg class="bar" role="img" aria-label="{escape(alt)}" '
+        f'viewBox="0 0 {LONG_SIDE:.0f} 38" xmlns="http://www.w3.org/2000/svg">{inner}</svg>'
+    )

@@ -1,0 +1,1 @@
+"""Lesions of a subject over its sessions: followed, measured, added up."""

@@ -1,0 +1,76 @@
+"""Rows of `burden`: what the lesions of each session add up to, and how that changed."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from somray.config import LesionConfig
+from somray.domain.tables import BurdenRow, LesionRow
+from somray.io.ome.image import ScanMeta
+from somray.kernels.evolution.burden import Burden, LesionSize, SessionLoad, burden_at, burdens
+from somray.kernels.evolution.changes import LesionChange
+from somray.kernels.evolution.response import ResponseThresholds
+from somray.stages.evolution.lesion_labels import SessionScan, TimePoint, has_glycolysis
+
+__all__ = ["MeasuredSession", "burden_rows"]
+
+MeasuredSession = tuple[SessionScan, bool, Sequence[TimePoint]]
+"""A session's scan, whether it was registered to the first one, and its time points from t 0."""
+
+
+def burden_rows(
+    sessions: Sequence[MeasuredSession],
+    channel: int,
+    changes: Sequence[LesionChange],
+    config: LesionConfig,
+) -> list[BurdenRow]:
+    """Add up every time point of a subject; sessions are compared at t 0 alone.
+
+    Args:
+        sessions: in time order.
+        channel: that the lesions were measured on.
+        changes: of the lesions between consecutive sessions, doubts told.
+        config: thresholds.
+    """
+    loads = [
+        [_load(scan, channel, point, registered) for point in points]
+        for scan, registered, points in sessions
+    ]
+    thresholds = ResponseThresholds(**config.response.model_dump())
+    compared = burdens([times[0] for times in loads], changes, thresholds)
+    rows = []
+    for (scan, _, points), times, first in zip(sessions, loads, compared, strict=True):
+        found = [first, *(burden_at(load) for load in times[1:])]
+        rows += [_row(scan, point.t, told) for point, told in zip(points, found, strict=True)]
+    return rows
+
+
+def _load(scan: SessionScan, channel: int, point: TimePoint, registered: bool) -> SessionLoad:
+    return SessionLoad(
+        session=scan.place.session,
+        lesions=tuple(_size(row) for row in point.rows),
+        rule=_rule(scan.meta, channel),
+        furthest_mm=point.furthest_mm,
+        registered=registered,
+        has_tlg=has_glycolysis(scan.meta, channel),
+    )
+
+
+def _size(row: LesionRow) -> LesionSize:
+    values = {field.name: getattr(row, field.name) for field in fields(LesionSize)}
+    return LesionSize(**values)
+
+
+def _rule(meta: ScanMeta, channel: int) -> str:
+    """Tell by which rule a response is judged: a PET by its uptake, anything else by size."""
+    if not meta.anatomical:
+        return "material"
+    unit = meta.unit.split(",")[channel]
+    if unit == "SUVbw":
+        return "uptake"
+    return "no_suv" if unit == "Bq/ml" or meta.channels[channel] == "PET" else "size"
+
+
+def _row(scan: SessionScan, t: int, told: Burden) -> BurdenRow:
+    values = {field.name: getattr(told, field.name) for field in fields(Burden)}
+    values["targets"] = None if told.targets is None else list(told.targets)
+    return BurdenRow(subject=scan.place.subject, session=scan.place.session, t=t, **values)

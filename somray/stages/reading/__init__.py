@@ -1,0 +1,1 @@
+"""Scans as stages read them: slices, volumes, sessions, sources and organ masks."""

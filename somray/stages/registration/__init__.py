@@ -1,0 +1,1 @@
+"""Slices and sessions registered, composed, and what registration leaves."""

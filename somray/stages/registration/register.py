@@ -1,0 +1,176 @@
+"""Register the neighbouring slices of a scan, a slab at a time.
+
+Slice pairs are (z, z + 1): what differs between them is anatomy, never change; sessions are registered
+in `register_sessions`, and the two kinds never mix.
+
+One pass over the slab: a slice is read and looked at once and serves both its neighbours, then it is let go;
+at most three are held. Where a pair's motion would count in the scan's chain, or is not sure, the slice past
+it is registered directly as a second opinion; elsewhere that is done for every eighth pair, and for
+the last, whose next pair belongs to the next slab. The halo is therefore two slices. Finished pairs are kept,
+so that a killed slab goes on where it was.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.domain.run import ScanPlace
+from somray.domain.tables import RegistrationRow
+from somray.domain.work import WORKER_BYTES, Needs, Result
+from somray.io.ome.image import read_channel, read_meta
+from somray.io.pair_progress import PairProgress
+from somray.io.storage import Storage
+from somray.kernels.registration import Look, look, refuse_blank, register_looks
+from somray.kernels.registration.chain.compose import counts
+from somray.kernels.registration.chain.direct import register_direct
+from somray.kernels.registration.chain.repair import Step, cycle_errors, tolerance_px
+from somray.kernels.registration.plane.motions import apart_mm
+from somray.stages.reading.sessions import tells_sides
+from somray.stages.registration.rows import registration_row
+
+__all__ = ["SlicePairsItem", "needs_slices", "run_slices", "step_of"]
+
+EVERY = 8  # pairs: how often the slice past a sure pair is asked too
+LOOK_BYTES = 170  # times a plane's: three looks, a pair under refinement; KAZE alone takes 150
+
+
+@dataclass(frozen=True)
+class SlicePairsItem:
+    """The pairs that begin in one slab: (z, z + 1) for z0 ≤ z < z1.
+
+    Args:
+        place: the scan.
+        t: time index.
+        z0: first slice of the slab.
+        z1: slice after its last.
+        detector: keypoint detector.
+        model: auto, similarity, affine or homography.
+        robust: ransac or magsac.
+        progress: file inside the run that finished pairs are kept in.
+        digest: of the unit; what another one kept is not used.
+    """
+
+    place: ScanPlace
+    t: int
+    z0: int
+    z1: int
+    detector: str
+    model: str
+    robust: str
+    progress: str
+    digest: str
+
+
+def needs_slices(plane_bytes: int) -> Needs:
+    """Declare what slice pairs take, whatever the slab's depth: a few planes (one channel) at work."""
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + LOOK_BYTES * plane_bytes)
+
+
+def run_slices(item: SlicePairsItem, shared: object = None) -> Result:
+    """Register the slab's pairs on the first channel.
+
+    Returns:
+        Rows of `registration`; value: `bridges`, [z, 9 numbers z + 2 → z or None] where asked.
+    """
+    walk = _Walk(item, Storage.at(item.place.root))
+    records = [walk.pair(z) for z in range(item.z0, walk.last)]
+    return Result(
+        rows={"registration": [RegistrationRow(**record["row"]) for record in records]},
+        value={"bridges": [bridge for record in records for bridge in record["bridges"]]},
+    )
+
+
+def step_of(row: Mapping[str, Any]) -> Step:
+    """Return a row of `registration` as a step of a chain."""
+    matrix = row["matrix"]
+    return Step(
+        None if matrix is None else np.asarray(matrix, dtype=np.float64).reshape(3, 3),
+        row["status"], row["reason"], row["ncc_before"], row["ncc_after"],
+    )  # fmt: skip
+
+
+class _Walk:
+    """One pass over a slab's pairs."""
+
+    def __init__(self, item: SlicePairsItem, storage: Storage) -> None:
+        meta = read_meta(storage, item.place.name)
+        self._item, self._storage = item, storage
+        self._oriented = tells_sides(meta)
+        self._depth, self._shape = meta.shape[2], (meta.shape[3], meta.shape[4])
+        self._kept = PairProgress(storage, item.progress, item.digest)
+        self._looks: dict[int, Look | None] = {}
+        self._steps: dict[int, Step] = {}
+        self._gaping = False  # whether the last triangle that was asked does not close
+        self.last = min(item.z1, self._depth - 1)
+
+    def pair(self, z: int) -> Mapping[str, Any]:
+        """Return the record of a pair: kept from before, or registered now and kept."""
+        record = self._kept.find(z)
+        if record is None:
+            row = asdict(self._registered(z))
+            self._steps[z] = step_of(row)
+            record = self._kept.keep(z, {"row": row, "bridges": self._bridges(z)})
+        self._steps[z] = step_of(record["row"])
+        for where, matrix in record["bridges"]:
+            self._gaping = self._gapes(where, matrix)
+        self._let_go(z)
+        return record
+
+    def _let_go(self, z: int) -> None:
+        """Forget the looks of slices before z."""
+        self._looks = {n: kept for n, kept in self._looks.items() if n >= z}
+
+    def _registered(self, z: int) -> RegistrationRow:
+        item, fixed, moving = self._item, self._look(z), self._look(z + 1)
+        if fixed is None or moving is None:
+            found = refuse_blank(fixed, moving, item.model, self._shape)
+        else:
+            found = register_looks(
+                fixed, moving, item.detector, item.model, item.robust, self._oriented
+            )
+        return registration_row("slices", item.place, item.place, found, (item.t, z, z + 1))
+
+    def _bridges(self, z: int) -> list[tuple[int, list[float] | None]]:
+        """Register past slice z where that tells something, and past the slab's last pair."""
+        asked = [z - 1] if z > self._item.z0 and self._asks(z - 1) else []
+        if z == self._item.z1 - 1 and z + 2 < self._depth:
+            asked.append(z)
+        return [(where, self._direct(where)) for where in asked]
+
+    def _asks(self, z: int) -> bool:
+        pair = self._steps[z], self._steps[z + 1]
+        rigid = self._item.model == "auto"
+        unsure = any(s.status != "ok" or counts(s, self._shape, rigid) for s in pair)
+        return unsure or self._gaping or z % EVERY == 0
+
+    def _direct(self, z: int) -> list[float] | None:
+        """Register slice z + 2 onto z, from what the pairs between say and from no motion at all."""
+        self._let_go(z)
+        fixed, moving = self._look(z), self._look(z + 2)
+        if fixed is None or moving is None:
+            return None
+        between: NDArray[np.float64] = np.eye(3)
+        for n in (z, z + 1):
+            step = self._steps.get(n)
+            between = between if step is None or step.matrix is None else between @ step.matrix
+        far = apart_mm(between, np.eye(3), self._shape, (1.0, 1.0)) > tolerance_px(self._shape)
+        begin = [between, np.eye(3)] if far else [between]  # a wrong pair must not vouch for itself
+        found = register_direct(fixed, moving, begin, self._item.model)
+        return None if found is None else [float(v) for v in found.ravel()]
+
+    def _gapes(self, z: int, matrix: list[float] | None) -> bool:
+        if matrix is None or z + 1 not in self._steps:
+            return False
+        pair, bridge = [self._steps[z], self._steps[z + 1]], np.reshape(matrix, (3, 3))
+        errors = cycle_errors(pair, {0: bridge}, self._shape)
+        return errors.get(0, 0.0) > tolerance_px(self._shape)
+
+    def _look(self, z: int) -> Look | None:
+        if z not in self._looks:
+            item = self._item
+            block = read_channel(self._storage, item.place.name, item.t, z, z + 1)
+            self._looks[z] = look(block[0], f"slice {z}")
+        return self._looks[z]

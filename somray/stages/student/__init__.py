@@ -1,0 +1,1 @@
+"""A protocol's student: what teaches it, and its training."""

@@ -1,0 +1,146 @@
+"""Train a protocol's student: rounds A, A+B, A+B+C … outward from the reference slice, then on the cohort."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.config import StudentConfig
+from somray.domain.run import RunLayout, ScanPlace
+from somray.domain.tables import AgreementRow, ConvergenceRow, TrainingRow
+from somray.domain.teacher import TeacherModel
+from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
+from somray.io import models
+from somray.io.storage import Storage
+from somray.kernels.objects.scan_rule import rule_for
+from somray.kernels.student.rounds.spec import StudentSpec
+from somray.stages.student.lessons import (
+    COHORT_SLICES,
+    COHORT_VOXELS,
+    Asked,
+    LessonScan,
+    read_lessons,
+    sees_volumes,
+)
+
+__all__ = ["StudentItem", "StudentShared", "needs", "run"]
+
+VOXEL_BYTES = 24
+"""Held of each of the cohort's voxels: values, target, weight, and where patches may lie."""
+
+
+@dataclass(frozen=True)
+class StudentItem:
+    """What a protocol's student learns from.
+
+    Args:
+        scan: the reference scan.
+        protocol: name of the protocol.
+        reference: reference slice (A).
+        target: class that the student learns.
+        config: rounds, steps, tolerance, threads.
+        seed: of initial weights and sampling.
+        digest: of everything that decides the result; names the checkpoints.
+        cohort: scans of the cohort's round.
+    """
+
+    scan: LessonScan
+    protocol: str
+    reference: int
+    target: str
+    config: StudentConfig
+    seed: int
+    digest: str
+    cohort: tuple[LessonScan, ...] = ()
+
+    @property
+    def place(self) -> ScanPlace:
+        """The reference scan's."""
+        return self.scan.place
+
+
+@dataclass(frozen=True)
+class StudentShared:
+    """The teacher, and how training is run where the executor is.
+
+    Args:
+        teacher: the protocol's fitted teacher.
+        train: as `kernels.student.rounds.run.train_rounds`, with `name` and `storage_path` for checkpoints.
+        trainer: what the training is run by, in words for the model's history.
+    """
+
+    teacher: TeacherModel
+    train: Callable[..., Any]
+    trainer: str = ""
+
+
+def needs(config: StudentConfig, slice_bytes: int, volume_voxels: int = 0) -> Needs:
+    """Declare what training takes: activations of a batch, the lessons, one predicted.
+
+    Args:
+        config: rounds, threads.
+        slice_bytes: of one slice with all channels, of the largest scan that takes part.
+        volume_voxels: on the coarse grid, of all scans together; 0 for a student that sees slices.
+    """
+    slices = (6 * (config.rounds + COHORT_SLICES) + 60) * slice_bytes
+    volumes = VOXEL_BYTES * 4 * min(volume_voxels, COHORT_VOXELS)
+    held = volumes if volume_voxels else slices
+    return Needs(cpus=config.threads, memory_bytes=WORKER_BYTES + 500 * MIB + held)
+
+
+def run(item: StudentItem, shared: StudentShared) -> Result:
+    """Train all rounds, store the student, report agreement with the teacher (not accuracy).
+
+    Returns:
+        Rows of `agreement`, `convergence`, `training`; value: digest of the weights.
+    """
+    storage, teacher, config = Storage.at(item.place.root), shared.teacher, item.config
+    asked = Asked(item.scan, item.reference, config.rounds, item.cohort, item.target)
+    lessons, chosen = read_lessons(asked, teacher)
+    rule = rule_for(teacher.modality, teacher.channels)
+    spec = StudentSpec(
+        channels=teacher.channels,
+        kinds=rule.kinds,
+        windows=lessons[0].windows or teacher.windows,
+        dimensions=3 if sees_volumes(rule) else 2,
+        rounds=config.rounds,
+        tolerance=config.tolerance,
+        steps=config.steps,
+        threads=config.threads,
+        seed=item.seed,
+        target=item.target,
+        spacing_mm=teacher.spacing_mm,
+    )
+    kept = f"{RunLayout.training}/{item.protocol}"
+    result = shared.train(lessons, spec, name=item.digest[:16], storage_path=storage.uri(kept))
+    scans = {"cohort_scans": len(item.cohort), "trainer": shared.trainer}
+    model = replace(result.model, history={**result.model.history, **scans})
+    models.write_student(storage, item.protocol, model)
+    storage.remove(kept)  # the student stands: nobody goes on from there
+    return Result(rows=_rows(item, chosen, result), value={"digest": _digest(model.weights)})
+
+
+def _rows(item: StudentItem, chosen: tuple[int, ...], result: Any) -> dict[str, Any]:
+    place = item.place
+    agreement = []
+    for found in result.agreement:
+        facts = {k: v for k, v in found.items() if k != "slice"}
+        z = chosen[found["slice"]]
+        agreement.append(AgreementRow(place.subject, place.session, t=0, z=z, **facts))
+    return {
+        "agreement": agreement,
+        "convergence": [ConvergenceRow(**found) for found in result.convergence],
+        "training": [TrainingRow(**found) for found in result.training],
+    }
+
+
+def _digest(weights: Mapping[str, NDArray[Any]]) -> str:
+    """Hash the weights in name order."""
+    found = hashlib.sha256()
+    for name in sorted(weights):
+        found.update(name.encode())
+        found.update(np.ascontiguousarray(weights[name]).tobytes())
+    return found.hexdigest()[:32]

@@ -1,0 +1,1 @@
+"""A protocol's teacher, fitted on a slice, several, or a cohort."""

@@ -1,0 +1,87 @@
+"""Labels by a student of slices: at the pixel size it learned at, on the scan's own pixels."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from somray.domain.geometry import Geometry
+from somray.domain.student import StudentModel
+from somray.io.ome import image as ome_zarr
+from somray.io.storage import Storage
+from somray.kernels.student.network import new_unet, unet_weights
+from somray.kernels.student.predict import predict_student
+from somray.stages import segment
+from tests.stages.stored import store, texture
+from tests.student_fixtures import WINDOW, small_shape
+
+DEPTH = 4
+
+
+@pytest.fixture(scope="module")
+def student():
+    """An untrained student of CT slices of 1 mm that says target here and there."""
+    weights = unet_weights(new_unet(small_shape(), 1))
+    weights["out.weight"] = 5 * weights["out.weight"]
+    network = {**small_shape().as_numbers(), "kinds": "CT"}
+    return StudentModel(weights, network, ("CT",), (WINDOW,), spacing_mm=(1.0, 1.0))
+
+
+def segmented(root, volume, student, spacing, pieces=((0, DEPTH),)):
+    place = store(root, volume, Geometry.from_spacing(volume.shape, (2.0, *spacing)))
+    for group in ("student", segment.CONFIDENCE):
+        segment.open_labels(segment.LabelItem(place, group))
+    rows = []
+    for z0, z1 in pieces:
+        item = segment.SlabItem(place, "lesion", 0, z0, z1, value=5, confidence=True)
+        rows += segment.run_student(item, student).rows["slices"]
+    storage = Storage.at(place.root)
+    labels, sure = (
+        ome_zarr.read_label_slab(storage, place.name, group, 0, 0, len(volume))
+        for group in ("student", segment.CONFIDENCE)
+    )
+    return rows, labels, sure
+
+
+def test_at_the_students_pixel_size_labels_are_its_probabilities(student, tmp_path):
+    volume = texture(DEPTH)
+    chance = predict_student(student, volume[:, None])
+    rows, labels, sure = segmented(tmp_path, volume, student, (1.0, 1.0))
+    np.testing.assert_array_equal(labels, np.where(chance >= 0.5, 5, 0))
+    assert 0 < (labels > 0).mean() < 1
+    np.testing.assert_array_equal(sure, np.rint(100 * np.maximum(chance, 1 - chance)))
+    assert [row.target_area_mm2 for row in rows] == [(plane > 0).sum() for plane in labels]
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_a_scan_of_other_pixels_is_seen_as_the_student_learned_to_see(student, tmp_path, factor):
+    """A smooth image on finer or coarser pixels gets about the same mask, in mm."""
+    y, x = (np.arange(64) + 0.5)[:, None], np.arange(72) + 0.5
+    rows, columns = round(64 / factor), round(72 / factor)
+
+    def image(y, x):
+        return (120 * np.sin(y / 9) * np.cos(x / 11))[None].repeat(DEPTH, 0).astype(np.float32)
+
+    own = image(y, x)
+    other = image((np.arange(rows) + 0.5)[:, None] * factor, (np.arange(columns) + 0.5) * factor)
+    chance = np.clip(predict_student(student, own[:1, None]), 1e-6, 1 - 1e-6)
+    weights = dict(student.weights)
+    weights["out.bias"] = weights["out.bias"] - np.median(np.log(chance / (1 - chance)))
+    student = replace(student, weights=weights)  # half of the image is target
+    _, expected, _ = segmented(tmp_path / "own", own, student, (1.0, 1.0))
+    told, found, _ = segmented(tmp_path / "other", other, student, (factor, factor))
+    assert found.shape == (DEPTH, rows, columns)
+    share = (expected > 0).mean()
+    assert 0.3 < share < 0.7
+    assert (found > 0).mean() == pytest.approx(share, abs=0.05)
+    assert told[0].target_area_mm2 == pytest.approx((found[0] > 0).sum() * factor**2)
+
+
+def test_pixels_without_data_are_no_target_at_any_size(student, tmp_path):
+    volume = texture(DEPTH)
+    volume[:, :20] = np.nan
+    for factor in (1.0, 0.5):
+        _, labels, sure = segmented(tmp_path / str(factor), volume, student, (factor, factor))
+        assert not labels[:, :20].any()
+        assert not sure[:, :20].any()
+        assert (sure[:, 20:] >= 50).all()
