@@ -4,6 +4,7 @@ import ast
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,20 @@ def test_every_module_stands_in_its_layer(copy):
         ("somray/kernels/som/arrays.py", "import ray"),
         ("somray/kernels/metrics/overlap.py", "import zarr"),
         ("somray/kernels/metrics/overlap.py", "from somray.io import storage"),
+        ("somray/kernels/features/table.py", "from somray.kernels.classes import rule"),
+        ("somray/kernels/som/fit.py", "from somray.kernels.features import view"),
+        ("somray/kernels/grids/distance.py", "from somray.kernels.metrics import overlap"),
+        ("somray/kernels/classes/rule.py", "from somray.kernels.teacher import fit"),
+        ("somray/kernels/registration/result.py", "from somray.kernels.teacher import spec"),
+        (
+            "somray/kernels/registration/plane/verdict.py",
+            "from somray.kernels.registration.space import search",
+        ),
+        ("somray/kernels/student/network.py", "from somray.kernels.teacher import fit"),
+        ("somray/api/teacher.py", "from somray.stages import segment"),
+        ("somray/phantom/lesions.py", "from somray.stages import segment"),
+        ("somray/io/storage.py", "from somray.stages import segment"),
+        ("somray/cli.py", "import jobs"),
         ("somray/stages/teacher/fit.py", "from somray.runtime import serial"),
         ("somray/domain/geometry.py", "from somray.kernels.som import arrays"),
     ],
@@ -85,6 +100,24 @@ def test_every_public_name_can_be_imported():
     assert list(somray.__all__) == sorted(somray.__all__)
     for name in somray.__all__:
         assert getattr(somray, name) is not None
+
+
+ROOMS = sorted({file.parent for file in SOURCES})
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda r: str(r.relative_to(ROOT)))
+def test_a_room_is_small_and_prefixes_are_packages(room):
+    names = sorted(
+        p.stem for p in room.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()
+    )
+    assert len(list(room.glob("*.py"))) <= 15
+    prefixes = Counter(name.split("_")[0] for name in names if not name.startswith("_"))
+    assert [p for p, count in prefixes.items() if count >= 3] == []
+
+
+def test_every_room_says_what_it_is():
+    silent = [r for r in ROOMS if not ast.get_docstring(ast.parse((r / "__init__.py").read_text()))]
+    assert silent == []
 
 
 def _functions(file):

@@ -28,8 +28,9 @@ from somray.kernels.features.band import Tile
 from somray.kernels.features.border import FLOOR_FRACTION, frame_of, pad_tile
 from somray.kernels.features.filters import CORE, CORE_HALO
 from somray.kernels.features.slab_view import HALO_Z, SlabView, along_z, core_planes
-from somray.kernels.features.stack import checked_spacing, checked_window
+from somray.kernels.features.stack import checked_window
 from somray.kernels.features.table import FEATURES, plan_of
+from somray.kernels.grids.pixel_size import checked_spacing
 
 __all__ = ["HALO_Z", "feature_slab", "slab_features"]
 

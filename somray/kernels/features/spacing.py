@@ -18,114 +18,21 @@ from somray.kernels.features.band import Frame
 from somray.kernels.features.border import frame_of, mask_holes
 from somray.kernels.features.stack import (
     FeatureStream,
-    checked_spacing,
     checked_window,
     feature_stack,
 )
 from somray.kernels.features.table import FEATURES, Plan, plan_of
+from somray.kernels.grids.pixel_size import Taps, brought_to_spacing, has_other_spacing
 
 __all__ = [
-    "SPACING_TOLERANCE",
     "SpacedStream",
-    "brought_to_spacing",
     "feature_stack_at",
-    "has_other_spacing",
     "interpolated",
 ]
 
 Plane = NDArray[np.float32]
 Spacing = tuple[float, float]
 Window = tuple[float, float]
-Taps = tuple[NDArray[np.int64], Plane]
-
-SPACING_TOLERANCE = 0.1
-"""Share by which pixel sizes may differ before a slice is brought to the reference's (test_spacing:
-class maps of a drawn scene still agree at 10 %, and resampling is not free of smoothing itself)."""
-
-
-def has_other_spacing(spacing_mm: Spacing, reference_mm: Spacing) -> bool:
-    """Tell whether pixels differ from the reference's by more than `SPACING_TOLERANCE`."""
-    ratio = checked_spacing(spacing_mm) / checked_spacing(reference_mm)
-    return bool(np.any(np.maximum(ratio, 1.0 / ratio) > 1.0 + SPACING_TOLERANCE))
-
-
-def _taps(count: int, wanted: int) -> Taps:
-    """Return the first pixel (wanted,) and the weights (wanted, t) of `count` pixels made `wanted`.
-
-    Areas where pixels get larger, linear interpolation between centres where they get smaller; the edge
-    pixel continues beyond the border.
-    """
-    step = count / wanted
-    reach = int(np.ceil(max(step, 1.0))) + 1
-    low = np.arange(wanted) * step
-    centre = low + 0.5 * step - 0.5
-    first = np.floor(low if step >= 1.0 else centre).astype(np.int64)
-    pixel = first[:, None] + np.arange(reach)
-    if step >= 1.0:
-        inside = np.minimum(pixel + 1.0, (low + step)[:, None]) - np.maximum(pixel, low[:, None])
-        weights = np.maximum(inside, 0.0) / step
-    else:
-        weights = np.maximum(1.0 - np.abs(pixel - centre[:, None]), 0.0)
-    # What would lie beyond the border falls on the edge pixel.
-    begin = np.clip(first, 0, max(0, count - reach))
-    folded = np.zeros((wanted, reach))
-    place = np.clip(pixel, 0, count - 1) - begin[:, None]
-    np.add.at(folded, (np.arange(wanted)[:, None], place), weights)
-    return begin, (folded / folded.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-@compiled
-def _resample(plane: Plane, rows: Taps, columns: Taps) -> Plane:
-    """Apply taps down the columns, then along the rows."""
-    y_first, y_taps = rows
-    x_first, x_taps = columns
-    height, width = plane.shape
-    out = np.empty((y_first.size, x_first.size), dtype=np.float32)
-    line = np.empty(width, dtype=np.float32)
-    for y in range(y_first.size):
-        line[:] = np.float32(0)
-        for k in range(min(y_taps.shape[1], height)):
-            source, tap = plane[y_first[y] + k], y_taps[y, k]
-            for x in range(width):
-                line[x] += tap * source[x]
-        for x in range(x_first.size):
-            total = np.float32(0)
-            for k in range(min(x_taps.shape[1], width)):
-                total += x_taps[x, k] * line[x_first[x] + k]
-            out[y, x] = total
-    return out
-
-
-def brought_to_spacing(
-    plane: Plane, spacing_mm: Spacing, reference_mm: Spacing
-) -> tuple[Plane, NDArray[np.float64]]:
-    """Resample one channel of a slice to pixels of about the reference's size.
-
-    Args:
-        plane: (y, x) float32, NaN where there is no data.
-        spacing_mm: its distance of pixels along (y, x).
-        reference_mm: the distance wanted.
-
-    Returns:
-        The plane over the same extent, and its exact distance of pixels: the one wanted, but for a whole
-        number of pixels. NaN where nothing that is there contributes.
-
-    Raises:
-        ShapeError: spacing not positive, or infinite values, which have no mean.
-    """
-    if np.isinf(plane).any():
-        raise ShapeError("a slice holds infinite values; mark pixels without data as NaN")
-    step, wanted = checked_spacing(spacing_mm), checked_spacing(reference_mm)
-    shape = [max(1, round(n * a / b)) for n, a, b in zip(plane.shape, step, wanted, strict=True)]
-    rows, columns = (_taps(n, m) for n, m in zip(plane.shape, shape, strict=True))
-    exact = step * np.array(plane.shape) / np.array(shape)
-    holes = np.isnan(plane)
-    if not holes.any():
-        return _resample(plane, rows, columns), exact
-    there = _resample((~holes).astype(np.float32), rows, columns)
-    total = _resample(np.where(holes, np.float32(0), plane), rows, columns)
-    with np.errstate(invalid="ignore"):
-        return np.where(there > 0, total / there, np.float32(np.nan)), exact
 
 
 @compiled

@@ -11,8 +11,9 @@ from somray.kernels.features.band import Band, Frame, Tile
 from somray.kernels.features.border import frame_of, mask_holes, pad_tile
 from somray.kernels.features.filters import CORE_LINES
 from somray.kernels.features.table import FEATURES, Plan, plan_of
+from somray.kernels.grids.pixel_size import checked_spacing
 
-__all__ = ["FeatureStream", "checked_spacing", "checked_window", "feature_stack", "features"]
+__all__ = ["FeatureStream", "checked_window", "feature_stack", "features"]
 
 Window = tuple[float, float]
 Plane = NDArray[np.float32]
@@ -29,17 +30,6 @@ def checked_window(window: Window | None, where: str) -> Window | None:
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise ShapeError(f"window{where} must be (low, high) with low < high, got {window}")
     return low, high
-
-
-def checked_spacing(spacing_mm: Sequence[float], axes: str = "y, x") -> NDArray[np.float64]:
-    """Refuse a spacing that is not one positive length per axis."""
-    step = np.asarray(spacing_mm, dtype=np.float64)
-    count = len(axes.split(", "))
-    if step.shape != (count,) or not np.isfinite(step).all() or step.min() <= 0:
-        raise ShapeError(
-            f"spacing_mm must be {count} positive lengths ({axes}), got {tuple(spacing_mm)}"
-        )
-    return step
 
 
 class FeatureStream:

@@ -13,13 +13,9 @@ from numpy.typing import NDArray
 from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.features.slab import slab_features
-from somray.kernels.features.spacing import (
-    brought_to_spacing,
-    feature_stack_at,
-    has_other_spacing,
-    interpolated,
-)
+from somray.kernels.features.spacing import feature_stack_at, interpolated
 from somray.kernels.features.windows import channel_kind
+from somray.kernels.grids.pixel_size import brought_to_spacing, has_other_spacing
 from somray.kernels.noise.denoise import calmed_plane
 
 __all__ = ["FeatureView", "ScanSlices", "calmed", "carried_view", "gather", "stacks", "view_of"]

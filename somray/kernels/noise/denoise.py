@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.features.spacing import brought_to_spacing, has_other_spacing
+from somray.kernels.grids.pixel_size import brought_to_spacing, has_other_spacing
 from somray.kernels.noise.level import FLOOR, LEAST, noise_excess, noise_on_top, noise_scale
 from somray.kernels.noise.nonlocal_means import nonlocal_means
 

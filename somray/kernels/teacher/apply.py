@@ -16,11 +16,10 @@ from somray.errors import ShapeError
 from somray.kernels.classes.density import retold_values, tell_by_density
 from somray.kernels.classes.smoothing import smooth_classes
 from somray.kernels.features.border import frame_of
-from somray.kernels.features.spacing import brought_to_spacing, has_other_spacing
-from somray.kernels.features.stack import checked_spacing
 from somray.kernels.features.table import plan_of
 from somray.kernels.features.view import ScanSlices, calmed, stacks, view_of
 from somray.kernels.features.windows import channel_kind
+from somray.kernels.grids.pixel_size import brought_to_spacing, checked_spacing, has_other_spacing
 from somray.kernels.teacher.tiles import ChannelView, SliceView, label_slice, take_back
 from somray.kernels.teacher.transfer import Verdict, label_block, nodes_of
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from somray.errors import ShapeError
-from somray.kernels.features import feature_stack, spacing
-from somray.kernels.features.spacing import brought_to_spacing, feature_stack_at, has_other_spacing
+from somray.kernels.features import feature_stack
+from somray.kernels.features.spacing import feature_stack_at
+from somray.kernels.grids.pixel_size import brought_to_spacing, has_other_spacing
 from somray.kernels.teacher import tiles as transfer_tiles
 from somray.kernels.teacher.apply import apply_teacher
 from somray.kernels.teacher.fit import TeacherSpec, fit_teacher
@@ -70,7 +71,7 @@ def agreement(model, step):
 @pytest.mark.parametrize("step", [0.4, 0.5, 1.5])
 def test_classes_are_the_same_at_another_pixel_size(teacher, step, monkeypatch):
     corrected = agreement(teacher, step)
-    monkeypatch.setattr(spacing, "SPACING_TOLERANCE", 99.0)
+    monkeypatch.setattr(pixel_size, "SPACING_TOLERANCE", 99.0)
     assert corrected > (0.85 if step < 1 else 0.75)
     assert corrected > agreement(teacher, step) + 0.12
 
