@@ -6,6 +6,7 @@ import pytest
 from somray.errors import ShapeError
 from somray.kernels.features import feature_stack
 from somray.kernels.features.spacing import feature_stack_at
+from somray.kernels.grids import pixel_size
 from somray.kernels.grids.pixel_size import brought_to_spacing, has_other_spacing
 from somray.kernels.teacher import tiles as transfer_tiles
 from somray.kernels.teacher.apply import apply_teacher
