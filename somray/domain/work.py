@@ -87,6 +87,8 @@ class Unit:
         needs: resources.
         subject: for `failures`, where it applies.
         session: for `failures`, where it applies.
+        work: how much it does, in its stage's measure; for plans.
+        written: bytes that it will write at most, uncompressed; for plans.
     """
 
     stage: str
@@ -97,6 +99,8 @@ class Unit:
     needs: Needs = Needs()
     subject: str | None = None
     session: str | None = None
+    work: float = 0.0
+    written: int = 0
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from somray.kernels.objects.found import LESION
 from somray.kernels.objects.prior import Landmark, occurrence
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
 from somray.pipeline.digests import source_signature
-from somray.pipeline.fitting import Fitted
-from somray.pipeline.record import Book
+from somray.pipeline.fitting import SharedModel
+from somray.pipeline.record import Record
 from somray.pipeline.units.protocol import ScanState, Units
 from somray.stages import object_calls, objects
 
@@ -46,9 +46,9 @@ class Called:
 class ObjectStep:
     """Finds and calls the objects of a protocol's scans."""
 
-    def __init__(self, units: Units, scans: Sequence[Scan], book: Book) -> None:
+    def __init__(self, units: Units, scans: Sequence[Scan], record: Record) -> None:
         """Prepare; nothing runs before `find`."""
-        self._units, self._book = units, book
+        self._units, self._record = units, record
         self.rule = object_rule(units, scans)
         self._voices: Mapping[str, list[tuple[tuple[float, float], list[Landmark]]]] | None = None
         loop = asyncio.get_running_loop()
@@ -56,18 +56,16 @@ class ObjectStep:
             scan: loop.create_future() for scan in scans
         }
 
-    async def find(self, state: ScanState, method: tuple[str, int], model: Fitted) -> None:
+    async def find(self, state: ScanState, method: tuple[str, int], model: SharedModel) -> None:
         """Look at one scan, once the masks of `method` (name, target's value) by a model stand."""
         if self.rule is None:
             return
         unit = find_unit(self._units, state, self.rule, method, model.digest)
-        entry = await self._book.do(
-            objects.find, unit, shared=model.shared, invalidates=[("calls", state.name)]
-        )
+        entry = await self._record.do(objects.find, unit, shared=model.shared)
         self._settle(state.scan, entry if entry.ok else None)
 
     async def baseline(
-        self, state: ScanState, method: tuple[str, int], model: Fitted, called: Called
+        self, state: ScanState, method: tuple[str, int], model: SharedModel, called: Called
     ) -> tuple[tuple[int, ...], str] | None:
         """Find the objects of direct transfer alone, for the comparison with truth.
 
@@ -78,7 +76,7 @@ class ObjectStep:
         if self.rule is None:
             return None
         unit = find_unit(self._units, state, self.rule, method, model.digest, objects.BASELINE)
-        entry = await self._book.do(objects.find, unit, shared=model.shared)
+        entry = await self._record.do(objects.find, unit, shared=model.shared)
         if not entry.ok:
             return None
         if self.rule.has_uptake:
@@ -105,7 +103,7 @@ class ObjectStep:
             tuple(_heard(one, state.scan.subject, cohort) for one in facts) for facts in times
         )
         item = object_calls.CallItem(state.place, times, heard, self._words(state.scan))
-        called = await self._book.do(
+        called = await self._record.do(
             object_calls.call, call_unit(self._units, state, item, entry.digest)
         )
         if not called.ok:
@@ -183,12 +181,22 @@ def find_unit(
     blocks = state.grid_voxels(rule.grid_mm(state.shape[2:], state.spacing_mm))
     needs = objects.needs(state.slab_bytes, blocks)
     name = state.name if group == objects.GROUP else f"{state.name}+{group}"
-    return units.unit("objects", name, item, needs, state.source_digest, model, inputs)
+    return units.unit(
+        "objects",
+        name,
+        item,
+        needs,
+        state.source_digest,
+        model,
+        inputs,
+        of=state.scan,
+        work=state.shape[1] * state.slices(),
+        written=4 * state.voxels,
+    )
 
 
 def call_unit(units: Units, state: ScanState, item: object_calls.CallItem, found: str) -> Unit:
     """Call the objects of one scan."""
-    heard = [item.occurrences, item.words]
-    return units.unit(
-        "calls", state.name, item, object_calls.CALL_NEEDS, state.source_digest, found, heard
-    )
+    inputs = [state.source_digest, found, [item.occurrences, item.words]]
+    needs = object_calls.CALL_NEEDS
+    return units.unit("calls", state.name, item, needs, *inputs, of=state.scan)

@@ -21,7 +21,23 @@ from somray.stages.student.lessons import sees_volumes
 from somray.stages.student.volumes import VOLUME_MM
 from somray.stages.teacher import fit as teacher
 
-__all__ = ["ScanState", "Units"]
+__all__ = ["SLICE_PIXELS", "ScanState", "Seen", "Slab", "Units", "scan_name", "subject_name"]
+
+SLICE_PIXELS = 512 * 512  # of the slices that the table of stages measures by
+
+
+@dataclass(frozen=True)
+class Slab:
+    """Slices z0 ≤ z < z1 of time index t."""
+
+    t: int
+    z0: int
+    z1: int
+
+    @property
+    def name(self) -> str:
+        """Last part of the names of its units."""
+        return f"t{self.t}+z{self.z0:05d}"
 
 
 @dataclass(frozen=True)
@@ -70,10 +86,29 @@ class ScanState:
         z, y, x = (-(-n // f) for n, f in zip(self.shape[2:], factors, strict=True))
         return z * y * x
 
-    def slabs(self) -> list[tuple[int, int, int]]:
-        """List (t, z0, z1) of every slab."""
+    @property
+    def voxels(self) -> int:
+        """Voxels of one channel, of all time points."""
+        return self.shape[0] * self.shape[2] * self.shape[3] * self.shape[4]
+
+    def slices(self, own: int | None = None) -> float:
+        """How many slices of 512 × 512 pixels as many of its own make; all of them where None."""
+        count = self.shape[0] * self.shape[2] if own is None else own
+        return count * self.shape[3] * self.shape[4] / SLICE_PIXELS
+
+    def slabs(self) -> list[Slab]:
+        """List every slab."""
         depth = slab_depth(self.shape[1:2] + self.shape[3:])
-        return [(t, z0, z1) for t in range(self.shape[0]) for z0, z1 in slabs(self.shape[2], depth)]
+        times = range(self.shape[0])
+        return [Slab(t, z0, z1) for t in times for z0, z1 in slabs(self.shape[2], depth)]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How a scan's pixels are looked at: windows per channel, and the target's label value."""
+
+    windows: tuple[tuple[float, float], ...]
+    value: int
 
 
 def scan_name(scan: Scan) -> str:
@@ -110,18 +145,40 @@ class Units:
         """CPUs of the protocol's actor, which fits the teacher and may train the student."""
         return 1 if self.config.segment == "som" else self.config.student.threads
 
-    def unit(self, stage: str, name: str, item: Any, needs: Needs, *inputs: object) -> Unit:
-        """Name a unit of this protocol; its digest holds all `inputs` beside the code."""
-        place = getattr(item, "place", None)
+    def unit(
+        self,
+        stage: str,
+        name: str,
+        item: Any,
+        needs: Needs,
+        *inputs: object,
+        of: Scan | str | None,
+        work: float = 0.0,
+        written: int = 0,
+    ) -> Unit:
+        """Name a unit of this protocol.
+
+        Args:
+            stage: a key of `STAGES`.
+            name: unique within the stage.
+            item: what its function takes.
+            needs: resources.
+            inputs: what decides its result beside the code; its digest holds all of it.
+            of: the scan, or the subject, that a failure of it is told of; None where it is nobody's.
+            work: in the stage's measure.
+            written: bytes that it writes.
+        """
         return Unit(
             stage=stage,
             name=name,
             protocol=self.protocol,
-            digest=digest_of(stage, name, code_digest(), *inputs),
+            digest=digest_of(stage, name, code_digest(stage), *inputs),
             item=item,
             needs=needs,
-            subject=place.subject if place else None,
-            session=place.session if place else None,
+            subject=of.subject if isinstance(of, Scan) else of,
+            session=of.session if isinstance(of, Scan) else None,
+            work=work,
+            written=written,
         )
 
     def ingest(self, scan: Scan) -> Unit:
@@ -180,6 +237,7 @@ class Units:
         if settings.engine == "torch":
             needs = replace(needs, gpus=1.0)
         sources = [[state.source_digest, slices] for state, slices in chosen]
+        passes = settings.epochs + 3 if item.folds else 2
         return self.unit(
             "teacher",
             self.protocol,
@@ -189,13 +247,15 @@ class Units:
             spec,
             settings.every,
             previous,
+            of=chosen[0][0].scan,
+            work=passes * sum(state.shape[1] * state.slices() for state, _ in chosen),
         )
 
     def missing_reference(self) -> Unit:
         """Tell that no scan that the configuration names as reference can be used."""
         named = tuple(f"{n.subject} {n.session}" for n in self.config.teacher.named)
         item = teacher.MissingReference(named)
-        return self.unit("teacher", self.protocol, item, Needs(cpus=0.1), named)
+        return self.unit("teacher", self.protocol, item, Needs(cpus=0.1), named, of=None)
 
     @property
     def volume_rule(self) -> ScanRule | None:
@@ -217,56 +277,58 @@ class Units:
         """Make an empty label group."""
         item = segment.LabelItem(state.place, label)
         needs = Needs(cpus=0.1)
-        return self.unit(
-            "open", f"{state.name}+{label}", item, needs, state.source_digest, model_digest
-        )
+        inputs = state.source_digest, model_digest
+        return self.unit("open", f"{state.name}+{label}", item, needs, *inputs, of=state.scan)
 
-    def pieces(self, state: ScanState, label: str) -> list[tuple[int, int, int]]:
-        """List (t, z0, z1) of what one unit segments: a slab, or a time point for a student of volumes."""
+    def slabs(self, state: ScanState, label: str) -> list[Slab]:
+        """List what one unit segments each: a slab, or a time point for a student of volumes."""
         if label == "student" and self.volume_rule is not None:
-            return [(t, 0, state.shape[2]) for t in range(state.shape[0])]
+            return [Slab(t, 0, state.shape[2]) for t in range(state.shape[0])]
         return state.slabs()
 
     def slab(
-        self,
-        state: ScanState,
-        label: str,
-        where: tuple[int, int, int],
-        model_digest: str,
-        seen: tuple[tuple[tuple[float, float], ...] | None, int] = (None, 3),
+        self, state: ScanState, label: str, where: Slab, model_digest: str, seen: Seen | None = None
     ) -> Unit:
-        """Segment one slab; `seen` are the windows for this scan and the target's label value."""
-        t, z0, z1 = where
-        target = self.config.teacher.target
-        item = segment.SlabItem(state.place, target, t, z0, z1, state.level, seen[0], value=seen[1])
+        """Segment one slab by direct transfer (som) or the student."""
+        target, settings, by_map = self.config.teacher.target, self.config.student, label == "som"
+        item = segment.SlabItem(state.place, target, where.t, where.z0, where.z1, state.level)
+        if seen is not None:
+            item = replace(item, windows=seen.windows, value=seen.value)
         sizes, gpus = (state.slab_bytes, state.slice_bytes), self.cohort.resources.segment_gpus
-        if label == "student":
-            item = replace(item, confidence=self.config.student.confidence, gpu=gpus > 0)
-        stage = "som" if label == "som" else "segment"
-        needs = (
-            segment.needs_som(*sizes, self.config.teacher.dimensions)
-            if label == "som"
-            else segment.needs_student(*sizes, gpus, self.student_voxels(state))
+        if by_map:
+            needs = segment.needs_som(*sizes, self.config.teacher.dimensions)
+        else:
+            item = replace(item, confidence=settings.confidence, gpu=gpus > 0)
+            needs = segment.needs_student(*sizes, gpus, self.student_voxels(state))
+        slices = state.slices(where.z1 - where.z0)
+        return self.unit(
+            "som" if by_map else "segment",
+            f"{state.name}+{label}+{where.name}",
+            item,
+            needs,
+            state.source_digest,
+            model_digest,
+            target,
+            of=state.scan,
+            work=slices * (state.shape[1] if by_map else 1),
+            written=round(slices * SLICE_PIXELS) * len(self.label_groups(label)),
         )
-        name = f"{state.name}+{label}+t{t}+z{z0:05d}"
-        return self.unit(stage, name, item, needs, state.source_digest, model_digest, target)
 
     def drift(
         self, state: ScanState, signatures: Sequence[Mapping[str, Any]], model_digest: str
     ) -> Unit:
         """Judge how well the teacher carries over to a scan."""
         item = drift.DriftItem(state.place, tuple(signatures))
-        return self.unit("drift", state.name, item, drift.NEEDS, state.source_digest, model_digest)
+        inputs = state.source_digest, model_digest
+        return self.unit("drift", state.name, item, drift.NEEDS, *inputs, of=state.scan)
 
     def close_labels(
         self, state: ScanState, label: str, classes: tuple[tuple[int, str], ...], model_digest: str
     ) -> Unit:
         """Name the classes of a label group and mark it complete."""
         item = segment.LabelItem(state.place, label, classes=classes)
-        needs = Needs(cpus=0.1)
-        return self.unit(
-            "close", f"{state.name}+{label}", item, needs, state.source_digest, model_digest
-        )
+        needs, inputs = Needs(cpus=0.1), (state.source_digest, model_digest)
+        return self.unit("close", f"{state.name}+{label}", item, needs, *inputs, of=state.scan)
 
     def evolve(
         self, item: evolve.EvolveItem, states: list[ScanState], lesion_voxels: int, model: str
@@ -276,8 +338,18 @@ class Units:
         inputs = [s.source_digest for s in states], [s.to_first for s in item.sessions]
         settings = [item.method, item.value, item.channel, item.config.model_dump(mode="json")]
         settings.append([s.objects for s in item.sessions])
+        subject = states[0].scan.subject
         return self.unit(
-            "evolve", subject_name(states[0].scan.subject), item, needs, inputs, settings, model
+            "evolve",
+            subject_name(subject),
+            item,
+            needs,
+            inputs,
+            settings,
+            model,
+            of=subject,
+            work=sum(state.slices() for state in states),
+            written=sum(4 * state.voxels for state in states),
         )
 
     def publish(self, state: ScanState, labels: tuple[str, ...], model_digest: str) -> Unit:
@@ -285,7 +357,7 @@ class Units:
         item = segment.PublishItem(state.place, labels)
         needs = Needs(cpus=0.1)
         inputs = [state.source_digest, labels, model_digest]
-        return self.unit("publish", state.name, item, needs, *inputs)
+        return self.unit("publish", state.name, item, needs, *inputs, of=state.scan)
 
     def truth(
         self,
@@ -298,4 +370,14 @@ class Units:
         item = truth.TruthItem(state.place, str(state.scan.truth), methods)
         needs = truth.needs(state.shape[2] * state.shape[3] * state.shape[4])
         name = f"{state.name}+{part}" if part else state.name
-        return self.unit("truth", name, item, needs, state.source_digest, inputs, methods)
+        return self.unit(
+            "truth",
+            name,
+            item,
+            needs,
+            state.source_digest,
+            inputs,
+            methods,
+            of=state.scan,
+            work=len(methods) * state.slices(state.shape[2]),
+        )

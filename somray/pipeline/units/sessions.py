@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from somray.domain.work import Unit
 from somray.io.ledger import Entry
 from somray.kernels.registration.space.group import first_pairs
-from somray.pipeline.gather import together
-from somray.pipeline.record import Book
+from somray.pipeline.gather import gather_or_cancel
+from somray.pipeline.record import Record
 from somray.pipeline.units.protocol import ScanState, Units, subject_name
 from somray.stages.registration import align_sessions, register_sessions
 
 __all__ = ["align_sessions_of", "align_unit", "bridge_unit", "session_pair"]
+
+SLICE_PAIRS = (
+    100  # one pair of sessions takes as long as so many pairs of slices, whatever their size
+)
 
 Key = tuple[int, int]
 Motions = list[tuple[float, ...] | None]
@@ -31,6 +35,8 @@ def session_pair(units: Units, fixed: ScanState, moving: ScanState) -> Unit:
         [fixed.source_digest, moving.source_digest],
         settings.model_dump(mode="json", exclude={"pairs"}),
         units.cohort.seed,
+        of=moving.scan,
+        work=SLICE_PAIRS,
     )
 
 
@@ -53,43 +59,45 @@ def _group_unit(
     pairs: Sequence[align_sessions.PairFinding],
 ) -> Unit:  # fmt: skip
     item = align_sessions.GroupItem(tuple(s.place for s in states), tuple(pairs))
+    subject = states[0].scan.subject
     return units.unit(
         "register",
-        f"{subject_name(states[0].scan.subject)}+{name}",
+        f"{subject_name(subject)}+{name}",
         item,
         align_sessions.NEEDS,
         [s.source_digest for s in states],
         item.pairs,
+        of=subject,
     )
 
 
-async def align_sessions_of(book: Book, units: Units, states: Sequence[ScanState]) -> Motions:
+async def align_sessions_of(record: Record, units: Units, states: Sequence[ScanState]) -> Motions:
     """Register a subject's sessions with each other and align them all.
 
     Args:
-        book: of the run.
+        record: of the run.
         units: of the protocol.
         states: the subject's sessions in time order.
 
     Returns:
         Each session's 4×4 to the first, row-major LPS mm; None where refused.
     """
-    found = await _registered(book, units, states, first_pairs(len(states)))
+    found = await _registered(record, units, states, first_pairs(len(states)))
     if len(states) > 2:
-        asked = await book.do(align_sessions.run_bridges, bridge_unit(units, states, found))
+        asked = await record.do(align_sessions.run_bridges, bridge_unit(units, states, found))
         further = [(a, b) for a, b in asked.value.get("pairs", [])]
-        found += await _registered(book, units, states, further)
-    entry = await book.do(align_sessions.run_align, align_unit(units, states, found))
+        found += await _registered(record, units, states, further)
+    entry = await record.do(align_sessions.run_align, align_unit(units, states, found))
     told = entry.value.get("to_first", [None] * len(states))
     return [None if matrix is None else tuple(matrix) for matrix in told]
 
 
 async def _registered(
-    book: Book, units: Units, states: Sequence[ScanState], keys: Sequence[Key]
+    record: Record, units: Units, states: Sequence[ScanState], keys: Sequence[Key]
 ) -> list[align_sessions.PairFinding]:
-    entries = await together(
+    entries = await gather_or_cancel(
         *(
-            book.do(register_sessions.run_sessions, session_pair(units, states[a], states[b]))
+            record.do(register_sessions.run_sessions, session_pair(units, states[a], states[b]))
             for a, b in keys
         )
     )

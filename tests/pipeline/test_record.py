@@ -8,7 +8,7 @@ from somray.domain.tables import TABLES, SliceRow
 from somray.domain.work import Result, Unit
 from somray.errors import DataError, StoreError
 from somray.io.storage import Storage
-from somray.pipeline.record import Book
+from somray.pipeline.record import RunRecord
 from somray.runtime.serial import SerialExecutor
 
 
@@ -28,15 +28,15 @@ def _broken(item, shared):
     raise RuntimeError("oops")
 
 
-def _run(book, *units, function=_rows):
+def _run(record, *units, function=_rows):
     async def go():
-        return [await book.do(function, unit) for unit in units]
+        return [await record.do(function, unit) for unit in units]
 
     return asyncio.run(go())
 
 
-def _book(tmp_path):
-    return Book(Storage.at(tmp_path), SerialExecutor())
+def _record(tmp_path):
+    return RunRecord(Storage.at(tmp_path), SerialExecutor())
 
 
 def _table(tmp_path, name):
@@ -44,22 +44,22 @@ def _table(tmp_path, name):
 
 
 def test_a_done_unit_is_not_done_again(tmp_path):
-    first = _book(tmp_path)
+    first = _record(tmp_path)
     _run(first, _unit("z0"), _unit("z1"))
-    second = _book(tmp_path)
+    second = _record(tmp_path)
     _run(second, _unit("z0"), _unit("z1"), _unit("z2"))
     assert (first.executed, second.executed) == (2, 1)
 
 
 def test_rows_can_be_read_while_the_run_goes_on(tmp_path):
-    _run(_book(tmp_path), _unit("z0"), _unit("z1"))
+    _run(_record(tmp_path), _unit("z0"), _unit("z1"))
     assert sorted(_table(tmp_path, "slices")["z"]) == [0, 1]
 
 
 def test_every_table_exists_with_its_columns_after_a_run(tmp_path):
-    book = _book(tmp_path)
-    _run(book, _unit("z0"))
-    book.finish(["p", "q"])
+    record = _record(tmp_path)
+    _run(record, _unit("z0"))
+    record.finish(["p", "q"])
     for name in TABLES:
         assert (tmp_path / f"tables/{name}/protocol=q/compacted.parquet").exists()
     assert len(_table(tmp_path, "slices")) == 1
@@ -67,10 +67,10 @@ def test_every_table_exists_with_its_columns_after_a_run(tmp_path):
 
 
 def test_a_unit_with_a_new_digest_replaces_its_rows_even_after_compaction(tmp_path):
-    book = _book(tmp_path)
-    _run(book, _unit("z0"), _unit("z1"))
-    book.finish(["p"])
-    again = _book(tmp_path)
+    record = _record(tmp_path)
+    _run(record, _unit("z0"), _unit("z1"))
+    record.finish(["p"])
+    again = _record(tmp_path)
     _run(again, _unit("z0"), _unit("z1", "d2"))
     assert sorted(_table(tmp_path, "slices")["z"]) == [0, 1]
     again.finish(["p"])
@@ -78,35 +78,35 @@ def test_a_unit_with_a_new_digest_replaces_its_rows_even_after_compaction(tmp_pa
 
 
 def test_units_that_no_longer_belong_to_the_run_leave_the_tables(tmp_path):
-    book = _book(tmp_path)
-    _run(book, _unit("z0"), _unit("z1"))
-    book.finish(["p"])
-    smaller = _book(tmp_path)
+    record = _record(tmp_path)
+    _run(record, _unit("z0"), _unit("z1"))
+    record.finish(["p"])
+    smaller = _record(tmp_path)
     _run(smaller, _unit("z0"))
     smaller.finish(["p"])
     assert list(_table(tmp_path, "slices")["z"]) == [0]
 
 
 def test_a_bad_scan_is_remembered_and_a_broken_unit_is_tried_again(tmp_path):
-    book = _book(tmp_path)
-    _run(book, _unit("z0"), function=_bad)
-    _run(book, _unit("z1"), function=_broken)
-    assert (book.failed, book.broken) == (2, 1)
+    record = _record(tmp_path)
+    _run(record, _unit("z0"), function=_bad)
+    _run(record, _unit("z1"), function=_broken)
+    assert (record.state.failed, record.broken) == (2, 1)
     failures = _table(tmp_path, "failures").set_index("code")
     assert failures.loc["blank", "message"] == "all of it is zero"
     assert "RuntimeError" in failures.loc["internal", "message"]
-    again = _book(tmp_path)
+    again = _record(tmp_path)
     _run(again, _unit("z0"), function=_bad)
     _run(again, _unit("z1"))
-    assert (again.executed, again.failed, again.broken) == (1, 1, 0)
+    assert (again.executed, again.state.failed, again.broken) == (1, 1, 0)
     again.finish(["p"])
     assert list(_table(tmp_path, "failures")["code"]) == ["blank"]
 
 
 def test_a_protocol_without_a_teacher_is_a_failed_run_whatever_the_reason(tmp_path):
-    book = _book(tmp_path)
-    _run(book, _unit("p", stage="teacher"), function=_bad)
-    assert (book.failed, book.broken) == (1, 1)
+    record = _record(tmp_path)
+    _run(record, _unit("p", stage="teacher"), function=_bad)
+    assert (record.state.failed, record.broken) == (1, 1)
 
 
 def test_storage_that_fails_stops_the_run(tmp_path):
@@ -114,45 +114,45 @@ def test_storage_that_fails_stops_the_run(tmp_path):
         raise StoreError("no space left")
 
     with pytest.raises(StoreError, match="no space left"):
-        _run(_book(tmp_path), _unit("z0"), function=full)
+        _run(_record(tmp_path), _unit("z0"), function=full)
 
 
 def test_work_that_wipes_others_makes_them_due_again(tmp_path):
-    _run(_book(tmp_path), _unit("z0+som"), _unit("z10+som"), function=lambda i, s: Result())
-    book = _book(tmp_path)
+    _run(_record(tmp_path), _unit("z0+som+t0"), _unit("z10+som+t0"), function=lambda i, s: Result())
+    record = _record(tmp_path)
 
     async def go():
-        unit = _unit("z0", stage="open")
-        await book.do(lambda i, s: Result(), unit, invalidates=[("som", "z0")])
-        for name in ("z0+som", "z10+som"):
-            await book.do(lambda i, s: Result(), _unit(name))
+        unit = _unit("z0+som", stage="open")
+        await record.do(lambda i, s: Result(), unit)
+        for name in ("z0+som+t0", "z10+som+t0"):
+            await record.do(lambda i, s: Result(), _unit(name))
 
     asyncio.run(go())
-    assert book.executed == 2
+    assert record.executed == 2
 
 
 def test_left_is_above_zero_until_the_run_is_done(tmp_path):
-    book = _book(tmp_path)
+    record = _record(tmp_path)
     state = tmp_path / "work/state.json"
     assert json.loads(state.read_text())["left"] > 0
-    _run(book, _unit("z0"))
-    assert book.summary("running")["left"] > 0
-    assert book.close("done")["left"] == 0
+    _run(record, _unit("z0"))
+    assert record.state.summary("running")["left"] > 0
+    assert record.state.write("done")["left"] == 0
     assert json.loads(state.read_text())["state"] == "done"
 
 
 def test_an_older_driver_stops_when_a_later_one_takes_over(tmp_path):
-    older = _book(tmp_path)
-    later = _book(tmp_path)
+    older = _record(tmp_path)
+    later = _record(tmp_path)
     with pytest.raises(StoreError, match="taken over"):
-        older.close("done")
-    assert later.close("done")["state"] == "done"
+        older.state.write("done")
+    assert later.state.write("done")["state"] == "done"
 
 
 def test_tables_have_the_same_bytes_whatever_the_order_of_units(tmp_path):
     for folder, names in (("a", ("z0", "z1", "z2")), ("b", ("z2", "z0", "z1"))):
-        book = _book(tmp_path / folder)
-        _run(book, *(_unit(name) for name in names))
-        book.finish(["p"])
+        record = _record(tmp_path / folder)
+        _run(record, *(_unit(name) for name in names))
+        record.finish(["p"])
     parts = [tmp_path / f / "tables/slices/protocol=p/compacted.parquet" for f in "ab"]
     assert parts[0].read_bytes() == parts[1].read_bytes()
