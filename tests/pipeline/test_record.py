@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import json
 
 import pandas as pd
@@ -8,6 +9,7 @@ from somray.domain.tables import TABLES, SliceRow
 from somray.domain.work import Result, Unit
 from somray.errors import DataError, StoreError
 from somray.io.storage import Storage
+from somray.pipeline import tables
 from somray.pipeline.record import RunRecord
 from somray.runtime.serial import SerialExecutor
 
@@ -156,3 +158,58 @@ def test_tables_have_the_same_bytes_whatever_the_order_of_units(tmp_path):
         record.finish(["p"])
     parts = [tmp_path / f / "tables/slices/protocol=p/compacted.parquet" for f in "ab"]
     assert parts[0].read_bytes() == parts[1].read_bytes()
+
+
+def _live(tmp_path):
+    """What a reader sees in `slices`, and the parts that it is made of."""
+    folder = tmp_path / "tables/slices/protocol=p"
+    return sorted(_table(tmp_path, "slices")["z"]), sorted(p.stem for p in folder.iterdir())
+
+
+def test_new_units_stand_beside_what_an_earlier_run_compacted(tmp_path):
+    record = _record(tmp_path)
+    _run(record, _unit("z0"), _unit("z1"))
+    record.finish(["p"])
+    _run(_record(tmp_path), _unit("z0"), _unit("z1"), _unit("z2"))
+    assert _live(tmp_path) == ([0, 1, 2], ["compacted", "som-z2"])
+
+
+def test_a_changed_unit_turns_its_own_stage_alone_into_parts(tmp_path):
+    record = _record(tmp_path)
+    _run(record, _unit("z0"), _unit("z1"), _unit("z2", stage="segment"))
+    record.finish(["p"])
+    _run(_record(tmp_path), _unit("z1", "d2"))
+    assert _live(tmp_path) == ([0, 1, 2], ["compacted", "som-z0", "som-z1"])
+
+
+def test_rows_of_wiped_units_are_gone_for_readers_at_once(tmp_path):
+    slabs = [dataclasses.replace(_unit(f"z{n}"), name=f"z{n}+som+t0") for n in range(2)]
+    record = _record(tmp_path)
+    _run(record, *slabs)
+    record.finish(["p"])
+    opened = dataclasses.replace(_unit("z1", stage="open"), name="z1+som")
+    _run(_record(tmp_path), opened, function=lambda item, shared: Result())
+    assert _live(tmp_path)[0] == [0]
+
+
+def test_a_driver_that_died_while_tables_were_parted_loses_no_row(tmp_path, monkeypatch):
+    record = _record(tmp_path)
+    _run(record, *(_unit(f"z{n}") for n in range(4)))
+    record.finish(["p"])
+    real, left = tables.write_part, [3]
+
+    def dying(*arguments):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        real(*arguments)
+
+    monkeypatch.setattr(tables, "write_part", dying)
+    with pytest.raises(KeyboardInterrupt):
+        _run(_record(tmp_path), _unit("z2", "d2"))
+    monkeypatch.setattr(tables, "write_part", real)
+    again = _record(tmp_path)
+    _run(again, _unit("z0"), _unit("z1"), _unit("z2", "d2"), _unit("z3"))
+    assert _live(tmp_path)[0] == [0, 1, 2, 3]
+    again.finish(["p"])
+    assert _live(tmp_path) == ([0, 1, 2, 3], ["compacted"])

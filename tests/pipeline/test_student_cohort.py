@@ -168,13 +168,6 @@ def test_the_plan_counts_the_cohorts_scans(cohort_folder):
     assert hours == sorted(set(hours))
 
 
-def test_the_plan_of_volumes_counts_time_points_not_slabs(petct_folder, petct_run):
-    plan = make_plan(load_cohort(petct_folder / "cohort.yaml", ()))
-    done = {one["stage"]: one["done"] for one in petct_run[1]["stages"]}
-    for stage in ("segment", "student", "objects", "som", "truth"):
-        assert plan.stages[stage].units == done[stage], stage
-
-
 def test_the_network_is_told_by_the_spec_that_was_trained(petct_run):
     model = models.read_student(Storage.at(str(petct_run[0])), "phantom-petct")
     assert model.network["kinds"] == "CT,PET"
