@@ -9,7 +9,7 @@ from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
 from somray.errors import ConfigError
 from somray.io.ome.image import read_meta, slabs
-from somray.io.run import Run, open_run
+from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
 from somray.kernels.teacher.apply import scaled_windows
 from somray.stages import ingest, segment
@@ -82,7 +82,7 @@ def apply_model(
     }
 
 
-def _model(run: Run, protocol: str, method: str) -> tuple[TeacherModel, Any, Any]:
+def _model(run: StoredRun, protocol: str, method: str) -> tuple[TeacherModel, Any, Any]:
     known = run.config.protocols
     if protocol not in known:
         raise ConfigError(f"--protocol {protocol!r}: the run has {', '.join(known)}")
