@@ -8,7 +8,8 @@ from somray.domain.scan import Scan
 from somray.domain.tables import FailureRow, ScanRow
 from somray.io.ledger import Entry
 from somray.pipeline.record import Record
-from somray.pipeline.units.protocol import ScanState, Units
+from somray.pipeline.units.protocol import Units
+from somray.pipeline.units.scan import ScanState
 from somray.stages import ingest
 
 __all__ = ["Intake"]

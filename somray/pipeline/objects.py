@@ -19,7 +19,8 @@ from somray.kernels.objects.scan_rule import ScanRule, rule_for
 from somray.pipeline.digests import source_signature
 from somray.pipeline.fitting import SharedModel
 from somray.pipeline.record import Record
-from somray.pipeline.units.protocol import ScanState, Units
+from somray.pipeline.units.protocol import Units
+from somray.pipeline.units.scan import ScanState
 from somray.stages import object_calls, objects
 
 __all__ = ["Called", "ObjectStep"]
@@ -177,21 +178,14 @@ def find_unit(
         names = tuple(sorted(config.anatomy.items()))
         anatomy = objects.AnatomyItem(state.scan.anatomy, names, tuple(config.exclude))
     item = objects.FindItem(state.place, rule, *method, anatomy, group)
-    inputs = [rule, method, anatomy, source_signature(state.scan.anatomy)]
+    found = [rule, method, anatomy, source_signature(state.scan.anatomy)]
+    inputs = [state.source_digest, model, found]
     blocks = state.grid_voxels(rule.grid_mm(state.shape[2:], state.spacing_mm))
     needs = objects.needs(state.slab_bytes, blocks)
     name = state.name if group == objects.GROUP else f"{state.name}+{group}"
+    work, written = state.shape[1] * state.slices(), 4 * state.voxels
     return units.unit(
-        "objects",
-        name,
-        item,
-        needs,
-        state.source_digest,
-        model,
-        inputs,
-        of=state.scan,
-        work=state.shape[1] * state.slices(),
-        written=4 * state.voxels,
+        "objects", name, item, needs, inputs, of=state.scan, work=work, written=written
     )
 
 
@@ -199,4 +193,4 @@ def call_unit(units: Units, state: ScanState, item: object_calls.CallItem, found
     """Call the objects of one scan."""
     inputs = [state.source_digest, found, [item.occurrences, item.words]]
     needs = object_calls.CALL_NEEDS
-    return units.unit("calls", state.name, item, needs, *inputs, of=state.scan)
+    return units.unit("calls", state.name, item, needs, inputs, of=state.scan)

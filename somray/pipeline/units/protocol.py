@@ -8,99 +8,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from somray.config import CohortConfig, ProtocolConfig
-from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
 from somray.domain.work import Needs, Unit, digest_of
-from somray.io.ome.image import slab_depth, slabs
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
 from somray.kernels.teacher.spec import TeacherSpec
 from somray.pipeline.digests import code_digest, ingest_digest
+from somray.pipeline.units.scan import SLICE_PIXELS, ScanState, Slab, scan_name, subject_name
 from somray.stages import drift, ingest, segment, truth
 from somray.stages.evolution import evolve
 from somray.stages.student.lessons import sees_volumes
 from somray.stages.student.volumes import VOLUME_MM
 from somray.stages.teacher import fit as teacher
 
-__all__ = ["SLICE_PIXELS", "ScanState", "Seen", "Slab", "Units", "scan_name", "subject_name"]
-
-SLICE_PIXELS = 512 * 512  # of the slices that the table of stages measures by
-
-
-@dataclass(frozen=True)
-class Slab:
-    """Slices z0 ≤ z < z1 of time index t."""
-
-    t: int
-    z0: int
-    z1: int
-
-    @property
-    def name(self) -> str:
-        """Last part of the names of its units."""
-        return f"t{self.t}+z{self.z0:05d}"
-
-
-@dataclass(frozen=True)
-class ScanState:
-    """An ingested scan that may be used.
-
-    Args:
-        scan: as the manifest names it.
-        place: where it lies.
-        shape: (t, c, z, y, x).
-        source_digest: of pixels and geometry; names everything that is made from it.
-        level: the scan's own level of uptake, where a channel is PET.
-        spacing_mm: voxel size along (z, y, x).
-    """
-
-    scan: Scan
-    place: ScanPlace
-    shape: tuple[int, int, int, int, int]
-    source_digest: str
-    level: float | None = None
-    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
-
-    @property
-    def name(self) -> str:
-        """Name of the scan's units."""
-        return scan_name(self.scan)
-
-    @property
-    def slice_bytes(self) -> int:
-        """Bytes of one slice with all channels."""
-        return self.shape[1] * self.shape[3] * self.shape[4] * 4
-
-    @property
-    def plane_bytes(self) -> int:
-        """Bytes of one slice of one channel."""
-        return self.shape[3] * self.shape[4] * 4
-
-    @property
-    def slab_bytes(self) -> int:
-        """Bytes of one slab with all channels."""
-        return self.slice_bytes * min(self.shape[2], slab_depth(self.shape[1:2] + self.shape[3:]))
-
-    def grid_voxels(self, size_mm: float) -> int:
-        """Blocks of about a size that cover the scan (`kernels.objects.grid`)."""
-        factors = (max(1, round(size_mm / s)) for s in self.spacing_mm)
-        z, y, x = (-(-n // f) for n, f in zip(self.shape[2:], factors, strict=True))
-        return z * y * x
-
-    @property
-    def voxels(self) -> int:
-        """Voxels of one channel, of all time points."""
-        return self.shape[0] * self.shape[2] * self.shape[3] * self.shape[4]
-
-    def slices(self, own: int | None = None) -> float:
-        """How many slices of 512 × 512 pixels as many of its own make; all of them where None."""
-        count = self.shape[0] * self.shape[2] if own is None else own
-        return count * self.shape[3] * self.shape[4] / SLICE_PIXELS
-
-    def slabs(self) -> list[Slab]:
-        """List every slab."""
-        depth = slab_depth(self.shape[1:2] + self.shape[3:])
-        times = range(self.shape[0])
-        return [Slab(t, z0, z1) for t in times for z0, z1 in slabs(self.shape[2], depth)]
+__all__ = ["Seen", "Units"]
 
 
 @dataclass(frozen=True)
@@ -109,16 +29,6 @@ class Seen:
 
     windows: tuple[tuple[float, float], ...]
     value: int
-
-
-def scan_name(scan: Scan) -> str:
-    """Name of a scan's units."""
-    return f"sub-{scan.subject}_ses-{scan.session}"
-
-
-def subject_name(subject: str) -> str:
-    """Name of a subject's unit."""
-    return f"sub-{subject}"
 
 
 @dataclass(frozen=True)
@@ -151,7 +61,8 @@ class Units:
         name: str,
         item: Any,
         needs: Needs,
-        *inputs: object,
+        inputs: Sequence[object],
+        *,
         of: Scan | str | None,
         work: float = 0.0,
         written: int = 0,
@@ -237,25 +148,16 @@ class Units:
         if settings.engine == "torch":
             needs = replace(needs, gpus=1.0)
         sources = [[state.source_digest, slices] for state, slices in chosen]
-        passes = settings.epochs + 3 if item.folds else 2
-        return self.unit(
-            "teacher",
-            self.protocol,
-            item,
-            needs,
-            sources,
-            spec,
-            settings.every,
-            previous,
-            of=chosen[0][0].scan,
-            work=passes * sum(state.shape[1] * state.slices() for state, _ in chosen),
-        )
+        inputs = [sources, spec, settings.every, previous]
+        scan, passes = chosen[0][0].scan, settings.epochs + 3 if item.folds else 2
+        work = passes * sum(state.shape[1] * state.slices() for state, _ in chosen)
+        return self.unit("teacher", self.protocol, item, needs, inputs, of=scan, work=work)
 
     def missing_reference(self) -> Unit:
         """Tell that no scan that the configuration names as reference can be used."""
         named = tuple(f"{n.subject} {n.session}" for n in self.config.teacher.named)
         item = teacher.MissingReference(named)
-        return self.unit("teacher", self.protocol, item, Needs(cpus=0.1), named, of=None)
+        return self.unit("teacher", self.protocol, item, Needs(cpus=0.1), [named], of=None)
 
     @property
     def volume_rule(self) -> ScanRule | None:
@@ -278,7 +180,7 @@ class Units:
         item = segment.LabelItem(state.place, label)
         needs = Needs(cpus=0.1)
         inputs = state.source_digest, model_digest
-        return self.unit("open", f"{state.name}+{label}", item, needs, *inputs, of=state.scan)
+        return self.unit("open", f"{state.name}+{label}", item, needs, inputs, of=state.scan)
 
     def slabs(self, state: ScanState, label: str) -> list[Slab]:
         """List what one unit segments each: a slab, or a time point for a student of volumes."""
@@ -306,9 +208,7 @@ class Units:
             f"{state.name}+{label}+{where.name}",
             item,
             needs,
-            state.source_digest,
-            model_digest,
-            target,
+            [state.source_digest, model_digest, target],
             of=state.scan,
             work=slices * (state.shape[1] if by_map else 1),
             written=round(slices * SLICE_PIXELS) * len(self.label_groups(label)),
@@ -320,7 +220,7 @@ class Units:
         """Judge how well the teacher carries over to a scan."""
         item = drift.DriftItem(state.place, tuple(signatures))
         inputs = state.source_digest, model_digest
-        return self.unit("drift", state.name, item, drift.NEEDS, *inputs, of=state.scan)
+        return self.unit("drift", state.name, item, drift.NEEDS, inputs, of=state.scan)
 
     def close_labels(
         self, state: ScanState, label: str, classes: tuple[tuple[int, str], ...], model_digest: str
@@ -328,36 +228,27 @@ class Units:
         """Name the classes of a label group and mark it complete."""
         item = segment.LabelItem(state.place, label, classes=classes)
         needs, inputs = Needs(cpus=0.1), (state.source_digest, model_digest)
-        return self.unit("close", f"{state.name}+{label}", item, needs, *inputs, of=state.scan)
+        return self.unit("close", f"{state.name}+{label}", item, needs, inputs, of=state.scan)
 
     def evolve(
         self, item: evolve.EvolveItem, states: list[ScanState], lesion_voxels: int, model: str
     ) -> Unit:
         """Follow the lesions of one subject."""
         needs = evolve.needs(max(s.slab_bytes for s in states), lesion_voxels)
-        inputs = [s.source_digest for s in states], [s.to_first for s in item.sessions]
         settings = [item.method, item.value, item.channel, item.config.model_dump(mode="json")]
         settings.append([s.objects for s in item.sessions])
-        subject = states[0].scan.subject
-        return self.unit(
-            "evolve",
-            subject_name(subject),
-            item,
-            needs,
-            inputs,
-            settings,
-            model,
-            of=subject,
-            work=sum(state.slices() for state in states),
-            written=sum(4 * state.voxels for state in states),
-        )
+        sources = [s.source_digest for s in states], [s.to_first for s in item.sessions]
+        subject, work = states[0].scan.subject, sum(state.slices() for state in states)
+        name, inputs = subject_name(subject), [sources, settings, model]
+        unit = self.unit("evolve", name, item, needs, inputs, of=subject, work=work)
+        return replace(unit, written=sum(4 * state.voxels for state in states))
 
     def publish(self, state: ScanState, labels: tuple[str, ...], model_digest: str) -> Unit:
         """List the complete labels of a scan."""
         item = segment.PublishItem(state.place, labels)
         needs = Needs(cpus=0.1)
         inputs = [state.source_digest, labels, model_digest]
-        return self.unit("publish", state.name, item, needs, *inputs, of=state.scan)
+        return self.unit("publish", state.name, item, needs, inputs, of=state.scan)
 
     def truth(
         self,
@@ -370,14 +261,6 @@ class Units:
         item = truth.TruthItem(state.place, str(state.scan.truth), methods)
         needs = truth.needs(state.shape[2] * state.shape[3] * state.shape[4])
         name = f"{state.name}+{part}" if part else state.name
-        return self.unit(
-            "truth",
-            name,
-            item,
-            needs,
-            state.source_digest,
-            inputs,
-            methods,
-            of=state.scan,
-            work=len(methods) * state.slices(state.shape[2]),
-        )
+        work = len(methods) * state.slices(state.shape[2])
+        found = [state.source_digest, inputs, methods]
+        return self.unit("truth", name, item, needs, found, of=state.scan, work=work)

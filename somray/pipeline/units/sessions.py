@@ -7,7 +7,8 @@ from somray.io.ledger import Entry
 from somray.kernels.registration.space.group import first_pairs
 from somray.pipeline.gather import gather_or_cancel
 from somray.pipeline.record import Record
-from somray.pipeline.units.protocol import ScanState, Units, subject_name
+from somray.pipeline.units.protocol import Units
+from somray.pipeline.units.scan import ScanState, subject_name
 from somray.stages.registration import align_sessions, register_sessions
 
 __all__ = ["align_sessions_of", "align_unit", "bridge_unit", "session_pair"]
@@ -27,17 +28,10 @@ def session_pair(units: Units, fixed: ScanState, moving: ScanState) -> Unit:
     needs = register_sessions.needs_sessions(
         max(fixed.slab_bytes, moving.slab_bytes), max(fixed.slice_bytes, moving.slice_bytes)
     )
-    return units.unit(
-        "register",
-        f"{moving.name}+sessions+{fixed.scan.session}",
-        item,
-        needs,
-        [fixed.source_digest, moving.source_digest],
-        settings.model_dump(mode="json", exclude={"pairs"}),
-        units.cohort.seed,
-        of=moving.scan,
-        work=SLICE_PAIRS,
-    )
+    name = f"{moving.name}+sessions+{fixed.scan.session}"
+    sources = [fixed.source_digest, moving.source_digest]
+    inputs = [sources, settings.model_dump(mode="json", exclude={"pairs"}), units.cohort.seed]
+    return units.unit("register", name, item, needs, inputs, of=moving.scan, work=SLICE_PAIRS)
 
 
 def bridge_unit(
@@ -60,15 +54,11 @@ def _group_unit(
 ) -> Unit:  # fmt: skip
     item = align_sessions.GroupItem(tuple(s.place for s in states), tuple(pairs))
     subject = states[0].scan.subject
-    return units.unit(
-        "register",
+    name, inputs = (
         f"{subject_name(subject)}+{name}",
-        item,
-        align_sessions.NEEDS,
-        [s.source_digest for s in states],
-        item.pairs,
-        of=subject,
+        [[s.source_digest for s in states], item.pairs],
     )
+    return units.unit("register", name, item, align_sessions.NEEDS, inputs, of=subject)
 
 
 async def align_sessions_of(record: Record, units: Units, states: Sequence[ScanState]) -> Motions:

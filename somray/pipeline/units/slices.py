@@ -8,7 +8,8 @@ from somray.domain.run import RunLayout
 from somray.domain.work import Unit, digest_of
 from somray.io.ledger import Entry
 from somray.pipeline.digests import code_digest
-from somray.pipeline.units.protocol import ScanState, Slab, Units
+from somray.pipeline.units.protocol import Units
+from somray.pipeline.units.scan import ScanState, Slab
 from somray.stages.registration import align_slices, register, residuals
 
 __all__ = [
@@ -37,7 +38,7 @@ def slice_pairs(units: Units, state: ScanState, where: Slab) -> Unit:
     kept = f"{RunLayout.pairs(state.name, where.t)}/z{where.z0:05d}.json"
     item = register.SlicePairsItem(state.place, where.t, where.z0, where.z1, *choices, kept, digest)
     needs, work = register.needs_slices(state.plane_bytes), state.slices(where.z1 - where.z0)
-    return units.unit("register", name, item, needs, digest, of=state.scan, work=work)
+    return units.unit("register", name, item, needs, [digest], of=state.scan, work=work)
 
 
 def slice_chain(
@@ -67,7 +68,7 @@ def slice_chain(
     )
     inputs = [state.source_digest, steps, bridges, item.rigid, whole]
     name, needs = f"{state.name}+chain+t{t}", align_slices.NEEDS
-    return units.unit("register", name, item, needs, inputs, of=state.scan)
+    return units.unit("register", name, item, needs, [inputs], of=state.scan)
 
 
 def slice_residuals(
@@ -87,7 +88,7 @@ def slice_residuals(
     name = f"{state.name}+slices+{slab.name}"
     needs, work = residuals.needs(state.plane_bytes), state.slices(slab.z1 - slab.z0)
     inputs = [state.source_digest, pairs, masks, model]
-    return units.unit("residuals", name, item, needs, *inputs, of=state.scan, work=work)
+    return units.unit("residuals", name, item, needs, inputs, of=state.scan, work=work)
 
 
 def session_residuals(
@@ -104,7 +105,7 @@ def session_residuals(
     needs = residuals.needs(max(fixed.plane_bytes, moving.plane_bytes))
     inputs = [fixed.source_digest, moving.source_digest, matrix, masks, model]
     work = fixed.slices(fixed.shape[2])
-    return units.unit("residuals", name, item, needs, inputs, of=moving.scan, work=work)
+    return units.unit("residuals", name, item, needs, [inputs], of=moving.scan, work=work)
 
 
 def _step(row: Mapping[str, Any]) -> align_slices.PlainStep:  # Any: JSON

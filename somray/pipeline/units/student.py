@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from somray.domain.work import Unit, digest_of
 from somray.kernels.student.rounds.steps import all_steps
 from somray.pipeline.digests import code_digest
-from somray.pipeline.units.protocol import ScanState, Units
+from somray.pipeline.units.protocol import Units
+from somray.pipeline.units.scan import ScanState
 from somray.stages.student import fit as student
 from somray.stages.student.lessons import LessonScan
 
@@ -46,12 +47,6 @@ def student_unit(
     looked_at = sum(scan.shape[1] * scan.slices() for scan in cohort)
     dimensions = 3 if units.volume_rule else 2
     steps = all_steps(dimensions, config.rounds, config.steps, cohort=bool(cohort))
-    return units.unit(
-        "student",
-        units.protocol,
-        item,
-        needs,
-        digest,
-        of=state.scan,
-        work=steps * config.workers + STEPS_OF_A_SLICE * looked_at,
-    )
+    work = steps * config.workers + STEPS_OF_A_SLICE * looked_at
+    name = units.protocol
+    return units.unit("student", name, item, needs, [digest], of=state.scan, work=work)
