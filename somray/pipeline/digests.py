@@ -45,7 +45,7 @@ def code_digests(root: Path) -> dict[str, str]:
     """
     house = _House(root)
     return {
-        name: house.digest_of({*stage.code, *(f.__module__ for f in stage.functions)})
+        name: house.digest_of({function.__module__ for function in stage.functions})
         for name, stage in STAGES.items()
     }
 

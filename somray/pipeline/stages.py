@@ -38,7 +38,6 @@ class Stage:
             (tests/benchmarks/LOG.md). 0 where it is not worth counting.
         measure: what `Unit.work` counts. A slice has 512 × 512 pixels.
         unforeseen: what only pixels tell of the number of its units; a plan counts as if there were none.
-        code: modules that are handed to the functions from outside and decide results too.
     """
 
     functions: tuple[StageFunction, ...]
@@ -46,7 +45,6 @@ class Stage:
     seconds: float = 0.0
     measure: str = ""
     unforeseen: str = ""
-    code: tuple[str, ...] = ()
 
 
 def _of_the_scan(unit: Unit) -> Wiped:
@@ -82,10 +80,7 @@ STAGES: Mapping[str, Stage] = {
         (teacher.run, teacher.missing), lambda unit: [("student", unit.name)],
         0.03, "slice of one channel, once per pass",
     ),
-    "student": Stage(
-        (student.run,), seconds=0.12, measure="step of one worker",
-        code=("somray.kernels.student.rounds.run",),  # what a trainer runs
-    ),
+    "student": Stage((student.run,), seconds=0.12, measure="step of one worker"),
     "open": Stage((segment.open_labels,), _of_the_group),
     "som": Stage((segment.run_som,), seconds=0.03, measure="slice of one channel"),
     "drift": Stage((drift.run,)),
