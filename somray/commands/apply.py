@@ -12,6 +12,7 @@ from somray.io.ome.image import read_meta, slabs
 from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
 from somray.kernels.teacher.apply import scaled_windows
+from somray.pipeline.units.protocol import ingest_item
 from somray.stages import ingest, segment
 from somray.stages.drift import judge
 
@@ -49,16 +50,7 @@ def apply_model(
     root = Storage.at(out).root
     paths = tuple(str(p.expanduser().absolute()) for p in sources)
     scan = Scan("new", "t0", protocol, paths, str(sources[0]))
-    item = ingest.IngestItem(
-        root=root,
-        scan=scan,
-        modality=config.modality,
-        channels=tuple(config.channels),
-        windows=config.windows,
-        irregular=config.irregular,
-        repair_fraction=config.repair_fraction,
-    )
-    level = ingest.run(item).value.get("uptake_level")
+    level = ingest.run(ingest_item(root, scan, config)).value.get("uptake_level")
     place = ScanPlace(root, scan.subject, scan.session)
     windows = scaled_windows(teacher, level)
     target = config.teacher.target

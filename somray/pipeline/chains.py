@@ -22,7 +22,7 @@ from somray.pipeline.gather import gather_or_cancel
 from somray.pipeline.objects import Called, ObjectStep
 from somray.pipeline.units import slices as slice_units
 from somray.pipeline.units.protocol import Seen
-from somray.pipeline.units.scan import ScanState
+from somray.pipeline.units.scan_state import ScanState
 from somray.pipeline.units.sessions import align_sessions_of
 from somray.pipeline.units.slices import RegisteredSlab
 from somray.stages import drift, segment, truth

@@ -23,8 +23,8 @@ from somray.pipeline.digests import code_digest
 from somray.pipeline.intake import Intake
 from somray.pipeline.previous import with_previous
 from somray.pipeline.record import Record, RunRecord
+from somray.pipeline.run_state import Progress
 from somray.pipeline.stages import STAGES
-from somray.pipeline.state import Progress
 from somray.pipeline.units.protocol import Units
 
 __all__ = ["Cohort", "run_cohort", "walk"]

@@ -43,55 +43,31 @@ def code_digests(root: Path) -> dict[str, str]:
     Args:
         root: the package's folder.
     """
-    house = _House(root)
-    return {
-        name: house.digest_of({function.__module__ for function in stage.functions})
-        for name, stage in STAGES.items()
+    sources = {
+        _module_name(file.relative_to(root)): file.read_bytes()
+        for room in _ROOMS
+        for file in (root / room).rglob("*.py")
     }
-
-
-class _House:
-    """The modules of a source tree, each read once."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._read: dict[str, tuple[bytes, frozenset[str]]] = {}
-
-    def digest_of(self, modules: set[str]) -> str:
-        """Hash some modules with all that they import."""
-        found = hashlib.sha256(somray.__version__.encode())
-        for module in sorted(self._closure(modules)):
-            found.update(module.encode())
-            found.update(self._module(module)[0])
-        return found.hexdigest()[:32]
-
-    def _closure(self, modules: set[str]) -> set[str]:
-        due, known = set(modules), set[str]()
+    imports = {
+        name: sources.keys() & {name.rpartition(".")[0], *imported_names(source.decode())}
+        for name, source in sources.items()  # a module's package is run before it
+    }
+    digests = {}
+    for name, stage in STAGES.items():
+        due, known = {function.__module__ for function in stage.functions}, set[str]()
         while due:
-            module = due.pop()
-            known.add(module)
-            due |= self._module(module)[1] - known
-        return known
+            known |= due
+            due = set().union(*(imports[module] for module in due)) - known
+        found = hashlib.sha256(somray.__version__.encode())
+        for module in sorted(known):
+            found.update(module.encode() + sources[module])
+        digests[name] = found.hexdigest()[:32]
+    return digests
 
-    def _module(self, name: str) -> tuple[bytes, frozenset[str]]:
-        """Return a module's source and what it imports of the rooms that decide results."""
-        if name not in self._read:
-            file = self._file(name)
-            source = b"" if file is None else file.read_bytes()
-            wanted = imported_names(source.decode())
-            wanted |= {name.rpartition(".")[0]}  # its package is run before it
-            found = frozenset(w for w in wanted if self._file(w) is not None)
-            self._read[name] = source, found
-        return self._read[name]
 
-    def _file(self, name: str) -> Path | None:
-        """Return a module's file; None outside the rooms, or where the name is no module."""
-        parts = name.split(".")[1:]
-        if not parts or parts[0] not in _ROOMS:
-            return None
-        place = self._root.joinpath(*parts)
-        files = (place.with_name(f"{place.name}.py"), place / "__init__.py")
-        return next((file for file in files if file.is_file()), None)
+def _module_name(file: Path) -> str:
+    parts = file.with_suffix("").parts
+    return ".".join(("somray", *(parts[:-1] if parts[-1] == "__init__" else parts)))
 
 
 def imported_names(source: str) -> set[str]:

@@ -17,7 +17,7 @@ from somray.pipeline.intake import Intake
 from somray.pipeline.record import Record
 from somray.pipeline.references import chosen_references
 from somray.pipeline.units.protocol import Units
-from somray.pipeline.units.scan import ScanState
+from somray.pipeline.units.scan_state import ScanState
 from somray.pipeline.units.student import student_unit
 from somray.stages.student import fit as student
 from somray.stages.teacher import fit as teacher

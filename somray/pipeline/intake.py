@@ -9,7 +9,7 @@ from somray.domain.tables import FailureRow, ScanRow
 from somray.io.ledger import Entry
 from somray.pipeline.record import Record
 from somray.pipeline.units.protocol import Units
-from somray.pipeline.units.scan import ScanState
+from somray.pipeline.units.scan_state import ScanState
 from somray.stages import ingest
 
 __all__ = ["Intake"]

@@ -20,7 +20,7 @@ from somray.pipeline.digests import source_signature
 from somray.pipeline.fitting import SharedModel
 from somray.pipeline.record import Record
 from somray.pipeline.units.protocol import Units
-from somray.pipeline.units.scan import ScanState
+from somray.pipeline.units.scan_state import ScanState
 from somray.stages import object_calls, objects
 
 __all__ = ["Called", "ObjectStep"]

@@ -33,7 +33,7 @@ from somray.io.ledger import Entry, entry_of
 from somray.pipeline.cohort import Cohort, walk
 from somray.pipeline.record import FailureRows
 from somray.pipeline.stages import STAGES
-from somray.pipeline.units.scan import SLICE_PIXELS, scan_name
+from somray.pipeline.units.scan_state import SLICE_PIXELS, scan_name
 from somray.stages import ingest, object_calls, objects, segment
 from somray.stages.student import fit as student
 from somray.stages.teacher import fit as teacher

@@ -17,9 +17,9 @@ from somray.io.ledger import Entry, Ledger, entry_of
 from somray.io.ome.image import is_complete
 from somray.io.storage import Storage
 from somray.io.tables import row_to_plain
+from somray.pipeline.run_state import Progress, RunState
+from somray.pipeline.run_tables import RunTables
 from somray.pipeline.stages import STAGES
-from somray.pipeline.state import Progress, RunState
-from somray.pipeline.tables import RunTables
 
 __all__ = ["FailureRows", "Record", "RunRecord"]
 

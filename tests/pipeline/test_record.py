@@ -9,7 +9,7 @@ from somray.domain.tables import TABLES, SliceRow
 from somray.domain.work import Result, Unit
 from somray.errors import DataError, StoreError
 from somray.io.storage import Storage
-from somray.pipeline import tables
+from somray.pipeline import run_tables
 from somray.pipeline.record import RunRecord
 from somray.runtime.serial import SerialExecutor
 
@@ -196,7 +196,7 @@ def test_a_driver_that_died_while_tables_were_parted_loses_no_row(tmp_path, monk
     record = _record(tmp_path)
     _run(record, *(_unit(f"z{n}") for n in range(4)))
     record.finish(["p"])
-    real, left = tables.write_part, [3]
+    real, left = run_tables.write_part, [3]
 
     def dying(*arguments):
         left[0] -= 1
@@ -204,10 +204,10 @@ def test_a_driver_that_died_while_tables_were_parted_loses_no_row(tmp_path, monk
             raise KeyboardInterrupt
         real(*arguments)
 
-    monkeypatch.setattr(tables, "write_part", dying)
+    monkeypatch.setattr(run_tables, "write_part", dying)
     with pytest.raises(KeyboardInterrupt):
         _run(_record(tmp_path), _unit("z2", "d2"))
-    monkeypatch.setattr(tables, "write_part", real)
+    monkeypatch.setattr(run_tables, "write_part", real)
     again = _record(tmp_path)
     _run(again, _unit("z0"), _unit("z1"), _unit("z2", "d2"), _unit("z3"))
     assert _live(tmp_path)[0] == [0, 1, 2, 3]

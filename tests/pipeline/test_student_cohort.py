@@ -15,7 +15,7 @@ from somray.io.storage import Storage
 from somray.kernels.student.rounds.spec import network_of
 from somray.pipeline.plan import make_plan
 from somray.pipeline.units.protocol import Units
-from somray.pipeline.units.scan import ScanState
+from somray.pipeline.units.scan_state import ScanState
 from somray.pipeline.units.student import student_unit
 from tests.cohort_fixtures import run_in
 from tests.pipeline.same import differences

@@ -13,14 +13,14 @@ from somray.domain.work import Needs, Unit, digest_of
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
 from somray.kernels.teacher.spec import TeacherSpec
 from somray.pipeline.digests import code_digest, ingest_digest
-from somray.pipeline.units.scan import SLICE_PIXELS, ScanState, Slab, scan_name, subject_name
+from somray.pipeline.units.scan_state import SLICE_PIXELS, ScanState, Slab, scan_name, subject_name
 from somray.stages import drift, ingest, segment, truth
 from somray.stages.evolution import evolve
 from somray.stages.student.lessons import sees_volumes
 from somray.stages.student.volumes import VOLUME_MM
 from somray.stages.teacher import fit as teacher
 
-__all__ = ["Seen", "Units"]
+__all__ = ["Seen", "Units", "ingest_item"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,19 @@ class Seen:
 
     windows: tuple[tuple[float, float], ...]
     value: int
+
+
+def ingest_item(root: str, scan: Scan, config: ProtocolConfig) -> ingest.IngestItem:
+    """Say what a protocol asks of a scan on its way into a run at `root`."""
+    return ingest.IngestItem(
+        root=root,
+        scan=scan,
+        modality=config.modality,
+        channels=tuple(config.channels),
+        windows=config.windows,
+        irregular=config.irregular,
+        repair_fraction=config.repair_fraction,
+    )
 
 
 @dataclass(frozen=True)
@@ -94,15 +107,7 @@ class Units:
 
     def ingest(self, scan: Scan) -> Unit:
         """Source files to OME-Zarr."""
-        item = ingest.IngestItem(
-            root=self.root,
-            scan=scan,
-            modality=self.config.modality,
-            channels=tuple(self.config.channels),
-            windows=self.config.windows,
-            irregular=self.config.irregular,
-            repair_fraction=self.config.repair_fraction,
-        )
+        item = ingest_item(self.root, scan, self.config)
         return Unit(
             stage="ingest",
             name=scan_name(scan),

@@ -8,7 +8,7 @@ from somray.kernels.registration.space.group import first_pairs
 from somray.pipeline.gather import gather_or_cancel
 from somray.pipeline.record import Record
 from somray.pipeline.units.protocol import Units
-from somray.pipeline.units.scan import ScanState, subject_name
+from somray.pipeline.units.scan_state import ScanState, subject_name
 from somray.stages.registration import align_sessions, register_sessions
 
 __all__ = ["align_sessions_of", "align_unit", "bridge_unit", "session_pair"]

@@ -9,7 +9,7 @@ from somray.domain.work import Unit, digest_of
 from somray.io.ledger import Entry
 from somray.pipeline.digests import code_digest
 from somray.pipeline.units.protocol import Units
-from somray.pipeline.units.scan import ScanState, Slab
+from somray.pipeline.units.scan_state import ScanState, Slab
 from somray.stages.registration import align_slices, register, residuals
 
 __all__ = [

@@ -6,7 +6,7 @@ from somray.domain.work import Unit, digest_of
 from somray.kernels.student.rounds.steps import all_steps
 from somray.pipeline.digests import code_digest
 from somray.pipeline.units.protocol import Units
-from somray.pipeline.units.scan import ScanState
+from somray.pipeline.units.scan_state import ScanState
 from somray.stages.student import fit as student
 from somray.stages.student.lessons import LessonScan
 
