@@ -38,7 +38,7 @@ from somray.stages import ingest, object_calls, objects, segment
 from somray.stages.student import fit as student
 from somray.stages.teacher import fit as teacher
 
-__all__ = ["RunPlan", "StagePlan", "make_plan"]
+__all__ = ["CORES_OF_A_GPU", "CountingExecutor", "RunPlan", "StagePlan", "make_plan"]
 
 LESION_SHARE = 0.05  # of all voxels, for the memory of following lesions
 CORES_OF_A_GPU = 10  # one GPU is planned to do the work of so many cores; a guess, not measured

@@ -9,7 +9,7 @@ import somray
 from somray.cli import main
 from somray.commands.launch import load_cohort
 from somray.domain.work import Needs, Unit
-from somray.pipeline.plan import CORES_OF_A_GPU, RunPlan, make_plan
+from somray.pipeline.plan import CORES_OF_A_GPU, CountingExecutor, RunPlan, make_plan
 from somray.pipeline.stages import STAGES
 from tests.pipeline.planned import planned_units
 
@@ -58,6 +58,21 @@ def test_three_sessions_are_planned_with_the_pairs_that_are_always_asked(cohort_
     plan = make_plan(replace(cohort, scans=(first, second, third)))
     assert plan.stages["register"].units == 3 + 1 + 1  # pairs, the question for more, the group
     assert "further pairs" in STAGES["register"].unforeseen
+
+
+def test_every_unit_runs_a_function_of_its_stage(petct_folder, cohort_folder, monkeypatch):
+    seen, submit = set(), CountingExecutor.submit
+
+    async def noted(self, function, unit, shared=None, actor=None):
+        seen.add((unit.stage, function))
+        return await submit(self, function, unit, shared, actor)
+
+    monkeypatch.setattr(CountingExecutor, "submit", noted)
+    for folder in (petct_folder, cohort_folder):
+        make_plan(load_cohort(folder / "cohort.yaml", ()))
+    table = {(name, function) for name, stage in STAGES.items() for function in stage.functions}
+    assert {f.__name__ for _, f in table - seen} == {"run_bridges", "missing"}
+    assert not seen - table
 
 
 def test_nothing_is_written(cohort_folder, tmp_path, capsys):

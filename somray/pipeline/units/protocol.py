@@ -194,13 +194,14 @@ class Units:
         return state.slabs()
 
     def slab(
-        self, state: ScanState, label: str, where: Slab, model_digest: str, seen: Seen | None = None
+        self, state: ScanState, label: str, where: Slab, model_digest: str, seen: Seen
     ) -> Unit:
         """Segment one slab by direct transfer (som) or the student."""
         target, settings, by_map = self.config.teacher.target, self.config.student, label == "som"
-        item = segment.SlabItem(state.place, target, where.t, where.z0, where.z1, state.level)
-        if seen is not None:
-            item = replace(item, windows=seen.windows, value=seen.value)
+        item = segment.SlabItem(
+            state.place, target, where.t, where.z0, where.z1, state.level, seen.windows,
+            value=seen.value,
+        )  # fmt: skip
         sizes, gpus = (state.slab_bytes, state.slice_bytes), self.cohort.resources.segment_gpus
         if by_map:
             needs = segment.needs_som(*sizes, self.config.teacher.dimensions)
