@@ -30,6 +30,7 @@ from somray.stages.evolution import evolve
 from somray.stages.objects import BASELINE
 from somray.stages.objects import GROUP as OBJECTS
 from somray.stages.registration import align_slices, register, residuals
+from somray.stages.registration.residuals import Masks
 
 __all__ = ["ProtocolChain"]
 
@@ -100,7 +101,7 @@ class ProtocolChain(ProtocolWork):
         if som.result() is None or last.result() is None:
             return None
         await gather_or_cancel(
-            self.objects.find(state, self._methods(teacher)[-1], model),
+            self.objects.find(state, self._masks(teacher)[-1], model),
             self._truth(state, teacher, model.digest),
             self._slice_residuals(state, pairs.result(), teacher, model.digest),
         )
@@ -129,7 +130,7 @@ class ProtocolChain(ProtocolWork):
     async def _slice_residuals(
         self, state: ScanState, pairs: list[RegisteredSlab], teacher: FittedTeacher, digest: str
     ) -> None:
-        masks = residuals.Masks(*self._methods(teacher)[-1])
+        masks = self._masks(teacher)[-1]
         jobs = (
             slice_units.slice_residuals(self.units, state, slab, masks, digest) for slab in pairs
         )
@@ -184,19 +185,19 @@ class ProtocolChain(ProtocolWork):
         target = self.units.config.teacher.target
         return ((model.value_of(target), target),)
 
-    def _methods(self, fitted: FittedTeacher) -> tuple[tuple[str, int], ...]:
-        """List the methods that ran, with the target's value in their labels."""
-        target = self.units.config.teacher.target
-        som = ("som", fitted.model.value_of(target))
-        if self.units.config.segment == "som":
-            return (som,)
-        return som, ("student", fitted.model.value_of(target))
+    def _masks(self, fitted: FittedTeacher) -> tuple[Masks, ...]:
+        """List the methods that ran, with the target's value in their labels; lesions follow the last."""
+        value = fitted.model.value_of(self.units.config.teacher.target)
+        names = ("som",) if self.units.config.segment == "som" else ("som", "student")
+        return tuple(Masks(name, value) for name in names)
 
     async def _truth(self, state: ScanState, teacher: FittedTeacher, digest: str) -> None:
         """Compare the masks of the methods that ran, as they are."""
         if state.scan.truth is None:
             return
-        methods = tuple(truth.TruthMethod(m, m, (value,)) for m, value in self._methods(teacher))
+        methods = tuple(
+            truth.TruthMethod(m.method, m.method, (m.value,)) for m in self._masks(teacher)
+        )
         inputs = [digest, source_signature(state.scan.truth)]
         await self.record.do(truth.run, self.units.truth(state, methods, inputs))
 
@@ -209,7 +210,7 @@ class ProtocolChain(ProtocolWork):
         methods = [truth.TruthMethod("lesions", "lesions")]
         inputs = [digest, source_signature(state.scan.truth)]
         if called is not None and self.units.config.segment == "student":
-            som = self._methods(teacher)[0]
+            som = self._masks(teacher)[0]
             baseline = await self.objects.baseline(state, som, teacher.shared, called)
             if baseline is not None:
                 numbers, found = baseline
@@ -249,7 +250,7 @@ class ProtocolChain(ProtocolWork):
         )
         if entry.ok:
             written = (
-                group for m, _ in self._methods(teacher) for group in self.units.label_groups(m)
+                group for m in self._masks(teacher) for group in self.units.label_groups(m.method)
             )
             drawn = () if self.objects.rule is None else (OBJECTS,)
             labels = (*written, *drawn, "lesions")
@@ -277,7 +278,7 @@ class ProtocolChain(ProtocolWork):
         """Compare consecutive sessions, as their common alignment brings them together."""
         if "sessions" not in self.units.config.registration.pairs:
             return []
-        masks = residuals.Masks(item.method, item.value)
+        masks = Masks(item.method, item.value)
         jobs: list[Awaitable[Any]] = []
         for one, two in itertools.pairwise(range(len(states))):
             first, later = item.sessions[one].to_first, item.sessions[two].to_first
@@ -298,7 +299,7 @@ class ProtocolChain(ProtocolWork):
         called: list[Called | None],
     ) -> evolve.EvolveItem:
         config = self.units.config
-        method, value = self._methods(teacher)[-1]
+        masks = self._masks(teacher)[-1]
         wanted = LESION_CHANNEL.get(config.modality, config.channels[0])
         channel = config.channels.index(wanted) if wanted in config.channels else 0
         return evolve.EvolveItem(
@@ -306,8 +307,8 @@ class ProtocolChain(ProtocolWork):
                 evolve.SessionItem(state.place, to_first, None if one is None else one.lesions)
                 for state, to_first, one in zip(states, transforms, called, strict=True)
             ),
-            method=method,
-            value=value,
+            method=masks.method,
+            value=masks.value,
             channel=channel,
             config=config.lesions,
             apart=self.objects.rule is None or not self.objects.rule.follows_parts,

@@ -24,7 +24,7 @@ def test_every_unit_tells_whose_work_it_is(cohort_folder, monkeypatch):
 
 
 class Failing(SerialExecutor):
-    """Fails where sessions are brought together and where lesions are followed."""
+    """Fails where sessions are brought together or compared, and where lesions are followed."""
 
     async def submit(self, function, unit, shared=None, actor=None):
         if unit.stage == "evolve" or "+sessions+" in unit.name or unit.name.endswith("+align"):
@@ -43,11 +43,11 @@ def test_failures_of_sessions_and_lesions_name_their_subject(cohort_folder, tmp_
     run_cohort(cohort, Failing(), lambda root: None)
     failures = somray.open_run(tmp_path / "run").table("failures")
     told = failures[failures.code == "internal"]
-    expected = [("evolve", None), ("register", None), ("register", "t1")]
+    expected = [("evolve", None), ("register", None), ("register", "t1"), ("residuals", "t1")]
     for subject in ("s01", "s02"):
         rows = told[told.subject == subject].sort_values(["stage", "session"], na_position="first")
         found = [
             (r.stage, r.session if isinstance(r.session, str) else None) for r in rows.itertuples()
         ]
         assert found == expected
-    assert len(told) == 6
+    assert len(told) == 8
