@@ -5,13 +5,16 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:  # torch: only where a student is trained
-    from somray.kernels.student.rounds.lesson import Lesson
-    from somray.kernels.student.rounds.spec import RoundsResult, RoundState, StudentSpec
+from somray.kernels.student.rounds.figures import check_lessons
+from somray.kernels.student.rounds.lesson import Lesson
+from somray.kernels.student.rounds.run import nothing_to_train, train_rounds
+from somray.kernels.student.rounds.spec import Distributed, RoundsResult, RoundState, StudentSpec
+from somray.kernels.student.rounds.state import state_from_bytes, state_to_bytes
+from somray.kernels.student.training.schedule import Gang
 
 __all__ = ["StudentTraining"]
 
@@ -25,8 +28,8 @@ class StudentTraining:
         spec: see there.
     """
 
-    lessons: "Sequence[Lesson]"
-    spec: "StudentSpec"
+    lessons: Sequence[Lesson]
+    spec: StudentSpec
 
     @property
     def threads(self) -> int:
@@ -39,9 +42,6 @@ class StudentTraining:
         Raises:
             ShapeError: the lessons do not fit the spec.
         """
-        from somray.kernels.student.rounds.figures import check_lessons
-        from somray.kernels.student.rounds.run import nothing_to_train
-
         check_lessons(self.lessons, self.spec)
         return not nothing_to_train(self.lessons)
 
@@ -60,30 +60,22 @@ class StudentTraining:
 
     def run(
         self,
-        resume: "RoundState | None" = None,
-        save: "Callable[[RoundState], None] | None" = None,
+        resume: RoundState | None = None,
+        save: Callable[[RoundState], None] | None = None,
         **gang: Any,  # Any: fields of a Gang
-    ) -> "RoundsResult":
+    ) -> RoundsResult:
         """Train all rounds, or what is left of them."""
-        from somray.kernels.student.rounds.run import train_rounds
-        from somray.kernels.student.rounds.spec import Distributed
-        from somray.kernels.student.training.schedule import Gang
-
         distributed = Distributed(Gang(**gang), resume, save)
         return train_rounds(self.lessons, self.spec, distributed, time.perf_counter)
 
-    def to_bytes(self, state: "RoundState") -> bytes:
+    def to_bytes(self, state: RoundState) -> bytes:
         """Turn a state into what is kept."""
-        from somray.kernels.student.rounds.state import state_to_bytes
-
         return state_to_bytes(state)
 
-    def from_bytes(self, data: bytes) -> "RoundState":
+    def from_bytes(self, data: bytes) -> RoundState:
         """Read a state back.
 
         Raises:
             StoreError: it cannot be read.
         """
-        from somray.kernels.student.rounds.state import state_from_bytes
-
         return state_from_bytes(data)
