@@ -40,7 +40,7 @@ def apply_model(
         DataError: the scan cannot be used.
     """
     run = open_run(location)
-    teacher, model, function = _model(run, protocol, method)
+    teacher, model = _models(run, protocol, method)
     config = run.config.protocols[protocol]
     if len(sources) != len(config.channels):
         raise ConfigError(
@@ -56,25 +56,21 @@ def apply_model(
     target = config.teacher.target
     value = teacher.value_of(target)
     slab = segment.SlabItem(place, target, 0, 0, 0, level, windows, value=value)
-    areas, signatures = _segment(slab, method, (model, function))
-    names = (
-        run.model_info(protocol)["teacher"]["class_names"]
-        if method == "som"
-        else {slab.value: config.teacher.target}
-    )
-    classes = tuple((int(value), str(name)) for value, name in names.items())
+    areas, signatures = _segment(slab, method, model)
+    classes = tuple(teacher.class_names.items()) if method == "som" else ((value, target),)
     segment.close_labels(segment.LabelItem(place, method, classes=classes))
     segment.publish(segment.PublishItem(place, (method,)))
     return {
         "scan": Storage.at(root).uri(place.name),
         "method": method,
-        "target": config.teacher.target,
+        "target": target,
         "target_area_mm2": areas,
         "drift": _drift(teacher, signatures),
     }
 
 
-def _model(run: StoredRun, protocol: str, method: str) -> tuple[TeacherModel, Any, Any]:
+def _models(run: StoredRun, protocol: str, method: str) -> tuple[TeacherModel, Any]:
+    """Return the teacher, and the model of the method: itself or the student."""
     known = run.config.protocols
     if protocol not in known:
         raise ConfigError(f"--protocol {protocol!r}: the run has {', '.join(known)}")
@@ -84,7 +80,7 @@ def _model(run: StoredRun, protocol: str, method: str) -> tuple[TeacherModel, An
     model = teacher if method == "som" else run.student(protocol)
     if teacher is None or model is None:
         raise ConfigError(f"{run.root}: protocol {protocol!r} has no {method} yet")
-    return teacher, model, segment.run_som if method == "som" else segment.run_student
+    return teacher, model
 
 
 def _drift(teacher: TeacherModel, signatures: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -93,9 +89,11 @@ def _drift(teacher: TeacherModel, signatures: list[dict[str, Any]]) -> dict[str,
 
 
 def _segment(
-    slab: segment.SlabItem, method: str, how: tuple[Any, Any]
+    slab: segment.SlabItem, method: str, model: Any
 ) -> tuple[list[float], list[dict[str, Any]]]:
-    (model, function), place = how, slab.place
+    """Return the target's area in each slice, and the signatures of slabs by direct transfer."""
+    function = segment.run_som if method == "som" else segment.run_student
+    place = slab.place
     meta = read_meta(Storage.at(place.root), place.name)
     segment.open_labels(segment.LabelItem(place, method))
     areas: list[float] = []

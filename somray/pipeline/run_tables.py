@@ -27,6 +27,7 @@ class RunTables:
 
     def __init__(self, storage: Storage, ledger: Ledger) -> None:
         self._storage, self._ledger = storage, ledger
+        self._in_parts: set[tuple[str, str]] = set()
         self._changed = False
 
     def replace(self, before: Entry | None, after: Entry) -> None:
@@ -41,26 +42,26 @@ class RunTables:
     def drop(self, entry: Entry, kept: Set[str] = frozenset()) -> None:
         """Take the rows of a unit out of all tables; parts of the tables in `kept` are written anew next."""
         self._changed = True
-        for table in _filled(entry):
-            self._take_out(entry, table)
-            if table not in kept:
-                self._storage.remove(part_name(table, entry.protocol, entry.part))
+        self._turn_into_parts(entry.stage, entry.protocol)
+        for table in _filled(entry) - kept:
+            self._storage.remove(part_name(table, entry.protocol, entry.part))
 
-    def _take_out(self, entry: Entry, table: str) -> None:
-        """Where a compacted file holds a unit's rows, turn those of its stage into parts."""
-        protocol = entry.protocol
-        if self._storage.exists(part_name(table, protocol, entry.part)):
+    def _turn_into_parts(self, stage: str, protocol: str) -> None:
+        """Before the first change of a stage, take its rows out of compacted files."""
+        if (stage, protocol) in self._in_parts:
             return
-        parts = set(self._storage.names(RunLayout.partition(table, protocol)))
-        inside = [
-            e
-            for e in self._ledger.entries(protocol)
-            if table in _filled(e) and f"{e.part}.parquet" not in parts
-        ]
-        others = [row for e in inside if e.stage != entry.stage for row in e.rows[table]]
-        write_part(self._storage, table, protocol, COMPACTED, others)
-        for one in inside:
-            if one.stage == entry.stage:
+        self._in_parts.add((stage, protocol))
+        entries = self._ledger.entries(protocol)
+        for table in set[str]().union(*(_filled(e) for e in entries if e.stage == stage)):
+            parts = set(self._storage.names(RunLayout.partition(table, protocol)))
+            inside = [
+                e for e in entries if table in _filled(e) and f"{e.part}.parquet" not in parts
+            ]
+            mine = [e for e in inside if e.stage == stage]
+            if mine:
+                rest = [row for e in inside if e.stage != stage for row in e.rows[table]]
+                write_part(self._storage, table, protocol, COMPACTED, rest)
+            for one in mine:
                 write_part(self._storage, table, protocol, one.part, one.rows[table])
 
     def finish(
