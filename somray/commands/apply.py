@@ -92,7 +92,7 @@ def _segment(
     slab: segment.SlabItem, method: str, model: Any
 ) -> tuple[list[float], list[dict[str, Any]]]:
     """Return the target's area in each slice, and the signatures of slabs by direct transfer."""
-    function = segment.run_som if method == "som" else segment.run_student
+    function: Any = segment.run_som if method == "som" else segment.run_student  # each has its rows
     place = slab.place
     meta = read_meta(Storage.at(place.root), place.name)
     segment.open_labels(segment.LabelItem(place, method))
