@@ -11,6 +11,7 @@ from somray.commands.launch import load_cohort
 from somray.phantom.files.write import write_phantom
 from somray.pipeline.cohort import run_cohort
 from somray.runtime.serial import SerialExecutor
+from tests.pipeline.planned import executed_units, planned_units
 
 STUDENT = {"rounds": 2, "steps": 6, "threads": 1}
 
@@ -42,14 +43,19 @@ def cohort_folder(tmp_path_factory):
 
 
 def run_in(folder: Path, *settings, executor=None, report=None):
-    """Run the cohort in a folder, without the report unless one is asked for."""
+    """Run the cohort in a folder, without the report unless one is asked for.
+
+    Whatever the cohort and its settings: what was done is what `check` had planned.
+    """
 
     def no_report(root):
         (Path(root) / "report").mkdir(exist_ok=True)
         (Path(root) / "report/index.html").write_text("")
 
     cohort = load_cohort(folder / "cohort.yaml", settings)
-    return run_cohort(cohort, executor or SerialExecutor(), report or no_report)
+    summary = run_cohort(cohort, executor or SerialExecutor(), report or no_report)
+    assert planned_units(cohort) == executed_units(summary)
+    return summary
 
 
 @pytest.fixture(scope="session")

@@ -26,8 +26,8 @@ MOST_SLICES = 16  # of the source that one block holds at once
 Block = Callable[[Any, int, tuple[int, ...]], NDArray[Any]]  # Any: a zarr array; any pixel type
 
 
-class Run(reading.Run):
-    """One run, read-only; see `somray.io.run.Run`."""
+class Run(reading.StoredRun):
+    """One run, read-only; see `somray.io.run.StoredRun`."""
 
     def aligned(self, subject: str, session: str, to: str = "session") -> xarray.Dataset:
         """Open one scan lazily, its pixels resampled once to where registration brings them.

@@ -9,9 +9,10 @@ from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
 from somray.errors import ConfigError
 from somray.io.ome.image import read_meta, slabs
-from somray.io.run import Run, open_run
+from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
 from somray.kernels.teacher.apply import scaled_windows
+from somray.pipeline.units.protocol import ingest_item
 from somray.stages import ingest, segment
 from somray.stages.drift import judge
 
@@ -39,7 +40,7 @@ def apply_model(
         DataError: the scan cannot be used.
     """
     run = open_run(location)
-    teacher, model, function = _model(run, protocol, method)
+    teacher, model = _models(run, protocol, method)
     config = run.config.protocols[protocol]
     if len(sources) != len(config.channels):
         raise ConfigError(
@@ -49,40 +50,27 @@ def apply_model(
     root = Storage.at(out).root
     paths = tuple(str(p.expanduser().absolute()) for p in sources)
     scan = Scan("new", "t0", protocol, paths, str(sources[0]))
-    item = ingest.IngestItem(
-        root=root,
-        scan=scan,
-        modality=config.modality,
-        channels=tuple(config.channels),
-        windows=config.windows,
-        irregular=config.irregular,
-        repair_fraction=config.repair_fraction,
-    )
-    level = ingest.run(item).value.get("uptake_level")
+    level = ingest.run(ingest_item(root, scan, config)).value.get("uptake_level")
     place = ScanPlace(root, scan.subject, scan.session)
     windows = scaled_windows(teacher, level)
     target = config.teacher.target
     value = teacher.value_of(target)
     slab = segment.SlabItem(place, target, 0, 0, 0, level, windows, value=value)
-    areas, signatures = _segment(slab, method, (model, function))
-    names = (
-        run.model_info(protocol)["teacher"]["class_names"]
-        if method == "som"
-        else {slab.value: config.teacher.target}
-    )
-    classes = tuple((int(value), str(name)) for value, name in names.items())
+    areas, signatures = _segment(slab, method, model)
+    classes = tuple(teacher.class_names.items()) if method == "som" else ((value, target),)
     segment.close_labels(segment.LabelItem(place, method, classes=classes))
     segment.publish(segment.PublishItem(place, (method,)))
     return {
         "scan": Storage.at(root).uri(place.name),
         "method": method,
-        "target": config.teacher.target,
+        "target": target,
         "target_area_mm2": areas,
         "drift": _drift(teacher, signatures),
     }
 
 
-def _model(run: Run, protocol: str, method: str) -> tuple[TeacherModel, Any, Any]:
+def _models(run: StoredRun, protocol: str, method: str) -> tuple[TeacherModel, Any]:
+    """Return the teacher, and the model of the method: itself or the student."""
     known = run.config.protocols
     if protocol not in known:
         raise ConfigError(f"--protocol {protocol!r}: the run has {', '.join(known)}")
@@ -92,7 +80,7 @@ def _model(run: Run, protocol: str, method: str) -> tuple[TeacherModel, Any, Any
     model = teacher if method == "som" else run.student(protocol)
     if teacher is None or model is None:
         raise ConfigError(f"{run.root}: protocol {protocol!r} has no {method} yet")
-    return teacher, model, segment.run_som if method == "som" else segment.run_student
+    return teacher, model
 
 
 def _drift(teacher: TeacherModel, signatures: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -101,9 +89,11 @@ def _drift(teacher: TeacherModel, signatures: list[dict[str, Any]]) -> dict[str,
 
 
 def _segment(
-    slab: segment.SlabItem, method: str, how: tuple[Any, Any]
+    slab: segment.SlabItem, method: str, model: Any
 ) -> tuple[list[float], list[dict[str, Any]]]:
-    (model, function), place = how, slab.place
+    """Return the target's area in each slice, and the signatures of slabs by direct transfer."""
+    function: Any = segment.run_som if method == "som" else segment.run_student  # each has its rows
+    place = slab.place
     meta = read_meta(Storage.at(place.root), place.name)
     segment.open_labels(segment.LabelItem(place, method))
     areas: list[float] = []

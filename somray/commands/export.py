@@ -10,7 +10,7 @@ from typing import Any
 from somray import __version__
 from somray.domain.student import StudentModel
 from somray.errors import ConfigError
-from somray.io.run import Run, open_run
+from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
 
 __all__ = ["FORMATS", "export_run"]
@@ -63,7 +63,7 @@ def export_run(
     return {"format": form, "files": files, "left_out": left_out}
 
 
-def _students(run: Run, protocol: str | None) -> tuple[dict[str, StudentModel], list[str]]:
+def _students(run: StoredRun, protocol: str | None) -> tuple[dict[str, StudentModel], list[str]]:
     """Read the students that are wanted; those that are not there are named, or refused if asked for."""
     known = list(run.config.protocols)
     if protocol is not None and protocol not in known:
@@ -107,7 +107,7 @@ def _facts(protocol: str, model: StudentModel) -> dict[str, object]:
     }
 
 
-def _units(run: Run, protocol: str) -> list[str]:
+def _units(run: StoredRun, protocol: str) -> list[str]:
     """List the units of each channel's values; two where scans of the protocol differ."""
     scans = run.table("scans")
     units = scans["unit"][scans["protocol"] == protocol].dropna()

@@ -23,6 +23,7 @@ __all__ = [
     "Result",
     "StageFunction",
     "Trainer",
+    "Training",
     "Unit",
     "digest_of",
 ]
@@ -87,6 +88,8 @@ class Unit:
         needs: resources.
         subject: for `failures`, where it applies.
         session: for `failures`, where it applies.
+        work: how much it does, in its stage's measure; for plans.
+        written: bytes that it will write at most, uncompressed; for plans.
     """
 
     stage: str
@@ -97,6 +100,8 @@ class Unit:
     needs: Needs = Needs()
     subject: str | None = None
     session: str | None = None
+    work: float = 0.0
+    written: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,18 +129,53 @@ class Outcome:
         return self.result is not None
 
 
+class Training(Protocol):
+    """A training that may be interrupted, as those who run it see it; its state is the training's own affair."""
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of each worker."""
+
+    def is_due(self) -> bool:
+        """Whether there is anything to train; raises what says that it cannot be."""
+
+    def digest(self, place: object) -> str:
+        """Name what decides its bits; `place` is what else does, such as the number of workers (JSON)."""
+
+    def run(
+        self,
+        resume: Any = None,
+        save: Callable[[Any], None] | None = None,
+        **gang: Any,
+    ) -> Any:
+        """Train, or go on from a state.
+
+        Args:
+            resume: state to go on from.
+            save: called by every worker with each new state.
+            gang: `rank`, `world`, `average`, `device` and `bf16` of one of several workers.
+        """
+
+    def to_bytes(self, state: Any) -> bytes:
+        """Turn a state into what is kept."""
+
+    def from_bytes(self, data: bytes) -> Any:
+        """Read a state back."""
+
+
 @dataclass(frozen=True)
 class Trainer:
     """How a student is trained where the executor is.
 
     Args:
-        run: as `kernels.student.rounds.run.train_rounds`, with `name` and `storage_path` for checkpoints.
+        run: `run(training, name=, storage_path=)` trains and returns what `Training.run` does; a state is kept
+            under the path, so that it goes on where it was interrupted.
         waits: whether the work is done by other workers, so that the unit itself must hold no CPU:
             protocols that held some while they wait could block each other's workers for ever.
         name: in words, for the model's history.
     """
 
-    run: Callable[..., Any]  # Any: a RoundsResult; the domain knows no kernel
+    run: Callable[..., Any]  # Any: what a training leaves; the domain knows no kernel
     waits: bool = False
     name: str = "in process"
 

@@ -5,16 +5,16 @@ written with, so a changed input, configuration or code makes its unit due again
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from somray.domain.run import RunLayout
-from somray.domain.work import Outcome, Unit
+from somray.domain.work import Outcome, Result, Unit
 from somray.io.storage import Storage
 from somray.io.tables import row_to_plain
 
-__all__ = ["Entry", "Ledger"]
+__all__ = ["Entry", "Ledger", "entry_of"]
 
 PlainRows = Mapping[str, Sequence[Mapping[str, Any]]]  # Any: JSON
 
@@ -41,26 +41,29 @@ class Entry:
         """Whether the unit was done."""
         return self.code is None
 
+    @property
+    def part(self) -> str:
+        """Name of its parts of tables."""
+        return f"{self.stage}-{self.name}"
 
-def entry_of(unit: Unit, outcome: Outcome, rows: PlainRows) -> Entry:
-    """Turn an outcome into what is stored."""
+
+def entry_of(unit: Unit, outcome: Outcome, result: Result) -> Entry:
+    """Turn an outcome and what it gave, or left behind, into what is stored.
+
+    Raises:
+        SchemaError: a row does not fit its table.
+    """
     return Entry(
         stage=unit.stage,
         name=unit.name,
         protocol=unit.protocol,
         digest=unit.digest,
-        value=dict(outcome.result.value) if outcome.result else {},
-        rows=rows,
+        value=dict(result.value),
+        rows={table: [row_to_plain(row) for row in rows] for table, rows in result.rows.items()},
         code=outcome.code,
         message=outcome.message,
         attempts=outcome.attempts,
     )
-
-
-def plain_rows(outcome: Outcome) -> dict[str, list[dict[str, object]]]:
-    """Check and flatten the rows of an outcome."""
-    found = outcome.result.rows if outcome.result else {}
-    return {table: [row_to_plain(row) for row in rows] for table, rows in found.items()}
 
 
 class Ledger:
@@ -74,9 +77,8 @@ class Ledger:
         return f"{RunLayout.ledger(stage, protocol)}/{name}.json"
 
     def find(self, unit: Unit) -> Entry | None:
-        """Return the entry of a unit if it was done with this very digest."""
-        entry = self._read(self._path(unit.stage, unit.protocol, unit.name))
-        return entry if entry is not None and entry.digest == unit.digest else None
+        """Return the entry of a unit, whatever digest it was done with."""
+        return self._read(self._path(unit.stage, unit.protocol, unit.name))
 
     def _read(self, path: str) -> Entry | None:
         try:
@@ -93,19 +95,24 @@ class Ledger:
         """Forget a unit."""
         self._storage.remove(self._path(entry.stage, entry.protocol, entry.name))
 
-    def remove_family(self, stage: str, protocol: str, family: str) -> None:
-        """Forget the unit of that name and all whose names extend it with "+"."""
-        folder = RunLayout.ledger(stage, protocol)
-        for name in self._storage.names(folder):
-            if name == f"{family}.json" or name.startswith(f"{family}+"):
-                self._storage.remove(f"{folder}/{name}")
+    def family(self, stage: str, protocol: str, family: str) -> list[Entry]:
+        """Read the entry of that name and all whose names extend it with "+"."""
+        return self._entries(
+            stage, protocol, lambda n: n == f"{family}.json" or n.startswith(f"{family}+")
+        )
 
-    def entries(self) -> list[Entry]:
-        """Read every entry, sorted by stage, protocol and name."""
+    def entries(self, protocol: str | None = None) -> list[Entry]:
+        """Read every entry, or those of one protocol, sorted by stage, protocol and name."""
         found = []
         for stage in self._storage.names(RunLayout.ledgers):
-            for protocol in self._storage.names(f"{RunLayout.ledgers}/{stage}"):
-                folder = RunLayout.ledger(stage, protocol)
-                entries = (self._read(f"{folder}/{n}") for n in self._storage.names(folder))
-                found += [e for e in entries if e is not None]
+            for one in self._storage.names(f"{RunLayout.ledgers}/{stage}"):
+                if protocol in (None, one):
+                    found += self._entries(stage, one)
         return found
+
+    def _entries(
+        self, stage: str, protocol: str, wanted: Callable[[str], bool] = lambda name: True
+    ) -> list[Entry]:
+        folder = RunLayout.ledger(stage, protocol)
+        names = (name for name in self._storage.names(folder) if wanted(name))
+        return [e for e in (self._read(f"{folder}/{n}") for n in names) if e is not None]

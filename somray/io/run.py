@@ -21,13 +21,13 @@ from somray.io import models, tables
 from somray.io.ome.image import ScanMeta, read_meta
 from somray.io.storage import Storage
 
-__all__ = ["Run", "open_run"]
+__all__ = ["StoredRun", "open_run"]
 
 LABELS = ("som", "student", "confidence", "objects", "lesions")
 
 
 @dataclass(frozen=True)
-class Run:
+class StoredRun:
     """One run, read-only; it may still be going on.
 
     Args:
@@ -123,13 +123,13 @@ def _coordinates(meta: ScanMeta) -> dict[str, Any]:
     return coords
 
 
-def open_run(path: str | Path) -> Run:
+def open_run(path: str | Path) -> StoredRun:
     """Open a run for reading.
 
     Raises:
         StoreError: nothing there is a run of somray.
     """
-    run = Run(Storage.at(path).root)
+    run = StoredRun(Storage.at(path).root)
     if not run.storage.exists(RunLayout.info):
         raise StoreError(f"{path}: no run of somray (there is no {RunLayout.info})")
     return run

@@ -6,7 +6,7 @@ a column that is missing from the first file without a word.
 
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -24,8 +24,8 @@ __all__ = [
     "arrow_schema",
     "compact",
     "data_dictionary",
+    "part_name",
     "read_table",
-    "row_from_plain",
     "row_to_plain",
     "write_part",
 ]
@@ -111,27 +111,20 @@ def row_to_plain(row: Row) -> dict[str, object]:
     return {s.name: _checked(s, values[s.name], row.table) for s in field_specs(type(row))}
 
 
-def row_from_plain(table: str, values: Mapping[str, Any]) -> Row:
-    """Rebuild a row from what `row_to_plain` gave."""
-    return TABLES[table](**values)
-
-
-def _to_bytes(table: str, rows: Iterable[Mapping[str, object]]) -> bytes:
-    data = pa.Table.from_pylist(list(rows), schema=arrow_schema(table))
-    buffer = io.BytesIO()
-    pq.write_table(data, buffer, compression="zstd")
-    return buffer.getvalue()
-
-
 def write_part(
-    storage: Storage, table: str, protocol: str, unit: str, rows: Sequence[Mapping[str, object]]
+    storage: Storage, table: str, protocol: str, part: str, rows: Iterable[Mapping[str, object]]
 ) -> None:
-    """Write the rows of one unit as one part, replacing an earlier try's; no rows, no part."""
-    name = f"{RunLayout.partition(table, protocol)}/{unit}.parquet"
-    if rows:
-        storage.write_bytes(name, _to_bytes(table, rows))
-    elif storage.exists(name):
-        storage.remove(name)
+    """Write rows as one sorted part, replacing an earlier try's; it exists even without rows."""
+    ordered = sorted(rows, key=lambda row: _order(table, row))
+    buffer = io.BytesIO()
+    data = pa.Table.from_pylist(ordered, schema=arrow_schema(table))
+    pq.write_table(data, buffer, compression="zstd")
+    storage.write_bytes(part_name(table, protocol, part), buffer.getvalue())
+
+
+def part_name(table: str, protocol: str, part: str) -> str:
+    """Return the file of a part inside the run."""
+    return f"{RunLayout.partition(table, protocol)}/{part}.parquet"
 
 
 def _order(table: str, row: Mapping[str, object]) -> tuple[tuple[bool, object], ...]:
@@ -145,11 +138,10 @@ def compact(
 ) -> None:
     """Replace all parts of one protocol by one sorted file; it exists even without rows."""
     folder = RunLayout.partition(table, protocol)
-    data = _to_bytes(table, sorted(rows, key=lambda row: _order(table, row)))
     for name in storage.names(folder):
         if name != f"{COMPACTED}.parquet":
             storage.remove(f"{folder}/{name}")
-    storage.write_bytes(f"{folder}/{COMPACTED}.parquet", data)
+    write_part(storage, table, protocol, COMPACTED, rows)
 
 
 def read_table(storage: Storage, table: str) -> pd.DataFrame:

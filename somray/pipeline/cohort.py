@@ -22,10 +22,12 @@ from somray.pipeline.chains import ProtocolChain
 from somray.pipeline.digests import code_digest
 from somray.pipeline.intake import Intake
 from somray.pipeline.previous import with_previous
-from somray.pipeline.record import Book, Progress
+from somray.pipeline.record import Record, RunRecord
+from somray.pipeline.run_state import Progress
+from somray.pipeline.stages import STAGES
 from somray.pipeline.units.protocol import Units
 
-__all__ = ["Cohort", "run_cohort"]
+__all__ = ["Cohort", "run_cohort", "walk"]
 
 _PACKAGES = ("ray", "torch", "zarr", "numpy", "numba", "opencv-python-headless", "pyarrow", "dask")
 
@@ -82,40 +84,52 @@ def run_cohort(
     """
     started = time.time()
     storage = cohort.storage
-    book = Book(storage, executor, progress)
+    record = RunRecord(storage, executor, progress)
     try:
         _describe(cohort, started)
-        asyncio.run(_walk(cohort, book, executor))
-        book.finish(cohort.config.protocols)
-        if book.executed or not storage.exists(RunLayout.report_index):
+        asyncio.run(_walk_alive(cohort, record, executor))
+        record.finish(cohort.config.protocols)
+        if record.executed or not storage.exists(RunLayout.report_index):
             report(storage.root)
         _describe(cohort, started, finished=time.time())
-        return {**book.close("done"), "broken": book.broken, "executed": book.executed}
+        told = record.state.write("done")
+        return {**told, "broken": record.broken, "executed": record.executed}
     except BaseException:
-        book.give_up()
+        record.state.give_up()
         raise
 
 
-async def _walk(cohort: Cohort, book: Book, executor: Executor) -> None:
+async def _walk_alive(cohort: Cohort, record: RunRecord, executor: Executor) -> None:
+    """Walk, and show signs of life meanwhile."""
+    alive = asyncio.create_task(record.keep_alive())
+    try:
+        await walk(cohort, record, executor)
+    finally:
+        alive.cancel()
+
+
+async def walk(cohort: Cohort, record: Record, executor: Executor) -> None:
+    """Go through all that is to be done for a cohort, scan by scan, protocol by protocol.
+
+    Args:
+        cohort: what is done.
+        record: knows what is done already, and what came of it.
+        executor: where the rest is done.
+    """
     units = {p: Units(cohort.storage.root, p, cohort.config) for p in cohort.config.protocols}
-    intake = Intake(cohort.storage, book, cohort.scans)
+    intake = Intake(record, cohort.scans)
     judged = intake.start(units)
     chains = [
         ProtocolChain(
             units=units[protocol],
             scans=[scan for scan in cohort.scans if scan.protocol == protocol],
-            storage=cohort.storage,
-            book=book,
+            record=record,
             executor=executor,
             intake=intake,
         ).run()
         for protocol in cohort.config.protocols
     ]
-    alive = asyncio.create_task(book.keep_alive())
-    try:
-        await asyncio.gather(judged, *chains)
-    finally:
-        alive.cancel()
+    await asyncio.gather(judged, *chains)
 
 
 def _describe(cohort: Cohort, started: float, finished: float | None = None) -> None:
@@ -133,7 +147,7 @@ def _describe(cohort: Cohort, started: float, finished: float | None = None) -> 
     versions = {name: _version(name) for name in _PACKAGES}
     info = {
         "somray": somray.__version__,
-        "code_digest": code_digest(),
+        "code_digest": digest_of({stage: code_digest(stage) for stage in STAGES}),
         "config_digest": cohort.config.digest(),
         "manifest_digest": digest_of([_identity(scan) for scan in cohort.scans]),
         "seed": cohort.config.seed,

@@ -11,21 +11,22 @@ from dataclasses import dataclass, replace
 from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
 from somray.domain.work import Executor, digest_of
-from somray.io import models
+from somray.io.models import read_model_info
 from somray.io.storage import Storage
 from somray.pipeline.intake import Intake
-from somray.pipeline.record import Book
+from somray.pipeline.record import Record
 from somray.pipeline.references import chosen_references
-from somray.pipeline.units.protocol import ScanState, Units
+from somray.pipeline.units.protocol import Units
+from somray.pipeline.units.scan_state import ScanState
 from somray.pipeline.units.student import student_unit
 from somray.stages.student import fit as student
 from somray.stages.teacher import fit as teacher
 
-__all__ = ["Fitted", "Fitting", "ProtocolWork", "Reference", "over_subjects"]
+__all__ = ["FittedTeacher", "Fitting", "Models", "ProtocolWork", "SharedModel", "over_subjects"]
 
 
 @dataclass(frozen=True)
-class Fitted:
+class SharedModel:
     """A model that stands, as the executor shares it."""
 
     digest: str
@@ -33,13 +34,13 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Reference:
-    """Where the teacher was fitted."""
+class FittedTeacher:
+    """A teacher that stands, and the scan and slices that it was fitted on first."""
 
     state: ScanState
     slices: tuple[int, ...]
-    teacher: TeacherModel
-    fitted: Fitted
+    model: TeacherModel
+    shared: SharedModel
 
 
 @dataclass
@@ -49,60 +50,69 @@ class ProtocolWork:
     Args:
         units: makes its units.
         scans: its scans, in the manifest's order.
-        storage: the run.
-        book: bookkeeping.
+        record: what is done, and what came of it.
         executor: where units run.
         intake: scans on their way in.
     """
 
     units: Units
     scans: Sequence[Scan]
-    storage: Storage
-    book: Book
+    record: Record
     executor: Executor
     intake: Intake
+
+
+@dataclass(frozen=True)
+class Models:
+    """What a protocol's scans are segmented with; no teacher where it could not be fitted.
+
+    Args:
+        teacher: as it stands.
+        training: of the student, None where nothing asks for one.
+    """
+
+    teacher: FittedTeacher | None
+    training: asyncio.Task[SharedModel | None] | None
 
 
 class Fitting(ProtocolWork):
     """Fits what a protocol's scans are segmented with."""
 
-    async def run(self) -> tuple[Reference | None, asyncio.Task[Fitted | None] | None]:
+    async def run(self) -> Models:
         """Fit the teacher, then start the student without waiting for it."""
-        reference = await self._teacher()
-        if reference is None or self.units.config.segment == "som":
+        fitted = await self._teacher()
+        if fitted is None or self.units.config.segment == "som":
             await self.executor.release(self.units.protocol)
-            return reference, None
-        return reference, asyncio.create_task(self._student(reference))
+            return Models(fitted, None)
+        return Models(fitted, asyncio.create_task(self._student(fitted)))
 
-    async def _teacher(self) -> Reference | None:
+    async def _teacher(self) -> FittedTeacher | None:
         chosen = chosen_references(self.units.config.teacher, await self._usable())
         if not chosen:
             if self.units.config.teacher.named:
-                await self.book.do(teacher.missing, self.units.missing_reference())
+                await self.record.do(teacher.missing, self.units.missing_reference())
             return None
         protocol = self.units.protocol
         unit = self.units.teacher(chosen, self._previous_digest())
         mapper = self.executor.mapper()
         if mapper.waits and unit.item.folds:  # an actor that held a CPU could starve its own parts
             unit = replace(unit, needs=replace(unit.needs, cpus=0.0))
-        entry = await self.book.do(
-            teacher.run, unit, shared=mapper, actor=protocol, invalidates=[("student", protocol)]
-        )
+        entry = await self.record.do(teacher.run, unit, shared=mapper, actor=protocol)
         if not entry.ok:
             return None
-        model = models.read_teacher(self.storage, protocol)
+        model = self.record.teacher(protocol)
         digest = f"{unit.digest}-{entry.value['digest']}"
-        fitted = Fitted(digest, self.executor.share(model))
+        shared = SharedModel(digest, self.executor.share(model))
         if unit.item.folds:  # the student's lesson may need a CPU of its own
             await self.executor.release(protocol)
-        return Reference(chosen[0][0], tuple(entry.value["slices"]), model, fitted)
+        return FittedTeacher(chosen[0][0], tuple(entry.value["slices"]), model, shared)
 
     def _previous_digest(self) -> str | None:
         """Name the content of the teacher that is carried over."""
         previous = self.units.config.teacher.previous
         if previous is None:
             return None
-        return digest_of(models.read_model_info(Storage.at(previous), self.units.protocol))
+        return digest_of(read_model_info(Storage.at(previous), self.units.protocol))
 
     async def _usable(self) -> list[ScanState]:
         """Wait for the scans that the reference may need, in the manifest's order."""
@@ -119,22 +129,22 @@ class Fitting(ProtocolWork):
                     break
         return found
 
-    async def _student(self, reference: Reference) -> Fitted | None:
+    async def _student(self, fitted: FittedTeacher) -> SharedModel | None:
         protocol, config = self.units.protocol, self.units.config
         cohort = await self._cohort()
-        parts = (reference.state, reference.slices[0], reference.fitted.digest)
+        parts = (fitted.state, fitted.slices[0], fitted.shared.digest)
         unit = student_unit(self.units, *parts, cohort)
         trainer = self.executor.trainer(config.student.workers, config.student.trainer)
         if trainer.waits:
             await self.executor.release(protocol)
             unit = replace(unit, needs=replace(unit.needs, cpus=0.0))
-        shared = student.StudentShared(reference.teacher, trainer.run, trainer.name)
-        entry = await self.book.do(student.run, unit, shared=shared, actor=protocol)
+        shared = student.StudentShared(fitted.model, trainer.run, trainer.name)
+        entry = await self.record.do(student.run, unit, shared=shared, actor=protocol)
         await self.executor.release(protocol)
         if not entry.ok:
             return None
-        model = models.read_student(self.storage, protocol)
-        return Fitted(f"{unit.digest}-{entry.value['digest']}", self.executor.share(model))
+        model = self.executor.share(self.record.student(protocol))
+        return SharedModel(f"{unit.digest}-{entry.value['digest']}", model)
 
     async def _cohort(self) -> list[ScanState]:
         """Wait for the scans that teach the last round: every subject's first, then its next, and so on."""

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
-__all__ = ["together"]
+__all__ = ["gather_or_cancel"]
 
 
-async def together(*jobs: Awaitable[Any]) -> list[Any]:
+async def gather_or_cancel(*jobs: Awaitable[Any]) -> list[Any]:
     """Run jobs at the same time; if one raises, the others are cancelled and it is raised."""
     tasks = [asyncio.ensure_future(job) for job in jobs]
     try:

@@ -5,21 +5,14 @@ from collections.abc import Sequence
 
 from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
-from somray.domain.tables import FailureRow, Row, ScanRow
-from somray.domain.work import Outcome
+from somray.domain.tables import FailureRow, ScanRow
 from somray.io.ledger import Entry
-from somray.io.ome.image import is_complete
-from somray.io.storage import Storage
-from somray.pipeline.record import Book
-from somray.pipeline.units.protocol import ScanState, Units, scan_name, subject_name
+from somray.pipeline.record import Record
+from somray.pipeline.units.protocol import Units
+from somray.pipeline.units.scan_state import ScanState
 from somray.stages import ingest
 
 __all__ = ["Intake"]
-
-_DEPENDENTS = (
-    "register", "open", "som", "drift", "segment", "close", "objects", "calls", "residuals", "publish",
-    "truth",
-)  # fmt: skip
 
 
 class Intake:
@@ -29,10 +22,9 @@ class Intake:
     that of two equal scans always the later one is the duplicate.
     """
 
-    def __init__(self, storage: Storage, book: Book, scans: Sequence[Scan]) -> None:
+    def __init__(self, record: Record, scans: Sequence[Scan]) -> None:
         """Prepare; nothing runs before `start`."""
-        self._storage = storage
-        self._book = book
+        self._record = record
         self._scans = list(scans)
         self._accepted: dict[Scan, asyncio.Future[ScanState | None]] = {}
 
@@ -66,15 +58,10 @@ class Intake:
             raise
 
     async def _ingest(self, scan: Scan, units: Units) -> Entry:
-        unit = units.ingest(scan)
-        return await self._book.do(
+        return await self._record.do(
             ingest.run,
-            unit,
-            on_failure=lambda outcome: _quarantined(scan, units, outcome),
-            invalidates=[
-                *((stage, scan_name(scan)) for stage in _DEPENDENTS),
-                ("evolve", subject_name(scan.subject)),
-            ],
+            units.ingest(scan),
+            on_failure=lambda outcome: [_quarantined(scan, units)],
         )
 
     async def _accept(
@@ -87,8 +74,8 @@ class Intake:
         if pixels in seen:
             self._set_aside(scan, entry, seen[pixels], units)
             return None
-        if entry.code == "duplicate" or not is_complete(self._storage, place.name):
-            self._book.forget(entry)
+        if entry.code == "duplicate" or not self._record.has_scan(place.name):
+            self._record.forget(entry)
             entry = await self._ingest(scan, units)
             if not entry.ok:
                 return None
@@ -109,7 +96,6 @@ class Intake:
             f"{scan.path}: its pixels equal those of {twin.subject} {twin.session}, further up in "
             "the manifest; remove one of the two rows, or correct the path"
         )
-        outcome = Outcome("ingest", scan_name(scan), None, "duplicate", message, True)
         failure = FailureRow(
             subject=scan.subject,
             session=scan.session,
@@ -118,30 +104,28 @@ class Intake:
             message=message,
             attempts=entry.attempts,
         )
-        rows = [failure, *_quarantined(scan, units, outcome)]
-        self._book.replace(entry, "duplicate", message, rows)
-        self._storage.remove(ScanPlace(units.root, scan.subject, scan.session).name)
+        rows = [failure, _quarantined(scan, units)]
+        self._record.replace(entry, "duplicate", message, rows)
+        self._record.remove_scan(ScanPlace(units.root, scan.subject, scan.session).name)
 
 
-def _quarantined(scan: Scan, units: Units, outcome: Outcome) -> list[Row]:
+def _quarantined(scan: Scan, units: Units) -> ScanRow:
     """Make the row of `scans` for a scan that could not be used."""
-    return [
-        ScanRow(
-            subject=scan.subject,
-            session=scan.session,
-            path=scan.path,
-            shape_t=None,
-            shape_c=None,
-            shape_z=None,
-            shape_y=None,
-            shape_x=None,
-            spacing_z_mm=None,
-            spacing_y_mm=None,
-            spacing_x_mm=None,
-            modality=units.config.modality,
-            unit=None,
-            days=scan.days,
-            repairs=None,
-            status="quarantined",
-        )
-    ]
+    return ScanRow(
+        subject=scan.subject,
+        session=scan.session,
+        path=scan.path,
+        shape_t=None,
+        shape_c=None,
+        shape_z=None,
+        shape_y=None,
+        shape_x=None,
+        spacing_z_mm=None,
+        spacing_y_mm=None,
+        spacing_x_mm=None,
+        modality=units.config.modality,
+        unit=None,
+        days=scan.days,
+        repairs=None,
+        status="quarantined",
+    )

@@ -17,14 +17,17 @@ from somray.kernels.objects.found import LESION
 from somray.kernels.objects.prior import Landmark, occurrence
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
 from somray.pipeline.digests import source_signature
-from somray.pipeline.fitting import Fitted
-from somray.pipeline.record import Book
-from somray.pipeline.units.protocol import ScanState, Units
+from somray.pipeline.fitting import SharedModel
+from somray.pipeline.record import Record
+from somray.pipeline.units.protocol import Units
+from somray.pipeline.units.scan_state import ScanState
 from somray.stages import object_calls, objects
+from somray.stages.registration.residuals import Masks
 
 __all__ = ["Called", "ObjectStep"]
 
 Voice = tuple[float | None, int | None]
+Voices = Mapping[str, list[tuple[tuple[float, float], list[Landmark]]]]
 Facts = Mapping[str, Any]  # Any: fields of a FoundObject
 
 
@@ -46,28 +49,26 @@ class Called:
 class ObjectStep:
     """Finds and calls the objects of a protocol's scans."""
 
-    def __init__(self, units: Units, scans: Sequence[Scan], book: Book) -> None:
+    def __init__(self, units: Units, scans: Sequence[Scan], record: Record) -> None:
         """Prepare; nothing runs before `find`."""
-        self._units, self._book = units, book
+        self._units, self._record = units, record
         self.rule = object_rule(units, scans)
-        self._voices: Mapping[str, list[tuple[tuple[float, float], list[Landmark]]]] | None = None
+        self._voices: Voices | None = None
         loop = asyncio.get_running_loop()
         self._found: dict[Scan, asyncio.Future[Entry | None]] = {
             scan: loop.create_future() for scan in scans
         }
 
-    async def find(self, state: ScanState, method: tuple[str, int], model: Fitted) -> None:
-        """Look at one scan, once the masks of `method` (name, target's value) by a model stand."""
+    async def find(self, state: ScanState, masks: Masks, model: SharedModel) -> None:
+        """Look at one scan, once its masks by a model stand."""
         if self.rule is None:
             return
-        unit = find_unit(self._units, state, self.rule, method, model.digest)
-        entry = await self._book.do(
-            objects.find, unit, shared=model.shared, invalidates=[("calls", state.name)]
-        )
+        unit = find_unit(self._units, state, self.rule, masks, model.digest)
+        entry = await self._record.do(objects.find, unit, shared=model.shared)
         self._settle(state.scan, entry if entry.ok else None)
 
     async def baseline(
-        self, state: ScanState, method: tuple[str, int], model: Fitted, called: Called
+        self, state: ScanState, masks: Masks, model: SharedModel, called: Called
     ) -> tuple[tuple[int, ...], str] | None:
         """Find the objects of direct transfer alone, for the comparison with truth.
 
@@ -77,8 +78,8 @@ class ObjectStep:
         """
         if self.rule is None:
             return None
-        unit = find_unit(self._units, state, self.rule, method, model.digest, objects.BASELINE)
-        entry = await self._book.do(objects.find, unit, shared=model.shared)
+        unit = find_unit(self._units, state, self.rule, masks, model.digest, objects.BASELINE)
+        entry = await self._record.do(objects.find, unit, shared=model.shared)
         if not entry.ok:
             return None
         if self.rule.has_uptake:
@@ -105,7 +106,7 @@ class ObjectStep:
             tuple(_heard(one, state.scan.subject, cohort) for one in facts) for facts in times
         )
         item = object_calls.CallItem(state.place, times, heard, self._words(state.scan))
-        called = await self._book.do(
+        called = await self._record.do(
             object_calls.call, call_unit(self._units, state, item, entry.digest)
         )
         if not called.ok:
@@ -113,7 +114,7 @@ class ObjectStep:
         lesions = tuple(tuple(numbers) for numbers in called.value["lesions"])
         return Called(lesions, int(entry.value["voxels"]), called.digest)
 
-    async def _cohort(self) -> Mapping[str, list[tuple[tuple[float, float], list[Landmark]]]]:
+    async def _cohort(self) -> Voices:
         """Gather what all subjects show, once, in the manifest's order; nothing where the cohort is not asked."""
         if self._voices is not None:
             return self._voices
@@ -147,7 +148,7 @@ def _shown(entry: Entry | None) -> list[tuple[tuple[float, float], Sequence[Fact
 def _heard(
     facts: Facts,
     subject: str,
-    cohort: Mapping[str, list[tuple[tuple[float, float], list[Landmark]]]],
+    cohort: Voices,
 ) -> Voice:
     if not cohort or not facts["landmark"]:
         return None, None
@@ -169,7 +170,7 @@ def find_unit(
     units: Units,
     state: ScanState,
     rule: ScanRule,
-    method: tuple[str, int],
+    masks: Masks,
     model: str,
     group: str = objects.GROUP,
 ) -> Unit:
@@ -178,17 +179,20 @@ def find_unit(
     if state.scan.anatomy is not None:
         names = tuple(sorted(config.anatomy.items()))
         anatomy = objects.AnatomyItem(state.scan.anatomy, names, tuple(config.exclude))
-    item = objects.FindItem(state.place, rule, *method, anatomy, group)
-    inputs = [rule, method, anatomy, source_signature(state.scan.anatomy)]
+    item = objects.FindItem(state.place, rule, masks.method, masks.value, anatomy, group)
+    found = [rule, masks, anatomy, source_signature(state.scan.anatomy)]
+    inputs = [state.source_digest, model, found]
     blocks = state.grid_voxels(rule.grid_mm(state.shape[2:], state.spacing_mm))
     needs = objects.needs(state.slab_bytes, blocks)
     name = state.name if group == objects.GROUP else f"{state.name}+{group}"
-    return units.unit("objects", name, item, needs, state.source_digest, model, inputs)
+    work, written = state.shape[1] * state.slices(), 4 * state.voxels
+    return units.unit(
+        "objects", name, item, needs, inputs, of=state.scan, work=work, written=written
+    )
 
 
 def call_unit(units: Units, state: ScanState, item: object_calls.CallItem, found: str) -> Unit:
     """Call the objects of one scan."""
-    heard = [item.occurrences, item.words]
-    return units.unit(
-        "calls", state.name, item, object_calls.CALL_NEEDS, state.source_digest, found, heard
-    )
+    inputs = [state.source_digest, found, [item.occurrences, item.words]]
+    needs = object_calls.CALL_NEEDS
+    return units.unit("calls", state.name, item, needs, inputs, of=state.scan)

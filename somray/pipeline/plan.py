@@ -1,44 +1,47 @@
-"""The plan of a run from configuration and headers alone: units, bytes, memory, hours, and what cannot be done.
+"""The plan of a run: its own walk, on an executor that counts and a record that has no run behind it.
 
-Hours come from measured rates of this machine's kind (tests/benchmarks/LOG.md); they are for planning, good
-to a factor of two.
+Headers are read and nothing is written. What a unit would tell the next ones is made up where they ask for it,
+so that every unit is asked for that the run will ask for; what only pixels tell stands in `STAGES`.
+
+Hours are for planning, good to a factor of two.
 """
 
-import itertools
+import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from somray.domain.run import ScanPlace
+import numpy as np
+
+from somray.config import ProtocolConfig
 from somray.domain.scan import Scan
-from somray.domain.work import MIB, Needs, Unit
+from somray.domain.tables import Row, SliceRow
+from somray.domain.teacher import CLASSES, Codebook, TeacherModel
+from somray.domain.work import (
+    MIB,
+    Mapper,
+    Outcome,
+    Result,
+    StageFunction,
+    Trainer,
+    Unit,
+    digest_of,
+)
 from somray.errors import DataError, PlanError
-from somray.kernels.registration.space.group import first_pairs
-from somray.kernels.student.rounds.steps import all_steps
-from somray.pipeline.cohort import Cohort
-from somray.pipeline.fitting import over_subjects
-from somray.pipeline.objects import find_unit, object_rule
-from somray.pipeline.record import STAGES
-from somray.pipeline.references import chosen_references
-from somray.pipeline.units.protocol import ScanState, Units
-from somray.pipeline.units.sessions import align_unit, bridge_unit, session_pair
-from somray.pipeline.units.slices import slice_chain, slice_pairs
-from somray.pipeline.units.student import student_unit
-from somray.stages import ingest, object_calls, truth
-from somray.stages.evolution import evolve
-from somray.stages.registration import residuals
+from somray.io.ledger import Entry, entry_of
+from somray.pipeline.cohort import Cohort, walk
+from somray.pipeline.record import FailureRows
+from somray.pipeline.stages import STAGES
+from somray.pipeline.units.scan_state import SLICE_PIXELS, scan_name
+from somray.stages import ingest, object_calls, objects, segment
+from somray.stages.student import fit as student
+from somray.stages.teacher import fit as teacher
 
-__all__ = ["Plan", "StagePlan", "make_plan"]
+__all__ = ["CORES_OF_A_GPU", "CountingExecutor", "RunPlan", "StagePlan", "make_plan"]
 
-# Core-seconds per million pixels and channel, 2 busy cores of 2026 (tests/benchmarks/LOG.md).
-_RATES = {
-    "ingest": 0.4, "register": 0.5, "som": 0.25, "student": 0.1, "segment": 3.0, "objects": 0.3,
-    "evolve": 0.2,
-    "residuals": 0.3, "truth": 0.3,
-}  # fmt: skip
-_STEP_SECONDS = 0.12  # one optimizer step on one core
-_LESION_SHARE = 0.05  # of all voxels, for the memory of following lesions
+LESION_SHARE = 0.05  # of all voxels, for the memory of following lesions
+CORES_OF_A_GPU = 10  # one GPU is planned to do the work of so many cores; a guess, not measured
 
 
 @dataclass
@@ -54,169 +57,49 @@ class StagePlan:
 
 
 @dataclass
-class Plan:
+class RunPlan:
     """What a run will take, and which scans will not be part of it."""
 
     scans: int
     quarantine: list[dict[str, str]] = field(default_factory=list)
-    stages: dict[str, StagePlan] = field(default_factory=dict)
+    stages: dict[str, StagePlan] = field(
+        default_factory=lambda: {stage: StagePlan(stage) for stage in STAGES}
+    )
 
     def as_json(self) -> dict[str, Any]:
         """Return the object of `check --json`."""
-        return {
-            "scans": self.scans,
-            "quarantine": self.quarantine,
-            "stages": [vars(self.stages[stage]) for stage in STAGES],
-        }
+        stages = [vars(stage) for stage in self.stages.values()]
+        return {"scans": self.scans, "quarantine": self.quarantine, "stages": stages}
 
-    def add(self, needs: Needs, stage: str, hours: float = 0.0, written: int = 0) -> None:
+    def add(self, unit: Unit) -> None:
         """Count one unit."""
-        plan = self.stages[stage]
+        plan, needs = self.stages[unit.stage], unit.needs
+        hours = unit.work * STAGES[unit.stage].seconds / 3600
+        if needs.gpus:
+            hours /= CORES_OF_A_GPU
         plan.units += 1
-        plan.bytes += written
+        plan.bytes += unit.written
         plan.peak_bytes = max(plan.peak_bytes, needs.memory_bytes)
         plan.cpu_hours += hours
+        plan.gpu_hours += needs.gpus * hours
 
 
-def make_plan(cohort: Cohort) -> Plan:
+def make_plan(cohort: Cohort) -> RunPlan:
     """Read every header and count the work.
 
     Raises:
         PlanError: a unit would need more memory than `resources.task_memory_mb` allows; names them.
     """
-    plan = Plan(len(cohort.scans), stages={stage: StagePlan(stage) for stage in STAGES})
-    for protocol in cohort.config.protocols:
-        units = Units(cohort.storage.root, protocol, cohort.config)
-        scans = [scan for scan in cohort.scans if scan.protocol == protocol]
-        states = [s for s in (_probe(scan, units, plan) for scan in scans) if s is not None]
-        if states:
-            _plan_models(plan, units, states)
-            for state in states:
-                _plan_scan(plan, units, state)
-            _plan_subjects(plan, units, states)
+    plan = RunPlan(len(cohort.scans))
+    executor = CountingExecutor(plan)
+    asyncio.run(walk(cohort, PlannedRecord(cohort, plan, executor), executor))
+    place = {(scan.subject, scan.session): n for n, scan in enumerate(cohort.scans)}
+    plan.quarantine.sort(key=lambda one: place[one["subject"], one["session"]])
     _refuse_what_cannot_fit(plan, cohort)
     return plan
 
 
-def _probe(scan: Scan, units: Units, plan: Plan) -> ScanState | None:
-    unit = units.ingest(scan)
-    try:
-        facts = ingest.probe(unit.item)
-    except DataError as error:
-        plan.quarantine.append(
-            {
-                "subject": scan.subject,
-                "session": scan.session,
-                "protocol": scan.protocol,
-                "code": error.code,
-                "message": error.message,
-            }
-        )
-        return None
-    t, c, z, y, x = facts["shape"]
-    place = ScanPlace(units.root, scan.subject, scan.session)
-    state = ScanState(scan, place, (t, c, z, y, x), "", None, facts["spacing_mm"])
-    plan.add(unit.needs, "ingest", _hours("ingest", state), written=4 * t * c * z * y * x)
-    return state
-
-
-def _hours(stage: str, state: ScanState, channels: bool = True) -> float:
-    t, c, z, y, x = state.shape
-    return _RATES[stage] * t * z * y * x * (c if channels else 1) / 1e6 / 3600
-
-
-def _count(plan: Plan, unit: Unit, hours: float = 0.0, written: int = 0) -> None:
-    plan.add(unit.needs, unit.stage, hours, written)
-
-
-def _plan_models(plan: Plan, units: Units, states: Sequence[ScanState]) -> None:
-    chosen = chosen_references(units.config.teacher, states) or [(states[0], None)]
-    hours = sum(_hours("som", state) for state, _ in chosen)
-    passes = units.config.teacher.epochs + 3 if units.config.teacher.folds else 2
-    _count(plan, units.teacher(chosen), passes * hours)
-    if units.config.segment == "student":
-        config = units.config.student
-        reference = chosen[0][0]
-        cohort = over_subjects([state.scan for state in states])[: config.cohort]
-        teaching = [state for state in states if state.scan in cohort]
-        looking = sum(_hours("student", state) for state in teaching)
-        unit = student_unit(units, reference, 0, "", teaching)
-        dimensions = 3 if units.volume_rule else 2
-        steps = all_steps(dimensions, config.rounds, config.steps, cohort=bool(teaching))
-        _count(plan, unit, looking + steps * config.workers * _STEP_SECONDS / 3600)
-
-
-def _plan_scan(plan: Plan, units: Units, state: ScanState) -> None:
-    _t, _, z, y, x = state.shape
-    labels = {"som": "som", "student": "segment"}
-    if units.config.segment == "som":
-        del labels["student"]
-    slabs = state.slabs()
-    for label, stage in labels.items():
-        groups = units.label_groups(label)
-        for group in groups:
-            _count(plan, units.open_labels(state, group, ""))
-            _count(plan, units.close_labels(state, group, (), ""))
-        hours = _hours(stage, state) / len(slabs)
-        for where in slabs:
-            written = len(groups) * (where[2] - where[1]) * y * x
-            _count(plan, units.slab(state, label, where, ""), hours, written)
-    _count(plan, units.drift(state, (), ""))
-    rule = object_rule(units, [state.scan])
-    if rule is not None:
-        found = find_unit(units, state, rule, ("som", 0), "")
-        _count(plan, found, _hours("objects", state), written=4 * z * y * x)
-        plan.add(object_calls.CALL_NEEDS, "calls")
-        if state.scan.truth is not None and "student" in labels:  # the baseline beside the student
-            _count(plan, found, _hours("objects", state), written=4 * z * y * x)
-    if "slices" in units.config.registration.pairs:
-        _plan_slices(plan, units, state)
-    _count(plan, units.publish(state, (), ""))
-    if state.scan.truth is not None:
-        for methods in (len(labels), 1):  # the masks as they are, then the objects
-            hours = methods * _hours("truth", state, channels=False)
-            plan.add(truth.needs(z * y * x), "truth", hours)
-
-
-def _plan_slices(plan: Plan, units: Units, state: ScanState) -> None:
-    slabs = state.slabs()
-    hours = {stage: _hours(stage, state, False) / len(slabs) for stage in ("register", "residuals")}
-    for where in slabs:
-        _count(plan, slice_pairs(units, state, where), hours["register"])
-        plan.add(residuals.needs(state.plane_bytes), "residuals", hours["residuals"])
-    for t in range(state.shape[0]):
-        _count(plan, slice_chain(units, state, t, ()))
-
-
-def _plan_subjects(plan: Plan, units: Units, states: Sequence[ScanState]) -> None:
-    subjects: dict[str, list[ScanState]] = {}
-    for state in states:
-        subjects.setdefault(state.scan.subject, []).append(state)
-    for sessions in subjects.values():
-        sessions.sort(key=lambda s: s.scan.order)
-        if "sessions" in units.config.registration.pairs:
-            _plan_sessions(plan, units, sessions)
-        voxels = sum(s.shape[2] * s.shape[3] * s.shape[4] for s in sessions)
-        needs = evolve.needs(max(s.slab_bytes for s in sessions), round(voxels * _LESION_SHARE))
-        hours = sum(_hours("evolve", s, channels=False) for s in sessions)
-        written = sum(4 * s.shape[0] * s.shape[2] * s.shape[3] * s.shape[4] for s in sessions)
-        plan.add(needs, "evolve", hours, written)
-
-
-def _plan_sessions(plan: Plan, units: Units, sessions: Sequence[ScanState]) -> None:
-    """Count the pairs that always run; further ones come only where those contradict each other."""
-    for a, b in first_pairs(len(sessions)):
-        _count(plan, session_pair(units, sessions[a], sessions[b]), 10 / 3600)
-    for fixed, moving in itertools.pairwise(sessions):
-        needs = residuals.needs(max(fixed.plane_bytes, moving.plane_bytes))
-        plan.add(needs, "residuals", _hours("residuals", fixed, channels=False))
-    if len(sessions) > 2:
-        _count(plan, bridge_unit(units, sessions, ()))
-    if len(sessions) > 1:
-        _count(plan, align_unit(units, sessions, ()))
-
-
-def _refuse_what_cannot_fit(plan: Plan, cohort: Cohort) -> None:
+def _refuse_what_cannot_fit(plan: RunPlan, cohort: Cohort) -> None:
     limit = cohort.config.resources.task_memory_mb * MIB
     worst = Counter({s.stage: s.peak_bytes for s in plan.stages.values() if s.peak_bytes > limit})
     if worst:
@@ -226,3 +109,159 @@ def _refuse_what_cannot_fit(plan: Plan, cohort: Cohort) -> None:
             f"(resources.task_memory_mb), but needs are: {wide}; raise the limit if the nodes have "
             "the memory"
         )
+
+
+class CountingExecutor:
+    """Counts units instead of running them; see `domain.work.Executor`."""
+
+    def __init__(self, plan: RunPlan) -> None:
+        """Count into a plan."""
+        self._plan = plan
+
+    async def submit(
+        self, function: StageFunction, unit: Unit, shared: object = None, actor: str | None = None
+    ) -> Outcome:
+        """Count a unit and make up what it would tell."""
+        try:
+            result = _FORESEEN.get(function, _nothing)(unit)
+        except DataError as error:
+            self._plan.add(unit)
+            return Outcome(unit.stage, unit.name, None, error.code, error.message, True)
+        if function is ingest.run:  # its size is known now
+            t, c, z, y, x = result.value["shape"]
+            size = t * c * z * y * x
+            unit = replace(unit, work=size / SLICE_PIXELS, written=4 * size)
+        self._plan.add(unit)
+        return Outcome(unit.stage, unit.name, result)
+
+    def share(self, value: object) -> object:
+        """Return the value itself."""
+        return value
+
+    async def release(self, actor: str) -> None:
+        """Do nothing: there are no actors here."""
+
+    def mapper(self) -> Mapper:
+        """Return what nobody calls."""
+        return Mapper(lambda function, items, shared, needs: [])
+
+    def trainer(self, workers: int, choice: str) -> Trainer:
+        """Return what nobody calls."""
+        return Trainer(lambda: None)
+
+
+def _nothing(unit: Unit) -> Result:
+    """Tell nothing, which the walk takes as: nothing found, nothing refused."""
+    return Result()
+
+
+def _ingested(unit: Unit) -> Result:
+    """Read the headers; sources that are the same files have the same pixels."""
+    item: ingest.IngestItem = unit.item
+    facts = ingest.probe(item)
+    pixels = digest_of(item.scan.paths, item.modality, item.channels, item.irregular)
+    told = {"pixel_digest": pixels, "source_digest": pixels, "uptake_level": None}
+    return Result(value={**facts, **told})
+
+
+def _segmented(unit: Unit) -> Result:
+    item: segment.SlabItem = unit.item
+    share = LESION_SHARE * (item.z1 - item.z0)
+    row = SliceRow(item.place.subject, item.place.session, "", item.t, item.z0, 0.0, share, None)
+    return Result(rows={"slices": [row]}, value={"signature": {}})
+
+
+def _found(unit: Unit) -> Result:
+    voxels = round(LESION_SHARE * unit.written / 4)
+    return Result(value={"times": [[]], "heights": [None], "voxels": voxels})
+
+
+_FORESEEN: Mapping[StageFunction, Callable[[Unit], Result]] = {
+    ingest.run: _ingested,
+    teacher.run: lambda unit: Result(value={"digest": "", "slices": [0]}),
+    teacher.missing: lambda unit: teacher.missing(unit.item),  # it fails whatever the pixels are
+    student.run: lambda unit: Result(value={"digest": ""}),
+    segment.run_som: _segmented,
+    segment.run_student: _segmented,
+    objects.find: _found,
+    object_calls.call: lambda unit: Result(value={"lesions": [[]]}),
+}
+"""What is made up of the units whose word decides which further ones there are, or what these need."""
+
+
+class PlannedRecord:
+    """A record without a run: every unit is due, nothing is kept; see `record.Record`."""
+
+    def __init__(self, cohort: Cohort, plan: RunPlan, executor: CountingExecutor) -> None:
+        """Set scans aside in a plan."""
+        self._cohort, self._plan, self._executor = cohort, plan, executor
+
+    async def do(
+        self,
+        function: StageFunction,
+        unit: Unit,
+        *,
+        shared: object = None,
+        actor: str | None = None,
+        on_failure: FailureRows | None = None,
+    ) -> Entry:
+        """Have a unit counted."""
+        outcome = await self._executor.submit(function, unit, shared, actor)
+        entry = entry_of(unit, outcome, outcome.result or Result())
+        if unit.stage == "ingest" and not entry.ok:
+            self._set_aside(unit.item.scan, entry)
+        return entry
+
+    def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
+        """Set a duplicate aside."""
+        scan = next(s for s in self._cohort.scans if scan_name(s) == entry.name)
+        self._set_aside(scan, replace(entry, code=code, message=message))
+
+    def _set_aside(self, scan: Scan, entry: Entry) -> None:
+        self._plan.quarantine.append(
+            {
+                "subject": scan.subject,
+                "session": scan.session,
+                "protocol": scan.protocol,
+                "code": entry.code or "",
+                "message": entry.message or "",
+            }
+        )
+
+    def forget(self, entry: Entry) -> None:
+        """Do nothing: nothing is kept."""
+
+    def has_scan(self, name: str) -> bool:
+        """Say that what was counted stands."""
+        return True
+
+    def remove_scan(self, name: str) -> None:
+        """Do nothing: nothing was written."""
+
+    def teacher(self, protocol: str) -> TeacherModel:
+        """Make up a teacher with the protocol's classes."""
+        return _made_up(self._cohort.config.protocols[protocol])
+
+    def student(self, protocol: str) -> None:
+        """Return none: nobody looks inside."""
+
+
+def _made_up(config: ProtocolConfig) -> TeacherModel:
+    """Return a teacher of one node that knows every class a configuration names."""
+    settings, channels = config.teacher, tuple(config.channels)
+    own = [] if isinstance(settings.classes, str) else list(settings.classes)
+    further = [n for n in dict.fromkeys([settings.target, *own]) if n not in CLASSES.values()]
+    size = len(channels) * len(settings.feature_names)
+    flat = np.zeros(size, dtype=np.float32)
+    return TeacherModel(
+        codebook=Codebook(flat[None], (1, 1)),
+        modality=config.modality,
+        channels=channels,
+        windows=((0.0, 1.0),) * len(channels),
+        features=settings.feature_names,
+        center=flat,
+        scale=flat + 1,
+        feature_weights=flat + 1,
+        node_classes=np.zeros(1, dtype=np.uint8),
+        class_names={**CLASSES, **dict(enumerate(further, start=len(CLASSES) + 1))},
+    )

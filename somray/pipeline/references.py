@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from somray.config import TeacherConfig
-from somray.pipeline.units.protocol import ScanState
+from somray.pipeline.units.scan_state import ScanState
 
 __all__ = ["chosen_references"]
 

@@ -24,7 +24,7 @@ from somray.io.ome import image as ome_zarr
 from somray.io.ome.arrays import open_level, store_errors
 from somray.io.ome.image import ScanMeta
 from somray.io.ome.metadata import level_shapes
-from somray.io.run import Run
+from somray.io.run import StoredRun
 from somray.io.storage import Storage
 from somray.report.drawing.tiles import Frame
 from somray.report.truth import Origin, TruthMask, origins
@@ -168,7 +168,7 @@ class ReportData:
     """
 
     def __init__(self, root: str) -> None:
-        self.run = Run(root)
+        self.run = StoredRun(root)
         self.storage = self.run.storage
         self._frames: dict[str, pd.DataFrame] = {}
         self._teachers: dict[str, TeacherModel | None] = {}

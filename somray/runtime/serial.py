@@ -5,6 +5,7 @@ from typing import Any
 
 from somray.domain.work import Mapper, Needs, Outcome, StageFunction, Trainer, Unit
 from somray.runtime.execute import execute
+from somray.runtime.train import train_in_process
 
 __all__ = ["SerialExecutor", "map_in_process"]
 
@@ -38,6 +39,4 @@ class SerialExecutor:
 
     def trainer(self, workers: int, choice: str) -> Trainer:
         """Train in this process."""
-        from somray.runtime.train import train_in_process  # torch: only where it is used
-
         return Trainer(train_in_process)

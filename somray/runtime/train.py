@@ -5,11 +5,10 @@ and the next one that is asked the same goes on from there.
 """
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
+from somray.domain.work import Training
 from somray.io.storage import Storage
-from somray.runtime.train_name import training_name
 
 __all__ = ["train_in_process"]
 
@@ -17,56 +16,46 @@ WRITE_SHARE = 0.05
 """Most of the time that goes into writing states: where storage is slow, epochs are left out."""
 
 
-def train_in_process(lessons: Sequence[Any], spec: Any, *, name: str, storage_path: str) -> Any:
-    """Train all rounds here, resuming what a killed process left of the same training.
+def train_in_process(training: Training, *, name: str, storage_path: str) -> Any:
+    """Train here, resuming what a killed process left of the same training.
 
-    The state stays until the caller, whose student then stands, removes `storage_path`.
+    The state stays until the caller, whose model then stands, removes `storage_path`.
 
     Args:
-        lessons: as for `kernels.student.rounds.run.train_rounds`.
-        spec: see there.
-        name: of the run; a digest of lessons and spec is added to it.
+        training: what to train.
+        name: of the run; a digest of the training is added to it.
         storage_path: folder or URL for the state.
 
     Returns:
-        The same as `train_rounds`.
+        What `training.run` does.
 
     Raises:
         StoreError: the state cannot be written, or what is there cannot be read.
-        ShapeError: as `train_rounds`.
     """
-    from somray.kernels.student.rounds.run import train_rounds  # torch: only where it is used
-    from somray.kernels.student.rounds.spec import Distributed
-
-    kept = _KeptState(Storage.at(storage_path), f"{training_name(name, lessons, spec, 1)}.npz")
-    distributed = Distributed(resume=kept.read(), save=kept.write)
-    return train_rounds(lessons, spec, distributed, time.perf_counter)
+    kept = _KeptState(Storage.at(storage_path), f"{name}-{training.digest(1)}.npz", training)
+    return training.run(kept.read(), kept.write)
 
 
 class _KeptState:
     """One training's state in storage, always whole."""
 
-    def __init__(self, storage: Storage, name: str) -> None:
-        self._storage, self._name = storage, name
+    def __init__(self, storage: Storage, name: str, training: Training) -> None:
+        self._storage, self._name, self._training = storage, name, training
         self._next = 0.0
 
-    def read(self) -> Any:
+    def read(self) -> Any:  # Any: the training's own
         """Return the state, None where there is none."""
-        from somray.kernels.student.rounds.state import state_from_bytes
-
         try:
             data = self._storage.read_bytes(self._name)
         except FileNotFoundError:
             return None
-        return state_from_bytes(data)
+        return self._training.from_bytes(data)
 
     def write(self, state: Any) -> None:
         """Write the state, unless writing would then take too much of the time."""
-        from somray.kernels.student.rounds.state import state_to_bytes
-
         began = time.perf_counter()
         if began < self._next:
             return
-        self._storage.write_bytes(self._name, state_to_bytes(state))
+        self._storage.write_bytes(self._name, self._training.to_bytes(state))
         ended = time.perf_counter()
         self._next = ended + (ended - began) / WRITE_SHARE

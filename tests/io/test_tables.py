@@ -11,7 +11,6 @@ from somray.io.tables import (
     arrow_schema,
     compact,
     read_table,
-    row_from_plain,
     row_to_plain,
     write_part,
 )
@@ -48,12 +47,6 @@ def test_every_row_type_survives_parquet_with_its_schema(table, tmp_path):
     assert schema.metadata[b"somray.schema_version"] == b"1"
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_a_row_is_rebuilt_from_its_plain_form(table):
-    row = _sample(table)
-    assert row_from_plain(table, row_to_plain(row)) == row
-
-
 def test_nan_becomes_null_and_is_refused_where_null_may_not_stand():
     assert row_to_plain(dataclasses.replace(SLICE, confidence=float("nan")))["confidence"] is None
     with pytest.raises(SchemaError, match=r"slices\.target_area_mm2 must not be null"):
@@ -66,7 +59,7 @@ def test_a_value_of_the_wrong_type_is_refused(field, value):
         row_to_plain(dataclasses.replace(SLICE, **{field: value}))
 
 
-def test_a_part_is_replaced_by_a_retry_and_vanishes_without_rows(tmp_path):
+def test_a_part_is_replaced_by_a_retry(tmp_path):
     storage = Storage.at(tmp_path)
     write_part(storage, "slices", "p", "u", [row_to_plain(SLICE)] * 2)
     write_part(storage, "slices", "p", "u", [row_to_plain(SLICE)])

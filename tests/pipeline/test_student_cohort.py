@@ -14,7 +14,8 @@ from somray.io import models
 from somray.io.storage import Storage
 from somray.kernels.student.rounds.spec import network_of
 from somray.pipeline.plan import make_plan
-from somray.pipeline.units.protocol import ScanState, Units
+from somray.pipeline.units.protocol import Units
+from somray.pipeline.units.scan_state import ScanState
 from somray.pipeline.units.student import student_unit
 from tests.cohort_fixtures import run_in
 from tests.pipeline.same import differences
@@ -166,13 +167,6 @@ def test_the_plan_counts_the_cohorts_scans(cohort_folder):
         )
         hours.append(plan.stages["student"].cpu_hours)
     assert hours == sorted(set(hours))
-
-
-def test_the_plan_of_volumes_counts_time_points_not_slabs(petct_folder, petct_run):
-    plan = make_plan(load_cohort(petct_folder / "cohort.yaml", ()))
-    done = {one["stage"]: one["done"] for one in petct_run[1]["stages"]}
-    for stage in ("segment", "student", "objects", "som", "truth"):
-        assert plan.stages[stage].units == done[stage], stage
 
 
 def test_the_network_is_told_by_the_spec_that_was_trained(petct_run):

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,11 @@ from somray.domain.work import Needs, Result, Unit
 from somray.errors import PlanError
 from somray.kernels.student.rounds.lesson import lessons_of
 from somray.kernels.student.rounds.run import train_rounds
-from somray.kernels.student.rounds.spec import Distributed, RoundsResult, StudentSpec
-from somray.runtime.on_ray import train as ray_train
+from somray.kernels.student.rounds.spec import Distributed, StudentSpec
 from somray.runtime.on_ray.executor import RayExecutor
 from somray.runtime.on_ray.session import ray_session
+from somray.runtime.on_ray.train import train_with_ray
+from somray.stages.student.training import StudentTraining
 
 pytestmark = [
     pytest.mark.ray,
@@ -62,25 +63,22 @@ def _same(first, second):
         np.testing.assert_array_equal(value, second.model.weights[key])
 
 
-class _DiesOnce:
+@dataclass(frozen=True, eq=False)
+class DiesOnce(StudentTraining):
     """Training whose process is killed in the middle of round 2, the first time; tells every epoch."""
 
-    def __init__(self, told) -> None:
-        self._told = told
+    told: str = ""
 
-    def __call__(self, lessons, spec, distributed, clock) -> RoundsResult:
-        save = distributed.save
-
+    def run(self, resume=None, save=None, **gang):
         def save_and_die(state):
-            with open(self._told, "a") as file:
+            with open(self.told, "a") as file:
                 file.write(f"{os.getpid()} {state.done} {len(state.fits)}\n")
             save(state)
-            told = Path(self._told).read_text().splitlines()
+            told = Path(self.told).read_text().splitlines()
             if len(told) == 5 and state.fits:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        dying = replace(distributed, save=save_and_die)
-        return train_rounds(lessons, spec, dying, clock)
+        return StudentTraining.run(self, resume, save and save_and_die, **gang)
 
 
 def _lives(told):
@@ -94,19 +92,11 @@ def _lives(told):
 
 @pytest.mark.timeout(600)
 def test_one_worker_that_is_killed_ends_with_the_bits_of_an_undisturbed_process(
-    cluster, slices, tmp_path, monkeypatch
+    cluster, slices, tmp_path
 ):
     told = tmp_path / "told"
     place = {"name": "p-1", "storage_path": str(tmp_path / "train"), "workers": 1}
-
-    def dying_loop(config):
-        from somray.runtime.on_ray import train as there
-
-        there.train_rounds = _DiesOnce(str(told))
-        there._train_loop(config)
-
-    monkeypatch.setattr(ray_train, "_train_loop", dying_loop)
-    found = ray_train.fit_rounds_with_ray_train(slices, SPEC, **place)
+    found = train_with_ray(DiesOnce(slices, SPEC, str(told)), **place)
     every = []
     _same(found, train_rounds(slices, SPEC, Distributed(save=every.append)))
     first, second = _lives(told)
@@ -133,7 +123,7 @@ def _train_and_die(item, shared):
             os.kill(os.getpid(), signal.SIGKILL)
 
     there._KeptState.write = write_and_die
-    found = shared(item["lessons"], item["spec"], name="p", storage_path=item["place"])
+    found = shared(item["training"], name="p", storage_path=item["place"])
     return Result(value={"result": found})
 
 
@@ -145,8 +135,7 @@ def test_an_actor_that_is_killed_while_it_trains_goes_on_from_its_last_epoch(
     item = {
         "told": str(told),
         "place": str(tmp_path / "train"),
-        "lessons": slices,
-        "spec": SPEC,
+        "training": StudentTraining(slices, SPEC),
     }
     unit = Unit("student", "p", "p", "d", item, Needs(memory_bytes=2**28))
 
@@ -172,7 +161,7 @@ def test_an_actor_that_is_killed_while_it_trains_goes_on_from_its_last_epoch(
 @pytest.mark.timeout(600)
 def test_two_workers_train_one_student(cluster, slices, tmp_path):
     place = {"name": "p-2", "storage_path": str(tmp_path), "workers": 2}
-    found = ray_train.fit_rounds_with_ray_train(slices, SPEC, **place)
+    found = train_with_ray(StudentTraining(slices, SPEC), **place)
     assert [row["stage"] for row in found.convergence] == ["A", "A+B", "cohort"]
     assert found.convergence[-1]["mean_iou"] > 0.8
 
@@ -180,14 +169,14 @@ def test_two_workers_train_one_student(cluster, slices, tmp_path):
 def test_more_workers_than_cpus_are_refused_rather_than_waited_for(cluster, slices, tmp_path):
     place = {"name": "p", "storage_path": str(tmp_path)}
     with pytest.raises(PlanError, match="need a CPU each"):
-        ray_train.fit_rounds_with_ray_train(slices, SPEC, workers=9, **place)
+        train_with_ray(StudentTraining(slices, SPEC), workers=9, **place)
     with pytest.raises(PlanError, match="0 GPUs"):
-        ray_train.fit_rounds_with_ray_train(slices, SPEC, use_gpu=True, **place)
+        train_with_ray(StudentTraining(slices, SPEC), use_gpu=True, **place)
 
 
 def test_nothing_is_started_for_a_slice_without_target(slices, tmp_path):
     none = [replace(lesson, target=np.zeros_like(lesson.target)) for lesson in slices]
     place = {"name": "p", "storage_path": str(tmp_path)}
-    found = ray_train.fit_rounds_with_ray_train(none, SPEC, **place)
+    found = train_with_ray(StudentTraining(none, SPEC), **place)
     assert "absent" in found.model.history["note"]
     assert not any(tmp_path.iterdir())

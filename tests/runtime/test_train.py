@@ -18,7 +18,7 @@ from somray.kernels.student.rounds.spec import Distributed, StudentSpec
 from somray.kernels.student.rounds.state import state_from_bytes
 from somray.runtime import train
 from somray.runtime.train import train_in_process
-from somray.runtime.train_name import training_name
+from somray.stages.student.training import StudentTraining
 from tests.cohort_fixtures import run_in
 from tests.pipeline.same import differences
 
@@ -82,13 +82,13 @@ def test_an_interrupted_training_goes_on_from_its_last_epoch_and_ends_with_the_s
         patch.setattr(train._KeptState, "write", train._KeptState.write)  # undone after
         die_after(count)
         with pytest.raises(KeyboardInterrupt):
-            train_in_process(taught(), SPEC, name="p", storage_path=str(tmp_path))
+            train_in_process(StudentTraining(taught(), SPEC), name="p", storage_path=str(tmp_path))
     (file,) = tmp_path.iterdir()
     left, expected = state_from_bytes(file.read_bytes()), every[count - 1]
     assert (left.done, len(left.fits)) == (expected.done, len(expected.fits))
     later = []
     monkeypatch.setattr(train._KeptState, "write", lambda self, state: later.append(state))
-    found = train_in_process(taught(), SPEC, name="p", storage_path=str(tmp_path))
+    found = train_in_process(StudentTraining(taught(), SPEC), name="p", storage_path=str(tmp_path))
     assert len(later) == len(every) - count
     assert found.agreement == whole.agreement
     assert found.convergence == whole.convergence
@@ -125,30 +125,30 @@ def test_the_first_state_is_written_and_slow_storage_is_not_written_to_all_the_t
     monkeypatch.setattr(train.time, "perf_counter", lambda: float(next(ticks)))
     writes = []
     monkeypatch.setattr(Storage, "write_bytes", lambda self, name, data: writes.append(name))
-    train_in_process(slices(), SPEC, name="p", storage_path=str(tmp_path))
+    train_in_process(StudentTraining(slices(), SPEC), name="p", storage_path=str(tmp_path))
     assert len(writes) < 9
-    assert set(writes) == {f"{training_name('p', slices(), SPEC, 1)}.npz"}
+    assert set(writes) == {f"p-{StudentTraining(slices(), SPEC).digest(1)}.npz"}
 
 
 def test_a_state_that_cannot_be_read_is_no_silent_fresh_start(tmp_path):
-    (tmp_path / f"{training_name('p', slices(), SPEC, 1)}.npz").write_bytes(b"broken")
+    (tmp_path / f"p-{StudentTraining(slices(), SPEC).digest(1)}.npz").write_bytes(b"broken")
     with pytest.raises(StoreError, match="remove it"):
-        train_in_process(slices(), SPEC, name="p", storage_path=str(tmp_path))
+        train_in_process(StudentTraining(slices(), SPEC), name="p", storage_path=str(tmp_path))
 
 
 def test_another_configuration_or_other_pixels_have_another_name():
     first, second = slices()
     brighter = replace(first, values=first.values + 1)
     names = {
-        training_name("p", [first, second], SPEC, 1),
-        training_name("p", [first, second], SPEC, 2),
-        training_name("p", [first, second], replace(SPEC, steps=4), 1),
-        training_name("p", [brighter, second], SPEC, 1),
-        training_name("p", [replace(first, windows=((0.0, 1.0),)), second], SPEC, 1),
-        training_name("p", [first], SPEC, 1),
-        training_name("p", [first, replace(second, cohort=True)], SPEC, 1),
-        training_name("p", [first, replace(second, weight=0.5 * second.weight)], SPEC, 1),
-        training_name("p", [first, replace(second, target=1 - second.target)], SPEC, 1),
+        StudentTraining([first, second], SPEC).digest(1),
+        StudentTraining([first, second], SPEC).digest(2),
+        StudentTraining([first, second], replace(SPEC, steps=4)).digest(1),
+        StudentTraining([brighter, second], SPEC).digest(1),
+        StudentTraining([replace(first, windows=((0.0, 1.0),)), second], SPEC).digest(1),
+        StudentTraining([first], SPEC).digest(1),
+        StudentTraining([first, replace(second, cohort=True)], SPEC).digest(1),
+        StudentTraining([first, replace(second, weight=0.5 * second.weight)], SPEC).digest(1),
+        StudentTraining([first, replace(second, target=1 - second.target)], SPEC).digest(1),
     }
     assert len(names) == 9
-    assert training_name("p", slices(), SPEC, 1) in names
+    assert StudentTraining(slices(), SPEC).digest(1) in names

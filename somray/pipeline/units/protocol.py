@@ -8,82 +8,40 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from somray.config import CohortConfig, ProtocolConfig
-from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
 from somray.domain.work import Needs, Unit, digest_of
-from somray.io.ome.image import slab_depth, slabs
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
 from somray.kernels.teacher.spec import TeacherSpec
 from somray.pipeline.digests import code_digest, ingest_digest
+from somray.pipeline.units.scan_state import SLICE_PIXELS, ScanState, Slab, scan_name, subject_name
 from somray.stages import drift, ingest, segment, truth
 from somray.stages.evolution import evolve
 from somray.stages.student.lessons import sees_volumes
 from somray.stages.student.volumes import VOLUME_MM
 from somray.stages.teacher import fit as teacher
 
-__all__ = ["ScanState", "Units"]
+__all__ = ["Seen", "Units", "ingest_item"]
 
 
 @dataclass(frozen=True)
-class ScanState:
-    """An ingested scan that may be used.
+class Seen:
+    """How a scan's pixels are looked at: windows per channel, and the target's label value."""
 
-    Args:
-        scan: as the manifest names it.
-        place: where it lies.
-        shape: (t, c, z, y, x).
-        source_digest: of pixels and geometry; names everything that is made from it.
-        level: the scan's own level of uptake, where a channel is PET.
-        spacing_mm: voxel size along (z, y, x).
-    """
-
-    scan: Scan
-    place: ScanPlace
-    shape: tuple[int, int, int, int, int]
-    source_digest: str
-    level: float | None = None
-    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
-
-    @property
-    def name(self) -> str:
-        """Name of the scan's units."""
-        return scan_name(self.scan)
-
-    @property
-    def slice_bytes(self) -> int:
-        """Bytes of one slice with all channels."""
-        return self.shape[1] * self.shape[3] * self.shape[4] * 4
-
-    @property
-    def plane_bytes(self) -> int:
-        """Bytes of one slice of one channel."""
-        return self.shape[3] * self.shape[4] * 4
-
-    @property
-    def slab_bytes(self) -> int:
-        """Bytes of one slab with all channels."""
-        return self.slice_bytes * min(self.shape[2], slab_depth(self.shape[1:2] + self.shape[3:]))
-
-    def grid_voxels(self, size_mm: float) -> int:
-        """Blocks of about a size that cover the scan (`kernels.objects.grid`)."""
-        factors = (max(1, round(size_mm / s)) for s in self.spacing_mm)
-        z, y, x = (-(-n // f) for n, f in zip(self.shape[2:], factors, strict=True))
-        return z * y * x
-
-    def slabs(self) -> list[tuple[int, int, int]]:
-        """List (t, z0, z1) of every slab."""
-        depth = slab_depth(self.shape[1:2] + self.shape[3:])
-        return [(t, z0, z1) for t in range(self.shape[0]) for z0, z1 in slabs(self.shape[2], depth)]
+    windows: tuple[tuple[float, float], ...]
+    value: int
 
 
-def scan_name(scan: Scan) -> str:
-    """Name of a scan's units."""
-    return f"sub-{scan.subject}_ses-{scan.session}"
-
-
-def subject_name(subject: str) -> str:
-    """Name of a subject's unit."""
-    return f"sub-{subject}"
+def ingest_item(root: str, scan: Scan, config: ProtocolConfig) -> ingest.IngestItem:
+    """Say what a protocol asks of a scan on its way into a run at `root`."""
+    return ingest.IngestItem(
+        root=root,
+        scan=scan,
+        modality=config.modality,
+        channels=tuple(config.channels),
+        windows=config.windows,
+        irregular=config.irregular,
+        repair_fraction=config.repair_fraction,
+    )
 
 
 @dataclass(frozen=True)
@@ -110,31 +68,46 @@ class Units:
         """CPUs of the protocol's actor, which fits the teacher and may train the student."""
         return 1 if self.config.segment == "som" else self.config.student.threads
 
-    def unit(self, stage: str, name: str, item: Any, needs: Needs, *inputs: object) -> Unit:
-        """Name a unit of this protocol; its digest holds all `inputs` beside the code."""
-        place = getattr(item, "place", None)
+    def unit(
+        self,
+        stage: str,
+        name: str,
+        item: Any,
+        needs: Needs,
+        inputs: Sequence[object],
+        *,
+        of: Scan | str | None,
+        work: float = 0.0,
+        written: int = 0,
+    ) -> Unit:
+        """Name a unit of this protocol.
+
+        Args:
+            stage: a key of `STAGES`.
+            name: unique within the stage.
+            item: what its function takes.
+            needs: resources.
+            inputs: what decides its result beside the code; its digest holds all of it.
+            of: the scan, or the subject, that a failure of it is told of; None where it is nobody's.
+            work: in the stage's measure.
+            written: bytes that it writes.
+        """
         return Unit(
             stage=stage,
             name=name,
             protocol=self.protocol,
-            digest=digest_of(stage, name, code_digest(), *inputs),
+            digest=digest_of(stage, name, code_digest(stage), *inputs),
             item=item,
             needs=needs,
-            subject=place.subject if place else None,
-            session=place.session if place else None,
+            subject=of.subject if isinstance(of, Scan) else of,
+            session=of.session if isinstance(of, Scan) else None,
+            work=work,
+            written=written,
         )
 
     def ingest(self, scan: Scan) -> Unit:
         """Source files to OME-Zarr."""
-        item = ingest.IngestItem(
-            root=self.root,
-            scan=scan,
-            modality=self.config.modality,
-            channels=tuple(self.config.channels),
-            windows=self.config.windows,
-            irregular=self.config.irregular,
-            repair_fraction=self.config.repair_fraction,
-        )
+        item = ingest_item(self.root, scan, self.config)
         return Unit(
             stage="ingest",
             name=scan_name(scan),
@@ -180,22 +153,16 @@ class Units:
         if settings.engine == "torch":
             needs = replace(needs, gpus=1.0)
         sources = [[state.source_digest, slices] for state, slices in chosen]
-        return self.unit(
-            "teacher",
-            self.protocol,
-            item,
-            needs,
-            sources,
-            spec,
-            settings.every,
-            previous,
-        )
+        inputs = [sources, spec, settings.every, previous]
+        scan, passes = chosen[0][0].scan, settings.epochs + 3 if item.folds else 2
+        work = passes * sum(state.shape[1] * state.slices() for state, _ in chosen)
+        return self.unit("teacher", self.protocol, item, needs, inputs, of=scan, work=work)
 
     def missing_reference(self) -> Unit:
         """Tell that no scan that the configuration names as reference can be used."""
         named = tuple(f"{n.subject} {n.session}" for n in self.config.teacher.named)
         item = teacher.MissingReference(named)
-        return self.unit("teacher", self.protocol, item, Needs(cpus=0.1), named)
+        return self.unit("teacher", self.protocol, item, Needs(cpus=0.1), [named], of=None)
 
     @property
     def volume_rule(self) -> ScanRule | None:
@@ -217,75 +184,77 @@ class Units:
         """Make an empty label group."""
         item = segment.LabelItem(state.place, label)
         needs = Needs(cpus=0.1)
-        return self.unit(
-            "open", f"{state.name}+{label}", item, needs, state.source_digest, model_digest
-        )
+        inputs = state.source_digest, model_digest
+        return self.unit("open", f"{state.name}+{label}", item, needs, inputs, of=state.scan)
 
-    def pieces(self, state: ScanState, label: str) -> list[tuple[int, int, int]]:
-        """List (t, z0, z1) of what one unit segments: a slab, or a time point for a student of volumes."""
+    def slabs(self, state: ScanState, label: str) -> list[Slab]:
+        """List what one unit segments each: a slab, or a time point for a student of volumes."""
         if label == "student" and self.volume_rule is not None:
-            return [(t, 0, state.shape[2]) for t in range(state.shape[0])]
+            return [Slab(t, 0, state.shape[2]) for t in range(state.shape[0])]
         return state.slabs()
 
     def slab(
-        self,
-        state: ScanState,
-        label: str,
-        where: tuple[int, int, int],
-        model_digest: str,
-        seen: tuple[tuple[tuple[float, float], ...] | None, int] = (None, 3),
+        self, state: ScanState, label: str, where: Slab, model_digest: str, seen: Seen
     ) -> Unit:
-        """Segment one slab; `seen` are the windows for this scan and the target's label value."""
-        t, z0, z1 = where
-        target = self.config.teacher.target
-        item = segment.SlabItem(state.place, target, t, z0, z1, state.level, seen[0], value=seen[1])
+        """Segment one slab by direct transfer (som) or the student."""
+        target, settings, by_map = self.config.teacher.target, self.config.student, label == "som"
+        item = segment.SlabItem(
+            state.place, target, where.t, where.z0, where.z1, state.level, seen.windows,
+            value=seen.value,
+        )  # fmt: skip
         sizes, gpus = (state.slab_bytes, state.slice_bytes), self.cohort.resources.segment_gpus
-        if label == "student":
-            item = replace(item, confidence=self.config.student.confidence, gpu=gpus > 0)
-        stage = "som" if label == "som" else "segment"
-        needs = (
-            segment.needs_som(*sizes, self.config.teacher.dimensions)
-            if label == "som"
-            else segment.needs_student(*sizes, gpus, self.student_voxels(state))
+        if by_map:
+            needs = segment.needs_som(*sizes, self.config.teacher.dimensions)
+        else:
+            item = replace(item, confidence=settings.confidence, gpu=gpus > 0)
+            needs = segment.needs_student(*sizes, gpus, self.student_voxels(state))
+        slices = state.slices(where.z1 - where.z0)
+        return self.unit(
+            "som" if by_map else "segment",
+            f"{state.name}+{label}+{where.name}",
+            item,
+            needs,
+            [state.source_digest, model_digest, target],
+            of=state.scan,
+            work=slices * (state.shape[1] if by_map else 1),
+            written=round(slices * SLICE_PIXELS) * len(self.label_groups(label)),
         )
-        name = f"{state.name}+{label}+t{t}+z{z0:05d}"
-        return self.unit(stage, name, item, needs, state.source_digest, model_digest, target)
 
     def drift(
         self, state: ScanState, signatures: Sequence[Mapping[str, Any]], model_digest: str
     ) -> Unit:
         """Judge how well the teacher carries over to a scan."""
         item = drift.DriftItem(state.place, tuple(signatures))
-        return self.unit("drift", state.name, item, drift.NEEDS, state.source_digest, model_digest)
+        inputs = state.source_digest, model_digest
+        return self.unit("drift", state.name, item, drift.NEEDS, inputs, of=state.scan)
 
     def close_labels(
         self, state: ScanState, label: str, classes: tuple[tuple[int, str], ...], model_digest: str
     ) -> Unit:
         """Name the classes of a label group and mark it complete."""
         item = segment.LabelItem(state.place, label, classes=classes)
-        needs = Needs(cpus=0.1)
-        return self.unit(
-            "close", f"{state.name}+{label}", item, needs, state.source_digest, model_digest
-        )
+        needs, inputs = Needs(cpus=0.1), (state.source_digest, model_digest)
+        return self.unit("close", f"{state.name}+{label}", item, needs, inputs, of=state.scan)
 
     def evolve(
         self, item: evolve.EvolveItem, states: list[ScanState], lesion_voxels: int, model: str
     ) -> Unit:
         """Follow the lesions of one subject."""
         needs = evolve.needs(max(s.slab_bytes for s in states), lesion_voxels)
-        inputs = [s.source_digest for s in states], [s.to_first for s in item.sessions]
         settings = [item.method, item.value, item.channel, item.config.model_dump(mode="json")]
         settings.append([s.objects for s in item.sessions])
-        return self.unit(
-            "evolve", subject_name(states[0].scan.subject), item, needs, inputs, settings, model
-        )
+        sources = [s.source_digest for s in states], [s.to_first for s in item.sessions]
+        subject, work = states[0].scan.subject, sum(state.slices() for state in states)
+        name, inputs = subject_name(subject), [sources, settings, model]
+        unit = self.unit("evolve", name, item, needs, inputs, of=subject, work=work)
+        return replace(unit, written=sum(4 * state.voxels for state in states))
 
     def publish(self, state: ScanState, labels: tuple[str, ...], model_digest: str) -> Unit:
         """List the complete labels of a scan."""
         item = segment.PublishItem(state.place, labels)
         needs = Needs(cpus=0.1)
         inputs = [state.source_digest, labels, model_digest]
-        return self.unit("publish", state.name, item, needs, *inputs)
+        return self.unit("publish", state.name, item, needs, inputs, of=state.scan)
 
     def truth(
         self,
@@ -298,4 +267,6 @@ class Units:
         item = truth.TruthItem(state.place, str(state.scan.truth), methods)
         needs = truth.needs(state.shape[2] * state.shape[3] * state.shape[4])
         name = f"{state.name}+{part}" if part else state.name
-        return self.unit("truth", name, item, needs, state.source_digest, inputs, methods)
+        work = len(methods) * state.slices(state.shape[2])
+        found = [state.source_digest, inputs, methods]
+        return self.unit("truth", name, item, needs, found, of=state.scan, work=work)

@@ -5,12 +5,17 @@ from collections.abc import Sequence
 from somray.domain.work import Unit
 from somray.io.ledger import Entry
 from somray.kernels.registration.space.group import first_pairs
-from somray.pipeline.gather import together
-from somray.pipeline.record import Book
-from somray.pipeline.units.protocol import ScanState, Units, subject_name
+from somray.pipeline.gather import gather_or_cancel
+from somray.pipeline.record import Record
+from somray.pipeline.units.protocol import Units
+from somray.pipeline.units.scan_state import ScanState, subject_name
 from somray.stages.registration import align_sessions, register_sessions
 
 __all__ = ["align_sessions_of", "align_unit", "bridge_unit", "session_pair"]
+
+SLICE_PAIRS = (
+    100  # one pair of sessions takes as long as so many pairs of slices, whatever their size
+)
 
 Key = tuple[int, int]
 Motions = list[tuple[float, ...] | None]
@@ -23,15 +28,10 @@ def session_pair(units: Units, fixed: ScanState, moving: ScanState) -> Unit:
     needs = register_sessions.needs_sessions(
         max(fixed.slab_bytes, moving.slab_bytes), max(fixed.slice_bytes, moving.slice_bytes)
     )
-    return units.unit(
-        "register",
-        f"{moving.name}+sessions+{fixed.scan.session}",
-        item,
-        needs,
-        [fixed.source_digest, moving.source_digest],
-        settings.model_dump(mode="json", exclude={"pairs"}),
-        units.cohort.seed,
-    )
+    name = f"{moving.name}+sessions+{fixed.scan.session}"
+    sources = [fixed.source_digest, moving.source_digest]
+    inputs = [sources, settings.model_dump(mode="json", exclude={"pairs"}), units.cohort.seed]
+    return units.unit("register", name, item, needs, inputs, of=moving.scan, work=SLICE_PAIRS)
 
 
 def bridge_unit(
@@ -53,43 +53,41 @@ def _group_unit(
     pairs: Sequence[align_sessions.PairFinding],
 ) -> Unit:  # fmt: skip
     item = align_sessions.GroupItem(tuple(s.place for s in states), tuple(pairs))
-    return units.unit(
-        "register",
-        f"{subject_name(states[0].scan.subject)}+{name}",
-        item,
-        align_sessions.NEEDS,
-        [s.source_digest for s in states],
-        item.pairs,
+    subject = states[0].scan.subject
+    name, inputs = (
+        f"{subject_name(subject)}+{name}",
+        [[s.source_digest for s in states], item.pairs],
     )
+    return units.unit("register", name, item, align_sessions.NEEDS, inputs, of=subject)
 
 
-async def align_sessions_of(book: Book, units: Units, states: Sequence[ScanState]) -> Motions:
+async def align_sessions_of(record: Record, units: Units, states: Sequence[ScanState]) -> Motions:
     """Register a subject's sessions with each other and align them all.
 
     Args:
-        book: of the run.
+        record: of the run.
         units: of the protocol.
         states: the subject's sessions in time order.
 
     Returns:
         Each session's 4×4 to the first, row-major LPS mm; None where refused.
     """
-    found = await _registered(book, units, states, first_pairs(len(states)))
+    found = await _registered(record, units, states, first_pairs(len(states)))
     if len(states) > 2:
-        asked = await book.do(align_sessions.run_bridges, bridge_unit(units, states, found))
+        asked = await record.do(align_sessions.run_bridges, bridge_unit(units, states, found))
         further = [(a, b) for a, b in asked.value.get("pairs", [])]
-        found += await _registered(book, units, states, further)
-    entry = await book.do(align_sessions.run_align, align_unit(units, states, found))
+        found += await _registered(record, units, states, further)
+    entry = await record.do(align_sessions.run_align, align_unit(units, states, found))
     told = entry.value.get("to_first", [None] * len(states))
     return [None if matrix is None else tuple(matrix) for matrix in told]
 
 
 async def _registered(
-    book: Book, units: Units, states: Sequence[ScanState], keys: Sequence[Key]
+    record: Record, units: Units, states: Sequence[ScanState], keys: Sequence[Key]
 ) -> list[align_sessions.PairFinding]:
-    entries = await together(
+    entries = await gather_or_cancel(
         *(
-            book.do(register_sessions.run_sessions, session_pair(units, states[a], states[b]))
+            record.do(register_sessions.run_sessions, session_pair(units, states[a], states[b]))
             for a, b in keys
         )
     )

@@ -1,37 +1,51 @@
 """Units of a scan's chain along z, and of what registration leaves once the masks exist."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from somray.domain.run import RunLayout
 from somray.domain.work import Unit, digest_of
 from somray.io.ledger import Entry
 from somray.pipeline.digests import code_digest
-from somray.pipeline.units.protocol import ScanState, Units
+from somray.pipeline.units.protocol import Units
+from somray.pipeline.units.scan_state import ScanState, Slab
 from somray.stages.registration import align_slices, register, residuals
 
-__all__ = ["Pairs", "session_residuals", "slice_chain", "slice_pairs", "slice_residuals"]
+__all__ = [
+    "RegisteredSlab",
+    "session_residuals",
+    "slice_chain",
+    "slice_pairs",
+    "slice_residuals",
+]
 
-Pairs = Sequence[tuple[tuple[int, int, int], Entry]]
-"""Slabs (t, z0, z1) of a scan and how the registration of their pairs ended."""
+
+@dataclass(frozen=True)
+class RegisteredSlab:
+    """A slab of a scan and how the registration of its pairs ended."""
+
+    slab: Slab
+    entry: Entry
 
 
-def slice_pairs(units: Units, state: ScanState, where: tuple[int, int, int]) -> Unit:
+def slice_pairs(units: Units, state: ScanState, where: Slab) -> Unit:
     """Register the neighbouring slices that begin in one slab."""
-    t, z0, z1 = where
     settings = units.config.registration
     choices = settings.detector, settings.model, settings.robust
-    name = f"{state.name}+slices+t{t}+z{z0:05d}"
-    digest = digest_of(name, code_digest(), state.source_digest, choices)
-    kept = f"{RunLayout.pairs(state.name, t)}/z{z0:05d}.json"
-    item = register.SlicePairsItem(state.place, t, z0, z1, *choices, kept, digest)
-    needs = register.needs_slices(state.plane_bytes)
-    return units.unit("register", name, item, needs, digest)
+    name = f"{state.name}+slices+{where.name}"
+    digest = digest_of(name, code_digest("register"), state.source_digest, choices)
+    kept = f"{RunLayout.pairs(state.name, where.t)}/z{where.z0:05d}.json"
+    item = register.SlicePairsItem(state.place, where.t, where.z0, where.z1, *choices, kept, digest)
+    needs, work = register.needs_slices(state.plane_bytes), state.slices(where.z1 - where.z0)
+    return units.unit("register", name, item, needs, [digest], of=state.scan, work=work)
 
 
-def slice_chain(units: Units, state: ScanState, t: int, pairs: Pairs) -> Unit:
+def slice_chain(
+    units: Units, state: ScanState, t: int, registered: Sequence[RegisteredSlab]
+) -> Unit:
     """Compose the pairs of one scan and time along z."""
-    mine = [entry for (when, _, _), entry in pairs if when == t]
+    mine = [one.entry for one in registered if one.slab.t == t]
     rows = {row["fixed_z"]: row for entry in mine for row in entry.rows.get("registration", ())}
     missing = (None, "refused", "the pair's slab could not be registered", None, None)
     steps = tuple(
@@ -53,26 +67,28 @@ def slice_chain(units: Units, state: ScanState, t: int, pairs: Pairs) -> Unit:
         progress=RunLayout.pairs(state.name, t) if whole else None,
     )
     inputs = [state.source_digest, steps, bridges, item.rigid, whole]
-    return units.unit("register", f"{state.name}+chain+t{t}", item, align_slices.NEEDS, inputs)
+    name, needs = f"{state.name}+chain+t{t}", align_slices.NEEDS
+    return units.unit("register", name, item, needs, [inputs], of=state.scan)
 
 
 def slice_residuals(
     units: Units,
     state: ScanState,
-    slab: tuple[tuple[int, int, int], Entry],
+    registered: RegisteredSlab,
     masks: residuals.Masks,
     model: str,
 ) -> Unit:
     """Compare the slices of one slab's pairs inside the target and outside."""
-    (t, z0, _), entry = slab
+    slab, entry = registered.slab, registered.entry
     pairs = tuple(
         (row["fixed_z"], None if row["matrix"] is None else tuple(row["matrix"]))
         for row in entry.rows.get("registration", ())
     )
-    item = residuals.SlicesItem(state.place, t, pairs, masks)
-    name = f"{state.name}+slices+t{t}+z{z0:05d}"
-    needs = residuals.needs(state.plane_bytes)
-    return units.unit("residuals", name, item, needs, state.source_digest, pairs, masks, model)
+    item = residuals.SlicesItem(state.place, slab.t, pairs, masks)
+    name = f"{state.name}+slices+{slab.name}"
+    needs, work = residuals.needs(state.plane_bytes), state.slices(slab.z1 - slab.z0)
+    inputs = [state.source_digest, pairs, masks, model]
+    return units.unit("residuals", name, item, needs, inputs, of=state.scan, work=work)
 
 
 def session_residuals(
@@ -88,7 +104,8 @@ def session_residuals(
     name = f"{moving.name}+sessions+{fixed.scan.session}"
     needs = residuals.needs(max(fixed.plane_bytes, moving.plane_bytes))
     inputs = [fixed.source_digest, moving.source_digest, matrix, masks, model]
-    return units.unit("residuals", name, item, needs, inputs)
+    work = fixed.slices(fixed.shape[2])
+    return units.unit("residuals", name, item, needs, [inputs], of=moving.scan, work=work)
 
 
 def _step(row: Mapping[str, Any]) -> align_slices.PlainStep:  # Any: JSON

@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 
 from somray.domain.work import Unit, digest_of
+from somray.kernels.student.rounds.steps import all_steps
 from somray.pipeline.digests import code_digest
-from somray.pipeline.units.protocol import ScanState, Units
+from somray.pipeline.units.protocol import Units
+from somray.pipeline.units.scan_state import ScanState
 from somray.stages.student import fit as student
 from somray.stages.student.lessons import LessonScan
 
 __all__ = ["student_unit"]
+
+STEPS_OF_A_SLICE = (
+    0.2  # a slice of one channel that is looked at takes as long as so much of a step
+)
 
 
 def student_unit(
@@ -24,7 +30,7 @@ def student_unit(
     facts = [state.source_digest, reference, teacher_digest, target, seed]
     facts.append(config.model_dump(mode="json", exclude={"trainer", "confidence"}))
     facts.append([scan.source_digest for scan in cohort])
-    digest = digest_of("student", units.protocol, code_digest(), *facts)
+    digest = digest_of("student", units.protocol, code_digest("student"), *facts)
     item = student.StudentItem(
         LessonScan(state.place, state.level),
         units.protocol,
@@ -38,4 +44,9 @@ def student_unit(
     scans = (state, *cohort)
     slice_bytes = max(scan.slice_bytes for scan in scans)
     needs = student.needs(config, slice_bytes, sum(map(units.student_voxels, scans)))
-    return units.unit("student", units.protocol, item, needs, digest)
+    looked_at = sum(scan.shape[1] * scan.slices() for scan in cohort)
+    dimensions = 3 if units.volume_rule else 2
+    steps = all_steps(dimensions, config.rounds, config.steps, cohort=bool(cohort))
+    work = steps * config.workers + STEPS_OF_A_SLICE * looked_at
+    name = units.protocol
+    return units.unit("student", name, item, needs, [digest], of=state.scan, work=work)

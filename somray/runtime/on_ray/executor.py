@@ -132,10 +132,10 @@ class RayExecutor:
         """
         if choice == "in_process" or (choice == "auto" and workers == 1 and not self._gpus):
             return Trainer(train_in_process)
-        from somray.runtime.on_ray.train import fit_rounds_with_ray_train
+        from somray.runtime.on_ray.train import train_with_ray
 
         use_gpu = self._gpus >= workers
-        gang = functools.partial(fit_rounds_with_ray_train, workers=workers, use_gpu=use_gpu)
+        gang = functools.partial(train_with_ray, workers=workers, use_gpu=use_gpu)
         return Trainer(gang, waits=True, name=self._words(workers, use_gpu=use_gpu))
 
     def _words(self, workers: int, *, use_gpu: bool) -> str:

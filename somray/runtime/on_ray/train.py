@@ -1,17 +1,16 @@
-"""A student's rounds inside one Ray Train fit, on one or several workers.
+"""A whole training inside one Ray Train fit, on one or several workers.
 
-Starting a worker group costs half a minute and more, so all rounds of a protocol share one. After each
-epoch the first worker's state is reported as a checkpoint: a killed worker, or a driver that is
-started again, goes on from there. One worker on a CPU gives the bits of `kernels.student.rounds.run.train_rounds`
-in process; with several, each takes its share of every batch and gradients are averaged (gloo or
-nccl), so the bits depend on their number, as every checkpoint's name does.
+Starting a worker group costs half a minute and more, so a training has one for all that it does. After each
+epoch the first worker's state is reported as a checkpoint: a killed worker, or a driver that is started again,
+goes on from there. One worker on a CPU gives the bits of a training in process; with several, each takes its
+share of every batch and gradients are averaged (gloo or nccl), so the bits depend on their number, as every
+checkpoint's name does.
 """
 
 import contextlib
 import os
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,10 @@ import ray.train
 import ray.train.torch
 import torch
 
+from somray.domain.work import Training
 from somray.errors import PlanError
-from somray.kernels.student.rounds.figures import check_lessons
-from somray.kernels.student.rounds.lesson import Lesson
-from somray.kernels.student.rounds.run import nothing_to_train, train_rounds
-from somray.kernels.student.rounds.spec import Distributed, RoundsResult, RoundState, StudentSpec
-from somray.kernels.student.rounds.state import state_from_bytes, state_to_bytes
-from somray.kernels.student.training.schedule import Gang
-from somray.runtime.train_name import training_name
 
-__all__ = ["fit_rounds_with_ray_train"]
+__all__ = ["train_with_ray"]
 
 BF16_CAPABILITY = 8, 0
 """First NVIDIA generation that multiplies bfloat16."""
@@ -48,42 +41,40 @@ SETTINGS = {
 CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}  # without it cuBLAS is not deterministic
 
 
-def fit_rounds_with_ray_train(
-    lessons: Sequence[Lesson],
-    spec: StudentSpec,
+def train_with_ray(
+    training: Training,
     *,
     name: str,
     storage_path: str,
     workers: int = 1,
     use_gpu: bool = False,
-) -> RoundsResult:
-    """Train all rounds in one `TorchTrainer.fit`, resuming what an earlier call of it left.
+) -> Any:  # Any: what the training leaves
+    """Train in one `TorchTrainer.fit`, resuming what an earlier call of it left.
 
     Args:
-        lessons: as for `kernels.student.rounds.run.train_rounds`.
-        spec: see there; `threads` is what each worker uses.
-        name: of the run; a digest of the lessons, the spec and the workers is added to it, so that
-            other data or another configuration never resumes it.
+        training: what to train; its `threads` are what each worker uses.
+        name: of the run; a digest of the training and the workers is added to it, so that other data or
+            another configuration never resumes it.
         storage_path: folder or URL for checkpoints, shared by all nodes.
         workers: equal workers.
         use_gpu: give each worker a GPU.
 
     Returns:
-        The same as `train_rounds`.
+        What `training.run` does.
 
     Raises:
         PlanError: the cluster has too few GPUs or CPUs, or workers failed more than three times.
-        ShapeError: as `train_rounds`, before anything is started.
+        ShapeError: the training cannot be done; nothing was started.
     """
-    check_lessons(lessons, spec)
-    if nothing_to_train(lessons):
-        return train_rounds(lessons, spec)
-    full_name = training_name(name, lessons, spec, (workers, use_gpu))
+    if not training.is_due():
+        return training.run()
+    full_name = f"{name}-{training.digest((workers, use_gpu))}"
+    share = _share(training.threads, workers, use_gpu)
     scaling = ray.train.ScalingConfig(
-        num_workers=workers, use_gpu=use_gpu, resources_per_worker=_share(spec, workers, use_gpu)
+        num_workers=workers, use_gpu=use_gpu, resources_per_worker=share
     )
     # A reference, wrapped so that Ray does not resolve it: pixels go by the object store.
-    config = {"lessons": [ray.put(list(lessons))], "spec": spec}
+    config = {"training": [ray.put(training)]}
     with _environment(SETTINGS):
         trainer = ray.train.torch.TorchTrainer(
             _train_loop,
@@ -103,11 +94,11 @@ def fit_rounds_with_ray_train(
         except ray.train.TrainingFailedError as error:
             raise PlanError(f"Ray Train gave up on {name}: {error}") from error
     with result.checkpoint.as_directory() as folder:
-        state = state_from_bytes((Path(folder) / STATE_FILE).read_bytes())
-    return train_rounds(lessons, spec, Distributed(resume=state))
+        state = training.from_bytes((Path(folder) / STATE_FILE).read_bytes())
+    return training.run(state)
 
 
-def _share(spec: StudentSpec, workers: int, use_gpu: bool) -> dict[str, float]:
+def _share(threads: int, workers: int, use_gpu: bool) -> dict[str, float]:
     """Return what each worker claims.
 
     As many CPUs as it has threads, fewer where the cluster has no more beside what the calling actor
@@ -124,7 +115,7 @@ def _share(spec: StudentSpec, workers: int, use_gpu: bool) -> dict[str, float]:
     context = ray.get_runtime_context()
     is_worker = context.worker.mode == ray.WORKER_MODE  # a plain driver holds nothing
     held = context.get_assigned_resources().get("CPU", 0) if is_worker else 0.0
-    each = min(float(spec.threads), (total.get("CPU", 0) - held) // workers)
+    each = min(float(threads), (total.get("CPU", 0) - held) // workers)
     if each < 1:
         raise PlanError(
             f"{workers} training workers need a CPU each; the cluster has {total.get('CPU', 0):g}, "
@@ -134,18 +125,23 @@ def _share(spec: StudentSpec, workers: int, use_gpu: bool) -> dict[str, float]:
 
 
 def _train_loop(config: dict[str, Any]) -> None:  # Any: Ray's config is a plain dict
-    """Run on every worker: all rounds, a report after each epoch."""
+    """Run on every worker: the training, a report after each epoch."""
     os.environ.update(CUBLAS)
-    lessons = ray.get(config["lessons"][0])
+    training: Training = ray.get(config["training"][0])
     context = ray.train.get_context()
     world = context.get_world_size()
     average = _average(world) if world > 1 else None
     device = ray.train.torch.get_device()
-    gang = Gang(
-        context.get_world_rank(), world, average, str(device), _all_do_bf16(device, average)
+    rank = context.get_world_rank()
+    training.run(
+        _resumed(training),
+        _reporter(training, rank),
+        rank=rank,
+        world=world,
+        average=average,
+        device=str(device),
+        bf16=_all_do_bf16(device, average),
     )
-    distributed = Distributed(gang, _resumed(), _reporter(gang.rank))
-    train_rounds(lessons, config["spec"], distributed, time.perf_counter)
 
 
 def _average(world: int) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -170,27 +166,25 @@ def _all_do_bf16(
     return bool((vote if average is None else average(vote)) == 1)
 
 
-def _resumed() -> RoundState | None:
+def _resumed(training: Training) -> Any:  # Any: the training's own state
     """Return the state of the last checkpoint, if this training has one."""
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
         return None
     with checkpoint.as_directory() as folder:
-        return state_from_bytes((Path(folder) / STATE_FILE).read_bytes())
+        return training.from_bytes((Path(folder) / STATE_FILE).read_bytes())
 
 
-def _reporter(rank: int) -> Callable[[RoundState], None]:
+def _reporter(training: Training, rank: int) -> Callable[[Any], None]:
     """Return what reports an epoch; the first worker hands its state over, the others only meet it."""
 
-    def report(state: RoundState) -> None:
-        epochs = [len(fit.rows) for fit in state.fits]
-        metrics = {"rounds_done": state.done, "epochs_of_the_next": sum(epochs)}
+    def report(state: Any) -> None:
         if rank:
-            ray.train.report(metrics)
+            ray.train.report({})
             return
         with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / STATE_FILE).write_bytes(state_to_bytes(state))
-            ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
+            (Path(folder) / STATE_FILE).write_bytes(training.to_bytes(state))
+            ray.train.report({}, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
     return report
 

@@ -25,6 +25,7 @@ from somray.stages.student.lessons import (
     read_lessons,
     sees_volumes,
 )
+from somray.stages.student.training import StudentTraining
 
 __all__ = ["StudentItem", "StudentShared", "needs", "run"]
 
@@ -68,7 +69,7 @@ class StudentShared:
 
     Args:
         teacher: the protocol's fitted teacher.
-        train: as `kernels.student.rounds.run.train_rounds`, with `name` and `storage_path` for checkpoints.
+        train: see `domain.work.Trainer`.
         trainer: what the training is run by, in words for the model's history.
     """
 
@@ -115,7 +116,8 @@ def run(item: StudentItem, shared: StudentShared) -> Result:
         spacing_mm=teacher.spacing_mm,
     )
     kept = f"{RunLayout.training}/{item.protocol}"
-    result = shared.train(lessons, spec, name=item.digest[:16], storage_path=storage.uri(kept))
+    training = StudentTraining(lessons, spec)
+    result = shared.train(training, name=item.digest[:16], storage_path=storage.uri(kept))
     scans = {"cohort_scans": len(item.cohort), "trainer": shared.trainer}
     model = replace(result.model, history={**result.model.history, **scans})
     models.write_student(storage, item.protocol, model)

@@ -1,0 +1,98 @@
+"""The tables of a run while its driver writes them, derived from the ledger.
+
+Whoever opens `tables/` meanwhile sees the rows of every unit once: a unit that ends writes its rows as parts
+of its own, beside the one file that an earlier run of the same folder compacted. That file stays until
+a unit changes whose rows it holds; then the rows of the unit's stage leave it for parts. At the end every
+table is written anew, sorted, so that its bytes do not depend on the order in which units ended.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Set
+
+from somray.domain.run import RunLayout
+from somray.domain.tables import TABLES
+from somray.io.ledger import Entry, Ledger
+from somray.io.storage import Storage
+from somray.io.tables import COMPACTED, compact, part_name, write_part
+
+__all__ = ["RunTables"]
+
+
+class RunTables:
+    """Keeps `tables/` true to the ledger.
+
+    Args:
+        storage: the run.
+        ledger: its ledger; an entry is changed here before it is changed there.
+    """
+
+    def __init__(self, storage: Storage, ledger: Ledger) -> None:
+        self._storage, self._ledger = storage, ledger
+        self._in_parts: set[tuple[str, str]] = set()
+        self._changed = False
+
+    def replace(self, before: Entry | None, after: Entry) -> None:
+        """Write the rows of a unit in the place of those that it had."""
+        self._changed = True
+        new = _filled(after)
+        if before is not None:
+            self.drop(before, new)
+        for table in new:
+            write_part(self._storage, table, after.protocol, after.part, after.rows[table])
+
+    def drop(self, entry: Entry, kept: Set[str] = frozenset()) -> None:
+        """Take the rows of a unit out of all tables; parts of the tables in `kept` are written anew next."""
+        self._changed = True
+        self._turn_into_parts(entry.stage, entry.protocol)
+        for table in _filled(entry) - kept:
+            self._storage.remove(part_name(table, entry.protocol, entry.part))
+
+    def _turn_into_parts(self, stage: str, protocol: str) -> None:
+        """Before the first change of a stage, take its rows out of compacted files."""
+        if (stage, protocol) in self._in_parts:
+            return
+        self._in_parts.add((stage, protocol))
+        entries = self._ledger.entries(protocol)
+        for table in set[str]().union(*(_filled(e) for e in entries if e.stage == stage)):
+            parts = set(self._storage.names(RunLayout.partition(table, protocol)))
+            inside = [
+                e for e in entries if table in _filled(e) and f"{e.part}.parquet" not in parts
+            ]
+            mine = [e for e in inside if e.stage == stage]
+            if mine:
+                rest = [row for e in inside if e.stage != stage for row in e.rows[table]]
+                write_part(self._storage, table, protocol, COMPACTED, rest)
+            for one in mine:
+                write_part(self._storage, table, protocol, one.part, one.rows[table])
+
+    def finish(
+        self,
+        protocols: Iterable[str],
+        rows: Callable[[str, str], Iterable[Mapping[str, object]]],
+        *,
+        anew: bool,
+    ) -> None:
+        """Write every table as one file a protocol, unless all stand so already.
+
+        Args:
+            protocols: of the run; what lies there of others is removed.
+            rows: gives the plain rows of a table and protocol.
+            anew: whether rows have left that no unit took out.
+        """
+        names = list(protocols)
+        done = not (anew or self._changed)
+        if done and all(self._is_compact(table, name) for table in TABLES for name in names):
+            return
+        for table in TABLES:
+            for folder in self._storage.names(RunLayout.table(table)):
+                if folder.removeprefix("protocol=") not in names:
+                    self._storage.remove(f"{RunLayout.table(table)}/{folder}")
+            for protocol in names:
+                compact(self._storage, table, protocol, rows(table, protocol))
+
+    def _is_compact(self, table: str, protocol: str) -> bool:
+        return self._storage.names(RunLayout.partition(table, protocol)) == [f"{COMPACTED}.parquet"]
+
+
+def _filled(entry: Entry) -> set[str]:
+    """Name the tables that a unit has rows in."""
+    return {table for table, rows in entry.rows.items() if rows}

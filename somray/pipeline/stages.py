@@ -1,0 +1,98 @@
+"""The stages of a run in one table: their order, what they run, what they wipe, what they cost.
+
+Nothing else lists stages: `status` and tables go by this order, digests by these functions, plans by these
+seconds. A stage is added here, with its chain in `chains.py` and its unit in `units/`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from somray.domain.work import StageFunction, Unit
+from somray.stages import drift, ingest, object_calls, objects, segment, truth
+from somray.stages.evolution import evolve
+from somray.stages.registration import (
+    align_sessions,
+    align_slices,
+    register,
+    register_sessions,
+    residuals,
+)
+from somray.stages.student import fit as student
+from somray.stages.teacher import fit as teacher
+
+__all__ = ["STAGES", "Stage"]
+
+Wiped = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Args:
+        functions: what its units run. Their modules and all that these import decide its results
+            (`digests.code_digest`).
+        wipes: stage and name of the units whose results are gone once a unit of this stage runs; a name
+            stands for all that extend it with "+".
+        seconds: of one core for one `measure` of a unit's work, for plans: good to a factor of two
+            (tests/benchmarks/LOG.md). 0 where it is not worth counting.
+        measure: what `Unit.work` counts. A slice has 512 × 512 pixels.
+        unforeseen: what only pixels tell of the number of its units; a plan counts as if there were none.
+    """
+
+    functions: tuple[StageFunction, ...]
+    wipes: Callable[[Unit], Wiped] = lambda unit: ()
+    seconds: float = 0.0
+    measure: str = ""
+    unforeseen: str = ""
+
+
+def _of_the_scan(unit: Unit) -> Wiped:
+    """Ingest writes a scan's group anew: its labels are gone, and what was told of them."""
+    stages = (
+        "register", "open", "som", "drift", "segment", "close", "objects", "calls", "residuals",
+        "publish", "truth",
+    )  # fmt: skip
+    return [*((stage, unit.name) for stage in stages), ("evolve", f"sub-{unit.subject}")]
+
+
+def _of_the_group(unit: Unit) -> Wiped:
+    """An opened label group is empty; the student's two groups are written by the same units."""
+    scan, _, label = unit.name.partition("+")
+    slabs = ("som", unit.name) if label == "som" else ("segment", f"{scan}+student")
+    return [slabs, ("close", unit.name)]
+
+
+STAGES: Mapping[str, Stage] = {
+    "ingest": Stage(
+        (ingest.run,), _of_the_scan, 0.1, "slice of one channel",
+        "a scan that its pixels condemn (blank, damaged, equal to another file's) is planned as a good one",
+    ),
+    "register": Stage(
+        (
+            register.run_slices, align_slices.run, register_sessions.run_sessions,
+            align_sessions.run_bridges, align_sessions.run_align,
+        ),
+        seconds=0.1, measure="pair of slices",
+        unforeseen="further pairs of sessions, asked where the first ones contradict each other",
+    ),
+    "teacher": Stage(
+        (teacher.run, teacher.missing), lambda unit: [("student", unit.name)],
+        0.03, "slice of one channel, once per pass",
+    ),
+    "student": Stage((student.run,), seconds=0.12, measure="step of one worker"),
+    "open": Stage((segment.open_labels,), _of_the_group),
+    "som": Stage((segment.run_som,), seconds=0.03, measure="slice of one channel"),
+    "drift": Stage((drift.run,)),
+    "segment": Stage((segment.run_student,), seconds=0.11, measure="slice"),
+    "close": Stage((segment.close_labels,)),
+    "objects": Stage(
+        (objects.find,), lambda unit: [("calls", unit.name)], 0.08, "slice of one channel"
+    ),
+    "calls": Stage((object_calls.call,)),
+    "evolve": Stage((evolve.run,), seconds=0.05, measure="slice"),
+    "residuals": Stage((residuals.run_slices, residuals.run_sessions), seconds=0.08, measure="slice"),
+    "publish": Stage((segment.publish,)),
+    "truth": Stage((truth.run,), seconds=0.08, measure="slice of one mask"),
+}  # fmt: skip
+"""Every stage by name, in the order that `status` shows."""

@@ -1,0 +1,81 @@
+"""The training of a student as those who run it see it: a name, a state that can be kept, and a way to go on."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from somray.kernels.student.rounds.figures import check_lessons
+from somray.kernels.student.rounds.lesson import Lesson
+from somray.kernels.student.rounds.run import nothing_to_train, train_rounds
+from somray.kernels.student.rounds.spec import Distributed, RoundsResult, RoundState, StudentSpec
+from somray.kernels.student.rounds.state import state_from_bytes, state_to_bytes
+from somray.kernels.student.training.schedule import Gang
+
+__all__ = ["StudentTraining"]
+
+
+@dataclass(frozen=True, eq=False)
+class StudentTraining:
+    """All rounds of one student; see `domain.work.Training`.
+
+    Args:
+        lessons: as for `kernels.student.rounds.run.train_rounds`.
+        spec: see there.
+    """
+
+    lessons: Sequence[Lesson]
+    spec: StudentSpec
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of each worker."""
+        return self.spec.threads
+
+    def is_due(self) -> bool:
+        """Whether there is anything to train.
+
+        Raises:
+            ShapeError: the lessons do not fit the spec.
+        """
+        check_lessons(self.lessons, self.spec)
+        return not nothing_to_train(self.lessons)
+
+    def digest(self, place: object) -> str:
+        """Name what decides its bits: lessons, spec and `place`, what else does (JSON)."""
+        found = hashlib.sha256(json.dumps([asdict(self.spec), place], sort_keys=True).encode())
+        for lesson in self.lessons:
+            for part in fields(lesson):
+                value = getattr(lesson, part.name)
+                if isinstance(value, np.ndarray):
+                    found.update(f"{part.name}{value.dtype}{value.shape}".encode())
+                    found.update(np.ascontiguousarray(value).tobytes())
+                else:
+                    found.update(f"{part.name}{value}".encode())
+        return found.hexdigest()[:12]
+
+    def run(
+        self,
+        resume: RoundState | None = None,
+        save: Callable[[RoundState], None] | None = None,
+        **gang: Any,  # Any: fields of a Gang
+    ) -> RoundsResult:
+        """Train all rounds, or what is left of them."""
+        distributed = Distributed(Gang(**gang), resume, save)
+        return train_rounds(self.lessons, self.spec, distributed, time.perf_counter)
+
+    def to_bytes(self, state: RoundState) -> bytes:
+        """Turn a state into what is kept."""
+        return state_to_bytes(state)
+
+    def from_bytes(self, data: bytes) -> RoundState:
+        """Read a state back.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        return state_from_bytes(data)

@@ -1,0 +1,118 @@
+"""`check`: the walk of the run itself, counted. `run_in` compares it with every run of the tests."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+import somray
+from somray.cli import main
+from somray.commands.launch import load_cohort
+from somray.domain.work import Needs, Unit
+from somray.pipeline.plan import CORES_OF_A_GPU, CountingExecutor, RunPlan, make_plan
+from somray.pipeline.stages import STAGES
+from tests.pipeline.planned import planned_units
+
+CT = "protocols.phantom-ct"
+
+
+def _checked(capsys, folder, *settings):
+    arguments = [part for setting in settings for part in ("--set", setting)]
+    code = main(["check", str(folder / "cohort.yaml"), "--json", *arguments])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def _timed(run):
+    return run.table("timings").groupby("stage").size().to_dict()
+
+
+def test_planned_units_are_those_that_timings_tell(petct_folder, petct_run, capsys):
+    code, plan = _checked(capsys, petct_folder)
+    planned = {one["stage"]: one["units"] for one in plan["stages"] if one["units"]}
+    assert code == 0
+    assert planned == _timed(somray.open_run(petct_run[0]))
+
+
+def test_the_plan_is_off_by_the_one_scan_that_its_pixels_condemn(finished, cohort_folder, capsys):
+    code, plan = _checked(capsys, cohort_folder, f"output={finished[0]}")
+    assert code == 3
+    assert [(q["subject"], q["code"]) for q in plan["quarantine"]] == [
+        ("twin", "duplicate"),
+        ("gone", "missing"),
+    ]
+    done = _timed(somray.open_run(finished[0]))
+    more = {one["stage"]: one["units"] - done.get(one["stage"], 0) for one in plan["stages"]}
+    assert more == {
+        "ingest": 0, "register": 2, "teacher": 0, "student": 0, "open": 2, "som": 1, "drift": 1,
+        "segment": 1, "close": 2, "objects": 1, "calls": 1, "evolve": 1, "residuals": 1, "publish": 1,
+        "truth": 0,
+    }  # fmt: skip
+    cohort = load_cohort(cohort_folder / "cohort.yaml", (f"output={finished[0]}",))
+    assert {k: n for k, n in planned_units(cohort).items() if n} == done
+
+
+def test_three_sessions_are_planned_with_the_pairs_that_are_always_asked(cohort_folder):
+    cohort = load_cohort(cohort_folder / "cohort.yaml", (f"{CT}.registration.pairs=[sessions]",))
+    first, second = cohort.scans[:2]
+    third = replace(second, session="t2", order=2, paths=cohort.scans[2].paths)
+    plan = make_plan(replace(cohort, scans=(first, second, third)))
+    assert plan.stages["register"].units == 3 + 1 + 1  # pairs, the question for more, the group
+    assert "further pairs" in STAGES["register"].unforeseen
+
+
+def test_every_unit_runs_a_function_of_its_stage(petct_folder, cohort_folder, monkeypatch):
+    seen, submit = set(), CountingExecutor.submit
+
+    async def noted(self, function, unit, shared=None, actor=None):
+        seen.add((unit.stage, function))
+        return await submit(self, function, unit, shared, actor)
+
+    monkeypatch.setattr(CountingExecutor, "submit", noted)
+    for folder in (petct_folder, cohort_folder):
+        make_plan(load_cohort(folder / "cohort.yaml", ()))
+    table = {(name, function) for name, stage in STAGES.items() for function in stage.functions}
+    assert {f.__name__ for _, f in table - seen} == {"run_bridges", "missing"}
+    assert not seen - table
+
+
+def test_nothing_is_written(cohort_folder, tmp_path, capsys):
+    before = {p: p.stat().st_mtime_ns for p in cohort_folder.rglob("*")}
+    _checked(capsys, cohort_folder, f"output={tmp_path / 'run'}")
+    assert {p: p.stat().st_mtime_ns for p in cohort_folder.rglob("*")} == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reference_that_cannot_be_used_leaves_the_protocol_without_masks(cohort_folder):
+    named = {"subject": "gone", "session": "t0", "slices": [4]}
+    setting = f"{CT}.teacher.reference={named}"
+    plan = make_plan(load_cohort(cohort_folder / "cohort.yaml", (setting,)))
+    assert (plan.stages["teacher"].units, plan.stages["som"].units) == (1, 0)
+    assert plan.stages["register"].units > 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "stage"),
+    [("resources.segment_gpus=0.5", "segment"), (f"{CT}.teacher.engine=torch", "teacher")],
+)
+def test_gpu_hours_follow_from_what_units_need(cohort_folder, setting, stage):
+    with_gpu = make_plan(load_cohort(cohort_folder / "cohort.yaml", (setting,))).stages
+    without = make_plan(load_cohort(cohort_folder / "cohort.yaml", ())).stages
+    assert {s for s, plan in with_gpu.items() if plan.gpu_hours} == {stage}
+    assert not any(plan.gpu_hours for plan in without.values())
+    assert with_gpu[stage].cpu_hours == pytest.approx(without[stage].cpu_hours / CORES_OF_A_GPU)
+
+
+def test_hours_bytes_and_memory_are_what_units_say():
+    plan = RunPlan(1)
+    unit = Unit(
+        "segment", "a", "p", "", None, Needs(gpus=0.5, memory_bytes=7), work=3.6e4, written=5
+    )
+    plan.add(unit)
+    plan.add(replace(unit, needs=Needs(memory_bytes=9)))
+    found = plan.as_json()["stages"][list(STAGES).index("segment")]
+    hours = 10 * STAGES["segment"].seconds
+    assert found == {
+        "stage": "segment", "units": 2, "bytes": 10, "peak_bytes": 9,
+        "cpu_hours": pytest.approx(hours + hours / CORES_OF_A_GPU),
+        "gpu_hours": pytest.approx(0.5 * hours / CORES_OF_A_GPU),
+    }  # fmt: skip
