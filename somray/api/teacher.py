@@ -12,10 +12,10 @@ from somray.domain.teacher import Codebook, TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.features.uptake_level import has_level, subject_histogram, subject_level
 from somray.kernels.features.view import ScanSlices, calmed, view_of
-from somray.kernels.teacher.apply import apply_to
+from somray.kernels.teacher.apply import apply_and_sign, apply_to
 from somray.kernels.teacher.drift import Drift
 from somray.kernels.teacher.fit import TeacherSpec, fit_teacher
-from somray.kernels.teacher.signature import drift_from, signature_of
+from somray.kernels.teacher.signature import drift_from
 
 __all__ = ["Teacher", "TeacherOptions"]
 
@@ -156,7 +156,8 @@ class Teacher:
             ShapeError: not fitted, wrong shape, or several slices without uptake in the body to read a
                 level from.
         """
-        labels = self._labels(self._seen(image, spacing_mm, level))
+        slices = self._seen(image, spacing_mm, level)
+        labels = apply_to(self.model, slices, usable_threads(), with_confidence=False).labels
         return labels if np.ndim(image) == 4 or len(labels) > 1 else labels[0]
 
     def drift(
@@ -180,7 +181,8 @@ class Teacher:
             ShapeError: as for `predict`.
         """
         slices = self._seen(image, spacing_mm, level)
-        return drift_from(self.model, signature_of(self.model, slices, self._labels(slices)).drift)
+        found = apply_and_sign(self.model, slices, usable_threads())
+        return drift_from(self.model, found.signature.drift)
 
     def _seen(
         self, image: NDArray[np.float32], spacing_mm: tuple[float, ...], level: float | None
@@ -190,10 +192,6 @@ class Teacher:
         if level is None and len(images) > 1:
             level = self.level_of(images)
         return calmed(view_of(self.model), ScanSlices.of(images, spacing_mm, level))
-
-    def _labels(self, slices: ScanSlices) -> NDArray[np.uint8]:
-        """Label slices (n, y, x)."""
-        return apply_to(self.model, slices, usable_threads()).labels
 
     def level_of(self, images: NDArray[np.float32]) -> float | None:
         """Return the lesion level of uptake of a scan, or None without PET.

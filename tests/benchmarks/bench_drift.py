@@ -13,9 +13,10 @@ from scipy.ndimage import gaussian_filter
 
 from somray.kernels.features.view import ScanSlices
 from somray.kernels.features.windows import auto_window
-from somray.kernels.teacher.fit import TeacherSpec, apply_teacher, fit_teacher
+from somray.kernels.teacher.apply import apply_and_sign
+from somray.kernels.teacher.fit import TeacherSpec, fit_teacher
 from somray.kernels.teacher.interest import slice_interest
-from somray.kernels.teacher.signature import drift_from, signature_of
+from somray.kernels.teacher.signature import drift_from
 
 pytestmark = pytest.mark.bench
 
@@ -55,8 +56,7 @@ def changed(volume, modality):
 
 def judged(model, volume, spacing):
     slices = ScanSlices(volume.astype(np.float32)[:, None], spacing)
-    labels = apply_teacher(model, slices.images, spacing).labels
-    return drift_from(model, signature_of(model, slices, labels).drift)
+    return drift_from(model, apply_and_sign(model, slices).signature.drift)
 
 
 def told(name, found):

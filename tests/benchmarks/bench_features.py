@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from somray.kernels.features import feature_stack, features
-from somray.kernels.features.slab import feature_slab
+from somray.kernels.features.slab import slab_features
 from somray.kernels.som import arrays
 from somray.kernels.teacher.fit import TeacherSpec, apply_teacher, fit_teacher
 from tests.kernels import naive_features
@@ -245,7 +245,7 @@ def test_a_slice_with_its_neighbours(timed):
     block = np.stack([picture(256 if timed else 24)] * 7)[None]
     works = {
         "plane": lambda: feature_stack(block[:, 3], [WINDOW]),
-        "with neighbours": lambda: feature_slab(block, [WINDOW], inner=(3, 4)),
+        "with neighbours": lambda: list(slab_features(block, [WINDOW], inner=(3, 4))),
     }
     show(f"ten features of {block.shape[2:]}", interleaved(works, 3.0 if timed else 0.0), "plane")
     found, plane = works["with neighbours"]()[0], works["plane"]()

@@ -205,20 +205,19 @@ def _slab_stacks(view: FeatureView, slices: ScanSlices) -> Iterator[NDArray[np.f
         yield stack
 
 
-def gather(view: FeatureView, slices: ScanSlices, every: int = 1) -> NDArray[np.float32]:
+def gather(view: FeatureView, slices: ScanSlices) -> NDArray[np.float32]:
     """Compute the raw features of every pixel that has data in all channels.
 
     Args:
         view: of the protocol.
         slices: of one scan.
-        every: keep the pixels of every n-th row only.
 
     Returns:
         (c·f, n) float32, slice by slice, row by row.
     """
     images = slices.images[slice(*slices.inner)]
-    parts = []
-    for image, stack in zip(images, stacks(view, slices), strict=True):
-        valid = np.asarray(np.isfinite(image[:, ::every]).all(axis=0))
-        parts.append(stack[:, ::every][:, valid])
+    parts = [
+        stack[:, np.isfinite(image).all(axis=0)]
+        for image, stack in zip(images, stacks(view, slices), strict=True)
+    ]
     return np.concatenate(parts, axis=1)

@@ -18,7 +18,7 @@ from somray.kernels.som.fit import EPOCHS, Training, fit_passes
 from somray.kernels.som.lattice import Lattice
 from somray.kernels.som.partials import Errors, Moments, NodeSums, merge_moments
 from somray.kernels.som.passes import NodeQuery
-from somray.kernels.som.table import node_table
+from somray.kernels.som.table import half_squares, node_table
 
 __all__ = ["TorchPasses", "assign_torch", "fit_torch", "torch_device"]
 
@@ -150,8 +150,8 @@ class TorchPasses:
 
 def _scoring(nodes: Floats, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Return nodes (k, f) and −|w|²/2 (k,): x·w − |w|²/2 is greatest at the nearest node."""
-    bias = -0.5 * (nodes.astype(np.float64) ** 2).sum(axis=1)
-    return torch.tensor(nodes, device=device), torch.tensor(bias.astype(np.float32), device=device)
+    bias = half_squares(nodes).astype(np.float32)
+    return torch.tensor(nodes, device=device), torch.tensor(bias, device=device)
 
 
 def _parted(
