@@ -11,8 +11,8 @@ from somray.api.threads import usable_threads
 from somray.domain.teacher import Codebook, TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.features.uptake_level import has_level, subject_histogram, subject_level
-from somray.kernels.features.view import ScanSlices, calmed, view_of
-from somray.kernels.teacher.apply import apply_and_sign, apply_to
+from somray.kernels.features.view import ScanSlices, calmed
+from somray.kernels.teacher.apply import Transfer
 from somray.kernels.teacher.drift import Drift
 from somray.kernels.teacher.fit import TeacherSpec, fit_teacher
 from somray.kernels.teacher.signature import drift_from
@@ -102,7 +102,7 @@ class Teacher:
             classes=classes,
             **options,
         )
-        self._model: TeacherModel | None = None
+        self._transfer: Transfer | None = None
 
     def fit(
         self,
@@ -132,7 +132,7 @@ class Teacher:
             spec, old = replace(spec, refit=True), previous.model
         images = self._stacked(image)
         threads = usable_threads()
-        self._model = fit_teacher(images, spec, spacing_mm, level, threads, old).model
+        self._transfer = Transfer(fit_teacher(images, spec, spacing_mm, level, threads, old).model)
         return self
 
     def predict(
@@ -157,7 +157,7 @@ class Teacher:
                 level from.
         """
         slices = self._seen(image, spacing_mm, level)
-        labels = apply_to(self.model, slices, usable_threads(), with_confidence=False).labels
+        labels = self._ready.label(slices, usable_threads(), with_confidence=False).labels
         return labels if np.ndim(image) == 4 or len(labels) > 1 else labels[0]
 
     def drift(
@@ -181,7 +181,7 @@ class Teacher:
             ShapeError: as for `predict`.
         """
         slices = self._seen(image, spacing_mm, level)
-        found = apply_and_sign(self.model, slices, usable_threads())
+        found = self._ready.sign(slices, usable_threads())
         return drift_from(self.model, found.signature.drift)
 
     def _seen(
@@ -191,7 +191,7 @@ class Teacher:
         images = self._stacked(image)
         if level is None and len(images) > 1:
             level = self.level_of(images)
-        return calmed(view_of(self.model), ScanSlices.of(images, spacing_mm, level))
+        return calmed(self._ready.view, ScanSlices.of(images, spacing_mm, level))
 
     def level_of(self, images: NDArray[np.float32]) -> float | None:
         """Return the lesion level of uptake of a scan, or None without PET.
@@ -215,9 +215,13 @@ class Teacher:
         Raises:
             ShapeError: if nothing was fitted yet.
         """
-        if self._model is None:
+        return self._ready.model
+
+    @property
+    def _ready(self) -> Transfer:
+        if self._transfer is None:
             raise ShapeError("the teacher is not fitted yet: call fit(image) first")
-        return self._model
+        return self._transfer
 
     @property
     def classes(self) -> dict[int, str]:

@@ -29,7 +29,7 @@ from somray.io.ome.image import (
 )
 from somray.io.storage import Storage
 from somray.kernels.objects.scan_rule import rule_of_kinds
-from somray.kernels.teacher.apply import apply_and_sign
+from somray.kernels.teacher.apply import Transfer
 from somray.stages.reading.slices import read_seen
 from somray.stages.reading.volume import read_volumes
 
@@ -172,7 +172,7 @@ def run_som(item: SlabItem, shared: TeacherModel) -> Result:
     """
     where = (item.t, item.z0, item.z1)
     seen = read_seen(item.place, where, item.level, shared.dimensions)
-    found = apply_and_sign(shared, seen)
+    found = Transfer(shared).sign(seen)
     storage = Storage.at(item.place.root)
     write_label_slab(storage, item.place.name, "som", item.t, item.z0, found.labels)
     target = found.labels == shared.value_of(item.target)

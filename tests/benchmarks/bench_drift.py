@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from somray.kernels.features.view import ScanSlices
 from somray.kernels.features.windows import auto_window
-from somray.kernels.teacher.apply import apply_and_sign
+from somray.kernels.teacher.apply import Transfer
 from somray.kernels.teacher.fit import TeacherSpec, fit_teacher
 from somray.kernels.teacher.interest import slice_interest
 from somray.kernels.teacher.signature import drift_from
@@ -56,7 +56,7 @@ def changed(volume, modality):
 
 def judged(model, volume, spacing):
     slices = ScanSlices(volume.astype(np.float32)[:, None], spacing)
-    return drift_from(model, apply_and_sign(model, slices).signature.drift)
+    return drift_from(model, Transfer(model).sign(slices).signature.drift)
 
 
 def told(name, found):

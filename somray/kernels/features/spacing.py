@@ -45,8 +45,9 @@ class maps of a drawn scene still agree at 10 %, and resampling is not free of s
 
 def has_other_spacing(spacing_mm: Spacing, reference_mm: Spacing) -> bool:
     """Tell whether pixels differ from the reference's by more than `SPACING_TOLERANCE`."""
-    ratio = checked_spacing(spacing_mm) / checked_spacing(reference_mm)
-    return bool(np.any(np.maximum(ratio, 1.0 / ratio) > 1.0 + SPACING_TOLERANCE))
+    own, wanted = checked_spacing(spacing_mm).tolist(), checked_spacing(reference_mm).tolist()
+    ratios = [a / b for a, b in zip(own, wanted, strict=True)]
+    return any(max(ratio, 1.0 / ratio) > 1.0 + SPACING_TOLERANCE for ratio in ratios)
 
 
 def _taps(count: int, wanted: int) -> Taps:

@@ -1,5 +1,6 @@
 """Features of a slice, channel by channel and band by band."""
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -35,7 +36,7 @@ def checked_spacing(spacing_mm: Sequence[float], axes: str = "y, x") -> NDArray[
     """Refuse a spacing that is not one positive length per axis."""
     step = np.asarray(spacing_mm, dtype=np.float64)
     count = len(axes.split(", "))
-    if step.shape != (count,) or not np.isfinite(step).all() or step.min() <= 0:
+    if step.shape != (count,) or not all(math.isfinite(s) and s > 0 for s in step.tolist()):
         raise ShapeError(
             f"spacing_mm must be {count} positive lengths ({axes}), got {tuple(spacing_mm)}"
         )

@@ -4,8 +4,9 @@ Slices are worked on one by one, so a pixel's label does not depend on which oth
 or, where a teacher looks at neighbouring slices too, slab by slab.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +18,18 @@ from somray.kernels.classes.smoothing import smooth_classes
 from somray.kernels.features.border import frame_of
 from somray.kernels.features.spacing import brought_to_spacing, has_other_spacing
 from somray.kernels.features.stack import checked_spacing
-from somray.kernels.features.table import plan_of
-from somray.kernels.features.view import ScanSlices, calmed, stacks, view_of
+from somray.kernels.features.table import Plan, plan_of
+from somray.kernels.features.view import FeatureView, ScanSlices, calmed, stacks, view_of
 from somray.kernels.features.windows import channel_kind
 from somray.kernels.teacher.signature import EVERY, Signature, signature_of
 from somray.kernels.teacher.tiles import ChannelView, SliceView, label_slice, take_back
-from somray.kernels.teacher.transfer import Verdict, label_block, nodes_of
+from somray.kernels.teacher.transfer import Nodes, Verdict, label_block, nodes_of
 
 __all__ = [
     "SignedLabels",
     "TeacherLabels",
-    "apply_and_sign",
+    "Transfer",
     "apply_teacher",
-    "apply_to",
     "checked_images",
     "scaled_windows",
 ]
@@ -120,72 +120,122 @@ def apply_teacher(
     rows of tiles.
     """
     slices = ScanSlices(images, spacing_mm, level, context, spacing_z_mm)
-    return apply_to(model, slices, threads)
+    return Transfer(model).label(slices, threads)
 
 
-def apply_to(
-    model: TeacherModel, slices: ScanSlices, threads: int = 1, *, with_confidence: bool = True
-) -> TeacherLabels:
-    """Label slices of one scan as `apply_teacher` does; those that are calm are not denoised again.
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """A teacher made ready once, to label as many slices as there are.
 
     Args:
         model: from `fit_teacher`.
-        slices: of the scan.
-        threads: that a slice's rows are divided among; the result does not depend on them.
-        with_confidence: whether it is wanted; labels alone take less.
     """
-    slices = _ready(model, slices)
-    found = _nothing_yet(slices, with_confidence=with_confidence)
-    _label(model, slices, found, threads, with_rows=False)
-    return found
+
+    model: TeacherModel
+
+    @cached_property
+    def view(self) -> FeatureView:
+        """How the teacher looks at pixels."""
+        return view_of(self.model)
+
+    @cached_property
+    def _nodes(self) -> Nodes:
+        return nodes_of(self.model)
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return plan_of(self.model.features)
+
+    def label(
+        self, slices: ScanSlices, threads: int = 1, *, with_confidence: bool = True
+    ) -> TeacherLabels:
+        """Label slices of one scan as `apply_teacher` does; those that are calm are not denoised again.
+
+        Args:
+            slices: of the scan.
+            threads: that a slice's rows are divided among; the result does not depend on them.
+            with_confidence: whether it is wanted; labels alone take less.
+        """
+        slices = self._ready(slices)
+        found = _no_labels(slices, with_confidence=with_confidence)
+        self._write(slices, found, threads, with_rows=False)
+        return found
+
+    def sign(self, slices: ScanSlices, threads: int = 1) -> SignedLabels:
+        """Label slices, and sum up what the teacher sees in the same pass.
+
+        The model must know its reference's spread (`signature.spread_facts`).
+        """
+        slices = self._ready(slices)
+        found = _no_labels(slices, with_confidence=True)
+        raw = self._write(slices, found, threads, with_rows=True)
+        rows = slices.images[slice(*slices.inner), :, ::EVERY]
+        signature = signature_of(self.model, raw, found.labels[:, ::EVERY][_has_data(rows)])
+        return SignedLabels(found.labels, found.confidence, signature)
+
+    def _ready(self, slices: ScanSlices) -> ScanSlices:
+        """Check slices, and denoise them where need be."""
+        images = _checked_shape(slices.images, self.model.channels)
+        images = images.astype(np.float32, copy=False)
+        return calmed(self.view, replace(slices, images=images))
+
+    def _write(
+        self, slices: ScanSlices, found: TeacherLabels, threads: int, *, with_rows: bool
+    ) -> NDArray[np.float32]:
+        """Write the verdict on slices.
+
+        Returns:
+            (c·f, n) raw features of every `EVERY`-th row's pixels with data; n = 0 without `with_rows`.
+        """
+        images = slices.images[slice(*slices.inner)]
+        verdicts = [Verdict(*planes) for planes in zip(found.labels, found.confidence, strict=True)]
+        if self.view.dimensions == 3:
+            rows = self._label_slab(slices, verdicts)
+        else:
+            rows = self._label_planes(slices, verdicts, threads, with_rows=with_rows)
+        kept = [np.zeros((len(self._nodes.scale), 0), dtype=np.float32)]
+        for image, part in zip(images, rows, strict=True):
+            if with_rows:
+                kept.append(part[:, _has_data(image[None, :, ::EVERY])[0]])
+        _finish(self.model, images, slices.spacing_mm, found.labels)
+        return np.concatenate(kept, axis=1)
+
+    def _label_planes(
+        self, slices: ScanSlices, verdicts: list[Verdict], threads: int, *, with_rows: bool
+    ) -> Iterator[NDArray[np.float32]]:
+        """Label slices, each by itself; yield the features of every `EVERY`-th row (c·f, rows, x)."""
+        windows, own = self.view.windows_at(slices.level), slices.spacing_mm
+        reference = self.view.spacing_mm if has_other_spacing(own, self.view.spacing_mm) else None
+        for image, out in zip(slices.images[slice(*slices.inner)], verdicts, strict=True):
+            channels = [
+                _channel(np.ascontiguousarray(plane), window, own, reference)
+                for plane, window in zip(image, windows, strict=True)
+            ]
+            rows = -(-image.shape[1] // EVERY) if with_rows else 0
+            kept = np.zeros((len(self._nodes.scale), rows, image.shape[2]), dtype=np.float32)
+            label_slice(SliceView(channels, self._plan, self._nodes), out, threads, kept)
+            yield kept
+
+    def _label_slab(
+        self, slices: ScanSlices, verdicts: list[Verdict]
+    ) -> Iterator[NDArray[np.float32]]:
+        """Label consecutive slices that see their neighbours; yields as `_label_planes`."""
+        if np.isinf(slices.images).any():
+            raise ShapeError("a slice holds infinite values; mark pixels without data as NaN")
+        images = slices.images[slice(*slices.inner)]
+        for out, image, stack in zip(verdicts, images, stacks(self.view, slices), strict=True):
+            np.nan_to_num(stack, copy=False)
+            label_block(stack.reshape(len(stack), -1), self._nodes, out.flat)
+            take_back(np.isnan(image).any(axis=0), (0, image.shape[1]), out)
+            yield stack[:, ::EVERY]
 
 
-def apply_and_sign(model: TeacherModel, slices: ScanSlices, threads: int = 1) -> SignedLabels:
-    """Label slices as `apply_to` does, and sum up what the teacher sees in the same pass.
-
-    Args:
-        model: from `fit_teacher`, which knows its reference's spread (`signature.spread_facts`).
-        slices: of the scan.
-        threads: that a slice's rows are divided among; the result does not depend on them.
-    """
-    slices = _ready(model, slices)
-    found = _nothing_yet(slices, with_confidence=True)
-    raw = _label(model, slices, found, threads, with_rows=True)
-    rows = slices.images[slice(*slices.inner), :, ::EVERY]
-    signature = signature_of(model, raw, found.labels[:, ::EVERY][_has_data(rows)])
-    return SignedLabels(found.labels, found.confidence, signature)
-
-
-def _ready(model: TeacherModel, slices: ScanSlices) -> ScanSlices:
-    """Check slices, and denoise them where need be."""
-    images = _checked_shape(slices.images, model.channels).astype(np.float32, copy=False)
-    return calmed(view_of(model), replace(slices, images=images))
-
-
-def _nothing_yet(slices: ScanSlices, *, with_confidence: bool) -> TeacherLabels:
+def _no_labels(slices: ScanSlices, *, with_confidence: bool) -> TeacherLabels:
     """Make room for the verdict on slices."""
     first, last = slices.inner
     shape = (last - first, *slices.images.shape[2:])
     sure = np.zeros(shape if with_confidence else (last - first, 0, 0), dtype=np.float32)
     return TeacherLabels(np.zeros(shape, dtype=np.uint8), sure)
-
-
-def _label(
-    model: TeacherModel,
-    slices: ScanSlices,
-    found: TeacherLabels,
-    threads: int,
-    *,
-    with_rows: bool,
-) -> NDArray[np.float32]:
-    """Write the verdict; return the raw features (c·f, n) that a signature sums up, or n = 0."""
-    verdicts = [Verdict(*planes) for planes in zip(found.labels, found.confidence, strict=True)]
-    if model.dimensions == 3:
-        raw = _label_slab(model, slices, verdicts, with_rows=with_rows)
-    else:
-        raw = _label_planes(model, slices, verdicts, threads, with_rows=with_rows)
-    _finish(model, slices.images[slice(*slices.inner)], slices.spacing_mm, found.labels)
-    return raw
 
 
 def _has_data(images: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -210,38 +260,6 @@ def _finish(
             tell_by_density(labels, ct, spacing_mm, retold)
 
 
-def _label_planes(
-    model: TeacherModel,
-    slices: ScanSlices,
-    verdicts: list[Verdict],
-    threads: int,
-    *,
-    with_rows: bool,
-) -> NDArray[np.float32]:
-    """Write the verdicts of slices that are each seen by itself.
-
-    Returns:
-        (c·f, n) raw features of every `EVERY`-th row's pixels with data, where wanted.
-    """
-    nodes, plan = nodes_of(model), plan_of(model.features)
-    windows, own = scaled_windows(model, slices.level), slices.spacing_mm
-    reference = model.spacing_mm if has_other_spacing(own, model.spacing_mm) else None
-    rows = [np.zeros((len(nodes.scale), 0), dtype=np.float32)]
-    for image, out in zip(slices.images[slice(*slices.inner)], verdicts, strict=True):
-        channels = [
-            _channel(np.ascontiguousarray(plane), window, own, reference)
-            for plane, window in zip(image, windows, strict=True)
-        ]
-        kept = None
-        if with_rows:
-            high, wide = out.labels.shape
-            kept = np.zeros((len(nodes.scale), -(-high // EVERY), wide), dtype=np.float32)
-        label_slice(SliceView(channels, plan, nodes), out, threads, kept)
-        if kept is not None:
-            rows.append(kept[:, _has_data(image[None, :, ::EVERY])[0]])
-    return np.concatenate(rows, axis=1)
-
-
 def _channel(
     plane: NDArray[np.float32],
     window: tuple[float, float],
@@ -255,20 +273,3 @@ def _channel(
     frame = frame_of(seen, window, step, clips_infinite=False)
     has_holes = frame.missing > 0 if seen is plane else bool(np.isnan(plane).any())
     return ChannelView(plane, seen, frame, has_holes)
-
-
-def _label_slab(
-    model: TeacherModel, slices: ScanSlices, verdicts: list[Verdict], *, with_rows: bool
-) -> NDArray[np.float32]:
-    """Write the verdicts of consecutive slices that see their neighbours; returns as `_label_planes`."""
-    if np.isinf(slices.images).any():
-        raise ShapeError("a slice holds infinite values; mark pixels without data as NaN")
-    nodes, images = nodes_of(model), slices.images[slice(*slices.inner)]
-    rows = [np.zeros((len(nodes.scale), 0), dtype=np.float32)]
-    for out, image, stack in zip(verdicts, images, stacks(view_of(model), slices), strict=True):
-        np.nan_to_num(stack, copy=False)
-        label_block(stack.reshape(len(stack), -1), nodes, out.flat)
-        take_back(np.isnan(image).any(axis=0), (0, image.shape[1]), out)
-        if with_rows:
-            rows.append(stack[:, ::EVERY][:, _has_data(image[None, :, ::EVERY])[0]])
-    return np.concatenate(rows, axis=1)

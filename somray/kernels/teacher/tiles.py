@@ -54,17 +54,15 @@ class SliceView(NamedTuple):
     nodes: Nodes
 
 
-def label_slice(
-    slice_: SliceView, out: Verdict, threads: int = 1, kept: NDArray[np.float32] | None = None
-) -> None:
+def label_slice(slice_: SliceView, out: Verdict, threads: int, kept: NDArray[np.float32]) -> None:
     """Write a slice's verdict, its rows divided among threads.
 
     Args:
         slice_: the slice.
         out: planes (y, x), written.
         threads: the result does not depend on them.
-        kept: (c·f, ⌈y / `EVERY`⌉, x), written where it is given: the raw features of every `EVERY`-th row;
-            anything where a channel has no data.
+        kept: (c·f, ⌈y / `EVERY`⌉, x), written with the raw features of every `EVERY`-th row, anything where
+            a channel has no data; of size 0 where they are not wanted.
     """
     rows = out.labels.shape[0]
     if any(channel.frame.missing == channel.seen.size for channel in slice_.channels):
@@ -79,7 +77,7 @@ def label_slice(
 
 
 def _label_rows(
-    slice_: SliceView, rows: tuple[int, int], out: Verdict, kept: NDArray[np.float32] | None
+    slice_: SliceView, rows: tuple[int, int], out: Verdict, kept: NDArray[np.float32]
 ) -> None:
     """Write some rows of a slice's verdict, columns by columns and band by band."""
     count, width = slice_.plan.planes, out.labels.shape[1]
@@ -96,7 +94,7 @@ def _label_rows(
             for stream, part in zip(streams, block, strict=True):
                 stream.write(y, end, part, 0)
             _label_tile(samples, slice_.nodes, out.part((slice(y, end), slice(*columns))))
-            if kept is not None:
+            if kept.size:
                 first, last = -(-y // EVERY), -(-end // EVERY)
                 planes = samples.reshape(len(samples), high, across)
                 kept[:, first:last, slice(*columns)] = planes[

@@ -35,8 +35,9 @@ __all__ = ["Nodes", "Verdict", "label_block", "nodes_of"]
 
 Floats = NDArray[np.float32]
 
-PART = 512
-"""Samples that are standardised and meet all nodes before the next ones: 20 kB of ten features."""
+PART = 240
+"""Samples that are standardised and meet all nodes before the next ones: 10 kB of ten features, half of a
+first-level cache that two threads share; an odd number of cache lines, which evict one another less."""
 
 
 class Nodes(NamedTuple):
@@ -138,10 +139,24 @@ _score_group = cast("Callable[..., None]", intrinsic(_score))
 
 @compiled
 def _standardise(block: Floats, start: int, nodes: Nodes, part: Floats) -> None:
-    """Write one part of the block, standardised."""
+    """Write one part of the block, standardised.
+
+    Five features at a time: their lines lie far apart, and the machine fetches several at once.
+    """
     size = min(PART, block.shape[1] - start)
-    for f in range(len(block)):
-        source, target, slope, offset = block[f][start:], part[f], nodes.scale[f], nodes.shift[f]
+    scale, shift = nodes.scale, nodes.shift
+    whole = len(block) - len(block) % 5
+    for f in range(0, whole, 5):
+        a, b, c = block[f][start:], block[f + 1][start:], block[f + 2][start:]
+        d, e = block[f + 3][start:], block[f + 4][start:]
+        v, w, x, y, z = part[f], part[f + 1], part[f + 2], part[f + 3], part[f + 4]
+        s0, s1, s2, s3, s4 = scale[f], scale[f + 1], scale[f + 2], scale[f + 3], scale[f + 4]
+        h0, h1, h2, h3, h4 = shift[f], shift[f + 1], shift[f + 2], shift[f + 3], shift[f + 4]
+        for i in range(size):
+            v[i], w[i], x[i] = a[i] * s0 - h0, b[i] * s1 - h1, c[i] * s2 - h2
+            y[i], z[i] = d[i] * s3 - h3, e[i] * s4 - h4
+    for f in range(whole, len(block)):
+        source, target, slope, offset = block[f][start:], part[f], scale[f], shift[f]
         for i in range(size):
             target[i] = source[i] * slope - offset
 

@@ -10,7 +10,7 @@ from somray.errors import ShapeError
 from somray.kernels.classes.profiles import groups_of, merge_groups
 from somray.kernels.features.view import ScanSlices, gather, view_of
 from somray.kernels.teacher import tiles
-from somray.kernels.teacher.apply import apply_and_sign
+from somray.kernels.teacher.apply import Transfer
 from somray.kernels.teacher.distances import distances_of, merge_distances
 from somray.kernels.teacher.fit import TeacherSpec, fit_teacher
 from somray.kernels.teacher.signature import Signature, drift_from, merge_signatures
@@ -89,7 +89,7 @@ def test_distances_of_no_pixel_have_no_mean():
 
 
 def signature_of(model, image):
-    return apply_and_sign(model, slices(image)).signature
+    return Transfer(model).sign(slices(image)).signature
 
 
 def test_the_reference_itself_has_not_drifted_and_an_offset_has(model):
@@ -128,7 +128,7 @@ def test_a_signature_is_that_of_every_fourth_row_of_the_features(model, step, th
     images = np.stack([scene(50, seed) for seed in range(2)])[:, None]
     images[0, 0, 3:22, 7:19] = np.nan
     seen = ScanSlices(images, (step, step))
-    found = apply_and_sign(model, seen, threads)
+    found = Transfer(model).sign(seen, threads)
     every = np.zeros(images[:, 0].shape, bool)
     every[:, ::4] = True
     there = np.isfinite(images[:, 0])

@@ -8,7 +8,7 @@ from somray.errors import ShapeError
 from somray.kernels.features import FEATURES, feature_stack
 from somray.kernels.features.view import ScanSlices
 from somray.kernels.teacher import tiles as transfer_tiles
-from somray.kernels.teacher.apply import apply_teacher, apply_to
+from somray.kernels.teacher.apply import Transfer, apply_teacher
 
 SPACING = (1.0, 1.0)
 
@@ -116,7 +116,10 @@ def test_labels_alone_are_the_same_without_confidence():
     model, images = some_model(channels=2), some_images(2, 2)
     images[0, 1, 20:30] = np.nan
     slices = ScanSlices(images, SPACING)
-    both, alone = apply_to(model, slices), apply_to(model, slices, with_confidence=False)
+    both, alone = (
+        Transfer(model).label(slices),
+        Transfer(model).label(slices, with_confidence=False),
+    )
     assert np.array_equal(both.labels, alone.labels)
     assert alone.confidence.size == 0
 
