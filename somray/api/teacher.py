@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.api.threads import usable_threads
+from somray.domain.channel import channels_of
 from somray.domain.teacher import Codebook, TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.features.uptake_level import has_level, subject_histogram, subject_level
@@ -202,11 +203,12 @@ class Teacher:
         Raises:
             ShapeError: wrong shape, or no pixel with uptake in the body.
         """
-        if not has_level(self._spec.modality, self._spec.channels):
+        channels = channels_of(self._spec.modality, self._spec.channels)
+        if not has_level(channels):
             return None
-        spec = self._spec
-        counts = subject_histogram(self._stacked(images), spec.modality, spec.channels)
-        return subject_level(counts, spec.modality)
+        return subject_level(
+            subject_histogram(self._stacked(images), channels), self._spec.modality
+        )
 
     @property
     def model(self) -> TeacherModel:

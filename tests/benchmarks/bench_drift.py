@@ -11,6 +11,7 @@ import pytest
 import SimpleITK
 from scipy.ndimage import gaussian_filter
 
+from somray.domain.channel import Channel
 from somray.kernels.features.view import ScanSlices
 from somray.kernels.features.windows import auto_window
 from somray.kernels.teacher.apply import Transfer
@@ -74,7 +75,7 @@ def test_unchanged_scans_are_ok_and_changed_ones_drift(request, real_data, name)
         pytest.skip("the other scans run with --bench")
     modality, path = SCANS[name]
     volume, spacing = load(real_data / path)
-    window = auto_window(volume, modality, modality)
+    window = auto_window(volume, modality, Channel(modality, modality))
     rates = [slice_interest(s[None], modality, (window,), (modality,)) for s in volume]
     best = int(np.argmax(rates))
     spec = TeacherSpec(modality, (modality,), (window,))

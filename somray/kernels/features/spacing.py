@@ -22,7 +22,7 @@ from somray.kernels.features.stack import (
     checked_window,
     feature_stack,
 )
-from somray.kernels.features.table import FEATURES, Plan, plan_of
+from somray.kernels.features.table import FEATURES, FeaturePlan, plan_of
 
 __all__ = [
     "SPACING_TOLERANCE",
@@ -169,7 +169,7 @@ class SpacedStream:
         self,
         plane: Plane,
         frame: Frame,
-        plan: Plan,
+        plan: FeaturePlan,
         columns: tuple[int, int],
         shape: tuple[int, int],
     ) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.channel import channels_of, kinds_of
 from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.features.slab import slab_features
@@ -19,7 +20,6 @@ from somray.kernels.features.spacing import (
     has_other_spacing,
     interpolated,
 )
-from somray.kernels.features.windows import channel_kind
 from somray.kernels.noise.denoise import calmed_plane
 
 __all__ = ["FeatureView", "ScanSlices", "calmed", "carried_view", "gather", "stacks", "view_of"]
@@ -54,6 +54,11 @@ class FeatureView:
     noise: tuple[tuple[float, ...], ...] = ()
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """What each channel measures."""
+        return kinds_of(channels_of(self.modality, self.channels))
+
+    @property
     def fitting(self) -> "FeatureView":
         """How the reference is looked at: `auto` leaves it as it is, so that fits of any extent agree."""
         return replace(self, denoise="none") if self.denoise == "auto" else self
@@ -66,10 +71,8 @@ class FeatureView:
             raise ShapeError(f"level must be a positive uptake, got {level}")
         ratio = level / self.level
         return tuple(
-            (low * ratio, high * ratio)
-            if channel_kind(self.modality, name) == "PET"
-            else (low, high)
-            for name, (low, high) in zip(self.channels, self.windows, strict=True)
+            (low * ratio, high * ratio) if kind == "PET" else (low, high)
+            for kind, (low, high) in zip(self.kinds, self.windows, strict=True)
         )
 
 

@@ -18,9 +18,8 @@ from somray.kernels.classes.smoothing import smooth_classes
 from somray.kernels.features.border import frame_of
 from somray.kernels.features.spacing import brought_to_spacing, has_other_spacing
 from somray.kernels.features.stack import checked_spacing
-from somray.kernels.features.table import Plan, plan_of
+from somray.kernels.features.table import FeaturePlan, plan_of
 from somray.kernels.features.view import FeatureView, ScanSlices, calmed, stacks, view_of
-from somray.kernels.features.windows import channel_kind
 from somray.kernels.teacher.signature import EVERY, Signature, signature_of
 from somray.kernels.teacher.tiles import ChannelView, SliceView, label_slice, take_back
 from somray.kernels.teacher.transfer import Nodes, Verdict, label_block, nodes_of
@@ -143,7 +142,7 @@ class Transfer:
         return nodes_of(self.model)
 
     @cached_property
-    def _plan(self) -> Plan:
+    def _plan(self) -> FeaturePlan:
         return plan_of(self.model.features)
 
     def label(
@@ -197,7 +196,7 @@ class Transfer:
         for image, part in zip(images, rows, strict=True):
             if with_rows:
                 kept.append(part[:, _has_data(image[None, :, ::EVERY])[0]])
-        _finish(self.model, images, slices.spacing_mm, found.labels)
+        self._finish(images, slices.spacing_mm, found.labels)
         return np.concatenate(kept, axis=1)
 
     def _label_planes(
@@ -229,6 +228,21 @@ class Transfer:
             take_back(np.isnan(image).any(axis=0), (0, image.shape[1]), out)
             yield stack[:, ::EVERY]
 
+    def _finish(
+        self,
+        images: NDArray[np.float32],
+        spacing_mm: tuple[float, float],
+        found: NDArray[np.uint8],
+    ) -> None:
+        """Take the vote over labels (n, y, x), and tell by CT what is not hot beside PET."""
+        if self.model.smoothing_mm is not None:
+            for labels in found:
+                labels[:] = smooth_classes(labels, self.model.smoothing_mm, spacing_mm)
+        retold = retold_values(self.model.extra)
+        if retold:
+            for labels, ct in zip(found, images[:, self.view.kinds.index("CT")], strict=True):
+                tell_by_density(labels, ct, spacing_mm, retold)
+
 
 def _no_labels(slices: ScanSlices, *, with_confidence: bool) -> TeacherLabels:
     """Make room for the verdict on slices."""
@@ -241,23 +255,6 @@ def _no_labels(slices: ScanSlices, *, with_confidence: bool) -> TeacherLabels:
 def _has_data(images: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Tell where all channels of slices (n, c, y, x) have data, (n, y, x)."""
     return np.asarray(np.isfinite(images).all(axis=1))
-
-
-def _finish(
-    model: TeacherModel,
-    images: NDArray[np.float32],
-    spacing_mm: tuple[float, float],
-    found: NDArray[np.uint8],
-) -> None:
-    """Take the vote over labels (n, y, x), and tell by CT what is not hot beside PET."""
-    if model.smoothing_mm is not None:
-        for labels in found:
-            labels[:] = smooth_classes(labels, model.smoothing_mm, spacing_mm)
-    retold = retold_values(model.extra)
-    if retold:
-        kinds = [channel_kind(model.modality, channel) for channel in model.channels]
-        for labels, ct in zip(found, images[:, kinds.index("CT")], strict=True):
-            tell_by_density(labels, ct, spacing_mm, retold)
 
 
 def _channel(

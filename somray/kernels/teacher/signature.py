@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from somray.domain.teacher import TeacherModel
 from somray.kernels.classes.profiles import GroupSums, groups_of, merge_groups
+from somray.kernels.som.passes import nodes_and_distances
 from somray.kernels.teacher.distances import Distances
 from somray.kernels.teacher.drift import (
     Drift,
@@ -22,7 +23,7 @@ from somray.kernels.teacher.drift import (
     drift_sums,
     merge_drift,
 )
-from somray.kernels.teacher.reference import Standard, nearest_nodes
+from somray.kernels.teacher.reference import Standard
 
 __all__ = [
     "EVERY",
@@ -93,7 +94,7 @@ def signature_of(
     """
     standard = Standard(model.center, model.scale, model.feature_weights)
     features = standard.standardised(raw)
-    _, apart = nearest_nodes(standard.weighted(features), model.codebook.weights)
+    _, apart = nodes_and_distances(standard.weighted(features), model.codebook.weights)
     classes = groups_of(features, labels, max(model.class_names) + 1)
     return Signature(classes, drift_sums(features, apart, _reference(model)))
 

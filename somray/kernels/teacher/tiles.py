@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from somray.kernels.features.band import Frame
 from somray.kernels.features.spacing import SpacedStream
 from somray.kernels.features.stack import FeatureStream
-from somray.kernels.features.table import Plan
+from somray.kernels.features.table import FeaturePlan
 from somray.kernels.teacher.signature import EVERY
 from somray.kernels.teacher.transfer import Nodes, Verdict, label_block
 
@@ -37,7 +37,7 @@ class ChannelView(NamedTuple):
     has_holes: bool
 
     def stream(
-        self, plan: Plan, columns: tuple[int, int], rows: int
+        self, plan: FeaturePlan, columns: tuple[int, int], rows: int
     ) -> FeatureStream | SpacedStream:
         """Return the features of some columns, at the plane's own pixels."""
         if self.seen is self.plane:
@@ -50,7 +50,7 @@ class SliceView(NamedTuple):
     """One slice with everything that labelling it takes."""
 
     channels: list[ChannelView]
-    plan: Plan
+    plan: FeaturePlan
     nodes: Nodes
 
 
