@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.api.threads import usable_threads
+from somray.domain.channel import Channel, kinds_of
 from somray.domain.student import StudentModel
 from somray.errors import ConfigError, ShapeError
 from somray.kernels.features.windows import auto_window
@@ -143,13 +144,16 @@ class Student:
     def _spec(self, stack: NDArray[np.float32], start: "Student | None") -> StudentSpec:
         if start is not None and start.model.channels != self._channels:
             raise ShapeError(f"start has channels {start.model.channels}, not {self._channels}")
+        channels = tuple(
+            Channel(name, name if name in MODALITIES else "other") for name in self._channels
+        )
         windows = tuple(
-            window or auto_window(stack[:, c], name if name in MODALITIES else "other", name)
-            for c, (name, window) in enumerate(zip(self._channels, self._given, strict=True))
+            window or auto_window(stack[:, c], channel.kind, channel)
+            for c, (channel, window) in enumerate(zip(channels, self._given, strict=True))
         )
         return StudentSpec(
             channels=self._channels,
-            kinds=tuple(name if name in MODALITIES else "other" for name in self._channels),
+            kinds=kinds_of(channels),
             windows=windows if start is None else start.model.windows,
             steps=self._steps or MOST_STEPS,
             threads=usable_threads(),

@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.api.threads import usable_threads
+from somray.domain.channel import channels_of
 from somray.domain.teacher import Codebook, TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.features.uptake_level import has_level, subject_histogram, subject_level
-from somray.kernels.features.view import ScanSlices, calmed, view_of
-from somray.kernels.teacher.apply import apply_to
+from somray.kernels.features.view import ScanSlices, calmed
+from somray.kernels.teacher.apply import Transfer
 from somray.kernels.teacher.drift import Drift
 from somray.kernels.teacher.fit import TeacherSpec, fit_teacher
-from somray.kernels.teacher.signature import drift_from, signature_of
+from somray.kernels.teacher.signature import drift_from
 
 __all__ = ["Teacher", "TeacherOptions"]
 
@@ -102,7 +103,7 @@ class Teacher:
             classes=classes,
             **options,
         )
-        self._model: TeacherModel | None = None
+        self._transfer: Transfer | None = None
 
     def fit(
         self,
@@ -132,7 +133,7 @@ class Teacher:
             spec, old = replace(spec, refit=True), previous.model
         images = self._stacked(image)
         threads = usable_threads()
-        self._model = fit_teacher(images, spec, spacing_mm, level, threads, old).model
+        self._transfer = Transfer(fit_teacher(images, spec, spacing_mm, level, threads, old).model)
         return self
 
     def predict(
@@ -156,7 +157,8 @@ class Teacher:
             ShapeError: not fitted, wrong shape, or several slices without uptake in the body to read a
                 level from.
         """
-        labels = self._labels(self._seen(image, spacing_mm, level))
+        slices = self._seen(image, spacing_mm, level)
+        labels = self._ready.label(slices, usable_threads(), with_confidence=False).labels
         return labels if np.ndim(image) == 4 or len(labels) > 1 else labels[0]
 
     def drift(
@@ -180,7 +182,8 @@ class Teacher:
             ShapeError: as for `predict`.
         """
         slices = self._seen(image, spacing_mm, level)
-        return drift_from(self.model, signature_of(self.model, slices, self._labels(slices)).drift)
+        found = self._ready.sign(slices, usable_threads())
+        return drift_from(self.model, found.signature.drift)
 
     def _seen(
         self, image: NDArray[np.float32], spacing_mm: tuple[float, ...], level: float | None
@@ -189,11 +192,7 @@ class Teacher:
         images = self._stacked(image)
         if level is None and len(images) > 1:
             level = self.level_of(images)
-        return calmed(view_of(self.model), ScanSlices.of(images, spacing_mm, level))
-
-    def _labels(self, slices: ScanSlices) -> NDArray[np.uint8]:
-        """Label slices (n, y, x)."""
-        return apply_to(self.model, slices, usable_threads()).labels
+        return calmed(self._ready.view, ScanSlices.of(images, spacing_mm, level))
 
     def level_of(self, images: NDArray[np.float32]) -> float | None:
         """Return the lesion level of uptake of a scan, or None without PET.
@@ -204,11 +203,12 @@ class Teacher:
         Raises:
             ShapeError: wrong shape, or no pixel with uptake in the body.
         """
-        if not has_level(self._spec.modality, self._spec.channels):
+        channels = channels_of(self._spec.modality, self._spec.channels)
+        if not has_level(channels):
             return None
-        spec = self._spec
-        counts = subject_histogram(self._stacked(images), spec.modality, spec.channels)
-        return subject_level(counts, spec.modality)
+        return subject_level(
+            subject_histogram(self._stacked(images), channels), self._spec.modality
+        )
 
     @property
     def model(self) -> TeacherModel:
@@ -217,9 +217,13 @@ class Teacher:
         Raises:
             ShapeError: if nothing was fitted yet.
         """
-        if self._model is None:
+        return self._ready.model
+
+    @property
+    def _ready(self) -> Transfer:
+        if self._transfer is None:
             raise ShapeError("the teacher is not fitted yet: call fit(image) first")
-        return self._model
+        return self._transfer
 
     @property
     def classes(self) -> dict[int, str]:

@@ -40,7 +40,7 @@ class StudentModel:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """What each channel measures (`windows.channel_kind`)."""
+        """What each channel measures (`domain.channel`)."""
         return tuple(str(self.network["kinds"]).split(","))
 
     @property

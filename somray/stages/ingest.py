@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.channel import channels_of
 from somray.domain.run import RunLayout
 from somray.domain.scan import Scan
 from somray.domain.tables import ScanRow
@@ -22,7 +23,6 @@ from somray.io.ome.image import ScanMeta, create_scan, finish_scan, slab_depth, 
 from somray.io.readers import Source
 from somray.io.storage import Storage
 from somray.kernels.features.uptake_level import has_level, subject_histogram, subject_level
-from somray.kernels.features.windows import channel_kind
 from somray.kernels.grids.slabs import resample_slab
 from somray.kernels.repair import Repair, repair
 from somray.stages.reading.sources import open_channels
@@ -133,8 +133,8 @@ def run(item: IngestItem, shared: object = None) -> Result:
 def _meta(item: IngestItem, sources: list[Source]) -> ScanMeta:
     first = sources[0].header
     units = [
-        source.header.unit or _ASSUMED_UNIT.get(channel_kind(item.modality, channel), "raw")
-        for channel, source in zip(item.channels, sources, strict=True)
+        source.header.unit or _ASSUMED_UNIT.get(channel.kind, "raw")
+        for channel, source in zip(channels_of(item.modality, item.channels), sources, strict=True)
     ]
     noted = [code for source in sources for code in source.header.repairs]
     t, z, y, x = first.shape
@@ -161,7 +161,7 @@ def _stream(item: IngestItem, sources: list[Source], meta: ScanMeta, storage: St
     name = RunLayout.scan(item.scan.subject, item.scan.session)
     count = len(sources)
     tally = _Tally(lowest=[np.inf] * count, highest=[-np.inf] * count)
-    counts_uptake = has_level(item.modality, item.channels)
+    channels = channels_of(item.modality, item.channels)
     for t, z0, z1 in _walk(meta):
         block = np.empty((count, z1 - z0, *meta.shape[3:]), dtype=np.float32)
         for c, source in enumerate(sources):
@@ -171,8 +171,8 @@ def _stream(item: IngestItem, sources: list[Source], meta: ScanMeta, storage: St
                 tally.lowest[c] = min(tally.lowest[c], float(known.min()))
                 tally.highest[c] = max(tally.highest[c], float(known.max()))
         tally.pixels.update(np.ascontiguousarray(block).data)
-        if counts_uptake:
-            found = subject_histogram(np.moveaxis(block, 1, 0), item.modality, item.channels)
+        if has_level(channels):
+            found = subject_histogram(np.moveaxis(block, 1, 0), channels)
             tally.uptake = found if tally.uptake is None else tally.uptake + found
         write_slab(storage, name, t, z0, block)
     return tally
@@ -194,7 +194,7 @@ def _channel_slab(
 ) -> NDArray[np.float32]:
     """Return one channel's slab on the first channel's grid, repaired."""
     t, z0, z1 = where
-    kind = channel_kind(item.modality, item.channels[c])
+    kind = channels_of(item.modality, item.channels)[c].kind
 
     def read(start: int, stop: int) -> NDArray[np.float32]:
         header = source.header

@@ -28,10 +28,8 @@ from somray.io.ome.image import (
     write_label_slab,
 )
 from somray.io.storage import Storage
-from somray.kernels.features.view import calmed, view_of
 from somray.kernels.objects.scan_rule import rule_of_kinds
-from somray.kernels.teacher.apply import apply_to
-from somray.kernels.teacher.signature import signature_of
+from somray.kernels.teacher.apply import Transfer
 from somray.stages.reading.slices import read_seen
 from somray.stages.reading.volume import read_volumes
 
@@ -173,10 +171,8 @@ def run_som(item: SlabItem, shared: TeacherModel) -> Result:
         Rows of `slices` and `areas`; value: the slab's `signature`, for profiles and drift.
     """
     where = (item.t, item.z0, item.z1)
-    seen = calmed(
-        view_of(shared), read_seen(item.place, where, item.level, shared.dimensions)
-    )  # once for labels and signature
-    found = apply_to(shared, seen)
+    seen = read_seen(item.place, where, item.level, shared.dimensions)
+    found = Transfer(shared).sign(seen)
     storage = Storage.at(item.place.root)
     write_label_slab(storage, item.place.name, "som", item.t, item.z0, found.labels)
     target = found.labels == shared.value_of(item.target)
@@ -185,8 +181,7 @@ def run_som(item: SlabItem, shared: TeacherModel) -> Result:
         "slices": _slice_rows(item, "som", target, found.confidence, pixel_mm2),
         "areas": _area_rows(item, found.labels, shared.class_names, pixel_mm2),
     }
-    signature = signature_of(shared, seen, found.labels)
-    return Result(rows=rows, value={"signature": signature.as_json()})
+    return Result(rows=rows, value={"signature": found.signature.as_json()})
 
 
 def run_student(item: SlabItem, shared: StudentModel) -> Result:

@@ -11,11 +11,13 @@ import pytest
 import SimpleITK
 from scipy.ndimage import gaussian_filter
 
+from somray.domain.channel import Channel
 from somray.kernels.features.view import ScanSlices
 from somray.kernels.features.windows import auto_window
-from somray.kernels.teacher.fit import TeacherSpec, apply_teacher, fit_teacher
+from somray.kernels.teacher.apply import Transfer
+from somray.kernels.teacher.fit import TeacherSpec, fit_teacher
 from somray.kernels.teacher.interest import slice_interest
-from somray.kernels.teacher.signature import drift_from, signature_of
+from somray.kernels.teacher.signature import drift_from
 
 pytestmark = pytest.mark.bench
 
@@ -55,8 +57,7 @@ def changed(volume, modality):
 
 def judged(model, volume, spacing):
     slices = ScanSlices(volume.astype(np.float32)[:, None], spacing)
-    labels = apply_teacher(model, slices.images, spacing).labels
-    return drift_from(model, signature_of(model, slices, labels).drift)
+    return drift_from(model, Transfer(model).sign(slices).signature.drift)
 
 
 def told(name, found):
@@ -74,7 +75,7 @@ def test_unchanged_scans_are_ok_and_changed_ones_drift(request, real_data, name)
         pytest.skip("the other scans run with --bench")
     modality, path = SCANS[name]
     volume, spacing = load(real_data / path)
-    window = auto_window(volume, modality, modality)
+    window = auto_window(volume, modality, Channel(modality, modality))
     rates = [slice_interest(s[None], modality, (window,), (modality,)) for s in volume]
     best = int(np.argmax(rates))
     spec = TeacherSpec(modality, (modality,), (window,))

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from somray.api.teacher import Teacher
 from somray.kernels.features import feature_stack, features
-from somray.kernels.features.slab import feature_slab
+from somray.kernels.features.slab import slab_features
 from somray.kernels.som import arrays
 from somray.kernels.teacher.fit import TeacherSpec, apply_teacher, fit_teacher
 from tests.kernels import naive_features
@@ -53,8 +54,8 @@ def show(title, found, base):
         print(f"{name:44s}{median:10.2f}{least:10.2f}{median / found[base][0]:8.2f}")
 
 
-def picture(size):
-    rng = np.random.default_rng(0)
+def picture(size, seed=0):
+    rng = np.random.default_rng(seed)
     y, x = np.mgrid[:size, :size]
     body = 60.0 * (np.hypot(y - size / 2, x - size / 2) < size / 3) - 40
     return (body + 15 * np.sin(x / 9) + rng.normal(0, 12, body.shape)).astype(np.float32)
@@ -241,11 +242,32 @@ def test_from_image_to_labels(timed):
         assert (labels == expected).mean() > 0.9999  # the rest are near-ties
 
 
+@pytest.mark.parametrize("size", [256, 512])
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+def test_predicting_a_new_slice_against_its_features(timed, monkeypatch, size, modality):
+    """`Teacher.predict` over `somray.features`, one thread: what standardising, nodes and noise cost."""
+    monkeypatch.setenv("SOMRAY_NUM_THREADS", "1")
+    size = size if timed else 48
+    teacher = Teacher(grid=(5, 5), modality=modality).fit(picture(size))
+    image, window = picture(size, seed=1), teacher.model.windows[0]
+    works = {
+        "features": lambda: features(image, window),
+        "predict": lambda: teacher.predict(image),
+    }
+    found = interleaved(works, 10.0 if timed else 0.0)
+    show(f"{modality} slice never seen, {image.shape}, 25 nodes", found, "features")
+    (_, alone), (_, whole) = found.values()
+    print(f"predict / features: {whole / alone:.2f} by the least times")
+    labels = teacher.predict(image)
+    assert labels.shape == image.shape
+    assert (labels > 0).all()
+
+
 def test_a_slice_with_its_neighbours(timed):
     block = np.stack([picture(256 if timed else 24)] * 7)[None]
     works = {
         "plane": lambda: feature_stack(block[:, 3], [WINDOW]),
-        "with neighbours": lambda: feature_slab(block, [WINDOW], inner=(3, 4)),
+        "with neighbours": lambda: list(slab_features(block, [WINDOW], inner=(3, 4))),
     }
     show(f"ten features of {block.shape[2:]}", interleaved(works, 3.0 if timed else 0.0), "plane")
     found, plane = works["with neighbours"]()[0], works["plane"]()

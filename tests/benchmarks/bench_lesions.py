@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from somray.domain.channel import channels_of
 from somray.kernels.classes.smoothing import smooth_classes
 from somray.kernels.features import feature_stack
 from somray.kernels.features.uptake import BODY_HU, is_soft_tissue
@@ -46,7 +47,9 @@ class Scan:
     spacing_mm: tuple[float, float, float]
 
     def __post_init__(self):
-        self.level = subject_level(subject_histogram(self.image, "PETCT", CHANNELS), "PETCT")
+        self.level = subject_level(
+            subject_histogram(self.image, channels_of("PETCT", CHANNELS)), "PETCT"
+        )
 
     def cut(self, axes):
         """Lose 4 cm at the low side of some axes (z, y, x)."""

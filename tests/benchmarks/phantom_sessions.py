@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from somray.domain.channel import channels_of
 from somray.kernels.features.uptake_level import has_level, subject_histogram, subject_level
-from somray.kernels.features.windows import auto_window, channel_kind
+from somray.kernels.features.windows import auto_window
 from somray.kernels.grids.slabs import resample_slab
 from somray.kernels.teacher.fit import TeacherSpec, apply_teacher, fit_teacher
 from somray.kernels.teacher.interest import slice_interest
@@ -50,8 +51,8 @@ def _scan(modality, session):
         planes.append(resample_slab(lambda a, b, v=volume: v[a:b], grid, first, 0, first.shape[0]))
     image = np.stack(planes, axis=1)
     kind, level = MODALITIES[modality], None
-    if has_level(kind, names):
-        level = subject_level(subject_histogram(image, kind, names), kind)
+    if has_level(channels_of(kind, names)):
+        level = subject_level(subject_histogram(image, channels_of(kind, names)), kind)
     return Scan(image, session.lesions > 0, first, session.movement, session.jitter_mm, level)
 
 
@@ -59,8 +60,8 @@ def fitted(modality, scan):
     """Fit a teacher on the slice that the pipeline would take, windows chosen from the scan."""
     kind, names = MODALITIES[modality], CHANNELS[modality]
     windows = tuple(
-        None if channel_kind(kind, name) == "PET" else auto_window(scan.image[:, c], kind, name)
-        for c, name in enumerate(names)
+        None if channel.is_uptake else auto_window(scan.image[:, c], kind, channel)
+        for c, channel in enumerate(channels_of(kind, names))
     )
     best = int(np.argmax([slice_interest(s, kind, windows, names, scan.level) for s in scan.image]))
     spec = TeacherSpec(kind, names, windows)

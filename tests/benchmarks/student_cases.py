@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK
 
+from somray.domain.channel import channels_of, kinds_of
 from somray.domain.student import StudentModel
 from somray.domain.teacher import TeacherModel
 from somray.kernels.features.uptake_level import has_level, subject_histogram, subject_level
-from somray.kernels.features.windows import channel_kind
 from somray.kernels.student.predict import predict_student
 from somray.kernels.student.rounds.lesson import Lesson, lessons_of
 from somray.kernels.student.rounds.run import train_rounds
@@ -57,10 +57,10 @@ class Scan:
     @cached_property
     def level(self):
         """Lesion level of uptake over the whole scan; None without PET."""
-        if not has_level(self.modality, self.channels):
+        if not has_level(channels_of(self.modality, self.channels)):
             return None
         return subject_level(
-            subject_histogram(self.images, self.modality, self.channels), self.modality
+            subject_histogram(self.images, channels_of(self.modality, self.channels)), self.modality
         )
 
     @cached_property
@@ -124,7 +124,7 @@ def student_spec(scan: Scan, **asked) -> StudentSpec:
     """Ask for a student of slices as the pipeline does; `asked` replaces fields."""
     spec = StudentSpec(
         channels=scan.channels,
-        kinds=tuple(channel_kind(scan.modality, name) for name in scan.channels),
+        kinds=kinds_of(channels_of(scan.modality, scan.channels)),
         windows=windows_of(scan.teacher, scan),
         threads=THREADS,
         spacing_mm=scan.spacing_mm,

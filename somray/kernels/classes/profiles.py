@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
+from somray.kernels.compiled import compiled
 
 __all__ = ["GroupSums", "NodeProfile", "groups_of", "merge_groups"]
 
@@ -89,17 +90,33 @@ def groups_of(
     """Add up standardised features (f, n) by group (n,), in pixel order, in float64.
 
     Raises:
-        ShapeError: there is not one group per pixel.
+        ShapeError: there is not one group of `count` per pixel.
     """
     if group.shape != standardised.shape[1:]:
         raise ShapeError(f"{group.shape} groups for features {standardised.shape}")
-    counts = np.bincount(group, minlength=count).astype(np.int64)
-    sums, squares = [], []
-    for line in standardised:
-        values = line.astype(np.float64)
-        sums.append(np.bincount(group, values, count))
-        squares.append(np.bincount(group, values * values, count))
-    return GroupSums(counts, np.stack(sums, axis=1), np.stack(squares, axis=1))
+    if group.size and not 0 <= int(group.min()) <= int(group.max()) < count:
+        raise ShapeError(f"groups {group.min()} to {group.max()} are not all of 0 to {count - 1}")
+    shape = (count, len(standardised))
+    found = GroupSums(np.zeros(count, dtype=np.int64), np.zeros(shape), np.zeros(shape))
+    _add_samples(standardised, group, found.counts, found.sums, found.squares)
+    return found
+
+
+@compiled
+def _add_samples(
+    standardised: NDArray[np.float32],
+    group: NDArray[np.integer],
+    counts: NDArray[np.int64],
+    sums: Sums,
+    squares: Sums,
+) -> None:
+    for i in range(group.size):
+        g = group[i]
+        counts[g] += 1
+        for f in range(len(standardised)):
+            value = np.float64(standardised[f, i])
+            sums[g, f] += value
+            squares[g, f] += value * value
 
 
 def merge_groups(partials: Sequence[GroupSums]) -> GroupSums:

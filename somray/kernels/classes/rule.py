@@ -69,7 +69,7 @@ class NodeView:
 
     Args:
         profile: of the nodes on the reference.
-        kinds: what each channel measures (`windows.channel_kind`).
+        kinds: what each channel measures (`domain.channel`).
         features: names of the features of each channel, in stack order.
         windows: per channel (low, high).
         level: the reference subject's lesion level of uptake, None without PET.

@@ -14,7 +14,6 @@ from somray.kernels.classes.density import retold_values, tell_by_density
 from somray.kernels.classes.profiles import GroupSums, groups_of
 from somray.kernels.classes.rule import BACKGROUND
 from somray.kernels.features.view import FeatureView, ScanSlices, calmed
-from somray.kernels.features.windows import channel_kind
 
 __all__ = ["has_told", "joined_told", "sums_by_class", "sums_by_node_and_told", "told_of"]
 
@@ -26,11 +25,7 @@ KINDS = 8
 
 def has_told(view: FeatureView) -> bool:
     """Tell whether a protocol shows both CT and PET."""
-    return {"CT", "PET"} <= set(_kinds(view))
-
-
-def _kinds(view: FeatureView) -> list[str]:
-    return [channel_kind(view.modality, name) for name in view.channels]
+    return {"CT", "PET"} <= set(view.kinds)
 
 
 def told_of(view: FeatureView, slices: ScanSlices) -> Labels | None:
@@ -41,11 +36,11 @@ def told_of(view: FeatureView, slices: ScanSlices) -> Labels | None:
     """
     if not has_told(view):
         return None
-    kinds, found = _kinds(view), []
+    found = []
     slices = calmed(view, slices)
     for image in slices.images[slice(*slices.inner)]:
         labels = np.full(image.shape[1:], BACKGROUND, dtype=np.uint8)
-        tell_by_density(labels, image[kinds.index("CT")], slices.spacing_mm, (BACKGROUND,))
+        tell_by_density(labels, image[view.kinds.index("CT")], slices.spacing_mm, (BACKGROUND,))
         found.append(labels[np.isfinite(image).all(axis=0)])
     return np.concatenate(found)
 

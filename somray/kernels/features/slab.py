@@ -32,7 +32,7 @@ from somray.kernels.features.stack import checked_window
 from somray.kernels.features.table import FEATURES, plan_of
 from somray.kernels.grids.pixel_size import checked_spacing
 
-__all__ = ["HALO_Z", "feature_slab", "slab_features"]
+__all__ = ["HALO_Z", "slab_features"]
 
 Array = NDArray[np.float64]
 Window = tuple[float, float]
@@ -97,7 +97,27 @@ def slab_features(
     spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0),
     inner: tuple[int, int] | None = None,
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the features of consecutive slices, one slice at a time; see `feature_slab`."""
+    """Yield chosen features of consecutive slices with their neighbours, slice by slice.
+
+    Slab by slab with `HALO_Z` slices of halo gives the bits of the whole volume at once.
+
+    Args:
+        block: (c, z, y, x) values, NaN where there is no data; reflected beyond its first and last
+            slice, so pass `HALO_Z` more slices on each side wherever the scan has them.
+        windows: per channel (low, high) or None.
+        names: features to keep, in the order wanted.
+        spacing_mm: distance between pixels along (z, y, x).
+        inner: first slice wanted and the one after the last; all where left out.
+
+    Yields:
+        (c·f, y, x) float32, channel-major; NaN where a channel is NaN.
+
+    Raises:
+        ShapeError: shapes do not fit, or a feature is unknown or known in the plane alone.
+
+    Cost: about 40 filters of a slice for each slice and channel; memory of some 30 planes in float64
+    and of a slice's features.
+    """
     array = np.asarray(block)
     if array.ndim != 4 or array.size == 0:
         raise ShapeError(f"a block must be (c, z, y, x) with pixels in it, got shape {array.shape}")
@@ -124,34 +144,3 @@ def slab_features(
             yield out.reshape(-1, *array.shape[2:])
 
     return made()
-
-
-def feature_slab(
-    block: NDArray[np.float32],
-    windows: Sequence[Window | None],
-    names: Sequence[str] = FEATURES,
-    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    inner: tuple[int, int] | None = None,
-) -> NDArray[np.float32]:
-    """Compute chosen features of consecutive slices, with their neighbours.
-
-    Slab by slab with `HALO_Z` slices of halo gives the bits of the whole volume at once.
-
-    Args:
-        block: (c, z, y, x) values, NaN where there is no data; reflected beyond its first and last
-            slice, so pass `HALO_Z` more slices on each side wherever the scan has them.
-        windows: per channel (low, high) or None.
-        names: features to keep, in the order wanted.
-        spacing_mm: distance between pixels along (z, y, x).
-        inner: first slice wanted and the one after the last; all where left out.
-
-    Returns:
-        (n, c·f, y, x) float32, channel-major; NaN where a channel is NaN.
-
-    Raises:
-        ShapeError: shapes do not fit, or a feature is unknown or known in the plane alone.
-
-    Cost: about 40 filters of a slice for each slice and channel; memory of some 30 planes in float64
-    and the result.
-    """
-    return np.stack(list(slab_features(block, windows, names, spacing_mm, inner)))

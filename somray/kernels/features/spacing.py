@@ -21,7 +21,7 @@ from somray.kernels.features.stack import (
     checked_window,
     feature_stack,
 )
-from somray.kernels.features.table import FEATURES, Plan, plan_of
+from somray.kernels.features.table import FEATURES, FeaturePlan, plan_of
 from somray.kernels.grids.pixel_size import Taps, brought_to_spacing, has_other_spacing
 
 __all__ = [
@@ -75,7 +75,7 @@ class SpacedStream:
         self,
         plane: Plane,
         frame: Frame,
-        plan: Plan,
+        plan: FeaturePlan,
         columns: tuple[int, int],
         shape: tuple[int, int],
     ) -> None:

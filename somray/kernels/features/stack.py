@@ -10,7 +10,7 @@ from somray.errors import ShapeError
 from somray.kernels.features.band import Band, Frame, Tile
 from somray.kernels.features.border import frame_of, mask_holes, pad_tile
 from somray.kernels.features.filters import CORE_LINES
-from somray.kernels.features.table import FEATURES, Plan, plan_of
+from somray.kernels.features.table import FEATURES, FeaturePlan, plan_of
 from somray.kernels.grids.pixel_size import checked_spacing
 
 __all__ = ["FeatureStream", "checked_window", "feature_stack", "features"]
@@ -44,7 +44,12 @@ class FeatureStream:
     """
 
     def __init__(
-        self, plane: Plane, frame: Frame, plan: Plan, columns: tuple[int, int], rows: int
+        self,
+        plane: Plane,
+        frame: Frame,
+        plan: FeaturePlan,
+        columns: tuple[int, int],
+        rows: int,
     ) -> None:
         width = columns[1] - columns[0] + 2 * plan.halo
         self._plane, self._frame, self._plan, self._columns = plane, frame, plan, columns
@@ -63,7 +68,7 @@ class FeatureStream:
         self._next = y1
 
 
-def _write_channel(plane: Plane, frame: Frame, plan: Plan, out: Plane, threads: int) -> None:
+def _write_channel(plane: Plane, frame: Frame, plan: FeaturePlan, out: Plane, threads: int) -> None:
     """Fill `out` (f, y, x) with the features of one channel, rows divided among threads."""
     if frame.missing == plane.size:
         out[:] = np.nan

@@ -16,7 +16,7 @@ from somray.errors import ShapeError
 from somray.kernels.features.band import Band
 from somray.kernels.features.filters import CORE_HALO, write_core
 
-__all__ = ["FEATURES", "FEATURE_TABLE", "Feature", "Plan", "plan_of"]
+__all__ = ["FEATURES", "FEATURE_TABLE", "Feature", "FeaturePlan", "plan_of"]
 
 Write = Callable[[Band, NDArray[np.int64], NDArray[np.float32]], Any]
 
@@ -63,7 +63,7 @@ FEATURES: tuple[str, ...] = tuple(feature.name for feature in FEATURE_TABLE)
 """Their names."""
 
 
-class Plan(NamedTuple):
+class FeaturePlan(NamedTuple):
     """Which functions write which planes.
 
     Args:
@@ -77,7 +77,7 @@ class Plan(NamedTuple):
     halo: int
 
 
-def plan_of(names: Sequence[str]) -> Plan:
+def plan_of(names: Sequence[str]) -> FeaturePlan:
     """Look up features by name.
 
     Raises:
@@ -100,4 +100,4 @@ def plan_of(names: Sequence[str]) -> Plan:
         for write, planes in slots.items()
         if max(planes) >= 0
     )
-    return Plan(calls, len(names), halo)
+    return FeaturePlan(calls, len(names), halo)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.channel import Channel, kinds_of
 from somray.errors import ShapeError
 from somray.kernels.features.uptake import (
     BINS,
@@ -17,7 +18,6 @@ from somray.kernels.features.uptake import (
     uptake_histogram,
     uptake_of,
 )
-from somray.kernels.features.windows import channel_kind
 
 __all__ = ["has_level", "subject_histogram", "subject_level"]
 
@@ -25,13 +25,13 @@ LEAST_SOFT_SHARE = 0.01
 """Share of the body that must be soft tissue for the level to be read there."""
 
 
-def has_level(modality: str, channels: Sequence[str]) -> bool:
-    """Tell whether scans of this protocol have a level of uptake."""
-    return any(channel_kind(modality, channel) == "PET" for channel in channels)
+def has_level(channels: Sequence[Channel]) -> bool:
+    """Tell whether scans of these channels have a level of uptake."""
+    return any(channel.is_uptake for channel in channels)
 
 
 def subject_histogram(
-    images: NDArray[np.float32], modality: str, channels: Sequence[str]
+    images: NDArray[np.float32], channels: Sequence[Channel]
 ) -> NDArray[np.int64]:
     """Count the uptake of some slices of a scan; add the counts of all of them, in any order.
 
@@ -40,8 +40,7 @@ def subject_histogram(
 
     Args:
         images: (n, c, y, x) physical values, NaN where there is no data.
-        modality: of the protocol.
-        channels: names in image order; the first PET channel is counted.
+        channels: in image order; the first PET channel is counted.
 
     Returns:
         (2, 2560) int64: the body (all pixels with data where there is no CT), and its soft tissue.
@@ -49,9 +48,10 @@ def subject_histogram(
     Raises:
         ShapeError: if no channel is PET, or the image has other channels.
     """
-    kinds = [channel_kind(modality, channel) for channel in channels]
+    kinds = kinds_of(channels)
     if "PET" not in kinds:
-        raise ShapeError(f"{modality} with channels {', '.join(channels)} has no PET channel")
+        told = ", ".join(f"{channel.name} ({channel.kind})" for channel in channels)
+        raise ShapeError(f"there is no PET channel among {told}")
     if images.ndim != 4 or images.shape[1] != len(channels):
         raise ShapeError(f"images must be (n, {len(channels)}, y, x), got {images.shape}")
     pet = images[:, kinds.index("PET")]

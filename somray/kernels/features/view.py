@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.channel import channels_of, kinds_of
 from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.features.slab import slab_features
 from somray.kernels.features.spacing import feature_stack_at, interpolated
-from somray.kernels.features.windows import channel_kind
 from somray.kernels.grids.pixel_size import brought_to_spacing, has_other_spacing
 from somray.kernels.noise.denoise import calmed_plane
 
@@ -50,6 +50,11 @@ class FeatureView:
     noise: tuple[tuple[float, ...], ...] = ()
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """What each channel measures."""
+        return kinds_of(channels_of(self.modality, self.channels))
+
+    @property
     def fitting(self) -> "FeatureView":
         """How the reference is looked at: `auto` leaves it as it is, so that fits of any extent agree."""
         return replace(self, denoise="none") if self.denoise == "auto" else self
@@ -62,10 +67,8 @@ class FeatureView:
             raise ShapeError(f"level must be a positive uptake, got {level}")
         ratio = level / self.level
         return tuple(
-            (low * ratio, high * ratio)
-            if channel_kind(self.modality, name) == "PET"
-            else (low, high)
-            for name, (low, high) in zip(self.channels, self.windows, strict=True)
+            (low * ratio, high * ratio) if kind == "PET" else (low, high)
+            for kind, (low, high) in zip(self.kinds, self.windows, strict=True)
         )
 
 
@@ -201,20 +204,19 @@ def _slab_stacks(view: FeatureView, slices: ScanSlices) -> Iterator[NDArray[np.f
         yield stack
 
 
-def gather(view: FeatureView, slices: ScanSlices, every: int = 1) -> NDArray[np.float32]:
+def gather(view: FeatureView, slices: ScanSlices) -> NDArray[np.float32]:
     """Compute the raw features of every pixel that has data in all channels.
 
     Args:
         view: of the protocol.
         slices: of one scan.
-        every: keep the pixels of every n-th row only.
 
     Returns:
         (c·f, n) float32, slice by slice, row by row.
     """
     images = slices.images[slice(*slices.inner)]
-    parts = []
-    for image, stack in zip(images, stacks(view, slices), strict=True):
-        valid = np.asarray(np.isfinite(image[:, ::every]).all(axis=0))
-        parts.append(stack[:, ::every][:, valid])
+    parts = [
+        stack[:, np.isfinite(image).all(axis=0)]
+        for image, stack in zip(images, stacks(view, slices), strict=True)
+    ]
     return np.concatenate(parts, axis=1)

@@ -8,6 +8,7 @@ percentiles.
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.channel import Channel
 from somray.errors import ShapeError
 from somray.kernels.features.uptake import uptake_histogram, uptake_of
 
@@ -16,7 +17,6 @@ __all__ = [
     "PETCT_WINDOW",
     "UPTAKE_WINDOWS",
     "auto_window",
-    "channel_kind",
     "uptake_window",
 ]
 
@@ -38,16 +38,6 @@ it may be narrow: below is all cold, above all hot (bench_lesions: half-widths o
 LOW_PERCENT, HIGH_PERCENT = 0.5, 99.5
 
 
-def channel_kind(modality: str, channel: str) -> str:
-    """Tell what a channel measures: "CT", "PET" or the modality itself.
-
-    In PETCT a channel is PET when its name begins with PET, PT, SUV or FDG, and CT otherwise.
-    """
-    if modality == "PETCT":
-        return "PET" if channel.upper().startswith(("PET", "PT", "SUV", "FDG")) else "CT"
-    return modality
-
-
 def uptake_window(level: float, modality: str) -> tuple[float, float]:
     """Return the PET window of a subject with this lesion level of uptake."""
     low, high = UPTAKE_WINDOWS[modality]
@@ -65,13 +55,15 @@ def _without_padding(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return rest if far else values
 
 
-def auto_window(values: NDArray[np.float32], modality: str, channel: str) -> tuple[float, float]:
+def auto_window(
+    values: NDArray[np.float32], modality: str, channel: Channel
+) -> tuple[float, float]:
     """Choose the window of one channel from its values.
 
     Args:
         values: any shape, physical values, NaN where there is no data.
         modality: CT, PET, PETCT, MR, XCT or other.
-        channel: name of the channel; tells CT from PET in PETCT.
+        channel: which of its channels.
 
     Returns:
         (low, high) in the image's values, low < high.
@@ -81,11 +73,10 @@ def auto_window(values: NDArray[np.float32], modality: str, channel: str) -> tup
     """
     finite = values[np.isfinite(values)]
     if finite.size == 0:
-        raise ShapeError(f"channel {channel}: no finite value to choose a window from")
-    kind = channel_kind(modality, channel)
-    if kind == "CT":
+        raise ShapeError(f"channel {channel.name}: no finite value to choose a window from")
+    if channel.kind == "CT":
         return PETCT_WINDOW if modality == "PETCT" else CT_WINDOW
-    if kind == "PET":
+    if channel.is_uptake:
         return uptake_window(uptake_of(uptake_histogram(values)).lesion, modality)
     kept = _without_padding(finite.astype(np.float64))
     low, high = (float(v) for v in np.percentile(kept, [LOW_PERCENT, HIGH_PERCENT]))

@@ -4,6 +4,7 @@ Averaged over areas where pixels get larger, linearly interpolated where they ge
 continues beyond the border.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,7 +35,7 @@ def checked_spacing(spacing_mm: Sequence[float], axes: str = "y, x") -> NDArray[
     """Refuse a spacing that is not one positive length per axis."""
     step = np.asarray(spacing_mm, dtype=np.float64)
     count = len(axes.split(", "))
-    if step.shape != (count,) or not np.isfinite(step).all() or step.min() <= 0:
+    if step.shape != (count,) or not all(math.isfinite(s) and s > 0 for s in step.tolist()):
         raise ShapeError(
             f"spacing_mm must be {count} positive lengths ({axes}), got {tuple(spacing_mm)}"
         )
@@ -43,8 +44,9 @@ def checked_spacing(spacing_mm: Sequence[float], axes: str = "y, x") -> NDArray[
 
 def has_other_spacing(spacing_mm: Spacing, reference_mm: Spacing) -> bool:
     """Tell whether pixels differ from the reference's by more than `SPACING_TOLERANCE`."""
-    ratio = checked_spacing(spacing_mm) / checked_spacing(reference_mm)
-    return bool(np.any(np.maximum(ratio, 1.0 / ratio) > 1.0 + SPACING_TOLERANCE))
+    own, wanted = checked_spacing(spacing_mm).tolist(), checked_spacing(reference_mm).tolist()
+    ratios = [a / b for a, b in zip(own, wanted, strict=True)]
+    return any(max(ratio, 1.0 / ratio) > 1.0 + SPACING_TOLERANCE for ratio in ratios)
 
 
 def _taps(count: int, wanted: int) -> Taps:

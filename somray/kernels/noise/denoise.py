@@ -77,8 +77,9 @@ def calmed_plane(
     """
     plane = np.ascontiguousarray(plane)
     now = noise_scale(plane, window)
-    before, left = np.full(now.shares.shape, FLOOR), 0.0
-    if noise is not None:
+    if noise is None:
+        before, left = np.full(now.shares.shape, FLOOR), 0.0
+    else:
         seen = now
         if has_other_spacing(*spacing) and not np.isinf(plane).any():
             seen = noise_scale(brought_to_spacing(plane, *spacing)[0], window)

@@ -19,7 +19,7 @@ __all__ = ["FLOOR", "LEAST", "Noise", "noise_excess", "noise_on_top", "noise_sca
 
 Window = tuple[float, float]
 Plane = NDArray[np.float32]
-Counts = NDArray[np.int64]
+Counts = NDArray[np.int32]
 
 FLOOR = 0.01
 """Share of the window that every scale is taken to hold: a channel without any noise stays finite."""
@@ -61,45 +61,65 @@ def noise_scale(plane: Plane, window: Window) -> Noise:
     shares: list[float] = []
     blocks: list[float] = []
     for _ in range(LEVELS):
-        counts, plane = _details(plane, limits, np.float32(BINS_PER_WINDOW / width))
-        known = [float(row.sum()) for row in counts]
-        medians = [
-            _median(row) if n >= LEAST else 0.0 for row, n in zip(counts, known, strict=True)
-        ]
+        counts, known, plane = _details(plane, limits, np.float32(BINS_PER_WINDOW / width))
+        medians = [_median(row, known) if known >= LEAST else 0.0 for row in counts]
         shares += [math.hypot(FLOOR, m / (2 * QUARTILE * BINS_PER_WINDOW)) for m in medians]
-        blocks += known
+        blocks += [float(known)] * len(counts)
     return Noise(np.array(shares), np.array(blocks))
 
 
 @compiled
-def _details(plane: Plane, window: Plane, per_bin: np.float32) -> tuple[Counts, Plane]:
-    """Count the absolute Haar details of blocks of four by direction; return the blocks' means too."""
+def _find_bins(
+    lines: tuple[Plane, Plane], window: Plane, per_bin: np.float32, means: Plane, bins: Counts
+) -> None:
+    """Write the means (x,) of two rows' blocks of four and the bins (3, x) of their Haar details.
+
+    A block outside the window belongs to bin `BINS`. Apart from the counting, so that vectors do it.
+    """
+    upper, lower = lines
+    last, nowhere = np.float32(BINS - 1), np.int32(BINS)
+    for x in range(means.size):
+        a, b, c, d = upper[2 * x], upper[2 * x + 1], lower[2 * x], lower[2 * x + 1]
+        mean = (a + b + c + d) * np.float32(0.25)
+        means[x] = mean
+        inside = (mean > window[0]) & (mean < window[1])  # never where NaN
+        left, right = a - b, c - d
+        across = (a + b) - (c + d)
+        bins[0, x] = np.int32(min(abs(left - right) * per_bin, last)) if inside else nowhere
+        bins[1, x] = np.int32(min(abs(across) * per_bin, last)) if inside else nowhere
+        bins[2, x] = np.int32(min(abs(left + right) * per_bin, last)) if inside else nowhere
+
+
+@compiled
+def _details(plane: Plane, window: Plane, per_bin: np.float32) -> tuple[Counts, int, Plane]:
+    """Count the absolute Haar details of blocks of four by direction.
+
+    Returns:
+        (3, `BINS` + 1) counts, the number of blocks inside the window, and the means (y, x) of all.
+    """
     rows, columns = plane.shape[0] // 2, plane.shape[1] // 2
-    counts = np.zeros((3, BINS), dtype=np.int64)
+    counts = np.zeros((3, BINS + 1), dtype=np.int32)
     means = np.empty((rows, columns), dtype=np.float32)
+    bins = np.empty((3, columns), dtype=np.int32)
     for y in range(rows):
-        upper, lower = plane[2 * y], plane[2 * y + 1]
+        _find_bins((plane[2 * y], plane[2 * y + 1]), window, per_bin, means[y], bins)
         for x in range(columns):
-            a, b, c, d = upper[2 * x], upper[2 * x + 1], lower[2 * x], lower[2 * x + 1]
-            mean = (a + b + c + d) * np.float32(0.25)
-            means[y, x] = mean
-            if mean > window[0] and mean < window[1]:  # never where NaN
-                left, right = a - b, c - d
-                across = (a + b) - (c + d)
-                counts[0, int(min(abs(left - right) * per_bin, np.float32(BINS - 1)))] += 1
-                counts[1, int(min(abs(across) * per_bin, np.float32(BINS - 1)))] += 1
-                counts[2, int(min(abs(left + right) * per_bin, np.float32(BINS - 1)))] += 1
-    return counts, means
+            for direction in range(3):
+                counts[direction, bins[direction, x]] += 1
+    return counts, rows * columns - counts[0, BINS], means
 
 
-def _median(counts: Counts) -> float:
-    """Return the median in bins, evenly spread within its own; 0 of nothing."""
-    total = np.cumsum(counts)
-    half = 0.5 * float(total[-1])
-    if half == 0.0 or counts[0] >= half:
+@compiled
+def _median(counts: Counts, known: int) -> float:
+    """Return the median in bins of so many details, evenly spread within its own."""
+    half = 0.5 * known
+    if counts[0] >= half:
         return 0.0  # most details are nothing: drawn, or rounded, not noisy
-    at = int(np.searchsorted(total, half))
-    return at + (half - float(total[at - 1])) / float(counts[at])
+    at, before = 0, 0
+    while before + counts[at] < half:
+        before += counts[at]
+        at += 1
+    return float(at + (half - before) / counts[at])
 
 
 def noise_excess(now: Noise, before: Sequence[float], errors: float = 0.0) -> float:

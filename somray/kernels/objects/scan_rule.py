@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.features.windows import channel_kind
+from somray.domain.channel import channels_of, kinds_of
 from somray.kernels.objects.found import FoundObject
 from somray.kernels.objects.grid import ObjectGrid
 from somray.kernels.objects.intensity.dense_rule import DENSE_GRID_MM, name_dense_objects
@@ -48,7 +48,7 @@ class ScanRule:
     Args:
         name: uptake (PET, PETCT), intensity (MR), dense (CT: as the map draws them, bones and
             tables named) or map (as the map draws them).
-        kinds: what each channel measures (`windows.channel_kind`).
+        kinds: what each channel measures (`domain.channel`).
     """
 
     name: str
@@ -124,7 +124,7 @@ def _by_intensity(
 
 def rule_for(modality: str, channels: tuple[str, ...]) -> ScanRule:
     """Return the rule of a protocol; CT keeps the pixels of its map, micro-CT and others its objects too."""
-    return rule_of_kinds(tuple(channel_kind(modality, channel) for channel in channels))
+    return rule_of_kinds(kinds_of(channels_of(modality, channels)))
 
 
 def rule_of_kinds(kinds: tuple[str, ...]) -> ScanRule:

@@ -15,7 +15,7 @@ from somray.domain.teacher import Codebook
 from somray.errors import ShapeError
 from somray.kernels.som.dead import relocate, reseed, tail_of
 from somray.kernels.som.lattice import Lattice
-from somray.kernels.som.passes import Errors, NodeQuery, NodeSums, Passes
+from somray.kernels.som.passes import MapErrors, NodeQuery, NodeSums, Passes
 from somray.kernels.som.start import first_nodes
 
 __all__ = ["EPOCHS", "Training", "codebook_of", "fit_passes", "update"]
@@ -163,7 +163,7 @@ def update(weights: Floats, total: NodeSums, lattice: Lattice, radius: float) ->
 
 
 def codebook_of(
-    weights: Floats, lattice: Lattice, errors: Errors, epochs_run: int | None = None
+    weights: Floats, lattice: Lattice, errors: MapErrors, epochs_run: int | None = None
 ) -> Codebook:
     """Wrap nodes and what was measured of them into a Codebook."""
     return Codebook(

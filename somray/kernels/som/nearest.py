@@ -1,15 +1,8 @@
-"""The nearest nodes of many samples, at the speed of the machine's vector units.
+"""The nearest nodes of many samples, at the speed of the machine's vector units (see `vectors`).
 
-|x − w|² is least where the score x·w − |w|²/2 is greatest: one multiplication and addition a feature
-instead of two, and no line of distances in memory. Scores lose digits where samples lie far from the
-origin, so samples and nodes are shifted there first (`node_table`). A tile of samples meets five nodes
-at a time, whose scores stay in registers over all features; numba does not find that loop by itself
-(3.4 ms instead of 2.0 for 65,536 samples, 10 features and 100 nodes: bench_som), so its vectors are
-written out here. Every operation is exact to the bit on every machine: a fused multiply-add is asked
-for by name, and each sample passes through the same lanes wherever it stands.
-
-Ties go to the lower node. All loops that call one another live in this file: numba notices a change of
-the file that a cached loop stands in, not of what it calls elsewhere.
+Scores lose digits where samples lie far from the origin, so samples and nodes are shifted there first
+(`node_table`). Ties go to the lower node. All loops that call one another live in this file: numba notices
+a change of the file that a cached loop stands in, not of what it calls elsewhere.
 """
 
 import math
@@ -18,14 +11,21 @@ from functools import partial
 from typing import Any, cast
 
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from somray.kernels.compiled import compiled
-from somray.kernels.som.table import GROUP
+from somray.kernels.som.vectors import (
+    GROUP,
+    LANES,
+    NUMBERS,
+    constant,
+    scores_of,
+    splat,
+    vector_at,
+)
 
 __all__ = [
     "GRAIN",
@@ -38,9 +38,6 @@ __all__ = [
     "pack",
     "sum_samples",
 ]
-
-LANES = 8
-"""float32 values of a vector; machines with other widths split or pair them."""
 
 LARGEST = np.float32(1e15)
 """Values beyond this are refused: products of several would leave float32."""
@@ -57,81 +54,25 @@ Sums = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Table = tuple[Floats, Floats]
 
-_FLOAT, _INT, _LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
-_VECTOR, _NUMBERS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
-
-
 # LLVM's builder and numba's arrays carry no types: `Any` below.
-
-
-def _constant(value: int, kind: Any = _LONG) -> Any:
-    return ir.Constant(kind, value)
-
-
-def _splat(builder: Any, value: Any, kind: Any) -> Any:
-    """Fill a vector with one value."""
-    empty = ir.Constant(kind, ir.Undefined)
-    one = builder.insert_element(empty, value, _constant(0, _INT))
-    return builder.shuffle_vector(one, empty, ir.Constant(_NUMBERS, [0] * LANES))
-
-
-def _vector_at(builder: Any, data: Any, offset: Any, kind: Any) -> Any:
-    """Point to the vector that begins `offset` values into `data`."""
-    return builder.bitcast(builder.gep(data, [offset]), kind.as_pointer())
-
-
-def _scores(builder: Any, block: Any, group: Any, column: Any) -> list[list[Any]]:
-    """Emit the loop over features; return the scores of two vectors of samples × five nodes."""
-    features, stride = cgutils.unpack_tuple(builder, block.shape)
-    fused = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{LANES}f32"
-    )
-
-    def weight(feature: Any, node: int) -> Any:
-        offset = builder.add(builder.mul(feature, _constant(GROUP)), _constant(node))
-        return _splat(builder, builder.load(builder.gep(group, [offset])), _VECTOR)
-
-    halves, before = (0, 1), builder.block
-    bias = [weight(features, node) for node in range(GROUP)]
-    loop, after = (builder.append_basic_block(name) for name in ("features", "scored"))
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    feature = builder.phi(_LONG)
-    feature.add_incoming(_constant(0), before)
-    totals = [[builder.phi(_VECTOR) for _ in range(GROUP)] for _ in halves]
-    row = builder.add(builder.mul(feature, stride), column)
-    places = [builder.add(row, _constant(half * LANES)) for half in halves]
-    samples = [builder.load(_vector_at(builder, block.data, p, _VECTOR), align=4) for p in places]
-    weights = [weight(feature, node) for node in range(GROUP)]
-    scores = [
-        [builder.call(fused, [samples[h], weights[n], totals[h][n]]) for n in range(GROUP)]
-        for h in halves
-    ]
-    for half in halves:
-        for node in range(GROUP):
-            totals[half][node].add_incoming(bias[node], before)
-            totals[half][node].add_incoming(scores[half][node], loop)
-    following = builder.add(feature, _constant(1))
-    feature.add_incoming(following, loop)
-    builder.cbranch(builder.icmp_signed("<", following, features), loop, after)
-    builder.position_at_end(after)
-    return scores
 
 
 def _keep_best(builder: Any, scores: list[Any], first: Any, lines: list[Any]) -> None:
     """Emit the comparison of a vector's scores with the best so far (and second best, if held)."""
     best, index, *others = (builder.load(line, align=4) for line in lines)
     for node, score in enumerate(scores):
-        number = _splat(builder, builder.add(first, _constant(node, _INT)), _NUMBERS)
+        own = splat(
+            builder, builder.trunc(builder.add(first, constant(node)), NUMBERS.element), NUMBERS
+        )
         better = builder.fcmp_ordered(">", score, best)
         if others:
             second, other = others
             nearer = builder.fcmp_ordered(">", score, second)
             second = builder.select(nearer, score, second)
-            other = builder.select(nearer, number, other)
+            other = builder.select(nearer, own, other)
             others = [builder.select(better, best, second), builder.select(better, index, other)]
         best = builder.select(better, score, best)
-        index = builder.select(better, number, index)
+        index = builder.select(better, own, index)
     for line, value in zip(lines, [best, index, *others], strict=True):
         builder.store(value, line, align=4)
 
@@ -141,20 +82,19 @@ def _emit(context: Any, builder: Any, signature: Any, args: Any, held: int) -> A
     block, groups, best, index = (
         context.make_array(signature.args[n])(context, builder, args[n]) for n in (0, 2, 3, 4)
     )
-    start, stop, number = cgutils.unpack_tuple(builder, args[1])
+    start, stop, which = cgutils.unpack_tuple(builder, args[1])
     _, rows, _ = cgutils.unpack_tuple(builder, groups.shape)
     _, size = cgutils.unpack_tuple(builder, best.shape)
-    values = builder.mul(builder.mul(number, rows), _constant(GROUP))
-    group = builder.gep(groups.data, [values])
-    first = builder.trunc(builder.mul(number, _constant(GROUP)), _INT)
-    with cgutils.for_range_slice(builder, start, stop, _constant(GRAIN), intp=_LONG) as (column, _):
-        for half, scores in enumerate(_scores(builder, block, group, column)):
+    first = builder.mul(which, constant(GROUP))
+    group = builder.gep(groups.data, [builder.mul(first, rows)])
+    with cgutils.for_range_slice(builder, start, stop, constant(GRAIN), start.type) as (column, _):
+        for half, scores in enumerate(scores_of(builder, block, group, column)):
             lines = []
             for order in range(held):
-                place = builder.add(builder.mul(_constant(order), size), column)
-                place = builder.add(place, _constant(half * LANES))
-                lines.append(_vector_at(builder, best.data, place, _VECTOR))
-                lines.append(_vector_at(builder, index.data, place, _NUMBERS))
+                place = builder.add(builder.mul(constant(order), size), column)
+                place = builder.add(place, constant(half * LANES))
+                lines.append(vector_at(builder, best.data, place))
+                lines.append(vector_at(builder, index.data, place, NUMBERS))
             _keep_best(builder, scores, first, lines)
     return context.get_dummy_value()
 

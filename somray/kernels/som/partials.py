@@ -15,7 +15,7 @@ from somray.errors import ShapeError
 from somray.kernels.som.blocks import Floats, Sums
 
 __all__ = [
-    "Errors",
+    "MapErrors",
     "Moments",
     "NodeSums",
     "merge_errors",
@@ -95,7 +95,7 @@ class NodeSums:
 
 
 @dataclass(frozen=True, eq=False)
-class Errors:
+class MapErrors:
     """How well a map represents samples.
 
     Args:
@@ -164,11 +164,11 @@ def merge_sums(partials: Sequence[NodeSums], worst: int = 0) -> NodeSums:
     return with_worst(total, samples[order], errors[order])
 
 
-def merge_errors(partials: Sequence[Errors]) -> Errors:
+def merge_errors(partials: Sequence[MapErrors]) -> MapErrors:
     """Join errors in item order."""
     total = _first(partials)
     for part in partials[1:]:
-        total = Errors(
+        total = MapErrors(
             total.hits + part.hits, total.distances + part.distances, total.misses + part.misses
         )
     return total

@@ -34,7 +34,7 @@ from somray.kernels.som.nearest import (
     sum_samples,
 )
 from somray.kernels.som.partials import (
-    Errors,
+    MapErrors,
     Moments,
     NodeSums,
     merge_errors,
@@ -47,7 +47,7 @@ from somray.kernels.som.table import NodeTable, node_table
 
 __all__ = [
     "ArrayPasses",
-    "Errors",
+    "MapErrors",
     "Moments",
     "NodeQuery",
     "NodeSums",
@@ -94,7 +94,7 @@ class Passes(Protocol):
         """Return the sums of all samples at their nearest nodes."""
         ...
 
-    def errors(self, weights: Floats, lattice: Lattice) -> Errors:
+    def errors(self, weights: Floats, lattice: Lattice) -> MapErrors:
         """Return hits, distances and misses of all samples."""
         ...
 
@@ -187,14 +187,14 @@ def _add_tail(
         part.tail_errors[:] += np.bincount(node[far], squared[far], len(tail))
 
 
-def errors_of(samples: Floats, weights: Floats, lattice: Lattice, threads: int = 1) -> Errors:
+def errors_of(samples: Floats, weights: Floats, lattice: Lattice, threads: int = 1) -> MapErrors:
     """Measure how well nodes represent one item's samples (n, f), finite, any strides."""
     table = node_table(weights)
     nodes, near = len(table.nodes), lattice.neighbours
     if nodes == 1:  # a lone node misses nothing
         near = np.ones((1, 1), dtype=np.bool_)
 
-    def one(block: Block) -> Errors:
+    def one(block: Block) -> MapErrors:
         size, count = block.values.shape[1], block.count
         index, best = np.empty((2, size), np.int32), np.empty((2, size), np.float32)
         find_two_nearest(block.values, table.groups, best, index)
@@ -202,7 +202,7 @@ def errors_of(samples: Floats, weights: Floats, lattice: Lattice, threads: int =
         squared_distances(block.values, table.nodes, index[0, :count], squared)
         counts = np.zeros((2, nodes), np.int64)
         add_errors(index, squared, near, counts, distances)
-        return Errors(counts[0], distances, counts[1])
+        return MapErrors(counts[0], distances, counts[1])
 
     return merge_errors(map_packed(one, samples, table.shift, threads))
 
@@ -278,6 +278,6 @@ class ArrayPasses:
         """Return the sums of all samples at their nearest nodes."""
         return node_sums_of(self._samples, query, self._threads)
 
-    def errors(self, weights: Floats, lattice: Lattice) -> Errors:
+    def errors(self, weights: Floats, lattice: Lattice) -> MapErrors:
         """Return hits, distances and misses of all samples."""
         return errors_of(self._samples, weights, lattice, self._threads)

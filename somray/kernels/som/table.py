@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GROUP", "NodeTable", "node_table"]
+from somray.kernels.som.vectors import GROUP
 
-GROUP = 5
-"""Nodes scored together: 5 × 2 vectors of scores, 2 of samples and 1 of a weight fill 16 registers."""
+__all__ = ["NodeTable", "half_squares", "node_groups", "node_table"]
 
 Floats = NDArray[np.float32]
 
@@ -38,9 +37,19 @@ def node_table(weights: Floats) -> NodeTable:
     shift = np.where(spread > 0.0, np.round(mean / unit) * unit, exact[0])
     shift = shift.astype(np.float32)
     nodes = (exact - shift).astype(np.float32)
+    return NodeTable(shift, nodes, node_groups(nodes))
+
+
+def node_groups(nodes: Floats) -> Floats:
+    """Arrange nodes (k, f) as `NodeTable.groups`."""
     count, features = nodes.shape
     groups = np.zeros((-(-count // GROUP), features + 1, GROUP), dtype=np.float32)
     groups[:, -1] = -np.inf
     place = (np.arange(count) // GROUP, slice(None), np.arange(count) % GROUP)
-    groups[place] = np.column_stack([nodes, -0.5 * (nodes.astype(np.float64) ** 2).sum(axis=1)])
-    return NodeTable(shift, nodes, groups)
+    groups[place] = np.column_stack([nodes, half_squares(nodes)])
+    return groups
+
+
+def half_squares(nodes: Floats) -> NDArray[np.float64]:
+    """Return -|w|²/2 of nodes (k, f): what a node's score x·w - |w|²/2 begins with."""
+    return np.asarray(-0.5 * (nodes.astype(np.float64) ** 2).sum(axis=1))

@@ -16,11 +16,11 @@ from somray.errors import ShapeError
 from somray.kernels.som.blocks import Floats, checked_samples
 from somray.kernels.som.fit import EPOCHS, Training, fit_passes
 from somray.kernels.som.lattice import Lattice
-from somray.kernels.som.partials import Errors, Moments, NodeSums, merge_moments
+from somray.kernels.som.partials import MapErrors, Moments, NodeSums, merge_moments
 from somray.kernels.som.passes import NodeQuery
-from somray.kernels.som.table import node_table
+from somray.kernels.som.table import half_squares, node_table
 
-__all__ = ["TorchPasses", "assign_torch", "fit_torch", "torch_device"]
+__all__ = ["TorchPasses", "fit_torch", "torch_device"]
 
 CHUNK = 65_536
 """Samples at once; with 100 nodes their one-hot matrix takes 52 MB."""
@@ -92,7 +92,7 @@ class TorchPasses:
         tail = None if query.tail is None else torch.tensor(query.tail, device=device)
         squares = []
         for chunk in self._chunks(table.shift):
-            near = torch.addmm(bias, chunk, nodes.T).argmax(dim=1)
+            near = _scores(chunk, nodes, bias).argmax(dim=1)
             squared = ((chunk.double() - nodes.double()[near]) ** 2).sum(dim=1)
             one_hot = torch.nn.functional.one_hot(near, len(nodes)).double().T
             count = torch.ones_like(squared)
@@ -118,7 +118,7 @@ class TorchPasses:
         order = torch.sort(squared, descending=True, stable=True).indices[:count]
         return np.asarray(self._samples[order].cpu().numpy()), _numpy(squared[order])
 
-    def errors(self, weights: Floats, lattice: Lattice) -> Errors:
+    def errors(self, weights: Floats, lattice: Lattice) -> MapErrors:
         """Return hits, distances and misses of all samples."""
         table = node_table(weights)
         device = self._samples.device
@@ -126,7 +126,7 @@ class TorchPasses:
         near = torch.tensor(lattice.neighbours, device=device)
         sums = torch.zeros(len(nodes), 3, dtype=torch.float64, device=device)
         for chunk in self._chunks(table.shift):
-            scores = torch.addmm(bias, chunk, nodes.T)
+            scores = _scores(chunk, nodes, bias)
             two = scores.topk(min(2, len(nodes)), dim=1).indices
             first, second = scores.argmax(dim=1), two[:, -1]
             second = torch.where(second == first, two[:, 0], second)
@@ -136,22 +136,18 @@ class TorchPasses:
             columns = torch.stack([torch.ones_like(distance), distance, missed.double()], dim=1)
             sums += one_hot @ columns
         hits, distances, misses = _numpy(sums).T
-        return Errors(hits.astype(np.int64), distances.copy(), misses.astype(np.int64))
+        return MapErrors(hits.astype(np.int64), distances.copy(), misses.astype(np.int64))
 
-    def nearest(self, weights: Floats) -> NDArray[np.int32]:
-        """Return the nearest node (n,) of each sample."""
-        table = node_table(weights)
-        nodes, bias = _scoring(table.nodes, self._samples.device)
-        parts = [
-            torch.addmm(bias, chunk, nodes.T).argmax(dim=1) for chunk in self._chunks(table.shift)
-        ]
-        return torch.cat(parts).cpu().numpy().astype(np.int32)
+
+def _scores(samples: torch.Tensor, nodes: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Return x·w − |w|²/2 (n, k) of samples and nodes, greatest at the nearest node."""
+    return torch.addmm(bias, samples, nodes.T)
 
 
 def _scoring(nodes: Floats, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return nodes (k, f) and −|w|²/2 (k,): x·w − |w|²/2 is greatest at the nearest node."""
-    bias = -0.5 * (nodes.astype(np.float64) ** 2).sum(axis=1)
-    return torch.tensor(nodes, device=device), torch.tensor(bias.astype(np.float32), device=device)
+    """Return nodes (k, f) and their `half_squares` (k,) on the device."""
+    bias = half_squares(nodes).astype(np.float32)
+    return torch.tensor(nodes, device=device), torch.tensor(bias, device=device)
 
 
 def _parted(
@@ -180,14 +176,3 @@ def fit_torch(
         ShapeError: what `fit` refuses, and a device that this machine does not have.
     """
     return fit_passes(TorchPasses(np.asarray(samples), device), grid, seed, epochs, training)
-
-
-def assign_torch(samples: Floats, codebook: Codebook, device: str = "cuda") -> NDArray[np.int32]:
-    """Return the nearest node (n,) of each sample, found on a torch device.
-
-    Raises:
-        ShapeError: as `somray.som.assign`, and a device that this machine does not have.
-    """
-    samples = np.asarray(samples)
-    checked_samples(samples, codebook.weights.shape[1])
-    return TorchPasses(samples, device).nearest(codebook.weights)

@@ -30,7 +30,7 @@ class Look:
     """How values become a network's inputs.
 
     Args:
-        kinds: what each channel measures (`windows.channel_kind`): CT, PET, or anything else.
+        kinds: what each channel measures (`domain.channel`): CT, PET, or anything else.
         windows: per channel (low, high); the high of PET is the unit of its uptake.
     """
 

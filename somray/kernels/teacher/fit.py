@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.channel import channels_of, kinds_of
 from somray.domain.tables import ClusterRow
 from somray.domain.teacher import Codebook, TeacherModel
 from somray.errors import ShapeError
@@ -20,13 +21,12 @@ from somray.kernels.classes.rule import NodeView
 from somray.kernels.classes.told import told_of
 from somray.kernels.features.uptake_level import has_level, subject_histogram, subject_level
 from somray.kernels.features.view import FeatureView, ScanSlices, calmed, carried_view, gather
-from somray.kernels.features.windows import auto_window, channel_kind, uptake_window
+from somray.kernels.features.windows import auto_window, uptake_window
 from somray.kernels.noise.denoise import DENOISE, reference_noise
 from somray.kernels.som.fit import Training, codebook_of, fit_passes
 from somray.kernels.som.lattice import Lattice
-from somray.kernels.som.minisom_engine import fit_minisom
 from somray.kernels.teacher.apply import TeacherLabels, apply_teacher, checked_images
-from somray.kernels.teacher.reference import ArrayReference, Description, Reference, Standard
+from somray.kernels.teacher.reference import ArrayReference, Description, FitReference, Standard
 from somray.kernels.teacher.rows import cluster_rows
 from somray.kernels.teacher.signature import spread_facts
 from somray.kernels.teacher.spec import ENGINES, TeacherSpec
@@ -79,11 +79,11 @@ def choose_view(
         raise ShapeError(
             "the reference is constant: there is nothing to tell apart; choose another"
         )
-    if level is None and has_level(spec.modality, spec.channels):
-        counts = subject_histogram(images, spec.modality, spec.channels)
+    channels = channels_of(spec.modality, spec.channels)
+    if level is None and has_level(channels):
+        counts = subject_histogram(images, channels)
         level = subject_level(counts, spec.modality)
     windows = _windows(images, spec, level)
-    kinds = [channel_kind(spec.modality, name) for name in spec.channels]
     return FeatureView(
         modality=spec.modality,
         channels=spec.channels,
@@ -93,7 +93,7 @@ def choose_view(
         level=level,
         dimensions=spec.dimensions,
         denoise=spec.denoise,
-        noise=reference_noise(images, windows, kinds),
+        noise=reference_noise(images, windows, kinds_of(channels)),
     )
 
 
@@ -105,13 +105,14 @@ def _windows(
     if len(given) != len(spec.channels):
         raise ShapeError(f"{len(given)} windows for {len(spec.channels)} channels")
     chosen = []
-    for index, (name, window) in enumerate(zip(spec.channels, given, strict=True)):
+    channels = channels_of(spec.modality, spec.channels)
+    for index, (channel, window) in enumerate(zip(channels, given, strict=True)):
         if window is not None:
             chosen.append((float(window[0]), float(window[1])))
-        elif level is not None and channel_kind(spec.modality, name) == "PET":
+        elif level is not None and channel.is_uptake:
             chosen.append(uptake_window(level, spec.modality))
         else:
-            chosen.append(auto_window(images[:, index], spec.modality, name))
+            chosen.append(auto_window(images[:, index], spec.modality, channel))
     return tuple(chosen)
 
 
@@ -152,7 +153,7 @@ def fit_teacher(
 
 
 def fit_reference(
-    reference: Reference,
+    reference: FitReference,
     view: FeatureView,
     spec: TeacherSpec,
     previous: TeacherModel | None = None,
@@ -174,12 +175,10 @@ def fit_reference(
         raise ShapeError(f"unknown denoise {spec.denoise!r}; known: {', '.join(DENOISE)}")
     if spec.engine not in ENGINES:
         raise ShapeError(f"unknown engine {spec.engine!r}; known: {', '.join(ENGINES)}")
-    kinds = tuple(channel_kind(spec.modality, name) for name in spec.channels)
     if previous is None:
-        plain = Standard.of(
-            reference.moments(), np.ones(len(kinds) * len(spec.features), np.float32)
-        )
-        known = (kinds, spec.features, view.windows, view.level)
+        width = len(view.kinds) * len(spec.features)
+        plain = Standard.of(reference.moments(), np.ones(width, np.float32))
+        known = (view.kinds, spec.features, view.windows, view.level)
         standard = replace(plain, weights=feature_weights(*known, plain.scale, view.spacing_mm))
     else:
         _check_carried(previous, spec)
@@ -216,17 +215,16 @@ def fit_reference(
 
 
 def _looked_at(
-    reference: Reference, standard: Standard, codebook: Codebook, view: FeatureView
+    reference: FitReference, standard: Standard, codebook: Codebook, view: FeatureView
 ) -> tuple[Description, NodeView]:
     """Describe the nodes by the reference's pixels, as the naming rules look at them."""
     seen = reference.describe(standard, codebook.weights)
     profile = seen.groups.profile(standard.center, standard.scale)
-    kinds = tuple(channel_kind(view.modality, name) for name in view.channels)
-    return seen, NodeView(profile, kinds, view.features, view.windows, view.level)
+    return seen, NodeView(profile, view.kinds, view.features, view.windows, view.level)
 
 
 def _parted(
-    reference: Reference, standard: Standard, codebook: Codebook, nodes: NodeView
+    reference: FitReference, standard: Standard, codebook: Codebook, nodes: NodeView
 ) -> tuple[Codebook, bool]:
     """Part the nodes that lie on both sides of the lesion's border; tell whether any did."""
     found = rule_of(nodes)
@@ -268,7 +266,7 @@ def _check_carried(previous: TeacherModel, spec: TeacherSpec) -> None:
 
 
 def _codebook(
-    reference: Reference, standard: Standard, spec: TeacherSpec, previous: TeacherModel | None
+    reference: FitReference, standard: Standard, spec: TeacherSpec, previous: TeacherModel | None
 ) -> Codebook:
     """Fit the map, or carry it over and measure it on this reference."""
     if previous is not None and not spec.refit:
@@ -290,12 +288,14 @@ def _training(spec: TeacherSpec) -> Training:
     return replace(TRAINING, topology=spec.topology, wraps=spec.torus)
 
 
-def _in_memory(reference: Reference, standard: Standard, spec: TeacherSpec) -> Codebook:
+def _in_memory(reference: FitReference, standard: Standard, spec: TeacherSpec) -> Codebook:
     """Fit by minisom or torch."""
     if not isinstance(reference, ArrayReference):
         raise ShapeError(f"engine {spec.engine} fits slices in memory only")
     samples = reference.samples(standard)
     if spec.engine == "minisom":
+        from somray.kernels.som.minisom_engine import fit_minisom  # minisom: only where it is used
+
         return fit_minisom(samples, spec.grid, spec.seed, spec.epochs)
     import torch  # only where it is used
 

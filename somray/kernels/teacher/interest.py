@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.channel import Channel, channels_of, kinds_of
 from somray.errors import ShapeError
 from somray.kernels.features.uptake import BODY_HU, LEAST_CONTRAST, is_soft_tissue
-from somray.kernels.features.windows import auto_window, channel_kind
+from somray.kernels.features.windows import auto_window
 
 __all__ = ["slice_interest"]
 
@@ -68,7 +69,7 @@ def slice_interest(
     if not valid.any():
         return 0.0
     if modality in ("PET", "PETCT"):
-        kinds = [channel_kind(modality, name) for name in channels or ()]
+        kinds = kinds_of(channels_of(modality, channels or ()))
         pet = kinds.index("PET") if "PET" in kinds else len(image) - 1
         ct = kinds.index("CT") if "CT" in kinds else 0
         has_ct = modality == "PETCT" and ct != pet
@@ -76,7 +77,11 @@ def slice_interest(
     total = 0.0
     for plane, window in zip(image, windows, strict=True):
         values = plane[valid].astype(np.float64)
-        low, high = window if window is not None else auto_window(values, modality, "channel")
+        low, high = (
+            window
+            if window is not None
+            else auto_window(values, modality, Channel("channel", modality))
+        )
         grey = np.clip((values - low) / (high - low), 0.0, 1.0)
         tissue = values > AIR_HU if modality == "CT" else grey > DARK
         among = grey if modality == "XCT" else grey[tissue]

@@ -1,6 +1,6 @@
 """The pixels that a teacher is fitted on: raw features, standardised, as passes of a fit.
 
-`Reference` is what a fit asks for. `ArrayReference` holds the features of a few slices; a cohort answers
+`FitReference` is what a fit asks for. `ArrayReference` holds the features of a few slices; a cohort answers
 the same questions item by item (`stages/teacher_cohort.py`), each with the functions of this module.
 """
 
@@ -20,11 +20,10 @@ from somray.kernels.teacher.distances import Distances, distances_of, merge_dist
 __all__ = [
     "ArrayReference",
     "Description",
-    "Reference",
+    "FitReference",
     "Standard",
     "describe",
     "merge_descriptions",
-    "nearest_nodes",
 ]
 
 Floats = NDArray[np.float32]
@@ -80,7 +79,7 @@ class Description:
     told: GroupSums | None = None
 
 
-class Reference(Protocol):
+class FitReference(Protocol):
     """What a teacher's fit asks of its reference."""
 
     def moments(self) -> Moments:
@@ -96,13 +95,6 @@ class Reference(Protocol):
         ...
 
 
-def nearest_nodes(
-    samples: Floats, nodes: Floats, threads: int = 1
-) -> tuple[NDArray[np.int32], Floats]:
-    """Return the nearest node of each sample (n, f), ties to the lower number, and its distance."""
-    return nodes_and_distances(samples, nodes, threads)
-
-
 def describe(
     standardised: Floats,
     standard: Standard,
@@ -111,7 +103,7 @@ def describe(
     told: NDArray[np.uint8] | None = None,
 ) -> Description:
     """Describe one item's pixels by their nearest nodes; features (f, n) are not weighted."""
-    near, apart = nearest_nodes(standard.weighted(standardised), nodes, threads)
+    near, apart = nodes_and_distances(standard.weighted(standardised), nodes, threads)
     count = len(nodes)
     by_told = None if told is None else sums_by_node_and_told(standardised, near, count, told)
     return Description(groups_of(standardised, near, count), distances_of(apart), by_told)

@@ -1,7 +1,7 @@
 """What a teacher sees of a scan it is carried over to: each class's profile, and how far pixels lie off.
 
-Taken on every `EVERY`-th row, which is plenty for means and costs little. Sums of slabs are joined in their
-order and travel as JSON.
+Taken on every `EVERY`-th row, which is plenty for means and costs little, from the features that labelling
+has made anyway. Sums of slabs are joined in their order and travel as JSON.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from somray.domain.teacher import TeacherModel
 from somray.kernels.classes.profiles import GroupSums, groups_of, merge_groups
-from somray.kernels.features.view import ScanSlices, gather, view_of
+from somray.kernels.som.passes import nodes_and_distances
 from somray.kernels.teacher.distances import Distances
 from somray.kernels.teacher.drift import (
     Drift,
@@ -23,7 +23,7 @@ from somray.kernels.teacher.drift import (
     drift_sums,
     merge_drift,
 )
-from somray.kernels.teacher.reference import Standard, nearest_nodes
+from somray.kernels.teacher.reference import Standard
 
 __all__ = [
     "EVERY",
@@ -81,20 +81,21 @@ def spread_facts(distances: Distances) -> dict[str, float]:
     }
 
 
-def signature_of(model: TeacherModel, slices: ScanSlices, labels: NDArray[np.uint8]) -> Signature:
-    """Sum up slices of a scan.
+def signature_of(
+    model: TeacherModel, raw: NDArray[np.float32], labels: NDArray[np.uint8]
+) -> Signature:
+    """Sum up pixels of a scan, in their order, in float64.
 
     Args:
         model: the teacher, whose `extra` holds `spread_facts`.
-        slices: of the scan.
-        labels: (n, y, x) classes that the teacher gave to the slices that count.
+        raw: (f, n) raw features of the pixels with data of every `EVERY`-th row, slice by slice, row by
+            row; overwritten.
+        labels: (n,) classes that the teacher gave to them.
     """
     standard = Standard(model.center, model.scale, model.feature_weights)
-    features = standard.standardised(gather(view_of(model), slices, every=EVERY))
-    images = slices.images[slice(*slices.inner)]
-    valid = np.isfinite(images[:, :, ::EVERY]).all(axis=1)
-    _, apart = nearest_nodes(standard.weighted(features), model.codebook.weights)
-    classes = groups_of(features, labels[:, ::EVERY][valid], max(model.class_names) + 1)
+    features = standard.standardised(raw)
+    _, apart = nodes_and_distances(standard.weighted(features), model.codebook.weights)
+    classes = groups_of(features, labels, max(model.class_names) + 1)
     return Signature(classes, drift_sums(features, apart, _reference(model)))
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from somray.kernels.features.band import Frame
 from somray.kernels.features.spacing import SpacedStream
 from somray.kernels.features.stack import FeatureStream
-from somray.kernels.features.table import Plan
+from somray.kernels.features.table import FeaturePlan
+from somray.kernels.teacher.signature import EVERY
 from somray.kernels.teacher.transfer import Nodes, Verdict, label_block
 
 __all__ = ["ChannelView", "SliceView", "label_slice", "take_back"]
@@ -36,7 +37,7 @@ class ChannelView(NamedTuple):
     has_holes: bool
 
     def stream(
-        self, plan: Plan, columns: tuple[int, int], rows: int
+        self, plan: FeaturePlan, columns: tuple[int, int], rows: int
     ) -> FeatureStream | SpacedStream:
         """Return the features of some columns, at the plane's own pixels."""
         if self.seen is self.plane:
@@ -49,25 +50,35 @@ class SliceView(NamedTuple):
     """One slice with everything that labelling it takes."""
 
     channels: list[ChannelView]
-    plan: Plan
+    plan: FeaturePlan
     nodes: Nodes
 
 
-def label_slice(slice_: SliceView, out: Verdict, threads: int) -> None:
-    """Write a slice's verdict, planes (y, x), its rows divided among threads."""
+def label_slice(slice_: SliceView, out: Verdict, threads: int, kept: NDArray[np.float32]) -> None:
+    """Write a slice's verdict, its rows divided among threads.
+
+    Args:
+        slice_: the slice.
+        out: planes (y, x), written.
+        threads: the result does not depend on them.
+        kept: (c·f, ⌈y / `EVERY`⌉, x), written with the raw features of every `EVERY`-th row, anything where
+            a channel has no data; of size 0 where they are not wanted.
+    """
     rows = out.labels.shape[0]
     if any(channel.frame.missing == channel.seen.size for channel in slice_.channels):
         _mark_holes(slice_, (0, rows), out)
         return
     if threads <= 1 or rows < 2 * threads:
-        _label_rows(slice_, (0, rows), out)
+        _label_rows(slice_, (0, rows), out, kept)
         return
     edges = [rows * part // threads for part in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda span: _label_rows(slice_, span, out), pairwise(edges)))
+        list(pool.map(lambda span: _label_rows(slice_, span, out, kept), pairwise(edges)))
 
 
-def _label_rows(slice_: SliceView, rows: tuple[int, int], out: Verdict) -> None:
+def _label_rows(
+    slice_: SliceView, rows: tuple[int, int], out: Verdict, kept: NDArray[np.float32]
+) -> None:
     """Write some rows of a slice's verdict, columns by columns and band by band."""
     count, width = slice_.plan.planes, out.labels.shape[1]
     wide = min(width, TILE_COLUMNS)
@@ -82,27 +93,24 @@ def _label_rows(slice_: SliceView, rows: tuple[int, int], out: Verdict) -> None:
             end = min(y + high, rows[1])
             for stream, part in zip(streams, block, strict=True):
                 stream.write(y, end, part, 0)
-            where = (slice(y, end), slice(*columns))
-            verdict = Verdict(out.labels[where], out.confidence[where], out.distance[where])
-            _label_tile(samples, slice_.nodes, verdict)
+            _label_tile(samples, slice_.nodes, out.part((slice(y, end), slice(*columns))))
+            if kept.size:
+                first, last = -(-y // EVERY), -(-end // EVERY)
+                planes = samples.reshape(len(samples), high, across)
+                kept[:, first:last, slice(*columns)] = planes[
+                    :, first * EVERY - y : end - y : EVERY
+                ]
     _mark_holes(slice_, rows, out)
 
 
 def _label_tile(samples: NDArray[np.float32], nodes: Nodes, out: Verdict) -> None:
     """Write the verdict of a tile, parts (y, x) of the planes."""
     if out.labels.flags.c_contiguous:  # whole rows: no copy between
-        label_block(samples, nodes, _flat(out))
+        label_block(samples, nodes, out.flat)
         return
-    made = Verdict(out.labels.copy(), out.confidence.copy(), out.distance.copy())
-    label_block(samples, nodes, _flat(made))
-    out.labels[:], out.confidence[:], out.distance[:] = made
-
-
-def _flat(verdict: Verdict) -> Verdict:
-    """Return planes as lines."""
-    return Verdict(
-        verdict.labels.reshape(-1), verdict.confidence.reshape(-1), verdict.distance.reshape(-1)
-    )
+    made = Verdict(out.labels.copy(), out.confidence.copy())
+    label_block(samples, nodes, made.flat)
+    out.labels[:], out.confidence[:] = made
 
 
 def _mark_holes(slice_: SliceView, rows: tuple[int, int], out: Verdict) -> None:
@@ -116,6 +124,5 @@ def take_back(holes: NDArray[np.bool_], rows: tuple[int, int], out: Verdict) -> 
     """Write what holes in some rows of a slice get."""
     part = slice(*rows)
     out.labels[part][holes] = 0
-    out.confidence[part][holes] = 0.0
-    if out.distance.size:
-        out.distance[part][holes] = np.nan
+    if out.confidence.size:
+        out.confidence[part][holes] = 0.0

@@ -1,15 +1,12 @@
 """From features to classes: a codebook made ready for labelling, and the loop that labels a block.
 
 Standardising and weighting are one multiplication and subtraction a feature. A sample keeps one number
-a class: the score of the nearest of the class's nodes, x·w - |w|²/2, greatest where
-|x - w|² = |x|² - 2·score is least. Distances to the classes follow from these numbers; the node itself
-is never needed. Scores lose digits where samples lie far from the origin, so samples and nodes are
-shifted to the nodes' mean first.
+a class: the score of the nearest of the class's nodes (`som.vectors`). Distances to the classes follow
+from these numbers; the node itself is never needed. Scores lose digits where samples lie far from the
+origin, so samples and nodes are shifted to the nodes' mean first.
 
-Five nodes meet two vectors of samples at a time, whose scores stay in registers over all features:
-numba does not find that loop by itself, so it is written out in LLVM's terms (as in `som_nearest`).
-Every operation is exact to the bit on every machine, and a sample passes through the same operations
-wherever it stands: its verdict does not depend on the block it comes in.
+A sample passes through the same operations wherever it stands: its verdict does not depend on the block
+it comes in.
 """
 
 import math
@@ -17,7 +14,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -25,19 +21,23 @@ from numpy.typing import NDArray
 
 from somray.domain.teacher import TeacherModel
 from somray.kernels.compiled import compiled
+from somray.kernels.som.table import node_groups
+from somray.kernels.som.vectors import (
+    GROUP,
+    LANES,
+    constant,
+    intrinsic_of,
+    scores_of,
+    vector_at,
+)
 
 __all__ = ["Nodes", "Verdict", "label_block", "nodes_of"]
 
 Floats = NDArray[np.float32]
 
-GROUP = 5
-"""Nodes scored together: 5 × 2 vectors of scores, 2 of samples and 1 of a weight fill 16 registers."""
-
-LANES = 8
-"""float32 values of a vector; machines with other widths split or pair them."""
-
-PART = 512
-"""Samples that are standardised and meet all nodes before the next ones: 20 kB of ten features."""
+PART = 240
+"""Samples that are standardised and meet all nodes before the next ones: 10 kB of ten features, half of a
+first-level cache that two threads share; an odd number of cache lines, which evict one another less."""
 
 
 class Nodes(NamedTuple):
@@ -63,14 +63,20 @@ class Verdict(NamedTuple):
 
     Args:
         labels: uint8, class of the nearest node.
-        confidence: float32.
-        distance: float32, to the nearest node in standardised and weighted features; of size 0 where
-            it is not wanted.
+        confidence: float32; of size 0 where it is not wanted.
     """
 
     labels: NDArray[np.uint8]
     confidence: Floats
-    distance: Floats
+
+    def part(self, where: tuple[slice, slice]) -> "Verdict":
+        """Return a part (y, x) of planes."""
+        return Verdict(self.labels[where], self.confidence[where])
+
+    @property
+    def flat(self) -> "Verdict":
+        """Planes as lines."""
+        return Verdict(self.labels.reshape(-1), self.confidence.reshape(-1))
 
 
 def nodes_of(model: TeacherModel) -> Nodes:
@@ -78,18 +84,15 @@ def nodes_of(model: TeacherModel) -> Nodes:
     weights = model.codebook.weights.astype(np.float64)
     middle = weights.mean(axis=0)
     values, line = np.unique(model.node_classes, return_inverse=True)
-    count, features = weights.shape
-    nodes = (weights - middle).astype(np.float32).astype(np.float64)
-    groups = np.zeros((-(-count // GROUP), features + 1, GROUP), dtype=np.float32)
-    groups[:, -1] = -np.inf
+    nodes = (weights - middle).astype(np.float32)
     # Classes take turns: five nodes of one class would wait for each other's line in memory.
-    members = np.bincount(line)
-    turn = np.array([(line[:node] == line[node]).sum() for node in range(count)]) / members[line]
-    order = np.argsort(turn, kind="stable")
-    place = (np.arange(count) // GROUP, slice(None), np.arange(count) % GROUP)
-    groups[place] = np.column_stack([nodes, -0.5 * (nodes**2).sum(axis=1)])[order]
+    members, turn = np.bincount(line), np.empty(len(line), dtype=np.int64)
+    begin = np.cumsum(members) - members
+    turn[np.argsort(line, kind="stable")] = np.arange(len(line)) - np.repeat(begin, members)
+    order = np.argsort(turn / members[line], kind="stable")
+    groups = node_groups(nodes[order])
     lines = np.zeros((len(groups), GROUP), dtype=np.int64)
-    lines.reshape(-1)[:count] = line[order]
+    lines.reshape(-1)[: len(line)] = line[order]
     scale = model.feature_weights.astype(np.float64) / model.scale
     shift = model.center * scale + middle
     return Nodes(
@@ -98,65 +101,6 @@ def nodes_of(model: TeacherModel) -> Nodes:
 
 
 # LLVM's builder and numba's arrays carry no types: `Any` below.
-_LONG, _INT = ir.IntType(64), ir.IntType(32)
-_VECTOR = ir.VectorType(ir.FloatType(), LANES)
-
-
-def _long(value: int) -> Any:
-    return ir.Constant(_LONG, value)
-
-
-def _vector(builder: Any, data: Any, offset: Any) -> Any:
-    """Point to the vector that begins `offset` values into `data`."""
-    return builder.bitcast(builder.gep(data, [offset]), _VECTOR.as_pointer())
-
-
-def _spread(builder: Any, data: Any, offset: Any) -> Any:
-    """Fill a vector with the value at `offset`."""
-    empty = ir.Constant(_VECTOR, ir.Undefined)
-    one = builder.insert_element(
-        empty, builder.load(builder.gep(data, [offset])), ir.Constant(_INT, 0)
-    )
-    first = ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES)
-    return builder.shuffle_vector(one, empty, first)
-
-
-def _scores(builder: Any, part: Any, group: Any, column: Any) -> list[Any]:
-    """Emit the loop over features; return the scores of five nodes × two vectors of samples."""
-    features, stride = cgutils.unpack_tuple(builder, part.shape)
-    fused = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{LANES}f32"
-    )
-
-    def weights(feature: Any) -> list[Any]:
-        first = builder.mul(feature, _long(GROUP))
-        return [_spread(builder, group, builder.add(first, _long(n))) for n in range(GROUP)]
-
-    pairs = [(node, half) for node in range(GROUP) for half in (0, 1)]
-    bias, before = weights(features), builder.block
-    loop, after = (builder.append_basic_block(name) for name in ("features", "scored"))
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    feature, totals = builder.phi(_LONG), [builder.phi(_VECTOR) for _ in pairs]
-    row = builder.add(builder.mul(feature, stride), column)
-    samples = [
-        builder.load(_vector(builder, part.data, builder.add(row, _long(h * LANES))), align=4)
-        for h in (0, 1)
-    ]
-    weight = weights(feature)
-    scores = [
-        builder.call(fused, [samples[h], weight[n], total])
-        for (n, h), total in zip(pairs, totals, strict=True)
-    ]
-    following = builder.add(feature, _long(1))
-    feature.add_incoming(_long(0), before)
-    feature.add_incoming(following, loop)
-    for (node, _), total, score in zip(pairs, totals, scores, strict=True):
-        total.add_incoming(bias[node], before)
-        total.add_incoming(score, loop)
-    builder.cbranch(builder.icmp_signed("<", following, features), loop, after)
-    builder.position_at_end(after)
-    return scores
 
 
 def _emit_scoring(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -165,27 +109,20 @@ def _emit_scoring(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         context.make_array(kind)(context, builder, value)
         for kind, value in zip(signature.args[:4], args[:4], strict=True)
     )
-    number = args[4]
     _, rows, _ = cgutils.unpack_tuple(builder, groups.shape)
     _, size = cgutils.unpack_tuple(builder, best.shape)
-    group = builder.gep(groups.data, [builder.mul(builder.mul(number, rows), _long(GROUP))])
-    first = builder.mul(number, _long(GROUP))
+    first = builder.mul(args[4], constant(GROUP))
+    group = builder.gep(groups.data, [builder.mul(first, rows)])
     starts = [
-        builder.mul(builder.load(builder.gep(lines.data, [builder.add(first, _long(n))])), size)
+        builder.mul(builder.load(builder.gep(lines.data, [builder.add(first, constant(n))])), size)
         for n in range(GROUP)
     ]
-    step, larger = (
-        _long(2 * LANES),
-        cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 2), f"llvm.maxnum.v{LANES}f32"
-        ),
-    )
-    with cgutils.for_range_slice(builder, _long(0), size, step, intp=_LONG) as (column, _):
-        scores = _scores(builder, part, group, column)
-        for node, start in enumerate(starts):
-            for half in (0, 1):
-                place = builder.add(builder.add(start, column), _long(half * LANES))
-                line, score = _vector(builder, best.data, place), scores[2 * node + half]
+    step, larger = constant(2 * LANES), intrinsic_of(builder, "maxnum", 2)
+    with cgutils.for_range_slice(builder, constant(0), size, step, size.type) as (column, _):
+        for half, scores in enumerate(scores_of(builder, part, group, column)):
+            for start, score in zip(starts, scores, strict=True):
+                place = builder.add(builder.add(start, column), constant(half * LANES))
+                line = vector_at(builder, best.data, place)
                 held = builder.load(line, align=4)
                 # Not a comparison and a selection: LLVM makes a masked store of it, which is slow.
                 builder.store(builder.call(larger, [held, score], fastmath=["nnan"]), line, align=4)
@@ -201,14 +138,13 @@ _score_group = cast("Callable[..., None]", intrinsic(_score))
 
 
 @compiled
-def _standardise(block: Floats, start: int, nodes: Nodes, part: Floats, power: Floats) -> None:
-    """Write one part of the block, standardised, and the squared length of its samples.
+def _standardise(block: Floats, start: int, nodes: Nodes, part: Floats) -> None:
+    """Write one part of the block, standardised.
 
-    Five features at a time, so that lengths are read and written a fifth as often.
+    Five features at a time: their lines lie far apart, and the machine fetches several at once.
     """
     size = min(PART, block.shape[1] - start)
     scale, shift = nodes.scale, nodes.shift
-    power[:] = np.float32(0)
     whole = len(block) - len(block) % 5
     for f in range(0, whole, 5):
         a, b, c = block[f][start:], block[f + 1][start:], block[f + 2][start:]
@@ -217,16 +153,31 @@ def _standardise(block: Floats, start: int, nodes: Nodes, part: Floats, power: F
         s0, s1, s2, s3, s4 = scale[f], scale[f + 1], scale[f + 2], scale[f + 3], scale[f + 4]
         h0, h1, h2, h3, h4 = shift[f], shift[f + 1], shift[f + 2], shift[f + 3], shift[f + 4]
         for i in range(size):
-            p, q, r = a[i] * s0 - h0, b[i] * s1 - h1, c[i] * s2 - h2
-            s, t = d[i] * s3 - h3, e[i] * s4 - h4
-            v[i], w[i], x[i], y[i], z[i] = p, q, r, s, t
-            power[i] += ((p * p + q * q) + (r * r + s * s)) + t * t
+            v[i], w[i], x[i] = a[i] * s0 - h0, b[i] * s1 - h1, c[i] * s2 - h2
+            y[i], z[i] = d[i] * s3 - h3, e[i] * s4 - h4
     for f in range(whole, len(block)):
         source, target, slope, offset = block[f][start:], part[f], scale[f], shift[f]
         for i in range(size):
-            value = source[i] * slope - offset
-            target[i] = value
-            power[i] += value * value
+            target[i] = source[i] * slope - offset
+
+
+@compiled
+def _add_squares(part: Floats, power: Floats) -> None:
+    """Write the squared length of each sample.
+
+    Five features at a time, so that lengths are read and written a fifth as often.
+    """
+    power[:] = np.float32(0)
+    whole = len(part) - len(part) % 5
+    for f in range(0, whole, 5):
+        a, b, c, d, e = part[f], part[f + 1], part[f + 2], part[f + 3], part[f + 4]
+        for i in range(power.size):
+            p, q, r, s, t = a[i], b[i], c[i], d[i], e[i]
+            power[i] += ((p * p + q * q) + (r * r + s * s)) + t * t
+    for f in range(whole, len(part)):
+        line = part[f]
+        for i in range(power.size):
+            power[i] += line[i] * line[i]
 
 
 @compiled
@@ -296,21 +247,19 @@ def label_block(block: Floats, nodes: Nodes, out: Verdict) -> None:
     winner = np.empty((2, PART), dtype=np.int32)
     for start in range(0, count, PART):
         size = min(PART, count - start)
-        _standardise(block, start, nodes, part, power)
+        _standardise(block, start, nodes, part)
         best[:] = np.float32(-math.inf)
         for number in range(len(nodes.groups)):
             _score_group(part, nodes.groups, nodes.lines, best, number)
         half = _rank(best, nodes.values, ranks, winner)
-        own, other, chosen = ranks[2 * half], ranks[2 * half + 1], winner[half]
-        labels, confidence = out.labels[start:], out.confidence[start : start + size]
+        labels, chosen = out.labels[start:], winner[half]
         for i in range(size):
             labels[i] = chosen[i]
+        if out.confidence.size == 0:
+            continue
+        confidence = out.confidence[start : start + size]
         if classes > 1:
-            _certainty(power, own, other, confidence)
+            _add_squares(part, power)
+            _certainty(power, ranks[2 * half], ranks[2 * half + 1], confidence)
         else:
             confidence[:] = np.float32(1)
-        if out.distance.size > 0:
-            distance = out.distance[start:]
-            for i in range(size):
-                near = power[i] - np.float32(2) * own[i]
-                distance[i] = math.sqrt(near if near > np.float32(0) else np.float32(0))

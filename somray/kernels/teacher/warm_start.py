@@ -4,7 +4,7 @@ import numpy as np
 
 from somray.domain.teacher import Codebook, TeacherModel
 from somray.kernels.classes.names import ClassNames
-from somray.kernels.teacher.reference import nearest_nodes
+from somray.kernels.som.passes import nearest_nodes
 
 __all__ = ["carry_classes"]
 
@@ -17,7 +17,7 @@ def carry_classes(previous: TeacherModel, codebook: Codebook) -> ClassNames:
         codebook: nodes in the earlier teacher's standardised and weighted features.
     """
     weights = np.ascontiguousarray(codebook.weights)
-    nearest, _ = nearest_nodes(weights, previous.codebook.weights)
+    nearest = nearest_nodes(weights, previous.codebook.weights)
     return ClassNames(
         previous.node_classes[nearest].copy(),
         dict(previous.class_names),

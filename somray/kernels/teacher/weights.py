@@ -59,7 +59,7 @@ def feature_weights(
     """Return what each feature of each channel counts for.
 
     Args:
-        kinds: what each channel measures (`windows.channel_kind`).
+        kinds: what each channel measures (`domain.channel`).
         features: names of the features of each channel, in stack order; 1 for those without a weight.
         windows: per channel (low, high) in the image's values.
         level: the reference's lesion level of uptake, None without PET.

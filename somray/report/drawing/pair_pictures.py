@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from somray.kernels.features.windows import channel_kind
+from somray.domain.channel import channels_of
 from somray.report.data import ReportData, Row, ScanPixels
 from somray.report.drawing.blocks import Block, Gallery, Picture
 from somray.report.drawing.display import (
@@ -39,7 +39,7 @@ def pair_window(
     """Choose the window of a pair: the main one of the first channel, which was registered."""
     modality = data.protocol(row["protocol"]).modality
     windows = scan.meta.windows
-    is_uptake = channel_kind(modality, scan.meta.channels[0]) == "PET"
+    is_uptake = channels_of(modality, scan.meta.channels)[0].is_uptake
     return presets(scan.units[0], windows[0] if windows else None, fixed, is_uptake)[0]
 
 

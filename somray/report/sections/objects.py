@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from somray.kernels.features.windows import channel_kind
+from somray.domain.channel import channels_of, kinds_of
 from somray.kernels.objects.found import DOUBT, LESION, PHYSIOLOGICAL
 from somray.kernels.objects.prior import LEAST_SUBJECTS
 from somray.report.data import ReportData, Row, Rows, ScanPixels
@@ -131,7 +131,7 @@ class _Session:
         if self.pixels is None or not self.has_objects:
             return
         modality = data.protocol(scan["protocol"]).modality
-        kinds = [channel_kind(modality, c) for c in self.pixels.meta.channels]
+        kinds = kinds_of(channels_of(modality, self.pixels.meta.channels))
         self.pet = kinds.index("PET") if "PET" in kinds else None
         if self.pet is not None:
             self.views = project(self.pixels, self.pet, 0, self.calls)

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.channel import channels_of
 from somray.domain.teacher import TeacherModel
-from somray.kernels.features.windows import channel_kind
 from somray.report.choose import reference_slices, slices_to_show
 from somray.report.data import ReportData, Row, ScanPixels
 from somray.report.drawing.blocks import (
@@ -59,9 +59,9 @@ def windows_of(
             pixels.units[number],
             teacher.windows[number],
             images[:, number],
-            channel_kind(teacher.modality, channel) == "PET",
+            channel.is_uptake,
         )
-        for number, channel in enumerate(pixels.meta.channels)
+        for number, channel in enumerate(channels_of(teacher.modality, pixels.meta.channels))
     ]
 
 

@@ -3,10 +3,10 @@
 import contextlib
 from collections.abc import Sequence
 
+from somray.domain.channel import channels_of
 from somray.domain.scan import Scan, ScanHeader
 from somray.errors import DataError
 from somray.io.readers import Source, open_source
-from somray.kernels.features.windows import channel_kind
 from somray.kernels.grids.slabs import overlaps
 
 __all__ = ["open_channels"]
@@ -34,17 +34,18 @@ def open_channels(
         DataError: what headers can tell.
     """
     sources: list[Source] = []
-    for channel, path in zip(channels, scan.paths, strict=True):
+    seen = channels_of(modality, channels)
+    for channel, path in zip(seen, scan.paths, strict=True):
         if path is None:
             raise DataError(
                 "channel_missing",
-                f"the manifest has no row for channel {channel} of this scan; add it",
+                f"the manifest has no row for channel {channel.name} of this scan; add it",
             )
         source = opened.enter_context(open_source(path, irregular))
-        _check_modality(path, source.header, channel, channel_kind(modality, channel))
+        _check_modality(path, source.header, channel.name, channel.kind)
         sources.append(source)
-    for channel, source in zip(channels[1:], sources[1:], strict=True):
-        _check_together(channel, source.header, sources[0].header)
+    for channel, source in zip(seen[1:], sources[1:], strict=True):
+        _check_together(channel.name, source.header, sources[0].header)
     return sources
 
 

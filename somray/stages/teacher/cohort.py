@@ -18,7 +18,7 @@ from somray.kernels.classes.told import has_told, told_of
 from somray.kernels.features.view import FeatureView, gather
 from somray.kernels.som.lattice import Lattice
 from somray.kernels.som.partials import (
-    Errors,
+    MapErrors,
     Moments,
     NodeSums,
     merge_errors,
@@ -30,13 +30,13 @@ from somray.kernels.teacher.reference import Description, Standard, describe, me
 from somray.stages.reading.reference import check_slice
 from somray.stages.reading.slices import read_seen
 
-__all__ = ["CohortReference", "Part", "part_needs", "raw_features", "told_classes"]
+__all__ = ["CohortPart", "CohortReference", "part_needs", "raw_features", "told_classes"]
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Part:
+class CohortPart:
     """The reference slices of one slab of one scan.
 
     Args:
@@ -58,7 +58,7 @@ def part_needs(slice_bytes: int, dimensions: int = 2) -> Needs:
     return Needs(cpus=1, memory_bytes=WORKER_BYTES + planes * slice_bytes)
 
 
-def raw_features(part: Part, view: FeatureView) -> Iterator[Floats]:
+def raw_features(part: CohortPart, view: FeatureView) -> Iterator[Floats]:
     """Compute the raw features (f, n) of a part's pixels with data, slice by slice.
 
     Raises:
@@ -70,7 +70,7 @@ def raw_features(part: Part, view: FeatureView) -> Iterator[Floats]:
         yield gather(view, read_seen(part.place, where, part.level, view.dimensions))
 
 
-def told_classes(part: Part, view: FeatureView) -> Iterator[NDArray[np.uint8] | None]:
+def told_classes(part: CohortPart, view: FeatureView) -> Iterator[NDArray[np.uint8] | None]:
     """Tell by CT what each pixel of `raw_features` is, slice by slice; None beside no PET."""
     for z in part.slices:
         where = (part.t, z, z + 1)
@@ -91,41 +91,41 @@ class _Question:
     standard: Standard | None = None
     about: Any = field(default=None, repr=False)  # Any: each pass has its own
 
-    def standardised(self, part: Part) -> Iterator[tuple[Floats, Standard]]:
+    def standardised(self, part: CohortPart) -> Iterator[tuple[Floats, Standard]]:
         """Standardise the features (f, n) of each slice, unweighted."""
         if self.standard is None:
             raise TypeError("this pass needs a standardisation")
         for raw in raw_features(part, self.view):
             yield self.standard.standardised(raw), self.standard
 
-    def samples(self, part: Part) -> Iterator[Floats]:
+    def samples(self, part: CohortPart) -> Iterator[Floats]:
         """Return the standardised and weighted samples (n, f) of each slice."""
         for features, standard in self.standardised(part):
             yield standard.weighted(features)
 
 
-def _moments(part: Part, asked: _Question) -> Moments | None:
+def _moments(part: CohortPart, asked: _Question) -> Moments | None:
     found = [moments_of(raw.T) for raw in raw_features(part, asked.view) if raw.shape[1]]
     return merge_moments(found) if found else None
 
 
-def _node_sums(part: Part, asked: _Question) -> NodeSums:
+def _node_sums(part: CohortPart, asked: _Question) -> NodeSums:
     query: NodeQuery = asked.about
     return merge_sums([node_sums_of(s, query) for s in asked.samples(part)], query.worst)
 
 
-def _errors(part: Part, asked: _Question) -> Errors | None:
+def _errors(part: CohortPart, asked: _Question) -> MapErrors | None:
     nodes, lattice = asked.about
     found = [errors_of(s, nodes, lattice) for s in asked.samples(part) if len(s)]
     return merge_errors(found) if found else None
 
 
-def _description(part: Part, asked: _Question) -> Description:
+def _description(part: CohortPart, asked: _Question) -> Description:
     pairs = zip(asked.standardised(part), told_classes(part, asked.view), strict=True)
     return merge_descriptions([describe(f, s, asked.about, told=t) for (f, s), t in pairs])
 
 
-def _rows(item: tuple[Part, NDArray[np.int64]], asked: _Question) -> Floats:
+def _rows(item: tuple[CohortPart, NDArray[np.int64]], asked: _Question) -> Floats:
     part, numbers = item
     found, start = [], 0
     for samples in asked.samples(part):
@@ -146,7 +146,7 @@ class CohortReference:
     """
 
     def __init__(
-        self, parts: Sequence[Part], view: FeatureView, mapper: Mapper, needs: Needs
+        self, parts: Sequence[CohortPart], view: FeatureView, mapper: Mapper, needs: Needs
     ) -> None:
         self._parts = list(parts)
         self._view = view
@@ -224,7 +224,7 @@ class _CohortPasses:
         """Return the sums of all samples at their nearest nodes."""
         return merge_sums(self._reference.ask(_node_sums, self._standard, query), query.worst)
 
-    def errors(self, weights: Floats, lattice: Lattice) -> Errors:
+    def errors(self, weights: Floats, lattice: Lattice) -> MapErrors:
         """Return hits, distances and misses of all samples."""
         found = self._reference.ask(_errors, self._standard, (weights, lattice))
         return merge_errors([e for e in found if e is not None])

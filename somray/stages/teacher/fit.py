@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from somray.domain.channel import Channel, channels_of
 from somray.domain.run import ScanPlace
 from somray.domain.teacher import TeacherModel
 from somray.domain.work import WORKER_BYTES, Mapper, Needs, Result
@@ -18,13 +19,13 @@ from somray.io.ome.image import ScanMeta, read_meta, slabs
 from somray.io.storage import Storage
 from somray.kernels.classes.told import joined_told
 from somray.kernels.features.view import carried_view
-from somray.kernels.features.windows import auto_window, channel_kind
+from somray.kernels.features.windows import auto_window
 from somray.kernels.teacher.fit import TeacherFit, TeacherSpec, choose_view, fit_reference
 from somray.kernels.teacher.reference import ArrayReference
 from somray.stages.reading.reference import most_worthwhile, read_slices
 from somray.stages.teacher.cohort import (
+    CohortPart,
     CohortReference,
-    Part,
     part_needs,
     raw_features,
     told_classes,
@@ -158,7 +159,7 @@ def _fit(item: TeacherItem, mapper: Mapper) -> tuple[TeacherFit, list[tuple[str,
     if previous is not None:
         view = carried_view(previous, view, refit=spec.refit)
     if not item.folds:
-        part = Part(first.place, 0, chosen, first.level)
+        part = CohortPart(first.place, 0, chosen, first.level)
         raw = np.concatenate(list(raw_features(part, view.fitting)), axis=1)
         told = joined_told(told_classes(part, view.fitting))
         reference = ArrayReference(raw, told=told)
@@ -187,7 +188,7 @@ def _previous(item: TeacherItem) -> TeacherModel | None:
         raise DataError("not_fittable", f"teacher.previous: {error}") from error
 
 
-def _parts(item: TeacherItem) -> list[Part]:
+def _parts(item: TeacherItem) -> list[CohortPart]:
     """Cut the reference of several scans into parts, a slab each, in the manifest's order."""
     parts = []
     for scan in item.scans:
@@ -198,11 +199,11 @@ def _parts(item: TeacherItem) -> list[Part]:
             for z0, z1 in slabs(meta.shape[2], meta.slab_depth):
                 inside = tuple(z for z in wanted if z0 <= z < z1)
                 if inside:
-                    parts.append(Part(scan.place, t, inside, scan.level))
+                    parts.append(CohortPart(scan.place, t, inside, scan.level))
     return parts
 
 
-def _named(parts: list[Part]) -> list[tuple[str, str, int]]:
+def _named(parts: list[CohortPart]) -> list[tuple[str, str, int]]:
     return [
         (part.place.subject, part.place.session, z)
         for part in parts
@@ -240,11 +241,12 @@ def _windows(item: TeacherItem) -> Windows:
     spread = np.unique(np.linspace(0, depth - 1, WINDOW_SLICES).round().astype(int))
     sample = read_slices(item.place, tuple(int(z) for z in spread))
     modality = item.spec.modality
+    channels = channels_of(modality, item.spec.channels)
 
-    def chosen(c: int, channel: str) -> tuple[float, float] | None:
+    def chosen(c: int, channel: Channel) -> tuple[float, float] | None:
         has_level = item.scans[0].level is not None
-        if given[c] or (has_level and channel_kind(modality, channel) == "PET"):
+        if given[c] or (has_level and channel.is_uptake):
             return given[c]
         return auto_window(sample[:, c], modality, channel)
 
-    return tuple(chosen(c, channel) for c, channel in enumerate(item.spec.channels))
+    return tuple(chosen(c, channel) for c, channel in enumerate(channels))

@@ -3,9 +3,13 @@ import pytest
 
 from somray.errors import ShapeError
 from somray.kernels.features import FEATURES, feature_stack, slab, table
-from somray.kernels.features.slab import HALO_Z, feature_slab
+from somray.kernels.features.slab import HALO_Z, slab_features
 
 ISO = (1.0, 1.0, 1.0)
+
+
+def feature_slab(*args, **options):
+    return np.stack(list(slab_features(*args, **options)))
 
 
 def volume(shape=(9, 20, 22), seed=0, channels=1):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from somray.domain.channel import channels_of
 from somray.errors import ShapeError
 from somray.kernels.features.uptake import HOT_SHARE, is_soft_tissue, uptake_histogram, uptake_of
 from somray.kernels.features.uptake_level import has_level, subject_histogram, subject_level
@@ -68,9 +69,10 @@ def test_parts_of_a_scan_count_as_the_whole_in_any_order():
     rng = np.random.default_rng(1)
     scan = np.stack([rng.normal(40, 60, (8, 20, 20)), rng.lognormal(0, 1, (8, 20, 20))], axis=1)
     scan = scan.astype("f4")
-    whole = subject_histogram(scan, "PETCT", CHANNELS)
+    whole = subject_histogram(scan, channels_of("PETCT", CHANNELS))
     parts = (
-        subject_histogram(scan[z : z + 1], "PETCT", CHANNELS) for z in (3, 1, 7, 0, 2, 6, 5, 4)
+        subject_histogram(scan[z : z + 1], channels_of("PETCT", CHANNELS))
+        for z in (3, 1, 7, 0, 2, 6, 5, 4)
     )
     assert np.array_equal(whole, sum(parts))
     assert (whole.sum(axis=1) > 0).all()
@@ -100,10 +102,10 @@ def test_urine_is_no_measure_of_the_level_with_ct_beside_it():
     pet[:, 10:20, 10:20] = 5.0
     pet[:, 40:, :30] = 60.0
     scan = np.stack([ct, pet], axis=1).astype("f4")
-    level = subject_level(subject_histogram(scan, "PETCT", CHANNELS), "PETCT")
+    level = subject_level(subject_histogram(scan, channels_of("PETCT", CHANNELS)), "PETCT")
     assert level < 5.0
     scan[:, 0] = np.where(ct < 10, ct, -50.0)  # without soft tissue the body has to do
-    assert subject_level(subject_histogram(scan, "PETCT", CHANNELS), "PETCT") > 5.0
+    assert subject_level(subject_histogram(scan, channels_of("PETCT", CHANNELS)), "PETCT") > 5.0
 
 
 def test_soft_tissue_lies_between_water_and_bone_whatever_the_noise():
@@ -120,4 +122,4 @@ def test_uptake_refuses_nothing_and_shapes_that_differ():
         uptake_of(uptake_histogram(np.full(5, np.nan, "f4")))
     with pytest.raises(ShapeError, match="different shapes"):
         uptake_histogram(np.zeros(5, "f4"), np.zeros(4, dtype=bool))
-    assert not has_level("CT", ("CT",))
+    assert not has_level(channels_of("CT", ("CT",)))

@@ -11,7 +11,7 @@ from somray.errors import ShapeError
 from somray.kernels.features.slab import HALO_Z
 from somray.kernels.features.view import ScanSlices, calmed, gather, view_of
 from somray.kernels.noise.denoise import calmed_plane, reference_noise
-from somray.kernels.teacher.apply import apply_teacher, apply_to
+from somray.kernels.teacher.apply import Transfer, apply_teacher
 from somray.kernels.teacher.fit import TeacherSpec, fit_teacher
 from tests.kernels.teacher.test_teacher_inputs import CHANNELS, SPACING, scene
 
@@ -44,7 +44,10 @@ def test_quiet_slices_do_not_change_by_a_bit(modality):
     slices = ScanSlices(images, SPACING)
     found = calmed(view_of(model), slices)
     assert found.images is images
-    with_it, none = apply_to(model, slices), apply_to(replace(model, denoise="none"), slices)
+    with_it, none = (
+        Transfer(model).label(slices),
+        Transfer(replace(model, denoise="none")).label(slices),
+    )
     assert with_it.labels.tobytes() == none.labels.tobytes()
     assert with_it.confidence.tobytes() == none.confidence.tobytes()
 
@@ -132,7 +135,7 @@ def test_slices_are_denoised_once_and_alike_for_labels_and_features():
     once = calmed(view_of(model), noisy)
     assert calmed(view_of(model), once) is once
     assert given.tobytes() == white(image, 60.0).tobytes()
-    assert np.array_equal(apply_to(model, once).labels, apply_to(model, noisy).labels)
+    assert np.array_equal(Transfer(model).label(once).labels, Transfer(model).label(noisy).labels)
     assert np.array_equal(gather(view_of(model), once), gather(view_of(model), noisy))
 
 

@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from somray.domain.teacher import Codebook
 from somray.errors import ShapeError
 from somray.kernels.som import arrays, passes
 from somray.kernels.som.lattice import Lattice
 from somray.kernels.som.passes import NodeQuery
-from somray.kernels.som.torch_passes import TorchPasses, assign_torch, fit_torch
+from somray.kernels.som.torch_passes import TorchPasses, fit_torch
 
 DEVICES = [
     "cpu",
@@ -81,14 +80,6 @@ def test_torch_repeats_itself_to_the_bit(device):
     assert first.weights.tobytes() == second.weights.tobytes()
 
 
-@pytest.mark.parametrize("device", DEVICES)
-def test_torch_assigns_as_we_do(device):
-    samples, book = cloud(), Codebook(cloud(12, seed=1), (3, 4))
-    found = assign_torch(samples, book, device)
-    assert found.dtype == np.int32
-    assert (found == arrays.assign(samples, book)).mean() > 0.999
-
-
 @pytest.mark.parametrize("name", ["cuda:77", "no_such_device"])
 def test_a_device_that_is_not_there_is_one_clear_error(name):
     with pytest.raises(ShapeError, match=f"{name}.*cannot be used here.*engine somray"):
@@ -98,5 +89,3 @@ def test_a_device_that_is_not_there_is_one_clear_error(name):
 def test_torch_refuses_what_the_compiled_passes_refuse():
     with pytest.raises(ShapeError, match="NaN"):
         fit_torch(np.array([[np.nan, 1.0]], "f4"), (1, 1), device="cpu")
-    with pytest.raises(ShapeError, match="2 features, the codebook has 4"):
-        assign_torch(np.zeros((3, 2), "f4"), Codebook(cloud(1), (1, 1)), "cpu")

@@ -9,9 +9,11 @@ from numpy.testing import assert_allclose
 from somray.errors import ShapeError
 from somray.kernels.classes.profiles import groups_of, merge_groups
 from somray.kernels.features.view import ScanSlices, gather, view_of
+from somray.kernels.teacher import tiles
+from somray.kernels.teacher.apply import Transfer
 from somray.kernels.teacher.distances import distances_of, merge_distances
-from somray.kernels.teacher.fit import TeacherSpec, apply_teacher, fit_teacher
-from somray.kernels.teacher.signature import Signature, drift_from, merge_signatures, signature_of
+from somray.kernels.teacher.fit import TeacherSpec, fit_teacher
+from somray.kernels.teacher.signature import Signature, drift_from, merge_signatures
 
 
 def scene(size=48, seed=0):
@@ -86,19 +88,20 @@ def test_distances_of_no_pixel_have_no_mean():
         _ = distances_of(np.zeros(0, np.float32)).mean
 
 
+def signature_of(model, image):
+    return Transfer(model).sign(slices(image)).signature
+
+
 def test_the_reference_itself_has_not_drifted_and_an_offset_has(model):
     same, off = scene(), scene() + 80
     for image, status in ((same, "ok"), (off, "drifted")):
-        labels = apply_teacher(model, image[None, None], (1.0, 1.0)).labels[0]
-        found = drift_from(model, signature_of(model, slices(image), labels[None]).drift)
+        found = drift_from(model, signature_of(model, image).drift)
         assert found.status == status
     assert found.feature.startswith("CT_")
 
 
 def test_a_signature_travels_as_json_without_losing_a_bit(model):
-    image = scene(seed=1)
-    labels = apply_teacher(model, image[None, None], (1.0, 1.0)).labels[0]
-    one = signature_of(model, slices(image), labels[None])
+    one = signature_of(model, scene(seed=1))
     other = Signature.from_json(json.loads(json.dumps(one.as_json())))
     assert other.drift == one.drift
     for name in ("counts", "sums", "squares"):
@@ -108,19 +111,36 @@ def test_a_signature_travels_as_json_without_losing_a_bit(model):
 def test_pixels_without_data_are_in_no_signature(model):
     image = scene()
     image[:24] = np.nan
-    labels = apply_teacher(model, image[None, None], (1.0, 1.0)).labels[0]
-    found = signature_of(model, slices(image), labels[None])
+    found = signature_of(model, image)
     assert found.drift.count == found.classes.counts.sum() == 24 * 48 / 4
     assert found.classes.counts[0] == 0
-    empty = np.full_like(image, np.nan)
-    nothing = signature_of(model, slices(empty), np.zeros((1, *empty.shape), np.uint8))
+    nothing = signature_of(model, np.full_like(image, np.nan))
     assert drift_from(model, nothing.drift) is None
     joined = merge_signatures([nothing, found])
     assert joined.drift == found.drift
 
 
-def test_every_fourth_row_is_what_gather_keeps(model):
-    image = scene()
-    whole = gather(view_of(model), slices(image)).reshape(-1, 48, 48)
-    some = gather(view_of(model), slices(image), every=4).reshape(-1, 12, 48)
-    assert (whole[:, ::4] == some).all()
+@pytest.mark.parametrize("step", [1.0, 0.7])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_signature_is_that_of_every_fourth_row_of_the_features(model, step, threads, monkeypatch):
+    monkeypatch.setattr(tiles, "TILE_COLUMNS", 13)
+    monkeypatch.setattr(tiles, "TILE_VALUES", 10 * 13 * 5)
+    images = np.stack([scene(50, seed) for seed in range(2)])[:, None]
+    images[0, 0, 3:22, 7:19] = np.nan
+    seen = ScanSlices(images, (step, step))
+    found = Transfer(model).sign(seen, threads)
+    every = np.zeros(images[:, 0].shape, bool)
+    every[:, ::4] = True
+    there = np.isfinite(images[:, 0])
+    raw = gather(view_of(model), seen)[:, every[there]].astype(np.float64)
+    standardised = (raw - model.center[:, None]) / model.scale[:, None]
+    labels = found.labels[every & there]
+    for value in model.class_names:
+        part = standardised[:, labels == value]
+        assert found.signature.classes.counts[value] == part.shape[1]
+        assert_allclose(found.signature.classes.sums[value], part.sum(axis=1), atol=1e-3)
+        assert_allclose(found.signature.classes.squares[value], (part**2).sum(axis=1), atol=1e-2)
+    nodes = model.codebook.weights.astype(np.float64)
+    samples = (standardised * model.feature_weights[:, None]).T
+    apart = np.sqrt(((samples[:, None] - nodes) ** 2).sum(axis=2)).min(axis=1)
+    assert_allclose(found.signature.drift.distance, apart.sum(), rtol=1e-5)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import somray
+from somray.domain.channel import channels_of
 from somray.errors import ShapeError
 from somray.kernels.features import feature_stack
 from somray.kernels.features.uptake_level import has_level, subject_histogram, subject_level
@@ -15,6 +16,10 @@ from tests.kernels.naive_som import nearest
 SPACING = (1.0, 1.0)
 CHANNELS = ("CT", "PET")
 PHYSIOLOGICAL = 10
+
+
+def window_of(values, modality, channel):
+    return auto_window(values, modality, *channels_of(modality, [channel]))
 
 
 def patient(seed=0, gain=1.0, size=64):
@@ -56,7 +61,7 @@ def test_the_lesion_is_found_and_the_bladder_is_not():
 def test_centroids_carry_over_to_a_subject_that_takes_up_ten_times_as_much():
     model = fitted().model
     other, lesion = patient(seed=5, gain=10.0)
-    level = subject_level(subject_histogram(other[None], "PETCT", CHANNELS), "PETCT")
+    level = subject_level(subject_histogram(other[None], channels_of("PETCT", CHANNELS)), "PETCT")
     labels = apply_teacher(model, other[None], SPACING, level).labels[0]
     assert dice(labels == 3, lesion) > 0.85
     assert (apply_teacher(model, other[None], SPACING).labels[0] == 3).sum() > lesion.sum()
@@ -194,36 +199,40 @@ def test_blank_and_cold_slices_are_labelled_without_lesions():
 
 
 def test_only_protocols_with_pet_have_a_level():
-    assert has_level("PETCT", CHANNELS)
-    assert has_level("PET", ("whatever",))
-    assert not has_level("CT", ("CT",))
+    assert has_level(channels_of("PETCT", CHANNELS))
+    assert has_level(channels_of("PET", ("whatever",)))
+    assert not has_level(channels_of("CT", ("CT",)))
     with pytest.raises(ShapeError, match="no PET channel"):
-        subject_histogram(np.zeros((1, 1, 2, 2), "f4"), "CT", ("CT",))
+        subject_histogram(np.zeros((1, 1, 2, 2), "f4"), channels_of("CT", ("CT",)))
     with pytest.raises(ShapeError, match="must be"):
-        subject_histogram(np.zeros((1, 2, 2), "f4"), "PET", ("PET",))
+        subject_histogram(np.zeros((1, 2, 2), "f4"), channels_of("PET", ("PET",)))
 
 
 def test_windows_of_ct_are_fixed_and_those_of_others_survive_padding_and_holes():
     rng = np.random.default_rng(0)
     values = rng.normal(500, 100, 20_000).astype("f4")
-    assert auto_window(values, "CT", "CT") == CT_WINDOW
-    assert auto_window(values, "PETCT", "CT") == PETCT_WINDOW
+    assert window_of(values, "CT", "CT") == CT_WINDOW
+    assert window_of(values, "PETCT", "CT") == PETCT_WINDOW
     padded = np.concatenate([values, np.full(9000, -3024, "f4"), np.full(500, np.nan, "f4")])
-    assert np.allclose(auto_window(padded, "MR", "MR"), auto_window(values, "MR", "MR"), atol=5)
-    low, high = auto_window(values, "MR", "MR")
+    assert np.allclose(
+        window_of(padded, "MR", "MR"),
+        window_of(values, "MR", "MR"),
+        atol=5,
+    )
+    low, high = window_of(values, "MR", "MR")
     assert 200 < low < 300
     assert 700 < high < 800
 
 
 def test_windows_of_flat_values_are_not_empty():
-    assert auto_window(np.full(9, 4.0, "f4"), "MR", "MR") == (3.5, 4.5)
-    assert auto_window(np.array([0, 0, 0, 1], "f4"), "XCT", "XCT") == pytest.approx(
-        (0, 1), abs=0.02
-    )
+    assert window_of(np.full(9, 4.0, "f4"), "MR", "MR") == (3.5, 4.5)
+    assert auto_window(
+        np.array([0, 0, 0, 1], "f4"), "XCT", *channels_of("XCT", ["XCT"])
+    ) == pytest.approx((0, 1), abs=0.02)
     binary = np.r_[np.zeros(999), np.ones(1)].astype("f4")
-    assert auto_window(binary, "other", "x") == (0.0, 1.0)
+    assert window_of(binary, "other", "x") == (0.0, 1.0)
     with pytest.raises(ShapeError, match="no finite value"):
-        auto_window(np.full(3, np.nan, "f4"), "CT", "CT")
+        window_of(np.full(3, np.nan, "f4"), "CT", "CT")
 
 
 def test_a_slice_with_a_lesion_is_worth_more_than_one_with_a_bladder_alone():

@@ -6,8 +6,9 @@ import pytest
 from somray.domain.teacher import CLASSES, Codebook, TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.features import FEATURES, feature_stack
+from somray.kernels.features.view import ScanSlices
 from somray.kernels.teacher import tiles as transfer_tiles
-from somray.kernels.teacher.apply import apply_teacher
+from somray.kernels.teacher.apply import Transfer, apply_teacher
 
 SPACING = (1.0, 1.0)
 
@@ -63,14 +64,13 @@ def check_verdict(model, image, found):
     # of a pixel that sits on a node is not exactly 0.
     room = np.where(np.isinf(ordered[1]), 1.0, ordered[1] + ordered[0])
     assert (np.abs(found.confidence[0] - expected) * room).max() < 2e-3
-    assert np.abs(found.distance[0] - ordered[0]).max() < 5e-3
 
 
 @pytest.mark.parametrize("grid", [(1, 2), (3, 3), (5, 5), (7, 11)])
 @pytest.mark.parametrize("classes", [2, 4, 9])
 def test_labels_are_the_classes_of_the_nearest_nodes(grid, classes):
     model, images = some_model(grid, classes=classes), some_images()
-    check_verdict(model, images[0], apply_teacher(model, images, SPACING, with_distance=True))
+    check_verdict(model, images[0], apply_teacher(model, images, SPACING))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_labels_are_the_classes_of_the_nearest_nodes(grid, classes):
 )
 def test_any_channels_and_features_are_labelled(channels, names):
     model, images = some_model(channels=channels, names=names), some_images(1, channels)
-    check_verdict(model, images[0], apply_teacher(model, images, SPACING, with_distance=True))
+    check_verdict(model, images[0], apply_teacher(model, images, SPACING))
 
 
 def test_labels_of_a_real_slice_are_those_of_the_nearest_nodes(real_data):
@@ -102,7 +102,7 @@ def test_labels_of_a_real_slice_are_those_of_the_nearest_nodes(real_data):
             "codebook": Codebook(nodes.astype(np.float32), (10, 10)),
         }
     )
-    found = apply_teacher(model, second[None, None], SPACING, with_distance=True)
+    found = apply_teacher(model, second[None, None], SPACING)
     check_verdict(model, second[None], found)
 
 
@@ -112,44 +112,46 @@ def test_one_class_alone_is_certain():
     assert (found.confidence == 1).all()
 
 
-def test_distances_are_only_made_when_asked_for():
-    assert apply_teacher(some_model(), some_images(), SPACING).distance is None
+def test_labels_alone_are_the_same_without_confidence():
+    model, images = some_model(channels=2), some_images(2, 2)
+    images[0, 1, 20:30] = np.nan
+    slices = ScanSlices(images, SPACING)
+    both, alone = (
+        Transfer(model).label(slices),
+        Transfer(model).label(slices, with_confidence=False),
+    )
+    assert np.array_equal(both.labels, alone.labels)
+    assert alone.confidence.size == 0
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 3), (1, 40), (70, 1), (61, 45)])
 def test_verdicts_are_the_same_bits_on_any_threads_and_tiles(shape, monkeypatch):
     model, images = some_model(channels=2), some_images(2, 2, shape)
     images[0, 1, 0, 0] = np.nan
-    once = apply_teacher(model, images, SPACING, with_distance=True)
-    results = [
-        apply_teacher(model, images, SPACING, threads=threads, with_distance=True)
-        for threads in (2, 3)
-    ]
+    once = apply_teacher(model, images, SPACING)
+    results = [apply_teacher(model, images, SPACING, threads=threads) for threads in (2, 3)]
     monkeypatch.setattr(transfer_tiles, "TILE_COLUMNS", 13)
     monkeypatch.setattr(transfer_tiles, "TILE_VALUES", 20 * 13 * 5)
-    results.append(apply_teacher(model, images, SPACING, with_distance=True))
+    results.append(apply_teacher(model, images, SPACING))
     for other in results:
         assert np.array_equal(once.labels, other.labels)
         assert np.array_equal(once.confidence, other.confidence)
-        assert np.array_equal(once.distance, other.distance, equal_nan=True)
 
 
-def test_holes_of_any_channel_have_no_label_no_confidence_and_no_distance():
+def test_holes_of_any_channel_have_no_label_and_no_confidence():
     model, images = some_model(channels=2), some_images(1, 2)
     images[0, 0, 5, 6] = images[0, 1, 20:30, 30:] = np.nan
-    found = apply_teacher(model, images, SPACING, with_distance=True)
+    found = apply_teacher(model, images, SPACING)
     holes = np.isnan(images[0]).any(0)
     assert np.array_equal(found.labels[0] == 0, holes)
     assert (found.confidence[0][holes] == 0).all()
-    assert np.array_equal(np.isnan(found.distance[0]), holes)
 
 
 def test_a_slice_without_data_in_one_channel_has_no_labels():
     model, images = some_model(channels=2), some_images(2, 2)
     images[0, 1] = np.nan
-    found = apply_teacher(model, images, SPACING, with_distance=True)
+    found = apply_teacher(model, images, SPACING)
     assert (found.labels[0] == 0).all()
-    assert np.isnan(found.distance[0]).all()
     assert (found.labels[1] > 0).all()
 
 
@@ -194,16 +196,15 @@ def test_long_slices_are_labelled_like_their_parts(shape):
 def test_a_channel_of_one_value_beside_others_is_labelled():
     model, images = some_model(channels=2), some_images(1, 2)
     images[0, 1] = 7.0
-    check_verdict(model, images[0], apply_teacher(model, images, SPACING, with_distance=True))
+    check_verdict(model, images[0], apply_teacher(model, images, SPACING))
 
 
 @pytest.mark.parametrize("share", [0.5, 0.99])
 def test_a_slice_full_of_holes_is_labelled_where_it_has_data(share):
     model, images = some_model(), some_images()
     images[0, 0][np.random.default_rng(0).random(images.shape[2:]) < share] = np.nan
-    found = apply_teacher(model, images, SPACING, with_distance=True)
+    found = apply_teacher(model, images, SPACING)
     there = ~np.isnan(images[0, 0])
     assert np.array_equal(found.labels[0] > 0, there)
     nearest = exact(model, images[0])[:, there]
     assert (found.labels[0][there] == nearest.argmin(0)).mean() > 0.99
-    assert np.abs(found.distance[0][there] - nearest.min(0)).max() < 5e-3

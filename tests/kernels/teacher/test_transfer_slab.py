@@ -7,8 +7,12 @@ import pytest
 from test_transfer import SPACING, check_verdict, some_images, some_model
 
 from somray.errors import ShapeError
-from somray.kernels.features.slab import HALO_Z, feature_slab
+from somray.kernels.features.slab import HALO_Z, slab_features
 from somray.kernels.teacher.apply import apply_teacher
+
+
+def stacked_slab(*args):
+    return np.stack(list(slab_features(*args)))
 
 
 def deep_model(**options):
@@ -19,7 +23,7 @@ def test_labels_are_the_classes_of_the_nodes_nearest_to_the_slabs_features():
     model, images = deep_model(channels=2), some_images(5, 2, (30, 28))
     found = apply_teacher(model, images, SPACING, spacing_z_mm=2.0)
     block = images.transpose(1, 0, 2, 3)
-    stacks = feature_slab(block, model.windows, model.features, (2.0, *SPACING))
+    stacks = stacked_slab(block, model.windows, model.features, (2.0, *SPACING))
     samples = (stacks - model.center[:, None, None]) / model.scale[:, None, None]
     samples *= model.feature_weights[:, None, None]
     nodes = model.codebook.weights[:, None, :, None, None]
@@ -30,9 +34,7 @@ def test_labels_are_the_classes_of_the_nodes_nearest_to_the_slabs_features():
 def test_slices_that_are_all_alike_get_the_verdict_of_the_plane():
     model, image = some_model(), some_images()
     images = np.repeat(image, 4, axis=0)
-    found = apply_teacher(
-        replace(model, dimensions=3), images, SPACING, spacing_z_mm=1.5, with_distance=True
-    )
+    found = apply_teacher(replace(model, dimensions=3), images, SPACING, spacing_z_mm=1.5)
     for number in range(4):
         one = replace(found, labels=found.labels[number : number + 1])
         check_verdict(model, image[0], one)
@@ -42,7 +44,7 @@ def test_slices_that_are_all_alike_get_the_verdict_of_the_plane():
 def test_labels_slab_by_slab_are_those_of_the_whole_scan(step):
     model, images = deep_model(), some_images(11, 1, (24, 20))
     images[4, 0, 3:9, 5] = np.nan
-    look = {"spacing_z_mm": 1.2, "with_distance": True}
+    look = {"spacing_z_mm": 1.2}
     whole = apply_teacher(model, images, (step, step), **look)
     for z in range(0, 11, 4):
         end = min(z + 4, 11)
@@ -52,7 +54,6 @@ def test_labels_slab_by_slab_are_those_of_the_whole_scan(step):
         )
         assert np.array_equal(part.labels, whole.labels[z:end])
         assert np.array_equal(part.confidence, whole.confidence[z:end])
-        assert np.array_equal(part.distance, whole.distance[z:end], equal_nan=True)
     assert np.array_equal(whole.labels[:, :] == 0, np.isnan(images[:, 0]))
 
 

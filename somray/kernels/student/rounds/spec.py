@@ -49,7 +49,7 @@ class StudentSpec:
 
     Args:
         channels: names of the image channels.
-        kinds: what each measures (`windows.channel_kind`).
+        kinds: what each measures (`domain.channel`).
         windows: per channel (low, high) in the image's values.
         dimensions: 2 for slices, 3 for volumes.
         rounds: rounds asked for; there are never more than slices.
