@@ -1,20 +1,17 @@
 """Charts of chains: how far slices move when all steps along z are composed."""
 
-from collections.abc import Sequence
-from typing import Any
-
 from markupsafe import Markup
-from matplotlib.ticker import MaxNLocator
 
-from somray.report.drawing.style import MUTED, SERIES, chart, drawing, to_svg
+from somray.report.data import Rows
+from somray.report.drawing.style import MUTED, SERIES, chart, drawing, label_axes, to_svg
 
 __all__ = ["chain_drift"]
 
-_MARKS = {"weak": ("v", SERIES[4], "weak"), "repaired": ("D", SERIES[1], "repaired step")}
+_MARKS = (("weak", SERIES[4], "v", "weak"), ("repaired", SERIES[1], "D", "repaired step"))
 
 
 @drawing
-def chain_drift(rows: Sequence[dict[str, Any]], name: str) -> Markup:  # Any: plain table rows
+def chain_drift(rows: Rows, name: str) -> Markup:
     """Draw drift and cycle error of one scan's slices over z; slices that nothing leads to are shaded."""
     figure, axes = chart(5.0, 2.9)
     known = [r for r in sorted(rows, key=lambda r: r["z"]) if r["drift_mm"] is not None]
@@ -25,7 +22,7 @@ def chain_drift(rows: Sequence[dict[str, Any]], name: str) -> Markup:  # Any: pl
     if cycles:
         axes.plot([r["z"] for r in cycles], [r["cycle_error_mm"] for r in cycles], ".",
                   color=MUTED, markersize=4, label="cycle error")  # fmt: skip
-    for status, (mark, colour, label) in _MARKS.items():
+    for status, colour, mark, label in _MARKS:
         part = [r for r in known if r["status"] == status]
         if part:
             axes.plot([r["z"] for r in part], [r["drift_mm"] for r in part], mark,
@@ -35,13 +32,8 @@ def chain_drift(rows: Sequence[dict[str, Any]], name: str) -> Markup:  # Any: pl
         axes.axvspan(z - 0.5, z + 0.5, color=MUTED, alpha=0.3, linewidth=0,
                      label="" if count else "not aligned")  # fmt: skip
     axes.set_ylim(bottom=0)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("slice z")
-    axes.set_ylabel("mm")
-    axes.grid(axis="y")
+    label_axes(axes, "slice z", "mm", whole=True)
     axes.legend(loc="best")
     most = max((r["drift_mm"] for r in known), default=0.0)
-    alt = (
-        f"Drift along z over {len(rows)} slices, at most {most:.2f} mm; {len(refused)} not aligned."
-    )
-    return to_svg(figure, alt, name)
+    told = f"Drift along z over {len(rows)} slices, at most {most:.2f} mm"
+    return to_svg(figure, f"{told}; {len(refused)} not aligned.", name)

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.kernels.objects.grid import ObjectGrid, object_grid
-from somray.report.data import ScanPixels
-from somray.report.drawing.tiles import Frame
+from somray.report.data.scan import ScanPixels, SliceFrame
 
 __all__ = ["VIEWS", "Projection", "Spot", "project"]
 
@@ -62,7 +61,7 @@ class Projection:
     image: Image
     masks: Mapping[str, Mask]
     spots: Mapping[int, Spot]
-    frame: Frame
+    frame: SliceFrame
 
 
 def project(
@@ -192,7 +191,7 @@ def _turned(
         return Spot(low, high, float(row), int(total[3]), places.lesion(number))
 
     spacing = pixels.level_spacing_mm(shape)
-    frame = Frame(
+    frame = SliceFrame(
         (shape[up], shape[across]),
         (spacing[up], spacing[across]),
         _TOWARDS[view] if turn.oriented else None,

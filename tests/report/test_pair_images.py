@@ -8,7 +8,7 @@ from somray.io.ome import image as ome_zarr
 from somray.io.ome.image import ScanMeta
 from somray.io.storage import Storage
 from somray.report.data import ScanPixels
-from somray.report.drawing.overlays import session_pair, slice_pair
+from somray.report.data.pairs import planar_pair, session_pair
 
 SHAPE = (9, 12, 14)
 
@@ -71,7 +71,7 @@ def test_a_slice_pair_is_moved_by_its_matrix_in_pixels(storage, volume):
     volume[5] = np.roll(volume[4], 2, axis=1)  # two columns to the right
     scan = stored(storage, "scan", volume, Geometry.from_spacing(SHAPE, (3.0, 1.0, 2.0)))
     back = [1.0, 0, -2, 0, 1, 0, 0, 0, 1]
-    pair = slice_pair(scan, row(t=0, fixed_z=4, moving_z=5, matrix=back, model="similarity"))
+    pair = planar_pair(scan, scan, row(t=0, fixed_z=4, moving_z=5, matrix=back, model="similarity"))
     assert pair.after is not None
     np.testing.assert_allclose(pair.after[:, :-2], volume[4][:, :-2], atol=1e-3)
     assert np.isnan(pair.after[:, -2:]).all()
