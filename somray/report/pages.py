@@ -16,8 +16,8 @@ from somray.domain.run import RunLayout
 from somray.report.data import ReportData, SubjectData
 from somray.report.drawing.blocks import Block, Notice, Section
 from somray.report.drawing.table import rows_table
-from somray.report.sections.areas import areas_section
 from somray.report.sections.burden import burden_section, cohort_burden_section
+from somray.report.sections.classes import areas_section, signatures_section
 from somray.report.sections.cohort import (
     failures_section,
     glance,
@@ -28,7 +28,6 @@ from somray.report.sections.lesions import lesions_section
 from somray.report.sections.masks import masks_section
 from somray.report.sections.objects import objects_section
 from somray.report.sections.registration import registration_section
-from somray.report.sections.signatures import signatures_section
 from somray.report.sections.student import student_section
 from somray.report.sections.teacher import teacher_section
 from somray.report.sections.truth import cohort_truth_section, truth_section

@@ -50,7 +50,7 @@ def test_every_module_stands_in_its_layer(copy):
         ("somray/report/sections/lesions.py", "from somray.report.sections import burden"),
         ("somray/report/figures/flow.py", "from somray.report.figures import volumes"),
         ("somray/report/sections/lesions.py", "from somray.io import storage"),
-        ("somray/report/drawing/tiles.py", "from somray.report.figures import radar"),
+        ("somray/report/drawing/tiles.py", "from somray.report.figures import classes"),
         ("somray/report/data/run.py", "from somray.report.drawing import blocks"),
     ],
 )

@@ -1,8 +1,7 @@
 """The one seam between pages and a run on storage: tables as plain rows, pixels slice by slice."""
 
-from somray.report.data.run import ProtocolData, ReportData, SubjectData
+from somray.report.data.run import ProtocolData, ReportData, Row, Rows, SubjectData, is_4d
 from somray.report.data.scan import ScanPixels, SliceFrame
-from somray.report.data.values import Row, Rows, is_4d
 
 __all__ = [
     "ProtocolData",

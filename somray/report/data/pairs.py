@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from somray.config import RegistrationConfig
 from somray.domain.geometry import Geometry
 from somray.kernels.registration import SliceRegistration, register, warp_volume_slice
+from somray.report.data.run import Row
 from somray.report.data.scan import ScanPixels
-from somray.report.data.values import Row
 from somray.stages.reading.sessions import tells_sides
 
 __all__ = ["PairImages", "PairMatches", "pair_matches", "planar_pair", "session_pair"]

@@ -5,6 +5,7 @@ slab, never the volume. Pictures lie as nuclear medicine shows them where the sc
 the patient's right at the left edge, the front at the left edge.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +24,6 @@ VIEWS = {"coronal": 1, "sagittal": 2}
 
 _TOWARDS = {"coronal": ("L", "F"), "sagittal": ("P", "F")}
 Image = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Projection:
 
     view: str
     image: Image
-    masks: Mapping[str, Mask]
+    masks: Mapping[str, NDArray[np.bool_]]
     spots: Mapping[int, Spot]
     frame: SliceFrame
 
@@ -77,126 +77,90 @@ def project(
     """
     grid = object_grid(pixels.meta.geometry, COARSE_MM, pixels.meta.anatomical)
     level = pixels.level_for(COARSE_MM)
-    sights = [_Sight(grid.axes[axis], sorted(set(calls.values()))) for axis in VIEWS.values()]
-    places = _Places()
-    has_objects = "objects" in pixels.labels
+    names = sorted(set(calls.values()))
+    layers: dict[str, list[Image]] = {view: [] for view in VIEWS}
+    found: dict[int, _Found] = defaultdict(_Found)
     for z0, z1 in pixels.meta.slabs:
         image = pixels.coarse(level, channel, t, z0, z1)
-        objects = pixels.coarse_label("objects", level, t, z0, z1) if has_objects else None
-        for sight in sights:
-            sight.add(image, objects, calls, z0)
-        if objects is not None:
-            places.add(objects, pixels.coarse_label("lesions", level, t, z0, z1), z0)
+        objects = pixels.coarse_label("objects", level, t, z0, z1)
+        if objects is None:
+            objects = np.zeros(image.shape, np.int32)
+        seen = [np.where(np.isfinite(image), image, -np.inf)]
+        seen += [np.isin(objects, [n for n, c in calls.items() if c == name]) for name in names]
+        stack = np.stack(seen).astype(np.float32)  # (1 + calls, z, y, x)
+        for view, axis in VIEWS.items():
+            layers[view].append(stack.max(axis=1 + grid.axes[axis]))
+        lesions = pixels.coarse_label("lesions", level, t, z0, z1)
+        for number in np.unique(objects[objects > 0]).tolist():
+            own = objects == number
+            found[number].voxels.append(np.argwhere(own) + np.array([z0, 0, 0]))
+            found[number].lesions.update([] if lesions is None else lesions[own].tolist())
     shape = pixels.level_shape(level)
     return tuple(
-        _turned(view, sight, (grid, shape), places, pixels)
-        for view, sight in zip(VIEWS, sights, strict=True)
+        _upright(_View(view, grid, shape), layers[view], names, found, pixels) for view in VIEWS
     )
-
-
-class _Sight:
-    """Collects what is seen along one axis of the scan, in the order in which slabs come."""
-
-    def __init__(self, axis: int, names: list[str]) -> None:
-        self.axis = axis
-        self._names = names
-        self._images: list[Image] = []
-        self._masks: dict[str, list[Mask]] = {name: [] for name in names}
-
-    def add(
-        self, image: Image, objects: NDArray[Any] | None, calls: Mapping[int, str], z0: int
-    ) -> None:
-        low = np.where(np.isfinite(image), image, -np.inf).max(axis=self.axis)
-        self._join(self._images, low.astype(np.float32), np.maximum)
-        for name in self._names:
-            own = [n for n, call in calls.items() if call == name]
-            seen = np.zeros(image.shape, bool) if objects is None else np.isin(objects, own)
-            self._join(self._masks[name], np.asarray(seen.any(axis=self.axis)), np.logical_or)
-
-    def _join(self, parts: list[Any], new: NDArray[Any], how: Any) -> None:  # Any: a numpy ufunc
-        """Slabs follow each other along z, or lie behind one another where z is looked along."""
-        if self.axis == 0 and parts:
-            parts[0] = how(parts[0], new)
-        else:
-            parts.append(new)
-
-    @property
-    def image(self) -> Image:
-        """(rows, columns) over the scan's other two axes, in their order."""
-        whole = np.concatenate(self._images)
-        return np.where(np.isfinite(whole), whole, np.float32(np.nan))
-
-    @property
-    def masks(self) -> dict[str, Mask]:
-        """The same of each call."""
-        return {name: np.concatenate(parts) for name, parts in self._masks.items()}
 
 
 @dataclass
-class _Places:
-    """Sums and edges of every object, and which lesions lie in it; in voxels of the level read."""
+class _Found:
+    """An object's voxels (n, 3) z y x of the level read, slab by slab, and what lesions lie in them."""
 
-    sums: dict[int, NDArray[np.float64]] = field(default_factory=dict)
-    last: dict[int, NDArray[np.int64]] = field(default_factory=dict)
-    first: dict[int, NDArray[np.int64]] = field(default_factory=dict)
-    lesions: dict[int, dict[int, int]] = field(default_factory=dict)
+    voxels: list[NDArray[np.intp]] = field(default_factory=list)
+    lesions: Counter[int] = field(default_factory=Counter)
 
-    def add(self, objects: NDArray[Any], lesions: NDArray[Any] | None, z0: int) -> None:
-        for number in np.unique(objects[objects > 0]).tolist():
-            own = objects == number
-            index = np.argwhere(own) + np.array([z0, 0, 0])
-            total = np.append(index.sum(axis=0), len(index)).astype(np.float64)
-            self.sums[number] = self.sums.get(number, 0.0) + total
-            low, high = index.min(axis=0), index.max(axis=0)
-            self.first[number] = np.minimum(self.first.get(number, low), low)
-            self.last[number] = np.maximum(self.last.get(number, high), high)
-            counts = self.lesions.setdefault(number, {})
-            if lesions is not None:
-                for one, voxels in zip(*np.unique(lesions[own], return_counts=True), strict=True):
-                    counts[int(one)] = counts.get(int(one), 0) + int(voxels)
-
-    def lesion(self, number: int) -> int | None:
-        """Return the lesion that most of an object became."""
-        counts = {n: v for n, v in self.lesions[number].items() if n > 0}
+    @property
+    def lesion(self) -> int | None:
+        """The lesion that most of it became."""
+        counts = {n: v for n, v in self.lesions.items() if n > 0}
         return max(counts, key=lambda n: (counts[n], -n)) if counts else None
 
 
-def _turned(
-    view: str,
-    sight: _Sight,
-    grid: tuple[ObjectGrid, tuple[int, int, int]],
-    places: _Places,
+class _View:
+    """How a view lies in a scan of a shape: which axes are up and across, and whether they are turned."""
+
+    def __init__(self, name: str, grid: ObjectGrid, shape: tuple[int, int, int]) -> None:
+        self.name, self.shape = name, shape
+        side = 3 - VIEWS[name]
+        self.along, self.up, self.across = (grid.axes[n] for n in (VIEWS[name], 0, side))
+        self.towards = _TOWARDS[name] if grid.oriented else None
+        # Rows run downwards, the grid's z upwards.
+        self._flips = grid.oriented and not grid.flips[0], grid.oriented and grid.flips[side]
+
+    def turned(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """Turn what is seen so that the patient stands upright in it."""
+        plane = plane if self.up < self.across else plane.T
+        return plane[:: -1 if self._flips[0] else 1, :: -1 if self._flips[1] else 1]
+
+    def spot(self, found: _Found) -> Spot:
+        """Tell where an object is seen."""
+        index = np.concatenate(found.voxels)
+        row = float(index[:, self.up].sum() / len(index))
+        low, high = float(index[:, self.across].min()), float(index[:, self.across].max())
+        if self._flips[0]:
+            row = self.shape[self.up] - 1 - row
+        if self._flips[1]:
+            last = self.shape[self.across] - 1
+            low, high = last - high, last - low
+        return Spot(low, high, row, len(index), found.lesion)
+
+
+def _upright(
+    view: _View,
+    layers: list[Image],
+    names: list[str],
+    found: Mapping[int, _Found],
     pixels: ScanPixels,
 ) -> Projection:
-    """Turn a view so that the patient stands upright in it."""
-    turn, shape = grid
-    up, across = turn.axes[0], turn.axes[3 - VIEWS[view]]
-    flips = (
-        turn.oriented and not turn.flips[0],
-        turn.oriented and turn.flips[3 - VIEWS[view]],
-    )  # rows run downwards, the grid's z upwards
-
-    def turned(plane: NDArray[Any]) -> NDArray[Any]:
-        plane = plane if up < across else plane.T
-        return plane[:: -1 if flips[0] else 1, :: -1 if flips[1] else 1]
-
-    def spot(number: int) -> Spot:
-        total = places.sums[number]
-        row = total[up] / total[3]
-        low, high = (float(e[number][across]) for e in (places.first, places.last))
-        if flips[0]:
-            row = shape[up] - 1 - row
-        if flips[1]:
-            low, high = shape[across] - 1 - high, shape[across] - 1 - low
-        return Spot(low, high, float(row), int(total[3]), places.lesion(number))
-
-    spacing = pixels.level_spacing_mm(shape)
+    """Join what was seen slab by slab: along z, or one behind another where z is looked along."""
+    whole = np.maximum.reduce(layers) if view.along == 0 else np.concatenate(layers, axis=1)
+    image = np.where(np.isfinite(whole[0]), whole[0], np.float32(np.nan))
+    spacing = pixels.level_spacing_mm(view.shape)
     frame = SliceFrame(
-        (shape[up], shape[across]),
-        (spacing[up], spacing[across]),
-        _TOWARDS[view] if turn.oriented else None,
+        (view.shape[view.up], view.shape[view.across]),
+        (spacing[view.up], spacing[view.across]),
+        view.towards,
         pixels.frame.unit,
     )
-    masks = {name: turned(mask) for name, mask in sight.masks.items()}
-    spots = {number: spot(number) for number in sorted(places.sums)}
-    return Projection(view, turned(sight.image), masks, spots, frame)
+    masks = {name: view.turned(mask > 0) for name, mask in zip(names, whole[1:], strict=True)}
+    spots = {number: view.spot(found[number]) for number in sorted(found)}
+    return Projection(view.name, view.turned(image), masks, spots, frame)

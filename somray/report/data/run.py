@@ -1,26 +1,55 @@
 """A run as the report reads it: whole, one protocol of it, one subject of a protocol.
 
-Rows are filtered before they leave pandas, so that a large cohort is never unrolled whole.
+Rows are plain Python values (null is None, lists are lists, whole numbers ints), filtered before they leave
+pandas, so that a large cohort is never unrolled whole.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from somray.config import CohortConfig, ProtocolConfig
 from somray.domain.run import RunLayout
+from somray.domain.tables import TABLES, field_specs
 from somray.domain.teacher import TeacherModel
 from somray.errors import SomrayError
 from somray.io.ome import image as ome_zarr
 from somray.io.run import Run
 from somray.report.data.scan import ScanPixels
 from somray.report.data.truth import Origin, origins
-from somray.report.data.values import Rows, plain_rows
 
-__all__ = ["ProtocolData", "ReportData", "SubjectData"]
+__all__ = ["ProtocolData", "ReportData", "Row", "Rows", "SubjectData", "is_4d"]
+
+Row = dict[str, Any]  # Any: one row of a table of domain/tables/, values plain
+Rows = list[Row]
+
+
+def _plain_rows(table: str, frame: pd.DataFrame) -> Rows:
+    """Turn rows of a table into plain ones; pandas holds whole numbers with gaps as floats."""
+    kinds = {s.name: s.kind for s in field_specs(TABLES[table])}
+    columns = [str(c) for c in frame.columns]
+    typed = [[_plain(v, kinds.get(c, "str")) for v in frame[c].tolist()] for c in columns]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*typed, strict=True)]
+
+
+def _plain(value: Any, kind: str) -> Any:  # Any: whatever pandas holds
+    if isinstance(value, np.ndarray):
+        return [_plain(v, "") for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return int(value) if kind == "int" else value
+
+
+def is_4d(scan: Row) -> bool:
+    """Tell whether a row of `scans` has several time points."""
+    return (scan["shape_t"] or 1) > 1
 
 
 class ReportData:
@@ -80,7 +109,7 @@ class ReportData:
         frame = self.table(table)
         for column, value in where.items():
             frame = frame[frame[column] == value]
-        return plain_rows(table, frame)
+        return _plain_rows(table, frame)
 
     def teacher(self, protocol: str) -> TeacherModel | None:
         """Return a protocol's teacher, None while there is none; read once."""

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from somray.report.data.run import ProtocolData
-from somray.report.data.values import Row, Rows
+from somray.report.data.run import ProtocolData, Row, Rows
 
 __all__ = ["ReferenceSlices", "SliceKey", "pictured_pairs", "reference_slices", "slices_to_show"]
 

@@ -19,8 +19,12 @@ from somray.report.drawing.blocks import (
     Text,
 )
 from somray.report.drawing.table import TableColumn, number, plural, rows_table, table_of
-from somray.report.figures.chain import chain_drift
-from somray.report.figures.pairs import match_picture, pair_gallery, pair_name
+from somray.report.figures.registration import (
+    chain_drift,
+    match_picture,
+    pair_gallery,
+    pair_name,
+)
 from somray.report.texts.notices import ANATOMY, CHANGE
 
 __all__ = ["registration_section"]

@@ -1,7 +1,7 @@
-"""Radar plots: what a class looks like in feature space, on the reference and in session after session.
+"""Charts of classes: radar plots, the nodes' profiles as a heat map, and how classes fill a scan along z.
 
-A line that means the same keeps its shape; the radius runs from −limit (centre) to +limit (rim), the ring at 0
-is the reference's mean.
+A radar's radius runs from −limit (centre) to +limit (rim), the ring at 0 is the reference's mean; a class that
+means the same keeps its shape.
 """
 
 from collections.abc import Sequence
@@ -9,15 +9,34 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from matplotlib.projections.polar import PolarAxes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from somray.domain.teacher import TeacherModel
+from somray.report.data import Rows
+from somray.report.drawing.blocks import Picture
 from somray.report.drawing.classes import Profile
-from somray.report.drawing.style import INK, MUTED, RULE, SERIES, chart, drawing, plain_text, to_svg
+from somray.report.drawing.style import (
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    SERIES,
+    chart,
+    class_colour,
+    drawing,
+    label_axes,
+    label_scale,
+    plain_text,
+    to_svg,
+)
 from somray.report.drawing.table import signed
 
-__all__ = ["radar", "radar_limit", "radar_over_sessions"]
+__all__ = ["areas_along_z", "profile_heatmap", "radar", "radar_limit", "radar_over_sessions"]
 
+HEAT_LIMIT = 2.5  # standard deviations at the ends of the heat map's colours
 CROWDED = 12  # features from which a radar plot needs more room
 RADAR_MOST = 4.0  # standard deviations; a profile beyond is drawn on the rim
 DASHES = ("-", (0, (5, 2)), (0, (2, 1.5)), (0, (5, 1.5, 1.5, 1.5)))
@@ -71,12 +90,7 @@ def radar_over_sessions(
 ) -> Markup:
     """Draw one class's profile in each session, and on the reference as a thin dark line.
 
-    Args:
-        reference: of the class on the teacher's reference, None where it covered nothing there.
-        sessions: of the class in each session, in order of time, named by session.
-        labels: features around.
-        limit: radius in standard deviations, as `radar_limit` gives it.
-        name: unique on the page.
+    The reference is None where the class covered nothing there; sessions come in order of time, named by session.
     """
     width, height = (4.6, 4.0) if len(labels) > CROWDED else (3.7, 3.5)
     figure, axes = chart(width, height, projection="polar")
@@ -134,3 +148,73 @@ def _rings_and_spokes(
         )
     axes.spines["polar"].set_color(RULE)
     axes.grid(True, color=RULE)
+
+
+@drawing
+def profile_heatmap(
+    profiles: Sequence[Profile], labels: Sequence[str], what: str, name: str
+) -> Markup:
+    """Draw profiles as rows of colours: purple below the reference's mean, orange above.
+
+    A strip in front of each row wears its class's colour.
+    """
+    rows, columns = len(profiles), len(labels)
+    figure, axes = chart(max(4.6, 1.7 + 0.3 * columns), 1.35 + 0.19 * rows)
+    means = np.ma.masked_invalid(np.array([p.mean for p in profiles]))
+    mesh = axes.pcolormesh(means, cmap="PuOr_r", vmin=-HEAT_LIMIT, vmax=HEAT_LIMIT,
+                           edgecolors=PAPER, linewidth=0.6)  # fmt: skip
+    for row, profile in enumerate(profiles):
+        axes.add_patch(Rectangle((-0.75, row), 0.55, 1, color=profile.colour, linewidth=0))
+    axes.set_xlim(-0.75, columns)
+    axes.set_ylim(rows, 0)
+    ticks = [f"{plain_text(p.name)} · {100 * p.share:.1f} %" for p in profiles]
+    axes.set_yticks(np.arange(rows) + 0.5, ticks, fontsize=7.6)
+    axes.set_xticks(np.arange(columns) + 0.5, labels, rotation=55, ha="right",
+                    rotation_mode="anchor", fontsize=7.8)  # fmt: skip
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    shrink = min(1.0, 14 / rows)
+    bar = figure.colorbar(
+        mesh, ax=axes, fraction=0.035, pad=0.02, extend="both", aspect=30, shrink=shrink
+    )
+    label_scale(bar, "standard deviations from the mean")
+    alt = f"Heat map of {rows} {what} (rows) by {columns} features (columns)."
+    return to_svg(figure, alt, name)
+
+
+@drawing
+def areas_along_z(rows: Rows, teacher: TeacherModel, where: str, name: str) -> Picture | None:
+    """Draw the share of each slice that every class covers, stacked, along z; None without rows.
+
+    The rows are those of `areas` of one scan and time point, which `where` names.
+    """
+    count = max((r["z"] for r in rows), default=-1) + 1
+    if count == 0:
+        return None
+    figure, axes = chart(5.0, 2.7)
+    edges = np.arange(count + 1) - 0.5  # a slice reaches from half before to half behind its index
+    floor = np.zeros(count + 1)
+    means = []
+    for value, class_name in sorted(teacher.class_names.items()):
+        part = [r for r in rows if r["class_name"] == class_name]
+        if not part:
+            continue
+        share = np.full(count, np.nan)
+        share[[r["z"] for r in part]] = [r["fraction"] for r in part]
+        top = floor + np.append(np.nan_to_num(share), 0.0)
+        colour = class_colour(class_name, value)
+        axes.fill_between(edges, floor, top, step="post", color=colour, linewidth=0)
+        floor = top
+        means.append(f"{class_name} {100 * np.nanmean(share):.1f} %")
+    axes.set_xlim(-0.5, count - 0.5)
+    axes.set_ylim(0, 1)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25 %", "50 %", "75 %", "100 %"])
+    label_axes(axes, "slice (z index)", "share of the slice's pixels")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.spines["left"].set_visible(False)
+    axes.set_axisbelow(False)
+    axes.grid(axis="y", color=INK, alpha=0.12)
+    mean = ", ".join(means)
+    alt = f"Stacked shares of {len(means)} classes over {count} slices: mean {mean}."
+    told = f"Share of every slice that each class of the direct transfer covers, {where}."
+    return Picture(to_svg(figure, alt, name), told)
