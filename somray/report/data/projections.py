@@ -154,13 +154,12 @@ def _upright(
     """Join what was seen slab by slab: along z, or one behind another where z is looked along."""
     whole = np.maximum.reduce(layers) if view.along == 0 else np.concatenate(layers, axis=1)
     image = np.where(np.isfinite(whole[0]), whole[0], np.float32(np.nan))
-    spacing = pixels.level_spacing_mm(view.shape)
-    frame = SliceFrame(
-        (view.shape[view.up], view.shape[view.across]),
-        (spacing[view.up], spacing[view.across]),
-        view.towards,
-        pixels.frame.unit,
+    geometry, up, across = pixels.meta.geometry, view.up, view.across
+    row_mm, column_mm = (
+        geometry.shape[n] * geometry.spacing_mm[n] / view.shape[n] for n in (up, across)
     )
+    shape = (view.shape[up], view.shape[across])
+    frame = SliceFrame(shape, (row_mm, column_mm), view.towards, pixels.frame.unit)
     masks = {name: view.turned(mask > 0) for name, mask in zip(names, whole[1:], strict=True)}
     spots = {number: view.spot(found[number]) for number in sorted(found)}
     return Projection(view.name, view.turned(image), masks, spots, frame)

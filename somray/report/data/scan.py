@@ -129,14 +129,6 @@ class ScanPixels:
         """Voxels (z, y, x) of a stored level."""
         return (self.meta.shape[2], *level_shapes(*self.meta.shape[3:])[level])
 
-    def level_spacing_mm(self, shape: tuple[int, int, int]) -> tuple[float, float, float]:
-        """Size (z, y, x) of the voxels of a level of a shape."""
-        whole = (
-            n * s for n, s in zip(self.meta.shape[2:], self.meta.geometry.spacing_mm, strict=True)
-        )
-        z, y, x = (length / n for length, n in zip(whole, shape, strict=True))
-        return z, y, x
-
     def coarse(self, level: int, channel: int, t: int, z0: int, z1: int) -> NDArray[np.float32]:
         """Read slices z0 to z1 (excluded) of one channel at a stored level as (z, y, x)."""
         array = open_level(self._storage, self._name, str(level))

@@ -105,37 +105,15 @@ def plain_text(text: str) -> str:
 
 
 _SETTINGS = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "somray",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9.0,
-    "text.color": INK,
-    "text.usetex": False,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
-    "axes.facecolor": "none",
-    "axes.titlesize": 9.5,
-    "axes.labelsize": 9.0,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "grid.color": RULE,
-    "grid.linewidth": 0.8,
-    "legend.frameon": False,
-    "legend.fontsize": 8.5,
-    "figure.facecolor": "none",
-    "lines.linewidth": 1.8,
-}
-
-
+    "svg.fonttype": "none", "svg.hashsalt": "somray", "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"], "font.size": 9.0, "text.color": INK, "text.usetex": False,
+    "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.titlecolor": INK,
+    "axes.facecolor": "none", "axes.titlesize": 9.5, "axes.labelsize": 9.0, "axes.linewidth": 0.8,
+    "axes.spines.top": False, "axes.spines.right": False, "xtick.color": MUTED,
+    "ytick.color": MUTED, "xtick.labelcolor": INK, "ytick.labelcolor": INK, "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5, "grid.color": RULE, "grid.linewidth": 0.8, "legend.frameon": False,
+    "legend.fontsize": 8.5, "figure.facecolor": "none", "lines.linewidth": 1.8,
+}  # fmt: skip
 _BACKEND_KEYS = ("backend", "backend_fallback", "toolbar", "interactive")
 
 P = ParamSpec("P")

@@ -30,17 +30,11 @@ MISSING = "–"
 THIN = "\u202f"  # narrow no-break space between thousands
 
 _TONES = {
-    "status": {
-        "quarantined": "bad",
-        "refused": "bad",
-        "weak": "warn",
-        "repaired": "warn",
-        "drifted": "warn",
-        "ok": "good",
-    },
+    "status": {"quarantined": "bad", "refused": "bad", "weak": "warn", "repaired": "warn",
+               "drifted": "warn", "ok": "good"},
     "change": {"new": "bad", "enlarging": "bad", "resolved": "good", "shrinking": "good"},
     "registered": {"no": "warn"},
-}
+}  # fmt: skip
 _UNITS_TOLD = {"mm", "mm²", "mm³", "ml", "px", "s", "d", "std"}
 _LABELS = {
     "volume_mm3": "volume", "volume_from_mm3": "volume before", "volume_to_mm3": "volume after",
@@ -101,33 +95,48 @@ def cell(value: object, digits: int = 3) -> Cell:
     return Cell(number(value, digits) if isinstance(value, float) else fact(value))
 
 
-def _heading(spec: FieldSpec) -> Heading:
-    unit = spec.unit if spec.unit in _UNITS_TOLD else ""
-    label = _LABELS.get(spec.name)
-    if label is None:
-        name = spec.name
-        for ending in ("_mm3", "_mm2", "_mm", "_ml", "_px"):
-            name = name.removesuffix(ending)
-        label = name.replace("_", " ")
-    return Heading(label, unit, spec.meaning, spec.kind in ("int", "float"))
+@dataclass(frozen=True)
+class TableColumn:
+    """A column of a page's table.
+
+    Args:
+        label: its head.
+        value: the item's key, or what tells its value of an item: None, text, a number, or a whole cell.
+        unit: of the numbers.
+        meaning: what it is, where the head does not say so.
+        numeric: whether it stands to the right.
+        digits: of floats.
+        optional: left out where no item has a value.
+    """
+
+    label: str
+    value: (
+        str | Callable[[Any], object]
+    )  # Any: a row, or whatever else a line of the table is about
+    unit: str = ""
+    meaning: str = ""
+    numeric: bool = False
+    digits: int = 3
+    optional: bool = False
+
+    def of(self, item: Any) -> object:  # Any: as above
+        """Tell the value of an item; None where a run of an earlier version has no such key."""
+        return item.get(self.value) if isinstance(self.value, str) else self.value(item)
 
 
-def _spec_cell(spec: FieldSpec, value: object) -> Cell:
-    if value is None:
-        return cell(None)
-    text = f"{value:g}" if spec.unit == "d" else fact(value)
-    swatch = class_colour(text) if spec.name == "class_name" else ""
-    return Cell(text, _TONES.get(spec.name, {}).get(text, ""), swatch=swatch)
-
-
-def rows_table(
-    table: str,
-    rows: Rows,
-    columns: Sequence[str],
-    caption: str,
-    empty: str,
+def table_of(
+    caption: str, items: Iterable[Any], columns: Iterable[TableColumn], empty: str = ""
 ) -> Table:
-    """Show chosen columns of a table's rows.
+    """Show items as rows, a column each for what is told of them; `empty` says why there may be none."""
+    shown = list(items)
+    told = [(c, [cell(c.of(item), c.digits) for item in shown]) for c in columns]
+    kept = [(c, own) for c, own in told if not c.optional or any(v.text != MISSING for v in own)]
+    headings = tuple(Heading(c.label, c.unit, c.meaning, c.numeric) for c, _ in kept)
+    return Table(caption, headings, tuple(zip(*(own for _, own in kept), strict=True)), empty)
+
+
+def rows_table(table: str, rows: Rows, columns: Sequence[str], caption: str, empty: str) -> Table:
+    """Show chosen columns of a table's rows, as the data dictionary names them.
 
     Args:
         table: a key of `TABLES`.
@@ -138,50 +147,25 @@ def rows_table(
     """
     specs = {s.name: s for s in field_specs(TABLES[table])}
     specs["protocol"] = FieldSpec("protocol", "str", False, "", "protocol of the configuration")
-    chosen = [specs[c] for c in columns]
-    body = tuple(tuple(_spec_cell(s, r[s.name]) for s in chosen) for r in rows)
-    return Table(caption, tuple(_heading(s) for s in chosen), body, empty)
+    return table_of(caption, rows, [_spec_column(specs[c]) for c in columns], empty)
 
 
-@dataclass(frozen=True)
-class TableColumn:
-    """A column that is no column of the data dictionary.
+def _spec_column(spec: FieldSpec) -> TableColumn:
+    name = spec.name
+    for ending in ("_mm3", "_mm2", "_mm", "_ml", "_px"):
+        name = name.removesuffix(ending)
+    label = _LABELS.get(spec.name, name.replace("_", " "))
+    unit = spec.unit if spec.unit in _UNITS_TOLD else ""
 
-    Args:
-        label: its head.
-        value: tells its value of an item: None, text, a number, or a whole cell.
-        unit: of the numbers.
-        meaning: what it is, where the head does not say so.
-        numeric: whether it stands to the right.
-        digits: of floats.
-        optional: left out where no item has a value.
-    """
+    def told(row: Row) -> Cell:
+        value = row[spec.name]
+        if value is None:
+            return cell(None)
+        text = f"{value:g}" if spec.unit == "d" else fact(value)
+        swatch = class_colour(text) if spec.name == "class_name" else ""
+        return Cell(text, _TONES.get(spec.name, {}).get(text, ""), swatch=swatch)
 
-    label: str
-    value: Callable[[Any], object]  # Any: a row, or whatever else one line of the table is about
-    unit: str = ""
-    meaning: str = ""
-    numeric: bool = False
-    digits: int = 3
-    optional: bool = False
-
-
-def table_of(
-    caption: str, items: Iterable[Any], columns: Iterable[TableColumn], empty: str = ""
-) -> Table:
-    """Show items as rows, a column each for what is told of them.
-
-    Args:
-        caption: what the table shows.
-        items: what the rows are about.
-        columns: in order.
-        empty: why there may be nothing to show.
-    """
-    shown = list(items)
-    told = [(c, [cell(c.value(item), c.digits) for item in shown]) for c in columns]
-    kept = [(c, own) for c, own in told if not c.optional or any(v.text != MISSING for v in own)]
-    headings = tuple(Heading(c.label, c.unit, c.meaning, c.numeric) for c, _ in kept)
-    return Table(caption, headings, tuple(zip(*(own for _, own in kept), strict=True)), empty)
+    return TableColumn(label, told, unit, spec.meaning, spec.kind in ("int", "float"))
 
 
 def subject_column(hrefs: Mapping[str, str], meaning: str = "") -> TableColumn:

@@ -1,6 +1,6 @@
 """How much disease each session shows, what became of it, and why a response is told or not."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from somray.report.data import ProtocolData, Row, Rows, SubjectData
 from somray.report.drawing.blocks import (
@@ -25,14 +25,14 @@ TITLE = "Burden over time"
 
 _TONES = {"PD": "bad", "PMD": "bad", "CR": "good", "CMR": "good", "PR": "good", "PMR": "good"}
 _FIGURES = (
-    ("volume_mm3", "volume", "ml", "of all lesions; on PET the metabolic volume", 0.001),
-    ("tlg", "TLG", "SUV·ml", "total lesion glycolysis", 1.0),
-    ("dmax_mm", "Dmax", "mm", "largest distance within or between lesions", 1.0),
-    ("axes_mm", "axes", "mm", "sum of up to five longest axes", 1.0),
-    ("suv_peak", "SUVpeak", "", "of the hottest lesion", 1.0),
-    ("targets_mm", "targets", "mm", "sum of the targets' longest axes in a slice", 1.0),
+    ("volume_ml", "volume", "ml", "of all lesions; on PET the metabolic volume"),
+    ("tlg", "TLG", "SUV·ml", "total lesion glycolysis"),
+    ("dmax_mm", "Dmax", "mm", "largest distance within or between lesions"),
+    ("axes_mm", "axes", "mm", "sum of up to five longest axes"),
+    ("suv_peak", "SUVpeak", "", "of the hottest lesion"),
+    ("targets_mm", "targets", "mm", "sum of the targets' longest axes in a slice"),
 )
-"""Column of `burden`, its head, unit, meaning, and what it is multiplied by."""
+"""Key of a line, its head, unit and meaning."""
 
 _CHANGES = (
     ("change_from_baseline", "axes, since first"), ("change_from_nadir", "axes, since least"),
@@ -99,47 +99,40 @@ def _over_time(
 
 def _table(told: str, rows: Rows, hrefs: Mapping[str, str] | None = None) -> Table:
     """List rows of `burden`, with their subject where it has a page."""
-    firsts: dict[str, Row] = {}
-    for row in rows:
-        firsts.setdefault(row["subject"], row)
-
-    def figure(column: str, factor: float) -> Callable[[Row], float | None]:
-        return lambda r: None if r.get(column) is None else r[column] * factor
-
-    def change(column: str) -> Callable[[Row], str | None]:
-        return lambda r: None if r.get(column) is None else signed(100 * r[column], "+.0f") + " %"
-
-    def response(row: Row) -> Cell | None:
-        if row["response"]:
-            return Cell(row["response"], _TONES.get(row["response"], ""))
-        if row["doubt"]:
-            return Cell("not told", "warn")
-        return Cell("first session", "muted") if row is firsts[row["subject"]] else None
-
     columns = [
-        TableColumn("session", lambda r: r["session"]),
-        TableColumn("t", lambda r: r["t"], "", "time index", True),
-        TableColumn("lesions", lambda r: r["lesions"], numeric=True),
+        *([] if hrefs is None else [subject_column(hrefs)]),
+        TableColumn("session", "session"),
+        *([TableColumn("t", "t", "", "time index", True)] if any(r["t"] for r in rows) else []),
+        TableColumn("lesions", "lesions", numeric=True),
         *(
-            TableColumn(label, figure(name, factor), unit, meaning, True, 1, optional=True)
-            for name, label, unit, meaning, factor in _FIGURES
+            TableColumn(label, name, unit, meaning, True, 1, optional=True)
+            for name, label, unit, meaning in _FIGURES
         ),
-        *(
-            TableColumn(label, change(name), "", "", True, optional=True)
-            for name, label in _CHANGES
-        ),
-        TableColumn("response", response),
-        TableColumn("why", _why),
+        *(TableColumn(label, name, numeric=True, optional=True) for name, label in _CHANGES),
+        TableColumn("response", "told"),
+        TableColumn("why", "why"),
     ]
-    if not any(r["t"] for r in rows):
-        del columns[1]
-    if hrefs is not None:
-        columns.insert(0, subject_column(hrefs))
+    lines, seen = [], set()
+    for row in rows:
+        lines.append({**row, **_line_of(row, is_first=row["subject"] not in seen)})
+        seen.add(row["subject"])
     why = "no session has a burden yet; a run of an earlier version has none."
-    return table_of(told, rows, columns, why)
+    return table_of(told, lines, columns, why)
 
 
-def _why(row: Row) -> str | None:
-    """Give the response's reason, or why there is none."""
-    reason = [str(row["reason"])] if row["response"] and row.get("reason") else []
-    return "; ".join([*reason, *doubts_of(row)]) or None
+def _line_of(row: Row, is_first: bool) -> Row:
+    """Tell volume, changes and response of a session as people write them, and the response's reason."""
+    changes = {name: row.get(name) for name, _ in _CHANGES}
+    response = row["response"]
+    told = Cell("first session", "muted") if is_first else None
+    if row["doubt"]:
+        told = Cell("not told", "warn")
+    if response:
+        told = Cell(response, _TONES.get(response, ""))
+    reason = [str(row["reason"])] if response and row.get("reason") else []
+    return {
+        **{n: None if v is None else f"{signed(100 * v, '+.0f')} %" for n, v in changes.items()},
+        "volume_ml": None if row["volume_mm3"] is None else row["volume_mm3"] * 0.001,
+        "told": told,
+        "why": "; ".join([*reason, *doubts_of(row)]) or None,
+    }

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from operator import itemgetter
 from typing import Any
 
 from somray.errors import QUARANTINE_CODES
@@ -119,14 +118,14 @@ def subjects_section(data: ReportData, hrefs: Mapping[str, str]) -> Section:
     """List the subjects with links to their pages."""
     columns = (
         subject_column(hrefs),
-        TableColumn("protocols", itemgetter("protocols")),
-        TableColumn("sessions", itemgetter("sessions"), "", "scans done / scans in the manifest", True),
-        TableColumn("lesions", itemgetter("lesions"), "", "lesion identities over all sessions", True),
-        TableColumn("volume, first session", itemgetter("first"), "ml", "all lesions together", True, 2),
-        TableColumn("volume, last session", itemgetter("last"), "ml",
+        TableColumn("protocols", "protocols"),
+        TableColumn("sessions", "sessions", "", "scans done / scans in the manifest", True),
+        TableColumn("lesions", "lesions", "", "lesion identities over all sessions", True),
+        TableColumn("volume, first session", "first", "ml", "all lesions together", True, 2),
+        TableColumn("volume, last session", "last", "ml",
                     "all lesions together; the same session where there is one", True, 2),
-        TableColumn("changes", itemgetter("changes")),
-        TableColumn("failures", itemgetter("failures"), numeric=True),
+        TableColumn("changes", "changes"),
+        TableColumn("failures", "failures", numeric=True),
     )  # fmt: skip
     rows = [_subject_row(data, name) for name in sorted(hrefs)]
     told = (

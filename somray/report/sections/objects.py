@@ -1,7 +1,7 @@
 """A subject's objects of one protocol: projections or slices with their calls, every reason, how to overrule."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -190,11 +190,6 @@ def _table(told: str, rows: Rows, lesions: Mapping[int, int]) -> Table:
     return table_of(told, rows, columns, why)
 
 
-def _of(column: str) -> Callable[[Row], object]:
-    """Tell a column's value, None where a run of an earlier version has no such column."""
-    return lambda row: row.get(column)
-
-
 def _called(row: Row) -> Cell:
     call = str(row["called"])
     swatch = CALLS[call].colour if call in CALLS else ""
@@ -214,19 +209,19 @@ def _cohort(row: Row) -> str | None:
 
 _COLUMNS = (
     TableColumn("called", _called),
-    TableColumn("name", _of("name"), "", "organ or place that it was recognised as", optional=True),
-    TableColumn("by", _of("by"), "", "who decided", optional=True),
+    TableColumn("name", "name", "", "organ or place that it was recognised as", optional=True),
+    TableColumn("by", "by", "", "who decided", optional=True),
     TableColumn("volume", lambda r: r["volume_mm3"] / 1000.0, "ml", "", True, 1),
-    TableColumn("peak", _of("peak_intensity"), "", "highest value on the grid that objects are found on",
+    TableColumn("peak", "peak_intensity", "", "highest value on the grid that objects are found on",
                 True, 1, optional=True),
-    TableColumn("reason", _of("reason"), optional=True),
-    TableColumn("height", _of("height_fraction"), "", "0 at the shoulders, 1 where the legs part", True, 2,
+    TableColumn("reason", "reason", optional=True),
+    TableColumn("height", "height_fraction", "", "0 at the shoulders, 1 where the legs part", True, 2,
                 optional=True),
     TableColumn("side", _side, "mm", "from the midline", optional=True),
-    TableColumn("depth", _of("depth_mm"), "mm", "from the body's surface", True, 0, optional=True),
+    TableColumn("depth", "depth_mm", "mm", "from the body's surface", True, 0, optional=True),
     TableColumn("cohort", _cohort, "", "share of the other subjects that are hot there; heard from "
                 f"{LEAST_SUBJECTS} subjects on", True, optional=True),
-    TableColumn("organ", _of("organ"), "", "of the anatomy mask", optional=True),
+    TableColumn("organ", "organ", "", "of the anatomy mask", optional=True),
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Registration on the page: neighbouring slices (anatomy) and sessions (change), never mixed."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -41,6 +41,7 @@ SESSION_COLUMNS = (
     "session", "reference_session", "status", "reason", "cycle_error_mm", "drift_mm",
 )  # fmt: skip
 REGIONS = ("lesion", "outside")
+FIGURES = ("mad_before", "mad_after", "ncc_before", "ncc_after")
 
 
 def registration_section(subject: SubjectData, prefix: str) -> Section:
@@ -210,39 +211,30 @@ def _residuals(subject: SubjectData, kind: str) -> Iterator[Table]:
         return
     unit = next((s["unit"].split(",")[0] for s in subject.scans if s["unit"]), "raw")
     unit = "" if unit == "raw" else unit
-    places = [
-        (*pair, region)
-        for pair in sorted({(r["fixed_session"], r["moving_session"]) for r in rows})
-        for region in REGIONS
-    ]
-
-    def pair_of(place: tuple[str, str, str]) -> str:
-        fixed, moving, _ = place
-        return fixed if fixed == moving else f"{fixed} → {moving}"
-
-    def median(column: str) -> Callable[[tuple[str, str, str]], float | None]:
-        def figure(place: tuple[str, str, str]) -> float | None:
-            known = [
-                r[column]
-                for r in rows
-                if (r["fixed_session"], r["moving_session"], r["region"]) == place
-                and r[column] is not None
+    lines = []
+    for pair in sorted({(r["fixed_session"], r["moving_session"]) for r in rows}):
+        for region in REGIONS:
+            where = (*pair, region)
+            part = [
+                r for r in rows if (r["fixed_session"], r["moving_session"], r["region"]) == where
             ]
-            return float(np.median(known)) if known else None
-
-        return figure
-
+            name = pair[0] if pair[0] == pair[1] else f"{pair[0]} → {pair[1]}"
+            figures = {figure: _median(part, figure) for figure in FIGURES}
+            lines.append({"pair": name, "region": region, **figures})
     columns = (
-        TableColumn("pair", pair_of),
-        TableColumn(
-            "region", lambda place: place[2], "", "the target in either image, or the rest"
-        ),
-        TableColumn("|difference| before", median("mad_before"), unit, numeric=True),
-        TableColumn("after", median("mad_after"), numeric=True),
-        TableColumn("NCC before", median("ncc_before"), numeric=True),
-        TableColumn("after", median("ncc_after"), numeric=True),
+        TableColumn("pair", "pair"),
+        TableColumn("region", "region", "", "the target in either image, or the rest"),
+        TableColumn("|difference| before", "mad_before", unit, numeric=True),
+        TableColumn("after", "mad_after", numeric=True),
+        TableColumn("NCC before", "ncc_before", numeric=True),
+        TableColumn("after", "ncc_after", numeric=True),
     )
     several = " Medians over all pairs of neighbours." if kind == "slices" else ""
     left = "anatomy" if kind == "slices" else "change"
     told = f"What is left inside lesions and outside; what is left after registration is {left}.{several}"
-    yield table_of(told, places, columns, "nothing was compared.")
+    yield table_of(told, lines, columns)
+
+
+def _median(rows: Rows, figure: str) -> float | None:
+    known = [r[figure] for r in rows if r[figure] is not None]
+    return float(np.median(known)) if known else None

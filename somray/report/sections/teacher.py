@@ -100,36 +100,26 @@ def _reference(
 def _class_table(teacher: TeacherModel, clusters: Rows) -> Table:
     colours = class_colours(teacher.class_names)
     shares = {r["class_name"]: r["share_fraction"] for r in clusters if r["kind"] == "class"}
-    nodes = {
-        name: np.flatnonzero(teacher.node_classes == value).tolist()
-        for value, name in teacher.class_names.items()
-    }
-
-    def named(name: str) -> Cell:
-        return Cell(name, swatch=colours[teacher.value_of(name)])
-
-    def numbers(name: str) -> Cell:
-        return Cell(", ".join(map(str, nodes[name])) or "none", "" if nodes[name] else "muted")
-
-    def share(name: str) -> str | None:
-        return None if shares.get(name) is None else f"{100 * shares[name]:.1f}"
-
-    def reason(name: str) -> str | None:
-        nothing = None if nodes[name] else "no node of the map is like this"
-        return teacher.reasons.get(name, nothing)
-
-    def doubt(name: str) -> Cell | None:
-        return Cell(teacher.doubtful[name], "warn") if name in teacher.doubtful else None
-
+    lines = []
+    for value, name in sorted(teacher.class_names.items()):
+        nodes = np.flatnonzero(teacher.node_classes == value).tolist()
+        share, doubt = shares.get(name), teacher.doubtful.get(name)
+        nothing = None if nodes else "no node of the map is like this"
+        lines.append({
+            "class": Cell(name, swatch=colours[value]),
+            "nodes": Cell(", ".join(map(str, nodes)) or "none", "" if nodes else "muted"),
+            "share": None if share is None else f"{100 * share:.1f}",
+            "reason": teacher.reasons.get(name, nothing),
+            "doubt": None if doubt is None else Cell(doubt, "warn"),
+        })  # fmt: skip
     columns = (
-        TableColumn("class", named),
-        TableColumn("nodes", numbers, "", "numbers of its nodes, row-major over the map"),
-        TableColumn("share", share, "%", "share of the reference's pixels", True),
-        TableColumn("why it is called so", reason),
-        TableColumn("doubt", doubt),
+        TableColumn("class", "class"),
+        TableColumn("nodes", "nodes", "", "numbers of its nodes, row-major over the map"),
+        TableColumn("share", "share", "%", "share of the reference's pixels", True),
+        TableColumn("why it is called so", "reason"),
+        TableColumn("doubt", "doubt"),
     )
-    names = [name for _, name in sorted(teacher.class_names.items())]
-    return table_of("What each class means, and the rule that named it.", names, columns)
+    return table_of("What each class means, and the rule that named it.", lines, columns)
 
 
 def _profiles(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterator[Block]:
