@@ -11,7 +11,7 @@ from somray.report.drawing.changes import CHANGES, LesionTables, TimeAxis
 from somray.report.drawing.classes import Profile, short_names
 from somray.report.drawing.style import class_colour, class_colours, plain_text
 from somray.report.drawing.table import TableColumn, fact, number, rows_table, table_of
-from somray.report.figures.classes import profile_heatmap, radar, radar_limit
+from somray.report.figures.classes import node_heatmap, radar, radar_limit
 from somray.report.figures.flow import MOST_ROWS, lesion_flow
 from somray.report.figures.rounds import delta_by_round
 from somray.report.figures.volumes import lesion_volumes
@@ -52,7 +52,7 @@ def test_a_chart_is_the_same_bytes_twice_and_leaves_matplotlib_alone():
     labels = ["a", "b", "c"]
     once = radar(profiles[1], profiles[:1], labels, 2.5, "r")
     assert once == radar(profiles[1], profiles[:1], labels, 2.5, "r")
-    assert profile_heatmap(profiles, labels, "nodes", "h")
+    assert node_heatmap(profiles, labels, "h")
     assert dict(mpl.rcParams) == before
 
 
@@ -280,6 +280,8 @@ def test_volumes_that_span_much_are_drawn_logarithmically_and_say_so():
 def test_numbers_are_written_for_people():
     assert number(-0.12345) == "−0.123"
     assert number(1234567.8) == "1\u202f234\u202f568"
+    assert [number(v, 1) for v in (4.56, 72.34, 125.93)] == ["4.6", "72.3", "125.9"]
+    assert [number(v, 0) for v in (6.4, 97.5, 512.3)] == ["6", "98", "512"]
     assert (fact(None), fact(True), fact([1, 2]), fact([])) == ("–", "yes", "1, 2", "–")
 
 

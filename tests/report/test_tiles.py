@@ -17,6 +17,7 @@ from somray.report.drawing.display import (
     round_length_mm,
     two_colours,
 )
+from somray.report.drawing.style import LineStyle
 from somray.report.drawing.tiles import Outline, TileText, matches_tile, outline_path, tile
 
 NO_DATA = [38, 46, 56]
@@ -91,7 +92,7 @@ def test_line_styles_differ_without_colour():
     mask = np.zeros((4, 4), dtype=bool)
     mask[1:3, 1:3] = True
     path = outline_path(mask, (400, 400))
-    lines = (Outline(path, "#fff"), Outline(path, "#fff", "5 4"))
+    lines = tuple(Outline(path, LineStyle("#fff", dash)) for dash in ("", "5 4"))
     drawn = str(
         tile(np.zeros((4, 4), np.uint8), SliceFrame((4, 4), (1, 1)), "a", TileText("", lines))
     )

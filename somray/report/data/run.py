@@ -15,13 +15,14 @@ import pandas as pd
 
 from somray.config import CohortConfig, ProtocolConfig
 from somray.domain.run import RunLayout
+from somray.domain.scan import Scan
 from somray.domain.tables import TABLES, field_specs
 from somray.domain.teacher import TeacherModel
 from somray.errors import SomrayError
+from somray.io.cohort.manifest import load_manifest
 from somray.io.ome import image as ome_zarr
 from somray.io.run import Run
 from somray.report.data.scan import ScanPixels
-from somray.report.data.truth import Origin, origins
 
 __all__ = ["ProtocolData", "ReportData", "Row", "Rows", "SubjectData", "is_4d"]
 
@@ -64,12 +65,13 @@ class ReportData:
         self.storage = self.run.storage
         self._tables: dict[str, pd.DataFrame] = {}
         self._teachers: dict[str, TeacherModel | None] = {}
-        self._manifest: dict[tuple[str, str], Origin] = {}
+        self._manifest: dict[tuple[str, str], Scan] = {}
         self.manifest_trouble: str | None = None
         """Why the manifest cannot be read any more, so that no truth is drawn; None where it can."""
         folder = Path(self.storage.root) if self.storage.is_local else Path()
         try:
-            self._manifest = origins(self.config, folder)
+            manifest = load_manifest(folder / self.config.scans, self.config)
+            self._manifest = {(scan.subject, scan.session): scan for scan in manifest}
         except (SomrayError, OSError) as error:
             self.manifest_trouble = str(error)
 
@@ -122,15 +124,16 @@ class ReportData:
         name = RunLayout.scan(subject, session)
         if not ome_zarr.is_complete(self.storage, name):
             return None
-        origin = self._manifest.get((subject, session))
-        return ScanPixels(self.storage, name, origin.truth if origin else None)
+        named = self._manifest.get((subject, session))
+        truth = str(named.truth) if named and named.truth else None
+        return ScanPixels(self.storage, name, truth)
 
     def in_time(self, scans: Rows) -> Rows:
         """Sort a subject's rows of `scans`: by days where all have them, else as in the manifest."""
         if scans and all(r["days"] is not None for r in scans):
             return sorted(scans, key=lambda r: (r["days"], r["session"]))
         known = self._manifest
-        place = {key: origin.order for key, origin in known.items()}
+        place = {key: scan.order for key, scan in known.items()}
         return sorted(
             scans,
             key=lambda r: (place.get((r["subject"], r["session"]), len(known)), r["session"]),

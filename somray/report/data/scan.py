@@ -131,9 +131,7 @@ class ScanPixels:
 
     def coarse(self, level: int, channel: int, t: int, z0: int, z1: int) -> NDArray[np.float32]:
         """Read slices z0 to z1 (excluded) of one channel at a stored level as (z, y, x)."""
-        array = open_level(self._storage, self._name, str(level))
-        with store_errors(self._storage.uri(self._name)):
-            return np.asarray(array[t, channel, z0:z1], dtype=np.float32)
+        return np.asarray(self._stored(str(level), (t, channel, slice(z0, z1))), dtype=np.float32)
 
     def coarse_label(
         self, label: str, level: int, t: int, z0: int, z1: int
@@ -141,9 +139,11 @@ class ScanPixels:
         """Read slices z0 to z1 (excluded) of a label at a stored level, None where there is none."""
         if label not in self.labels:
             return None
-        array = open_level(self._storage, self._name, f"labels/{label}/{level}")
+        return self._stored(f"labels/{label}/{level}", (t, slice(z0, z1)))
+
+    def _stored(self, array: str, where: tuple[int | slice, ...]) -> NDArray[Any]:
         with store_errors(self._storage.uri(self._name)):
-            return np.asarray(array[t, z0:z1])
+            return np.asarray(open_level(self._storage, self._name, array)[where])
 
     def masks(self, target: int, t: int, z: int) -> dict[str, NDArray[np.bool_]]:
         """Return the masks (y, x) of one slice that exist: som (where it is `target`), student, truth."""

@@ -54,10 +54,9 @@ def number(value: float, digits: int = 3) -> str:
     """Write a number for people: thousands apart, a real minus sign, no more digits than useful."""
     if abs(value) >= 1000:
         text = f"{value:,.0f}".replace(",", THIN)
-    elif abs(value) >= 100:
-        text = f"{value:.1f}"
     else:
-        text = f"{value:.{digits}f}" if abs(value) < 10 else f"{value:.2f}"
+        most = 1 if abs(value) >= 100 else 2 if abs(value) >= 10 else digits
+        text = f"{value:.{min(digits, most)}f}"
     return text.replace("-", "−")
 
 

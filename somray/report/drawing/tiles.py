@@ -5,7 +5,7 @@ patient. Images lie as their arrays do: row 0 on top, column 0 on the left; lett
 """
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,20 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from somray.report.data.scan import LONG_SIDE, SliceFrame
+from somray.report.drawing.blocks import Legend, LegendEntry
 from somray.report.drawing.display import png_bytes, round_length_mm
+from somray.report.drawing.style import LineStyle
 
-__all__ = ["Outline", "TileMark", "TileText", "colour_bar", "matches_tile", "outline_path", "tile"]
+__all__ = [
+    "Outline",
+    "TileMark",
+    "TileText",
+    "colour_bar",
+    "matches_tile",
+    "outline_legend",
+    "outline_path",
+    "tile",
+]
 
 DETAIL = {"fine": 640, "small": 360, "classes": 640}
 """Most pixels along the longer side of an embedded picture; classes are shown as squares, never blended."""
@@ -28,11 +39,10 @@ MOST_VERTICES = 20000  # a ragged outline is coarsened until it has fewer
 
 @dataclass(frozen=True)
 class Outline:
-    """A mask's outline: SVG path data of `outline_path`, colour and dash pattern."""
+    """A mask's outline: SVG path data of `outline_path`, and how the line looks."""
 
     path: str
-    colour: str
-    dash: str = ""
+    style: LineStyle
 
 
 @dataclass(frozen=True)
@@ -125,9 +135,8 @@ def _letters(frame: SliceFrame) -> str:
         return ""
     width, height = frame.size
     right, bottom = frame.towards
-    return _text(width - 8, height / 2 + 5, right, "end") + _text(
-        width / 2, height - 8, bottom, "middle"
-    )
+    below = _text(width / 2, height - 8, bottom, "middle")
+    return _text(width - 8, height / 2 + 5, right, "end") + below
 
 
 def _lines(outlines: Sequence[Outline]) -> Iterator[str]:
@@ -136,9 +145,15 @@ def _lines(outlines: Sequence[Outline]) -> Iterator[str]:
     for outline in drawn:
         yield f'<path class="halo" d="{outline.path}"/>'
     for outline in drawn:
-        dash = f' stroke-dasharray="{outline.dash}"' if outline.dash else ""
-        kind = "outline broken" if outline.dash else "outline"
-        yield f'<path class="{kind}" d="{outline.path}" stroke="{outline.colour}"{dash}/>'
+        style = outline.style
+        dash = f' stroke-dasharray="{style.dash}"' if style.dash else ""
+        kind = "outline broken" if style.dash else "outline"
+        yield f'<path class="{kind}" d="{outline.path}" stroke="{style.colour}"{dash}/>'
+
+
+def outline_legend(names: Mapping[str, str], styles: Mapping[str, LineStyle]) -> Legend:
+    """Tell what outlines mean: key to its name, key to its line."""
+    return Legend(tuple(LegendEntry(n, styles[k].colour, styles[k].dash) for k, n in names.items()))
 
 
 def tile(
@@ -216,7 +231,4 @@ def colour_bar(pixels: NDArray[np.uint8], labels: tuple[str, str], alt: str) -> 
         f'<text class="bar-label" x="{x}" y="32" text-anchor="{anchor}">{escape(label)}</text>'
         for x, anchor, label in zip((0, LONG_SIDE), ("start", "end"), labels, strict=True)
     )
-    return Markup(
-        f'<svg class="bar" role="img" aria-label="{escape(alt)}" '
-        f'viewBox="0 0 {LONG_SIDE:.0f} 38" xmlns="http://www.w3.org/2000/svg">{inner}</svg>'
-    )
+    return _svg(LONG_SIDE, 38, alt, inner, "bar")

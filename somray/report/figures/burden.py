@@ -47,12 +47,7 @@ Subjects = Mapping[str, SubjectBurden]
 
 @drawing
 def burden_chart(subjects: Subjects, name: str) -> Markup:
-    """Draw what is known of each subject's burden over its sessions, responses marked.
-
-    Args:
-        subjects: name to its burden.
-        name: unique on the page.
-    """
+    """Draw what is known of each subject's burden over its sessions, responses marked."""
     every = [r for burden in subjects.values() for r in burden.rows]
     shown = [p for p in _PANELS if any(r[p.column] is not None for r in every)]
     figure, first = chart(3.3 * len(shown) + 1.0, 2.9)

@@ -34,7 +34,7 @@ from somray.report.drawing.style import (
 )
 from somray.report.drawing.table import signed
 
-__all__ = ["areas_along_z", "profile_heatmap", "radar", "radar_limit", "radar_over_sessions"]
+__all__ = ["areas_along_z", "node_heatmap", "radar", "radar_limit", "radar_over_sessions"]
 
 HEAT_LIMIT = 2.5  # standard deviations at the ends of the heat map's colours
 CROWDED = 12  # features from which a radar plot needs more room
@@ -151,9 +151,7 @@ def _rings_and_spokes(
 
 
 @drawing
-def profile_heatmap(
-    profiles: Sequence[Profile], labels: Sequence[str], what: str, name: str
-) -> Markup:
+def node_heatmap(profiles: Sequence[Profile], labels: Sequence[str], name: str) -> Markup:
     """Draw profiles as rows of colours: purple below the reference's mean, orange above.
 
     A strip in front of each row wears its class's colour.
@@ -178,7 +176,7 @@ def profile_heatmap(
         mesh, ax=axes, fraction=0.035, pad=0.02, extend="both", aspect=30, shrink=shrink
     )
     label_scale(bar, "standard deviations from the mean")
-    alt = f"Heat map of {rows} {what} (rows) by {columns} features (columns)."
+    alt = f"Heat map of {rows} nodes (rows) by {columns} features (columns)."
     return to_svg(figure, alt, name)
 
 

@@ -60,13 +60,7 @@ class _Places:
 
 @drawing
 def lesion_flow(tables: LesionTables, sessions: Sequence[str], name: str) -> LesionFlow:
-    """Draw lesions over sessions with their links.
-
-    Args:
-        tables: of the subject, lesions at t 0.
-        sessions: in order of time.
-        name: unique on the page.
-    """
+    """Draw lesions (those at time index 0) over sessions, in order of time, with their links."""
     evolution = tables.evolution
     volumes = {(r["session"], r["lesion_id"]): float(r["volume_mm3"]) for r in tables.lesions}
     rows, left_out = _row_of(volumes, tables.links)

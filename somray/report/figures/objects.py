@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from somray.kernels.objects.found import DOUBT, LESION, PHYSIOLOGICAL
 from somray.report.data import ScanPixels, SliceFrame
 from somray.report.data.projections import Projection, Spot
-from somray.report.drawing.blocks import Legend, LegendEntry, Picture
+from somray.report.drawing.blocks import Picture
 from somray.report.drawing.display import DisplayWindow, grey, presets
 from somray.report.drawing.style import CALLS, rgb
 from somray.report.drawing.table import plural
 from somray.report.drawing.tiles import Outline, TileMark, TileText, outline_path, tile
 
-__all__ = ["CALL_NAMES", "call_legend", "object_slices", "projection_picture", "uptake_window"]
+__all__ = ["CALL_NAMES", "object_slices", "projection_picture", "uptake_window"]
 
 CALL_NAMES = {LESION: "lesion", DOUBT: "in doubt", PHYSIOLOGICAL: "physiological"}
 FILL = 0.28  # share of its colour that an object is tinted with
@@ -35,12 +35,6 @@ def uptake_window(views: Sequence[Projection], unit: str) -> DisplayWindow:
     return DisplayWindow("uptake", 0.0, high if high > 0 else 1.0, unit, inverted=True)
 
 
-def call_legend() -> Legend:
-    """Tell what the outlines mean."""
-    entries = (LegendEntry(n, CALLS[c].colour, dash=CALLS[c].dash) for c, n in CALL_NAMES.items())
-    return Legend(tuple(entries))
-
-
 def _counted(calls: Mapping[int, str]) -> str:
     """Count the objects of each call in words."""
     counts = [(sum(c == call for c in calls.values()), name) for call, name in CALL_NAMES.items()]
@@ -51,14 +45,7 @@ def _counted(calls: Mapping[int, str]) -> str:
 def projection_picture(
     seen: Projection, window: DisplayWindow, calls: Mapping[int, str], where: str
 ) -> Picture:
-    """Draw one projection with its objects.
-
-    Args:
-        seen: the view.
-        window: values shown from white to black.
-        calls: object number to call, of all objects of the time point.
-        where: session (and channel) in words.
-    """
+    """Draw one projection with its objects; `calls` are those of the time point, `where` names the session."""
     lines, pixels = _drawn(grey(seen.image, window), seen.masks, seen.frame)
     marks = _numbers(seen.spots, calls, seen.frame)
     told = f"{seen.view.capitalize()} maximum-intensity projection, {where}, {window}: {_counted(calls)}."
@@ -70,14 +57,7 @@ def projection_picture(
 def object_slices(
     pixels: ScanPixels, heights: Sequence[int], calls: Mapping[int, str], where: str
 ) -> list[Picture]:
-    """Draw slices at time index 0 with their objects outlined.
-
-    Args:
-        pixels: of the scan.
-        heights: slice indices.
-        calls: object number to call.
-        where: session in words.
-    """
+    """Draw slices (their indices) at time index 0 with their objects outlined; `where` names the session."""
     images = np.stack([pixels.image(0, z)[0] for z in heights])
     window = presets(pixels.units[0], None, images)[0]
     pictures = []
@@ -106,7 +86,7 @@ def _drawn(
         style = CALLS[call]
         blend = tinted[mask] * (1.0 - FILL) + np.array(rgb(style.colour)) * FILL
         tinted[mask] = blend.round().astype(np.uint8)
-        lines.append(Outline(outline_path(mask, frame.size), style.colour, style.dash))
+        lines.append(Outline(outline_path(mask, frame.size), style))
     return tuple(lines), tinted
 
 

@@ -10,10 +10,10 @@ from somray.domain.teacher import TeacherModel
 from somray.kernels.features.windows import channel_kind
 from somray.report.data import ScanPixels
 from somray.report.data.selection import SliceKey
-from somray.report.drawing.blocks import Legend, LegendEntry, Picture
+from somray.report.drawing.blocks import Legend, Picture
 from somray.report.drawing.display import DisplayWindow, grey, painted, presets
 from somray.report.drawing.style import OUTLINES, class_colours
-from somray.report.drawing.tiles import Outline, TileText, outline_path, tile
+from somray.report.drawing.tiles import Outline, TileText, outline_legend, outline_path, tile
 
 __all__ = ["MaskPictures", "mask_legend", "mask_pictures", "reference_pictures", "windows_of"]
 
@@ -50,13 +50,7 @@ def windows_of(
 
 def mask_legend(shown: Collection[str]) -> Legend:
     """Tell what the outlines of masks mean."""
-    return Legend(
-        tuple(
-            LegendEntry(_NAMES[n], OUTLINES[n].colour, dash=OUTLINES[n].dash)
-            for n in _NAMES
-            if n in shown
-        )
-    )
+    return outline_legend({n: name for n, name in _NAMES.items() if n in shown}, OUTLINES)
 
 
 def mask_pictures(
@@ -66,20 +60,10 @@ def mask_pictures(
     image: NDArray[np.float32],
     z: int,
 ) -> MaskPictures:
-    """Draw every channel of one slice with its masks as outlines.
-
-    Args:
-        pixels: of the scan.
-        windows: of each channel, as `windows_of` gives them.
-        masks: name to (y, x).
-        image: (c, y, x).
-        z: index of the slice.
-    """
+    """Draw every channel (c, y, x) of slice z with its masks (y, x) as outlines, in the channels' windows."""
     frame = pixels.frame
     lines = tuple(
-        Outline(outline_path(masks[n], frame.size), OUTLINES[n].colour, OUTLINES[n].dash)
-        for n in _ORDER
-        if n in masks
+        Outline(outline_path(masks[n], frame.size), OUTLINES[n]) for n in _ORDER if n in masks
     )
     pixel_mm2 = frame.spacing_mm[0] * frame.spacing_mm[1]
     sizes = ", ".join(
@@ -104,11 +88,7 @@ def reference_pictures(
 ) -> list[Picture]:
     """Draw a slice's channels beside its class map; nothing where the scan has none.
 
-    Args:
-        scan: that the slice lies in.
-        teacher: whose classes are shown.
-        key: the slice.
-        told: what the slice is, in words.
+    `told` says in words what the slice is.
     """
     labels = scan.label("som", key.t, key.z)
     if labels is None:

@@ -42,11 +42,7 @@ def _window(scan: ScanPixels, modality: str, fixed: NDArray[np.float32]) -> Disp
 def pair_gallery(images: PairImages, scan: ScanPixels, row: Row, modality: str) -> Gallery:
     """Show overlay, checkerboard and |difference|: a row before and a row after, one scale for both.
 
-    Args:
-        images: of the pair.
-        scan: the fixed one.
-        row: of `registration`.
-        modality: of the protocol.
+    The scan is the fixed one, the row one of `registration`.
     """
     window, where = _window(scan, modality, images.fixed), pair_name(row)
     unit = "" if scan.units[0] == "raw" else f" {scan.units[0]}"

@@ -20,9 +20,7 @@ _METHODS = (
 def truth_scores(rows: Rows, name: str) -> Markup:
     """Draw the Dice overlap with the truth of every scan, sorted, all methods side by side.
 
-    Args:
-        rows: of `truth`, one per scan and method: those of one label, or of the union.
-        name: what the picture's marks are named after.
+    The rows of `truth` are one per scan and method: those of one label, or of the union.
     """
     figure, axes = chart(5.0, 3.2)
     told = []

@@ -32,14 +32,7 @@ class _LineEnd:
 
 @drawing
 def lesion_volumes(lesions: Rows, evolution: Rows, time: TimeAxis, name: str) -> Markup:
-    """Draw the volume of every lesion over the sessions.
-
-    Args:
-        lesions: rows at time index 0.
-        evolution: rows.
-        time: where the sessions stand.
-        name: unique on the page.
-    """
+    """Draw the volume of every lesion over the sessions, at time index 0."""
     figure, axes = chart(7.4, 3.8)
     volumes: dict[int, dict[str, float]] = {}
     for row in lesions:

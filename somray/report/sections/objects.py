@@ -23,9 +23,9 @@ from somray.report.drawing.blocks import (
 )
 from somray.report.drawing.style import CALLS
 from somray.report.drawing.table import TableColumn, plural, table_of
+from somray.report.drawing.tiles import outline_legend
 from somray.report.figures.objects import (
     CALL_NAMES,
-    call_legend,
     object_slices,
     projection_picture,
     uptake_window,
@@ -134,7 +134,7 @@ def _pictures(sessions: Sequence[SessionObjects]) -> Iterator[Block]:
             told += "; L is the patient's left, P the back, F the feet"
         told += "."
     if projected or sliced:
-        yield call_legend()
+        yield outline_legend(CALL_NAMES, CALLS)
         yield Gallery((*projected, *sliced), "small", told)
 
 

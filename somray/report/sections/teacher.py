@@ -27,7 +27,7 @@ from somray.report.drawing.classes import (
 )
 from somray.report.drawing.style import class_colours
 from somray.report.drawing.table import TableColumn, signed, table_of
-from somray.report.figures.classes import areas_along_z, profile_heatmap, radar, radar_limit
+from somray.report.figures.classes import areas_along_z, node_heatmap, radar, radar_limit
 from somray.report.figures.features import feature_pictures
 from somray.report.figures.map import map_pictures
 from somray.report.figures.outlines import reference_pictures
@@ -180,7 +180,7 @@ def _nodes(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterator[Block
             "The nodes' profiles stand in the clusters table; they are too many to draw here."
         )
     else:
-        heat = profile_heatmap(nodes, short_names(teacher), "nodes", f"{prefix}-heat")
+        heat = node_heatmap(nodes, short_names(teacher), f"{prefix}-heat")
         told = "Profile of every node, sorted by class; orange lies above the reference's mean, purple below."
         yield Details("Profiles of all nodes", (Gallery((Picture(heat, told),), "large"),))
 
