@@ -4,29 +4,40 @@ Nothing is fetched, nothing runs: no script, no outside font, no link but those 
 text is escaped by the templates; the same run gives the same bytes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from somray.domain.run import RunLayout
-from somray.report.data import ReportData
-from somray.report.drawing.blocks import Block, Section
-from somray.report.sections.burden import cohort_burden_section
+from somray.report.data import ReportData, SubjectData
+from somray.report.drawing.blocks import Block, Notice, Section
+from somray.report.drawing.table import rows_table
+from somray.report.sections.burden import burden_section, cohort_burden_section
+from somray.report.sections.classes import areas_section, signatures_section
 from somray.report.sections.cohort import (
     failures_section,
     glance,
-    subject_hrefs,
     subjects_section,
     what_ran_section,
 )
-from somray.report.sections.student import student_section, truth_section
-from somray.report.sections.subject import subject_sections
+from somray.report.sections.lesions import lesions_section
+from somray.report.sections.masks import masks_section
+from somray.report.sections.objects import objects_section
+from somray.report.sections.registration import registration_section
+from somray.report.sections.student import student_section
 from somray.report.sections.teacher import teacher_section
+from somray.report.sections.truth import cohort_truth_section, truth_section
 
 __all__ = ["write_report"]
+
+SCAN_COLUMNS = (
+    "session", "protocol", "status", "days", "path", "modality", "unit", "shape_t", "shape_c",
+    "shape_z", "shape_y", "shape_x", "spacing_z_mm", "spacing_y_mm", "spacing_x_mm", "repairs",
+)  # fmt: skip
 
 
 def write_report(root: str) -> list[str]:
@@ -42,37 +53,55 @@ def write_report(root: str) -> list[str]:
         StoreError: the run cannot be read or the pages cannot be written.
     """
     data = ReportData(root)
-    subjects = sorted({str(s) for s in data.frame("scans")["subject"]})
-    hrefs = subject_hrefs(subjects)
-    written = [RunLayout.report_index]
+    subjects = sorted({str(r["subject"]) for r in data.rows("scans")})
+    hrefs = {s: quote(RunLayout.report_subject(s).rsplit("/", 1)[-1]) for s in subjects}
     data.storage.write_text(RunLayout.report_index, _index(data, hrefs))
     for subject in subjects:
-        sections = tuple(subject_sections(data, subject))
-        page = _page(f"Subject {subject}", (), sections, "index.html")
         name = RunLayout.report_subject(subject)
-        data.storage.write_text(name, page)
-        written.append(name)
-    return written
+        sections = tuple(_subject(data, subject))
+        data.storage.write_text(name, _page(f"Subject {subject}", (), sections, "index.html"))
+    return [RunLayout.report_index, *(RunLayout.report_subject(s) for s in subjects)]
 
 
-def _index(data: ReportData, hrefs: dict[str, str]) -> str:
-    sections = [
-        failures_section(data.rows("failures"), hrefs),
-        *_protocols(data, hrefs),
-        subjects_section(data, hrefs),
-        what_ran_section(data),
-    ]
-    return _page("Cohort", glance(data), sections, "")
-
-
-def _protocols(data: ReportData, hrefs: dict[str, str]) -> Iterable[Section]:
+def _index(data: ReportData, hrefs: Mapping[str, str]) -> str:
+    """Build the cohort's page, failures first."""
+    sections = [failures_section(data.rows("failures"), hrefs)]
     for number, protocol in enumerate(data.protocols):
         prefix = f"p{number}"
         parts = (
-            teacher_section(data, protocol, prefix),
-            student_section(data, protocol, prefix),
-            cohort_burden_section(data, protocol, prefix, hrefs),
-            truth_section(data, protocol, prefix),
+            teacher_section(protocol, prefix),
+            student_section(protocol, prefix),
+            cohort_burden_section(protocol, prefix, hrefs),
+            cohort_truth_section(protocol, prefix),
+        )
+        sections.append(Section(prefix, f"Protocol {protocol.protocol}", parts))
+    sections += [subjects_section(data, hrefs), what_ran_section(data)]
+    return _page("Cohort", glance(data), sections, "")
+
+
+def _subject(data: ReportData, name: str) -> Iterator[Section]:
+    """Build the page of one subject, failures first, units that belong to no session among them."""
+    yield failures_section(data.rows("failures", subject=name), {})
+    scans = data.rows("scans", subject=name)
+    told, why = "Scans of this subject.", "the manifest names no scan of it."
+    blocks: list[Block] = [rows_table("scans", scans, SCAN_COLUMNS, told, why)]
+    if data.manifest_trouble is not None:
+        lead = "The manifest cannot be read any more, so no truth is drawn."
+        blocks.append(Notice(data.manifest_trouble, "warn", lead))
+    yield Section("scans", "Scans", tuple(blocks))
+    met = {r["protocol"] for r in scans}
+    protocols = [p.protocol for p in data.protocols if p.protocol in met]
+    for number, protocol in enumerate(protocols):
+        subject, prefix = SubjectData(data, protocol, name), f"p{number}"
+        parts = (
+            objects_section(subject, prefix),
+            burden_section(subject, prefix),
+            lesions_section(subject, prefix),
+            masks_section(subject, prefix),
+            registration_section(subject, prefix),
+            areas_section(subject, prefix),
+            signatures_section(subject, prefix),
+            truth_section(subject, prefix),
         )
         yield Section(prefix, f"Protocol {protocol}", parts)
 

@@ -62,6 +62,11 @@ def test_every_module_stands_in_its_layer(copy):
         ("somray/cli.py", "import jobs"),
         ("somray/stages/teacher/fit.py", "from somray.runtime import serial"),
         ("somray/domain/geometry.py", "from somray.kernels.som import arrays"),
+        ("somray/report/sections/lesions.py", "from somray.report.sections import burden"),
+        ("somray/report/figures/flow.py", "from somray.report.figures import volumes"),
+        ("somray/report/sections/lesions.py", "from somray.io import storage"),
+        ("somray/report/drawing/tiles.py", "from somray.report.figures import classes"),
+        ("somray/report/data/run.py", "from somray.report.drawing import blocks"),
     ],
 )
 def test_a_planted_violation_breaks_the_contracts(copy, module, line):

@@ -10,8 +10,8 @@ from somray.domain import tables as t
 from somray.kernels.objects.prior import LEAST_SUBJECTS
 from somray.kernels.objects.uptake.rule import LESION_FROM
 from somray.report.pages import write_report
-from somray.report.sections.burden import NO_RESPONSE
-from somray.report.sections.rule import rule_told
+from somray.report.texts.object_rule import rule_told
+from somray.report.texts.response import NO_RESPONSE
 
 from .objects_run import PROTOCOL, build, burden_row
 from .small_run import EVIL, SmallRun

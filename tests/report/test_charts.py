@@ -1,17 +1,23 @@
 """Charts and choices of the report: shared scales, fixed colours, bounded numbers, honest words."""
 
+from dataclasses import replace
+
 import matplotlib as mpl
 import numpy as np
 import pytest
 
-from somray.report.choose import pictured_pairs, slices_to_show
-from somray.report.drawing.listing import fact, listing, number
+from somray.report.data.selection import pictured_pairs, slices_to_show
+from somray.report.drawing.changes import CHANGES, LesionTables, TimeAxis
+from somray.report.drawing.classes import Profile, short_names
 from somray.report.drawing.style import class_colour, class_colours, plain_text
-from somray.report.figures.classes import Profile, profile_heatmap, radar, radar_limit, short_names
+from somray.report.drawing.table import TableColumn, fact, number, rows_table, table_of
+from somray.report.figures.classes import node_heatmap, radar, radar_limit
 from somray.report.figures.flow import MOST_ROWS, lesion_flow
-from somray.report.figures.lesions import CHANGES, TimeAxis, lesion_volumes
 from somray.report.figures.rounds import delta_by_round
-from somray.report.sections.student import account, comparisons, verdict
+from somray.report.figures.volumes import lesion_volumes
+from somray.report.texts.student import account, comparisons, verdict
+
+from .small_run import teacher
 
 
 def profile(name: str, *mean: float) -> Profile:
@@ -46,7 +52,7 @@ def test_a_chart_is_the_same_bytes_twice_and_leaves_matplotlib_alone():
     labels = ["a", "b", "c"]
     once = radar(profiles[1], profiles[:1], labels, 2.5, "r")
     assert once == radar(profiles[1], profiles[:1], labels, 2.5, "r")
-    assert profile_heatmap(profiles, labels, "nodes", "h")
+    assert node_heatmap(profiles, labels, "h")
     assert dict(mpl.rcParams) == before
 
 
@@ -88,8 +94,10 @@ def test_classes_always_wear_the_same_colours_and_no_two_share_one():
 
 
 def test_features_are_named_by_channel_only_where_there_are_several():
-    assert short_names([("CT", "mean3")]) == ["mean 3×3"]
-    assert short_names([("CT", "edge"), ("PET", "edge")]) == ["CT edge", "PET edge"]
+    one = teacher()
+    assert short_names(one) == ["intensity", "edge", "contrast", "mean 3×3"]
+    both = replace(one, channels=("CT", "PET"), windows=one.windows * 2, features=("mean3", "edge"))
+    assert short_names(both) == ["CT mean 3×3", "CT edge", "PET mean 3×3", "PET edge"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 300])
@@ -233,8 +241,9 @@ def test_the_match_graph_shows_links_merges_and_what_is_in_doubt():
         lesion("b", 3, 9.0),
     ]
     changes = [told("merged", 1), told("merged", 2), told(None, 3, "not_covered")]
-    drawn, left_out = lesion_flow((lesions, changes, [link(1, 1), link(2, 1)]), ("a", "b"), "f")
-    assert left_out == 0
+    flow = lesion_flow(LesionTables(lesions, changes, [link(1, 1), link(2, 1)]), ("a", "b"), "f")
+    drawn = flow.markup
+    assert flow.left_out == 0
     assert "links between them: 2, of these merges or splits: 1; changes in doubt: 1." in drawn
     for text in ("#1", "#2", "#3", "merged", "merged or split", "left open", "in doubt", "?"):
         assert f">{text}<" in drawn
@@ -245,17 +254,17 @@ def test_the_match_graph_shows_links_merges_and_what_is_in_doubt():
 def test_the_match_graph_shows_what_came_back_and_what_was_not_registered():
     lesions = [lesion("a", 1, 900.0), lesion("c", 1, 900.0)]
     rows = [told("resolved", 1), told("stable", 1, "not_registered")]
-    drawn, _ = lesion_flow(
-        (lesions, rows, [link(1, 1, sessions=("a", "c"))]), ("a", "<b>", "c"), "f"
-    )
+    tables = LesionTables(lesions, rows, [link(1, 1, sessions=("a", "c"))])
+    drawn = lesion_flow(tables, ("a", "<b>", "c"), "f").markup
     for text in ("came back", "not registered", "&lt;b&gt;"):
         assert f">{text}<" in drawn
 
 
 def test_the_match_graph_keeps_linked_lesions_side_by_side_and_leaves_out_the_smallest():
     lesions = [lesion(s, n, 10.0 + n) for n in range(1, MOST_ROWS + 4) for s in "ab"]
-    drawn, left_out = lesion_flow((lesions, [], [link(4, MOST_ROWS + 3)]), ("a", "b"), "f")
-    assert left_out == 3
+    flow = lesion_flow(LesionTables(lesions, [], [link(4, MOST_ROWS + 3)]), ("a", "b"), "f")
+    drawn = flow.markup
+    assert flow.left_out == 3
     assert ">#3<" not in drawn
     assert drawn.index(f">#{MOST_ROWS + 3}<") < drawn.index(">#4<") < drawn.index(">#5<")
 
@@ -271,12 +280,24 @@ def test_volumes_that_span_much_are_drawn_logarithmically_and_say_so():
 def test_numbers_are_written_for_people():
     assert number(-0.12345) == "−0.123"
     assert number(1234567.8) == "1\u202f234\u202f568"
+    assert [number(v, 1) for v in (4.56, 72.34, 125.93)] == ["4.6", "72.3", "125.9"]
+    assert [number(v, 0) for v in (6.4, 97.5, 512.3)] == ["6", "98", "512"]
     assert (fact(None), fact(True), fact([1, 2]), fact([])) == ("–", "yes", "1, 2", "–")
 
 
-def test_listing_names_units_and_meanings_from_the_data_dictionary():
+def test_a_table_of_rows_names_units_and_meanings_from_the_data_dictionary():
     row = {"subject": "s", "lesion_id": 1, "volume_mm3": 12.0, "protocol": "p"}
-    table = listing("lesions", [row], ("protocol", "lesion_id", "volume_mm3"), ("c", "e"))
+    table = rows_table("lesions", [row], ("protocol", "lesion_id", "volume_mm3"), "c", "e")
     assert [(h.label, h.unit) for h in table.headings][-1] == ("volume", "mm³")
     assert table.headings[-1].meaning == "volume"
     assert [c.text for c in table.rows[0]] == ["p", "1", "12.00"]
+
+
+def test_a_column_without_any_value_is_left_out_and_a_missing_value_is_a_muted_dash():
+    columns = (
+        TableColumn("a", lambda row: row["a"], "mm", numeric=True, digits=1, optional=True),
+        TableColumn("b", lambda row: row["b"], optional=True),
+    )
+    table = table_of("c", [{"a": 1.25, "b": None}, {"a": None, "b": None}], columns)
+    assert [(h.label, h.unit, h.numeric) for h in table.headings] == [("a", "mm", True)]
+    assert [(c.text, c.tone) for (c,) in table.rows] == [("1.2", ""), ("–", "muted")]

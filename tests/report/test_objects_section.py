@@ -11,7 +11,7 @@ import yaml
 
 from somray.config import CohortConfig
 from somray.domain.geometry import Geometry
-from somray.report.drawing.projections import project
+from somray.report.data.projections import project
 from somray.report.pages import write_report
 
 from .objects_run import (

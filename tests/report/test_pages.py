@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 import pytest
 
 from somray.domain.run import RunLayout
-from somray.report.notices import NOT_ACCURACY
 from somray.report.pages import write_report
+from somray.report.texts.notices import NOT_ACCURACY
 
 from .small_run import EVIL, IDLE, PROTOCOL, SmallRun
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from somray.domain.geometry import Geometry
+from somray.report.data import SliceFrame
 from somray.report.drawing.display import (
     DisplayWindow,
     checkerboard,
@@ -16,7 +17,8 @@ from somray.report.drawing.display import (
     round_length_mm,
     two_colours,
 )
-from somray.report.drawing.tiles import Frame, Outline, TileText, matches_tile, outline_path, tile
+from somray.report.drawing.style import LineStyle
+from somray.report.drawing.tiles import Outline, TileText, matches_tile, outline_path, tile
 
 NO_DATA = [38, 46, 56]
 
@@ -52,7 +54,7 @@ def test_a_ragged_outline_stays_bounded():
 
 
 def test_oblong_pixels_give_an_oblong_picture():
-    frame = Frame((10, 20), (3.0, 1.0))  # 30 mm high, 20 mm wide
+    frame = SliceFrame((10, 20), (3.0, 1.0))  # 30 mm high, 20 mm wide
     width, height = frame.size
     assert height / width == pytest.approx(1.5)
     assert frame.units_per_mm == pytest.approx(height / 30)
@@ -72,15 +74,15 @@ def test_letters_follow_the_affine():
     coronal = Geometry.from_matrix(
         shape, np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]], dtype=float)
     )
-    assert Frame.of(plain, True).towards == ("L", "P")
-    assert Frame.of(flipped, True).towards == ("R", "P")
-    assert Frame.of(coronal, True).towards == ("L", "I")
-    assert Frame.of(plain, False).towards is None
+    assert SliceFrame.of(plain, True).towards == ("L", "P")
+    assert SliceFrame.of(flipped, True).towards == ("R", "P")
+    assert SliceFrame.of(coronal, True).towards == ("L", "I")
+    assert SliceFrame.of(plain, False).towards is None
 
 
 def test_a_tile_escapes_its_words():
     pixels = np.zeros((4, 4), dtype=np.uint8)
-    drawn = str(tile(pixels, Frame((4, 4), (1, 1)), '<b>"alt"', TileText("<i>")))
+    drawn = str(tile(pixels, SliceFrame((4, 4), (1, 1)), '<b>"alt"', TileText("<i>")))
     assert "<b>" not in drawn
     assert "<i>" not in drawn
     assert "&lt;i&gt;" in drawn
@@ -90,8 +92,10 @@ def test_line_styles_differ_without_colour():
     mask = np.zeros((4, 4), dtype=bool)
     mask[1:3, 1:3] = True
     path = outline_path(mask, (400, 400))
-    lines = (Outline(path, "#fff"), Outline(path, "#fff", "5 4"))
-    drawn = str(tile(np.zeros((4, 4), np.uint8), Frame((4, 4), (1, 1)), "a", TileText("", lines)))
+    lines = tuple(Outline(path, LineStyle("#fff", dash)) for dash in ("", "5 4"))
+    drawn = str(
+        tile(np.zeros((4, 4), np.uint8), SliceFrame((4, 4), (1, 1)), "a", TileText("", lines))
+    )
     assert drawn.count("stroke-dasharray") == 1
     assert drawn.index('class="halo"') < drawn.index('class="outline')
 
@@ -132,7 +136,7 @@ def test_a_window_is_told_in_words():
 
 def test_an_assumed_spacing_gives_a_scale_in_pixels():
     geometry = Geometry.from_spacing((1, 100, 100), (1, 1, 1))
-    drawn = str(tile(np.zeros((100, 100), np.uint8), Frame.of(geometry, False, "px"), "alt"))
+    drawn = str(tile(np.zeros((100, 100), np.uint8), SliceFrame.of(geometry, False, "px"), "alt"))
     assert ">20 px<" in drawn
     assert " mm<" not in drawn
 
@@ -171,7 +175,7 @@ def test_a_checkerboard_takes_squares_by_turns_and_keeps_what_is_missing():
 
 
 def test_matches_of_slices_of_different_size_are_drawn_on_one_scale():
-    frames = Frame((20, 40), (1.0, 1.0)), Frame((20, 20), (0.5, 0.5))
+    frames = SliceFrame((20, 40), (1.0, 1.0)), SliceFrame((20, 20), (0.5, 0.5))
     grey_levels = np.zeros((20, 40), np.uint8), np.zeros((20, 20), np.uint8)
     points = np.array([[39.5, 0.0]]), np.array([[-0.5, 19.5]])
     drawn = str(matches_tile(grey_levels, points, frames, "matches"))

@@ -4,8 +4,7 @@ Sections are built in Python and hold text only; the templates escape it. The on
 `markup` of a picture, which comes from our own drawing code and never from a scan or a path as it stands.
 """
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -17,8 +16,8 @@ __all__ = [
     "Facts",
     "Gallery",
     "Heading",
-    "Key",
-    "KeyEntry",
+    "Legend",
+    "LegendEntry",
     "Notice",
     "Picture",
     "Section",
@@ -27,63 +26,65 @@ __all__ = [
 ]
 
 
+class Block:
+    """One part of a page, laid out by the template of its kind."""
+
+    @property
+    def kind(self) -> str:
+        """Name of its kind, such as text, notice or table."""
+        return type(self).__name__.lower()
+
+
 @dataclass(frozen=True)
-class Text:
+class Text(Block):
     """A paragraph."""
 
-    kind: ClassVar[str] = "text"
     text: str
 
 
 @dataclass(frozen=True)
-class Notice:
+class Notice(Block):
     """A sentence that must not be missed; tone is "note", "warn", "bad" or "good"."""
 
-    kind: ClassVar[str] = "notice"
     text: str
     tone: str = "note"
     lead: str = ""
 
 
 @dataclass(frozen=True)
-class Code:
+class Code(Block):
     """Lines to copy as they are."""
 
-    kind: ClassVar[str] = "code"
     text: str
 
 
 @dataclass(frozen=True)
-class Facts:
+class Facts(Block):
     """Pairs of a name and a value."""
 
-    kind: ClassVar[str] = "facts"
     pairs: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture: our own markup, what it shows in a sentence, and the text for those who cannot see it."""
+class Picture(Block):
+    """One picture: our own markup (with its text for those who cannot see it), and what it shows."""
 
-    kind: ClassVar[str] = "picture"
     markup: Markup
     caption: str
-    alt: str
 
 
 @dataclass(frozen=True)
-class Gallery:
+class Gallery(Block):
     """Pictures side by side, as many per row as fit; size is small, medium, chart or large."""
 
-    kind: ClassVar[str] = "gallery"
     pictures: tuple[Picture, ...]
     size: str = "medium"
     caption: str = ""
 
 
 @dataclass(frozen=True)
-class KeyEntry:
-    """One entry of a key: a colour patch, or a line with an SVG dash pattern."""
+class LegendEntry:
+    """One entry of a legend: a colour patch, or a line with an SVG dash pattern."""
 
     label: str
     colour: str
@@ -92,11 +93,10 @@ class KeyEntry:
 
 
 @dataclass(frozen=True)
-class Key:
+class Legend(Block):
     """What colours and lines mean."""
 
-    kind: ClassVar[str] = "key"
-    entries: tuple[KeyEntry, ...]
+    entries: tuple[LegendEntry, ...]
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,9 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Block):
     """A table; without rows it says why there is nothing to show."""
 
-    kind: ClassVar[str] = "table"
     caption: str
     headings: tuple[Heading, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -131,23 +130,18 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Details:
+class Details(Block):
     """Blocks that are folded away until asked for (and unfolded in print)."""
 
-    kind: ClassVar[str] = "details"
     summary: str
-    blocks: tuple["Block", ...]
+    blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True)
-class Section:
+class Section(Block):
     """A titled part of a page, with an anchor; sections nest."""
 
-    kind: ClassVar[str] = "section"
     anchor: str
     title: str
-    blocks: tuple["Block", ...] = field(default=())
+    blocks: tuple[Block, ...] = ()
     tone: str = ""
-
-
-Block = Text | Notice | Code | Facts | Picture | Gallery | Key | Table | Details | Section

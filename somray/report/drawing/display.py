@@ -13,6 +13,8 @@ import numpy as np
 from matplotlib import colormaps
 from numpy.typing import NDArray
 
+from somray.report.drawing.style import NO_DATA_COLOUR, rgb
+
 __all__ = [
     "DisplayWindow",
     "checkerboard",
@@ -24,7 +26,7 @@ __all__ = [
     "two_colours",
 ]
 
-NO_DATA_RGB = (38, 46, 56)  # style.NO_DATA_COLOUR, darker than any paper and bluer than any grey
+NO_DATA_RGB = rgb(NO_DATA_COLOUR)  # darker than any paper and bluer than any grey
 DIFFERENCE_MAP = "inferno"
 LEVELS = 256
 CT_PRESETS = (("soft tissue", -160.0, 240.0), ("lung", -1350.0, 150.0), ("bone", -500.0, 1300.0))
@@ -110,11 +112,10 @@ def _mark_no_data(rgb: NDArray[np.uint8], known: NDArray[np.bool_]) -> NDArray[n
 
 def painted(labels: NDArray[np.integer[Any]], colours: dict[int, str]) -> NDArray[np.uint8]:
     """Paint label values (y, x) in their colours; a value without a colour is "no data"."""
-    rgb = np.empty((*labels.shape, 3), dtype=np.uint8)
-    rgb[:] = NO_DATA_RGB
+    colour_of = np.full((*labels.shape, 3), NO_DATA_RGB, dtype=np.uint8)
     for value, colour in colours.items():
-        rgb[labels == value] = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    return rgb
+        colour_of[labels == value] = rgb(colour)
+    return colour_of
 
 
 def two_colours(fixed: NDArray[np.float64], moving: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -9,18 +9,21 @@ import functools
 import io
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
 
 from somray.stages.object_calls import COLORS
 
 __all__ = [
-    "CALL_COLOURS",
+    "CALLS",
     "INK",
     "MUTED",
     "NO_DATA_COLOUR",
@@ -28,11 +31,15 @@ __all__ = [
     "PAPER",
     "RULE",
     "SERIES",
+    "LineStyle",
     "chart",
     "class_colour",
     "class_colours",
     "drawing",
+    "label_axes",
+    "label_scale",
     "plain_text",
+    "rgb",
     "to_svg",
 ]
 
@@ -51,17 +58,28 @@ _FURTHER = ("#56B4E9", "#CC79A7", "#3667C0", "#A6761D", "#7F5FA8", "#66A61E", "#
 SERIES = ("#2F7EC1", "#D9541E", "#1B9E89", "#B0639A", "#B8860B", "#6A5ACD", "#C2185B", "#4D7C8A")
 """Colours of lines that are not classes (rounds, lesions)."""
 
-OUTLINES: Mapping[str, tuple[str, str]] = {
-    "student": ("#FF7A3D", ""),
-    "som": ("#FFE96B", "5 4"),
-    "truth": ("#5CD3FF", "1.8 2.4"),
-}
-"""Outline on a picture: colour and SVG dash pattern; also told apart without colour."""
 
-CALL_COLOURS: Mapping[str, str] = {
-    call: "#{:02X}{:02X}{:02X}".format(*colour[:3]) for call, colour in COLORS.items()
+@dataclass(frozen=True)
+class LineStyle:
+    """A line on a picture: colour and SVG dash pattern, so that lines differ without colour too."""
+
+    colour: str
+    dash: str
+
+
+OUTLINES: Mapping[str, LineStyle] = {
+    "student": LineStyle("#FF7A3D", ""),
+    "som": LineStyle("#FFE96B", "5 4"),
+    "truth": LineStyle("#5CD3FF", "1.8 2.4"),
 }
-"""What an object was called to its colour, the same that viewers see on `labels/objects`."""
+"""Mask to its outline."""
+
+_CALL_DASHES = {"lesion": "", "doubt": "5 4", "physiological": "1.8 2.4"}
+CALLS: Mapping[str, LineStyle] = {
+    call: LineStyle("#{:02X}{:02X}{:02X}".format(*colour[:3]), _CALL_DASHES[call])
+    for call, colour in COLORS.items()
+}
+"""What an object was called to its outline, in the colour that viewers see on `labels/objects`."""
 
 
 def class_colours(class_names: Mapping[int, str]) -> dict[int, str]:
@@ -76,43 +94,26 @@ def class_colour(name: str, value: int | None = None) -> str:
     return _FURTHER[((value or 5) - 5) % len(_FURTHER)]
 
 
+def rgb(colour: str) -> tuple[int, int, int]:
+    """Read "#RRGGBB"."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
 def plain_text(text: str) -> str:
     """Keep matplotlib from reading a "$" as mathematics."""
     return text.replace("$", r"\$")
 
 
 _SETTINGS = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "somray",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9.0,
-    "text.color": INK,
-    "text.usetex": False,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
-    "axes.facecolor": "none",
-    "axes.titlesize": 9.5,
-    "axes.labelsize": 9.0,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "grid.color": RULE,
-    "grid.linewidth": 0.8,
-    "legend.frameon": False,
-    "legend.fontsize": 8.5,
-    "figure.facecolor": "none",
-    "lines.linewidth": 1.8,
-}
-
-
+    "svg.fonttype": "none", "svg.hashsalt": "somray", "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"], "font.size": 9.0, "text.color": INK, "text.usetex": False,
+    "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.titlecolor": INK,
+    "axes.facecolor": "none", "axes.titlesize": 9.5, "axes.labelsize": 9.0, "axes.linewidth": 0.8,
+    "axes.spines.top": False, "axes.spines.right": False, "xtick.color": MUTED,
+    "ytick.color": MUTED, "xtick.labelcolor": INK, "ytick.labelcolor": INK, "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5, "grid.color": RULE, "grid.linewidth": 0.8, "legend.frameon": False,
+    "legend.fontsize": 8.5, "figure.facecolor": "none", "lines.linewidth": 1.8,
+}  # fmt: skip
 _BACKEND_KEYS = ("backend", "backend_fallback", "toolbar", "interactive")
 
 P = ParamSpec("P")
@@ -147,6 +148,22 @@ def chart(width: float, height: float, projection: str | None = None) -> tuple[F
     layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03)
     figure = Figure(figsize=(width, height), layout=layout)
     return figure, figure.add_subplot(projection=projection)
+
+
+def label_axes(axes: Axes, x: str, y: str, whole: bool = False) -> None:
+    """Name both axes and draw lines across; ticks along x at whole numbers alone where asked."""
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(axis="y")
+    if whole:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def label_scale(bar: Colorbar, label: str) -> None:
+    """Name a scale of colours, small beside its picture."""
+    bar.set_label(label, fontsize=7.6)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=7.5)
 
 
 _ID = re.compile(r'(\bid="|url\(#|xlink:href="#|\bhref="#)([^")]+)')

@@ -5,8 +5,8 @@ patient. Images lie as their arrays do: row 0 on top, column 0 on the left; lett
 """
 
 import base64
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -15,91 +15,63 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from somray.domain.geometry import Geometry
+from somray.report.data.scan import LONG_SIDE, SliceFrame
+from somray.report.drawing.blocks import Legend, LegendEntry
 from somray.report.drawing.display import png_bytes, round_length_mm
+from somray.report.drawing.style import LineStyle
 
-__all__ = ["Frame", "Outline", "TileText", "colour_bar", "matches_tile", "outline_path", "tile"]
+__all__ = [
+    "Outline",
+    "TileMark",
+    "TileText",
+    "colour_bar",
+    "matches_tile",
+    "outline_legend",
+    "outline_path",
+    "tile",
+]
 
-LONG_SIDE = 400.0  # drawing units
-DETAIL = {"fine": (640, True), "small": (360, True), "classes": (640, False)}
-"""Most pixels along the longer side of an embedded picture, and whether it is shown smoothly."""
+DETAIL = {"fine": 640, "small": 360, "classes": 640}
+"""Most pixels along the longer side of an embedded picture; classes are shown as squares, never blended."""
 
 MOST_VERTICES = 20000  # a ragged outline is coarsened until it has fewer
-_LETTERS = (("R", "L"), ("A", "P"), ("I", "S"))  # towards smaller and larger LPS x, y, z
-
-
-@dataclass(frozen=True)
-class Frame:
-    """The physical frame of a slice.
-
-    Args:
-        shape: (y, x) pixels.
-        spacing_mm: (y, x).
-        towards: letters for the patient direction at the right and bottom edge, or None.
-        unit: "mm", or "px" where 1 mm was only assumed.
-    """
-
-    shape: tuple[int, int]
-    spacing_mm: tuple[float, float]
-    towards: tuple[str, str] | None = None
-    unit: str = "mm"
-
-    @classmethod
-    def of(cls, geometry: Geometry, anatomical: bool, unit: str = "mm") -> "Frame":
-        """Make the frame of a volume's slices."""
-        letters = None
-        if anatomical:
-            letters = (_letter(geometry.matrix[:3, 0]), _letter(geometry.matrix[:3, 1]))
-        return cls(geometry.shape[1:], geometry.spacing_mm[1:], letters, unit)
-
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height in drawing units."""
-        height, width = (n * s for n, s in zip(self.shape, self.spacing_mm, strict=True))
-        scale = LONG_SIDE / max(width, height)
-        return width * scale, height * scale
-
-    @property
-    def units_per_mm(self) -> float:
-        """Drawing units per mm."""
-        return self.size[0] / (self.shape[1] * self.spacing_mm[1])
-
-
-def _letter(direction: NDArray[np.float64]) -> str:
-    axis = int(np.argmax(np.abs(direction)))
-    return _LETTERS[axis][int(direction[axis] > 0)]
 
 
 @dataclass(frozen=True)
 class Outline:
-    """A mask's outline: SVG path data of `outline_path`, colour and dash pattern."""
+    """A mask's outline: SVG path data of `outline_path`, and how the line looks."""
 
     path: str
-    colour: str
-    dash: str = ""
+    style: LineStyle
+
+
+@dataclass(frozen=True)
+class TileMark:
+    """A text that begins at (x, y), in drawing units."""
+
+    x: float
+    y: float
+    text: str
 
 
 @dataclass(frozen=True)
 class TileText:
-    """What is drawn over a tile: a title in the upper left, outlines; dark words where pixels are light.
-
-    Marks are (x, y, text) in drawing units, each text beginning there.
-    """
+    """What is drawn over a tile: title in the upper left, outlines, marks; dark where pixels are light."""
 
     title: str = ""
-    lines: tuple[Outline, ...] = field(default=())
+    lines: tuple[Outline, ...] = ()
     dark: bool = False
-    marks: tuple[tuple[float, float, str], ...] = ()
+    marks: tuple[TileMark, ...] = ()
 
 
 def _shrunk(pixels: NDArray[np.uint8], detail: str) -> NDArray[np.uint8]:
     """Reduce until the longer side fits: by averaging, or by picking where colours mean classes."""
-    most, smooth = DETAIL[detail]
+    most = DETAIL[detail]
     longer = max(pixels.shape[:2])
     if longer <= most:
         return pixels
     size = (-(-pixels.shape[1] * most // longer), -(-pixels.shape[0] * most // longer))
-    how = cv2.INTER_AREA if smooth else cv2.INTER_NEAREST
+    how = cv2.INTER_NEAREST if detail == "classes" else cv2.INTER_AREA
     return np.asarray(cv2.resize(pixels, size, interpolation=how), dtype=np.uint8)
 
 
@@ -137,7 +109,7 @@ def _contour(mask: NDArray[np.bool_]) -> tuple[Any, Any]:  # Any: matplotlib's p
 
 def _image(pixels: NDArray[np.uint8], box: tuple[float, float, float, float], detail: str) -> str:
     data = base64.b64encode(png_bytes(_shrunk(pixels, detail))).decode()
-    kind = "" if DETAIL[detail][1] else ' style="image-rendering:pixelated"'
+    kind = ' style="image-rendering:pixelated"' if detail == "classes" else ""
     x, y, width, height = box
     return (
         f'<image x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
@@ -145,27 +117,26 @@ def _image(pixels: NDArray[np.uint8], box: tuple[float, float, float, float], de
     )
 
 
-def _words(x: float, y: float, text: str, anchor: str = "start") -> str:
+def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
     return f'<text class="on-image" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def _scale_bar(frame: Frame) -> str:
+def _scale_bar(frame: SliceFrame) -> str:
     height = frame.size[1]
     length_mm = round_length_mm(frame.shape[1] * frame.spacing_mm[1])
     length, y = length_mm * frame.units_per_mm, height - 12
     label = f"{length_mm:g} {frame.unit}" if length_mm >= 0.1 else f"{length_mm * 1000:g} µm"
     line = f"M12 {y - 4:.1f}v4h{length:.1f}v-4"
-    return f'<path class="scale-bar" d="{line}"/>' + _words(12, y - 9, label)
+    return f'<path class="scale-bar" d="{line}"/>' + _text(12, y - 9, label)
 
 
-def _letters(frame: Frame) -> str:
+def _letters(frame: SliceFrame) -> str:
     if frame.towards is None:
         return ""
     width, height = frame.size
     right, bottom = frame.towards
-    return _words(width - 8, height / 2 + 5, right, "end") + _words(
-        width / 2, height - 8, bottom, "middle"
-    )
+    below = _text(width / 2, height - 8, bottom, "middle")
+    return _text(width - 8, height / 2 + 5, right, "end") + below
 
 
 def _lines(outlines: Sequence[Outline]) -> Iterator[str]:
@@ -174,16 +145,22 @@ def _lines(outlines: Sequence[Outline]) -> Iterator[str]:
     for outline in drawn:
         yield f'<path class="halo" d="{outline.path}"/>'
     for outline in drawn:
-        dash = f' stroke-dasharray="{outline.dash}"' if outline.dash else ""
-        kind = "outline broken" if outline.dash else "outline"
-        yield f'<path class="{kind}" d="{outline.path}" stroke="{outline.colour}"{dash}/>'
+        style = outline.style
+        dash = f' stroke-dasharray="{style.dash}"' if style.dash else ""
+        kind = "outline broken" if style.dash else "outline"
+        yield f'<path class="{kind}" d="{outline.path}" stroke="{style.colour}"{dash}/>'
+
+
+def outline_legend(names: Mapping[str, str], styles: Mapping[str, LineStyle]) -> Legend:
+    """Tell what outlines mean: key to its name, key to its line."""
+    return Legend(tuple(LegendEntry(n, styles[k].colour, styles[k].dash) for k, n in names.items()))
 
 
 def tile(
     pixels: NDArray[np.uint8],
-    frame: Frame,
+    frame: SliceFrame,
     alt: str,
-    words: TileText | None = None,
+    text: TileText | None = None,
     detail: str = "fine",
 ) -> Markup:
     """Draw one slice.
@@ -192,17 +169,17 @@ def tile(
         pixels: (y, x) grey or (y, x, 3) RGB.
         frame: its physical frame.
         alt: text for those who cannot see it.
-        words: title and outlines.
+        text: title and outlines.
         detail: a key of `DETAIL`; "classes" shows pixels as squares.
     """
     width, height = frame.size
-    told = words or TileText()
+    told = text or TileText()
     parts = [_image(pixels, (0, 0, width, height), detail)]
     parts += _lines(told.lines)
-    parts += [_words(x, y, text) for x, y, text in told.marks]
+    parts += [_text(m.x, m.y, m.text) for m in told.marks]
     parts.append(_scale_bar(frame) + _letters(frame))
     if told.title:
-        parts.append(_words(12, 24, told.title))
+        parts.append(_text(12, 24, told.title))
     inner = "".join(parts)
     if told.dark:
         return _svg(width, height, alt, f'<g class="dark-words">{inner}</g>', "tile light")
@@ -219,7 +196,7 @@ def _svg(width: float, height: float, alt: str, inner: str, kind: str = "tile") 
 def matches_tile(
     pair: tuple[NDArray[np.uint8], NDArray[np.uint8]],
     points: tuple[NDArray[np.float64], NDArray[np.float64]],
-    frames: tuple[Frame, Frame],
+    frames: tuple[SliceFrame, SliceFrame],
     alt: str,
 ) -> Markup:
     """Draw two slices side by side on one scale, and a line between matching points (x, y)."""
@@ -242,8 +219,8 @@ def matches_tile(
     )
     inner = (
         f'{images}<path class="match" d="{lines}"/><g class="match-dots">{dots}</g>'
-        + _words(12, 24, "fixed")
-        + _words(shifts[1] + 12, 24, "moving")
+        + _text(12, 24, "fixed")
+        + _text(shifts[1] + 12, 24, "moving")
     )
     return _svg(shifts[1] + sizes[1][1], max(sizes[0][0], sizes[1][0]), alt, inner)
 
@@ -254,7 +231,4 @@ def colour_bar(pixels: NDArray[np.uint8], labels: tuple[str, str], alt: str) -> 
         f'<text class="bar-label" x="{x}" y="32" text-anchor="{anchor}">{escape(label)}</text>'
         for x, anchor, label in zip((0, LONG_SIDE), ("start", "end"), labels, strict=True)
     )
-    return Markup(
-        f'<svg class="bar" role="img" aria-label="{escape(alt)}" '
-        f'viewBox="0 0 {LONG_SIDE:.0f} 38" xmlns="http://www.w3.org/2000/svg">{inner}</svg>'
-    )
+    return _svg(LONG_SIDE, 38, alt, inner, "bar")

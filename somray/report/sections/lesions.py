@@ -1,26 +1,16 @@
 """A subject's lesions of one protocol: volumes over time, the match graph, every change and measure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
-from somray.report.data import ReportData, Row, Rows
-from somray.report.drawing.blocks import (
-    Block,
-    Cell,
-    Details,
-    Gallery,
-    Heading,
-    Notice,
-    Picture,
-    Section,
-    Table,
-    Text,
-)
-from somray.report.drawing.listing import listing
-from somray.report.figures.flow import DOUBTS, lesion_flow
-from somray.report.figures.lesions import CHANGES, TimeAxis, lesion_volumes
-from somray.report.notices import doubts
+from somray.report.data import Rows, SubjectData, is_4d
+from somray.report.drawing.blocks import Block, Details, Gallery, Notice, Picture, Section, Text
+from somray.report.drawing.changes import CHANGES, DOUBTS, LesionTables, TimeAxis
+from somray.report.drawing.table import TableColumn, rows_table, table_of
+from somray.report.figures.flow import lesion_flow
+from somray.report.figures.volumes import lesion_volumes
+from somray.report.texts.notices import doubts
 
-__all__ = ["is_4d", "lesions_section"]
+__all__ = ["lesions_section"]
 
 LESION_COLUMNS = (
     "session", "t", "lesion_id", "volume_mm3", "longest_axis_mm", "axial_axis_mm", "axial_perpendicular_mm",
@@ -40,101 +30,91 @@ LINK_COLUMNS = (
 )  # fmt: skip
 
 
-def lesions_section(data: ReportData, scans: list[Row], protocol: str, prefix: str) -> Section:
-    """Show a subject's lesions of one protocol: volumes, the match graph, changes, measures.
-
-    Args:
-        data: of the run.
-        scans: of the subject and protocol, in order of time.
-        protocol: its name.
-        prefix: of the section's anchors.
-    """
-    subject = scans[0]["subject"]
-    lesions = data.rows("lesions", protocol=protocol, subject=subject)
-    evolution = data.rows("evolution", protocol=protocol, subject=subject)
-    target = data.protocol(protocol).teacher.target
-    method = data.protocol(protocol).segment
-    blocks: list[Block] = [*doubts(data.teacher(protocol), (target,))]
-    drawn = "student" if method == "student" else "direct transfer of the SOM"
-    objects = data.rows("objects", protocol=protocol, subject=subject)
-    what = (
-        "the objects that were called lesion"
-        if objects
-        else f"the connected parts of the target class “{target}” as the {drawn} outlines it"
+def lesions_section(subject: SubjectData, prefix: str) -> Section:
+    """Show a subject's lesions of one protocol: volumes, the match graph, changes, measures."""
+    tables = LesionTables(*(subject.rows(t) for t in ("lesions", "evolution", "links")))
+    blocks: list[Block] = [
+        *doubts(subject.teacher, (subject.config.teacher.target,)),
+        *_what_is_shown(subject),
+        *_over_time(subject, tables, prefix),
+    ]
+    order = subject.order
+    evolution = sorted(
+        tables.evolution, key=lambda r: (r["lesion_id"], order.get(r["to_session"], 0))
     )
-    blocks.append(Text(f"Lesions are {what}; one id is one lesion over all sessions."))
-    if any(is_4d(s) for s in scans):
-        blocks.append(Text("4D scans are compared over sessions at time index 0."))
-    if data.is_unfinished:
-        blocks.append(Notice("Lesions that are not yet followed are missing here.", "warn",
-                             "The run is not finished."))  # fmt: skip
-    links = data.rows("links", protocol=protocol, subject=subject)
-    blocks += _over_time(scans, (lesions, evolution, links), prefix)
-    order = {s["session"]: place for place, s in enumerate(scans)}
-    evolution = sorted(evolution, key=lambda r: (r["lesion_id"], order.get(r["to_session"], 0)))
-    lesions = sorted(lesions, key=lambda r: (r["lesion_id"], order.get(r["session"], 0), r["t"]))
+    lesions = sorted(
+        tables.lesions, key=lambda r: (r["lesion_id"], order.get(r["session"], 0), r["t"])
+    )
     told = "Change of every lesion between consecutive sessions."
     why = "there is only one session, or no lesion was found in any."
-    blocks.append(listing("evolution", evolution, EVOLUTION_COLUMNS, (told, why)))
+    blocks.append(rows_table("evolution", evolution, EVOLUTION_COLUMNS, told, why))
     told = "Links between lesions of two sessions; an identity passes along those that carry it."
-    graph = listing("links", links, LINK_COLUMNS, (told, "no lesion was found again."))
+    graph = rows_table("links", tables.links, LINK_COLUMNS, told, "no lesion was found again.")
     blocks.append(Details("The match graph, link by link", (graph,)))
     told = "Every lesion in every session (centroids in patient LPS coordinates)."
     columns = [
         c for c in LESION_COLUMNS
         if c not in WHERE_KNOWN or any(r.get(c) is not None for r in lesions)
     ]  # fmt: skip
-    blocks.append(listing("lesions", lesions, columns, (told, "no lesion was found.")))
+    blocks.append(rows_table("lesions", lesions, columns, told, "no lesion was found."))
     return Section(f"{prefix}-lesions", "Lesions over time", tuple(blocks))
 
 
-def _over_time(scans: list[Row], tables: tuple[Rows, Rows, Rows], prefix: str) -> Iterable[Block]:
-    lesions, evolution, links = tables
-    done = [s for s in scans if s["status"] == "done"]
-    first = [r for r in lesions if r["t"] == 0]
-    if len(done) < 2:
+def _what_is_shown(subject: SubjectData) -> Iterator[Block]:
+    """Say what a lesion is here."""
+    config = subject.config
+    drawn = "student" if config.segment == "student" else "direct transfer of the SOM"
+    what = (
+        "the objects that were called lesion"
+        if subject.rows("objects")
+        else f"the connected parts of the target class “{config.teacher.target}” as the {drawn} outlines it"
+    )
+    yield Text(f"Lesions are {what}; one id is one lesion over all sessions.")
+    if any(is_4d(s) for s in subject.scans):
+        yield Text("4D scans are compared over sessions at time index 0.")
+    if subject.cohort.is_unfinished:
+        told = "Lesions that are not yet followed are missing here."
+        yield Notice(told, "warn", "The run is not finished.")
+
+
+def _over_time(subject: SubjectData, tables: LesionTables, prefix: str) -> Iterator[Block]:
+    first = [r for r in tables.lesions if r["t"] == 0]
+    if len(subject.done) < 2:
         yield Text("Nothing to show over time: this subject has fewer than two done sessions here.")
         return
     if not first:
         yield Text("Nothing to show over time: no lesion was found in any session.")
         return
-    time = TimeAxis.of(done)
-    markup = lesion_volumes(first, evolution, time, f"{prefix}-volumes")
+    time = TimeAxis.of(subject.done)
+    markup = lesion_volumes(first, tables.evolution, time, f"{prefix}-volumes")
     told = (
         "Volume of every lesion by session, one line per lesion id; marks tell the kind of change found "
         "at that session, dotted lines lead to or from “not there”."
     )
-    yield Gallery((Picture(markup, told, "Lesion volumes over time."),), "large")
-    flow, left_out = lesion_flow((first, evolution, links), time.sessions, f"{prefix}-flow")
+    yield Gallery((Picture(markup, told),), "large")
+    tables = LesionTables(first, tables.evolution, tables.links)
+    flow = lesion_flow(tables, time.sessions, f"{prefix}-flow")
     told = (
         "Every lesion in every session, the radius as of a sphere of its volume, one row per lesion id; lines "
         "join what is the same tissue, thicker where more of it is shared."
     )
-    if left_out:
-        told += f" The {left_out} smallest are not drawn."
-    yield Gallery((Picture(flow, told, "How lesions go on, merge and fall apart."),), "large")
-    yield from _doubtful(evolution)
-    yield Details("What the kinds of change mean", (_kinds(evolution),))
+    if flow.left_out:
+        told += f" The {flow.left_out} smallest are not drawn."
+    yield Gallery((Picture(flow.markup, told),), "large")
+    yield from _doubtful(tables.evolution)
+    columns = (
+        TableColumn("change", lambda kind: kind),
+        TableColumn("meaning", lambda kind: CHANGES[kind].meaning),
+        TableColumn("found", lambda kind: sum(r["change"] == kind for r in tables.evolution), "", "times", True),
+    )  # fmt: skip
+    kinds = table_of("Kinds of change between consecutive sessions.", CHANGES, columns)
+    yield Details("What the kinds of change mean", (kinds,))
 
 
-def _doubtful(evolution: Rows) -> Iterable[Block]:
+def _doubtful(evolution: Rows) -> Iterator[Block]:
     """Say which changes are in doubt, and why; nothing where none is."""
-    found = [(kind, sum(r["doubt"] == kind for r in evolution)) for kind in DOUBTS]
-    told = "; ".join(f"{count} because {DOUBTS[kind]}" for kind, count in found if count)
+    found = {kind: sum(r["doubt"] == kind for r in evolution) for kind in DOUBTS}
+    told = "; ".join(f"{count} because {DOUBTS[kind]}" for kind, count in found.items() if count)
     if told:
-        lead = f"{sum(count for _, count in found)} changes are in doubt."
+        lead = f"{sum(found.values())} changes are in doubt."
         yield Notice(f"{told}. Such a lesion is called neither new nor resolved.", "warn", lead)
-
-
-def _kinds(evolution: Rows) -> Table:
-    heads = (Heading("change"), Heading("meaning"), Heading("found", "", "times", True))
-    body = tuple(
-        (Cell(kind), Cell(meaning), Cell(str(sum(r["change"] == kind for r in evolution))))
-        for kind, (_, meaning) in CHANGES.items()
-    )
-    return Table("Kinds of change between consecutive sessions.", heads, body, "")
-
-
-def is_4d(scan: Row) -> bool:
-    """Tell whether a row of `scans` has several time points."""
-    return (scan["shape_t"] or 1) > 1

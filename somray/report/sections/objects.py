@@ -1,46 +1,48 @@
 """A subject's objects of one protocol: projections or slices with their calls, every reason, how to overrule."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from somray.domain.channel import channels_of, kinds_of
 from somray.kernels.objects.found import DOUBT, LESION, PHYSIOLOGICAL
 from somray.kernels.objects.prior import LEAST_SUBJECTS
-from somray.report.data import ReportData, Row, Rows, ScanPixels
+from somray.report.data import Row, Rows, ScanPixels, SubjectData, is_4d
+from somray.report.data.projections import Projection, project
 from somray.report.drawing.blocks import (
     Block,
     Cell,
     Code,
     Details,
     Gallery,
-    Heading,
     Picture,
     Section,
     Table,
     Text,
 )
-from somray.report.drawing.display import grey, presets
-from somray.report.drawing.listing import MISSING, fact, number, plural
-from somray.report.drawing.projections import Projection, project
-from somray.report.drawing.style import CALL_COLOURS
-from somray.report.figures.projection import (
+from somray.report.drawing.style import CALLS
+from somray.report.drawing.table import TableColumn, plural, table_of
+from somray.report.drawing.tiles import outline_legend
+from somray.report.figures.objects import (
     CALL_NAMES,
-    call_key,
-    counted,
-    outlined_slice,
+    object_slices,
     projection_picture,
-    shown_to,
+    uptake_window,
 )
 
 __all__ = ["objects_section"]
 
+TITLE = "Objects: lesions, physiology, doubt"
 MOST_SESSIONS = 6  # with pictures: the first and the latest
 MOST_SLICES = 3
 MOST_ROWS_OPEN = 40
 _TONES = {LESION: "bad", DOUBT: "warn", PHYSIOLOGICAL: "muted"}
 _OTHER = {LESION: PHYSIOLOGICAL, DOUBT: LESION, PHYSIOLOGICAL: LESION}
+_NONE = (
+    "Nothing to show: objects are not looked for in this protocol, or no session has come so far; lesions are "
+    "followed as the map or the student draws them."
+)
 _KEPT = (
     "Nothing is deleted: an object that is called physiological or in doubt stays in labels/objects and in "
     "this table with its reason; lesions alone are followed over sessions. Who decided: the rule, the cohort "
@@ -48,227 +50,179 @@ _KEPT = (
 )
 
 
-def objects_section(data: ReportData, scans: Rows, protocol: str, prefix: str) -> Section:
-    """Show what stands out in a subject's sessions, and what each object was called and why.
-
-    Args:
-        data: of the run.
-        scans: of the subject and protocol, in order of time.
-        protocol: its name.
-        prefix: of the section's anchors.
-    """
-    subject, title = scans[0]["subject"], "Objects: lesions, physiology, doubt"
-    rows = data.rows("objects", protocol=protocol, subject=subject)
-    done = [s for s in scans if s["status"] == "done"]
-    seen = {s["session"]: _Session(data, s, rows) for s in done}
-    if not any(s.has_objects for s in seen.values()):
-        why = (
-            "objects are not looked for in this protocol, or no session has come so far; lesions are "
-            "followed as the map or the student draws them."
-        )
-        return Section(f"{prefix}-objects", title, (Text(f"Nothing to show: {why}"),))
-    pictured = _ends([s for s in seen.values() if s.has_objects])
-    blocks: list[Block] = [Text(_KEPT), *_pictures(pictured)]
-    left_out = sum(s.has_objects for s in seen.values()) - len(pictured)
-    if left_out:
-        blocks.append(Text(f"{plural(left_out, 'session')} between them not pictured."))
-    for session in seen.values():
-        blocks += session.tables(protocol)
-    return Section(f"{prefix}-objects", title, tuple(blocks))
-
-
-def _ends(sessions: "list[_Session]") -> "list[_Session]":
-    if len(sessions) <= MOST_SESSIONS:
-        return sessions
-    return [*sessions[:1], *sessions[-(MOST_SESSIONS - 1) :]]
-
-
-def _pictures(sessions: "list[_Session]") -> Iterable[Block]:
-    """Show projections, all sessions in SUV in one window; slices where there is no PET."""
-    projected = [s for s in sessions if s.pet is not None]
-    suv = [v for s in projected if s.unit == "SUVbw" for v in s.views]
-    pictures: list[Picture] = []
-    for session in projected:
-        window = shown_to(suv if session.unit == "SUVbw" else session.views, session.unit)
-        pictures += [
-            projection_picture(view, window, session.calls, session.where) for view in session.views
-        ]
-    for session in sessions:
-        if session.pet is None:
-            pictures += session.slices()
-    if not pictures:
-        return
-    yield call_key()
-    told = "Numbers are lesion ids, the same over all sessions"
-    if projected:
-        told = (
-            "The hottest value along each line of sight, from the front and from the side, in colour where an "
-            f"object lies anywhere along it. {told}"
-        )
-        if all(v.frame.towards for s in projected for v in s.views):
-            told += "; L is the patient's left, P the back, F the feet"
-    yield Gallery(tuple(pictures), "small", f"{told}." if projected else "")
-
-
-class _Session:
+@dataclass(frozen=True, eq=False)
+class SessionObjects:
     """One session's objects.
 
     Args:
-        data: of the run.
-        scan: its row.
-        rows: of `objects` of the subject.
+        pixels: of its scan, which holds `labels/objects`.
+        rows: of `objects`.
+        calls: object number to call, at time index 0.
+        where: the session in words.
+        unit: of the channel that measures uptake; None without such a channel.
+        views: that channel projected at time index 0.
     """
 
-    def __init__(self, data: ReportData, scan: Row, rows: Rows) -> None:
-        self.scan = scan
-        self.rows = [r for r in rows if r["session"] == scan["session"]]
-        self.calls: Mapping[int, str] = {
-            r["object_id"]: r["called"] for r in self.rows if r["t"] == 0
-        }
-        self.pixels: ScanPixels | None = data.scan(scan["subject"], scan["session"])
-        self.pet: int | None = None
-        self.views: tuple[Projection, ...] = ()
-        if self.pixels is None or not self.has_objects:
-            return
-        modality = data.protocol(scan["protocol"]).modality
-        kinds = kinds_of(channels_of(modality, self.pixels.meta.channels))
-        self.pet = kinds.index("PET") if "PET" in kinds else None
-        if self.pet is not None:
-            self.views = project(self.pixels, self.pet, 0, self.calls)
+    pixels: ScanPixels
+    rows: Rows
+    calls: Mapping[int, str]
+    where: str
+    unit: str | None = None
+    views: tuple[Projection, ...] = ()
 
-    @property
-    def has_objects(self) -> bool:
-        """Whether objects were looked for in this scan."""
-        return self.pixels is not None and "objects" in self.pixels.labels
+    def called(self, *calls: str) -> Rows:
+        """Return the rows called so, call by call."""
+        return [r for call in calls for r in self.rows if r["called"] == call]
 
-    @property
-    def unit(self) -> str:
-        """Unit of the projected channel."""
-        return "" if self.pixels is None or self.pet is None else self.pixels.units[self.pet]
 
-    @property
-    def where(self) -> str:
-        """The session in words."""
-        days = self.scan["days"]
-        told = f"session {self.scan['session']}" + ("" if days is None else f", day {days:g}")
-        is_4d = (self.scan["shape_t"] or 1) > 1
-        return told + (", time index 0" if is_4d else "")
+def objects_section(subject: SubjectData, prefix: str) -> Section:
+    """Show what stands out in a subject's sessions, and what each object was called and why."""
+    rows = subject.rows("objects")
+    found = (_session(subject, scan, rows) for scan in subject.done)
+    sessions = [session for session in found if session is not None]
+    if not sessions:
+        return Section(f"{prefix}-objects", TITLE, (Text(_NONE),))
+    pictured = sessions
+    if len(sessions) > MOST_SESSIONS:
+        pictured = [*sessions[:1], *sessions[1 - MOST_SESSIONS :]]
+    blocks: list[Block] = [Text(_KEPT), *_pictures(pictured)]
+    if len(pictured) < len(sessions):
+        left_out = plural(len(sessions) - len(pictured), "session")
+        blocks.append(Text(f"{left_out} between them not pictured."))
+    for session in sessions:
+        blocks += _tables(session, subject.protocol)
+    return Section(f"{prefix}-objects", TITLE, tuple(blocks))
 
-    def slices(self) -> list[Picture]:
-        """Show up to three slices through the middle of the largest lesions, or of what else there is."""
-        if self.pixels is None:
-            return []
-        geometry, frame = self.pixels.meta.geometry, self.pixels.frame
-        order = sorted(
-            (r for r in self.rows if r["t"] == 0),
-            key=lambda r: (list(CALL_NAMES).index(r["called"]), -r["volume_mm3"]),
+
+def _session(subject: SubjectData, scan: Row, rows: Rows) -> SessionObjects | None:
+    """Gather a session's objects and look at them; None where they were not looked for."""
+    pixels = subject.scan(scan["session"])
+    if pixels is None or "objects" not in pixels.labels:
+        return None
+    own = [r for r in rows if r["session"] == scan["session"]]
+    calls = {r["object_id"]: r["called"] for r in own if r["t"] == 0}
+    where = f"session {scan['session']}"
+    where += "" if scan["days"] is None else f", day {scan['days']:g}"
+    where += ", time index 0" if is_4d(scan) else ""
+    channel = pixels.uptake_channel(subject.config.modality)
+    if channel is None:
+        return SessionObjects(pixels, own, calls, where)
+    views = project(pixels, channel, 0, calls)
+    return SessionObjects(pixels, own, calls, where, pixels.units[channel], views)
+
+
+def _pictures(sessions: Sequence[SessionObjects]) -> Iterator[Block]:
+    """Show projections, all sessions in SUV in one window; slices where there is no PET."""
+    in_suv = [v for s in sessions if s.unit == "SUVbw" for v in s.views]
+    projected: list[Picture] = []
+    sliced: list[Picture] = []
+    for session in sessions:
+        if session.unit is None:
+            sliced += object_slices(session.pixels, _heights(session), session.calls, session.where)
+            continue
+        window = uptake_window(in_suv if session.unit == "SUVbw" else session.views, session.unit)
+        projected += [
+            projection_picture(view, window, session.calls, session.where) for view in session.views
+        ]
+    told = ""
+    if projected:
+        told = (
+            "The hottest value along each line of sight, from the front and from the side, in colour where an "
+            "object lies anywhere along it. Numbers are lesion ids, the same over all sessions"
         )
-        centres = [[r[f"centroid_{a}_mm"] for a in "xyz"] for r in order]
-        index = geometry.to_index(np.array(centres)) if centres else np.zeros((0, 3))
-        last = self.pixels.meta.shape[2] - 1
-        heights = [int(np.clip(round(float(z)), 0, last)) for z in index[:, 0]] or [last // 2]
-        chosen = sorted(dict.fromkeys(heights).keys(), key=heights.index)[:MOST_SLICES]
-        images = np.stack([self.pixels.image(0, z) for z in sorted(chosen)])
-        window = presets(self.pixels.units[0], None, images[:, 0])[0]
-        found = []
-        for z, image in zip(sorted(chosen), images, strict=True):
-            labels = self.pixels.label("objects", 0, z)
-            masks = {
-                call: np.isin(labels, [n for n, c in self.calls.items() if c == call])
-                for call in CALL_NAMES
-            } if labels is not None else {}  # fmt: skip
-            told = f"Slice {z}, {self.where}, {window}; in the whole scan {counted(self.calls)}."
-            found.append(outlined_slice(grey(image[0], window), masks, frame, told, f"z {z}"))
-        return found
-
-    def tables(self, protocol: str) -> Iterable[Block]:
-        """List lesions and doubts, fold what is physiological, and tell how to overrule."""
-        if not self.has_objects:
-            return
-        open_rows = [r for c in (LESION, DOUBT) for r in self.rows if r["called"] == c]
-        folded = [r for r in self.rows if r["called"] == PHYSIOLOGICAL]
-        lesions = self._lesions()
-        told = f"Lesions and objects in doubt, {self.where}."
-        why = "no object was called lesion, and none is in doubt."
-        yield _table(told, open_rows[:MOST_ROWS_OPEN], lesions, why)
-        if len(open_rows) > MOST_ROWS_OPEN:
-            title = f"All {len(open_rows)} lesions and objects in doubt of {self.where}"
-            yield Details(title, (_table(told, open_rows, lesions, why),))
-        if folded:
-            told = f"Physiological objects, {self.where}."
-            title = f"{plural(len(folded), 'physiological object')} of {self.where}"
-            yield Details(title, (_table(told, folded, lesions, ""),))
-        if self.rows:
-            yield Details(
-                f"Overrule a call of {self.where}", _overrule(protocol, open_rows + folded)
-            )
-
-    def _lesions(self) -> dict[int, int]:
-        spots = self.views[0].spots if self.views else {}
-        return {n: s.lesion for n, s in spots.items() if s.lesion is not None}
+        if all(v.frame.towards for s in sessions for v in s.views):
+            told += "; L is the patient's left, P the back, F the feet"
+        told += "."
+    if projected or sliced:
+        yield outline_legend(CALL_NAMES, CALLS)
+        yield Gallery((*projected, *sliced), "small", told)
 
 
-def _table(told: str, rows: Rows, lesions: Mapping[int, int], why: str) -> Table:
-    """List objects; columns that say nothing of any of them are left out."""
-    has_times = any(r["t"] for r in rows)
-    columns: list[tuple[Heading, list[Cell]]] = [
-        (Heading("object", "", "its value in labels/objects", True),
-         [Cell(str(r["object_id"])) for r in rows]),
-        (Heading("lesion", "", "lesion id over all sessions", True),
-         [_lesion(r, lesions) for r in rows]),
-        (Heading("called"), [_called(r["called"]) for r in rows]),
-        (Heading("name", "", "organ or place that it was recognised as"), _cells(rows, "name")),
-        (Heading("by", "", "who decided"), _cells(rows, "by")),
-        (Heading("volume", "ml", "", True),
-         [Cell(number(r["volume_mm3"] / 1000.0, 1)) for r in rows]),
-        (Heading("peak", "", "highest value on the grid that objects are found on", True),
-         _cells(rows, "peak_intensity", 1)),
-        (Heading("reason"), _cells(rows, "reason")),
-        (Heading("height", "", "0 at the shoulders, 1 where the legs part", True),
-         _cells(rows, "height_fraction", 2)),
-        (Heading("side", "mm", "from the midline"), [_side(r["midline_mm"]) for r in rows]),
-        (Heading("depth", "mm", "from the body's surface", True), _cells(rows, "depth_mm", 0)),
-        (Heading("cohort", "", "share of the other subjects that are hot there; heard from "
-                 f"{LEAST_SUBJECTS} subjects on", True),
-         [_cohort(r) for r in rows]),
-        (Heading("organ", "", "of the anatomy mask"), _cells(rows, "organ")),
-    ]  # fmt: skip
-    if has_times:
-        columns.insert(0, (Heading("t", "", "time index", True), _cells(rows, "t")))
-    kept = [c for c in columns if any(cell.text != MISSING for cell in c[1])]
-    body = tuple(zip(*(cells for _, cells in kept), strict=True))
-    return Table(told, tuple(head for head, _ in kept), body, why)
+def _heights(session: SessionObjects) -> list[int]:
+    """Choose up to three slices through the middle of the largest lesions, or of what else there is."""
+    order = sorted(
+        (r for r in session.rows if r["t"] == 0),
+        key=lambda r: (list(CALL_NAMES).index(r["called"]), -r["volume_mm3"]),
+    )
+    meta = session.pixels.meta
+    last = meta.shape[2] - 1
+    if not order:
+        return [last // 2]
+    centres = np.array([[r[f"centroid_{a}_mm"] for a in "xyz"] for r in order])
+    heights = np.clip(meta.geometry.to_index(centres)[:, 0].round(), 0, last).astype(int)
+    return sorted(list(dict.fromkeys(heights.tolist()))[:MOST_SLICES])
 
 
-def _cells(rows: Rows, column: str, digits: int = 3) -> list[Cell]:
-    values = [r.get(column) for r in rows]
-    return [
-        Cell(MISSING, "muted") if v is None
-        else Cell(number(v, digits) if isinstance(v, float) else fact(v))
-        for v in values
-    ]  # fmt: skip
+def _tables(session: SessionObjects, protocol: str) -> Iterator[Block]:
+    """List lesions and doubts, fold what is physiological, and tell how to overrule."""
+    open_rows, folded = session.called(LESION, DOUBT), session.called(PHYSIOLOGICAL)
+    spots = session.views[0].spots if session.views else {}
+    lesions = {number: spot.lesion for number, spot in spots.items() if spot.lesion is not None}
+    told = f"Lesions and objects in doubt, {session.where}."
+    yield _table(told, open_rows[:MOST_ROWS_OPEN], lesions)
+    if len(open_rows) > MOST_ROWS_OPEN:
+        title = f"All {len(open_rows)} lesions and objects in doubt of {session.where}"
+        yield Details(title, (_table(told, open_rows, lesions),))
+    if folded:
+        told = f"Physiological objects, {session.where}."
+        title = f"{plural(len(folded), 'physiological object')} of {session.where}"
+        yield Details(title, (_table(told, folded, lesions),))
+    if session.rows:
+        title = f"Overrule a call of {session.where}"
+        yield Details(title, _overrule(protocol, open_rows + folded))
 
 
-def _called(call: str) -> Cell:
-    return Cell(CALL_NAMES.get(call, call), _TONES.get(call, ""), swatch=CALL_COLOURS.get(call, ""))
+def _table(told: str, rows: Rows, lesions: Mapping[int, int]) -> Table:
+    """List objects, each with the lesion that it became; columns that say nothing are left out."""
+
+    def lesion(row: Row) -> str | None:
+        one = lesions.get(row["object_id"]) if row["called"] == LESION else None
+        return None if one is None else f"#{one}"
+
+    columns = (
+        TableColumn("t", lambda r: r["t"] if any(r["t"] for r in rows) else None, "", "time index", True,
+                    optional=True),
+        TableColumn("object", lambda r: str(r["object_id"]), "", "its value in labels/objects", True),
+        TableColumn("lesion", lesion, "", "lesion id over all sessions", True, optional=True),
+        *_COLUMNS,
+    )  # fmt: skip
+    why = "no object was called lesion, and none is in doubt."
+    return table_of(told, rows, columns, why)
 
 
-def _lesion(row: Row, lesions: Mapping[int, int]) -> Cell:
-    one = lesions.get(row["object_id"]) if row["called"] == LESION else None
-    return Cell(MISSING, "muted") if one is None else Cell(f"#{one}")
+def _called(row: Row) -> Cell:
+    call = str(row["called"])
+    swatch = CALLS[call].colour if call in CALLS else ""
+    return Cell(CALL_NAMES.get(call, call), _TONES.get(call, ""), swatch=swatch)
 
 
-def _side(midline_mm: float | None) -> Cell:
-    if midline_mm is None:
-        return Cell(MISSING, "muted")
-    return Cell(f"{abs(midline_mm):.0f} {'left' if midline_mm > 0 else 'right'}")
+def _side(row: Row) -> str | None:
+    if row["midline_mm"] is None:
+        return None
+    return f"{abs(row['midline_mm']):.0f} {'left' if row['midline_mm'] > 0 else 'right'}"
 
 
-def _cohort(row: Row) -> Cell:
+def _cohort(row: Row) -> str | None:
     share, count = row.get("cohort_fraction"), row.get("cohort_subjects")
-    if share is None or not count:
-        return Cell(MISSING, "muted")
-    return Cell(f"{100 * share:.0f} % of {count}")
+    return None if share is None or not count else f"{100 * share:.0f} % of {count}"
+
+
+_COLUMNS = (
+    TableColumn("called", _called),
+    TableColumn("name", "name", "", "organ or place that it was recognised as", optional=True),
+    TableColumn("by", "by", "", "who decided", optional=True),
+    TableColumn("volume", lambda r: r["volume_mm3"] / 1000.0, "ml", "", True, 1),
+    TableColumn("peak", "peak_intensity", "", "highest value on the grid that objects are found on",
+                True, 1, optional=True),
+    TableColumn("reason", "reason", optional=True),
+    TableColumn("height", "height_fraction", "", "0 at the shoulders, 1 where the legs part", True, 2,
+                optional=True),
+    TableColumn("side", _side, "mm", "from the midline", optional=True),
+    TableColumn("depth", "depth_mm", "mm", "from the body's surface", True, 0, optional=True),
+    TableColumn("cohort", _cohort, "", "share of the other subjects that are hot there; heard from "
+                f"{LEAST_SUBJECTS} subjects on", True, optional=True),
+    TableColumn("organ", "organ", "", "of the anatomy mask", optional=True),
+)  # fmt: skip
 
 
 def _overrule(protocol: str, rows: Rows) -> tuple[Block, ...]:

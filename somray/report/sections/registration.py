@@ -1,173 +1,240 @@
 """Registration on the page: neighbouring slices (anatomy) and sessions (change), never mixed."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import numpy as np
 
-from somray.kernels.registration import register
-from somray.report.choose import pictured_pairs
-from somray.report.data import ReportData, Row, Rows, ScanPixels
-from somray.report.drawing.blocks import Block, Details, Gallery, Notice, Picture, Section, Text
-from somray.report.drawing.display import grey
-from somray.report.drawing.listing import listing, number, plural
-from somray.report.drawing.overlays import session_pair, slice_pair
-from somray.report.drawing.pair_pictures import pair_gallery, pair_name, pair_window
-from somray.report.drawing.tiles import matches_tile
-from somray.report.notices import ANATOMY, CHANGE
-from somray.report.sections.alignment import alignment_blocks, residual_blocks
-from somray.report.sections.slices import target_areas
+from somray.report.data import Row, Rows, ScanPixels, SubjectData
+from somray.report.data.pairs import pair_matches, planar_pair, session_pair
+from somray.report.data.selection import pictured_pairs
+from somray.report.drawing.blocks import (
+    Block,
+    Details,
+    Gallery,
+    Notice,
+    Picture,
+    Section,
+    Table,
+    Text,
+)
+from somray.report.drawing.table import TableColumn, number, plural, rows_table, table_of
+from somray.report.figures.registration import (
+    chain_drift,
+    match_picture,
+    pair_gallery,
+    pair_name,
+)
+from somray.report.texts.notices import ANATOMY, CHANGE
 
 __all__ = ["registration_section"]
 
 MOST_SESSION_PAIRS = 6
 MOST_SCANS_PICTURED = 3  # neighbouring slices show anatomy, which needs no picture per session
-MOST_MATCHES = 60
-SHOWN_MODEL = "similarity"  # drawn where `auto` needed no keypoints
+MOST_CHAINS = 6
 COLUMNS = (
     "fixed_session", "moving_session", "t", "fixed_z", "moving_z", "model", "status", "reason",
     "inliers", "matches", "inlier_fraction", "rmse_px", "mad_before", "mad_after", "ncc_before",
     "ncc_after",
 )  # fmt: skip
+SESSION_COLUMNS = (
+    "session", "reference_session", "status", "reason", "cycle_error_mm", "drift_mm",
+)  # fmt: skip
+REGIONS = ("lesion", "outside")
+FIGURES = ("mad_before", "mad_after", "ncc_before", "ncc_after")
 
 
-def registration_section(data: ReportData, scans: list[Row], protocol: str, prefix: str) -> Section:
+def registration_section(subject: SubjectData, prefix: str) -> Section:
     """Build both halves for one subject and protocol."""
-    subject = scans[0]["subject"]
-    rows = data.rows("registration", protocol=protocol, subject=subject)
+    rows = subject.rows("registration")
+    sessions = _sessions(subject, [r for r in rows if r["kind"] == "sessions"])
+    slices = _slices(subject, [r for r in rows if r["kind"] == "slices"], prefix)
     parts = (
-        Section(f"{prefix}-sessions", "Sessions to each other: change over time",
-                tuple(_sessions(data, scans, [r for r in rows if r["kind"] == "sessions"], prefix))),
-        Section(f"{prefix}-slices", "Slices to their neighbours: anatomy",
-                tuple(_slices(data, scans, [r for r in rows if r["kind"] == "slices"], prefix))),
-    )  # fmt: skip
+        Section(f"{prefix}-sessions", "Sessions to each other: change over time", tuple(sessions)),
+        Section(f"{prefix}-slices", "Slices to their neighbours: anatomy", tuple(slices)),
+    )
     return Section(f"{prefix}-registration", "Registration", parts)
 
 
-def _table(rows: Rows, caption: str) -> Block:
+def _table(rows: Rows, caption: str) -> Table:
     columns = [c for c in COLUMNS if any(r[c] is not None for r in rows)]
-    return listing("registration", rows, columns, (caption, "no pair was registered."))
+    return rows_table("registration", rows, columns, caption, "no pair was registered.")
 
 
-def _refused(rows: Rows) -> Iterable[Block]:
+def _refused_pairs(rows: Rows) -> Iterator[Notice]:
     """Name refused pairs with their reasons."""
-    for reason, count in sorted(
-        Counter(_told(r) for r in rows if r["status"] == "refused").items()
-    ):
+    reasons = Counter(
+        f"{_sessions_of(r)}: {r['reason'] or 'no reason was given'}"
+        for r in rows
+        if r["status"] == "refused"
+    )
+    for reason, count in sorted(reasons.items()):
         yield Notice(reason, "bad", f"{plural(count, 'pair')} refused:")
 
 
-def _told(row: Row) -> str:
-    why = row["reason"] or "no reason was given"
+def _sessions_of(row: Row) -> str:
+    """Name the sessions of a pair."""
     if row["kind"] == "sessions":
-        return f"{row['fixed_session']} → {row['moving_session']}: {why}"
-    return f"session {row['fixed_session']}: {why}"
+        return f"{row['fixed_session']} → {row['moving_session']}"
+    return f"session {row['fixed_session']}"
 
 
-def _sessions(data: ReportData, scans: list[Row], rows: Rows, prefix: str) -> Iterable[Block]:
+def _not_aligned(rows: Rows, noun: str) -> Iterator[Notice]:
+    """Count what could not be aligned, reason by reason."""
+    reasons = Counter(r["reason"] or "no reason was given" for r in rows if r["matrix"] is None)
+    for reason, count in sorted(reasons.items()):
+        yield Notice(reason, "bad", f"{plural(count, noun)} not aligned:")
+
+
+def _states(rows: Rows, order: tuple[str, ...]) -> str:
+    counts = Counter(r["status"] for r in rows)
+    return ", ".join(f"{counts[s]} {s}" for s in order if counts[s])
+
+
+def _sessions(subject: SubjectData, rows: Rows) -> Iterator[Block]:
     if not rows:
-        done = sum(s["status"] == "done" for s in scans)
+        done = len(subject.done)
         why = ("this protocol does not ask for it, or it is not done yet" if done > 1
                else f"there is {plural(done, 'done session')}")  # fmt: skip
         yield Text(f"Nothing to show: no two sessions were registered; {why}.")
         return
     yield CHANGE
-    yield from _refused(rows)
+    yield from _refused_pairs(rows)
     yield _table(rows, "Pairs of sessions; the earlier one is fixed, the later one moves.")
     for row in rows[:MOST_SESSION_PAIRS]:
-        yield from _session_pictures(data, row)
+        yield from _session_pictures(subject, row)
     if len(rows) > MOST_SESSION_PAIRS:
         yield Text(f"The first {MOST_SESSION_PAIRS} of {len(rows)} pairs are pictured.")
-    yield from residual_blocks(data, scans, "sessions")
-    yield from alignment_blocks(data, scans, "sessions", prefix)
+    yield from _residuals(subject, "sessions")
+    group = subject.rows("alignment", kind="sessions")
+    if group:
+        told = "Every session brought to the first, from all pairs that could be registered."
+        yield rows_table("alignment", group, SESSION_COLUMNS, told, "no session was aligned.")
+        yield from _not_aligned(group, "session")
 
 
-def _session_pictures(data: ReportData, row: Row) -> Iterable[Block]:
-    fixed = data.scan(row["subject"], row["fixed_session"])
-    moving = data.scan(row["subject"], row["moving_session"])
+def _session_pictures(subject: SubjectData, row: Row) -> Iterator[Block]:
+    fixed, moving = (subject.scan(row[s]) for s in ("fixed_session", "moving_session"))
     if fixed is None or moving is None:
         yield Text(f"Nothing to show: a scan of {pair_name(row)} is not complete.")
         return
-    earlier = {**row, "session": row["fixed_session"]}
-    areas = target_areas(data, earlier)
-    here = {z: area for (t, z), area in areas.items() if t == 0 and area > 0}
-    middle = fixed.meta.shape[2] // 2
-    z = max(here, key=lambda s: (here[s], -s), default=middle)
+    areas = _areas(subject, row["fixed_session"])
+    here = {z: area for z, area in areas.items() if area > 0}
+    z = max(here, key=lambda s: (here[s], -s), default=fixed.meta.shape[2] // 2)
     images = session_pair(fixed, moving, row, z)
-    yield from pair_gallery(images, fixed, row, pair_window(data, fixed, row, images.fixed))
+    yield pair_gallery(images, fixed, row, subject.config.modality)
     if row["t"] is not None:  # registered in the plane: there are two slices to draw matches on
-        yield from _matches(data, (fixed, moving), row)
+        yield from _matches(subject, fixed, moving, row)
 
 
-def _slices(data: ReportData, scans: list[Row], rows: Rows, prefix: str) -> Iterable[Block]:
+def _areas(subject: SubjectData, session: str) -> dict[int, float]:
+    """Return the target's area of each slice of a session at time index 0."""
+    return {z: area for (t, z), area in subject.target_areas(session).items() if t == 0}
+
+
+def _slices(subject: SubjectData, rows: Rows, prefix: str) -> Iterator[Block]:
     if not rows:
         yield Text("Nothing to show: no neighbouring slices were registered in this protocol.")
         return
     yield ANATOMY
-    yield from _refused(rows)
-    for place, scan in enumerate(scans):
+    yield from _refused_pairs(rows)
+    for place, scan in enumerate(subject.scans):
         part = [r for r in rows if r["fixed_session"] == scan["session"]]
         if not part:
             continue
         yield Text(_summary(part))
-        pixels = data.scan(scan["subject"], scan["session"])
+        pixels = subject.scan(scan["session"])
         if pixels is None or place >= MOST_SCANS_PICTURED:
             continue
-        areas = {z: area for (t, z), area in target_areas(data, scan).items() if t == 0}
-        for row in pictured_pairs(part, areas):
-            images = slice_pair(pixels, row)
-            window = pair_window(data, pixels, row, images.fixed)
-            yield from pair_gallery(images, pixels, row, window)
-            yield from _matches(data, (pixels, pixels), row)
-    yield from residual_blocks(data, scans, "slices")
-    yield from alignment_blocks(data, scans, "slices", prefix)
+        for row in pictured_pairs(part, _areas(subject, scan["session"])):
+            images = planar_pair(pixels, pixels, row)
+            yield pair_gallery(images, pixels, row, subject.config.modality)
+            yield from _matches(subject, pixels, pixels, row)
+    yield from _residuals(subject, "slices")
+    yield from _chains(subject, prefix)
     told = f"All {plural(len(rows), 'pair')} of neighbouring slices."
     yield Details(told, (_table(rows, told),))
 
 
 def _summary(rows: Rows) -> str:
-    counts = Counter(r["status"] for r in rows)
-    states = ", ".join(f"{counts[s]} {s}" for s in ("ok", "weak", "refused") if counts[s])
+    states = _states(rows, ("ok", "weak", "refused"))
     told = f"Session {rows[0]['fixed_session']}: {plural(len(rows), 'pair')}, {states}"
     both = [(r["mad_before"], r["mad_after"]) for r in rows
             if r["mad_before"] is not None and r["mad_after"] is not None]  # fmt: skip
     if both:
-        before, after = np.median(np.asarray(both), axis=0)
+        before, after = (number(float(m)) for m in np.median(np.asarray(both), axis=0))
         told += (
-            f"; the mean |difference| is {number(float(before))} before and {number(float(after))} after "
+            f"; the mean |difference| is {before} before and {after} after "
             "(median over the pairs, window scaled to 0–1)"
         )
     return told + "."
 
 
-def _matches(data: ReportData, scans: tuple[ScanPixels, ScanPixels], row: Row) -> Iterable[Block]:
-    """Draw the matches RANSAC kept, found again since no table keeps them."""
-    settings = data.protocol(row["protocol"]).registration
-    t = row["t"] or 0
-    pair = (scans[0].image(t, row["fixed_z"])[0], scans[1].image(t, row["moving_z"])[0])
-    how = f"{settings.detector.upper()} + RANSAC, {settings.model}"
-    found = register(*pair, detector=settings.detector, model=settings.model)
-    note = ""
-    if not len(found.fixed_points) and settings.model == "auto" and row["status"] != "refused":
-        found = register(*pair, detector=settings.detector, model=SHOWN_MODEL)
-        how = f"{settings.detector.upper()} + RANSAC, {SHOWN_MODEL}"
-        note = " For comparison only: intensities alone decided this pair."
-        if found.status == "refused":
-            note += f" Keypoints alone would have been refused: {found.reason}."
-    count = len(found.fixed_points)
-    if not count:
+def _matches(
+    subject: SubjectData, fixed: ScanPixels, moving: ScanPixels, row: Row
+) -> Iterator[Gallery]:
+    matches = pair_matches(fixed, moving, row, subject.config.registration)
+    picture = match_picture(matches, fixed, moving, row, subject.config.modality)
+    if picture is not None:
+        yield Gallery((picture,), "chart")
+
+
+def _chains(subject: SubjectData, prefix: str) -> Iterator[Block]:
+    """Show the chain of each scan's slices along z."""
+    rows = subject.rows("alignment", kind="slices", t=0)
+    pictures: list[Picture] = []
+    for place, scan in enumerate(subject.scans):
+        chain = [r for r in rows if r["session"] == scan["session"]]
+        if not chain:
+            continue
+        states = _states(chain, ("ok", "weak", "repaired", "refused"))
+        told = f"Session {scan['session']}, chain of {plural(len(chain), 'slice')}: {states}"
+        drift = [r["drift_mm"] for r in chain if r["drift_mm"] is not None]
+        if drift:
+            told += f"; largest drift {number(max(drift))} mm"
+        yield Text(f"{told}.")
+        yield from _not_aligned(chain, "slice")
+        if drift and len(pictures) < MOST_CHAINS:
+            told = (
+                f"Session {scan['session']}: how far each slice would move to lie on slice "
+                f"{chain[0]['reference_z']}, all steps between them composed."
+            )
+            pictures.append(Picture(chain_drift(chain, f"{prefix}-chain{place}"), told))
+    if pictures:
+        yield Details("Chains of slices along z", (Gallery(tuple(pictures), "chart"),))
+
+
+def _residuals(subject: SubjectData, kind: str) -> Iterator[Table]:
+    """Tabulate |difference| and NCC inside the target and outside, before and after registration."""
+    rows = subject.rows("residuals", kind=kind)
+    if not rows:
         return
-    keep = np.unique(np.linspace(0, count - 1, min(count, MOST_MATCHES)).round().astype(int))
-    window = pair_window(data, scans[0], row, pair[0])
-    some = f"; {len(keep)} of them are drawn" if len(keep) < count else ""
-    told = (
-        f"Matches that RANSAC kept between {pair_name(row)} ({how}): {count} inliers{some}.{note}"
+    unit = next((s["unit"].split(",")[0] for s in subject.scans if s["unit"]), "raw")
+    unit = "" if unit == "raw" else unit
+    lines = []
+    for pair in sorted({(r["fixed_session"], r["moving_session"]) for r in rows}):
+        for region in REGIONS:
+            where = (*pair, region)
+            part = [
+                r for r in rows if (r["fixed_session"], r["moving_session"], r["region"]) == where
+            ]
+            name = pair[0] if pair[0] == pair[1] else f"{pair[0]} → {pair[1]}"
+            figures = {figure: _median(part, figure) for figure in FIGURES}
+            lines.append({"pair": name, "region": region, **figures})
+    columns = (
+        TableColumn("pair", "pair"),
+        TableColumn("region", "region", "", "the target in either image, or the rest"),
+        TableColumn("|difference| before", "mad_before", unit, numeric=True),
+        TableColumn("after", "mad_after", numeric=True),
+        TableColumn("NCC before", "ncc_before", numeric=True),
+        TableColumn("after", "ncc_after", numeric=True),
     )
-    alt = f"{count} keypoint matches between {pair_name(row)}, drawn as lines."
-    markup = matches_tile(
-        (grey(pair[0], window), grey(pair[1], window)),
-        (found.fixed_points[keep], found.moving_points[keep]),
-        (scans[0].frame, scans[1].frame),
-        alt,
-    )
-    yield Gallery((Picture(markup, told, alt),), "chart")
+    several = " Medians over all pairs of neighbours." if kind == "slices" else ""
+    left = "anatomy" if kind == "slices" else "change"
+    told = f"What is left inside lesions and outside; what is left after registration is {left}.{several}"
+    yield table_of(told, lines, columns)
+
+
+def _median(rows: Rows, figure: str) -> float | None:
+    known = [r[figure] for r in rows if r[figure] is not None]
+    return float(np.median(known)) if known else None

@@ -1,19 +1,18 @@
 """What the map sees of a slice: every feature of every channel as a picture."""
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.teacher import TeacherModel
 from somray.kernels.features import feature_stack
-from somray.report.data import ReportData, SliceKey
-from somray.report.drawing.blocks import Block, Details, Gallery, Picture, Text
+from somray.report.data import ScanPixels
+from somray.report.data.selection import SliceKey
+from somray.report.drawing.blocks import Picture
+from somray.report.drawing.classes import short_names
 from somray.report.drawing.display import DisplayWindow, grey
 from somray.report.drawing.tiles import TileText, tile
-from somray.report.figures.classes import short_names
 
-__all__ = ["feature_gallery"]
+__all__ = ["feature_pictures"]
 
 MEANINGS = {
     "intensity": "the value within the window",
@@ -30,32 +29,20 @@ MEANINGS = {
 PERCENT = (1.0, 99.0)
 
 
-def feature_gallery(data: ReportData, teacher: TeacherModel, key: SliceKey) -> Iterable[Block]:
-    """Show all features of one slice, folded away."""
-    scan = data.scan(key.subject, key.session)
-    if scan is None:
-        return
+def feature_pictures(scan: ScanPixels, teacher: TeacherModel, key: SliceKey) -> list[Picture]:
+    """Draw every feature of every channel of one slice."""
     image, frame = scan.image(key.t, key.z), scan.frame
-    where = f"subject {key.subject}, session {key.session}, slice {key.z}"
     names = [(c, f) for c in teacher.channels for f in teacher.features]
     stack = feature_stack(image, teacher.windows, teacher.features, frame.spacing_mm)
     pictures = []
-    for values, short, (channel, feature) in zip(stack, short_names(names), names, strict=True):
+    for values, short, (channel, feature) in zip(stack, short_names(teacher), names, strict=True):
         window = _window(values, feature)
-        alt = f"Feature {channel} {feature} of {where}."
+        alt = f"Feature {channel} {feature} of {key}."
         markup = tile(grey(values, window), frame, alt, TileText(short), "small")
-        told = f"{channel} {feature.replace('_', ' ')}: {MEANINGS.get(feature, 'a feature')}; shown {window}."
-        pictures.append(Picture(markup, told, alt))
-    yield Details(
-        f"All {len(pictures)} features of the reference slice",
-        (
-            Text(
-                "The numbers that the map knows of each pixel, before they are standardised; one grey "
-                "scale each, from its 1st to its 99th percentile on this slice."
-            ),
-            Gallery(tuple(pictures), "small"),
-        ),
-    )
+        name = f"{channel} {feature.replace('_', ' ')}"
+        told = f"{name}: {MEANINGS.get(feature, 'a feature')}; shown {window}."
+        pictures.append(Picture(markup, told))
+    return pictures
 
 
 def _window(values: NDArray[np.float32], name: str) -> DisplayWindow:

@@ -3,15 +3,11 @@
 from collections.abc import Collection
 
 from somray.domain.teacher import TeacherModel
+from somray.report.data import Rows
 from somray.report.drawing.blocks import Notice
+from somray.report.drawing.table import signed
 
-__all__ = [
-    "ANATOMY",
-    "CHANGE",
-    "NOT_ACCURACY",
-    "TRUTH",
-    "doubts",
-]
+__all__ = ["ANATOMY", "CHANGE", "NOT_ACCURACY", "TRUTH", "doubts", "drift_notices"]
 
 NOT_ACCURACY = Notice(
     "It says how faithfully the student repeats the self-organizing map that taught it, "
@@ -39,8 +35,7 @@ CHANGE = Notice(
 )
 
 
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?")) else ".")
+MOST_DRIFTED = 8  # scans that are named
 
 
 def doubts(teacher: TeacherModel | None, shown: Collection[str]) -> tuple[Notice, ...]:
@@ -52,3 +47,26 @@ def doubts(teacher: TeacherModel | None, shown: Collection[str]) -> tuple[Notice
         for name, reason in sorted(teacher.doubtful.items())
         if name in shown
     )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def drift_notices(rows: Rows) -> tuple[Notice, ...]:
+    """Warn of scans that the teacher may not carry over to, most distant first."""
+    drifted = [r for r in rows if r["status"] != "ok"]
+    if not drifted:
+        return ()
+    drifted.sort(key=lambda r: (-r["distance_ratio"], r["subject"], r["session"]))
+    told = "; ".join(
+        f"{r['subject']} {r['session']}: {r['reason']} (most moved is {r['channel']} "
+        f"{r['feature'].replace('_', ' ')}, by {signed(r['shift'], '+.1f')} standard deviations)"
+        for r in drifted[:MOST_DRIFTED]
+    )
+    more = "" if len(drifted) <= MOST_DRIFTED else f"; and {len(drifted) - MOST_DRIFTED} more"
+    text = (
+        f"{told}{more}. Look at their masks; `teacher.previous` with `refit: true`, or a reference that "
+        "holds such scans too, adapts the map while its classes keep their meaning."
+    )
+    return (Notice(text, "warn", "The teacher may not carry over to these scans."),)

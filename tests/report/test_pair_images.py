@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from somray.config import RegistrationConfig
 from somray.domain.geometry import Geometry
 from somray.io.ome import image as ome_zarr
 from somray.io.ome.image import ScanMeta
 from somray.io.storage import Storage
-from somray.report.data import ScanPixels
-from somray.report.drawing.overlays import session_pair, slice_pair
+from somray.report.data import ScanPixels, pairs
+from somray.report.data.pairs import pair_matches, planar_pair, session_pair
 
 SHAPE = (9, 12, 14)
 
@@ -71,8 +72,25 @@ def test_a_slice_pair_is_moved_by_its_matrix_in_pixels(storage, volume):
     volume[5] = np.roll(volume[4], 2, axis=1)  # two columns to the right
     scan = stored(storage, "scan", volume, Geometry.from_spacing(SHAPE, (3.0, 1.0, 2.0)))
     back = [1.0, 0, -2, 0, 1, 0, 0, 0, 1]
-    pair = slice_pair(scan, row(t=0, fixed_z=4, moving_z=5, matrix=back, model="similarity"))
+    pair = planar_pair(scan, scan, row(t=0, fixed_z=4, moving_z=5, matrix=back, model="similarity"))
     assert pair.after is not None
     np.testing.assert_allclose(pair.after[:, :-2], volume[4][:, :-2], atol=1e-3)
     assert np.isnan(pair.after[:, -2:]).all()
     np.testing.assert_allclose(pair.before, volume[5], atol=1e-3)
+
+
+@pytest.mark.parametrize("robust", ["ransac", "magsac"])
+def test_matches_are_found_again_as_the_run_was_configured(storage, volume, monkeypatch, robust):
+    scan = stored(storage, "scan", volume, Geometry.from_spacing(SHAPE, (3.0, 1.0, 2.0)))
+    asked = []
+
+    def registered(fixed, moving, detector, model, used, oriented):
+        asked.append((detector, model, used, oriented))
+        return pairs.SliceRegistration("ok", None, np.eye(3), model, fixed.shape)
+
+    monkeypatch.setattr(pairs, "register", registered)
+    settings = RegistrationConfig(detector="sift", model="auto", robust=robust)
+    found = pair_matches(scan, scan, row(t=0, fixed_z=4, moving_z=5, status="ok"), settings)
+    assert asked == [("sift", "auto", robust, False), ("sift", "similarity", robust, False)]
+    assert found.how == f"SIFT + {robust.upper()}, similarity"
+    assert found.robust == robust.upper()

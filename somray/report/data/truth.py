@@ -1,48 +1,16 @@
-"""What the manifest says beyond the tables: truth masks for drawing, and the order of sessions.
+"""Truth masks for drawing.
 
 Truth is drawn beside the masks and scored in the `truth` table; it never decided anything. The mask is
 brought to a slice's grid by world coordinates, nearest voxel, reading only the truth slices that are met.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.config import CohortConfig
 from somray.domain.geometry import Geometry
-from somray.io.cohort.manifest import load_manifest
 from somray.io.readers import open_source
 
-__all__ = ["Origin", "TruthMask", "origins"]
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What the manifest tells of one scan: its place in time and its truth mask."""
-
-    order: int
-    truth: str | None
-
-
-def origins(config: CohortConfig, folder: Path) -> dict[tuple[str, str], Origin]:
-    """Return what the manifest tells of each (subject, session).
-
-    Args:
-        config: the run's resolved configuration.
-        folder: where that configuration lies; a relative manifest is relative to it.
-
-    Raises:
-        ConfigError: the manifest is not there any more, or does not fit the configuration.
-        OSError: it cannot be read.
-    """
-    return {
-        (scan.subject, scan.session): Origin(
-            scan.order, None if not scan.truth else str(scan.truth)
-        )
-        for scan in load_manifest(folder / config.scans, config)
-    }
+__all__ = ["TruthMask"]
 
 
 class TruthMask:

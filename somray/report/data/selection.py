@@ -1,36 +1,59 @@
 """Which slices and pairs get a picture: few, always the same, and never by position in the scan."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from somray.report.data import ReportData, Row, Rows, SliceKey
+from somray.report.data.run import ProtocolData, Row, Rows
 
-__all__ = ["REFERENCE_KNOWN", "pictured_pairs", "reference_slices", "slices_to_show"]
+__all__ = ["ReferenceSlices", "SliceKey", "pictured_pairs", "reference_slices", "slices_to_show"]
 
 MOST_SLICES = 6
-REFERENCE_KNOWN = "the slice that the teacher was fitted on"
 
 
-def reference_slices(data: ReportData, protocol: str) -> tuple[list[SliceKey], str]:
-    """Return the slices the teacher was fitted on, and in words what they are.
+@dataclass(frozen=True)
+class SliceKey:
+    """One slice of one scan."""
+
+    subject: str
+    session: str
+    t: int
+    z: int
+
+    def __str__(self) -> str:
+        """Name it for people."""
+        return f"subject {self.subject}, session {self.session}, slice {self.z}"
+
+
+@dataclass(frozen=True)
+class ReferenceSlices:
+    """The slices a teacher was fitted on, and in words what they are."""
+
+    keys: tuple[SliceKey, ...]
+    told: str
+
+
+def reference_slices(protocol: ProtocolData) -> ReferenceSlices:
+    """Return the slices the teacher was fitted on.
 
     The model names them; where it does not (its images came without names), the slice with the largest
     target stands in, and the words say so.
     """
-    teacher = data.teacher(protocol)
+    teacher = protocol.teacher
     if teacher is not None and teacher.reference:
-        keys = [SliceKey(subject, session, 0, z) for subject, session, z in teacher.reference]
-        many = len(keys) > 1
-        known = f"one of the slices that the teacher was fitted on ({teacher.fitted_on})"
-        return keys, known if many else REFERENCE_KNOWN
-    slices = data.rows("slices", protocol=protocol, method="som")
+        keys = tuple(SliceKey(subject, session, 0, z) for subject, session, z in teacher.reference)
+        if len(keys) == 1:
+            return ReferenceSlices(keys, "the slice that the teacher was fitted on")
+        told = f"one of the slices that the teacher was fitted on ({teacher.fitted_on})"
+        return ReferenceSlices(keys, told)
+    slices = protocol.rows("slices", method="som")
     if not slices:
-        return [], ""
+        return ReferenceSlices((), "")
     best = max(slices, key=lambda r: (r["target_area_mm2"], r["subject"], r["session"], -r["z"]))
     key = SliceKey(best["subject"], best["session"], best["t"], best["z"])
-    return [key], "the slice with the most target, since the model does not name its reference"
+    told = "the slice with the most target, since the model does not name its reference"
+    return ReferenceSlices((key,), told)
 
 
 def slices_to_show(areas: Mapping[int, float], count: int, always: Sequence[int] = ()) -> list[int]:
@@ -70,5 +93,5 @@ def pictured_pairs(rows: Rows, areas: Mapping[int, float]) -> Rows:
     return chosen
 
 
-def _target(row: Row, areas: Mapping[int, Any]) -> float:  # Any: float, from a plain row
+def _target(row: Row, areas: Mapping[int, float]) -> float:
     return float(areas.get(row["fixed_z"], 0.0) + areas.get(row["moving_z"], 0.0))

@@ -1,0 +1,220 @@
+"""A run as the report reads it: whole, one protocol of it, one subject of a protocol.
+
+Rows are plain Python values (null is None, lists are lists, whole numbers ints), filtered before they leave
+pandas, so that a large cohort is never unrolled whole.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from somray.config import CohortConfig, ProtocolConfig
+from somray.domain.run import RunLayout
+from somray.domain.scan import Scan
+from somray.domain.tables import TABLES, field_specs
+from somray.domain.teacher import TeacherModel
+from somray.errors import SomrayError
+from somray.io.cohort.manifest import load_manifest
+from somray.io.ome import image as ome_zarr
+from somray.io.run import StoredRun
+from somray.report.data.scan import ScanPixels
+
+__all__ = ["ProtocolData", "ReportData", "Row", "Rows", "SubjectData", "is_4d"]
+
+Row = dict[str, Any]  # Any: one row of a table of domain/tables/, values plain
+Rows = list[Row]
+
+
+def _plain_rows(table: str, frame: pd.DataFrame) -> Rows:
+    """Turn rows of a table into plain ones; pandas holds whole numbers with gaps as floats."""
+    kinds = {s.name: s.kind for s in field_specs(TABLES[table])}
+    columns = [str(c) for c in frame.columns]
+    typed = [[_plain(v, kinds.get(c, "str")) for v in frame[c].tolist()] for c in columns]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*typed, strict=True)]
+
+
+def _plain(value: Any, kind: str) -> Any:  # Any: whatever pandas holds
+    if isinstance(value, np.ndarray):
+        return [_plain(v, "") for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return int(value) if kind == "int" else value
+
+
+def is_4d(scan: Row) -> bool:
+    """Tell whether a row of `scans` has several time points."""
+    return (scan["shape_t"] or 1) > 1
+
+
+class ReportData:
+    """A run as the report reads it.
+
+    Args:
+        root: path or fsspec URL of the run.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.run = StoredRun(root)
+        self.storage = self.run.storage
+        self._tables: dict[str, pd.DataFrame] = {}
+        self._teachers: dict[str, TeacherModel | None] = {}
+        self._manifest: dict[tuple[str, str], Scan] = {}
+        self.manifest_trouble: str | None = None
+        """Why the manifest cannot be read any more, so that no truth is drawn; None where it can."""
+        folder = Path(self.storage.root) if self.storage.is_local else Path()
+        try:
+            manifest = load_manifest(folder / self.config.scans, self.config)
+            self._manifest = {(scan.subject, scan.session): scan for scan in manifest}
+        except (SomrayError, OSError) as error:
+            self.manifest_trouble = str(error)
+
+    @cached_property
+    def state(self) -> dict[str, Any]:
+        """How far the run is, as last written."""
+        return self.run.state()
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether units of the run are still to be done.
+
+        The state is "running" still while the run's last act, its report, is written; no unit is left then.
+        """
+        stages = self.state.get("stages")
+        left = sum(int(s["left"]) for s in stages) if stages else None
+        return self.state.get("state", "done") != "done" and left != 0
+
+    @cached_property
+    def config(self) -> CohortConfig:
+        """The resolved configuration."""
+        return self.run.config
+
+    @property
+    def protocols(self) -> "list[ProtocolData]":
+        """The protocols, in the configuration's order."""
+        return [ProtocolData(self, name) for name in self.config.protocols]
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return a whole table; read once."""
+        if name not in self._tables:
+            self._tables[name] = self.run.table(name)
+        return self._tables[name]
+
+    def rows(self, table: str, **where: object) -> Rows:
+        """Return the rows whose columns equal what is given, in the table's order."""
+        frame = self.table(table)
+        for column, value in where.items():
+            frame = frame[frame[column] == value]
+        return _plain_rows(table, frame)
+
+    def teacher(self, protocol: str) -> TeacherModel | None:
+        """Return a protocol's teacher, None while there is none; read once."""
+        if protocol not in self._teachers:
+            self._teachers[protocol] = self.run.teacher(protocol)
+        return self._teachers[protocol]
+
+    def scan(self, subject: str, session: str) -> ScanPixels | None:
+        """Open one scan, None where it is not complete (quarantined, or not yet done)."""
+        name = RunLayout.scan(subject, session)
+        if not ome_zarr.is_complete(self.storage, name):
+            return None
+        named = self._manifest.get((subject, session))
+        truth = str(named.truth) if named and named.truth else None
+        return ScanPixels(self.storage, name, truth)
+
+    def in_time(self, scans: Rows) -> Rows:
+        """Sort a subject's rows of `scans`: by days where all have them, else as in the manifest."""
+        if scans and all(r["days"] is not None for r in scans):
+            return sorted(scans, key=lambda r: (r["days"], r["session"]))
+        known = self._manifest
+        place = {key: scan.order for key, scan in known.items()}
+        return sorted(
+            scans,
+            key=lambda r: (place.get((r["subject"], r["session"]), len(known)), r["session"]),
+        )
+
+
+@dataclass(frozen=True)
+class ProtocolData:
+    """What a run holds of one protocol."""
+
+    cohort: ReportData
+    protocol: str
+
+    @property
+    def config(self) -> ProtocolConfig:
+        """The protocol's configuration."""
+        return self.cohort.config.protocols[self.protocol]
+
+    @property
+    def teacher(self) -> TeacherModel | None:
+        """Its teacher, None while there is none."""
+        return self.cohort.teacher(self.protocol)
+
+    @property
+    def student_history(self) -> dict[str, Any]:
+        """What its student says of its training; {} while there is none."""
+        info = self.cohort.run.model_info(self.protocol).get("student", {})
+        return dict(info.get("history", {}))
+
+    def rows(self, table: str, **where: object) -> Rows:
+        """Return the protocol's rows of a table whose columns equal what is given."""
+        return self.cohort.rows(table, protocol=self.protocol, **where)
+
+    def subjects(self) -> "list[SubjectData]":
+        """Return all its subjects, by name."""
+        names = sorted({str(r["subject"]) for r in self.rows("scans")})
+        return [SubjectData(self.cohort, self.protocol, name) for name in names]
+
+
+@dataclass(frozen=True)
+class SubjectData(ProtocolData):
+    """What a run holds of one subject in one protocol; rows are the subject's alone."""
+
+    subject: str
+
+    def rows(self, table: str, **where: object) -> Rows:
+        """Return the subject's rows of a table whose columns equal what is given."""
+        return super().rows(table, subject=self.subject, **where)
+
+    @property
+    def whole(self) -> ProtocolData:
+        """The protocol with all its subjects."""
+        return ProtocolData(self.cohort, self.protocol)
+
+    @cached_property
+    def scans(self) -> Rows:
+        """Its rows of `scans` in order of time."""
+        return self.cohort.in_time(self.rows("scans"))
+
+    @property
+    def done(self) -> Rows:
+        """Those that are done."""
+        return [s for s in self.scans if s["status"] == "done"]
+
+    @property
+    def order(self) -> dict[str, int]:
+        """Place in time of each session."""
+        return {s["session"]: place for place, s in enumerate(self.scans)}
+
+    def scan(self, session: str) -> ScanPixels | None:
+        """Open one session's scan, None where it is not complete."""
+        return self.cohort.scan(self.subject, session)
+
+    def target_areas(self, session: str) -> dict[tuple[int, int], float]:
+        """Return the target's area of each (t, z) of a session.
+
+        By the method that the protocol segments with, by direct transfer while that is not done yet, {} while
+        neither is.
+        """
+        for method in (self.config.segment, "som"):
+            rows = self.rows("slices", session=session, method=method)
+            if rows:
+                return {(r["t"], r["z"]): r["target_area_mm2"] for r in rows}
+        return {}

@@ -1,0 +1,106 @@
+"""Marks and words for what became of lesions and of disease, and where sessions stand in time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from somray.report.data import Rows
+from somray.report.drawing.style import INK
+
+__all__ = [
+    "CHANGES",
+    "DOUBTS",
+    "OPEN",
+    "RESPONSES",
+    "LesionTables",
+    "Mark",
+    "TimeAxis",
+    "counted",
+    "mark_key",
+]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A kind of change: matplotlib's marker for it, and what it means."""
+
+    sign: str
+    meaning: str
+
+
+CHANGES: Mapping[str, Mark] = {
+    "new": Mark("P", "not there before"),
+    "resolved": Mark("X", "not there any more"),
+    "enlarging": Mark("^", "grown by more than the threshold"),
+    "shrinking": Mark("v", "shrunk by more than the threshold"),
+    "stable": Mark("o", "changed by less than the threshold"),
+    "merged": Mark("D", "grown together with another"),
+    "split": Mark("*", "fallen into parts"),
+}
+"""Kind of change of a lesion."""
+
+RESPONSES: Mapping[str, Mark] = {
+    "CR": Mark("X", "complete response: no lesion is left"),
+    "PR": Mark("v", "partial response: the targets shrank"),
+    "SD": Mark("o", "stable disease"),
+    "PD": Mark("^", "progressive disease: growth or a new lesion"),
+    "CMR": Mark("X", "complete metabolic response: no lesion is left"),
+    "PMR": Mark("v", "partial metabolic response: the hottest lesion cooled"),
+    "SMD": Mark("o", "stable metabolic disease"),
+    "PMD": Mark("^", "progressive metabolic disease: hotter, or a new lesion"),
+}
+"""Response of a subject."""
+
+DOUBTS: Mapping[str, str] = {
+    "not_registered": "the two sessions could not be registered",
+    "not_covered": "the other scan does not show the place",
+    "misaligned": "the tissue around it does not match between the sessions",
+}
+"""Why a change is left open, and what that means."""
+
+OPEN = r"$?$"
+"""Mark of a change or response that could not be named."""
+
+
+def counted(evolution: Rows) -> str:
+    """Count the kinds of change in words; "" where there is none."""
+    counts = [(sum(r["change"] == kind for r in evolution), kind) for kind in CHANGES]
+    return ", ".join(f"{count} {kind}" for count, kind in counts if count)
+
+
+def mark_key(axes: Axes, label: str, sign: str) -> None:
+    """Put a mark into the legend without drawing it."""
+    axes.plot([], [], marker=sign, linestyle="", color=INK, markersize=6, label=label)
+
+
+@dataclass(frozen=True)
+class LesionTables:
+    """Rows of `lesions`, `evolution` and `links` of one subject and protocol."""
+
+    lesions: Rows
+    evolution: Rows
+    links: Rows
+
+
+@dataclass(frozen=True)
+class TimeAxis:
+    """Where the sessions of a subject stand on the x axis: days, or 0, 1, 2 … where days are unknown."""
+
+    sessions: tuple[str, ...]
+    places: tuple[float, ...]
+    in_days: bool
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]]) -> "TimeAxis":  # Any: rows of `scans`
+        """Build from a subject's scans in order of time."""
+        sessions = tuple(str(r["session"]) for r in rows)
+        days = [r["days"] for r in rows]
+        if len(set(days)) == len(days) and all(d is not None for d in days):
+            return cls(sessions, tuple(float(d) for d in days), True)
+        return cls(sessions, tuple(float(i) for i in range(len(rows))), False)
+
+    def place(self, session: str) -> float:
+        """Return a session's place."""
+        return self.places[self.sessions.index(session)]

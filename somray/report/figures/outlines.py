@@ -1,0 +1,113 @@
+"""Masks as outlines on slices, in the windows that radiologists use; class maps beside the image."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.domain.channel import channels_of
+from somray.domain.teacher import TeacherModel
+from somray.report.data import ScanPixels
+from somray.report.data.selection import SliceKey
+from somray.report.drawing.blocks import Legend, Picture
+from somray.report.drawing.display import DisplayWindow, grey, painted, presets
+from somray.report.drawing.style import OUTLINES, class_colours
+from somray.report.drawing.tiles import Outline, TileText, outline_legend, outline_path, tile
+
+__all__ = ["MaskPictures", "mask_legend", "mask_pictures", "reference_pictures", "windows_of"]
+
+_NAMES = {
+    "student": "student",
+    "som": "SOM, direct transfer",
+    "truth": "reference truth",
+}
+_ORDER = ("student", "truth", "som")  # the thinner, broken lines lie on top
+
+
+@dataclass(frozen=True)
+class MaskPictures:
+    """One slice, every channel: in its main window, and in the other windows."""
+
+    main: tuple[Picture, ...]
+    further: tuple[Picture, ...]
+
+
+def windows_of(
+    pixels: ScanPixels, teacher: TeacherModel, images: NDArray[np.float32]
+) -> list[tuple[DisplayWindow, ...]]:
+    """Choose each channel's windows for all pictures (n, c, y, x) of a scan together."""
+    return [
+        presets(
+            pixels.units[number],
+            teacher.windows[number],
+            images[:, number],
+            channel.is_uptake,
+        )
+        for number, channel in enumerate(channels_of(teacher.modality, pixels.meta.channels))
+    ]
+
+
+def mask_legend(shown: Collection[str]) -> Legend:
+    """Tell what the outlines of masks mean."""
+    return outline_legend({n: name for n, name in _NAMES.items() if n in shown}, OUTLINES)
+
+
+def mask_pictures(
+    pixels: ScanPixels,
+    windows: list[tuple[DisplayWindow, ...]],
+    masks: Mapping[str, NDArray[np.bool_]],
+    image: NDArray[np.float32],
+    z: int,
+) -> MaskPictures:
+    """Draw every channel (c, y, x) of slice z with its masks (y, x) as outlines, in the channels' windows."""
+    frame = pixels.frame
+    lines = tuple(
+        Outline(outline_path(masks[n], frame.size), OUTLINES[n]) for n in _ORDER if n in masks
+    )
+    pixel_mm2 = frame.spacing_mm[0] * frame.spacing_mm[1]
+    sizes = ", ".join(
+        f"{_NAMES[n]} {np.count_nonzero(masks[n]) * pixel_mm2:.0f} {frame.unit}²"
+        for n in _NAMES
+        if n in masks
+    )
+
+    def picture(number: int, window: DisplayWindow) -> Picture:
+        channel = pixels.meta.channels[number]
+        told = f"{channel}, slice {z}, {window}; target: {sizes}."
+        text = TileText(f"{channel} · z {z}", lines, window.inverted)
+        return Picture(tile(grey(image[number], window), frame, f"Outlines on {told}", text), told)
+
+    main = [picture(number, own[0]) for number, own in enumerate(windows)]
+    further = [picture(number, w) for number, own in enumerate(windows) for w in own[1:]]
+    return MaskPictures(tuple(main), tuple(further))
+
+
+def reference_pictures(
+    scan: ScanPixels, teacher: TeacherModel, key: SliceKey, told: str
+) -> list[Picture]:
+    """Draw a slice's channels beside its class map; nothing where the scan has none.
+
+    `told` says in words what the slice is.
+    """
+    labels = scan.label("som", key.t, key.z)
+    if labels is None:
+        return []
+    frame, image = scan.frame, scan.image(key.t, key.z)
+    pictures = []
+    for values, channel, (window, *_) in zip(
+        image, scan.meta.channels, windows_of(scan, teacher, image[None]), strict=True
+    ):
+        alt = f"{channel} of {key} in grey values, {window}."
+        text = TileText(f"{channel} · z {key.z}", dark=window.inverted)
+        markup = tile(grey(values, window), frame, alt, text)
+        pictures.append(Picture(markup, f"{channel} of {key}: {told}; {window}."))
+    shares = ", ".join(
+        f"{name} {100 * float(np.mean(labels == value)):.1f} %"
+        for value, name in sorted(teacher.class_names.items())
+        if (labels == value).any()
+    )
+    alt = f"Class map of {key}: {shares} of the pixels."
+    told = f"Cluster map of the same slice: each pixel in the colour of its class ({shares})."
+    classes = painted(labels, class_colours(teacher.class_names))
+    return [*pictures, Picture(tile(classes, frame, alt, TileText("classes"), "classes"), told)]

@@ -1,0 +1,122 @@
+"""Lesion volumes by session, one line per lesion, every change marked where it was found."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from somray.report.data import Rows
+from somray.report.drawing.changes import CHANGES, OPEN, TimeAxis, counted, mark_key
+from somray.report.drawing.style import INK, MUTED, SERIES, chart, drawing, plain_text, to_svg
+
+__all__ = ["lesion_volumes"]
+
+MOST_LINES = 12  # lesions drawn in colour; smaller ones stay grey
+WIDE_RANGE = 50.0  # largest over smallest volume from which a linear axis hides the small ones
+LABEL_GAP = 0.048  # of the axes' height: one line of text
+_DASHES = ("-", "--", "-.", ":")
+
+
+@dataclass(frozen=True)
+class _LineEnd:
+    """Where a lesion's line ends, and the name that it gets there."""
+
+    volume_ml: float
+    text: str
+    colour: str
+
+
+@drawing
+def lesion_volumes(lesions: Rows, evolution: Rows, time: TimeAxis, name: str) -> Markup:
+    """Draw the volume of every lesion over the sessions, at time index 0."""
+    figure, axes = chart(7.4, 3.8)
+    volumes: dict[int, dict[str, float]] = {}
+    for row in lesions:
+        volumes.setdefault(row["lesion_id"], {})[row["session"]] = row["volume_mm3"] / 1000
+    by_size = sorted(volumes, key=lambda i: (-max(volumes[i].values()), i))
+    _volume_scale(axes, [v for by_session in volumes.values() for v in by_session.values()])
+    ends: dict[float, list[_LineEnd]] = defaultdict(list)
+    for rank, lesion in reversed(list(enumerate(by_size))):
+        shown = rank < MOST_LINES
+        colour = SERIES[rank % len(SERIES)] if shown else MUTED
+        line = _DASHES[rank // len(SERIES) % len(_DASHES)] if shown else "-"
+        values = [volumes[lesion].get(s, np.nan) for s in time.sessions]  # broken where not seen
+        axes.plot(time.places, values, color=colour, linestyle=line, marker="o", markersize=3.4,
+                  linewidth=1.8 if shown else 0.8, alpha=1.0 if shown else 0.6)  # fmt: skip
+        last = max(i for i, v in enumerate(values) if np.isfinite(v))
+        if shown:
+            ends[time.places[last]].append(_LineEnd(values[last], f"#{lesion}", colour))
+        changes = [r for r in evolution if r["lesion_id"] == lesion]
+        _changes(axes, changes, volumes[lesion], time, colour)
+    for kind in CHANGES:
+        if any(r["change"] == kind for r in evolution):
+            mark_key(axes, kind, CHANGES[kind].sign)
+    doubted = sum(r["change"] is None for r in evolution)
+    if doubted:
+        mark_key(axes, "in doubt", OPEN)
+    _time_frame(axes, time)
+    for place, labels in ends.items():
+        _end_labels(axes, place, labels)
+    if evolution:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.06, 1), title="change", alignment="left")
+    told = ", ".join(c for c in (counted(evolution), f"{doubted} in doubt" if doubted else "") if c)
+    alt = f"Volumes of {len(volumes)} lesions over {len(time.sessions)} sessions"
+    return to_svg(figure, f"{alt}; changes: {told or 'none'}.", name)
+
+
+def _volume_scale(axes: Axes, volumes: Sequence[float]) -> None:
+    """Scale volumes linearly, or, where they span much, logarithmically above the smallest."""
+    known = [v for v in volumes if v > 0]
+    if known and max(known) / min(known) > WIDE_RANGE:
+        least = 10 ** np.floor(np.log10(min(known)))
+        axes.set_yscale("symlog", linthresh=least, linscale=0.4)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_ylabel(f"volume (ml), logarithmic above {least:g}")
+        axes.set_ylim(0, 2.0 * max(known))
+    else:
+        axes.set_ylabel("volume (ml)")
+        axes.set_ylim(0, 1.08 * max([*known, 1e-3]))
+
+
+def _end_labels(axes: Axes, place: float, ends: Sequence[_LineEnd]) -> None:
+    """Name the lines that end at one session, pushed apart so that no name covers another."""
+    height = axes.transScale + axes.transLimits  # data to the axes' own 0..1, whatever the layout
+    last = -1.0
+    for end in sorted(ends, key=lambda e: (e.volume_ml, e.text)):
+        wanted = float(height.transform((place, end.volume_ml))[1])
+        last = max(wanted, last + LABEL_GAP)
+        axes.annotate(end.text, (place, last), xycoords=("data", "axes fraction"), xytext=(7, 0),
+                      textcoords="offset points", va="center", fontsize=8, color=end.colour)  # fmt: skip
+
+
+def _changes(
+    axes: Axes, changes: Rows, volumes: Mapping[str, float], time: TimeAxis, colour: str
+) -> None:
+    """Mark each change at its later session; dotted lines lead to or from "not there"."""
+    for row in changes:
+        if row["from_session"] not in time.sessions or row["to_session"] not in time.sessions:
+            continue
+        before, after = (volumes.get(row[s]) for s in ("from_session", "to_session"))
+        start, end = time.place(row["from_session"]), time.place(row["to_session"])
+        if (before is None) != (after is None):
+            axes.plot([start, end], [before or 0, after or 0], color=colour, linestyle=":",
+                      linewidth=1.1)  # fmt: skip
+        mark = CHANGES[row["change"]].sign if row["change"] else OPEN
+        axes.plot(end, after or 0.0, marker=mark, color=colour, markersize=7.5, zorder=3,
+                  markeredgecolor=INK, markeredgewidth=0.5, clip_on=False)  # fmt: skip
+
+
+def _time_frame(axes: Axes, time: TimeAxis) -> None:
+    labels = [plain_text(s) for s in time.sessions]
+    if time.in_days:
+        labels = [f"{s}\nday {d:g}" for s, d in zip(labels, time.places, strict=True)]
+    axes.set_xticks(time.places, labels)
+    span = (max(time.places) - min(time.places)) or 1.0
+    axes.set_xlim(min(time.places) - 0.06 * span, max(time.places) + 0.08 * span)
+    axes.set_xlabel("session, to scale in days" if time.in_days else "session")
+    axes.grid(axis="y")

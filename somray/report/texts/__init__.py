@@ -1,0 +1,1 @@
+"""What the report says of results in words: warnings, rules, verdicts."""
