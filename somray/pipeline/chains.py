@@ -121,6 +121,9 @@ class ProtocolChain(ProtocolWork):
             slice_units.slice_chain(self.units, state, t, pairs) for t in range(state.shape[0])
         )
         await together(*(self.book.do(align_slices.run, chain) for chain in chains))
+        for t in range(state.shape[0]):
+            if all(entry.ok for (when, _, _), entry in pairs if when == t):
+                await asyncio.to_thread(register.forget_progress, state.place, t)
         return pairs
 
     async def _slice_residuals(

@@ -15,6 +15,7 @@ from somray.errors import DataError
 from somray.io.ome.image import ScanMeta, read_label_slab, read_meta, slabs
 from somray.io.readers import Source, open_source
 from somray.io.storage import Storage
+from somray.kernels.grids.index_map import index_map, linear_part
 from somray.kernels.metrics.lesion_scores import (
     LesionScores,
     lesion_scores,
@@ -115,13 +116,11 @@ def _truth_on(path: str, meta: ScanMeta) -> Labels:
     geometry = meta.geometry
     if own.shape == geometry.shape and np.allclose(own.matrix, geometry.matrix, atol=1e-3):
         return labels
-    to_own = np.linalg.inv(own.matrix) @ geometry.matrix  # index x y z of the grid → of the mask
-    flip = np.eye(4)[[2, 1, 0, 3]]
-    zyx = flip @ to_own @ flip
+    matrix, offset = linear_part(index_map(own, geometry))
     found = np.empty(geometry.shape, dtype=labels.dtype)
     for z0, z1 in meta.slabs:  # all at once would hold a second grid
         ndimage.affine_transform(
-            labels, zyx[:3, :3], zyx[:3, 3] + zyx[:3, 0] * z0, order=0, cval=0,
+            labels, matrix, offset + matrix[:, 0] * z0, order=0, cval=0,
             output=found[z0:z1], output_shape=(z1 - z0, *geometry.shape[1:]), mode="grid-constant",
         )  # fmt: skip
     if labels.any() and not found.any():

@@ -3,14 +3,13 @@
 All matrices take moving to fixed. Slices: pixels (x, y, 1), centres on whole numbers. Volumes: LPS mm.
 """
 
-from somray.kernels.grids.resample import warp_volume_slice
-from somray.kernels.registration.plane.describe import Look, look
+from somray.kernels.registration.plane.describe import DescribedSlice, describe
 from somray.kernels.registration.plane.keypoints import DETECTORS, ROBUST
 from somray.kernels.registration.plane.register import (
     MODELS,
     refuse_blank,
     register,
-    register_looks,
+    register_described,
 )
 from somray.kernels.registration.result import SliceRegistration, VolumeRegistration
 from somray.kernels.registration.space.register import SpaceOptions, register_volumes
@@ -19,14 +18,13 @@ __all__ = [
     "DETECTORS",
     "MODELS",
     "ROBUST",
-    "Look",
+    "DescribedSlice",
     "SliceRegistration",
     "SpaceOptions",
     "VolumeRegistration",
-    "look",
+    "describe",
     "refuse_blank",
     "register",
-    "register_looks",
+    "register_described",
     "register_volumes",
-    "warp_volume_slice",
 ]

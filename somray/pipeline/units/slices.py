@@ -1,7 +1,6 @@
 """Units of a scan's chain along z, and of what registration leaves once the masks exist."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from somray.domain.run import RunLayout
 from somray.domain.work import Unit, digest_of
@@ -33,26 +32,15 @@ def slice_chain(units: Units, state: ScanState, t: int, pairs: Pairs) -> Unit:
     """Compose the pairs of one scan and time along z."""
     mine = [entry for (when, _, _), entry in pairs if when == t]
     rows = {row["fixed_z"]: row for entry in mine for row in entry.rows.get("registration", ())}
-    missing = (None, "refused", "the pair's slab could not be registered", None, None)
-    steps = tuple(
-        _step(rows[z]) if z in rows else missing  # a failed unit leaves no rows
-        for z in range(state.shape[2] - 1)
-    )
+    found = tuple(rows.get(z) for z in range(state.shape[2] - 1))  # a failed unit leaves no rows
     bridges = tuple(
         (z, None if matrix is None else tuple(matrix))
         for entry in mine
         for z, matrix in entry.value.get("bridges", ())
     )
-    whole = all(entry.ok for entry in mine)
-    item = align_slices.AlignSlicesItem(
-        place=state.place,
-        t=t,
-        steps=steps,
-        bridges=bridges,
-        rigid=units.config.registration.model == "auto",
-        progress=RunLayout.pairs(state.name, t) if whole else None,
-    )
-    inputs = [state.source_digest, steps, bridges, item.rigid, whole]
+    rigid = units.config.registration.model == "auto"
+    item = align_slices.AlignSlicesItem(state.place, t, found, bridges, rigid)
+    inputs = [state.source_digest, found, bridges, rigid]
     return units.unit("register", f"{state.name}+chain+t{t}", item, align_slices.NEEDS, inputs)
 
 
@@ -65,14 +53,11 @@ def slice_residuals(
 ) -> Unit:
     """Compare the slices of one slab's pairs inside the target and outside."""
     (t, z0, _), entry = slab
-    pairs = tuple(
-        (row["fixed_z"], None if row["matrix"] is None else tuple(row["matrix"]))
-        for row in entry.rows.get("registration", ())
-    )
-    item = residuals.SlicesItem(state.place, t, pairs, masks)
+    rows = tuple(entry.rows.get("registration", ()))
+    item = residuals.SliceResidualItem(state.place, t, rows, masks)
     name = f"{state.name}+slices+t{t}+z{z0:05d}"
     needs = residuals.needs(state.plane_bytes)
-    return units.unit("residuals", name, item, needs, state.source_digest, pairs, masks, model)
+    return units.unit("residuals", name, item, needs, state.source_digest, rows, masks, model)
 
 
 def session_residuals(
@@ -84,17 +69,8 @@ def session_residuals(
 ) -> Unit:
     """Compare two sessions inside the target and outside; `matrix` takes the later to the earlier."""
     fixed, moving = pair
-    item = residuals.SessionItem(fixed.place, moving.place, matrix, masks)
+    item = residuals.SessionResidualItem(fixed.place, moving.place, matrix, masks)
     name = f"{moving.name}+sessions+{fixed.scan.session}"
     needs = residuals.needs(max(fixed.plane_bytes, moving.plane_bytes))
     inputs = [fixed.source_digest, moving.source_digest, matrix, masks, model]
     return units.unit("residuals", name, item, needs, inputs)
-
-
-def _step(row: Mapping[str, Any]) -> align_slices.PlainStep:  # Any: JSON
-    """Return a plain row of `registration` as a step."""
-    matrix = row["matrix"]
-    return (
-        None if matrix is None else tuple(matrix),
-        row["status"], row["reason"], row["ncc_before"], row["ncc_after"],
-    )  # fmt: skip

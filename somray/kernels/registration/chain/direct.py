@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.registration.plane.describe import Look
+from somray.kernels.registration.plane.describe import DescribedSlice
 from somray.kernels.registration.plane.keypoints import one_thread
 from somray.kernels.registration.plane.motions import affine_part
 from somray.kernels.registration.plane.search import Search, best_of
@@ -22,7 +22,7 @@ Matrix = NDArray[np.float64]
 
 
 def register_direct(
-    fixed: Look, moving: Look, begin: Sequence[Matrix], model: str = "auto"
+    fixed: DescribedSlice, moving: DescribedSlice, begin: Sequence[Matrix], model: str = "auto"
 ) -> Matrix | None:
     """Refine a motion that is nearly known.
 

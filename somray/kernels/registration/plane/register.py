@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from somray.errors import ShapeError
 from somray.kernels.registration.plane import evidence, keypoints, starts
-from somray.kernels.registration.plane.describe import Look, look
+from somray.kernels.registration.plane.describe import DescribedSlice, describe
 from somray.kernels.registration.plane.search import Search, best_of
 from somray.kernels.registration.plane.verdict import (
     RIVAL,
@@ -26,7 +26,7 @@ from somray.kernels.registration.plane.verdict import (
 )
 from somray.kernels.registration.result import SliceRegistration
 
-__all__ = ["MODELS", "refuse_blank", "register", "register_looks"]
+__all__ = ["MODELS", "refuse_blank", "register", "register_described"]
 
 Matrix = NDArray[np.float64]
 Verdict = tuple[str, str | None]
@@ -74,15 +74,15 @@ def register(
     """
     _check_names(detector, model, robust)
     still, other = np.asarray(fixed), np.asarray(moving)
-    first, second = look(still, "fixed"), look(other, "moving")
+    first, second = describe(still, "fixed"), describe(other, "moving")
     if first is None or second is None:
         return refuse_blank(first, second, model, (still.shape[0], still.shape[1]))
-    return register_looks(first, second, detector, model, robust, oriented)
+    return register_described(first, second, detector, model, robust, oriented)
 
 
-def register_looks(
-    fixed: Look,
-    moving: Look,
+def register_described(
+    fixed: DescribedSlice,
+    moving: DescribedSlice,
     detector: str = "kaze",
     model: str = "auto",
     robust: str = "ransac",
@@ -121,7 +121,7 @@ def _check_names(detector: str, model: str, robust: str) -> None:
 
 
 def refuse_blank(
-    fixed: Look | None, moving: Look | None, model: str, shape: tuple[int, int]
+    fixed: DescribedSlice | None, moving: DescribedSlice | None, model: str, shape: tuple[int, int]
 ) -> SliceRegistration:
     """Return the refusal of a pair of which at least one slice shows nothing.
 
@@ -141,7 +141,12 @@ class _Pair:
     """Two prepared slices on their way to a verdict."""
 
     def __init__(
-        self, fixed: Look, moving: Look, detector: str, robust: str, oriented: bool
+        self,
+        fixed: DescribedSlice,
+        moving: DescribedSlice,
+        detector: str,
+        robust: str,
+        oriented: bool,
     ) -> None:
         self._looks = fixed, moving
         self._fixed, self._moving = fixed.prepared, moving.prepared

@@ -15,9 +15,9 @@ from scipy import ndimage
 from somray.domain.geometry import Geometry
 from somray.kernels.grids.resample import warp_slice
 from somray.kernels.registration.plane import starts
-from somray.kernels.registration.plane.describe import Look, look
+from somray.kernels.registration.plane.describe import DescribedSlice, describe
 from somray.kernels.registration.plane.prepare import Prepared
-from somray.kernels.registration.plane.register import register_looks
+from somray.kernels.registration.plane.register import register_described
 from somray.kernels.registration.result import SliceRegistration
 
 __all__ = ["PlaneMatch", "PlaneOptions", "Stack", "lifted", "match_planes"]
@@ -181,7 +181,7 @@ class _PlaneSearch:
                 return self.refused("a slice is blank: all pixels are equal or hold no data")
             options = self._options
             names = options.detector, options.model, options.robust
-            found = register_looks(one, other, *names, oriented=options.oriented)
+            found = register_described(one, other, *names, oriented=options.oriented)
             matrix = None
             if found.matrix is not None and self.to_fixed is not None:
                 matrix = np.asarray(found.matrix @ self.to_fixed)
@@ -203,10 +203,10 @@ class _PlaneSearch:
                 self._thumbs[(which, z)] = Prepared(small)
         return self._thumbs[(which, z)]
 
-    def _look(self, which: str, z: int) -> Look | None:
+    def _look(self, which: str, z: int) -> DescribedSlice | None:
         if which == "fixed":
-            return look(self._fixed.read(z), "fixed")
-        return look(self._resampled(np.asarray(self._moving.read(z))), "moving")
+            return describe(self._fixed.read(z), "fixed")
+        return describe(self._resampled(np.asarray(self._moving.read(z))), "moving")
 
     def _resampled(self, slice_: NDArray[np.generic]) -> NDArray[np.generic]:
         """Bring a moving slice to the fixed pixels' size and direction."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from somray.kernels.grids.index_map import index_map, linear_part
 from somray.kernels.registration.space.motions import motion_about
 from somray.kernels.registration.space.prepare import Float32, Grid
 
@@ -25,15 +26,12 @@ _CONVERGED = 0.005  # of a voxel: largest movement of a corner in one step
 
 def warp_grid(moving: Grid, fixed: Grid, sampling: Matrix) -> tuple[Float32, Float32]:
     """Read the moving grid at the fixed grid's voxels; weight 0 outside."""
-    chain = np.linalg.inv(moving.geometry.matrix) @ sampling @ fixed.geometry.matrix
-    swap = chain[:3, :3][::-1, ::-1]  # x, y, z to z, y, x
-    offset = chain[:3, 3][::-1]
-    shape = fixed.image.shape
-    image = ndimage.affine_transform(
-        moving.image, swap, offset, shape, order=1, mode="constant", cval=0.0
-    )
-    weight = ndimage.affine_transform(
-        moving.weight, swap, offset, shape, order=1, mode="constant", cval=0.0
+    place = linear_part(index_map(moving.geometry, fixed.geometry, sampling))
+    image, weight = (
+        ndimage.affine_transform(
+            array, *place, fixed.image.shape, order=1, mode="constant", cval=0.0
+        )
+        for array in (moving.image, moving.weight)
     )
     return image, np.where(weight > 0.9, weight, np.float32(0.0))
 
