@@ -308,7 +308,7 @@ class ProtocolChain(ProtocolWork):
         channel = config.channels.index(wanted) if wanted in config.channels else 0
         return evolve.EvolveItem(
             sessions=tuple(
-                evolve.SessionItem(state.place, to_first, None if one is None else one.lesions)
+                evolve.EvolveSession(state.place, to_first, None if one is None else one.lesions)
                 for state, to_first, one in zip(states, transforms, called, strict=True)
             ),
             method=method,

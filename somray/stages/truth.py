@@ -88,7 +88,7 @@ def run(item: TruthItem, shared: object = None) -> Result:
     for method in item.methods:
         prediction = _prediction(storage, item.place, method, meta)
         for label in labels:
-            figures = _figures(_compared(label, prediction, truth), meta.geometry)
+            figures = _row(label, prediction, truth, meta.geometry)
             rows.append(
                 TruthRow(
                     subject=item.place.subject, session=item.place.session, method=method.name,
@@ -140,36 +140,35 @@ def _labels_of(source: Source) -> Labels:
     return labels
 
 
-@dataclass(frozen=True)
-class _Compared:
-    """What one row compares, and what is found of it lesion by lesion."""
-
-    prediction: NDArray[np.bool_]
-    target: NDArray[np.bool_]
-    lesions: LesionScores
-
-
-def _compared(label: int, prediction: NDArray[np.bool_], truth: Labels) -> _Compared:
-    """Choose what counts in a label's row: all there is, or what does not belong to other labels.
+def _row(
+    label: int, prediction: NDArray[np.bool_], truth: Labels, geometry: Geometry
+) -> dict[str, Any]:  # Any: the row's types
+    """Compare in a label's row all there is, or what does not belong to other labels.
 
     Parts are numbered anew for every label: held from row to row, they would be there while distances need
     the memory.
     """
     parts = parts_of(prediction)
     if label == UNION:
-        target = truth != 0
-        counts = np.arange(parts[1] + 1) > 0
-        return _Compared(prediction, target, lesion_scores(parts, target, counts))
-    target = truth == label
-    elsewhere = (truth != 0) & ~target
-    counts = parts_that_count(parts, target, elsewhere)
-    own = voxels_of(parts, counts)
-    own &= ~elsewhere
-    return _Compared(own, target, lesion_scores(parts, target, counts))
+        target, counts = truth != 0, np.arange(parts.count + 1) > 0
+    else:
+        target = truth == label
+        elsewhere = (truth != 0) & ~target
+        counts = parts_that_count(parts, target, elsewhere)
+        prediction = voxels_of(parts, counts)
+        prediction &= ~elsewhere
+        del elsewhere
+    lesions = lesion_scores(parts, target, counts)
+    del parts
+    return _figures(prediction, target, lesions, geometry)
 
 
-def _figures(masks: _Compared, geometry: Geometry) -> dict[str, Any]:  # Any: the row's types
-    prediction, target, lesions = masks.prediction, masks.target, masks.lesions
+def _figures(
+    prediction: NDArray[np.bool_],
+    target: NDArray[np.bool_],
+    lesions: LesionScores,
+    geometry: Geometry,
+) -> dict[str, Any]:  # Any: the row's types
     ml = geometry.voxel_mm3 / 1000.0
     overlap = agreement(prediction, target)
     return {

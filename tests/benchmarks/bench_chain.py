@@ -24,7 +24,7 @@ from somray.domain.run import ScanPlace
 from somray.domain.work import Unit
 from somray.io.ome import image as ome_zarr
 from somray.io.storage import Storage
-from somray.kernels.registration import describe, register_described
+from somray.kernels.registration import PlaneOptions, describe, register_described
 from somray.runtime.execute import execute
 from somray.stages.registration.align_slices import AlignSlicesItem
 from somray.stages.registration.align_slices import run as align
@@ -184,7 +184,9 @@ def test_a_pair_takes_less_than_a_fifth_of_kaze(tmp_path, request):
         before = describe(images[0])
         for one, two in itertools.pairwise(images):
             start = time.process_time()
-            register_described(describe(one), describe(two), "kaze", "homography")  # as on its own
+            register_described(
+                describe(one), describe(two), PlaneOptions("kaze", "homography")
+            )  # as on its own
             times["homography"].append(1e3 * (time.process_time() - start))
             start = time.process_time()
             after = describe(two)  # in a chain a slice is looked at once, for both its neighbours

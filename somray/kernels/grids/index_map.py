@@ -15,7 +15,9 @@ __all__ = ["corner_indices", "depths_met", "index_map", "linear_part", "slice_co
 Matrix = NDArray[np.float64]
 
 
-def index_map(source: Geometry, target: Geometry, sampling: Matrix | None = None) -> Matrix:
+def index_map(
+    source: Geometry, target: Geometry, sampling: NDArray[np.floating] | None = None
+) -> Matrix:
     """Return the index map from a target grid to a source grid.
 
     Args:

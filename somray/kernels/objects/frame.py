@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["BodyFrame", "Place", "body_frame", "body_mask"]
+__all__ = ["BodyFrame", "BodyPlace", "body_frame", "body_mask"]
 
 Spacing = tuple[float, float, float]
 
@@ -32,7 +32,7 @@ LEAST_WIDTH_MM = 220.0  # a trunk is at least this wide somewhere, a limb is not
 
 
 @dataclass(frozen=True)
-class Place:
+class BodyPlace:
     """Where something lies in a body.
 
     Args:
@@ -75,12 +75,12 @@ class BodyFrame:
         """The trunk's length over `TRUNK_MM`."""
         return (self.shoulder - self.fork) * self.spacing_mm[0] / TRUNK_MM
 
-    def place(self, index: tuple[float, float, float]) -> Place:
+    def place(self, index: tuple[float, float, float]) -> BodyPlace:
         """Return where a voxel (z, y, x) lies."""
         z, y, x = index
         row = int(np.clip(round(z), 0, len(self.middle) - 1))
         thick = max(self.back[row] - self.front[row], 1.0)
-        return Place(
+        return BodyPlace(
             height=(self.shoulder - z) / (self.shoulder - self.fork),
             left_mm=(x - self.middle[row]) * self.spacing_mm[2] / self.size,
             depth=float((y - self.front[row]) / thick),

@@ -7,6 +7,7 @@ from somray.kernels.registration.plane.describe import DescribedSlice, describe
 from somray.kernels.registration.plane.keypoints import DETECTORS, ROBUST
 from somray.kernels.registration.plane.register import (
     MODELS,
+    PlaneOptions,
     refuse_blank,
     register,
     register_described,
@@ -19,6 +20,7 @@ __all__ = [
     "MODELS",
     "ROBUST",
     "DescribedSlice",
+    "PlaneOptions",
     "SliceRegistration",
     "SpaceOptions",
     "VolumeRegistration",

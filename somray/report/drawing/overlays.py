@@ -93,9 +93,8 @@ def _resampled(
     still, moved = fixed.meta.geometry, moving.meta.geometry
 
     def read(source: slice) -> NDArray[np.float32]:
-        return moving.slab(0, source.start, source.stop)[CHANNEL]
+        return np.asarray(moving.slab(0, source.start, source.stop)[CHANNEL])
 
     empty = np.full(still.shape[1:], np.nan, dtype=np.float32)
-    return fill_slice(
-        empty, index_map(moved, still, np.linalg.inv(matrix)), z, moved.shape[0], read
-    )
+    index = index_map(moved, still, np.asarray(np.linalg.inv(matrix)))
+    return fill_slice(empty, index, z, moved.shape[0], read)

@@ -9,7 +9,7 @@ import numpy as np
 
 from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
-from somray.domain.tables import AlignmentRow
+from somray.domain.tables import AlignmentRow, values_for
 from somray.domain.work import Needs, Result
 from somray.io.ome.image import read_meta
 from somray.io.storage import Storage
@@ -112,8 +112,5 @@ def _row(place: ScanPlace, first: ScanPlace, member: GroupMember) -> AlignmentRo
         reference_session=first.session,
         reference_z=None,
         matrix=numbers_of(member.to_first),
-        status=member.status,
-        reason=member.reason,
-        cycle_error_mm=member.cycle_error_mm,
-        drift_mm=member.drift_mm,
+        **values_for(AlignmentRow, member),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from somray.domain.run import ScanPlace
-from somray.domain.tables import AlignmentRow
+from somray.domain.tables import AlignmentRow, values_for
 from somray.domain.work import Needs, Result
 from somray.io.ome.image import read_meta
 from somray.io.storage import Storage
@@ -57,12 +57,7 @@ def run(item: AlignSlicesItem, shared: object = None) -> Result:
             z=z,
             reference_session=item.place.session,
             reference_z=chain.reference,
-            matrix=numbers_of(placed.matrix),
-            status=placed.status,
-            reason=placed.reason,
-            cycle_error_mm=placed.cycle_error_mm,
-            drift_mm=placed.drift_mm,
-            walk_mm=placed.walk_mm,
+            **values_for(AlignmentRow, placed) | {"matrix": numbers_of(placed.matrix)},
         )
         for z, placed in enumerate(chain.slices)
     ]

@@ -23,7 +23,13 @@ from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.io.ome.image import read_channel, read_meta
 from somray.io.pair_progress import PairProgress
 from somray.io.storage import Storage
-from somray.kernels.registration import DescribedSlice, describe, refuse_blank, register_described
+from somray.kernels.registration import (
+    DescribedSlice,
+    PlaneOptions,
+    describe,
+    refuse_blank,
+    register_described,
+)
 from somray.kernels.registration.chain.compose import counts
 from somray.kernels.registration.chain.direct import register_direct
 from somray.kernels.registration.chain.repair import Step, cycle_errors, tolerance_px
@@ -108,7 +114,8 @@ class _Walk:
     def __init__(self, item: SlicePairsItem, storage: Storage) -> None:
         meta = read_meta(storage, item.place.name)
         self._item, self._storage = item, storage
-        self._oriented = tells_sides(meta)
+        names = item.detector, item.model, item.robust
+        self._options = PlaneOptions(*names, oriented=tells_sides(meta))
         self._depth, self._shape = meta.shape[2], (meta.shape[3], meta.shape[4])
         self._kept = PairProgress(storage, item.progress, item.digest)
         self._described: dict[int, DescribedSlice | None] = {}
@@ -138,9 +145,7 @@ class _Walk:
         if fixed is None or moving is None:
             found = refuse_blank(fixed, moving, item.model, self._shape)
         else:
-            found = register_described(
-                fixed, moving, item.detector, item.model, item.robust, self._oriented
-            )
+            found = register_described(fixed, moving, self._options)
         pair = RegisteredPair("slices", item.place, item.place, item.t, z, z + 1)
         return registration_row(pair, found)
 

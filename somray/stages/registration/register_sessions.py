@@ -12,8 +12,8 @@ from somray.domain.tables import RegistrationRow
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.io.ome.image import read_meta
 from somray.io.storage import Storage
-from somray.kernels.registration import SpaceOptions, register_volumes
-from somray.kernels.registration.space.few_slices import PlaneOptions, lifted, match_planes
+from somray.kernels.registration import PlaneOptions, SpaceOptions, register_volumes
+from somray.kernels.registration.space.few_slices import lifted, match_planes
 from somray.kernels.registration.space.reduction import MOST_VOXELS
 from somray.stages.reading.sessions import reduced_volume, slice_stack, tells_sides
 from somray.stages.registration.rows import RegisteredPair, numbers_of, registration_row

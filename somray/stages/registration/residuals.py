@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.run import ScanPlace
-from somray.domain.tables import ResidualRow
+from somray.domain.tables import ResidualRow, values_for
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.io.ome.image import read_channel, read_label_slab, read_meta
 from somray.io.storage import Storage
@@ -88,7 +88,7 @@ def run_slices(item: SliceResidualItem, shared: object = None) -> Result:
         fixed, moving = planes.some(range(z, z + 2))
         after, target = None, moving.target
         if matrix is not None:
-            sampling, (high, wide) = np.linalg.inv(matrix), fixed.image.shape
+            sampling, (high, wide) = np.asarray(np.linalg.inv(matrix)), fixed.image.shape
             after = warp_slice(moving.image, sampling, (high, wide))
             target = warp_label_slice(moving.target, sampling, (high, wide))
         sums = ResidualSums(matrix is not None)
@@ -121,7 +121,7 @@ class _Plane:
     """One slice: image float32, NaN where it shows nothing, and target uint8, 1 inside."""
 
     image: NDArray[np.float32]
-    target: NDArray[np.uint8]
+    target: NDArray[np.integer[Any]]
 
 
 class _Planes:
@@ -168,6 +168,6 @@ class _Warp:
 def _rows(pair: RegisteredPair, sums: ResidualSums) -> list[ResidualRow]:
     """Make a row per region."""
     return [
-        ResidualRow(**pair.columns(), region=region, **vars(residual))
+        ResidualRow(**pair.columns(), region=region, **values_for(ResidualRow, residual))
         for region, residual in sums.residuals().items()
     ]

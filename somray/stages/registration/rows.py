@@ -1,14 +1,14 @@
 """Rows of `registration` and `residuals`, and what is read back from them: which pair, matrices, steps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.run import ScanPlace
-from somray.domain.tables import RegistrationRow
+from somray.domain.tables import RegistrationRow, values_for
 from somray.kernels.registration import SliceRegistration, VolumeRegistration
 from somray.kernels.registration.chain.repair import Step
 
@@ -53,8 +53,7 @@ def registration_row(
 ) -> RegistrationRow:
     """Turn a finding into a row; `matrix` stands for the finding's own where it is given."""
     named = pair.columns() | {"matrix": numbers_of(found.matrix if matrix is None else matrix)}
-    figures = {f.name for f in fields(RegistrationRow)} - named.keys()
-    return RegistrationRow(**named, **{name: getattr(found, name) for name in figures})
+    return RegistrationRow(**values_for(RegistrationRow, found) | named)
 
 
 def step_of(row: Mapping[str, Any] | None) -> Step:

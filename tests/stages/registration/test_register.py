@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from somray.domain.run import RunLayout, ScanPlace
+from somray.domain.run import RunLayout
 from somray.io.ome.image import read_channel
 from somray.io.pair_progress import PairProgress
 from somray.io.storage import Storage

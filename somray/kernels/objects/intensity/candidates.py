@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from somray.kernels.objects.cut import CutRule, cut_objects
-from somray.kernels.objects.intensity.head import Scene
+from somray.kernels.objects.intensity.head import IntensityScene
 from somray.kernels.objects.tree import ComponentTree, component_tree, most_salient, paint
 
 __all__ = [
@@ -62,7 +62,7 @@ class Candidates:
     salience: NDArray[np.float64]
 
 
-def find_candidates(scene: Scene) -> Candidates:
+def find_candidates(scene: IntensityScene) -> Candidates:
     """Draw all candidates of a scene, compact ones before networks, the most salient first.
 
     Args:
@@ -154,7 +154,7 @@ def faces_of(
     return total / max(seen, 1e-12), area, 1.0 - seen / area
 
 
-def _from_image(scene: Scene) -> tuple[Labels, NDArray[np.float64]]:
+def _from_image(scene: IntensityScene) -> tuple[Labels, NDArray[np.float64]]:
     tree = component_tree(scene.field, scene.spacing_mm, LOWEST, STEP, LEAST_MM3)
     allowed = (tree.parts.volume_mm3 <= LARGEST_MM3) & (tree.parts.peak >= LOWEST + 2 * STEP)
     if scene.vault is not None:
@@ -177,7 +177,7 @@ def _shares(tree: ComponentTree, region: NDArray[np.bool_]) -> NDArray[np.float6
     return np.asarray(inner / np.maximum(whole, 1))
 
 
-def _from_mask(scene: Scene) -> Labels:
+def _from_mask(scene: IntensityScene) -> Labels:
     """Number the mask's connected parts, apart within and outside a skull."""
     marked = scene.marked
     regions = [marked] if scene.vault is None else [marked & scene.vault, marked & ~scene.vault]

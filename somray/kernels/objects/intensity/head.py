@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["Scene", "depth_below", "look_at", "outline"]
+__all__ = ["IntensityScene", "depth_below", "look_at", "outline"]
 
 Spacing = tuple[float, float, float]
 Volume = NDArray[np.float64]
@@ -49,7 +49,7 @@ VAULT_MM3 = (300e3, 2.6e6)
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class IntensityScene:
     """One scan as the rule looks at it.
 
     Args:
@@ -76,7 +76,7 @@ class Scene:
 
 def look_at(
     image: NDArray[np.floating], mask: NDArray[np.floating], spacing_mm: Spacing
-) -> Scene | None:
+) -> IntensityScene | None:
     """Look at a scan of intensities.
 
     Args:
@@ -104,7 +104,7 @@ def look_at(
     vault, is_bare = _vault(compartment, field, body, spacing_mm)
     seen = np.where(body, sign * field, -3.0 if sign > 0 else 0.0)
     signed = np.clip(np.where(known, seen, np.nan), -3.0, 4.0)
-    return Scene(signed, body, depth, marked, vault, spacing_mm, sign, is_bare)
+    return IntensityScene(signed, body, depth, marked, vault, spacing_mm, sign, is_bare)
 
 
 def outline(image: NDArray[np.floating], spacing_mm: Spacing, air: float | None = None) -> Mask:

@@ -19,7 +19,7 @@ from somray.kernels.objects.intensity.candidates import (
     find_candidates,
     windows_of,
 )
-from somray.kernels.objects.intensity.head import Scene, look_at
+from somray.kernels.objects.intensity.head import IntensityScene, look_at
 from somray.kernels.objects.intensity.mirror import find_mirror, twins
 from somray.kernels.objects.intensity.traits import (
     HUG_MM,
@@ -88,7 +88,7 @@ def find_intensity_objects(
 
 
 def objects_of(
-    scene: Scene, image: NDArray[np.floating], oriented: bool
+    scene: IntensityScene, image: NDArray[np.floating], oriented: bool
 ) -> tuple[NDArray[np.int32], list[FoundObject]]:
     """Find the objects of a scene; see `find_intensity_objects`."""
     spacing_mm = scene.spacing_mm
@@ -237,7 +237,7 @@ def _told(value: float | None) -> str:
 
 
 def _found(
-    scene: Scene,
+    scene: IntensityScene,
     image: NDArray[np.floating],
     part: tuple[tuple[slice, ...], NDArray[np.bool_]],
     trait: Trait,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from somray.kernels.objects.intensity.candidates import Candidates, faces_of, sphericity_of
-from somray.kernels.objects.intensity.head import Scene
+from somray.kernels.objects.intensity.head import IntensityScene
 from somray.kernels.objects.intensity.mirror import MirrorPlane
 
 __all__ = ["HUG_MM", "LONG", "RIM_MM", "Trait", "longest_mm", "measure_trait", "walls_of"]
@@ -65,7 +65,7 @@ class Trait:
         return self.thick_mm <= THIN_MM and self.long_mm >= LONG * self.thick_mm
 
 
-def walls_of(scene: Scene) -> NDArray[np.float64] | None:
+def walls_of(scene: IntensityScene) -> NDArray[np.float64] | None:
     """Return the distance (z, y, x) to the vault's wall from within; None without a vault.
 
     Args:
@@ -79,7 +79,7 @@ def walls_of(scene: Scene) -> NDArray[np.float64] | None:
 
 
 def measure_trait(
-    scene: Scene,
+    scene: IntensityScene,
     walls: NDArray[np.float64] | None,
     part: tuple[tuple[slice, ...], NDArray[np.bool_]],
     candidates: Candidates,

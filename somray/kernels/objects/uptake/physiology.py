@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from somray.kernels.objects.frame import Place
+from somray.kernels.objects.frame import BodyPlace
 
 __all__ = ["ORGANS", "Hot", "Organ", "fit"]
 
@@ -42,7 +42,7 @@ class Hot:
         has_ct: whether CT was measured.
     """
 
-    place: Place
+    place: BodyPlace
     volume_ml: float
     ratio: float
     stands_out: float

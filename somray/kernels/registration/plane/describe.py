@@ -1,7 +1,7 @@
-"""A slice looked at once, for all the pairs it takes part in.
+"""A slice described once, for all the pairs it takes part in.
 
 Window, pyramid and keypoints belong to a slice, not to a pair: a slice of a chain has two neighbours, and
-looks the same to both.
+is the same to both.
 """
 
 import numpy as np
@@ -61,7 +61,7 @@ def describe(image: NDArray[np.generic], name: str = "slice") -> DescribedSlice 
         name: what messages call it.
 
     Returns:
-        The look, or None where the slice shows nothing (all pixels equal, or hardly any data).
+        The described slice, or None where the slice shows nothing (all pixels equal, or hardly any data).
 
     Raises:
         ShapeError: if the image is not 2D or not a number array.

@@ -18,7 +18,7 @@ from somray.kernels.registration.plane.prepare import Prepared, level_within
 from somray.kernels.registration.plane.refine import refine, sharpened
 from somray.kernels.registration.plane.verdict import Candidate, is_other
 
-__all__ = ["Search", "best_of"]
+__all__ = ["PlaneSearch", "best_of"]
 
 Matrix = NDArray[np.float64]
 Poses = tuple[starts.Pose, ...]
@@ -44,7 +44,7 @@ _SYMMETRIC = 0.7  # of a motion's structure: a mirror image that reaches more is
 _CLEAR_SHARE = 0.6  # of the patches must agree, too
 
 
-class Search:
+class PlaneSearch:
     """Two prepared slices, and what intensities say about the motion between them."""
 
     def __init__(self, fixed: Prepared, moving: Prepared) -> None:
@@ -62,7 +62,7 @@ class Search:
         return self.judged(self._begun[0].sampling)
 
     def far(self) -> Candidate | None:
-        """Search all turns, scales and shifts, up to the level that motions are judged on."""
+        """PlaneSearch all turns, scales and shifts, up to the level that motions are judged on."""
         poses = self._starts(starts.IDENTITY, _STARTS)
         thumbs = [*self._found(poses, _KEPT), *self._begun]
         thumbs = sorted(thumbs, key=lambda c: -c.structure)[:_FINALISTS]

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.registration.plane.evidence import Evidence
+from somray.kernels.registration.plane.evidence import MotionEvidence
 from somray.kernels.registration.plane.patches import Votes
+from somray.kernels.registration.result import Verdict
 
 __all__ = ["RIVAL", "Candidate", "belief", "farthest_px", "is_motion", "is_other", "judge", "lead"]
 
@@ -39,7 +40,7 @@ class Candidate:
     """A motion, fixed pixels to moving pixels, with what speaks for it."""
 
     sampling: Matrix
-    evidence: Evidence
+    evidence: MotionEvidence
     model: str = "similarity"
     votes: Votes | None = None
 
@@ -78,10 +79,8 @@ def belief(candidate: Candidate, rival: Candidate | None) -> float:
     return lead(candidate, rival) + own - 0.5 * other
 
 
-def judge(
-    found: float, near: bool, supported: bool, oriented: bool = False
-) -> tuple[str, str | None]:
-    """Return status and reason.
+def judge(found: float, near: bool, supported: bool, oriented: bool = False) -> Verdict:
+    """Judge a motion.
 
     Args:
         found: belief in the best motion.
@@ -93,12 +92,12 @@ def judge(
     least = _WEAK_NEAR_TURNS if oriented else _WEAK_NEAR
     ok, weak = (_OK_NEAR, least) if near else (_OK_FAR, _WEAK_FAR)
     if found >= ok:
-        return "ok", None
+        return Verdict()
     where = "next to the identity" if near else "so far from the identity"
     reason = f"evidence {found:.2f} where a motion {where} needs {ok:.2f}"
     if found >= weak:
-        return "weak", reason
-    return "refused", f"hardly better than {RIVAL[oriented]}: {reason}"
+        return Verdict("weak", reason)
+    return Verdict("refused", f"hardly better than {RIVAL[oriented]}: {reason}")
 
 
 def farthest_px(one: Matrix, other: Matrix, shape: tuple[int, int]) -> float:

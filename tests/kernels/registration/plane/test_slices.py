@@ -7,6 +7,7 @@ from somray.kernels.registration import (
     DETECTORS,
     MODELS,
     ROBUST,
+    PlaneOptions,
     describe,
     register,
     register_described,
@@ -73,7 +74,7 @@ def test_a_described_slice_serves_both_neighbours_and_gives_the_same_bits():
     for moving in (move_slice(image, similarity(image.shape, 9)), texture(seed=4)):
         for model in ("auto", "similarity"):
             direct = register(image, moving, "orb", model)
-            kept = register_described(middle, describe(moving), "orb", model)
+            kept = register_described(middle, describe(moving), PlaneOptions("orb", model))
             assert (direct.status, direct.reason) == (kept.status, kept.reason)
             assert (direct.matrix is None) == (kept.matrix is None)
             if direct.matrix is not None:

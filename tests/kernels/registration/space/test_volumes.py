@@ -15,7 +15,7 @@ from somray.kernels.registration.space.motions import (
     is_rigid,
     reflected,
 )
-from somray.kernels.registration.space.prepare import prepare_volume
+from somray.kernels.registration.space.prepare import GriddedVolume, prepare_volume
 from somray.kernels.registration.space.search import SpaceMotion, SpaceSearch, mirror_images
 from tests.kernels.registration import scans
 from tests.kernels.registration.known_motion import error_voxels, move_volume, rigid
@@ -179,8 +179,8 @@ def test_simpleitk_finds_the_same_motion(model):
 
 def test_simpleitk_repeats_its_bits_and_may_lose_the_volumes():
     small = Geometry.from_spacing((16, 32, 32), SPACING)
-    fixed = prepare_volume(body((16, 32, 32)), small, (-1000, 300), 2.0)
-    moving = prepare_volume(body((16, 32, 32)), small, (-1000, 300), 2.0)
+    fixed = prepare_volume(GriddedVolume(body((16, 32, 32)), small), (-1000, 300), 2.0)
+    moving = prepare_volume(GriddedVolume(body((16, 32, 32)), small), (-1000, 300), 2.0)
     start = rigid(small, (1, -1, 2), (3.0, 2.0, -2.0))
     one, other = (refine_itk(fixed, moving, start, 4) for _ in range(2))
     assert np.array_equal(one, other)
@@ -241,7 +241,9 @@ def test_the_mirrored_volume_is_what_leads_a_mirrored_pair():
     window = (-1000.0, 300.0)
     leads = []
     for moving in (symmetric, np.ascontiguousarray(symmetric[:, :, ::-1])):
-        search = SpaceSearch((symmetric, GRID), (moving, GRID), window, "somray")
+        search = SpaceSearch(
+            GriddedVolume(symmetric, GRID), GriddedVolume(moving, GRID), window, "somray"
+        )
         leads.append(search.lead(SpaceMotion(np.eye(4), 1.0), mirror_images))
     assert leads[0] > 0.2
     assert leads[1] < -0.2
