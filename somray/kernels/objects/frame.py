@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from somray.kernels.objects.cut import largest_part
+
 __all__ = ["BodyFrame", "BodyPlace", "body_frame", "body_mask"]
 
 Spacing = tuple[float, float, float]
@@ -97,13 +99,7 @@ def body_mask(solid: NDArray[np.bool_], spacing_mm: Spacing) -> NDArray[np.bool_
     rows = [max(1, round(4.0 / s)) for s in spacing_mm[1:]]
     ball = np.ones((1, 2 * rows[0] + 1, 2 * rows[1] + 1), dtype=bool)
     opened = ndimage.binary_opening(np.pad(solid, ((0, 0), (8, 8), (8, 8)), mode="edge"), ball)
-    labels, count = ndimage.label(opened[:, 8:-8, 8:-8])
-    if count == 0:
-        return np.zeros_like(solid)
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    body = labels == int(np.argmax(sizes))
-    return np.stack([_filled(plane) for plane in body])
+    return np.stack([_filled(plane) for plane in largest_part(opened[:, 8:-8, 8:-8])])
 
 
 def _filled(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:

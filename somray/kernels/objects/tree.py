@@ -83,6 +83,17 @@ class ComponentTree:
     parts: TreeParts
     voxel_part: NDArray[np.int64]
 
+    def held(self, region: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Count the voxels of a region (z, y, x) that every part holds, (n,)."""
+        inside = self.voxel_part[region]
+        counts = np.bincount(inside[inside >= 0], minlength=len(self.parts.parent))
+        for part, up in enumerate(
+            self.parts.parent.tolist()
+        ):  # children stand before their parents
+            if up >= 0:
+                counts[up] += counts[part]
+        return counts
+
 
 def component_tree(
     field: NDArray[np.float64],

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from somray.kernels.objects.cut import largest_part
+
 __all__ = ["IntensityScene", "depth_below", "look_at", "outline"]
 
 Spacing = tuple[float, float, float]
@@ -126,7 +128,7 @@ def outline(image: NDArray[np.floating], spacing_mm: Spacing, air: float | None 
     pad = [(0, 0), (brush.shape[1], brush.shape[1]), (brush.shape[2], brush.shape[2])]
     opened = ndimage.binary_opening(np.pad(filled, pad, mode="edge"), brush)
     inner = opened[:, pad[1][0] : -pad[1][1], pad[2][0] : -pad[2][1]]
-    return _largest(np.asarray(inner))
+    return largest_part(np.asarray(inner))
 
 
 def _between(values: NDArray[np.float64]) -> float:
@@ -144,15 +146,6 @@ def _filled(plane: Mask) -> Mask:
     """Close small gaps and fill what is enclosed."""
     closed = ndimage.binary_closing(np.pad(plane, 2), np.ones((3, 3), dtype=bool))[2:-2, 2:-2]
     return np.asarray(ndimage.binary_fill_holes(closed | plane))
-
-
-def _largest(mask: Mask) -> Mask:
-    labels, count = ndimage.label(mask)
-    if count == 0:
-        return np.zeros_like(mask)
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    return np.asarray(labels == int(np.argmax(sizes)))
 
 
 def depth_below(body: Mask, spacing_mm: Spacing) -> Volume:
@@ -183,7 +176,7 @@ def _bias(raw: Volume, body: Mask, spacing_mm: Spacing) -> Volume:
 
 def _compartment(tissue: Mask, body: Mask, spacing_mm: Spacing) -> Mask:
     """Return the largest compartment of normal tissue, with what it encloses or folds around."""
-    core = _largest(ndimage.distance_transform_edt(tissue, sampling=spacing_mm) > BRIDGE_MM)
+    core = largest_part(ndimage.distance_transform_edt(tissue, sampling=spacing_mm) > BRIDGE_MM)
     if not core.any():
         return core
     pad = [int(np.ceil(FOLD_MM / s)) + 1 for s in spacing_mm]
