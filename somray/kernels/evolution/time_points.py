@@ -1,6 +1,6 @@
 """Lesions of the later time points of a 4D scan: the grid is the same, so identities go by shared voxels.
 
-Sessions are compared at t 0 alone (`evolution`); here what is known of t 0 is carried along t.
+Sessions are compared at t 0 alone (`follow`); here what is known of t 0 is carried along t.
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 A part of the tree is where an object stands out, not where it ends: a steep surface in logarithms lies at the
 foot of a blurred border. Each object is therefore cut again at a level of its own, between what surrounds it and
-what is hot inside it, by the same rule as a subject's level (`classes_uptake`), read from its own voxels. Then it
+what is hot inside it, by the same rule as a subject's level (`classes.hot`), read from its own voxels. Then it
 is closed: tumours are compact and have cold cores, while thresholds give shells. Closing works on one object at a
 time and never takes another's voxels.
 """

@@ -1,13 +1,13 @@
 """CT alone: which of the dense objects that a map marks are surely no lesions, and why.
 
-On CT a lesion class is what is denser than tissue, and stays in doubt whatever is said here (`classes_contrast`).
+On CT a lesion class is what is denser than tissue, and stays in doubt whatever is said here (`classes.contrast`).
 Its objects are the mask's own connected parts, neither cut again nor closed. Named normal is only what cannot be
 anything else: what lies outside the body (a table, a pillow), what hugs its surface as a sheet, a structure as long
 and thin as bones and vessels are, and long structures that have a mirror twin (ribs). Whatever else stays a lesion.
 """
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,37 +107,22 @@ class _Extent:
     sphericity: float
 
 
-class _Densities(TypedDict):
-    """Figures in HU, and the contrast in octaves of `OCTAVE_HU`."""
-
-    peak: float
-    mean: float
-    contrast_log2: float
-    ct_mean_hu: float
-    ct_std_hu: float
-
-
 def _densities(
     image: NDArray[np.floating], labels: NDArray[np.int32], part: BlockPart
-) -> _Densities:
-    """Measure an object and what touches it; NaN where nothing was scanned."""
+) -> dict[str, Any]:  # Any: figures of a FoundObject
+    """Measure an object and what touches it, contrast in octaves of `OCTAVE_HU`; NaN where nothing was scanned."""
     wide = grown_box(part.window, (2, 2, 2))
     near, own = image[wide], labels[wide] == part.number
     known = np.isfinite(near)
     values = near[own & known].astype(np.float64)
+    names = ("peak", "mean", "contrast_log2", "ct_mean_hu", "ct_std_hu")
     if not len(values):
-        names = ("peak", "mean", "contrast_log2", "ct_mean_hu", "ct_std_hu")
-        return _Densities(**dict.fromkeys(names, float("nan")))  # type: ignore[typeddict-item]
+        return dict.fromkeys(names, float("nan"))
     shell = ndimage.binary_dilation(own, iterations=2) & (labels[wide] == 0) & known
     base = float(np.median(near[shell])) if shell.any() else float(values.min())
     mean = float(values.mean())
-    return _Densities(
-        peak=float(values.max()),
-        mean=mean,
-        contrast_log2=(mean - base) / OCTAVE_HU,
-        ct_mean_hu=mean,
-        ct_std_hu=float(values.std()),
-    )
+    figures = (float(values.max()), mean, (mean - base) / OCTAVE_HU, mean, float(values.std()))
+    return dict(zip(names, figures, strict=True))
 
 
 def _named(

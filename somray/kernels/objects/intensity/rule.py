@@ -1,6 +1,6 @@
 """MR and its like: which bright (or dark) objects are lesions, which are the body's own, and why.
 
-Where a skull is seen (`heads`), a lesion is one-sided and enclosed by it. Normal is what hugs the body's surface
+Where a skull is seen (`head`), a lesion is one-sided and enclosed by it. Normal is what hugs the body's surface
 (scalp, skin), what lies outside the skull's space beside a twin or hard by bone (marrow, orbit, gland), what has
 a mirror twin or lies on the midline as its own (plexus, sinuses, pituitary), and what runs as a thin string or
 lies as a sheet along the skull (vessels, dura). Outside that space one-sided things that hug nothing are in doubt.

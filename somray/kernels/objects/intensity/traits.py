@@ -1,6 +1,6 @@
 """What the rule for scans of intensities reads of one object: depth, place in the skull, shape, twin.
 
-Everything is measured on the grid of `intensity_rule`, in mm.
+Everything is measured on the grid of `rule`, in mm.
 """
 
 from dataclasses import dataclass

@@ -35,7 +35,7 @@ class Hot:
         place: where its centre lies.
         volume_ml: of the object.
         ratio: its peak over the background.
-        stands_out: how much it stands out (`uptake_rule.stands_out`).
+        stands_out: how much it stands out (`find.stands_out`).
         sphericity: 1 for a ball.
         elongation: its longest spread over the second one, 1 for a ball or a disc.
         fluid: whether its hot part is as dense as water; None without CT.

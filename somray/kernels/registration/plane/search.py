@@ -35,9 +35,7 @@ _FULL_STEPS = 10
 _ROWS, _JUDGE_ROWS = 128, 64  # a level with more rows gives every second one, and so on
 _AFFINE_GAIN = 0.2  # share of the unexplained structure that affine must explain to be believed
 _AFFINE_LEAST = 0.03  # and at least this much structure
-_NEAR_BY = (
-    0.3  # structure at thumbnail size, from the identity, that makes it worth judging by itself
-)
+_NEAR_BY = 0.3  # structure at thumbnail size, from the identity: worth judging by itself
 # Structure and strength that no flipped or unrelated slice came near: bench_registration.py.
 _CLEAR_NEAR, _CLEAR_FAR = (0.85, 5.0), (0.75, 3.0)
 _SYMMETRIC = 0.7  # of a motion's structure: a mirror image that reaches more is asked in full

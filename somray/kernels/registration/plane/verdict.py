@@ -2,10 +2,9 @@
 
 What a motion explains is weighed against what the mirror images of the slice reach, or its wrong turns where
 the sides are known: they have its outline and texture, but no true correspondence, and were given the same
-search. How much more is needed depends on
-how far the motion was searched for: neighbouring slices nearly coincide, and a motion found next to the
-identity had few rivals; one picked from all turns, scales and shifts had thousands. Keypoints that agree on
-the same motion are independent evidence.
+search. How much more is needed depends on how far the motion was searched for: neighbouring slices nearly
+coincide, and a motion found next to the identity had few rivals; one picked from all turns, scales and shifts had
+thousands. Keypoints that agree on the same motion are independent evidence.
 """
 
 from dataclasses import dataclass
@@ -25,9 +24,8 @@ Matrix = NDArray[np.float64]
 _NEAR_SHARE = 0.12  # of the longer side: corners moved less than that are next to the identity
 _STRUCTURE_WEIGHT = 0.25
 _OK_NEAR, _WEAK_NEAR = 0.60, 0.34
-_WEAK_NEAR_TURNS = (
-    0.45  # a wrong turn is the weaker rival: other heights of a head reach .43 (bench_symmetric.py)
-)
+# A wrong turn is the weaker rival: other heights of a head reach .43 (bench_symmetric.py).
+_WEAK_NEAR_TURNS = 0.45
 _OK_FAR, _WEAK_FAR = 0.74, 0.58
 RIVAL = {False: "a mirror image", True: "the slice turned wrongly"}
 """What rivals are called, by whether the sides are known."""
@@ -112,9 +110,7 @@ def farthest_px(one: Matrix, other: Matrix, shape: tuple[int, int]) -> float:
 def is_other(one: Matrix, other: Matrix) -> bool:
     """Tell whether two motions turn clearly otherwise, or one of them mirrors."""
     x, y = (m[:2, :2] / abs(np.linalg.det(m[:2, :2])) ** 0.5 for m in (one, other))
-    cosine = 0.5 * float(
-        (x * y).sum()
-    )  # of the angle between two turns; 0 where one of them mirrors
+    cosine = 0.5 * float((x * y).sum())  # of the turn between them; 0 where one mirrors
     return bool(cosine < np.cos(np.deg2rad(_OTHER_DEGREES)))
 
 

@@ -1,7 +1,7 @@
 """Motions in space refined on intensities.
 
 `sampling` matrices take fixed LPS mm to moving LPS mm, the direction that warping needs. The refinement is
-the inverse compositional Gauss–Newton of `intensity`, with three shifts and three turns, or with three
+the inverse compositional Gauss–Newton of `plane.refine`, with three shifts and three turns, or with three
 shifts and all nine numbers of an affine motion.
 """
 
