@@ -11,8 +11,8 @@ of the images, 1 − ncc, grows with the square of what is left to move; a step 
     u = m · √((1 − after) / (after − before)),
 
 and m ≤ u means that it explains less than it leaves unexplained. A step that is shorter than its departure (a
-slice that stays where all others move on) says little of that by itself: (after − before) / m² is summed over
-the steps around it then. Where most steps of a chain count, the slices
+slice that stays where all others move on) says little of that by itself: it is no less uncertain than the steps
+around it, whose gains and squared lengths are summed for that. Where most steps of a chain count, the slices
 lie loose (sections, moved by hand): all steps count as found, and what is slow of where they lead is taken out
 again, since slices lie loose about their places in the file while anatomy and errors add up. Where a model
 was named, nothing is taken out.
@@ -219,7 +219,8 @@ def _clear(
         if step.ncc_after is not None and length > told[n][1] ** 0.5:
             gained, squares = np.sum(told[max(0, n - REACH) : n + REACH + 1], axis=0)
             left = max(1.0 - step.ncc_after, 0.0)
-            uncertain = float(np.sqrt(left * squares / gained)) if gained > 0.0 else np.inf
+            around = float(np.sqrt(left * squares / gained)) if gained > 0.0 else np.inf
+            uncertain = max(uncertain, around)
         found.append(length > uncertain)
     return found
 
