@@ -16,12 +16,11 @@ from somray.io import run as reading
 from somray.io.ome.arrays import open_level, store_errors
 from somray.io.ome.image import ScanMeta, read_meta
 from somray.io.storage import Storage
-from somray.kernels.grids.blocks import index_map, pieces
+from somray.kernels.grids.blocks import fill_slice
+from somray.kernels.grids.index_map import index_map
 from somray.kernels.grids.resample import warp_label_slice, warp_slice
 
 __all__ = ["Run", "open_run"]
-
-MOST_SLICES = 16  # of the source that one block holds at once
 
 Block = Callable[[Any, int, tuple[int, ...]], NDArray[Any]]  # Any: a zarr array; any pixel type
 
@@ -80,16 +79,15 @@ class Run(reading.StoredRun):
         grid = self.scan(name[0], reference)
         fixed, moving = self._meta(name[0], reference), self._meta(*name)
         matrix = np.reshape(np.asarray(row["matrix"], dtype=np.float64), (4, 4))
-        chain = index_map(fixed.geometry, moving.geometry, matrix)
+        sampling = np.asarray(np.linalg.inv(matrix))
+        index = index_map(moving.geometry, fixed.geometry, sampling)
 
         def block(array: Any, z: int, lead: tuple[int, ...]) -> NDArray[Any]:  # Any: see `Block`
-            _, rows, columns = fixed.geometry.shape
-            found = _nothing((rows, columns), array.dtype)
-            for piece in pieces(chain, (z, rows, columns), moving.geometry.shape, MOST_SLICES):
-                source = np.asarray(array[(*lead, piece.source)])
-                read = piece.sample if source.dtype.kind == "f" else piece.sample_labels
-                found[piece.rows, piece.columns] = read(source)
-            return found
+            nothing = _nothing(fixed.geometry.shape[1:], array.dtype)
+            depth = moving.geometry.shape[0]
+            return fill_slice(
+                nothing, index, z, depth, lambda part: np.asarray(array[(*lead, part)])
+            )
 
         attributes = {**grid.attrs, "unit": scan.attrs["unit"], "reference_session": reference}
         coords = {axis: grid.coords[axis] for axis in "zyx"} | {"c": scan.coords["c"]}

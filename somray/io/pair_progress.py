@@ -1,7 +1,7 @@
 """What an interrupted unit has finished so far: one small JSON file, written whole after every pair.
 
-It counts only for the digest it was written with. Who finishes the unit and has it in the ledger removes the
-file; until then a killed unit that starts anew goes on where it was.
+It counts only for the digest it was written with. The driver removes it once the unit is in the ledger; until
+then a killed unit that starts anew goes on where it was.
 """
 
 import json

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from somray.domain.run import RunLayout
 from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
 from somray.kernels.teacher.apply import scaled_windows
@@ -125,6 +126,9 @@ class ProtocolChain(ProtocolWork):
             slice_units.slice_chain(self.units, state, t, pairs) for t in range(state.shape[0])
         )
         await gather_or_cancel(*(self.record.do(align_slices.run, chain) for chain in chains))
+        for t in range(state.shape[0]):  # in the ledger now: nobody goes on from what they kept
+            if all(one.entry.ok for one in pairs if one.slab.t == t):
+                self.record.remove(RunLayout.pairs(state.name, t))
         return pairs
 
     async def _slice_residuals(
@@ -304,7 +308,7 @@ class ProtocolChain(ProtocolWork):
         channel = config.channels.index(wanted) if wanted in config.channels else 0
         return evolve.EvolveItem(
             sessions=tuple(
-                evolve.SessionItem(state.place, to_first, None if one is None else one.lesions)
+                evolve.EvolveSession(state.place, to_first, None if one is None else one.lesions)
                 for state, to_first, one in zip(states, transforms, called, strict=True)
             ),
             method=masks.method,

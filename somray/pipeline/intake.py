@@ -106,7 +106,7 @@ class Intake:
         )
         rows = [failure, _quarantined(scan, units)]
         self._record.replace(entry, "duplicate", message, rows)
-        self._record.remove_scan(ScanPlace(units.root, scan.subject, scan.session).name)
+        self._record.remove(ScanPlace(units.root, scan.subject, scan.session).name)
 
 
 def _quarantined(scan: Scan, units: Units) -> ScanRow:

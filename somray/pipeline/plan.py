@@ -235,7 +235,7 @@ class PlannedRecord:
         """Say that what was counted stands."""
         return True
 
-    def remove_scan(self, name: str) -> None:
+    def remove(self, name: str) -> None:
         """Do nothing: nothing was written."""
 
     def teacher(self, protocol: str) -> TeacherModel:

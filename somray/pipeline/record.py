@@ -61,8 +61,8 @@ class Record(Protocol):
     def has_scan(self, name: str) -> bool:
         """Whether a scan's group stands complete."""
 
-    def remove_scan(self, name: str) -> None:
-        """Remove a scan's group."""
+    def remove(self, name: str) -> None:
+        """Remove a scan's group, or what a finished unit kept while under way."""
 
     def teacher(self, protocol: str) -> TeacherModel:
         """Return the teacher that a unit has fitted."""
@@ -167,8 +167,8 @@ class RunRecord:
         """Whether a scan's group stands complete."""
         return is_complete(self._storage, name)
 
-    def remove_scan(self, name: str) -> None:
-        """Remove a scan's group."""
+    def remove(self, name: str) -> None:
+        """Remove a scan's group, or what a finished unit kept while under way."""
         self._storage.remove(name)
 
     def teacher(self, protocol: str) -> TeacherModel:

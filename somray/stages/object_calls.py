@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from somray.domain.run import ScanPlace
-from somray.domain.tables import ObjectRow
+from somray.domain.tables import ObjectRow, values_for
 from somray.domain.work import Needs, Result
 from somray.io.ome.image import finish_labels
 from somray.io.storage import Storage
-from somray.kernels.objects.calls import Evidence, Word, call_objects
+from somray.kernels.objects.calls import ObjectEvidence, Word, call_objects
 from somray.kernels.objects.found import LESION, FoundObject
 from somray.kernels.objects.prior import Occurrence
 from somray.stages.objects import GROUP
@@ -75,41 +75,27 @@ def call(item: CallItem, shared: object = None) -> Result:
 
 def _evidence(
     facts: Mapping[str, Any], heard: tuple[float | None, int | None]
-) -> Evidence:  # Any: fields of a FoundObject
+) -> ObjectEvidence:  # Any: fields of a FoundObject
     fraction, subjects = heard
     asked = None if fraction is None or subjects is None else Occurrence(fraction, subjects)
     x, y, z = facts["centroid_mm"]
-    return Evidence((x, y, z), asked, facts["organ"], facts["organ_reason"])
+    return ObjectEvidence((x, y, z), asked, facts["organ"], facts["organ_reason"])
 
 
-def _row(item: CallItem, t: int, found: FoundObject, known: Evidence) -> ObjectRow:
+def _row(item: CallItem, t: int, found: FoundObject, known: ObjectEvidence) -> ObjectRow:
     x, y, z = known.centroid_mm
     return ObjectRow(
         subject=item.place.subject,
         session=item.place.session,
         t=t,
         object_id=found.number,
-        called=found.called,
-        name=found.name,
-        by=found.by,
-        reason=found.reason,
-        salience=found.salience,
-        level=found.level,
-        volume_mm3=found.volume_mm3,
         centroid_z_mm=z,
         centroid_y_mm=y,
         centroid_x_mm=x,
         peak_intensity=found.peak,
         mean_intensity=found.mean,
-        contrast_log2=found.contrast_log2,
-        sphericity=found.sphericity,
-        ct_mean_hu=found.ct_mean_hu,
-        ct_std_hu=found.ct_std_hu,
-        height_fraction=found.height_fraction,
-        midline_mm=found.midline_mm,
-        depth_mm=found.depth_mm,
-        twin=found.twin,
         cohort_fraction=known.occurrence.fraction if known.occurrence else None,
         cohort_subjects=known.occurrence.subjects if known.occurrence else None,
         organ=known.organ,
+        **values_for(ObjectRow, found),
     )

@@ -15,6 +15,7 @@ from somray.errors import DataError
 from somray.io.ome.image import ScanMeta, read_label_slab, read_meta, slabs
 from somray.io.readers import Source, open_source
 from somray.io.storage import Storage
+from somray.kernels.grids.index_map import index_map, linear_part
 from somray.kernels.metrics.lesion_scores import (
     LesionScores,
     lesion_scores,
@@ -87,7 +88,7 @@ def run(item: TruthItem, shared: object = None) -> Result:
     for method in item.methods:
         prediction = _prediction(storage, item.place, method, meta)
         for label in labels:
-            figures = _figures(_compared(label, prediction, truth), meta.geometry)
+            figures = _row(label, prediction, truth, meta.geometry)
             rows.append(
                 TruthRow(
                     subject=item.place.subject, session=item.place.session, method=method.name,
@@ -115,13 +116,11 @@ def _truth_on(path: str, meta: ScanMeta) -> Labels:
     geometry = meta.geometry
     if own.shape == geometry.shape and np.allclose(own.matrix, geometry.matrix, atol=1e-3):
         return labels
-    to_own = np.linalg.inv(own.matrix) @ geometry.matrix  # index x y z of the grid → of the mask
-    flip = np.eye(4)[[2, 1, 0, 3]]
-    zyx = flip @ to_own @ flip
+    matrix, offset = linear_part(index_map(own, geometry))
     found = np.empty(geometry.shape, dtype=labels.dtype)
     for z0, z1 in meta.slabs:  # all at once would hold a second grid
         ndimage.affine_transform(
-            labels, zyx[:3, :3], zyx[:3, 3] + zyx[:3, 0] * z0, order=0, cval=0,
+            labels, matrix, offset + matrix[:, 0] * z0, order=0, cval=0,
             output=found[z0:z1], output_shape=(z1 - z0, *geometry.shape[1:]), mode="grid-constant",
         )  # fmt: skip
     if labels.any() and not found.any():
@@ -141,36 +140,35 @@ def _labels_of(source: Source) -> Labels:
     return labels
 
 
-@dataclass(frozen=True)
-class _Compared:
-    """What one row compares, and what is found of it lesion by lesion."""
-
-    prediction: NDArray[np.bool_]
-    target: NDArray[np.bool_]
-    lesions: LesionScores
-
-
-def _compared(label: int, prediction: NDArray[np.bool_], truth: Labels) -> _Compared:
-    """Choose what counts in a label's row: all there is, or what does not belong to other labels.
+def _row(
+    label: int, prediction: NDArray[np.bool_], truth: Labels, geometry: Geometry
+) -> dict[str, Any]:  # Any: the row's types
+    """Compare in a label's row all there is, or what does not belong to other labels.
 
     Parts are numbered anew for every label: held from row to row, they would be there while distances need
     the memory.
     """
     parts = parts_of(prediction)
     if label == UNION:
-        target = truth != 0
-        counts = np.arange(parts[1] + 1) > 0
-        return _Compared(prediction, target, lesion_scores(parts, target, counts))
-    target = truth == label
-    elsewhere = (truth != 0) & ~target
-    counts = parts_that_count(parts, target, elsewhere)
-    own = voxels_of(parts, counts)
-    own &= ~elsewhere
-    return _Compared(own, target, lesion_scores(parts, target, counts))
+        target, counts = truth != 0, np.arange(parts.count + 1) > 0
+    else:
+        target = truth == label
+        elsewhere = (truth != 0) & ~target
+        counts = parts_that_count(parts, target, elsewhere)
+        prediction = voxels_of(parts, counts)
+        prediction &= ~elsewhere
+        del elsewhere
+    lesions = lesion_scores(parts, target, counts)
+    del parts
+    return _figures(prediction, target, lesions, geometry)
 
 
-def _figures(masks: _Compared, geometry: Geometry) -> dict[str, Any]:  # Any: the row's types
-    prediction, target, lesions = masks.prediction, masks.target, masks.lesions
+def _figures(
+    prediction: NDArray[np.bool_],
+    target: NDArray[np.bool_],
+    lesions: LesionScores,
+    geometry: Geometry,
+) -> dict[str, Any]:  # Any: the row's types
     ml = geometry.voxel_mm3 / 1000.0
     overlap = agreement(prediction, target)
     return {

@@ -24,7 +24,7 @@ from somray.domain.run import ScanPlace
 from somray.domain.work import Unit
 from somray.io.ome import image as ome_zarr
 from somray.io.storage import Storage
-from somray.kernels.registration import look, register_looks
+from somray.kernels.registration import PlaneOptions, describe, register_described
 from somray.runtime.execute import execute
 from somray.stages.registration.align_slices import AlignSlicesItem
 from somray.stages.registration.align_slices import run as align
@@ -97,7 +97,7 @@ def work(unit):
 
 def warm(_):
     image = Texture(96).slice(0)
-    register_looks(look(image), look(np.roll(image, 2, 0)))
+    register_described(describe(image), describe(np.roll(image, 2, 0)))
     time.sleep(0.5)  # so that every worker gets one
     return execute(warm_up, Unit("register", "w", "p", "d", None)).peak_bytes
 
@@ -119,14 +119,9 @@ def timed(tasks, workers):
 
 
 def chain(place, results):
-    rows = [asdict(row) for result in results for row in result.rows["registration"]]
-    steps = tuple(
-        (None if r["matrix"] is None else tuple(r["matrix"]), r["status"], r["reason"],
-         r["ncc_before"], r["ncc_after"])
-        for r in rows
-    )  # fmt: skip
+    rows = tuple(asdict(row) for result in results for row in result.rows["registration"])
     bridges = tuple((z, m) for result in results for z, m in result.value["bridges"])
-    return align(AlignSlicesItem(place, 0, steps, bridges, True, None)).rows["alignment"]
+    return align(AlignSlicesItem(place, 0, rows, bridges, True)).rows["alignment"]
 
 
 def errors_px(links, true):
@@ -186,14 +181,16 @@ def test_a_pair_takes_less_than_a_fifth_of_kaze(tmp_path, request):
         made = Texture(side)
         images = [made.slice(1) for _ in range(9)]
         times = {"auto": [], "homography": []}
-        before = look(images[0])
+        before = describe(images[0])
         for one, two in itertools.pairwise(images):
             start = time.process_time()
-            register_looks(look(one), look(two), "kaze", "homography")  # as on its own
+            register_described(
+                describe(one), describe(two), PlaneOptions("kaze", "homography")
+            )  # as on its own
             times["homography"].append(1e3 * (time.process_time() - start))
             start = time.process_time()
-            after = look(two)  # in a chain a slice is looked at once, for both its neighbours
-            register_looks(before, after)
+            after = describe(two)  # in a chain a slice is looked at once, for both its neighbours
+            register_described(before, after)
             times["auto"].append(1e3 * (time.process_time() - start))
             before = after
         auto, kaze = (statistics.median(times[m]) for m in ("auto", "homography"))

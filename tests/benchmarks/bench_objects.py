@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from somray.domain.geometry import Geometry
-from somray.kernels.objects.calls import Evidence, call_objects
+from somray.kernels.objects.calls import ObjectEvidence, call_objects
 from somray.kernels.objects.found import LESION, PHYSIOLOGICAL
 from somray.kernels.objects.grid import BlockMeans, object_grid
 from somray.kernels.objects.prior import Landmark, occurrence
@@ -157,7 +157,7 @@ def heard(drawn):
     called = []
     for n, (session, seen) in enumerate(drawn):
         evidence = [
-            Evidence(
+            ObjectEvidence(
                 (0.0, 0.0, 0.0),
                 occurrence(Landmark(*o.landmark), str(n), cohort) if o.landmark else None,
             )

@@ -17,7 +17,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from somray.domain.geometry import Geometry
-from somray.kernels.evolution.common_frame import SessionLesions, place
+from somray.kernels.evolution.common_frame import SessionLesions, place_lesions
 from somray.kernels.evolution.surroundings import (
     MISALIGNED_BELOW,
     Shells,
@@ -64,14 +64,14 @@ def correlations(one, other, tissue, rng, shift, count):
     image, grid = one
     where = np.argwhere(tissue)
     index, owner = balls(grid, where[rng.choice(len(where), count, replace=False)])
-    lesions = place(SessionLesions("a", grid, index, owner), np.eye(4))
+    lesions = place_lesions(SessionLesions("a", grid, index, owner), np.eye(4))
     found = []
     for position in range(len(lesions.numbers)):
         step = rng.normal(size=3) * [1.0, 1.0, 0.5]
         matrix = other[2].copy()
         matrix[:3, 3] += step / np.linalg.norm(step) * shift * grid.spacing_mm[2]
         nothing = SessionLesions("b", other[1], np.zeros((0, 3), np.int32), np.zeros(0, np.int32))
-        here, there = Shells(lesions, place(nothing, matrix)).points(position)
+        here, there = Shells(lesions, place_lesions(nothing, matrix)).points(position)
         if len(here):
             values = values_in_block(image, here), values_in_block(other[0], there)
             found.append(correlation(*values))

@@ -7,7 +7,7 @@ does not exist is null, never 0.
 
 from somray.domain.tables.burden import BurdenRow
 from somray.domain.tables.change import EvolutionRow, LesionRow, LinkRow, ResidualRow
-from somray.domain.tables.columns import Column, FieldSpec, Row, field_specs
+from somray.domain.tables.columns import Column, FieldSpec, Row, field_specs, values_for
 from somray.domain.tables.objects import ObjectRow
 from somray.domain.tables.registration import AlignmentRow, RegistrationRow
 from somray.domain.tables.run import FailureRow, ScanRow, TimingRow
@@ -48,6 +48,7 @@ __all__ = [
     "TrainingRow",
     "TruthRow",
     "field_specs",
+    "values_for",
 ]
 
 SCHEMA_VERSION = "1"

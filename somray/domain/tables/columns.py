@@ -12,6 +12,7 @@ __all__ = [
     "Subject",
     "TimeIndex",
     "field_specs",
+    "values_for",
 ]
 
 
@@ -68,3 +69,10 @@ def field_specs(row: type[Row]) -> tuple[FieldSpec, ...]:
         kind = next(o for o in options if o is not type(None)) if nullable else base
         specs.append(FieldSpec(item.name, _KINDS[kind], nullable, column.unit, column.meaning))
     return tuple(specs)
+
+
+def values_for(row: type[Row], found: object) -> dict[str, Any]:  # Any: the columns' types
+    """Return what a dataclass holds under the names of a row type's columns; tuples become lists."""
+    names = {f.name for f in fields(row)} & {f.name for f in fields(found)}  # type: ignore[arg-type]
+    values = {name: getattr(found, name) for name in sorted(names)}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}

@@ -34,7 +34,7 @@ class ChangeThresholds:
         reach_mm: distance of centroids that links lesions which do not overlap.
         min_seen: share of a lesion's voxels that the other session must cover to speak of new or
             resolved.
-        min_volume_mm3: smallest volume that counts as a lesion (`counted` says what its margin is).
+        min_volume_mm3: smallest volume that counts as a lesion (`lesions_that_count` says what its margin is).
 
     Raises:
         ShapeError: if a value is out of its range.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from somray.domain.geometry import Geometry
 from somray.errors import ShapeError
 
-__all__ = ["PlacedLesions", "SessionLesions", "place"]
+__all__ = ["PlacedLesions", "SessionLesions", "place_lesions"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +165,7 @@ def _linear(index: NDArray[np.integer], geometry: Geometry) -> NDArray[np.int64]
     return np.asarray((wide[:, 0] * rows + wide[:, 1]) * columns + wide[:, 2])
 
 
-def place(found: SessionLesions, to_frame: NDArray[np.float64] | None) -> PlacedLesions:
+def place_lesions(found: SessionLesions, to_frame: NDArray[np.float64] | None) -> PlacedLesions:
     """Bring one session's lesions to the common frame.
 
     Args:

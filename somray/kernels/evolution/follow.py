@@ -3,9 +3,9 @@
 The rules, in order, for sessions k−1 → k, everything in the common frame:
 
 1. Parts smaller than `min_volume_mm3` are no lesions, the same volume for all sessions, but where a
-   lesion of a neighbouring session goes on in nothing else (`counted`).
+   lesion of a neighbouring session goes on in nothing else (`lesions_that_count`).
 2. Lesions that share at least `min_overlap` of the smaller one are linked; what is left is linked by
-   distance, one to one (`overlap.distance_links`).
+   distance, one to one (`links.distance_links`).
 3. A link is kept when it is the strongest of at least one of its ends; so touching neighbours are not
    taken for a merge and a split at once.
 4. Identities pass along links, strongest first, one to one: in a merge the largest contributor's id
@@ -39,9 +39,9 @@ from somray.kernels.evolution.changes import (
     changes_between,
     links_between,
 )
-from somray.kernels.evolution.common_frame import PlacedLesions, SessionLesions, place
+from somray.kernels.evolution.common_frame import PlacedLesions, SessionLesions, place_lesions
 from somray.kernels.evolution.identities import Follower
-from somray.kernels.evolution.smallest import counted
+from somray.kernels.evolution.smallest import lesions_that_count
 
 __all__ = [
     "ChangeThresholds",
@@ -102,8 +102,10 @@ def follow(
     names = [s.session for s in sessions]
     if len(set(names)) != len(names):
         raise ShapeError(f"sessions must differ, got {names}")
-    every = [place(found, matrix) for found, matrix in zip(sessions, transforms, strict=True)]
-    kept = counted(every, thresholds.min_volume_mm3, thresholds.min_overlap)
+    every = [
+        place_lesions(found, matrix) for found, matrix in zip(sessions, transforms, strict=True)
+    ]
+    kept = lesions_that_count(every, thresholds.min_volume_mm3, thresholds.min_overlap)
     placed = tuple(one.only(mask) for one, mask in zip(every, kept, strict=True))
     follower = Follower(thresholds.min_overlap, thresholds.reach_mm)
     identities: list[dict[int, int]] = []

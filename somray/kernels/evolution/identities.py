@@ -1,7 +1,7 @@
 """Identities carried from session to session along the links between lesions.
 
 `Follower` takes sessions in time order and remembers where every lesion was last seen, so that one which
-vanishes and comes back at its old place keeps its number. The rules stand in `evolution`.
+vanishes and comes back at its old place keeps its number. The rules stand in `follow`.
 """
 
 from collections.abc import Sequence

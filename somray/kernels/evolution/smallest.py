@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from somray.kernels.evolution.common_frame import PlacedLesions
 from somray.kernels.evolution.links import Link, same_place_links
 
-__all__ = ["counted"]
+__all__ = ["lesions_that_count"]
 
 LEAST_LEFT = 0.2  # of a lesion, where what is left of it is below the smallest volume
 
 
-def counted(
+def lesions_that_count(
     sessions: Sequence[PlacedLesions], least_mm3: float, min_overlap: float
 ) -> list[NDArray[np.bool_]]:
     """Tell which instances of each session count as lesions.

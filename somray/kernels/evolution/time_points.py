@@ -1,7 +1,9 @@
 """Lesions of the later time points of a 4D scan: the grid is the same, so identities go by shared voxels.
 
-Sessions are compared at t 0 alone (`evolution`); here what is known of t 0 is carried along t.
+Sessions are compared at t 0 alone (`follow`); here what is known of t 0 is carried along t.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +12,13 @@ from somray.kernels.evolution.common_frame import SessionLesions
 
 __all__ = ["LesionVoxels", "carry_over_time", "with_identities"]
 
-LesionVoxels = tuple[NDArray[np.int32], NDArray[np.int32]]
-"""Voxel indices (n, 3) in z, y, x in scan order, and lesion_id (n,) of each."""
+
+@dataclass(frozen=True, eq=False)
+class LesionVoxels:
+    """Voxel indices (n, 3) in z, y, x in scan order, and lesion_id (n,) of each."""
+
+    index: NDArray[np.int32]
+    ids: NDArray[np.int32]
 
 
 def with_identities(found: SessionLesions, identities: dict[int, int]) -> LesionVoxels:
@@ -20,7 +27,7 @@ def with_identities(found: SessionLesions, identities: dict[int, int]) -> Lesion
     for number, lesion_id in identities.items():
         lookup[number] = lesion_id
     ids = lookup[found.instance]
-    return found.index[ids > 0], ids[ids > 0]
+    return LesionVoxels(found.index[ids > 0], ids[ids > 0])
 
 
 def carry_over_time(
@@ -41,11 +48,11 @@ def carry_over_time(
         Instance number to lesion_id, and the largest id in use then; new ids in order of the numbers.
     """
     shape = later.geometry.shape
-    known, wanted = _flat(first[0], shape), _flat(later.index, shape)
+    known, wanted = _flat(first.index, shape), _flat(later.index, shape)
     met = np.zeros(len(wanted), dtype=np.int32)
     if len(known):
         slot = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-        met = np.where(known[slot] == wanted, first[1][slot], 0).astype(np.int32)
+        met = np.where(known[slot] == wanted, first.ids[slot], 0).astype(np.int32)
     shared: dict[int, tuple[int, int]] = {}
     both = np.stack([later.instance, met], axis=1)[met > 0]
     pairs, counts = np.unique(both, axis=0, return_counts=True)

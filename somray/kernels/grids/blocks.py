@@ -4,76 +4,84 @@ However the two grids are turned against each other, a slice of the result is cu
 more slices of the source than may be held.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.domain.geometry import Geometry
+from somray.kernels.grids.index_map import slice_coordinates
 from somray.kernels.grids.resample import sample, sample_labels
 
-__all__ = ["Piece", "index_map", "pieces"]
+__all__ = ["MOST_SLICES", "SlicePiece", "fill_slice", "slice_pieces"]
+
+MOST_SLICES = 16
+"""Source slices that are held at once, whatever way the source is turned."""
 
 Matrix = NDArray[np.float64]
 
 
-def index_map(fixed: Geometry, moving: Geometry, matrix: Matrix) -> Matrix:
-    """Return (4, 4) from fixed indices (z, y, x, 1) to moving ones.
-
-    Args:
-        fixed: grid of the result.
-        moving: grid of the source.
-        matrix: (4, 4) moving to fixed in LPS mm.
-    """
-    xyz = np.linalg.inv(moving.matrix) @ np.linalg.inv(matrix) @ fixed.matrix
-    flip = np.eye(4)[[2, 1, 0, 3]]
-    return np.asarray(flip @ xyz @ flip, dtype=np.float64)
-
-
 @dataclass(frozen=True, eq=False)
-class Piece:
+class SlicePiece:
     """Part of one slice of the result, and the source slices that it is read from.
 
     Args:
         rows: of the result's slice.
         columns: of the result's slice.
         source: slices of the source; it shows nothing beyond them here.
-        chain: (4, 4) indices of the result (z, y, x, 1) to those of the source.
+        index: (4, 4) indices of the result (z, y, x, 1) to those of the source.
         z: slice of the result.
     """
 
     rows: slice
     columns: slice
     source: slice
-    chain: Matrix
+    index: Matrix
     z: int
 
-    def sample(self, block: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Read the piece from its source slices (z, y, x), linear; NaN where they show nothing."""
-        return sample(block, self._coordinates(), order=1)
+    def sampled(self, block: NDArray[Any]) -> NDArray[Any]:  # Any: any pixel type
+        """Read the piece from its source slices (z, y, x).
 
-    def sample_labels(self, block: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
-        """Read the piece from its source slices (z, y, x) of labels, nearest; 0 outside."""
-        return sample_labels(block, self._coordinates())
-
-    def _coordinates(self) -> NDArray[np.float64]:
-        y, x = np.mgrid[self.rows, self.columns].astype(np.float64)
-        at = [r[0] * self.z + r[1] * y + r[2] * x + r[3] for r in self.chain[:3]]
+        Returns:
+            Floats linear, NaN where they show nothing; integers are labels: nearest, 0 there.
+        """
+        at = slice_coordinates(self.index, self.z, self.rows, self.columns)
         at[0] = at[0] - self.source.start
-        return np.stack(at)
+        return sample(block, at) if block.dtype.kind == "f" else sample_labels(block, at)
 
 
-def pieces(
-    chain: Matrix, result: tuple[int, int, int], source: tuple[int, int, int], most: int
-) -> Iterator[Piece]:
+def fill_slice(
+    empty: NDArray[Any],
+    index: Matrix,
+    z: int,
+    depth: int,
+    read: Callable[[slice], NDArray[Any]],  # Any: any pixel type
+) -> NDArray[Any]:
+    """Fill one slice of the result from the source, a few source slices at a time.
+
+    Args:
+        empty: (y, x) what stands where the source shows nothing; filled in place, and returned.
+        index: (4, 4) indices of the result to those of the source; see `index_map`.
+        z: slice of the result.
+        depth: slices of the source.
+        read: gives a run of source slices (z, y, x), at most `MOST_SLICES`: floats or labels.
+    """
+    rows, columns = empty.shape
+    for piece in slice_pieces(index, (z, rows, columns), depth, MOST_SLICES):
+        empty[piece.rows, piece.columns] = piece.sampled(read(piece.source))
+    return empty
+
+
+def slice_pieces(
+    index: Matrix, result: tuple[int, int, int], depth: int, most: int
+) -> Iterator[SlicePiece]:
     """Cut one slice of the result into pieces.
 
     Args:
-        chain: (4, 4) indices of the result (z, y, x, 1) to those of the source; see `index_map`.
+        index: (4, 4) indices of the result (z, y, x, 1) to those of the source; see `index_map`.
         result: the slice's z, its rows and its columns.
-        source: shape of the source volume.
+        depth: slices of the source volume.
         most: source slices that a piece may need, at least 3.
 
     Yields:
@@ -90,16 +98,16 @@ def pieces(
                 for x in (wide.start, wide.stop - 1)
             ]
         )
-        depths = corners @ chain[0]
+        depths = corners @ index[0]
         # one more on either side: the result must not depend on where it was cut
         low, high = int(np.floor(depths.min())) - 1, int(np.ceil(depths.max())) + 2
-        low, high = max(low, 0), min(high, source[0])
+        low, high = max(low, 0), min(high, depth)
         if high <= low:
             continue
         height, width = tall.stop - tall.start, wide.stop - wide.start
         if high - low <= most or height * width == 1:
-            yield Piece(tall, wide, slice(low, high), chain, z)
-        elif abs(chain[0, 1]) * height >= abs(chain[0, 2]) * width and height > 1:
+            yield SlicePiece(tall, wide, slice(low, high), index, z)
+        elif abs(index[0, 1]) * height >= abs(index[0, 2]) * width and height > 1:
             middle = tall.start + height // 2
             waiting += [(slice(tall.start, middle), wide), (slice(middle, tall.stop), wide)]
         else:

@@ -4,43 +4,36 @@ NaN spreads to every result whose neighbours hold it with a weight above a thous
 all is NaN, and labels are 0.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from somray.domain.geometry import Geometry
 from somray.errors import ShapeError
 
-__all__ = ["sample", "sample_labels", "warp_label_slice", "warp_slice", "warp_volume_slice"]
+__all__ = ["sample", "sample_labels", "warp_label_slice", "warp_slice"]
 
 _EDGE = 1e-6  # voxels: rounding of a matrix must not cost the border its value
 _TRUSTED = 0.999  # share of valid data under a sample
 
 
-def sample(
-    source: NDArray[np.floating], coordinates: NDArray[np.float64], order: Literal[0, 1]
-) -> NDArray[np.float32]:
-    """Read an array between its grid points.
+def sample(source: NDArray[np.floating], coordinates: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Read an array between its grid points, linear.
 
     Args:
         source: (z, y, x) or (y, x); NaN means no data.
         coordinates: (axes, …) positions in index units, in the source's axis order.
-        order: 0 nearest or 1 linear.
 
     Returns:
         (…) float32; NaN outside and next to missing data.
     """
-    reach = 0.5 if order == 0 else _EDGE  # a voxel is as wide as its spacing
-    inside, outside = _within(source.shape, coordinates, reach)
+    inside, outside = _within(source.shape, coordinates, _EDGE)
     valid = np.isfinite(source)
     values = np.where(valid, source, 0.0).astype(np.float32)
-    result = ndimage.map_coordinates(values, inside, order=order, mode="nearest")
+    result = ndimage.map_coordinates(values, inside, order=1, mode="nearest")
     if not valid.all():
-        share = ndimage.map_coordinates(
-            valid.astype(np.float32), inside, order=order, mode="nearest"
-        )
+        share = ndimage.map_coordinates(valid.astype(np.float32), inside, order=1, mode="nearest")
         outside |= share < _TRUSTED
     result[outside] = np.nan
     return np.asarray(result, dtype=np.float32)
@@ -88,9 +81,7 @@ def warp_slice(
     Raises:
         ShapeError: if moving is not 2D.
     """
-    if moving.ndim != 2:
-        raise ShapeError(f"moving must be one slice (y, x), got {moving.shape}")
-    return sample(moving.astype(np.float32), _plane_coordinates(sampling, shape), order=1)
+    return sample(moving.astype(np.float32), _pixels(moving, sampling, shape))
 
 
 def warp_label_slice(
@@ -104,55 +95,17 @@ def warp_label_slice(
     Raises:
         ShapeError: if moving is not 2D.
     """
-    if moving.ndim != 2:
-        raise ShapeError(f"moving must be one slice (y, x), got {moving.shape}")
-    return sample_labels(moving, _plane_coordinates(sampling, shape))
+    return sample_labels(moving, _pixels(moving, sampling, shape))
 
 
-def _plane_coordinates(
-    sampling: NDArray[np.float64], shape: tuple[int, int]
+def _pixels(
+    moving: NDArray[np.generic], sampling: NDArray[np.float64], shape: tuple[int, int]
 ) -> NDArray[np.float64]:
     """Return (2, y, x): where each pixel of the result lies in the source, y and x."""
+    if moving.ndim != 2:
+        raise ShapeError(f"moving must be one slice (y, x), got {moving.shape}")
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float64)
     row_x, row_y, row_w = (r[0] * x + r[1] * y + r[2] for r in sampling)
     ahead = row_w > 1e-9  # a homography's horizon shows nothing
     scale = np.where(ahead, row_w, 1.0)
     return np.where(ahead, np.stack([row_y / scale, row_x / scale]), -2.0)
-
-
-def warp_volume_slice(
-    moving: NDArray[np.floating],
-    moving_geometry: Geometry,
-    fixed_geometry: Geometry,
-    matrix: NDArray[np.float64],
-    z: int,
-    order: int = 1,
-) -> NDArray[np.float32]:
-    """Resample the moving volume onto one slice of the fixed grid.
-
-    Args:
-        moving: (z, y, x) on `moving_geometry`; NaN means no data.
-        moving_geometry: grid of the moving volume.
-        fixed_geometry: grid of the fixed volume.
-        matrix: (4, 4) moving to fixed in LPS mm, as `VolumeRegistration.matrix`; the identity compares
-            in scanner coordinates.
-        z: fixed slice index.
-        order: 1 linear, 0 nearest (for labels).
-
-    Returns:
-        (y, x) float32 on the fixed slice; NaN where moving shows nothing.
-
-    Raises:
-        ShapeError: if shapes and geometry differ, z is not a fixed slice, or order is not 0 or 1.
-    """
-    if moving.shape != moving_geometry.shape:
-        raise ShapeError(f"moving {moving.shape} does not fit its geometry {moving_geometry.shape}")
-    if not 0 <= z < fixed_geometry.shape[0]:
-        raise ShapeError(f"z must be in 0..{fixed_geometry.shape[0] - 1}, got {z}")
-    if order not in (0, 1):
-        raise ShapeError(f"order must be 0 (nearest) or 1 (linear), got {order}")
-    chain = np.linalg.inv(moving_geometry.matrix) @ np.linalg.inv(matrix) @ fixed_geometry.matrix
-    _, rows, columns = fixed_geometry.shape
-    y, x = np.mgrid[:rows, :columns].astype(np.float64)
-    xyz = [r[0] * x + r[1] * y + r[2] * z + r[3] for r in chain[:3]]
-    return sample(moving, np.stack(xyz[::-1]), 0 if order == 0 else 1)

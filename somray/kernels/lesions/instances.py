@@ -17,7 +17,7 @@ from somray.errors import ShapeError
 from somray.kernels.lesions.extent import ExtremePoints
 from somray.kernels.lesions.values import ValueMeter
 
-__all__ = ["LesionMeasure", "LesionMeter", "SlabLabeller", "lesions", "measure", "sparse_voxels"]
+__all__ = ["LesionMeasure", "LesionMeter", "SlabLabeller", "lesions", "sparse_voxels"]
 
 _CONNECTED = np.ones((3, 3, 3), dtype=bool)  # faces, edges and corners
 
@@ -250,29 +250,6 @@ class LesionMeter:
         np.add.at(self._index[:, 1], ids, y)
         np.add.at(self._index[:, 2], ids, x)
         self._extremes.add_plane(ids, y, x, z)
-
-
-def measure(
-    labels: NDArray[np.integer], image: NDArray[np.floating], geometry: Geometry
-) -> list[LesionMeasure]:
-    """Measure every instance of a volume held in memory.
-
-    Args:
-        labels: (z, y, x) instance numbers, 0 outside.
-        image: (z, y, x) intensities; NaN is left out of mean and maximum.
-        geometry: grid of both.
-
-    Returns:
-        One measure per instance, in order of their numbers.
-
-    Raises:
-        ShapeError: if labels, image and geometry differ in shape.
-    """
-    if labels.shape != geometry.shape:
-        raise ShapeError(f"labels {labels.shape} do not fit the geometry {geometry.shape}")
-    meter = LesionMeter(geometry)
-    meter.add(labels, image)
-    return meter.finish()
 
 
 def sparse_voxels(

@@ -13,10 +13,23 @@ from scipy import ndimage
 
 from somray.errors import ShapeError
 
-__all__ = ["LesionScores", "Parts", "lesion_scores", "parts_of", "parts_that_count", "voxels_of"]
+__all__ = [
+    "LesionScores",
+    "NumberedParts",
+    "lesion_scores",
+    "parts_of",
+    "parts_that_count",
+    "voxels_of",
+]
 
-Parts = tuple[NDArray[np.int32], int]
-"""The number of every voxel's part (z, y, x), 0 outside all, and how many parts there are."""
+
+@dataclass(frozen=True, eq=False)
+class NumberedParts:
+    """The number of every voxel's part (z, y, x), 0 outside all, and how many parts there are."""
+
+    numbers: NDArray[np.int32]
+    count: int
+
 
 _CONNECTED = np.ones((3, 3, 3), dtype=bool)  # faces, edges and corners
 
@@ -52,14 +65,14 @@ class LesionScores:
         return self.right / self.predicted if self.predicted else None
 
 
-def parts_of(mask: NDArray[np.bool_]) -> Parts:
+def parts_of(mask: NDArray[np.bool_]) -> NumberedParts:
     """Number the connected parts of a mask (z, y, x) from 1, in scan order."""
     parts, count = ndimage.label(mask, _CONNECTED)
-    return np.asarray(parts, dtype=np.int32), int(count)
+    return NumberedParts(np.asarray(parts, dtype=np.int32), int(count))
 
 
 def parts_that_count(
-    parts: Parts, target: NDArray[np.bool_], elsewhere: NDArray[np.bool_]
+    parts: NumberedParts, target: NDArray[np.bool_], elsewhere: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Leave out the predicted parts that belong to another label of the truth.
 
@@ -76,16 +89,16 @@ def parts_that_count(
     return counts
 
 
-def voxels_of(parts: Parts, counts: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def voxels_of(parts: NumberedParts, counts: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the mask (z, y, x) of the parts that count, (parts + 1,) bool."""
-    mask = np.empty(parts[0].shape, dtype=bool)
-    for z, plane in enumerate(parts[0]):  # an index takes eight bytes a voxel
+    mask = np.empty(parts.numbers.shape, dtype=bool)
+    for z, plane in enumerate(parts.numbers):  # an index takes eight bytes a voxel
         mask[z] = counts[plane]
     return mask
 
 
 def lesion_scores(
-    parts: Parts, target: NDArray[np.bool_], counts: NDArray[np.bool_]
+    parts: NumberedParts, target: NDArray[np.bool_], counts: NDArray[np.bool_]
 ) -> LesionScores:
     """Count what was found, what was missed and what is false, part by part.
 
@@ -97,18 +110,18 @@ def lesion_scores(
     Raises:
         ShapeError: if the truth has another shape than the prediction.
     """
-    if target.shape != parts[0].shape:
-        raise ShapeError(f"truth has shape {target.shape}, the prediction {parts[0].shape}")
+    if target.shape != parts.numbers.shape:
+        raise ShapeError(f"truth has shape {target.shape}, the prediction {parts.numbers.shape}")
     right = _touched(parts, target) & counts
     false = int(_sizes(parts)[counts & ~right].sum())
     true = parts_of(target)
-    found = np.zeros(true[1] + 1, dtype=bool)
-    for own, predicted in zip(true[0], parts[0], strict=True):
+    found = np.zeros(true.count + 1, dtype=bool)
+    for own, predicted in zip(true.numbers, parts.numbers, strict=True):
         found[own[counts[predicted]]] = True
     found[0] = False
     missed = int(_sizes(true)[1:][~found[1:]].sum())
     return LesionScores(
-        true=true[1],
+        true=true.count,
         found=int(np.count_nonzero(found)),
         predicted=int(np.count_nonzero(counts)),
         right=int(np.count_nonzero(right)),
@@ -117,19 +130,19 @@ def lesion_scores(
     )
 
 
-def _touched(parts: Parts, where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _touched(parts: NumberedParts, where: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell which parts have a voxel there, plane by plane: an index takes eight bytes a voxel."""
-    touched = np.zeros(parts[1] + 1, dtype=bool)
-    for plane, mask in zip(parts[0], where, strict=True):
+    touched = np.zeros(parts.count + 1, dtype=bool)
+    for plane, mask in zip(parts.numbers, where, strict=True):
         touched[plane[mask]] = True
     touched[0] = False
     return touched
 
 
-def _sizes(parts: Parts) -> NDArray[np.int64]:
+def _sizes(parts: NumberedParts) -> NDArray[np.int64]:
     """Count every part's voxels, plane by plane: a count of all would take eight bytes a voxel."""
-    sizes = np.zeros(parts[1] + 1, dtype=np.int64)
-    for plane in parts[0]:
+    sizes = np.zeros(parts.count + 1, dtype=np.int64)
+    for plane in parts.numbers:
         numbers, voxels = np.unique(plane, return_counts=True)
         sizes[numbers] += voxels
     return sizes

@@ -12,7 +12,7 @@ from somray.errors import ShapeError
 from somray.kernels.objects.found import CALLS, DOUBT, LESION, PHYSIOLOGICAL, FoundObject
 from somray.kernels.objects.prior import LEAST_SUBJECTS, Occurrence
 
-__all__ = ["Evidence", "Word", "call_objects"]
+__all__ = ["ObjectEvidence", "Word", "call_objects"]
 
 COMMON_FROM = 0.42
 """Occurrence in the cohort from which a place counts as physiology (bench_bodies)."""
@@ -39,7 +39,7 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ObjectEvidence:
     """What is known of one object beside the rule.
 
     Args:
@@ -56,7 +56,7 @@ class Evidence:
 
 
 def call_objects(
-    objects: Sequence[FoundObject], evidence: Sequence[Evidence], words: Sequence[Word] = ()
+    objects: Sequence[FoundObject], evidence: Sequence[ObjectEvidence], words: Sequence[Word] = ()
 ) -> list[FoundObject]:
     """Call every object.
 
@@ -97,7 +97,7 @@ def _by_cohort(found: FoundObject, occurrence: Occurrence | None) -> FoundObject
     )
 
 
-def _meant(word: Word, objects: Sequence[FoundObject], evidence: Sequence[Evidence]) -> int:
+def _meant(word: Word, objects: Sequence[FoundObject], evidence: Sequence[ObjectEvidence]) -> int:
     """Return the place of the object that a point means, -1 for none."""
     if not objects:
         return -1

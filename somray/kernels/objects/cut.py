@@ -2,23 +2,34 @@
 
 A part of the tree is where an object stands out, not where it ends: a steep surface in logarithms lies at the
 foot of a blurred border. Each object is therefore cut again at a level of its own, between what surrounds it and
-what is hot inside it, by the same rule as a subject's level (`classes_uptake`), read from its own voxels. Then it
+what is hot inside it, by the same rule as a subject's level (`classes.hot`), read from its own voxels. Then it
 is closed: tumours are compact and have cold cores, while thresholds give shells. Closing works on one object at a
 time and never takes another's voxels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["CutRule", "cut_objects", "surroundings_of"]
+__all__ = [
+    "CONNECTED",
+    "CutRule",
+    "closed_by_ball",
+    "cut_objects",
+    "grown_box",
+    "largest_part",
+    "surroundings_of",
+]
 
 Volume = NDArray[np.float64]
 Spacing = tuple[float, float, float]
 
 CONNECTED = np.ones((3, 3, 3), dtype=bool)
+"""Faces, edges and corners."""
+
 PLATEAU = 0.75  # quantile of an object's values that its plateau is read at
 HOT_FROM = 0.98  # quantile that the search for the level begins at: the very hottest may be noise
 
@@ -69,9 +80,7 @@ def cut_objects(
     for number, box in enumerate(boxes, start=1):
         if box is None:
             continue
-        window = tuple(
-            slice(max(b.start - m, 0), b.stop + m) for b, m in zip(box, margin, strict=True)
-        )
+        window = grown_box(box, margin)
         own = parts[window] == number
         values = field[window]
         base = surroundings_of(values, parts[window], number, spacing_mm, rule)
@@ -80,9 +89,9 @@ def cut_objects(
             hot = values[own & (values >= level)]
             heard = _blur_share(float(len(hot) * np.prod(spacing_mm)), rule.blurred_mm3)
             level += heard * max(0.0, _half_level(hot, base) - level)
-        core = _largest(own & (values >= level))
+        core = largest_part(own & (values >= level), CONNECTED)
         free = (parts[window] == 0) | own
-        closed = _closed(core, spacing_mm, rule.closing_mm) & free & np.isfinite(values)
+        closed = closed_by_ball(core, spacing_mm, rule.closing_mm) & free & np.isfinite(values)
         objects[window][closed & (objects[window] == 0)] = number
         levels[number - 1], around[number - 1] = level, base
     return objects, levels, around
@@ -126,8 +135,16 @@ def _blur_share(volume_mm3: float, limits: tuple[float, float]) -> float:
     return float(np.clip((high - np.log(max(volume_mm3, 1.0))) / (high - low), 0.0, 1.0))
 
 
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    labels, count = ndimage.label(mask, CONNECTED)
+def grown_box(box: Sequence[slice], margin: Sequence[int]) -> tuple[slice, ...]:
+    """Return a box grown by so many voxels along each axis, but not below index 0."""
+    return tuple(slice(max(b.start - m, 0), b.stop + m) for b, m in zip(box, margin, strict=True))
+
+
+def largest_part(
+    mask: NDArray[np.bool_], structure: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """Return the largest connected part of a mask, over faces unless a structure is given."""
+    labels, count = ndimage.label(mask, structure)
     if count < 2:
         return mask
     sizes = np.bincount(labels.ravel())
@@ -135,7 +152,9 @@ def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(labels == int(np.argmax(sizes)))
 
 
-def _closed(mask: NDArray[np.bool_], spacing_mm: Spacing, radius_mm: float) -> NDArray[np.bool_]:
+def closed_by_ball(
+    mask: NDArray[np.bool_], spacing_mm: Spacing, radius_mm: float
+) -> NDArray[np.bool_]:
     """Close by a ball, as if the volume went on beyond its ends, and fill what is enclosed."""
     if radius_mm <= 0 or not mask.any():
         return np.asarray(ndimage.binary_fill_holes(mask))

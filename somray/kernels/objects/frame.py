@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["BodyFrame", "Place", "body_frame", "body_mask"]
+from somray.kernels.objects.cut import largest_part
+
+__all__ = ["BodyFrame", "BodyPlace", "body_frame", "body_mask"]
 
 Spacing = tuple[float, float, float]
 
@@ -32,7 +34,7 @@ LEAST_WIDTH_MM = 220.0  # a trunk is at least this wide somewhere, a limb is not
 
 
 @dataclass(frozen=True)
-class Place:
+class BodyPlace:
     """Where something lies in a body.
 
     Args:
@@ -75,12 +77,12 @@ class BodyFrame:
         """The trunk's length over `TRUNK_MM`."""
         return (self.shoulder - self.fork) * self.spacing_mm[0] / TRUNK_MM
 
-    def place(self, index: tuple[float, float, float]) -> Place:
+    def place(self, index: tuple[float, float, float]) -> BodyPlace:
         """Return where a voxel (z, y, x) lies."""
         z, y, x = index
         row = int(np.clip(round(z), 0, len(self.middle) - 1))
         thick = max(self.back[row] - self.front[row], 1.0)
-        return Place(
+        return BodyPlace(
             height=(self.shoulder - z) / (self.shoulder - self.fork),
             left_mm=(x - self.middle[row]) * self.spacing_mm[2] / self.size,
             depth=float((y - self.front[row]) / thick),
@@ -97,13 +99,7 @@ def body_mask(solid: NDArray[np.bool_], spacing_mm: Spacing) -> NDArray[np.bool_
     rows = [max(1, round(4.0 / s)) for s in spacing_mm[1:]]
     ball = np.ones((1, 2 * rows[0] + 1, 2 * rows[1] + 1), dtype=bool)
     opened = ndimage.binary_opening(np.pad(solid, ((0, 0), (8, 8), (8, 8)), mode="edge"), ball)
-    labels, count = ndimage.label(opened[:, 8:-8, 8:-8])
-    if count == 0:
-        return np.zeros_like(solid)
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    body = labels == int(np.argmax(sizes))
-    return np.stack([_filled(plane) for plane in body])
+    return np.stack([_filled(plane) for plane in largest_part(opened[:, 8:-8, 8:-8])])
 
 
 def _filled(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:

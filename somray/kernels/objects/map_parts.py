@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from somray.kernels.objects.cut import CONNECTED
 from somray.kernels.objects.found import LESION, FoundObject
 from somray.kernels.objects.tree import FACES_OF_A_BALL
 
@@ -19,8 +20,6 @@ MOST_BLOCKS = 4_000_000
 
 MOST_TOLD = 1000
 """Objects that are told one by one, the largest; a specimen may have a hundred thousand pores, which are one more."""
-
-CONNECTED = np.ones((3, 3, 3), dtype=bool)
 
 
 def find_map_parts(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from somray.errors import ShapeError
-from somray.kernels.objects.cut import CutRule, _closed, _largest
+from somray.kernels.objects.cut import CONNECTED, CutRule, closed_by_ball, grown_box, largest_part
 
 __all__ = ["RecutRule", "recut"]
 
@@ -84,9 +84,7 @@ def recut(
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         if box is None or number not in lesions:
             continue
-        window = tuple(
-            slice(max(b.start - m, 0), b.stop + m) for b, m in zip(box, margin, strict=True)
-        )
+        window = grown_box(box, margin)
         own = labels[window] == number
         others = (labels[window] != 0) & ~own
         new = _one(own, others, np.nan_to_num(chance[window]), spacing_mm, rule)
@@ -102,8 +100,9 @@ def _one(
     """Return a lesion's new mask within its window; the old one where the student does not know it."""
     before = np.count_nonzero(own)
     near = _distance(own, others, spacing_mm)
-    mean = rule.student * chance + (1.0 - rule.student) * _closed(own, spacing_mm, rule.closing_mm)
-    wanted = _largest((mean > 0.5) & (near <= rule.reach_mm))
+    closed = closed_by_ball(own, spacing_mm, rule.closing_mm)
+    mean = rule.student * chance + (1.0 - rule.student) * closed
+    wanted = largest_part((mean > 0.5) & (near <= rule.reach_mm), CONNECTED)
     kept, after = np.count_nonzero(wanted & own), np.count_nonzero(wanted)
     if kept < rule.least_kept * before or after > rule.most_grown * before:
         return own
@@ -111,7 +110,7 @@ def _one(
     limit = min(rule.reach_mm, rule.move_share * float(radius))
     free = near <= limit
     core = ndimage.distance_transform_edt(own, sampling=spacing_mm) > limit
-    new = _largest(ndimage.binary_fill_holes((wanted & free) | core) & free)
+    new = largest_part(ndimage.binary_fill_holes((wanted & free) | core) & free, CONNECTED)
     return new if (new & own).any() else own
 
 

@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from somray.errors import ShapeError
 from somray.kernels.objects.tree_loops import choose, grow, inherit, lift
 
-__all__ = ["ComponentTree", "Parts", "component_tree", "most_salient", "paint"]
+__all__ = ["ComponentTree", "TreeParts", "component_tree", "most_salient", "paint"]
 
 FACES_OF_A_BALL = 1.5
 """Area of the voxel faces around a large ball, over the ball's surface."""
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class TreeParts:
     """What every part of a tree measures; children stand before their parents.
 
     Args:
@@ -80,8 +80,19 @@ class ComponentTree:
         voxel_part: (z, y, x) int64 smallest such part that holds the voxel, -1 for none.
     """
 
-    parts: Parts
+    parts: TreeParts
     voxel_part: NDArray[np.int64]
+
+    def held(self, region: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Count the voxels of a region (z, y, x) that every part holds, (n,)."""
+        inside = self.voxel_part[region]
+        counts = np.bincount(inside[inside >= 0], minlength=len(self.parts.parent))
+        for part, up in enumerate(
+            self.parts.parent.tolist()
+        ):  # children stand before their parents
+            if up >= 0:
+                counts[up] += counts[part]
+        return counts
 
 
 def component_tree(
@@ -139,11 +150,11 @@ def _pruned(
 
 def _parts(
     measured: NDArray[np.float64], spacing: NDArray[np.float64], ladder: tuple[float, float]
-) -> Parts:
+) -> TreeParts:
     parent, rung, count, edge, peak, cut = measured[:, :6].T
     area = spacing.prod() / spacing
     faces = measured[:, 6:] @ area
-    return Parts(
+    return TreeParts(
         parent=parent.astype(np.int64),
         level=ladder[0] + ladder[1] * rung,
         volume_mm3=count * spacing.prod(),
@@ -155,7 +166,9 @@ def _parts(
 
 
 def most_salient(
-    parts: Parts, allowed: NDArray[np.bool_] | None = None, score: NDArray[np.float64] | None = None
+    parts: TreeParts,
+    allowed: NDArray[np.bool_] | None = None,
+    score: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int64]:
     """Choose parts that do not hold each other: each more salient than all allowed ones it holds.
 
@@ -179,7 +192,7 @@ def most_salient(
 def paint(tree: ComponentTree, chosen: NDArray[np.int64]) -> NDArray[np.int32]:
     """Draw chosen parts: (z, y, x) int32, 0 outside, 1 for the first chosen part and so on.
 
-    Parts must not hold each other, as `most_salient` chooses them.
+    TreeParts must not hold each other, as `most_salient` chooses them.
     """
     number = np.zeros(len(tree.parts.parent) + 1, dtype=np.int32)  # the last: no part
     number[chosen] = np.arange(1, len(chosen) + 1)

@@ -5,10 +5,12 @@ compared, what is left is anatomy; of two sessions, change: the caller keeps the
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from somray.kernels.registration.correlation import PixelSums
 
 __all__ = ["REGIONS", "Residual", "ResidualSums", "regions_of"]
 
@@ -37,34 +39,6 @@ class Residual:
     ncc_after: float | None
 
 
-@dataclass
-class _Pair:
-    """Sums over the pixels that two images share."""
-
-    count: int = 0
-    sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(6))
-
-    def add(self, one: Image, other: Image) -> None:
-        a, b = one.astype(np.float64), other.astype(np.float64)
-        self.count += a.size
-        self.sums += [a.sum(), b.sum(), (a * a).sum(), (b * b).sum(), (a * b).sum(),
-                      np.abs(a - b).sum()]  # fmt: skip
-
-    @property
-    def mad(self) -> float | None:
-        return float(self.sums[5] / self.count) if self.count else None
-
-    @property
-    def ncc(self) -> float | None:
-        if not self.count:
-            return None
-        a, b, aa, bb, ab = (float(v) for v in self.sums[:5] / self.count)
-        power = (aa - a * a, bb - b * b)
-        if power[0] <= 1e-12 * aa or power[1] <= 1e-12 * bb:
-            return None  # flat: rounding is all that is left
-        return float((ab - a * b) / (power[0] * power[1]) ** 0.5)
-
-
 class ResidualSums:
     """Adds pieces of an image pair and tells what is left in each region.
 
@@ -74,8 +48,8 @@ class ResidualSums:
 
     def __init__(self, registered: bool) -> None:
         self._registered = registered
-        self._before = {region: _Pair() for region in REGIONS}
-        self._after = {region: _Pair() for region in REGIONS}
+        self._before = {region: PixelSums() for region in REGIONS}
+        self._after = {region: PixelSums() for region in REGIONS}
 
     def add(
         self, fixed: Image, before: Image, after: Image | None, regions: Mapping[str, Mask]
@@ -88,20 +62,21 @@ class ResidualSums:
             after: the moving image after registration; None where that was refused.
             regions: region to its pixels; see `regions_of`.
         """
-        for pairs, moving in ((self._before, before), (self._after, after)):
+        for sums, moving in ((self._before, before), (self._after, after)):
             if moving is not None:
                 both = np.isfinite(fixed) & np.isfinite(moving)
                 for region, mask in regions.items():
                     here = both & mask
-                    pairs[region].add(fixed[here], moving[here])
+                    sums[region].add(fixed[here], moving[here])
 
     def residuals(self) -> dict[str, Residual]:
         """Return what is left, region by region."""
         found = {}
         for region in REGIONS:
             before, after = self._before[region], self._after[region]
-            counted = after if self._registered else before
-            found[region] = Residual(counted.count, before.mad, after.mad, before.ncc, after.ncc)
+            count = (after if self._registered else before).count
+            one, two = before.figures(), after.figures()
+            found[region] = Residual(count, one.mad, two.mad, one.ncc, two.ncc)
         return found
 
 

@@ -3,7 +3,8 @@
 Matrices take *moving to fixed*. A refused pair has no matrix: nothing is invented.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,19 @@ from numpy.typing import NDArray
 from somray.errors import ShapeError
 from somray.kernels.grids.resample import warp_slice
 
-__all__ = ["SliceRegistration", "VolumeRegistration"]
+__all__ = ["Registration", "SliceRegistration", "Verdict", "VolumeRegistration"]
+
+
+class Verdict(NamedTuple):
+    """Status ok, weak or refused, and why it is not ok."""
+
+    status: str = "ok"
+    reason: str | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether nothing may be made of the motion."""
+        return self.status == "refused"
 
 
 def _no_points() -> NDArray[np.float64]:
@@ -19,35 +32,31 @@ def _no_points() -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, eq=False)
-class SliceRegistration:
-    """One slice brought onto another.
+class Registration:
+    """What is told of any registered pair; fields are columns of the table `registration`.
 
     Args:
         status: ok, weak or refused.
         reason: why it is weak or refused; None when ok.
-        matrix: (3, 3) float64, moving to fixed in pixels (x, y, 1), centres on whole numbers, positive
-            determinant; None when refused.
-        model: similarity, affine or homography.
-        fixed_shape: rows and columns of the fixed slice: the grid that `warp` fills.
+        matrix: float64, moving to fixed, positive determinant; None when refused.
+        model: kind of motion.
         keypoints_fixed: keypoints found; None where intensities alone decided.
-        keypoints_moving: the same in the moving slice.
+        keypoints_moving: the same of moving.
         matches: matches after the ratio test.
-        inliers: matches that RANSAC kept.
+        inliers: matches that agree with the motion.
         inlier_fraction: inliers / matches.
-        rmse_px: root mean square residual of the inliers under the RANSAC model, fixed pixels.
+        rmse_px: root mean square residual of the inliers, fixed pixels.
         mad_before: mean |difference| before, window scaled to 0..1.
         mad_after: the same after.
         ncc_before: normalised cross-correlation before.
         ncc_after: the same after.
-        fixed_points: (n, 2) x, y of the inliers in the fixed slice, for drawing.
-        moving_points: (n, 2) their partners in the moving slice.
     """
 
     status: str
     reason: str | None
     matrix: NDArray[np.float64] | None
     model: str
-    fixed_shape: tuple[int, int]
+    _: KW_ONLY
     keypoints_fixed: int | None = None
     keypoints_moving: int | None = None
     matches: int | None = None
@@ -58,6 +67,23 @@ class SliceRegistration:
     mad_after: float | None = None
     ncc_before: float | None = None
     ncc_after: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SliceRegistration(Registration):
+    """One slice brought onto another: a `Registration` whose matrix is (3, 3) in pixels.
+
+    Pixels are (x, y, 1), centres on whole numbers; the model is similarity, affine or homography; inliers are
+    those of the robust fit, their residual that under its motion.
+
+    Args:
+        fixed_shape: rows and columns of the fixed slice: the grid that `warp` fills.
+        fixed_points: (n, 2) x, y of the inliers in the fixed slice, for drawing.
+        moving_points: (n, 2) their partners in the moving slice.
+    """
+
+    fixed_shape: tuple[int, int]
+    _: KW_ONLY
     fixed_points: NDArray[np.float64] = field(default_factory=_no_points)
     moving_points: NDArray[np.float64] = field(default_factory=_no_points)
 
@@ -79,43 +105,20 @@ class SliceRegistration:
 
 
 @dataclass(frozen=True, eq=False)
-class VolumeRegistration:
-    """One volume brought onto another of the same subject.
+class VolumeRegistration(Registration):
+    """One volume brought onto another of the same subject: a `Registration` whose matrix is (4, 4) in LPS mm.
+
+    The model is rigid3d or affine3d; inliers are matches that the final motion explains within RANSAC's
+    tolerance; "before" means scanner coordinates.
 
     Args:
-        status: ok, weak or refused.
-        reason: why it is weak or refused; None when ok.
-        matrix: (4, 4) float64, moving to fixed in LPS mm (x, y, z, 1); None when refused.
-        model: rigid3d or affine3d.
         fixed_z: a fixed slice that is well covered after registration, for pictures; None when refused.
         moving_z: the moving slice nearest to it after registration; None when refused.
         structure: correlation of band-passed volumes that the best motion reached, also when refused.
-        keypoints_fixed: keypoints found on the slices looked at; None where none were needed.
-        keypoints_moving: the same in the moving volume.
-        matches: matches after the ratio test.
-        inliers: matches that the final motion explains within RANSAC's tolerance.
-        inlier_fraction: inliers / matches.
-        rmse_px: root mean square residual of the inliers, in fixed in-plane pixels.
-        mad_before: mean |difference| before (scanner coordinates), window scaled to 0..1.
-        mad_after: the same after.
-        ncc_before: normalised cross-correlation before.
-        ncc_after: the same after.
     """
 
-    status: str
-    reason: str | None
-    matrix: NDArray[np.float64] | None
     model: str = "rigid3d"
+    _: KW_ONLY
     fixed_z: int | None = None
     moving_z: int | None = None
     structure: float | None = None
-    keypoints_fixed: int | None = None
-    keypoints_moving: int | None = None
-    matches: int | None = None
-    inliers: int | None = None
-    inlier_fraction: float | None = None
-    rmse_px: float | None = None
-    mad_before: float | None = None
-    mad_after: float | None = None
-    ncc_before: float | None = None
-    ncc_after: float | None = None

@@ -1,8 +1,7 @@
 """Units of a scan's chain along z, and of what registration leaves once the masks exist."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from somray.domain.run import RunLayout
 from somray.domain.work import Unit, digest_of
@@ -47,26 +46,15 @@ def slice_chain(
     """Compose the pairs of one scan and time along z."""
     mine = [one.entry for one in registered if one.slab.t == t]
     rows = {row["fixed_z"]: row for entry in mine for row in entry.rows.get("registration", ())}
-    missing = (None, "refused", "the pair's slab could not be registered", None, None)
-    steps = tuple(
-        _step(rows[z]) if z in rows else missing  # a failed unit leaves no rows
-        for z in range(state.shape[2] - 1)
-    )
+    found = tuple(rows.get(z) for z in range(state.shape[2] - 1))  # a failed unit leaves no rows
     bridges = tuple(
         (z, None if matrix is None else tuple(matrix))
         for entry in mine
         for z, matrix in entry.value.get("bridges", ())
     )
-    whole = all(entry.ok for entry in mine)
-    item = align_slices.AlignSlicesItem(
-        place=state.place,
-        t=t,
-        steps=steps,
-        bridges=bridges,
-        rigid=units.config.registration.model == "auto",
-        progress=RunLayout.pairs(state.name, t) if whole else None,
-    )
-    inputs = [state.source_digest, steps, bridges, item.rigid, whole]
+    rigid = units.config.registration.model == "auto"
+    item = align_slices.AlignSlicesItem(state.place, t, found, bridges, rigid)
+    inputs = [state.source_digest, found, bridges, rigid]
     name, needs = f"{state.name}+chain+t{t}", align_slices.NEEDS
     return units.unit("register", name, item, needs, [inputs], of=state.scan)
 
@@ -80,14 +68,11 @@ def slice_residuals(
 ) -> Unit:
     """Compare the slices of one slab's pairs inside the target and outside."""
     slab, entry = registered.slab, registered.entry
-    pairs = tuple(
-        (row["fixed_z"], None if row["matrix"] is None else tuple(row["matrix"]))
-        for row in entry.rows.get("registration", ())
-    )
-    item = residuals.SlicesItem(state.place, slab.t, pairs, masks)
+    rows = tuple(entry.rows.get("registration", ()))
+    item = residuals.SliceResidualItem(state.place, slab.t, rows, masks)
     name = f"{state.name}+slices+{slab.name}"
     needs, work = residuals.needs(state.plane_bytes), state.slices(slab.z1 - slab.z0)
-    inputs = [state.source_digest, pairs, masks, model]
+    inputs = [state.source_digest, rows, masks, model]
     return units.unit("residuals", name, item, needs, inputs, of=state.scan, work=work)
 
 
@@ -100,18 +85,9 @@ def session_residuals(
 ) -> Unit:
     """Compare two sessions inside the target and outside; `matrix` takes the later to the earlier."""
     fixed, moving = pair
-    item = residuals.SessionItem(fixed.place, moving.place, matrix, masks)
+    item = residuals.SessionResidualItem(fixed.place, moving.place, matrix, masks)
     name = f"{moving.name}+sessions+{fixed.scan.session}"
     needs = residuals.needs(max(fixed.plane_bytes, moving.plane_bytes))
     inputs = [fixed.source_digest, moving.source_digest, matrix, masks, model]
     work = fixed.slices(fixed.shape[2])
     return units.unit("residuals", name, item, needs, [inputs], of=moving.scan, work=work)
-
-
-def _step(row: Mapping[str, Any]) -> align_slices.PlainStep:  # Any: JSON
-    """Return a plain row of `registration` as a step."""
-    matrix = row["matrix"]
-    return (
-        None if matrix is None else tuple(matrix),
-        row["status"], row["reason"], row["ncc_before"], row["ncc_after"],
-    )  # fmt: skip

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.config import RegistrationConfig
-from somray.domain.geometry import Geometry
-from somray.kernels.registration import SliceRegistration, register, warp_volume_slice
+from somray.kernels.grids.blocks import fill_slice
+from somray.kernels.grids.index_map import index_map
+from somray.kernels.registration import SliceRegistration, register
 from somray.report.data.run import Row
 from somray.report.data.scan import ScanPixels
 from somray.stages.reading.sessions import tells_sides
@@ -129,16 +130,10 @@ def _resampled(
 ) -> NDArray[np.float32]:
     """Resample the moving volume onto one fixed slice, reading the moving slices it meets."""
     still, moved = fixed.meta.geometry, moving.meta.geometry
-    _, rows, columns = still.shape
-    corners = [[z, y, x] for y in (0, rows - 1) for x in (0, columns - 1)]
-    world = still.to_world(np.asarray(corners, dtype=np.float64))
-    met = moved.to_index((world - matrix[:3, 3]) @ np.linalg.inv(matrix[:3, :3]).T)[:, 0]
-    z0 = max(int(np.floor(met.min())) - 1, 0)
-    z1 = min(int(np.ceil(met.max())) + 2, moved.shape[0])
-    if z1 <= z0:
-        return np.full((rows, columns), np.nan, dtype=np.float32)
-    slab = moving.slab(0, z0, z1)[CHANNEL]
-    shift = np.eye(4)
-    shift[2, 3] = z0  # the slab's first slice is z0 of the volume
-    part = Geometry.from_matrix((z1 - z0, *moved.shape[1:]), moved.matrix @ shift)
-    return warp_volume_slice(slab, part, still, matrix, z)
+
+    def read(source: slice) -> NDArray[np.float32]:
+        return np.asarray(moving.slab(0, source.start, source.stop)[CHANNEL])
+
+    empty = np.full(still.shape[1:], np.nan, dtype=np.float32)
+    index = index_map(moved, still, np.asarray(np.linalg.inv(matrix)))
+    return fill_slice(empty, index, z, moved.shape[0], read)

@@ -1,20 +1,26 @@
 """Rows of `burden`: what the lesions of each session add up to, and how that changed."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 from somray.config import LesionConfig
-from somray.domain.tables import BurdenRow, LesionRow
+from somray.domain.tables import BurdenRow, LesionRow, values_for
 from somray.io.ome.image import ScanMeta
-from somray.kernels.evolution.burden import Burden, LesionSize, SessionLoad, burden_at, burdens
+from somray.kernels.evolution.burden import LesionSize, SessionLoad, burden_at, burdens
 from somray.kernels.evolution.changes import LesionChange
 from somray.kernels.evolution.response import ResponseThresholds
 from somray.stages.evolution.lesion_labels import SessionScan, TimePoint, has_glycolysis
 
 __all__ = ["MeasuredSession", "burden_rows"]
 
-MeasuredSession = tuple[SessionScan, bool, Sequence[TimePoint]]
-"""A session's scan, whether it was registered to the first one, and its time points from t 0."""
+
+@dataclass(frozen=True)
+class MeasuredSession:
+    """A session's scan, whether it was registered to the first one, and its time points from t 0."""
+
+    scan: SessionScan
+    registered: bool
+    points: Sequence[TimePoint]
 
 
 def burden_rows(
@@ -32,15 +38,19 @@ def burden_rows(
         config: thresholds.
     """
     loads = [
-        [_load(scan, channel, point, registered) for point in points]
-        for scan, registered, points in sessions
+        [_load(one.scan, channel, point, one.registered) for point in one.points]
+        for one in sessions
     ]
     thresholds = ResponseThresholds(**config.response.model_dump())
     compared = burdens([times[0] for times in loads], changes, thresholds)
     rows = []
-    for (scan, _, points), times, first in zip(sessions, loads, compared, strict=True):
+    for one, times, first in zip(sessions, loads, compared, strict=True):
         found = [first, *(burden_at(load) for load in times[1:])]
-        rows += [_row(scan, point.t, told) for point, told in zip(points, found, strict=True)]
+        place = one.scan.place
+        rows += [
+            BurdenRow(place.subject, place.session, point.t, **values_for(BurdenRow, told))
+            for point, told in zip(one.points, found, strict=True)
+        ]
     return rows
 
 
@@ -68,9 +78,3 @@ def _rule(meta: ScanMeta, channel: int) -> str:
     if unit == "SUVbw":
         return "uptake"
     return "no_suv" if unit == "Bq/ml" or meta.channels[channel] == "PET" else "size"
-
-
-def _row(scan: SessionScan, t: int, told: Burden) -> BurdenRow:
-    values = {field.name: getattr(told, field.name) for field in fields(Burden)}
-    values["targets"] = None if told.targets is None else list(told.targets)
-    return BurdenRow(subject=scan.place.subject, session=scan.place.session, t=t, **values)

@@ -6,7 +6,7 @@ memory are the coordinates of lesion voxels, never a volume.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 from somray.config import LesionConfig
 from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
-from somray.domain.tables import EvolutionRow, LinkRow
+from somray.domain.tables import EvolutionRow, LinkRow, values_for
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.io.ome.image import create_labels, finish_labels, read_label_slab, read_meta, slabs
 from somray.io.storage import Storage
 from somray.kernels.evolution.follow import (
     ChangeThresholds,
-    LesionChange,
-    LesionLink,
     SessionLesions,
     follow,
 )
@@ -31,11 +29,12 @@ from somray.kernels.evolution.time_points import carry_over_time, with_identitie
 from somray.kernels.lesions.instances import SlabLabeller, sparse_voxels
 from somray.kernels.lesions.surface import BLOCK_VOXELS
 from somray.stages.evolution.burden import MeasuredSession, burden_rows
-from somray.stages.evolution.lesion_labels import SessionScan, TimePoint, write_time_point
+from somray.stages.evolution.lesion_labels import SessionScan, write_time_point
 from somray.stages.evolution.surroundings import POINTS_AT_ONCE, surroundings
 from somray.stages.objects import GROUP as OBJECTS
+from somray.stages.registration.rows import matrix_of
 
-__all__ = ["EvolveItem", "SessionItem", "needs", "run", "thresholds_of"]
+__all__ = ["EvolveItem", "EvolveSession", "needs", "run", "thresholds_of"]
 
 # Where the configuration names none, in voxels and pixels of the subject's coarsest session.
 MIN_VOXELS = 5  # of a lesion: less is noise of a pixel map
@@ -44,7 +43,7 @@ REACH_PIXELS = 5.0  # of a lesion's centroid between sessions
 
 
 @dataclass(frozen=True)
-class SessionItem:
+class EvolveSession:
     """One session of the subject.
 
     Args:
@@ -57,9 +56,6 @@ class SessionItem:
     place: ScanPlace
     to_first: tuple[float, ...] | None
     objects: tuple[tuple[int, ...], ...] | None = None
-
-
-OpenedSession = tuple[SessionScan, SessionItem]
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ class EvolveItem:
         apart: whether every object is one lesion, however it touches others; else what is connected is one.
     """
 
-    sessions: tuple[SessionItem, ...]
+    sessions: tuple[EvolveSession, ...]
     method: str
     value: int
     channel: int
@@ -97,34 +93,36 @@ def run(item: EvolveItem, shared: object = None) -> Result:
     """
     storage = Storage.at(item.sessions[0].place.root)
     scans = [SessionScan(storage, s.place, read_meta(storage, s.place.name)) for s in item.sessions]
-    opened = list(zip(scans, item.sessions, strict=True))
-    found = [_instances(one, item, t=0) for one in opened]
-    transforms = [
-        None if s.to_first is None else np.asarray(s.to_first).reshape(4, 4) for s in item.sessions
-    ]
+    found = [_instances(scan, s, item) for scan, s in zip(scans, item.sessions, strict=True)]
+    transforms = [matrix_of(s.to_first) for s in item.sessions]
     thresholds = thresholds_of(item.config, [scan.meta.geometry for scan in scans])
     evolution = follow(found, transforms, thresholds)
     changes = doubted(evolution.changes, surroundings(evolution, scans))
     highest = max((i for ids in evolution.identities for i in ids.values()), default=0)
     measured: list[MeasuredSession] = []
-    for one, ids, first in zip(opened, evolution.identities, found, strict=True):
-        points, highest = _write(one, item, (first, ids, highest), thresholds.min_volume_mm3)
-        measured.append((one[0], one[1].to_first is not None, points))
-    subject = item.sessions[0].place.subject
+    for n, scan in enumerate(scans):
+        session = item.sessions[n]
+        create_labels(storage, scan.place.name, "lesions", "int32")
+        at_zero = with_identities(found[n], evolution.identities[n])
+        points = [write_time_point(scan, 0, item.channel, at_zero)]
+        for t in range(1, scan.meta.shape[0]):
+            later = _instances(scan, session, item, t)
+            ids, highest = carry_over_time(at_zero, later, thresholds.min_volume_mm3, highest)
+            points.append(write_time_point(scan, t, item.channel, with_identities(later, ids)))
+        finish_labels(storage, scan.place.name, "lesions", {})
+        measured.append(MeasuredSession(scan, session.to_first is not None, points))
+    subject, points = item.sessions[0].place.subject, [p for one in measured for p in one.points]
     return Result(
         rows={
-            "lesions": [row for *_, points in measured for point in points for row in point.rows],
-            "slices": [row for *_, points in measured for point in points for row in point.slices],
-            "evolution": [EvolutionRow(subject=subject, **_facts(c)) for c in changes],
-            "links": [LinkRow(subject=subject, **_facts(k)) for k in evolution.links],
+            "lesions": [row for point in points for row in point.rows],
+            "slices": [row for point in points for row in point.slices],
+            "evolution": [
+                EvolutionRow(subject=subject, **values_for(EvolutionRow, c)) for c in changes
+            ],
+            "links": [LinkRow(subject=subject, **values_for(LinkRow, k)) for k in evolution.links],
             "burden": burden_rows(measured, item.channel, changes, item.config),
         }
     )
-
-
-def _facts(row: LesionChange | LesionLink) -> dict[str, Any]:  # Any: the fields' own types
-    facts = {f.name: getattr(row, f.name) for f in fields(row)}
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in facts.items()}
 
 
 def thresholds_of(config: LesionConfig, grids: Sequence[Geometry]) -> ChangeThresholds:
@@ -145,10 +143,9 @@ def thresholds_of(config: LesionConfig, grids: Sequence[Geometry]) -> ChangeThre
 
 
 def _slabs(
-    one: OpenedSession, item: EvolveItem, t: int
+    scan: SessionScan, session: EvolveSession, item: EvolveItem, t: int
 ) -> Iterator[tuple[int, NDArray[np.integer[Any]]]]:
     """Read what is followed slab by slab: 0 outside, else an object's number, or 1 where a mask is followed."""
-    scan, session = one
     for z0, z1 in slabs(scan.meta.shape[2], scan.meta.slab_depth):
         if session.objects is None:
             labels = read_label_slab(scan.storage, scan.place.name, item.method, t, z0, z1)
@@ -159,12 +156,13 @@ def _slabs(
         yield z0, np.where(chosen, labels, 0)
 
 
-def _instances(one: OpenedSession, item: EvolveItem, t: int) -> SessionLesions:
+def _instances(
+    scan: SessionScan, session: EvolveSession, item: EvolveItem, t: int = 0
+) -> SessionLesions:
     """Find all lesions of one time point as sparse voxels, the smallest ones too."""
-    scan, session = one
     labeller, index, numbers = SlabLabeller(), [], []
     apart = session.objects is not None and item.apart
-    for z0, slab in _slabs(one, item, t):
+    for z0, slab in _slabs(scan, session, item, t):
         where, own = sparse_voxels(slab if apart else labeller.add(slab > 0), z0)
         index.append(where)
         numbers.append(own)
@@ -172,28 +170,3 @@ def _instances(one: OpenedSession, item: EvolveItem, t: int) -> SessionLesions:
     if not apart:
         final = labeller.finish()[final].astype(np.int32)
     return SessionLesions(scan.place.session, scan.meta.geometry, np.concatenate(index), final)
-
-
-def _write(
-    one: OpenedSession,
-    item: EvolveItem,
-    first: tuple[SessionLesions, dict[int, int], int],
-    least_mm3: float,
-) -> tuple[list[TimePoint], int]:
-    """Write labels/lesions and measure; lesions after t 0 keep the id of what they overlap most.
-
-    Returns:
-        The time points, and the highest id in use.
-    """
-    scan, _ = one
-    at_zero, identities, highest = first
-    base = with_identities(at_zero, identities)
-    create_labels(scan.storage, scan.place.name, "lesions", "int32")
-    points = [write_time_point(scan, 0, item.channel, base)]
-    for t in range(1, scan.meta.shape[0]):
-        later = _instances(one, item, t)
-        identities, highest = carry_over_time(base, later, least_mm3, highest)
-        lesions = with_identities(later, identities)
-        points.append(write_time_point(scan, t, item.channel, lesions))
-    finish_labels(scan.storage, scan.place.name, "lesions", {})
-    return points, highest

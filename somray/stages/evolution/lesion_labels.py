@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.run import ScanPlace
-from somray.domain.tables import LesionRow, SliceRow
+from somray.domain.tables import LesionRow, SliceRow, values_for
 from somray.io.ome.image import ScanMeta, read_channel, slabs, write_label_slab
 from somray.io.storage import Storage
 from somray.kernels.evolution.time_points import LesionVoxels
@@ -56,7 +56,7 @@ def has_glycolysis(meta: ScanMeta, channel: int) -> bool:
 
 def write_time_point(scan: SessionScan, t: int, channel: int, lesions: LesionVoxels) -> TimePoint:
     """Write one time point's lesion ids slab by slab, measuring `channel` on the way."""
-    index, ids = lesions
+    index, ids = lesions.index, lesions.ids
     meta, name = scan.meta, scan.place.name
     meters = _Meters(scan, t, channel, index)
     areas: list[SliceRow] = []
@@ -119,9 +119,8 @@ class _Meters:
 
     def rows(self, lesions: LesionVoxels) -> list[LesionRow]:
         """Return one row per lesion."""
-        index, ids = lesions
-        numbers, owner = np.unique(ids, return_inverse=True)
-        shapes = shapes_of(index, owner, self._scan.meta.geometry)
+        numbers, owner = np.unique(lesions.ids, return_inverse=True)
+        shapes = shapes_of(lesions.index, owner, self._scan.meta.geometry)
         peaks = np.full(len(numbers), np.nan)
         if self._peaks is not None:
             peaks = self._peaks.peaks(owner, len(numbers))
@@ -142,24 +141,15 @@ class _Meters:
             session=place.session,
             t=self._t,
             lesion_id=lesion,
-            volume_mm3=measured.volume_mm3,
             centroid_x_mm=measured.centroid_mm[0],
             centroid_y_mm=measured.centroid_mm[1],
             centroid_z_mm=measured.centroid_mm[2],
-            longest_axis_mm=measured.longest_axis_mm,
-            mean_intensity=mean,
-            max_intensity=measured.max_intensity,
-            min_intensity=measured.min_intensity,
-            std_intensity=measured.std_intensity,
             suv_max=_known(measured.max_intensity) if is_suv else None,
             suv_mean=_known(mean) if is_suv else None,
             suv_peak=_known(peak),
             tlg_ml=_known(mean * volume_ml) if self._has_tlg else None,
-            axial_axis_mm=measured.axial_axis_mm,
-            axial_perpendicular_mm=measured.axial_perpendicular_mm,
-            surface_mm2=shape.surface_mm2,
-            sphericity=shape.sphericity,
-            nearest_mm=_known(shape.nearest_mm),
+            **values_for(LesionRow, measured),
+            **values_for(LesionRow, shape) | {"nearest_mm": _known(shape.nearest_mm)},
             ct_mean_hu=_known(self._tissue.mean(lesion)) if has_ct else None,
             ct_std_hu=_known(self._tissue.std(lesion)) if has_ct else None,
         )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from somray.domain.geometry import Geometry
 from somray.errors import DataError
 from somray.io.masks.label_masks import LabelMask
-from somray.kernels.grids.nearest_labels import nearest_slab
+from somray.kernels.grids.slabs import nearest_slab
 
 __all__ = ["LEAST_IN_BODY", "LEAST_SHARED", "Organs", "open_organs", "read_organs"]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
-from somray.domain.tables import AlignmentRow
+from somray.domain.tables import AlignmentRow, values_for
 from somray.domain.work import Needs, Result
 from somray.io.ome.image import read_meta
 from somray.io.storage import Storage
@@ -20,6 +20,7 @@ from somray.kernels.registration.space.group import (
     bridging_pairs,
 )
 from somray.kernels.registration.space.motions import corners_of
+from somray.stages.registration.rows import matrix_of, numbers_of
 
 __all__ = ["NEEDS", "GroupItem", "PairFinding", "run_align", "run_bridges"]
 
@@ -96,15 +97,12 @@ def _tolerance_mm(grid: Geometry) -> float:
 
 def _pairs(item: GroupItem) -> dict[tuple[int, int], GroupPair]:
     return {
-        (pair.fixed, pair.moving): GroupPair(
-            None if pair.matrix is None else np.reshape(pair.matrix, (4, 4)), pair.status
-        )
+        (pair.fixed, pair.moving): GroupPair(matrix_of(pair.matrix), pair.status)
         for pair in item.pairs
     }
 
 
 def _row(place: ScanPlace, first: ScanPlace, member: GroupMember) -> AlignmentRow:
-    matrix = None if member.to_first is None else [float(v) for v in member.to_first.ravel()]
     return AlignmentRow(
         subject=place.subject,
         kind="sessions",
@@ -113,9 +111,6 @@ def _row(place: ScanPlace, first: ScanPlace, member: GroupMember) -> AlignmentRo
         z=None,
         reference_session=first.session,
         reference_z=None,
-        matrix=matrix,
-        status=member.status,
-        reason=member.reason,
-        cycle_error_mm=member.cycle_error_mm,
-        drift_mm=member.drift_mm,
+        matrix=numbers_of(member.to_first),
+        **values_for(AlignmentRow, member),
     )

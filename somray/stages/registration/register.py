@@ -3,11 +3,12 @@
 Slice pairs are (z, z + 1): what differs between them is anatomy, never change; sessions are registered
 in `register_sessions`, and the two kinds never mix.
 
-One pass over the slab: a slice is read and looked at once and serves both its neighbours, then it is let go;
+One pass over the slab: a slice is read and described once and serves both its neighbours, then it is let go;
 at most three are held. Where a pair's motion would count in the scan's chain, or is not sure, the slice past
 it is registered directly as a second opinion; elsewhere that is done for every eighth pair, and for
-the last, whose next pair belongs to the next slab. The halo is therefore two slices. Finished pairs are kept,
-so that a killed slab goes on where it was.
+the last, whose next pair belongs to the next slab. The halo is therefore two slices. Finished pairs are kept
+in the file that the item names, so that a killed slab goes on where it was; the pipeline removes it, once the
+unit is in the ledger.
 """
 
 from collections.abc import Mapping
@@ -23,18 +24,32 @@ from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.io.ome.image import read_channel, read_meta
 from somray.io.pair_progress import PairProgress
 from somray.io.storage import Storage
-from somray.kernels.registration import Look, look, refuse_blank, register_looks
+from somray.kernels.registration import (
+    DescribedSlice,
+    PlaneOptions,
+    describe,
+    refuse_blank,
+    register_described,
+)
 from somray.kernels.registration.chain.compose import counts
 from somray.kernels.registration.chain.direct import register_direct
 from somray.kernels.registration.chain.repair import Step, cycle_errors, tolerance_px
 from somray.kernels.registration.plane.motions import apart_mm
 from somray.stages.reading.sessions import tells_sides
-from somray.stages.registration.rows import registration_row
+from somray.stages.registration.rows import (
+    RegisteredPair,
+    matrix_of,
+    numbers_of,
+    registration_row,
+    step_of,
+)
 
-__all__ = ["SlicePairsItem", "needs_slices", "run_slices", "step_of"]
+__all__ = ["SlicePairsItem", "needs_slices", "run_slices"]
 
 EVERY = 8  # pairs: how often the slice past a sure pair is asked too
-LOOK_BYTES = 170  # times a plane's: three looks, a pair under refinement; KAZE alone takes 150
+SLICE_BYTES = (
+    170  # times a plane's: three slices described, a pair under refinement; KAZE alone takes 150
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +81,7 @@ class SlicePairsItem:
 
 def needs_slices(plane_bytes: int) -> Needs:
     """Declare what slice pairs take, whatever the slab's depth: a few planes (one channel) at work."""
-    return Needs(cpus=1, memory_bytes=WORKER_BYTES + LOOK_BYTES * plane_bytes)
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + SLICE_BYTES * plane_bytes)
 
 
 def run_slices(item: SlicePairsItem, shared: object = None) -> Result:
@@ -83,25 +98,17 @@ def run_slices(item: SlicePairsItem, shared: object = None) -> Result:
     )
 
 
-def step_of(row: Mapping[str, Any]) -> Step:
-    """Return a row of `registration` as a step of a chain."""
-    matrix = row["matrix"]
-    return Step(
-        None if matrix is None else np.asarray(matrix, dtype=np.float64).reshape(3, 3),
-        row["status"], row["reason"], row["ncc_before"], row["ncc_after"],
-    )  # fmt: skip
-
-
 class _Walk:
     """One pass over a slab's pairs."""
 
     def __init__(self, item: SlicePairsItem, storage: Storage) -> None:
         meta = read_meta(storage, item.place.name)
         self._item, self._storage = item, storage
-        self._oriented = tells_sides(meta)
+        names = item.detector, item.model, item.robust
+        self._options = PlaneOptions(*names, oriented=tells_sides(meta))
         self._depth, self._shape = meta.shape[2], (meta.shape[3], meta.shape[4])
         self._kept = PairProgress(storage, item.progress, item.digest)
-        self._looks: dict[int, Look | None] = {}
+        self._described: dict[int, DescribedSlice | None] = {}
         self._steps: dict[int, Step] = {}
         self._gaping = False  # whether the last triangle that was asked does not close
         self.last = min(item.z1, self._depth - 1)
@@ -120,18 +127,17 @@ class _Walk:
         return record
 
     def _let_go(self, z: int) -> None:
-        """Forget the looks of slices before z."""
-        self._looks = {n: kept for n, kept in self._looks.items() if n >= z}
+        """Forget the slices before z."""
+        self._described = {n: kept for n, kept in self._described.items() if n >= z}
 
     def _registered(self, z: int) -> RegistrationRow:
-        item, fixed, moving = self._item, self._look(z), self._look(z + 1)
+        item, fixed, moving = self._item, self._slice(z), self._slice(z + 1)
         if fixed is None or moving is None:
             found = refuse_blank(fixed, moving, item.model, self._shape)
         else:
-            found = register_looks(
-                fixed, moving, item.detector, item.model, item.robust, self._oriented
-            )
-        return registration_row("slices", item.place, item.place, found, (item.t, z, z + 1))
+            found = register_described(fixed, moving, self._options)
+        pair = RegisteredPair("slices", item.place, item.place, item.t, z, z + 1)
+        return registration_row(pair, found)
 
     def _bridges(self, z: int) -> list[tuple[int, list[float] | None]]:
         """Register past slice z where that tells something, and past the slab's last pair."""
@@ -149,7 +155,7 @@ class _Walk:
     def _direct(self, z: int) -> list[float] | None:
         """Register slice z + 2 onto z, from what the pairs between say and from no motion at all."""
         self._let_go(z)
-        fixed, moving = self._look(z), self._look(z + 2)
+        fixed, moving = self._slice(z), self._slice(z + 2)
         if fixed is None or moving is None:
             return None
         between: NDArray[np.float64] = np.eye(3)
@@ -159,18 +165,18 @@ class _Walk:
         far = apart_mm(between, np.eye(3), self._shape, (1.0, 1.0)) > tolerance_px(self._shape)
         begin = [between, np.eye(3)] if far else [between]  # a wrong pair must not vouch for itself
         found = register_direct(fixed, moving, begin, self._item.model)
-        return None if found is None else [float(v) for v in found.ravel()]
+        return numbers_of(found)
 
     def _gapes(self, z: int, matrix: list[float] | None) -> bool:
         if matrix is None or z + 1 not in self._steps:
             return False
-        pair, bridge = [self._steps[z], self._steps[z + 1]], np.reshape(matrix, (3, 3))
-        errors = cycle_errors(pair, {0: bridge}, self._shape)
+        pair = [self._steps[z], self._steps[z + 1]]
+        errors = cycle_errors(pair, {0: matrix_of(matrix)}, self._shape)
         return errors.get(0, 0.0) > tolerance_px(self._shape)
 
-    def _look(self, z: int) -> Look | None:
-        if z not in self._looks:
+    def _slice(self, z: int) -> DescribedSlice | None:
+        if z not in self._described:
             item = self._item
             block = read_channel(self._storage, item.place.name, item.t, z, z + 1)
-            self._looks[z] = look(block[0], f"slice {z}")
-        return self._looks[z]
+            self._described[z] = describe(block[0], f"slice {z}")
+        return self._described[z]

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 from somray.config.parts import RegistrationConfig
 from somray.domain.run import ScanPlace
+from somray.domain.tables import RegistrationRow
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.io.ome.image import read_meta
 from somray.io.storage import Storage
-from somray.kernels.registration import SpaceOptions, register_volumes
-from somray.kernels.registration.space.few_slices import PlaneOptions, lifted, match_planes
+from somray.kernels.registration import PlaneOptions, SpaceOptions, register_volumes
+from somray.kernels.registration.space.few_slices import lifted, match_planes
 from somray.kernels.registration.space.reduction import MOST_VOXELS
 from somray.stages.reading.sessions import reduced_volume, slice_stack, tells_sides
-from somray.stages.registration.rows import registration_row
+from somray.stages.registration.rows import RegisteredPair, numbers_of, registration_row
 
 __all__ = ["LEAST_SLICES", "SessionPairItem", "needs_sessions", "run_sessions"]
 
@@ -63,10 +64,8 @@ def run_sessions(item: SessionPairItem, shared: object = None) -> Result:
         item.config.sessions, item.config.engine, item.config.detector, item.seed, oriented
     )
     found = register_volumes(fixed, moving, fixed_geometry, moving_geometry, options)
-    row = registration_row("sessions", item.fixed, item.moving, found, (None, None, None))
-    return Result(
-        rows={"registration": [row]}, value={"matrix": row.matrix, "status": found.status}
-    )
+    row = registration_row(RegisteredPair("sessions", item.fixed, item.moving), found)
+    return _result(row, row.matrix)
 
 
 def _in_plane(storage: Storage, item: SessionPairItem, oriented: bool) -> Result:
@@ -75,10 +74,11 @@ def _in_plane(storage: Storage, item: SessionPairItem, oriented: bool) -> Result
     stacks = slice_stack(storage, item.fixed), slice_stack(storage, item.moving)
     options = PlaneOptions(config.detector, config.model, config.robust, oriented)
     match = match_planes(*stacks, options)
-    where = (0, match.fixed_z, match.moving_z)
-    row = registration_row("sessions", item.fixed, item.moving, match.found, where, match.matrix)
-    world = lifted(match, stacks[0].geometry, stacks[1].geometry)
-    matrix = None if world is None else [float(v) for v in world.ravel()]
-    return Result(
-        rows={"registration": [row]}, value={"matrix": matrix, "status": match.found.status}
-    )
+    pair = RegisteredPair("sessions", item.fixed, item.moving, 0, match.fixed_z, match.moving_z)
+    row = registration_row(pair, match.found, match.matrix)
+    return _result(row, numbers_of(lifted(match, stacks[0].geometry, stacks[1].geometry)))
+
+
+def _result(row: RegistrationRow, in_space: list[float] | None) -> Result:
+    value = {"matrix": in_space, "status": row.status}
+    return Result(rows={"registration": [row]}, value=value)

@@ -4,7 +4,7 @@ from scipy import ndimage
 
 from somray.domain.geometry import Geometry
 from somray.kernels.evolution.changes import LesionChange
-from somray.kernels.evolution.common_frame import SessionLesions, place
+from somray.kernels.evolution.common_frame import SessionLesions, place_lesions
 from somray.kernels.evolution.surroundings import (
     LEAST_POINTS,
     MISALIGNED_BELOW,
@@ -25,12 +25,12 @@ def cube(geometry=GRID, centre=(12, 30, 30), half=3, pose=None):
     inside = np.maximum.reduce([abs(z - centre[0]), abs(y - centre[1]), abs(x - centre[2])]) <= half
     index = np.argwhere(inside).astype(np.int32)
     found = SessionLesions("t0", geometry, index, np.ones(len(index), dtype=np.int32))
-    return place(found, np.eye(4) if pose is None else pose)
+    return place_lesions(found, np.eye(4) if pose is None else pose)
 
 
 def nothing(geometry=GRID, pose=None):
     empty = SessionLesions("t1", geometry, np.zeros((0, 3), np.int32), np.zeros(0, np.int32))
-    return place(empty, np.eye(4) if pose is None else pose)
+    return place_lesions(empty, np.eye(4) if pose is None else pose)
 
 
 def moved(x_mm):

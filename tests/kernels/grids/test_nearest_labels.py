@@ -6,8 +6,8 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from somray.domain.geometry import Geometry
-from somray.kernels.grids import nearest_labels
-from somray.kernels.grids.nearest_labels import nearest_slab
+from somray.kernels.grids import slabs
+from somray.kernels.grids.slabs import nearest_slab
 
 
 def turned(shape, spacing_xyz, degrees, origin, flips=(1, 1, 1)):
@@ -105,7 +105,7 @@ def test_slabs_cut_anywhere_make_the_whole(name, cuts):
 
 def test_the_size_of_the_blocks_read_changes_nothing(monkeypatch):
     whole = {name: resampled(target) for name, target in TARGETS.items()}
-    monkeypatch.setattr(nearest_labels, "_BLOCK_VOXELS", 2 * 11 * 13)
+    monkeypatch.setattr(slabs, "_BLOCK_VOXELS", 2 * 11 * 13)
     for name, target in TARGETS.items():
         np.testing.assert_array_equal(resampled(target), whole[name])
 

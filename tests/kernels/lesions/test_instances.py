@@ -12,10 +12,9 @@ from somray.kernels.lesions.instances import (
     LesionMeter,
     SlabLabeller,
     lesions,
-    measure,
     sparse_voxels,
 )
-from tests.kernels.naive_lesions import flood_fill, longest_axis
+from tests.kernels.naive_lesions import flood_fill, longest_axis, measure
 
 SPACING = (2.0, 1.0, 0.5)
 CUTS = {"planes": [1] * 12, "unequal": [5, 1, 4, 2], "whole": [12], "with an empty slab": [6, 0, 6]}
@@ -148,8 +147,6 @@ def test_measures_do_not_depend_on_the_slabs(sizes):
 
 def test_measures_refuse_arrays_that_do_not_fit():
     geometry = Geometry.from_spacing((2, 3, 4), SPACING)
-    with pytest.raises(ShapeError, match="geometry"):
-        measure(np.zeros((2, 3, 5), dtype=np.int32), np.zeros((2, 3, 5)), geometry)
     with pytest.raises(ShapeError, match="must be one"):
         LesionMeter(geometry).add(np.zeros((1, 3, 4), dtype=np.int32), np.zeros((1, 3, 5)))
 

@@ -4,8 +4,9 @@ from scipy.spatial import ConvexHull
 
 from somray.domain.geometry import Geometry
 from somray.kernels.lesions.axial import hull_corners, longest_pair, perpendicular_mm
-from somray.kernels.lesions.instances import LesionMeter, measure
+from somray.kernels.lesions.instances import LesionMeter
 from tests.kernels.naive_figures import axial, widest_chord
+from tests.kernels.naive_lesions import measure
 
 SPACING = (2.0, 1.0, 0.5)
 

@@ -22,7 +22,7 @@ def mask(*spans, shape=(1, 1, 20)):
 
 def scored(prediction, target):
     parts = parts_of(prediction)
-    return lesion_scores(parts, target, np.arange(parts[1] + 1) > 0)
+    return lesion_scores(parts, target, np.arange(parts.count + 1) > 0)
 
 
 def test_parts_are_found_missed_right_and_false():

@@ -3,7 +3,7 @@
 import pytest
 
 from somray.errors import ShapeError
-from somray.kernels.objects.calls import Evidence, Word, call_objects
+from somray.kernels.objects.calls import ObjectEvidence, Word, call_objects
 from somray.kernels.objects.found import DOUBT, LESION, PHYSIOLOGICAL, FoundObject
 from somray.kernels.objects.prior import Occurrence
 
@@ -22,36 +22,36 @@ def one(called, evidence, *words):
 
 
 def test_the_rule_stands_where_nobody_speaks():
-    assert one(LESION, Evidence((0, 0, 0))) == found()
-    assert one(LESION, Evidence((0, 0, 0), RARE)) == found()
+    assert one(LESION, ObjectEvidence((0, 0, 0))) == found()
+    assert one(LESION, ObjectEvidence((0, 0, 0), RARE)) == found()
 
 
 @pytest.mark.parametrize("before", [LESION, DOUBT])
 def test_what_most_subjects_have_is_physiological(before):
-    called = one(before, Evidence((0, 0, 0), COMMON))
+    called = one(before, ObjectEvidence((0, 0, 0), COMMON))
     assert (called.called, called.by) == (PHYSIOLOGICAL, "cohort")
     assert "80% of 6 other subjects" in called.reason
 
 
 def test_few_subjects_are_not_heard():
-    assert one(LESION, Evidence((0, 0, 0), Occurrence(1.0, 3))).called == LESION
+    assert one(LESION, ObjectEvidence((0, 0, 0), Occurrence(1.0, 3))).called == LESION
 
 
 def test_an_organ_mask_beats_rule_and_cohort():
-    evidence = Evidence((0, 0, 0), RARE, "urinary_bladder", "lies in urinary_bladder: urine")
+    evidence = ObjectEvidence((0, 0, 0), RARE, "urinary_bladder", "lies in urinary_bladder: urine")
     called = one(LESION, evidence)
     assert (called.called, called.by, called.name) == (PHYSIOLOGICAL, "anatomy", "urinary_bladder")
 
 
 def test_a_person_beats_everything():
-    evidence = Evidence((10.0, 20.0, 30.0), COMMON, "brain", "lies in brain")
+    evidence = ObjectEvidence((10.0, 20.0, 30.0), COMMON, "brain", "lies in brain")
     called = one(PHYSIOLOGICAL, evidence, Word((12.0, 20.0, 30.0), LESION))
     assert (called.called, called.by) == (LESION, "configuration")
 
 
 def test_a_word_means_the_nearest_object_and_none_far_away():
     objects = [found(1), found(2)]
-    evidence = [Evidence((0.0, 0.0, 0.0)), Evidence((30.0, 0.0, 0.0))]
+    evidence = [ObjectEvidence((0.0, 0.0, 0.0)), ObjectEvidence((30.0, 0.0, 0.0))]
     called = call_objects(objects, evidence, [Word((28.0, 0.0, 0.0), PHYSIOLOGICAL)])
     assert [o.called for o in called] == [LESION, PHYSIOLOGICAL]
     far = call_objects(objects, evidence, [Word((200.0, 0.0, 0.0), PHYSIOLOGICAL)])

@@ -64,7 +64,7 @@ def follow(root, *sessions, channel=1, transforms=None, anatomical=True, config=
         for n, (channels, mask) in enumerate(sessions)
     ]
     to_first = transforms or [STILL] * len(places)
-    items = tuple(evolve.SessionItem(p, m) for p, m in zip(places, to_first, strict=True))
+    items = tuple(evolve.EvolveSession(p, m) for p, m in zip(places, to_first, strict=True))
     config = config or LesionConfig()
     return evolve.run(evolve.EvolveItem(items, "som", 3, channel, config)).rows
 

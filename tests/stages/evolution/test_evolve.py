@@ -35,7 +35,7 @@ def follow_stored(root, *sessions, config=None, channel=0):
     for number, (image, mask, geometry, to_first) in enumerate(sessions):
         labels = {"som": np.where(mask, 3, 1)}
         place = store(root, image, geometry, f"t{number}", labels)
-        items.append(evolve.SessionItem(place, to_first))
+        items.append(evolve.EvolveSession(place, to_first))
     item = evolve.EvolveItem(tuple(items), "som", 3, channel, config or LesionConfig())
     return evolve.run(item).rows
 
@@ -172,7 +172,7 @@ def test_a_subject_without_lesions_has_labels_and_a_burden_of_none(tmp_path):
 def store_objects(root, session, labels, lesions):
     """Store a scan whose objects are drawn; `lesions` are the numbers called so."""
     place = store(root, TEXTURE, GRID, session, {"som": np.ones(SHAPE), "objects": labels})
-    return evolve.SessionItem(place, STILL, (lesions,))
+    return evolve.EvolveSession(place, STILL, (lesions,))
 
 
 def test_lesions_are_the_objects_called_so_and_touching_ones_stay_apart(tmp_path):
@@ -208,7 +208,7 @@ def test_what_is_held_stays_within_what_is_declared(tmp_path):
     grid = Geometry.from_spacing(shape, (2.0, 1.0, 1.0))
     item = evolve.EvolveItem(
         tuple(
-            evolve.SessionItem(store(tmp_path, image, grid, f"t{n}", {"som": 3 * mask}), STILL)
+            evolve.EvolveSession(store(tmp_path, image, grid, f"t{n}", {"som": 3 * mask}), STILL)
             for n in range(2)
         ),
         "som", 3, 0, LesionConfig(),

@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from somray.domain.run import RunLayout
 from somray.io.ome.image import read_channel
 from somray.io.pair_progress import PairProgress
 from somray.io.storage import Storage
@@ -35,21 +36,16 @@ def slabs_of(place, depth, slab=8, **changes):
     ]
 
 
-def chain_of(place, results, progress=None):
-    rows = [asdict(row) for result in results for row in result.rows["registration"]]
-    steps = tuple(
-        (None if r["matrix"] is None else tuple(r["matrix"]), r["status"], r["reason"],
-         r["ncc_before"], r["ncc_after"])
-        for r in rows
-    )  # fmt: skip
+def chain_of(place, results):
+    rows = tuple(asdict(row) for result in results for row in result.rows["registration"])
     bridges = tuple((z, m) for result in results for z, m in result.value["bridges"])
-    item = align_slices.AlignSlicesItem(place, 0, steps, bridges, True, progress)
+    item = align_slices.AlignSlicesItem(place, 0, rows, bridges, True)
     return align_slices.run(pickle.loads(pickle.dumps(item))).rows["alignment"]
 
 
 @pytest.fixture
 def counted(monkeypatch):
-    """Count what is looked at and registered."""
+    """Count what is described and registered."""
     count = Counter()
 
     def counting(name, function):
@@ -59,19 +55,19 @@ def counted(monkeypatch):
 
         return call
 
-    for name in ("look", "register_looks", "register_direct"):
+    for name in ("describe", "register_described", "register_direct"):
         monkeypatch.setattr(stage, name, counting(name, getattr(stage, name)))
     return count
 
 
-def test_each_slice_is_looked_at_once_and_every_pair_has_its_row(tmp_path, counted):
+def test_each_slice_is_described_once_and_every_pair_has_its_row(tmp_path, counted):
     volume = texture(12)
     place = store(tmp_path, volume)
     result = run_slices(pickle.loads(pickle.dumps(item_for(place, 0, 12))))
     rows = result.rows["registration"]
     assert [(row.fixed_z, row.moving_z) for row in rows] == [(z, z + 1) for z in range(11)]
-    assert counted["look"] == 12
-    assert counted["register_looks"] == 11
+    assert counted["describe"] == 12
+    assert counted["register_described"] == 11
     assert counted["register_direct"] <= 3
     expected = register(volume[4], volume[5])
     assert rows[4].matrix == pytest.approx(list(expected.matrix.ravel()), abs=0)
@@ -90,7 +86,7 @@ def test_slabs_give_the_pairs_of_the_whole(tmp_path):
 def test_a_killed_slab_goes_on_where_it_was(tmp_path, counted, monkeypatch):
     place = store(tmp_path, shifted(texture(14), (6, 7), (3, -4)))
     undisturbed = run_slices(item_for(place, 0, 14, progress="work/pairs/other.json"))
-    assert counted["register_looks"] == 13
+    assert counted["register_described"] == 13
     real = PairProgress.keep
 
     def dies(self, z, record):
@@ -104,11 +100,21 @@ def test_a_killed_slab_goes_on_where_it_was(tmp_path, counted, monkeypatch):
     monkeypatch.setattr(PairProgress, "keep", real)
     counted.clear()
     again = run_slices(item_for(place, 0, 14))
-    assert counted["register_looks"] == 13 - 8  # the pair in flight and what followed it
+    assert counted["register_described"] == 13 - 8  # the pair in flight and what followed it
     assert again == undisturbed
     counted.clear()
     run_slices(item_for(place, 0, 14, digest="another"))
-    assert counted["register_looks"] == 13
+    assert counted["register_described"] == 13
+
+
+def test_composing_a_chain_removes_nothing_of_another_stage(tmp_path):
+    place = store(tmp_path, texture(6))
+    kept = [f"{RunLayout.pairs(place.name, t)}/z00000.json" for t in (0, 1)]
+    for name in kept:
+        results = [run_slices(item_for(place, 0, 6, progress=name))]
+    chain_of(place, results)
+    storage = Storage.at(tmp_path)
+    assert all(storage.read_text(name) for name in kept)
 
 
 def test_progress_that_cannot_be_read_is_no_progress(tmp_path):

@@ -8,8 +8,8 @@ import pytest
 from somray.domain.geometry import Geometry
 from somray.stages.registration.residuals import (
     Masks,
-    SessionItem,
-    SlicesItem,
+    SessionResidualItem,
+    SliceResidualItem,
     needs,
     run_sessions,
     run_slices,
@@ -29,12 +29,17 @@ def shift(x, y):
     return (1.0, 0.0, x, 0.0, 1.0, y, 0.0, 0.0, 1.0)
 
 
+def pairs(*found):
+    """Rows of `registration`, as far as residuals read them."""
+    return tuple({"fixed_z": z, "matrix": matrix} for z, matrix in found)
+
+
 def test_slice_pairs_are_told_inside_and_outside_before_and_after(tmp_path):
     volume = np.tile(texture(1), (3, 1, 1))
     volume[1] = np.roll(volume[0], 3, axis=1)
     mask = marked(volume, (slice(0, 1), slice(20, 30), slice(30, 44)))
     place = store(tmp_path, volume, labels={"som": mask})
-    item = SlicesItem(place, 0, ((0, shift(-3.0, 0.0)), (1, None)), MASKS)
+    item = SliceResidualItem(place, 0, pairs((0, shift(-3.0, 0.0)), (1, None)), MASKS)
     rows = run_slices(item).rows["residuals"]
     assert [(r.fixed_z, r.moving_z, r.region) for r in rows] == [
         (0, 1, "lesion"), (0, 1, "outside"), (1, 2, "lesion"), (1, 2, "outside")
@@ -55,7 +60,7 @@ def test_the_target_of_the_moving_slice_counts_where_it_is_brought_to(tmp_path):
     volume = np.tile(texture(1), (2, 1, 1))
     mask = marked(volume, (slice(1, 2), slice(20, 30), slice(30, 44)))
     place = store(tmp_path, volume, labels={"som": mask})
-    item = SlicesItem(place, 0, ((0, shift(50.0, 0.0)),), MASKS)
+    item = SliceResidualItem(place, 0, pairs((0, shift(50.0, 0.0))), MASKS)
     lesion, outside = run_slices(item).rows["residuals"]
     assert lesion.pixels == 0  # it lies outside the fixed slice now
     assert outside.pixels == 64 * 22
@@ -76,7 +81,9 @@ def sessions(tmp_path, depth=10):
 
 def test_sessions_are_compared_over_the_whole_volume(tmp_path):
     first, second, back = sessions(tmp_path)
-    lesion, outside = run_sessions(SessionItem(first, second, back, MASKS)).rows["residuals"]
+    lesion, outside = run_sessions(SessionResidualItem(first, second, back, MASKS)).rows[
+        "residuals"
+    ]
     assert (lesion.region, lesion.pixels) == ("lesion", 3 * 10 * 14)
     assert outside.pixels == 10 * 64 * 72 - 420
     assert lesion.mad_after == outside.mad_after == pytest.approx(0, abs=1e-3)
@@ -87,7 +94,9 @@ def test_sessions_are_compared_over_the_whole_volume(tmp_path):
 
 def test_refused_sessions_are_compared_as_they_lie(tmp_path):
     first, second, _ = sessions(tmp_path)
-    lesion, outside = run_sessions(SessionItem(first, second, None, MASKS)).rows["residuals"]
+    lesion, outside = run_sessions(SessionResidualItem(first, second, None, MASKS)).rows[
+        "residuals"
+    ]
     assert lesion.pixels > 0
     assert outside.mad_before > 10
     assert lesion.mad_after is outside.ncc_after is None
@@ -97,11 +106,11 @@ def test_memory_does_not_grow_with_the_scan(tmp_path):
     peaks = []
     for depth in (4, 40):
         first, second, back = sessions(tmp_path / str(depth), depth)
-        pairs = tuple((z, shift(0.5, 0.0)) for z in range(depth - 1))
-        run_slices(SlicesItem(first, 0, pairs[:1], MASKS))
+        rows = pairs(*((z, shift(0.5, 0.0)) for z in range(depth - 1)))
+        run_slices(SliceResidualItem(first, 0, rows[:1], MASKS))
         tracemalloc.start()
-        run_sessions(SessionItem(first, second, back, MASKS))
-        run_slices(SlicesItem(first, 0, pairs[:20], MASKS))
+        run_sessions(SessionResidualItem(first, second, back, MASKS))
+        run_slices(SliceResidualItem(first, 0, rows[:20], MASKS))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     plane = 64 * 72 * 4

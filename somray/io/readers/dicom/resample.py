@@ -7,16 +7,13 @@ never mixed: beside it the nearer of two values holds. Outside what was scanned 
 """
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.scan import ScanHeader
+from somray.io.readers.dicom.series import Series
 from somray.io.readers.source import Source, grid_of
-
-if TYPE_CHECKING:
-    from somray.io.readers.dicom.reader import DicomSource
 
 __all__ = ["ResampledSource"]
 
@@ -29,10 +26,10 @@ class ResampledSource(Source):
 
     Args:
         source: the series as it is.
+        series: how its slices lie.
     """
 
-    def __init__(self, source: "DicomSource") -> None:
-        series = source.series
+    def __init__(self, source: Source, series: Series) -> None:
         self._source = source
         self._heights = series.heights
         self._kept: OrderedDict[tuple[int, int], NDArray[np.float32]] = OrderedDict()

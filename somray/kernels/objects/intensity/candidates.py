@@ -13,17 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from somray.kernels.objects.cut import CutRule, cut_objects
-from somray.kernels.objects.intensity.head import Scene
-from somray.kernels.objects.tree import ComponentTree, component_tree, most_salient, paint
+from somray.kernels.objects.cut import CONNECTED, CutRule, cut_objects, grown_box
+from somray.kernels.objects.intensity.head import IntensityScene
+from somray.kernels.objects.tree import (
+    FACES_OF_A_BALL,
+    component_tree,
+    most_salient,
+    paint,
+)
 
 __all__ = [
+    "BlockPart",
     "Candidates",
-    "faces_of",
+    "PartShape",
     "find_candidates",
-    "salience_of",
-    "sphericity_of",
-    "windows_of",
+    "parts_of",
+    "shape_of",
 ]
 
 Spacing = tuple[float, float, float]
@@ -62,75 +67,56 @@ class Candidates:
     salience: NDArray[np.float64]
 
 
-def find_candidates(scene: Scene) -> Candidates:
-    """Draw all candidates of a scene, compact ones before networks, the most salient first.
+@dataclass(frozen=True, eq=False)
+class BlockPart:
+    """One label on blocks.
 
     Args:
-        scene: of `look_at`.
+        number: the label.
+        window: its box, grown by one voxel.
+        own: (z, y, x) bool, its mask therein.
     """
-    drawn, levels = _from_image(scene)
-    both = [(*cut, levels[n - 1]) for n, *cut in windows_of(drawn)]
-    both += [(*cut, np.nan) for _, *cut in windows_of(_from_mask(scene))]
-    salience, compact = np.zeros(len(both)), np.zeros(len(both), dtype=bool)
-    for n, (window, own, _) in enumerate(both):
-        edge, area, _ = faces_of(own, scene.field[window], scene.spacing_mm)
-        volume = float(own.sum() * np.prod(scene.spacing_mm))
-        sphericity = sphericity_of(volume, area)
-        salience[n] = edge * np.sqrt(volume) * sphericity**2
-        compact[n] = sphericity >= NETWORK
-    least = LEAST_MM3 / float(np.prod(scene.spacing_mm))
-    labels = np.zeros(scene.field.shape, dtype=np.int32)
-    kept: list[tuple[float, float]] = []
-    for n in np.lexsort((-salience, ~compact)):
-        window, own, level = both[n]
-        free = own & (labels[window] == 0)
-        if free.sum() <= (1 - SHARED) * own.sum() or free.sum() < least:
-            continue
-        kept.append((level, float(salience[n])))
-        labels[window][free] = len(kept)
-    table = np.array(kept, dtype=np.float64).reshape(-1, 2)
-    return Candidates(labels, table[:, 0], table[:, 1])
+
+    number: int
+    window: tuple[slice, ...]
+    own: NDArray[np.bool_]
+
+    def points_mm(self, spacing_mm: Spacing) -> NDArray[np.float64]:
+        """Return its voxels' centres (n, 3) in z, y, x, in mm from the volume's first voxel."""
+        index = np.argwhere(self.own) + [s.start for s in self.window]
+        return np.asarray(index * np.array(spacing_mm))
 
 
-def windows_of(labels: Labels) -> Iterator[tuple[int, tuple[slice, ...], NDArray[np.bool_]]]:
-    """Give each label with its box, grown by one voxel, and its mask therein.
-
-    Args:
-        labels: (z, y, x) int32, 0 outside.
-    """
-    for number, box in enumerate(ndimage.find_objects(labels), start=1):
-        if box is not None:
-            window = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in box)
-            yield number, window, labels[window] == number
-
-
-def salience_of(own: NDArray[np.bool_], field: NDArray[np.float64], spacing_mm: Spacing) -> float:
-    """Return the salience of one object on its own, as `tree` counts it for a part.
-
-    Args:
-        own: (z, y, x) bool.
-        field: (z, y, x); NaN where nothing was scanned.
-        spacing_mm: voxel size along (z, y, x).
-    """
-    edge, area, _ = faces_of(own, field, spacing_mm)
-    volume = float(own.sum() * np.prod(spacing_mm))
-    return float(edge * np.sqrt(volume) * sphericity_of(volume, area) ** 2)
-
-
-def sphericity_of(volume_mm3: float, faces_mm2: float) -> float:
-    """Return (36πV²)^⅓ / surface, the surface being two thirds of the voxels' faces.
+@dataclass(frozen=True)
+class PartShape:
+    """What an object's voxel faces say of it.
 
     Args:
         volume_mm3: of the object.
+        edge: mean difference of the field per mm over scanned faces.
         faces_mm2: area of its voxels' faces.
+        cut_fraction: share of them where nothing was scanned.
     """
-    return float(np.cbrt(36 * np.pi * volume_mm3**2) / max(faces_mm2 / 1.5, 1e-12))
+
+    volume_mm3: float
+    edge: float
+    faces_mm2: float
+    cut_fraction: float
+
+    @property
+    def sphericity(self) -> float:
+        """(36πV²)^⅓ / surface, the surface being two thirds of the voxels' faces."""
+        ball = np.cbrt(36 * np.pi * self.volume_mm3**2)
+        return float(ball / max(self.faces_mm2 / FACES_OF_A_BALL, 1e-12))
+
+    @property
+    def salience(self) -> float:
+        """How much it stands out, as `tree` counts it for a part."""
+        return float(self.edge * np.sqrt(self.volume_mm3) * self.sphericity**2)
 
 
-def faces_of(
-    own: NDArray[np.bool_], field: NDArray[np.float64], spacing_mm: Spacing
-) -> tuple[float, float, float]:
-    """Return an object's edge (mean difference per mm over scanned faces), all its faces' area, and the share cut.
+def shape_of(own: NDArray[np.bool_], field: NDArray[np.float64], spacing_mm: Spacing) -> PartShape:
+    """Measure an object by its voxel faces.
 
     Args:
         own: (z, y, x) bool.
@@ -138,7 +124,7 @@ def faces_of(
         spacing_mm: voxel size along (z, y, x).
     """
     (window,) = ndimage.find_objects(own.astype(np.int8))
-    grown = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in window)
+    grown = grown_box(window, (1, 1, 1))
     inside, values = np.pad(own[grown], 1), np.pad(field[grown], 1, constant_values=np.nan)
     total, seen, area = 0.0, 0.0, 0.0
     for axis in range(3):
@@ -151,39 +137,62 @@ def faces_of(
             area += face * int(at.sum())
             seen += face * len(drop)
             total += face * float(drop.sum()) / spacing_mm[axis]
-    return total / max(seen, 1e-12), area, 1.0 - seen / area
+    volume = float(own.sum() * np.prod(spacing_mm))
+    return PartShape(volume, total / max(seen, 1e-12), area, 1.0 - seen / area)
 
 
-def _from_image(scene: Scene) -> tuple[Labels, NDArray[np.float64]]:
+def find_candidates(scene: IntensityScene) -> Candidates:
+    """Draw all candidates of a scene, compact ones before networks, the most salient first.
+
+    Args:
+        scene: of `look_at`.
+    """
+    drawn, levels = _from_image(scene)
+    both = [(part, levels[part.number - 1]) for part in parts_of(drawn)]
+    both += [(part, np.nan) for part in parts_of(_from_mask(scene))]
+    shapes = [shape_of(p.own, scene.field[p.window], scene.spacing_mm) for p, _ in both]
+    salience = np.array([shape.salience for shape in shapes])
+    compact = np.array([shape.sphericity >= NETWORK for shape in shapes], dtype=bool)
+    least = LEAST_MM3 / float(np.prod(scene.spacing_mm))
+    labels = np.zeros(scene.field.shape, dtype=np.int32)
+    kept: list[tuple[float, float]] = []
+    for n in np.lexsort((-salience, ~compact)):
+        part, level = both[n]
+        free = part.own & (labels[part.window] == 0)
+        if free.sum() <= (1 - SHARED) * part.own.sum() or free.sum() < least:
+            continue
+        kept.append((level, float(salience[n])))
+        labels[part.window][free] = len(kept)
+    table = np.array(kept, dtype=np.float64).reshape(-1, 2)
+    return Candidates(labels, table[:, 0], table[:, 1])
+
+
+def parts_of(labels: Labels) -> Iterator[BlockPart]:
+    """Give each label (z, y, x), 0 outside, with its window and mask."""
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is not None:
+            window = grown_box(box, (1, 1, 1))
+            yield BlockPart(number, window, labels[window] == number)
+
+
+def _from_image(scene: IntensityScene) -> tuple[Labels, NDArray[np.float64]]:
     tree = component_tree(scene.field, scene.spacing_mm, LOWEST, STEP, LEAST_MM3)
     allowed = (tree.parts.volume_mm3 <= LARGEST_MM3) & (tree.parts.peak >= LOWEST + 2 * STEP)
     if scene.vault is not None:
-        allowed &= _shares(tree, scene.vault) >= 0.5
+        whole = tree.held(np.ones_like(scene.vault))
+        allowed &= tree.held(scene.vault) / np.maximum(whole, 1) >= 0.5
     parts = paint(tree, most_salient(tree.parts, allowed))
     labels, levels, _ = cut_objects(scene.field, parts, scene.spacing_mm, CUT)
     return labels, levels
 
 
-def _shares(tree: ComponentTree, region: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the share of every part's voxels that lies in a region."""
-    count = len(tree.parts.parent)
-    at = tree.voxel_part >= 0
-    whole = np.bincount(tree.voxel_part[at], minlength=count)
-    inner = np.bincount(tree.voxel_part[at & region], minlength=count)
-    for part, parent in enumerate(tree.parts.parent.tolist()):  # children stand before parents
-        if parent >= 0:
-            whole[parent] += whole[part]
-            inner[parent] += inner[part]
-    return np.asarray(inner / np.maximum(whole, 1))
-
-
-def _from_mask(scene: Scene) -> Labels:
+def _from_mask(scene: IntensityScene) -> Labels:
     """Number the mask's connected parts, apart within and outside a skull."""
     marked = scene.marked
     regions = [marked] if scene.vault is None else [marked & scene.vault, marked & ~scene.vault]
     labels = np.zeros(marked.shape, dtype=np.int32)
     for region in regions:
-        found, _ = ndimage.label(region, np.ones((3, 3, 3)))
+        found, _ = ndimage.label(region, CONNECTED)
         sizes = np.bincount(found.ravel()) * float(np.prod(scene.spacing_mm))
         sizes[0] = 0
         kept = np.flatnonzero(sizes >= LEAST_MM3)

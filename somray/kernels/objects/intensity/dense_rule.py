@@ -1,28 +1,24 @@
 """CT alone: which of the dense objects that a map marks are surely no lesions, and why.
 
-On CT a lesion class is what is denser than tissue, and stays in doubt whatever is said here (`classes_contrast`).
+On CT a lesion class is what is denser than tissue, and stays in doubt whatever is said here (`classes.contrast`).
 Its objects are the mask's own connected parts, neither cut again nor closed. Named normal is only what cannot be
 anything else: what lies outside the body (a table, a pillow), what hugs its surface as a sheet, a structure as long
 and thin as bones and vessels are, and long structures that have a mirror twin (ribs). Whatever else stays a lesion.
 """
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from somray.kernels.objects.cut import grown_box
 from somray.kernels.objects.found import LESION, PHYSIOLOGICAL, FoundObject
-from somray.kernels.objects.intensity.candidates import (
-    faces_of,
-    salience_of,
-    sphericity_of,
-    windows_of,
-)
+from somray.kernels.objects.intensity.candidates import BlockPart, parts_of, shape_of
 from somray.kernels.objects.intensity.head import depth_below, outline
 from somray.kernels.objects.intensity.mirror import find_mirror, twins
-from somray.kernels.objects.intensity.traits import longest_mm
+from somray.kernels.objects.intensity.traits import longest_mm, thickest_mm
 
 __all__ = ["DENSE_GRID_MM", "name_dense_objects"]
 
@@ -65,109 +61,78 @@ def name_dense_objects(
     body = outline(image, spacing_mm, AIR_HU)
     field = (np.where(np.isfinite(image), image, np.nan) / OCTAVE_HU).astype(np.float64)
     depth = depth_below(body, spacing_mm)
-    present = list(windows_of(labels))
+    present = list(parts_of(labels))
     if not present:
         return []
-    salience = np.full(present[-1][0], 1e-9)
-    for n, window, own in present:
-        salience[n - 1] = max(salience_of(own, field[window], spacing_mm), 1e-9)
+    shapes = [shape_of(part.own, field[part.window], spacing_mm) for part in present]
+    salience = np.full(present[-1].number, 1e-9)
+    for part, shape in zip(present, shapes, strict=True):
+        salience[part.number - 1] = max(shape.salience, 1e-9)
     plane = find_mirror(field, body, spacing_mm) if oriented else None
     twin = None if plane is None else twins(labels, salience, spacing_mm, plane)
     found = []
-    for n, window, own in present:
-        points = (np.argwhere(own) + [s.start for s in window]) * np.array(spacing_mm)
+    for part, shape in zip(present, shapes, strict=True):
+        n, window, own = part.number, part.window, part.own
+        points = part.points_mm(spacing_mm)
+        z, y, x = (points / spacing_mm).mean(axis=0).tolist()
         matched = None if twin is None else float(twin[n - 1])
-        shape = _shape(own, points, field[window], spacing_mm)
-        name, reason = _named(body[window][own], depth[window][own], shape, matched)
+        thick = thickest_mm(own, spacing_mm)
+        extent = _Extent(longest_mm(points), thick, shape.sphericity)
+        name, reason = _named(body[window][own], depth[window][own], extent, matched)
         told = FoundObject(
             number=n,
             called=LESION if name is None else PHYSIOLOGICAL,
             reason=reason,
             salience=float(salience[n - 1]),
-            volume_mm3=float(len(points) * np.prod(spacing_mm)),
-            centroid=_centroid(points / spacing_mm),
+            volume_mm3=shape.volume_mm3,
+            centroid=(z, y, x),
             sphericity=shape.sphericity,
             name=name,
             cut_fraction=shape.cut_fraction,
             midline_mm=None if plane is None else float(plane.distance_mm(points).mean()),
             depth_mm=float(depth[window][own].min()),
             twin=matched,
-            **_densities(image, labels, n, window),
+            **_densities(image, labels, part),
         )
         found.append(told)
     return found
 
 
 @dataclass(frozen=True)
-class _Shape:
-    """Length and thickness in mm, sphericity, share of the surface that was not scanned."""
+class _Extent:
+    """Length and thickness in mm, and sphericity."""
 
     long_mm: float
     thick_mm: float
     sphericity: float
-    cut_fraction: float
-
-
-class _Densities(TypedDict):
-    """Figures in HU, and the contrast in octaves of `OCTAVE_HU`."""
-
-    peak: float
-    mean: float
-    contrast_log2: float
-    ct_mean_hu: float
-    ct_std_hu: float
-
-
-def _shape(
-    own: NDArray[np.bool_],
-    points: NDArray[np.float64],
-    field: NDArray[np.float64],
-    spacing_mm: Spacing,
-) -> _Shape:
-    _, area, cut = faces_of(own, field, spacing_mm)
-    volume = float(len(points) * np.prod(spacing_mm))
-    thick = ndimage.distance_transform_edt(np.pad(own, 1), sampling=spacing_mm).max()
-    return _Shape(longest_mm(points), 2 * float(thick), sphericity_of(volume, area), cut)
-
-
-def _centroid(index: NDArray[np.float64]) -> tuple[float, float, float]:
-    z, y, x = index.mean(axis=0).tolist()
-    return z, y, x
 
 
 def _densities(
-    image: NDArray[np.floating], labels: NDArray[np.int32], number: int, window: tuple[slice, ...]
-) -> _Densities:
-    """Measure an object and what touches it; NaN where nothing was scanned."""
-    wide = tuple(slice(max(s.start - 2, 0), s.stop + 2) for s in window)
-    near, own = image[wide], labels[wide] == number
+    image: NDArray[np.floating], labels: NDArray[np.int32], part: BlockPart
+) -> dict[str, Any]:  # Any: figures of a FoundObject
+    """Measure an object and what touches it, contrast in octaves of `OCTAVE_HU`; NaN where nothing was scanned."""
+    wide = grown_box(part.window, (2, 2, 2))
+    near, own = image[wide], labels[wide] == part.number
     known = np.isfinite(near)
     values = near[own & known].astype(np.float64)
+    names = ("peak", "mean", "contrast_log2", "ct_mean_hu", "ct_std_hu")
     if not len(values):
-        nothing = float("nan")
-        return _Densities(
-            peak=nothing, mean=nothing, contrast_log2=nothing, ct_mean_hu=nothing, ct_std_hu=nothing
-        )
+        return dict.fromkeys(names, float("nan"))
     shell = ndimage.binary_dilation(own, iterations=2) & (labels[wide] == 0) & known
     base = float(np.median(near[shell])) if shell.any() else float(values.min())
     mean = float(values.mean())
-    return _Densities(
-        peak=float(values.max()),
-        mean=mean,
-        contrast_log2=(mean - base) / OCTAVE_HU,
-        ct_mean_hu=mean,
-        ct_std_hu=float(values.std()),
-    )
+    figures = (float(values.max()), mean, (mean - base) / OCTAVE_HU, mean, float(values.std()))
+    return dict(zip(names, figures, strict=True))
 
 
 def _named(
     in_body: NDArray[np.bool_],
     depth: NDArray[np.float64],
-    shape: _Shape,
+    extent: _Extent,
     twin: float | None,
 ) -> tuple[str | None, str]:
     """Return an object's name where it is surely normal, and why."""
-    long_mm, thick_mm, sphericity = shape.long_mm, shape.thick_mm, shape.sphericity
+    long_mm, thick_mm, sphericity = extent.long_mm, extent.thick_mm, extent.sphericity
     outside = 1.0 - float(in_body.mean())
     hugs = float(np.mean(depth <= HUG_MM))
     is_flat = long_mm >= FLAT * thick_mm

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["Scene", "depth_below", "look_at", "outline"]
+from somray.kernels.objects.cut import largest_part
+
+__all__ = ["IntensityScene", "depth_below", "look_at", "outline"]
 
 Spacing = tuple[float, float, float]
 Volume = NDArray[np.float64]
@@ -49,7 +51,7 @@ VAULT_MM3 = (300e3, 2.6e6)
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class IntensityScene:
     """One scan as the rule looks at it.
 
     Args:
@@ -76,7 +78,7 @@ class Scene:
 
 def look_at(
     image: NDArray[np.floating], mask: NDArray[np.floating], spacing_mm: Spacing
-) -> Scene | None:
+) -> IntensityScene | None:
     """Look at a scan of intensities.
 
     Args:
@@ -104,7 +106,7 @@ def look_at(
     vault, is_bare = _vault(compartment, field, body, spacing_mm)
     seen = np.where(body, sign * field, -3.0 if sign > 0 else 0.0)
     signed = np.clip(np.where(known, seen, np.nan), -3.0, 4.0)
-    return Scene(signed, body, depth, marked, vault, spacing_mm, sign, is_bare)
+    return IntensityScene(signed, body, depth, marked, vault, spacing_mm, sign, is_bare)
 
 
 def outline(image: NDArray[np.floating], spacing_mm: Spacing, air: float | None = None) -> Mask:
@@ -126,7 +128,7 @@ def outline(image: NDArray[np.floating], spacing_mm: Spacing, air: float | None 
     pad = [(0, 0), (brush.shape[1], brush.shape[1]), (brush.shape[2], brush.shape[2])]
     opened = ndimage.binary_opening(np.pad(filled, pad, mode="edge"), brush)
     inner = opened[:, pad[1][0] : -pad[1][1], pad[2][0] : -pad[2][1]]
-    return _largest(np.asarray(inner))
+    return largest_part(np.asarray(inner))
 
 
 def _between(values: NDArray[np.float64]) -> float:
@@ -144,15 +146,6 @@ def _filled(plane: Mask) -> Mask:
     """Close small gaps and fill what is enclosed."""
     closed = ndimage.binary_closing(np.pad(plane, 2), np.ones((3, 3), dtype=bool))[2:-2, 2:-2]
     return np.asarray(ndimage.binary_fill_holes(closed | plane))
-
-
-def _largest(mask: Mask) -> Mask:
-    labels, count = ndimage.label(mask)
-    if count == 0:
-        return np.zeros_like(mask)
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    return np.asarray(labels == int(np.argmax(sizes)))
 
 
 def depth_below(body: Mask, spacing_mm: Spacing) -> Volume:
@@ -183,7 +176,7 @@ def _bias(raw: Volume, body: Mask, spacing_mm: Spacing) -> Volume:
 
 def _compartment(tissue: Mask, body: Mask, spacing_mm: Spacing) -> Mask:
     """Return the largest compartment of normal tissue, with what it encloses or folds around."""
-    core = _largest(ndimage.distance_transform_edt(tissue, sampling=spacing_mm) > BRIDGE_MM)
+    core = largest_part(ndimage.distance_transform_edt(tissue, sampling=spacing_mm) > BRIDGE_MM)
     if not core.any():
         return core
     pad = [int(np.ceil(FOLD_MM / s)) + 1 for s in spacing_mm]

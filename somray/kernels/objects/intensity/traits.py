@@ -1,6 +1,6 @@
 """What the rule for scans of intensities reads of one object: depth, place in the skull, shape, twin.
 
-Everything is measured on the grid of `intensity_rule`, in mm.
+Everything is measured on the grid of `rule`, in mm.
 """
 
 from dataclasses import dataclass
@@ -9,11 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from somray.kernels.objects.intensity.candidates import Candidates, faces_of, sphericity_of
-from somray.kernels.objects.intensity.head import Scene
+from somray.kernels.objects.intensity.candidates import BlockPart, Candidates, shape_of
+from somray.kernels.objects.intensity.head import IntensityScene
 from somray.kernels.objects.intensity.mirror import MirrorPlane
 
-__all__ = ["HUG_MM", "LONG", "RIM_MM", "Trait", "longest_mm", "measure_trait", "walls_of"]
+__all__ = [
+    "HUG_MM",
+    "LONG",
+    "RIM_MM",
+    "Symmetry",
+    "Trait",
+    "longest_mm",
+    "measure_trait",
+    "thickest_mm",
+]
 
 HUG_MM = 12.0
 """Skin and the scalp's fat are thinner."""
@@ -65,57 +74,55 @@ class Trait:
         return self.thick_mm <= THIN_MM and self.long_mm >= LONG * self.thick_mm
 
 
-def walls_of(scene: Scene) -> NDArray[np.float64] | None:
-    """Return the distance (z, y, x) to the vault's wall from within; None without a vault.
+@dataclass(frozen=True, eq=False)
+class Symmetry:
+    """A body's plane of symmetry and how well every candidate has a twin beyond it, (n,)."""
 
-    Args:
-        scene: of `look_at`.
-    """
-    if scene.vault is None:
-        return None
-    wide = np.pad(scene.vault, 1, mode="edge")
-    inner = ndimage.distance_transform_edt(wide, sampling=scene.spacing_mm)
-    return np.asarray(inner[1:-1, 1:-1, 1:-1])
+    plane: MirrorPlane
+    twins: NDArray[np.float64]
 
 
 def measure_trait(
-    scene: Scene,
+    scene: IntensityScene,
     walls: NDArray[np.float64] | None,
-    part: tuple[tuple[slice, ...], NDArray[np.bool_]],
+    part: BlockPart,
     candidates: Candidates,
-    place: tuple[int, MirrorPlane | None, NDArray[np.float64] | None],
+    symmetry: Symmetry | None,
 ) -> Trait:
     """Measure one object.
 
     Args:
         scene: it lies in.
-        walls: of `walls_of`.
-        part: its window in the scene and its mask therein.
+        walls: distance (z, y, x) to the vault's wall from within; None without a vault.
+        part: the object.
         candidates: all of the scene.
-        place: its number, the plane of symmetry and every candidate's twin, where there are any.
+        symmetry: of the body, where it has one.
     """
-    number, plane, twin = place
-    window, own = part
-    points = (np.argwhere(own) + [s.start for s in window]) * np.array(scene.spacing_mm)
-    thick = ndimage.distance_transform_edt(np.pad(own, 1), sampling=scene.spacing_mm)
+    window, own, spacing_mm = part.window, part.own, scene.spacing_mm
+    points, n = part.points_mm(spacing_mm), part.number - 1
     depth = scene.depth_mm[window][own]
-    _, area, cut = faces_of(own, scene.field[window], scene.spacing_mm)
-    volume = float(len(points) * np.prod(scene.spacing_mm))
+    shape = shape_of(own, scene.field[window], spacing_mm)
     return Trait(
         depth_mm=float(depth.min()),
         hug_fraction=float(np.mean(depth <= HUG_MM)),
         vault_fraction=None if scene.vault is None else float(scene.vault[window][own].mean()),
         rim_fraction=None if walls is None else float(np.mean(walls[window][own] <= RIM_MM)),
-        thick_mm=2 * float(thick.max()),
+        thick_mm=thickest_mm(own, spacing_mm),
         long_mm=longest_mm(points),
-        midline_mm=None if plane is None else float(plane.distance_mm(points).mean()),
-        twin=None if twin is None else float(twin[number - 1]),
-        salience=float(candidates.salience[number - 1]),
-        volume_mm3=volume,
-        cut_fraction=cut,
-        sphericity=sphericity_of(volume, area),
+        midline_mm=None if symmetry is None else float(symmetry.plane.distance_mm(points).mean()),
+        twin=None if symmetry is None else float(symmetry.twins[n]),
+        salience=float(candidates.salience[n]),
+        volume_mm3=shape.volume_mm3,
+        cut_fraction=shape.cut_fraction,
+        sphericity=shape.sphericity,
         mask_fraction=float(scene.marked[window][own].mean()),
     )
+
+
+def thickest_mm(own: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> float:
+    """Return the diameter of the largest ball inside a mask (z, y, x)."""
+    inside = ndimage.distance_transform_edt(np.pad(own, 1), sampling=spacing_mm)
+    return 2 * float(inside.max())
 
 
 def longest_mm(points: NDArray[np.float64]) -> float:

@@ -34,9 +34,8 @@ GRID_MM = 4.0
 Volume = NDArray[np.float32]
 Spacing = tuple[float, float, float]
 
-SMOOTH_MM = (
-    2.5  # standard deviation; 2 to 3 are alike on the eight developed on, 0 keeps noise, 4 joins
-)
+# Standard deviation of the smoothing; 2 to 3 are alike on the eight developed on, 0 keeps noise, 4 joins.
+SMOOTH_MM = 2.5
 LOWEST_RATIO = (
     1.1  # to the background; from 1.5 on a faint tumour in a tight crop is lost (bench_objects)
 )
@@ -56,10 +55,8 @@ UPTAKE_CUT = CutRule(blurred_mm3=(3e4, 8e4))
 RATIO_HALF = 4.5  # peak over background that speaks neither for nor against
 SALIENCE_HALF = 4.0  # mm^1.5 of octaves, the same
 ROUND_HALF = 0.65  # sphericity, the same
-UNIT_QUANTILE, UNIT_TIMES = (
-    0.2,
-    1.4,
-)  # of soft tissue's uptake; so many times it is about its median
+UNIT_QUANTILE = 0.2  # of soft tissue's uptake …
+UNIT_TIMES = 1.4  # … and so many times that is about its median
 HIDING_SHARE = 0.3  # of an organ's volume: parts of the tree larger than that are the organ itself
 
 
@@ -96,7 +93,6 @@ class HotParts:
         peak: highest field value, octaves over the background.
         salience: of the part that it was cut from.
         sphericity: of the same.
-        edge: of the same, octaves per mm.
         cut_fraction: of the same.
         level: field value that it was cut at.
         around: field value of what surrounds it.
@@ -107,7 +103,6 @@ class HotParts:
     peak: NDArray[np.float64]
     salience: NDArray[np.float64]
     sphericity: NDArray[np.float64]
-    edge: NDArray[np.float64]
     cut_fraction: NDArray[np.float64]
     level: NDArray[np.float64]
     around: NDArray[np.float64]
@@ -208,17 +203,9 @@ def hot_parts(
     chosen, score = chosen[score >= TOLD_FROM], score[score >= TOLD_FROM]
     drawn = paint(tree, chosen)
     labels, level, around = cut_objects(scene.field, drawn, scene.spacing_mm, UPTAKE_CUT)
-    return HotParts(
-        labels,
-        score,
-        parts.peak[chosen],
-        parts.salience[chosen],
-        parts.sphericity[chosen],
-        parts.edge[chosen],
-        parts.cut_fraction[chosen],
-        level,
-        around,
-    )
+    names = ("peak", "salience", "sphericity", "cut_fraction")
+    told = {name: getattr(parts, name)[chosen] for name in names}
+    return HotParts(labels, score, **told, level=level, around=around)
 
 
 def stands_out(
@@ -238,9 +225,4 @@ def stands_out(
 
 def _beside(tree: ComponentTree, hiding: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell which parts are no part of a hiding organ's own bulk: those that hold little of it."""
-    inside = tree.voxel_part[hiding]
-    held = np.bincount(inside[inside >= 0], minlength=len(tree.parts.parent))
-    for part, up in enumerate(tree.parts.parent):  # children stand before their parents
-        if up >= 0:
-            held[up] += held[part]
-    return np.asarray(held < HIDING_SHARE * np.count_nonzero(hiding))
+    return np.asarray(tree.held(hiding) < HIDING_SHARE * np.count_nonzero(hiding))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from somray.kernels.objects.frame import Place
+from somray.kernels.objects.frame import BodyPlace
 
 __all__ = ["ORGANS", "Hot", "Organ", "fit"]
 
@@ -35,14 +35,14 @@ class Hot:
         place: where its centre lies.
         volume_ml: of the object.
         ratio: its peak over the background.
-        stands_out: how much it stands out (`uptake_rule.stands_out`).
+        stands_out: how much it stands out (`find.stands_out`).
         sphericity: 1 for a ball.
         elongation: its longest spread over the second one, 1 for a ball or a disc.
         fluid: whether its hot part is as dense as water; None without CT.
         has_ct: whether CT was measured.
     """
 
-    place: Place
+    place: BodyPlace
     volume_ml: float
     ratio: float
     stands_out: float

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.registration.plane.describe import Look
+from somray.kernels.registration.plane.describe import DescribedSlice
 from somray.kernels.registration.plane.keypoints import one_thread
 from somray.kernels.registration.plane.motions import affine_part
-from somray.kernels.registration.plane.search import Search, best_of
+from somray.kernels.registration.plane.search import PlaneSearch, best_of
 from somray.kernels.registration.plane.verdict import belief, is_motion, judge
 
 __all__ = ["register_direct"]
@@ -22,7 +22,7 @@ Matrix = NDArray[np.float64]
 
 
 def register_direct(
-    fixed: Look, moving: Look, begin: Sequence[Matrix], model: str = "auto"
+    fixed: DescribedSlice, moving: DescribedSlice, begin: Sequence[Matrix], model: str = "auto"
 ) -> Matrix | None:
     """Refine a motion that is nearly known.
 
@@ -37,14 +37,14 @@ def register_direct(
         (3, 3) moving to fixed, or None where nothing explains the slices well enough to be believed.
     """
     freedom = "affine" if model in ("affine", "homography") else "similarity"
-    search = Search(fixed.prepared, moving.prepared)
+    search = PlaneSearch(fixed.prepared, moving.prepared)
     with one_thread():
         starts = [np.linalg.inv(affine_part(matrix, moving.shape)) for matrix in begin]
         best = best_of([search.judged(np.asarray(start), freedom) for start in starts])
         if best is None:
             return None
         # Starting from what is known there were no rivals: as next to the identity.
-        if judge(belief(best, None), near=True, supported=False)[0] == "refused":
+        if judge(belief(best, None), near=True, supported=False).is_refused:
             return None
         best = search.finished(best, coarsest_only=True)
     back = np.asarray(np.linalg.inv(best.sampling), dtype=np.float64)

@@ -1,68 +1,63 @@
-"""Where the slices of a chain lie, and what is slow of it taken out.
+"""What is slow along z, told from what jumps: the running median of shift and turn.
 
-Slices that lie loose jump about their places; what they do together over many slices is anatomy, or errors
-that added up, and cannot be told from a true drift. The file's own order is the better guess there.
+What neighbouring slices do together over many slices is anatomy (a limb that lies askew, a head that tapers), or
+errors that added up; a misplaced slice jumps. Motions are rigid, in pixels (x, y, 1), and are told as poses: the
+shift of a slice's middle (x, y) and the turn about it in radians.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Place", "steadied"]
+__all__ = ["REACH", "slow_motions", "without_slow"]
 
 Matrix = NDArray[np.float64]
 
-_REACH = (
-    10  # slices to either side whose median counts as slow: bench_chain.py, every slice misplaced
-)
+REACH = 10
+"""Neighbours to either side whose median is slow: bench_chain.py, every slice misplaced."""
 
 
-@dataclass(frozen=True, eq=False)
-class Place:
-    """Where a slice lies: both matrices take it to the reference.
+def slow_motions(motions: Sequence[Matrix | None], shape: tuple[int, int]) -> list[Matrix]:
+    """Return what is slow of each of some motions, in their order along z.
 
     Args:
-        found: every step as it was found.
-        counted: only what counts.
-        status: of its step toward the reference.
-        reason: why that is not ok.
-    """
-
-    found: Matrix
-    counted: Matrix
-    status: str = "ok"
-    reason: str | None = None
-
-
-def steadied(
-    placed: Mapping[int, Place], reference: int, shape: tuple[int, int]
-) -> dict[int, Place]:
-    """Take out of rigid motions what is slow along z: the running median of shift and turn.
-
-    Args:
-        placed: slice to its place.
-        reference: the slice that all are brought to.
+        motions: (3, 3) each; None where one is not known.
         shape: rows and columns of a slice.
 
     Returns:
-        The places; the same ones where there are too few slices for anything to be slow.
+        (3, 3) for each, known or not: the median pose of those known among ten on either side; no motion
+        where none is.
     """
-    slices = sorted(placed)
-    if len(slices) <= 2 * _REACH + 1:
-        return dict(placed)
     middle = np.array([(shape[1] - 1) / 2.0, (shape[0] - 1) / 2.0])
-    motions = [placed[z].counted for z in slices]
-    shifts = np.array([m[:2, :2] @ middle + m[:2, 2] - middle for m in motions])
-    turns = np.unwrap([np.arctan2(m[1, 0], m[0, 0]) for m in motions])
-    poses = np.column_stack([shifts, turns])
-    steady = {}
-    for n, z in enumerate(slices):
-        slow = np.median(poses[max(0, n - _REACH) : n + _REACH + 1], axis=0)
-        steady[z] = np.linalg.inv(_about(middle, slow)) @ motions[n]
-    back = np.linalg.inv(steady[reference])
-    return {z: replace(placed[z], counted=back @ matrix) for z, matrix in steady.items()}
+    known = [n for n, motion in enumerate(motions) if motion is not None]
+    there = [motion for motion in motions if motion is not None]
+    shifts = np.array([m[:2, :2] @ middle + m[:2, 2] - middle for m in there]).reshape(-1, 2)
+    turns = np.unwrap([np.arctan2(m[1, 0], m[0, 0]) for m in there])
+    poses = np.full((len(motions), 3), np.nan)
+    poses[known] = np.column_stack([shifts, turns])
+    slow = []
+    for n in range(len(motions)):
+        near = poses[max(0, n - REACH) : n + REACH + 1]
+        near = near[~np.isnan(near[:, 0])]
+        slow.append(_about(middle, np.median(near, axis=0) if len(near) else np.zeros(3)))
+    return slow
+
+
+def without_slow(motions: Sequence[Matrix], shape: tuple[int, int]) -> list[Matrix]:
+    """Take out of places along z what is slow of them: loose slices lie about their places in the file.
+
+    Args:
+        motions: (3, 3) every slice's to one of them.
+        shape: rows and columns of a slice.
+
+    Returns:
+        The motions without it; the same ones where there are too few slices for anything to be slow.
+    """
+    if len(motions) <= 2 * REACH + 1:
+        return list(motions)
+    slow = slow_motions(motions, shape)
+    return [np.linalg.inv(s) @ motion for s, motion in zip(slow, motions, strict=True)]
 
 
 def _about(middle: NDArray[np.float64], pose: NDArray[np.float64]) -> Matrix:

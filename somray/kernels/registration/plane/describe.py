@@ -1,7 +1,7 @@
-"""A slice looked at once, for all the pairs it takes part in.
+"""A slice described once, for all the pairs it takes part in.
 
 Window, pyramid and keypoints belong to a slice, not to a pair: a slice of a chain has two neighbours, and
-looks the same to both.
+is the same to both.
 """
 
 import numpy as np
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from somray.kernels.registration.plane.keypoints import Keypoints, detect, one_thread
 from somray.kernels.registration.plane.prepare import Prepared, level_within, prepare
 
-__all__ = ["Look", "look"]
+__all__ = ["DescribedSlice", "describe"]
 
 
-class Look:
+class DescribedSlice:
     """A prepared slice and what was found on it so far; keypoints are detected when first asked for.
 
     Args:
@@ -53,15 +53,15 @@ class Look:
         return self._keypoints[(detector, index)]
 
 
-def look(image: NDArray[np.generic], name: str = "slice") -> Look | None:
-    """Prepare a slice for `register_looks`.
+def describe(image: NDArray[np.generic], name: str = "slice") -> DescribedSlice | None:
+    """Prepare a slice for `register_described`.
 
     Args:
         image: (y, x), any number type and range; NaN and infinities mean no data.
         name: what messages call it.
 
     Returns:
-        The look, or None where the slice shows nothing (all pixels equal, or hardly any data).
+        The described slice, or None where the slice shows nothing (all pixels equal, or hardly any data).
 
     Raises:
         ShapeError: if the image is not 2D or not a number array.
@@ -71,4 +71,4 @@ def look(image: NDArray[np.generic], name: str = "slice") -> Look | None:
     """
     with one_thread():
         prepared = prepare(np.asarray(image), name)
-    return None if prepared is None else Look(prepared)
+    return None if prepared is None else DescribedSlice(prepared)

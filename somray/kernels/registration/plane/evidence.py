@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.kernels.registration.correlation import Figures, correlation_of_sums
 from somray.kernels.registration.plane.loops import moments, sample
 from somray.kernels.registration.plane.prepare import Float32, Prepared, View, with_gaps
 from somray.kernels.registration.plane.refine import fine_structure, to_level
 
-__all__ = ["Evidence", "Figures", "figures", "laid_on", "structure", "weigh", "weighted_ncc"]
+__all__ = ["MotionEvidence", "figures", "laid_on", "structure", "weigh"]
 
 Matrix = NDArray[np.float64]
 
@@ -26,15 +27,7 @@ _LEAST_SHARED = 0.05  # of the fixed pixels that hold data
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Mean |difference| (window 0..1) and normalised cross-correlation over common data."""
-
-    mad: float | None
-    ncc: float | None
-
-
-@dataclass(frozen=True)
-class Evidence:
+class MotionEvidence:
     """What speaks for a motion.
 
     Args:
@@ -49,29 +42,16 @@ class Evidence:
 def figures(fixed: Prepared, moving: Prepared, sampling: Matrix) -> Figures:
     """Compare the slices at full size under a motion (fixed pixels to moving pixels)."""
     if min(*fixed.shape, *moving.shape) < 2:
-        return Figures(None, None)
+        return Figures()
     still = fixed.plain(0)
     sums = moments(still.plane, laid_on(still, moving.plain(0), sampling), 1)
     n = float(sums[0])
-    return Figures(None, None) if n < 16 else Figures(float(sums[6]) / n, _correlation(sums))
-
-
-def weighted_ncc(one: Float32, other: Float32, weight: Float32) -> float | None:
-    """Return the correlation of two images under a weight, None where either is flat."""
-    total = float(weight.sum(dtype=np.float64))
-    if total <= 0:
-        return None
-    a = one - np.float32((one * weight).sum(dtype=np.float64) / total)
-    b = other - np.float32((other * weight).sum(dtype=np.float64) / total)
-    power = float((a * a * weight).sum(dtype=np.float64) * (b * b * weight).sum(dtype=np.float64))
-    if power <= 1e-12 * total * total:
-        return None
-    return float((a * b * weight).sum(dtype=np.float64) / power**0.5)
+    return Figures() if n < 16 else Figures(float(sums[6]) / n, correlation_of_sums(sums))
 
 
 def weigh(
     fixed: Prepared, moving: Prepared, sampling: Matrix, index: int, floor: float = FLOOR
-) -> Evidence:
+) -> MotionEvidence:
     """Weigh a motion on one pyramid level.
 
     Args:
@@ -83,17 +63,17 @@ def weigh(
     """
     a, b = structure(fixed, index, floor), structure(moving, index, floor)
     if min(*a.plane.shape, *b.plane.shape) < 2:
-        return Evidence(0.0, 0.0)
+        return MotionEvidence(0.0, 0.0)
     sums = moments(a.plane, laid_on(a, b, sampling), 1)
     if sums[0] < _LEAST_SHARED * a.known():
-        return Evidence(0.0, 0.0)
-    ncc = _correlation(sums) or 0.0
+        return MotionEvidence(0.0, 0.0)
+    ncc = correlation_of_sums(sums) or 0.0
     grown = abs(float(np.linalg.det(sampling)))  # moving pixels under one fixed pixel
     own = float(sums[3]) / a.power() if a.power() > 0 else 0.0
     other = float(sums[4]) * grown / b.power() if b.power() > 0 else 0.0
     score = ncc * min(own, other, 1.0) ** 0.5
     number = min(own * _separate(fixed, index, floor), other * _separate(moving, index, floor))
-    return Evidence(score, float(np.arctanh(np.clip(score, 0.0, 0.999)) * number**0.5))
+    return MotionEvidence(score, float(np.arctanh(np.clip(score, 0.0, 0.999)) * number**0.5))
 
 
 def laid_on(fixed: View, moving: View, sampling: Matrix) -> Float32:
@@ -116,13 +96,6 @@ def laid_on(fixed: View, moving: View, sampling: Matrix) -> Float32:
 
 def _is_affine(motion: Matrix) -> bool:
     return bool(motion[2, 0] == 0.0 and motion[2, 1] == 0.0 and motion[2, 2] == 1.0)
-
-
-def _correlation(sums: NDArray[np.float64]) -> float | None:
-    """Return the correlation from the sums of `compare`, None where either side is flat."""
-    n, f1, m1, f2, m2, fm = (float(v) for v in sums[:6])
-    power = (f2 - f1 * f1 / n) * (m2 - m1 * m1 / n)
-    return (fm - f1 * m1 / n) / power**0.5 if power > 1e-12 * n * n else None
 
 
 def structure(slice_: Prepared, index: int, floor: float = FLOOR) -> View:

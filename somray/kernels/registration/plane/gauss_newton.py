@@ -1,4 +1,4 @@
-"""Gauss–Newton steps on a pair of planes, compiled; see `intensity` for the scheme and the conventions.
+"""Gauss–Newton steps on a pair of planes, compiled; see `refine` for the scheme and the conventions.
 
 Sums are float64, kept by column while rows are walked, in a fixed order and on one thread.
 """

@@ -8,6 +8,7 @@ same slices give the same result anywhere.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = [
     "Fit",
     "Keypoints",
     "Matches",
+    "PairKeypoints",
     "detect",
     "fit_motion",
     "match",
@@ -83,6 +85,40 @@ class Fit:
     matrix: NDArray[np.float64]
     kept: NDArray[np.bool_]
     rmse_px: float
+
+
+@dataclass(frozen=True, eq=False)
+class PairKeypoints:
+    """What keypoints say of two slices: how many either has, their matches, and the fit, if any."""
+
+    found_fixed: int
+    found_moving: int
+    matches: Matches
+    fit: Fit | None
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """(n,) which matches the fit kept; none without one."""
+        none = np.zeros(len(self.matches.fixed), dtype=bool)
+        return none if self.fit is None else self.fit.kept
+
+    @property
+    def inliers(self) -> int:
+        """How many those are."""
+        return int(self.kept.sum())
+
+    def columns(self) -> dict[str, Any]:  # Any: fields of different types
+        """Return the fields of a `SliceRegistration` that tell of keypoints."""
+        return {
+            "keypoints_fixed": self.found_fixed,
+            "keypoints_moving": self.found_moving,
+            "matches": len(self.kept),
+            "inliers": self.inliers,
+            "inlier_fraction": float(self.kept.mean()) if len(self.kept) else None,
+            "rmse_px": None if self.fit is None else self.fit.rmse_px,
+            "fixed_points": self.matches.fixed[self.kept],
+            "moving_points": self.matches.moving[self.kept],
+        }
 
 
 def detect(level: Level, detector: str) -> Keypoints:

@@ -5,15 +5,17 @@ that the evidence supports is kept, and a pair is refused when nothing explains 
 explains it better. A named model is the seed's way: keypoints and RANSAC, and the mirror images asked last.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
+from somray.kernels.registration.correlation import Figures
 from somray.kernels.registration.plane import evidence, keypoints, starts
-from somray.kernels.registration.plane.describe import Look, look
-from somray.kernels.registration.plane.search import Search, best_of
+from somray.kernels.registration.plane.describe import DescribedSlice, describe
+from somray.kernels.registration.plane.search import PlaneSearch, best_of
 from somray.kernels.registration.plane.verdict import (
     RIVAL,
     Candidate,
@@ -24,12 +26,18 @@ from somray.kernels.registration.plane.verdict import (
     judge,
     lead,
 )
-from somray.kernels.registration.result import SliceRegistration
+from somray.kernels.registration.result import SliceRegistration, Verdict
 
-__all__ = ["MODELS", "refuse_blank", "register", "register_looks"]
+__all__ = [
+    "MODELS",
+    "PlaneOptions",
+    "check_names",
+    "refuse_blank",
+    "register",
+    "register_described",
+]
 
 Matrix = NDArray[np.float64]
-Verdict = tuple[str, str | None]
 
 MODELS = ("auto", "similarity", "affine", "homography")
 
@@ -41,6 +49,43 @@ _LEAST_INLIER_FRACTION = 0.2
 _ASKED_ON = 320  # pixels: keypoints that only support are sought on the first level within that
 _SUPPORTING_INLIERS = 8  # of keypoints that agree with intensities …
 _SUPPORT_SHARE = 0.05  # … within this share of the longer side
+
+
+@dataclass(frozen=True)
+class PlaneOptions:
+    """How slices are aligned in the plane.
+
+    Args:
+        detector: kaze, akaze, sift or orb.
+        model: auto, or similarity, affine, homography: keypoints and a robust fit of that motion.
+        robust: ransac or magsac, how matches that agree are told from the rest.
+        oriented: whether it is known which side of either slice is left; then a mirror image speaks
+            against a motion only where it fits clearly better.
+
+    Raises:
+        ShapeError: if a name is not known.
+    """
+
+    detector: str = "kaze"
+    model: str = "auto"
+    robust: str = "ransac"
+    oriented: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse names that are not known."""
+        check_names("detector", self.detector, tuple(keypoints.DETECTORS))
+        check_names("model", self.model, MODELS)
+        check_names("robust", self.robust, keypoints.ROBUST)
+
+
+def check_names(option: str, value: str, known: tuple[str, ...]) -> None:
+    """Refuse an option's value that is not known.
+
+    Raises:
+        ShapeError: naming those that are.
+    """
+    if value not in known:
+        raise ShapeError(f"{option} must be one of {', '.join(known)}, got {value!r}")
 
 
 def register(
@@ -56,11 +101,10 @@ def register(
     Args:
         fixed: (y, x), any number type and range; NaN means no data.
         moving: (y, x), may differ in shape from fixed.
-        detector: kaze, akaze, sift or orb.
-        model: auto, or similarity, affine, homography: keypoints and a robust fit of that motion.
-        robust: ransac or magsac, how matches that agree are told from the rest.
-        oriented: whether it is known which side of either slice is left; then a mirror image speaks
-            against a motion only where it fits clearly better.
+        detector: as in `PlaneOptions`, and so the other names.
+        model: auto, similarity, affine or homography.
+        robust: ransac or magsac.
+        oriented: whether the sides are known.
 
     Returns:
         The registration; a blank or hopeless pair comes back refused, with the reason. With `auto` the
@@ -72,62 +116,41 @@ def register(
     Source: Alcantarilla et al., "KAZE features", 2012; Fischler & Bolles, "Random sample consensus", 1981;
         Barath et al., "MAGSAC++", 2020; Baker & Matthews, "Lucas–Kanade 20 years on", 2004.
     """
-    _check_names(detector, model, robust)
-    still, other = np.asarray(fixed), np.asarray(moving)
-    first, second = look(still, "fixed"), look(other, "moving")
+    options = PlaneOptions(detector, model, robust, oriented)
+    still = np.asarray(fixed)
+    first, second = describe(still, "fixed"), describe(np.asarray(moving), "moving")
     if first is None or second is None:
         return refuse_blank(first, second, model, (still.shape[0], still.shape[1]))
-    return register_looks(first, second, detector, model, robust, oriented)
+    return register_described(first, second, options)
 
 
-def register_looks(
-    fixed: Look,
-    moving: Look,
-    detector: str = "kaze",
-    model: str = "auto",
-    robust: str = "ransac",
-    oriented: bool = False,
+def register_described(
+    fixed: DescribedSlice, moving: DescribedSlice, options: PlaneOptions | None = None
 ) -> SliceRegistration:
-    """Align two slices that were looked at before; see `register`.
+    """Align two slices that were described before: the same, to the bit, that `register` returns for them.
 
     Args:
-        fixed: what `look` made of the fixed slice.
+        fixed: what `describe` made of the fixed slice.
         moving: the same of the moving slice.
-        detector: kaze, akaze, sift or orb.
-        model: auto, similarity, affine or homography.
-        robust: ransac or magsac.
-        oriented: whether the sides are known.
-
-    Returns:
-        The same registration, to the bit, that `register` returns for the slices.
-
-    Raises:
-        ShapeError: if detector, model or robust is not known.
+        options: how they are aligned.
     """
-    _check_names(detector, model, robust)
+    options = options or PlaneOptions()
     with keypoints.one_thread():
-        pair = _Pair(fixed, moving, detector, robust, oriented)
-        return pair.automatic() if model == "auto" else pair.by_keypoints(model)
-
-
-def _check_names(detector: str, model: str, robust: str) -> None:
-    for name, value, known in (
-        ("detector", detector, tuple(keypoints.DETECTORS)),
-        ("model", model, MODELS),
-        ("robust", robust, keypoints.ROBUST),
-    ):
-        if value not in known:
-            raise ShapeError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        pair = _SlicePair(fixed, moving, options)
+        return pair.automatic() if options.model == "auto" else pair.by_keypoints(options.model)
 
 
 def refuse_blank(
-    fixed: Look | None, moving: Look | None, model: str, shape: tuple[int, int]
+    fixed: DescribedSlice | None,
+    moving: DescribedSlice | None,
+    model: str,
+    shape: tuple[int, int],
 ) -> SliceRegistration:
     """Return the refusal of a pair of which at least one slice shows nothing.
 
     Args:
-        fixed: look of the fixed slice; None where it is blank.
-        moving: look of the moving slice; None where it is blank.
+        fixed: the fixed slice; None where it is blank.
+        moving: the moving slice; None where it is blank.
         model: the model that was asked for.
         shape: rows and columns of the fixed slice.
     """
@@ -137,35 +160,31 @@ def refuse_blank(
     return SliceRegistration("refused", reason, None, named, shape)
 
 
-class _Pair:
-    """Two prepared slices on their way to a verdict."""
+class _SlicePair:
+    """Two described slices on their way to a verdict."""
 
     def __init__(
-        self, fixed: Look, moving: Look, detector: str, robust: str, oriented: bool
+        self, fixed: DescribedSlice, moving: DescribedSlice, options: PlaneOptions
     ) -> None:
-        self._looks = fixed, moving
+        self._described = fixed, moving
         self._fixed, self._moving = fixed.prepared, moving.prepared
-        self._detector, self._robust = detector, robust
-        self._search = Search(self._fixed, self._moving)
-        self._oriented = oriented
-        self._wrong = starts.WRONG_TURNS if oriented else starts.MIRRORS
-        self._matches: keypoints.Matches | None = None
-        self._found: tuple[int, int] | None = None
-        self._fit: keypoints.Fit | None = None
+        self._options, self._oriented = options, options.oriented
+        self._search = PlaneSearch(self._fixed, self._moving)
+        self._wrong = starts.WRONG_TURNS if self._oriented else starts.MIRRORS
+        self._points: keypoints.PairKeypoints | None = None
 
     def by_keypoints(self, model: str) -> SliceRegistration:
         """Run the seed's way with a named model."""
         motion = self._keypoint_motion(model, None)
-        if motion is None or self._fit is None:
+        if motion is None or self._points is None:
             return self._refused("too few keypoints agree on one motion", model)
-        kept, share = int(self._fit.kept.sum()), float(self._fit.kept.mean())
-        if kept < _LEAST_INLIERS or share < _LEAST_INLIER_FRACTION:
-            reason = f"only {kept} of {len(self._fit.kept)} matches agree on one motion"
-            return self._refused(reason, model)
+        kept, count = self._points.inliers, len(self._points.kept)
+        if kept < _LEAST_INLIERS or float(self._points.kept.mean()) < _LEAST_INLIER_FRACTION:
+            return self._refused(f"only {kept} of {count} matches agree on one motion", model)
         best = self._search.assessed(motion, model)
         verdict = self._unmirrored(best, self._standing(best, [], supported=False))
-        if verdict[0] == "refused":
-            return self._refused(str(verdict[1]), model)
+        if verdict.is_refused:
+            return self._refused(str(verdict.reason), model)
         return self._result(verdict, model, motion)
 
     def automatic(self) -> SliceRegistration:
@@ -174,18 +193,18 @@ class _Pair:
         best, rivals = search.near(), list[Candidate]()
         if best is not None:
             if search.is_clear(best):
-                return self._accepted(best, ("ok", None))
+                return self._accepted(best, Verdict())
             rivals = search.rivals(poses, best, thorough=False)
             verdict = self._standing(best, rivals, supported=False)
-            if verdict[0] == "ok":
+            if verdict.status == "ok":
                 return self._accepted(best, self._checked(best, verdict))
         best = best_of([best, search.far()])
         if best is not None and search.is_clear(best):
-            return self._accepted(best, ("ok", None))
+            return self._accepted(best, Verdict())
         rivals += search.rivals(poses, best, thorough=True)
         if best is not None:
             verdict = self._standing(best, rivals, supported=False)
-            if verdict[0] == "ok":
+            if verdict.status == "ok":
                 return self._accepted(best, self._checked(best, verdict))
         best, supported = self._with_keypoints(best)
         if best is None:
@@ -200,13 +219,13 @@ class _Pair:
 
     def _unmirrored(self, best: Candidate, verdict: Verdict) -> Verdict:
         """Refuse what a mirror image explains clearly better."""
-        if verdict[0] == "refused":
+        if verdict.is_refused:
             return verdict
         search, poses = self._search, starts.MIRRORS
         mirrors = search.rivals(poses, best, thorough=True) + search.rivals_at(poses, best)
         own = best_of([best, search.judged(best.sampling)]) or best
         if lead(own, best_of(mirrors), structure_weight=0.0) < -_BETTER:
-            return "refused", "a mirror image of the slice fits clearly better"
+            return Verdict("refused", "a mirror image of the slice fits clearly better")
         return verdict
 
     def _standing(self, best: Candidate, rivals: list[Candidate], supported: bool) -> Verdict:
@@ -215,28 +234,28 @@ class _Pair:
         verdict = self._weighed(best, rival, supported)
         ahead = lead(best, rival, structure_weight=0.0)
         level = -_BETTER < ahead < _LEAST_FAR
-        if verdict[0] != "refused" or self._oriented or not (supported and level):
+        if not verdict.is_refused or self._oriented or not (supported and level):
             return verdict
         turned = best_of(self._search.rivals(starts.WRONG_TURNS, best, thorough=True))
-        if self._weighed(best, turned, supported)[0] == "refused":
+        if self._weighed(best, turned, supported).is_refused:
             return verdict
-        return "weak", f"{RIVAL[self._oriented]} fits equally well, but keypoints agree"
+        return Verdict("weak", f"{RIVAL[self._oriented]} fits equally well, but keypoints agree")
 
     def _weighed(self, best: Candidate, rival: Candidate | None, supported: bool) -> Verdict:
         """Judge a motion by one rival; patches are asked only where the lead alone does not settle it."""
         near = best.is_near(self._fixed.shape)
         if lead(best, rival) >= (_SURE_NEAR if near else _SURE_FAR):
-            return "ok", None
+            return Verdict()
         if lead(best, rival, structure_weight=0.0) < (_LEAST_NEAR if near else _LEAST_FAR):
-            return "refused", f"{RIVAL[self._oriented]} fits as well or better"
+            return Verdict("refused", f"{RIVAL[self._oriented]} fits as well or better")
         voted = self._search.voted(best)
         other = None if rival is None else self._search.voted(rival)
         return judge(belief(voted, other), near, supported, self._oriented)
 
     def _accepted(self, best: Candidate, verdict: Verdict) -> SliceRegistration:
         """Return the simplest model that the evidence supports, unless the motion is refused."""
-        if verdict[0] == "refused":
-            return self._refused(str(verdict[1]), best.model)
+        if verdict.is_refused:
+            return self._refused(str(verdict.reason), best.model)
         best = self._search.finished(self._search.simplest(best))
         return self._result(verdict, best.model, best.sampling)
 
@@ -250,50 +269,35 @@ class _Pair:
 
     def _keypoint_motion(self, model: str, longest: int | None) -> Matrix | None:
         """Return what keypoints agree on, fixed pixels to moving pixels; None for no real motion."""
-        fixed, moving = (one.keypoints(self._detector, longest) for one in self._looks)
-        self._found = (len(fixed.points), len(moving.points))
-        self._matches = keypoints.match(fixed, moving, self._detector)
-        self._fit = keypoints.fit_motion(self._matches, model, self._robust)
-        if self._fit is None or not is_motion(self._fit.matrix, self._moving.shape):
+        detector, robust = self._options.detector, self._options.robust
+        fixed, moving = (one.keypoints(detector, longest) for one in self._described)
+        matches = keypoints.match(fixed, moving, detector)
+        fit = keypoints.fit_motion(matches, model, robust)
+        found = len(fixed.points), len(moving.points)
+        self._points = keypoints.PairKeypoints(*found, matches, fit)
+        if fit is None or not is_motion(fit.matrix, self._moving.shape):
             return None
-        return np.asarray(np.linalg.inv(self._fit.matrix), dtype=np.float64)
+        return np.asarray(np.linalg.inv(fit.matrix), dtype=np.float64)
 
     def _agrees(self, best: Candidate, motion: Matrix) -> bool:
-        if self._fit is None or int(self._fit.kept.sum()) < _SUPPORTING_INLIERS:
+        if self._points is None or self._points.inliers < _SUPPORTING_INLIERS:
             return False
         shape = self._fixed.shape
         return farthest_px(best.sampling, motion, shape) <= _SUPPORT_SHARE * max(shape)
 
     def _refused(self, reason: str, model: str) -> SliceRegistration:
-        return self._result(("refused", reason), model, None)
+        return self._result(Verdict("refused", reason), model, None)
 
     def _result(self, verdict: Verdict, model: str, sampling: Matrix | None) -> SliceRegistration:
         before = evidence.figures(self._fixed, self._moving, np.eye(3))
-        after, matrix = evidence.Figures(None, None), None
+        after, matrix = Figures(), None
         if sampling is not None:
             after = evidence.figures(self._fixed, self._moving, sampling)
             inverse = np.linalg.inv(sampling)
             matrix = np.asarray(inverse / inverse[2, 2], dtype=np.float64)
+        told: dict[str, Any] = {} if self._points is None else self._points.columns()  # Any: mixed
         return SliceRegistration(
-            status=verdict[0], reason=verdict[1], matrix=matrix, model=model,
-            fixed_shape=self._fixed.shape,
+            *verdict, matrix, model, self._fixed.shape,
             mad_before=before.mad, mad_after=after.mad, ncc_before=before.ncc, ncc_after=after.ncc,
-            **self._keypoint_figures(),
+            **told,
         )  # fmt: skip
-
-    def _keypoint_figures(self) -> dict[str, Any]:  # Any: fields of different types
-        """Tell what keypoints found; nothing where they were not asked."""
-        if self._found is None or self._matches is None:
-            return {}
-        count = len(self._matches.fixed)
-        kept = np.zeros(count, dtype=bool) if self._fit is None else self._fit.kept
-        return {
-            "keypoints_fixed": self._found[0],
-            "keypoints_moving": self._found[1],
-            "matches": count,
-            "inliers": int(kept.sum()),
-            "inlier_fraction": float(kept.mean()) if count else None,
-            "rmse_px": None if self._fit is None else self._fit.rmse_px,
-            "fixed_points": self._matches.fixed[kept],
-            "moving_points": self._matches.moving[kept],
-        }

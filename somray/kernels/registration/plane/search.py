@@ -18,7 +18,7 @@ from somray.kernels.registration.plane.prepare import Prepared, level_within
 from somray.kernels.registration.plane.refine import refine, sharpened
 from somray.kernels.registration.plane.verdict import Candidate, is_other
 
-__all__ = ["Search", "best_of"]
+__all__ = ["PlaneSearch", "best_of"]
 
 Matrix = NDArray[np.float64]
 Poses = tuple[starts.Pose, ...]
@@ -35,16 +35,14 @@ _FULL_STEPS = 10
 _ROWS, _JUDGE_ROWS = 128, 64  # a level with more rows gives every second one, and so on
 _AFFINE_GAIN = 0.2  # share of the unexplained structure that affine must explain to be believed
 _AFFINE_LEAST = 0.03  # and at least this much structure
-_NEAR_BY = (
-    0.3  # structure at thumbnail size, from the identity, that makes it worth judging by itself
-)
+_NEAR_BY = 0.3  # structure at thumbnail size, from the identity: worth judging by itself
 # Structure and strength that no flipped or unrelated slice came near: bench_registration.py.
 _CLEAR_NEAR, _CLEAR_FAR = (0.85, 5.0), (0.75, 3.0)
 _SYMMETRIC = 0.7  # of a motion's structure: a mirror image that reaches more is asked in full
 _CLEAR_SHARE = 0.6  # of the patches must agree, too
 
 
-class Search:
+class PlaneSearch:
     """Two prepared slices, and what intensities say about the motion between them."""
 
     def __init__(self, fixed: Prepared, moving: Prepared) -> None:
@@ -62,7 +60,7 @@ class Search:
         return self.judged(self._begun[0].sampling)
 
     def far(self) -> Candidate | None:
-        """Search all turns, scales and shifts, up to the level that motions are judged on."""
+        """PlaneSearch all turns, scales and shifts, up to the level that motions are judged on."""
         poses = self._starts(starts.IDENTITY, _STARTS)
         thumbs = [*self._found(poses, _KEPT), *self._begun]
         thumbs = sorted(thumbs, key=lambda c: -c.structure)[:_FINALISTS]

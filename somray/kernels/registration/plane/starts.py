@@ -128,7 +128,7 @@ def read_level(slice_: Prepared) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class _Canvas:
+class _TurnedThumbnails:
     """The moving thumbnail at every turn and scale, with room for every shift.
 
     Args:
@@ -174,7 +174,7 @@ def _extent(slice_: Prepared) -> tuple[int, int]:
 
 def _thumbnails(
     fixed: Prepared, moving: Prepared, turned: list[tuple[int, float]]
-) -> tuple[float, tuple[Float32, Float32], _Canvas]:
+) -> tuple[float, tuple[Float32, Float32], _TurnedThumbnails]:
     """Return full pixels per thumbnail pixel, the fixed thumbnail with its weight, the moving ones."""
     extent = _extent(fixed)
     longest = max(*extent, *_extent(moving))
@@ -186,7 +186,9 @@ def _thumbnails(
     return pixel, still, _turned(moving, pixel, side, turned)
 
 
-def _turned(moving: Prepared, pixel: float, side: int, turned: list[tuple[int, float]]) -> _Canvas:
+def _turned(
+    moving: Prepared, pixel: float, side: int, turned: list[tuple[int, float]]
+) -> _TurnedThumbnails:
     # At the middle of the valid shifts the middles of both slices coincide.
     middle = np.array([side - 1.0, side - 1.0]) / 2.0
     centre = (np.array(_extent(moving)[::-1]) - 1.0) / 2.0
@@ -202,11 +204,11 @@ def _turned(moving: Prepared, pixel: float, side: int, turned: list[tuple[int, f
     images = np.stack([p[0] for p in planes])
     weights = np.stack([p[1] for p in planes])
     spectra = tuple(fft.rfft2(stack) for stack in (images, images * images, weights))
-    return _Canvas(images, tuple(samplings), spectra)
+    return _TurnedThumbnails(images, tuple(samplings), spectra)
 
 
 def _best_shifts(
-    image: Float32, weight: Float32, canvas: _Canvas
+    image: Float32, weight: Float32, canvas: _TurnedThumbnails
 ) -> tuple[Float32, NDArray[np.int64], NDArray[np.int64]]:
     """Return for every turn and scale the highest normalised correlation and its shift x, y."""
     side = canvas.images.shape[1]

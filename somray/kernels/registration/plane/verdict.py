@@ -2,10 +2,9 @@
 
 What a motion explains is weighed against what the mirror images of the slice reach, or its wrong turns where
 the sides are known: they have its outline and texture, but no true correspondence, and were given the same
-search. How much more is needed depends on
-how far the motion was searched for: neighbouring slices nearly coincide, and a motion found next to the
-identity had few rivals; one picked from all turns, scales and shifts had thousands. Keypoints that agree on
-the same motion are independent evidence.
+search. How much more is needed depends on how far the motion was searched for: neighbouring slices nearly
+coincide, and a motion found next to the identity had few rivals; one picked from all turns, scales and shifts had
+thousands. Keypoints that agree on the same motion are independent evidence.
 """
 
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.registration.plane.evidence import Evidence
+from somray.kernels.registration.plane.evidence import MotionEvidence
 from somray.kernels.registration.plane.patches import Votes
+from somray.kernels.registration.result import Verdict
 
 __all__ = ["RIVAL", "Candidate", "belief", "farthest_px", "is_motion", "is_other", "judge", "lead"]
 
@@ -24,9 +24,8 @@ Matrix = NDArray[np.float64]
 _NEAR_SHARE = 0.12  # of the longer side: corners moved less than that are next to the identity
 _STRUCTURE_WEIGHT = 0.25
 _OK_NEAR, _WEAK_NEAR = 0.60, 0.34
-_WEAK_NEAR_TURNS = (
-    0.45  # a wrong turn is the weaker rival: other heights of a head reach .43 (bench_symmetric.py)
-)
+# A wrong turn is the weaker rival: other heights of a head reach .43 (bench_symmetric.py).
+_WEAK_NEAR_TURNS = 0.45
 _OK_FAR, _WEAK_FAR = 0.74, 0.58
 RIVAL = {False: "a mirror image", True: "the slice turned wrongly"}
 """What rivals are called, by whether the sides are known."""
@@ -39,7 +38,7 @@ class Candidate:
     """A motion, fixed pixels to moving pixels, with what speaks for it."""
 
     sampling: Matrix
-    evidence: Evidence
+    evidence: MotionEvidence
     model: str = "similarity"
     votes: Votes | None = None
 
@@ -78,10 +77,8 @@ def belief(candidate: Candidate, rival: Candidate | None) -> float:
     return lead(candidate, rival) + own - 0.5 * other
 
 
-def judge(
-    found: float, near: bool, supported: bool, oriented: bool = False
-) -> tuple[str, str | None]:
-    """Return status and reason.
+def judge(found: float, near: bool, supported: bool, oriented: bool = False) -> Verdict:
+    """Judge a motion.
 
     Args:
         found: belief in the best motion.
@@ -93,12 +90,12 @@ def judge(
     least = _WEAK_NEAR_TURNS if oriented else _WEAK_NEAR
     ok, weak = (_OK_NEAR, least) if near else (_OK_FAR, _WEAK_FAR)
     if found >= ok:
-        return "ok", None
+        return Verdict()
     where = "next to the identity" if near else "so far from the identity"
     reason = f"evidence {found:.2f} where a motion {where} needs {ok:.2f}"
     if found >= weak:
-        return "weak", reason
-    return "refused", f"hardly better than {RIVAL[oriented]}: {reason}"
+        return Verdict("weak", reason)
+    return Verdict("refused", f"hardly better than {RIVAL[oriented]}: {reason}")
 
 
 def farthest_px(one: Matrix, other: Matrix, shape: tuple[int, int]) -> float:
@@ -113,9 +110,7 @@ def farthest_px(one: Matrix, other: Matrix, shape: tuple[int, int]) -> float:
 def is_other(one: Matrix, other: Matrix) -> bool:
     """Tell whether two motions turn clearly otherwise, or one of them mirrors."""
     x, y = (m[:2, :2] / abs(np.linalg.det(m[:2, :2])) ** 0.5 for m in (one, other))
-    cosine = 0.5 * float(
-        (x * y).sum()
-    )  # of the angle between two turns; 0 where one of them mirrors
+    cosine = 0.5 * float((x * y).sum())  # of the turn between them; 0 where one mirrors
     return bool(cosine < np.cos(np.deg2rad(_OTHER_DEGREES)))
 
 

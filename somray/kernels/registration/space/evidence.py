@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from somray.domain.geometry import Geometry
-from somray.kernels.registration.plane.evidence import weighted_ncc
+from somray.kernels.registration.correlation import Figures, weighted_correlation
 from somray.kernels.registration.space.prepare import Float32, Grid
 from somray.kernels.registration.space.refine import warp_grid
 
@@ -63,18 +63,18 @@ def explained(
     one = structure(fixed.image, weight, sigma)
     other = structure(warped, weight, sigma)
     judged = weight if within is None else weight * within
-    return weighted_ncc(one, other, judged) or 0.0
+    return weighted_correlation(one, other, judged) or 0.0
 
 
-def compared(fixed: Grid, moving: Grid, sampling: Matrix) -> tuple[float | None, float | None]:
-    """Return mean |difference| (window 0..1) and normalised cross-correlation over common data."""
+def compared(fixed: Grid, moving: Grid, sampling: Matrix) -> Figures:
+    """Compare the volumes under a motion (fixed LPS mm to moving LPS mm)."""
     warped, weight = warp_grid(moving, fixed, sampling)
     weight = weight * fixed.weight
     total = float(weight.sum(dtype=np.float64))
     if total < 64:
-        return None, None
+        return Figures()
     mad = float((np.abs(warped - fixed.image) * weight).sum(dtype=np.float64)) / total
-    return mad, weighted_ncc(fixed.image, warped, weight)
+    return Figures(mad, weighted_correlation(fixed.image, warped, weight))
 
 
 def pictured(fixed: Geometry, moving: Geometry, sampling: Matrix) -> tuple[int | None, int | None]:

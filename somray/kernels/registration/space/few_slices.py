@@ -15,12 +15,12 @@ from scipy import ndimage
 from somray.domain.geometry import Geometry
 from somray.kernels.grids.resample import warp_slice
 from somray.kernels.registration.plane import starts
-from somray.kernels.registration.plane.describe import Look, look
+from somray.kernels.registration.plane.describe import DescribedSlice, describe
 from somray.kernels.registration.plane.prepare import Prepared
-from somray.kernels.registration.plane.register import register_looks
+from somray.kernels.registration.plane.register import PlaneOptions, register_described
 from somray.kernels.registration.result import SliceRegistration
 
-__all__ = ["PlaneMatch", "PlaneOptions", "Stack", "lifted", "match_planes"]
+__all__ = ["PlaneMatch", "Stack", "lifted", "match_planes"]
 
 Matrix = NDArray[np.float64]
 
@@ -32,16 +32,6 @@ _CLIMBS = 4  # slices that the best pair may move on by
 _PARALLEL = 0.7  # cosine between the slices' axes below which they lie in different planes
 _SAME_PIXEL = 0.05  # share that pixels may differ in size by without being resampled
 _RANK = {"ok": 2, "weak": 1, "refused": 0}
-
-
-@dataclass(frozen=True)
-class PlaneOptions:
-    """How planes are aligned; as the arguments of `register`."""
-
-    detector: str = "kaze"
-    model: str = "auto"
-    robust: str = "ransac"
-    oriented: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +80,7 @@ def match_planes(fixed: Stack, moving: Stack, options: PlaneOptions) -> PlaneMat
     Cost: about 5 ms for each of at most 160 pairs of thumbnails, then at most 20 plane registrations.
     Memory: two slices with their pyramids, and thumbnails.
     """
-    search = _PlaneSearch(fixed, moving, options)
+    search = _StackSearch(fixed, moving, options)
     if search.to_fixed is None:
         nothing = "the sessions' slices lie in different planes"
         return search.refused(nothing)
@@ -121,7 +111,7 @@ def lifted(match: PlaneMatch, fixed: Geometry, moving: Geometry) -> Matrix | Non
     return np.asarray(fixed.matrix @ index @ np.linalg.inv(moving.matrix))
 
 
-class _PlaneSearch:
+class _StackSearch:
     """Two stacks, what was read of them so far, and what came of it."""
 
     def __init__(self, fixed: Stack, moving: Stack, options: PlaneOptions) -> None:
@@ -176,12 +166,10 @@ class _PlaneSearch:
         if not (0 <= z < self._depths[0] and 0 <= w < self._depths[1]):
             return self.refused("there is no such slice")
         if (z, w) not in self._matches:
-            one, other = self._look("fixed", z), self._look("moving", w)
+            one, other = self._slice("fixed", z), self._slice("moving", w)
             if one is None or other is None:
                 return self.refused("a slice is blank: all pixels are equal or hold no data")
-            options = self._options
-            names = options.detector, options.model, options.robust
-            found = register_looks(one, other, *names, oriented=options.oriented)
+            found = register_described(one, other, self._options)
             matrix = None
             if found.matrix is not None and self.to_fixed is not None:
                 matrix = np.asarray(found.matrix @ self.to_fixed)
@@ -196,17 +184,17 @@ class _PlaneSearch:
 
     def _thumb(self, which: str, z: int) -> Prepared | None:
         if (which, z) not in self._thumbs:
-            seen = self._look(which, z)
+            seen = self._slice(which, z)
             self._thumbs[(which, z)] = None
             if seen is not None:
                 small = seen.prepared.levels[starts.read_level(seen.prepared) :]
                 self._thumbs[(which, z)] = Prepared(small)
         return self._thumbs[(which, z)]
 
-    def _look(self, which: str, z: int) -> Look | None:
+    def _slice(self, which: str, z: int) -> DescribedSlice | None:
         if which == "fixed":
-            return look(self._fixed.read(z), "fixed")
-        return look(self._resampled(np.asarray(self._moving.read(z))), "moving")
+            return describe(self._fixed.read(z), "fixed")
+        return describe(self._resampled(np.asarray(self._moving.read(z))), "moving")
 
     def _resampled(self, slice_: NDArray[np.generic]) -> NDArray[np.generic]:
         """Bring a moving slice to the fixed pixels' size and direction."""

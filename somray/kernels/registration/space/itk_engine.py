@@ -7,12 +7,15 @@ ask that equal tissue be equally bright; it is also the slower and, on one modal
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK
 from numpy.typing import NDArray
 
 from somray.kernels.registration.space.prepare import Grid
+
+if TYPE_CHECKING:
+    import SimpleITK
 
 __all__ = ["refine_itk"]
 
@@ -42,6 +45,8 @@ def refine_itk(
 
     Source: Mattes et al., "PET-CT image registration in the chest using free-form deformations", 2003.
     """
+    import SimpleITK  # slow to load, and needed by this engine alone
+
     method = SimpleITK.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetMetricSamplingStrategy(method.RANDOM)
@@ -73,6 +78,8 @@ def refine_itk(
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Hold ITK to one thread: the metric asks the process, not the method that it serves."""
+    import SimpleITK
+
     before = SimpleITK.ProcessObject.GetGlobalDefaultNumberOfThreads()
     SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     try:
@@ -81,7 +88,9 @@ def _one_thread() -> Iterator[None]:
         SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
-def _image(array: NDArray[np.generic], grid: Grid) -> SimpleITK.Image:
+def _image(array: NDArray[np.generic], grid: Grid) -> "SimpleITK.Image":
+    import SimpleITK
+
     image = SimpleITK.GetImageFromArray(array)
     columns = grid.geometry.matrix[:3, :3]
     lengths = np.linalg.norm(columns, axis=0)
@@ -91,8 +100,10 @@ def _image(array: NDArray[np.generic], grid: Grid) -> SimpleITK.Image:
     return image
 
 
-def _transform(sampling: Matrix, fixed: Grid, model: str) -> SimpleITK.Transform:
+def _transform(sampling: Matrix, fixed: Grid, model: str) -> "SimpleITK.Transform":
     """Return ITK's transform, turning about the middle of fixed."""
+    import SimpleITK
+
     index = (np.array([fixed.image.shape], dtype=np.float64) - 1) / 2
     centre = fixed.geometry.to_world(index)[0]
     rigid = model == "rigid3d"
@@ -107,7 +118,7 @@ def _transform(sampling: Matrix, fixed: Grid, model: str) -> SimpleITK.Transform
     return motion
 
 
-def _matrix(motion: SimpleITK.Transform) -> Matrix:
+def _matrix(motion: "SimpleITK.Transform") -> Matrix:
     linear = np.array(motion.GetMatrix()).reshape(3, 3)
     centre, shift = np.array(motion.GetCenter()), np.array(motion.GetTranslation())
     matrix = np.eye(4)

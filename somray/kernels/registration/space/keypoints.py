@@ -5,6 +5,7 @@ pairs of points in mm, and three of them propose a rigid motion.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from somray.domain.geometry import Geometry
 from somray.kernels.registration.plane.keypoints import Keypoints, detect, match
 from somray.kernels.registration.plane.prepare import Level
 from somray.kernels.registration.space.motions import fit_rigid
+from somray.kernels.registration.space.prepare import GriddedVolume, Window
 
 __all__ = ["Kept", "SpatialKeypoints", "spatial_keypoints"]
 
@@ -66,43 +68,57 @@ class SpatialKeypoints:
         rmse = float(np.sqrt((residual[inlier] ** 2).mean())) / self.pixel_mm if count else None
         return Kept(count, count / len(residual), rmse)
 
+    def columns(self, sampling: Matrix | None) -> dict[str, Any]:  # Any: fields of different types
+        """Return the fields of a `VolumeRegistration` that tell of keypoints under a motion."""
+        kept = self.kept(sampling)
+        return {
+            "keypoints_fixed": self.found[0],
+            "keypoints_moving": self.found[1],
+            "matches": len(self.fixed),
+            "inliers": kept.inliers,
+            "inlier_fraction": kept.fraction,
+            "rmse_px": kept.rmse_px,
+        }
+
 
 def spatial_keypoints(
-    sources: tuple[tuple[NDArray[np.floating], Geometry], tuple[NDArray[np.floating], Geometry]],
-    window: tuple[float, float],
+    fixed: GriddedVolume,
+    moving: GriddedVolume,
+    window: Window,
     detector: str,
     seed: int,
 ) -> SpatialKeypoints:
     """Match keypoints between two volumes and fit a rigid motion.
 
     Args:
-        sources: (volume, geometry) of fixed and of moving.
+        fixed: fixed volume.
+        moving: moving volume.
         window: values that become 0 and 1.
         detector: a key of `DETECTORS`.
         seed: of RANSAC's draws.
     """
-    (one, fixed_points), (other, moving_points) = (_collect(*s, window, detector) for s in sources)
-    geometry = sources[0][1]
-    pixel = max(geometry.spacing_mm[1:])
+    one, fixed_points = _collect(fixed, window, detector)
+    other, moving_points = _collect(moving, window, detector)
+    grids = fixed.geometry, moving.geometry
+    pixel = max(grids[0].spacing_mm[1:])
     # Slices are looked at every so many mm: the true partner may lie between two.
-    tolerance = 2.0 * pixel + 0.5 * max(_slice_step(s[1]) * s[1].spacing_mm[0] for s in sources)
+    tolerance = 2.0 * pixel + 0.5 * max(_slice_step(g) * g.spacing_mm[0] for g in grids)
     found = (len(one.points), len(other.points))
     # `match` looks for each of its second argument's keypoints among its first's: rows of indices.
     pairs = match(one, other, detector)
-    fixed = fixed_points[pairs.fixed[:, 0].astype(np.int64)]
-    moving = moving_points[pairs.moving[:, 0].astype(np.int64)]
-    sampling = _ransac(fixed, moving, tolerance, seed)
-    return SpatialKeypoints(found, fixed, moving, tolerance, pixel, sampling)
+    matched = fixed_points[pairs.fixed[:, 0].astype(np.int64)]
+    partners = moving_points[pairs.moving[:, 0].astype(np.int64)]
+    sampling = _ransac(matched, partners, tolerance, seed)
+    return SpatialKeypoints(found, matched, partners, tolerance, pixel, sampling)
 
 
 def _slice_step(geometry: Geometry) -> int:
     return max(1, -(-geometry.shape[0] // _MOST_SLICES))
 
 
-def _collect(
-    volume: NDArray[np.floating], geometry: Geometry, window: tuple[float, float], detector: str
-) -> tuple[Keypoints, Points]:
+def _collect(source: GriddedVolume, window: Window, detector: str) -> tuple[Keypoints, Points]:
     """Detect on every so many slices; keypoints carry their row number, positions come beside them."""
+    volume, geometry = source.values, source.geometry
     low, high = window
     step = _slice_step(geometry)
     places: list[Points] = [np.zeros((0, 3))]

@@ -13,12 +13,35 @@ from scipy import ndimage
 from somray.domain.geometry import Geometry
 from somray.errors import ShapeError
 
-__all__ = ["Grid", "joint_window", "prepare_volume"]
+__all__ = ["Grid", "GriddedVolume", "Window", "joint_window", "prepare_volume"]
 
 Float32 = NDArray[np.float32]
 
 _WINDOW_PERCENTILES = (0.5, 99.5)
 _SAMPLED = 262144  # voxels that the window is taken from
+
+
+Window = tuple[float, float]
+"""Values that become 0 and 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class GriddedVolume:
+    """A volume (z, y, x) of any float range, NaN for no data, and the grid that it lies on; messages call it by `name`.
+
+    Raises:
+        ShapeError: if the two differ in shape.
+    """
+
+    values: NDArray[np.floating]
+    geometry: Geometry
+    name: str = "volume"
+
+    def __post_init__(self) -> None:
+        """Refuse a volume that is not on its grid."""
+        if self.values.shape != self.geometry.shape:
+            shapes = f"{self.values.shape} does not fit its geometry {self.geometry.shape}"
+            raise ShapeError(f"{self.name} {shapes}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +59,7 @@ class Grid:
     geometry: Geometry
 
 
-def joint_window(
-    one: NDArray[np.floating], other: NDArray[np.floating]
-) -> tuple[float, float] | None:
+def joint_window(one: NDArray[np.floating], other: NDArray[np.floating]) -> Window | None:
     """Choose one window for both volumes, so that equal tissue stays equal.
 
     Returns:
@@ -63,22 +84,15 @@ def joint_window(
     return min(r[0] for r in ranges), max(r[1] for r in ranges)
 
 
-def prepare_volume(
-    volume: NDArray[np.floating], geometry: Geometry, window: tuple[float, float], spacing_mm: float
-) -> Grid:
+def prepare_volume(source: GriddedVolume, window: Window, spacing_mm: float) -> Grid:
     """Window a volume and bring every axis that is finer than `spacing_mm` to that spacing.
 
     Args:
-        volume: (z, y, x) on `geometry`; NaN means no data.
-        geometry: its grid.
+        source: the volume.
         window: values that become 0 and 1.
         spacing_mm: working spacing; coarser axes are left as they are.
-
-    Raises:
-        ShapeError: if volume and geometry differ in shape.
     """
-    if volume.shape != geometry.shape:
-        raise ShapeError(f"volume {volume.shape} does not fit its geometry {geometry.shape}")
+    volume, geometry = source.values, source.geometry
     low, high = window
     valid = np.isfinite(volume)
     scaled = np.clip((np.where(valid, volume, low) - low) / (high - low), 0, 1).astype(np.float32)

@@ -1,7 +1,7 @@
 """Motions in space refined on intensities.
 
 `sampling` matrices take fixed LPS mm to moving LPS mm, the direction that warping needs. The refinement is
-the inverse compositional Gauss–Newton of `intensity`, with three shifts and three turns, or with three
+the inverse compositional Gauss–Newton of `plane.refine`, with three shifts and three turns, or with three
 shifts and all nine numbers of an affine motion.
 """
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from somray.kernels.grids.index_map import index_map, linear_part
 from somray.kernels.registration.space.motions import motion_about
 from somray.kernels.registration.space.prepare import Float32, Grid
 
@@ -25,21 +26,18 @@ _CONVERGED = 0.005  # of a voxel: largest movement of a corner in one step
 
 def warp_grid(moving: Grid, fixed: Grid, sampling: Matrix) -> tuple[Float32, Float32]:
     """Read the moving grid at the fixed grid's voxels; weight 0 outside."""
-    chain = np.linalg.inv(moving.geometry.matrix) @ sampling @ fixed.geometry.matrix
-    swap = chain[:3, :3][::-1, ::-1]  # x, y, z to z, y, x
-    offset = chain[:3, 3][::-1]
-    shape = fixed.image.shape
-    image = ndimage.affine_transform(
-        moving.image, swap, offset, shape, order=1, mode="constant", cval=0.0
-    )
-    weight = ndimage.affine_transform(
-        moving.weight, swap, offset, shape, order=1, mode="constant", cval=0.0
+    place = linear_part(index_map(moving.geometry, fixed.geometry, sampling))
+    image, weight = (
+        ndimage.affine_transform(
+            array, *place, fixed.image.shape, order=1, mode="constant", cval=0.0
+        )
+        for array in (moving.image, moving.weight)
     )
     return image, np.where(weight > 0.9, weight, np.float32(0.0))
 
 
 @dataclass(frozen=True, eq=False)
-class _Frame:
+class _Linearization:
     """What stays the same over the steps.
 
     Args:
@@ -70,7 +68,7 @@ class _Frame:
         return matrix
 
 
-def _frame(fixed: Grid, model: str) -> _Frame:
+def _linearized(fixed: Grid, model: str) -> _Linearization:
     depth, rows, columns = fixed.image.shape
     axes = [np.gradient(fixed.image, axis=k) if n > 1 else 0 * fixed.image
             for k, n in enumerate(fixed.image.shape)]  # fmt: skip
@@ -94,7 +92,7 @@ def _frame(fixed: Grid, model: str) -> _Frame:
         further = [slope[row] * unit[..., column] for row in range(3) for column in range(3)]
     jacobian = np.stack([*slope, *further], axis=2).reshape(depth * rows, -1, columns)
     trusted = ndimage.minimum_filter(fixed.weight, 3, mode="nearest")
-    return _Frame(np.ascontiguousarray(jacobian), trusted, centre, reach)
+    return _Linearization(np.ascontiguousarray(jacobian), trusted, centre, reach)
 
 
 def refine_space(
@@ -115,23 +113,25 @@ def refine_space(
     Source: Baker & Matthews, "Lucas–Kanade 20 years on", 2004, inverse compositional form, weights after
         Geman & McClure.
     """
-    frame = _frame(fixed, model)
+    fixed_terms = _linearized(fixed, model)
     for _ in range(steps):
-        parameters = _solve(frame, fixed, moving, sampling)
+        parameters = _solve(fixed_terms, fixed, moving, sampling)
         if parameters is None:
             return None
-        sampling = sampling @ np.linalg.inv(frame.step(parameters))
+        sampling = sampling @ np.linalg.inv(fixed_terms.step(parameters))
         moved = float(np.abs(parameters[:3]).max() + np.abs(parameters[3:]).max())
         if moved < _CONVERGED * min(fixed.geometry.spacing_mm):
             break
     return sampling
 
 
-def _solve(frame: _Frame, fixed: Grid, moving: Grid, sampling: Matrix) -> Matrix | None:
+def _solve(
+    fixed_terms: _Linearization, fixed: Grid, moving: Grid, sampling: Matrix
+) -> Matrix | None:
     warped, weight = warp_grid(moving, fixed, sampling)
-    weight = weight * frame.weight
+    weight = weight * fixed_terms.weight
     total = float(weight.sum(dtype=np.float64))
-    if total < _LEAST_OVERLAP * float(frame.weight.sum(dtype=np.float64)):
+    if total < _LEAST_OVERLAP * float(fixed_terms.weight.sum(dtype=np.float64)):
         return None
     one, scale = _normalised(fixed.image, weight, total)
     other, spread = _normalised(warped, weight, total)
@@ -142,10 +142,10 @@ def _solve(frame: _Frame, fixed: Grid, moving: Grid, sampling: Matrix) -> Matrix
         _ROBUST * float((np.abs(residual) * weight).sum(dtype=np.float64)) / total + 1e-6
     )
     weight = weight / (1.0 + (residual / bound) ** 2) ** 2
-    rows, count = len(frame.jacobian), frame.parameters
-    weighted = frame.jacobian * weight.reshape(rows, 1, -1)
+    rows, count = len(fixed_terms.jacobian), fixed_terms.parameters
+    weighted = fixed_terms.jacobian * weight.reshape(rows, 1, -1)
     # One small product per row: no BLAS threads, so the bits do not depend on their number.
-    hessian = (weighted @ frame.jacobian.transpose(0, 2, 1)).sum(axis=0, dtype=np.float64)
+    hessian = (weighted @ fixed_terms.jacobian.transpose(0, 2, 1)).sum(axis=0, dtype=np.float64)
     slope = (weighted @ residual.reshape(rows, -1, 1)).sum(axis=0, dtype=np.float64)[:, 0]
     hessian += 1e-6 * np.trace(hessian) / count * np.eye(count)
     return np.asarray(np.linalg.solve(hessian, slope * scale))

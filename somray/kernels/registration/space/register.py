@@ -9,21 +9,22 @@ weak at most where they are not and keypoints agree.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
-from somray.errors import ShapeError
+from somray.kernels.registration.correlation import Figures
 from somray.kernels.registration.plane.keypoints import DETECTORS, one_thread
-from somray.kernels.registration.result import VolumeRegistration
+from somray.kernels.registration.plane.register import check_names
+from somray.kernels.registration.result import Verdict, VolumeRegistration
 from somray.kernels.registration.space.evidence import compared, pictured
 from somray.kernels.registration.space.keypoints import SpatialKeypoints, spatial_keypoints
 from somray.kernels.registration.space.motions import apart_mm, corners_of
-from somray.kernels.registration.space.prepare import joint_window
+from somray.kernels.registration.space.prepare import GriddedVolume, Window, joint_window
 from somray.kernels.registration.space.search import (
     ENGINES,
-    Source,
     SpaceMotion,
     SpaceSearch,
     half_turns,
@@ -33,7 +34,6 @@ from somray.kernels.registration.space.search import (
 __all__ = ["SPACE_MODELS", "SpaceOptions", "register_volumes"]
 
 Matrix = NDArray[np.float64]
-Verdict = tuple[str, str | None]
 
 SPACE_MODELS = ("auto", "rigid", "affine")
 
@@ -73,13 +73,9 @@ class SpaceOptions:
 
     def __post_init__(self) -> None:
         """Refuse names that are not known."""
-        for name, value, known in (
-            ("model", self.model, SPACE_MODELS),
-            ("engine", self.engine, tuple(ENGINES)),
-            ("detector", self.detector, tuple(DETECTORS)),
-        ):
-            if value not in known:
-                raise ShapeError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        check_names("model", self.model, SPACE_MODELS)
+        check_names("engine", self.engine, tuple(ENGINES))
+        check_names("detector", self.detector, tuple(DETECTORS))
 
 
 def register_volumes(
@@ -108,33 +104,29 @@ def register_volumes(
     Cost: about 2 s for 64×128×128 on one thread, a few times that where nothing convinces; memory about 40
         times the fine grid (500,000 voxels) beside the inputs.
     """
-    for name, volume, geometry in (
-        ("fixed", fixed, fixed_geometry),
-        ("moving", moving, moving_geometry),
-    ):
-        if volume.shape != geometry.shape:
-            raise ShapeError(f"{name} {volume.shape} does not fit its geometry {geometry.shape}")
+    still = GriddedVolume(fixed, fixed_geometry, "fixed")
+    other = GriddedVolume(moving, moving_geometry, "moving")
     window = joint_window(fixed, moving)
     if window is None:
-        return VolumeRegistration(
-            "refused", "a volume is blank: all voxels are equal or hold no data", None
-        )
-    pair = _VolumePair((fixed, fixed_geometry), (moving, moving_geometry), window)
+        blank = "a volume is blank: all voxels are equal or hold no data"
+        return VolumeRegistration("refused", blank, None)
     with one_thread():
-        return pair.aligned(options or SpaceOptions())
+        return _VolumePair(still, other, window, options or SpaceOptions()).aligned()
 
 
 class _VolumePair:
     """Two volumes on their way to a verdict."""
 
-    def __init__(self, fixed: Source, moving: Source, window: tuple[float, float]) -> None:
-        self._sources = (fixed, moving)
-        self._window = window
+    def __init__(
+        self, fixed: GriddedVolume, moving: GriddedVolume, window: Window, options: SpaceOptions
+    ) -> None:
+        self._fixed, self._moving, self._window = fixed, moving, window
+        self._options = options
+        self._search = SpaceSearch(fixed, moving, window, options.engine)
         self._points: SpatialKeypoints | None = None
 
-    def aligned(self, options: SpaceOptions) -> VolumeRegistration:
+    def aligned(self) -> VolumeRegistration:
         """Search, refine, judge."""
-        self._search = SpaceSearch(*self._sources, self._window, options.engine)
         best = self._search.best()
         if best is None or best.structure < _CONVINCED:
             wide = self._search.wide()
@@ -142,101 +134,82 @@ class _VolumePair:
             if wide is not None and wide.structure >= _CONVINCED:
                 best = wide
         if best is None or best.structure < _CONVINCED:
-            best = _richer(best, self._asked(options))
-        if best is not None and best.structure >= _WEAK and options.model != "rigid":
-            affine = options.model == "affine"
+            sampling = self._keypoints().sampling
+            asked = None if sampling is None else self._search.finished([sampling])
+            best = max([c for c in (best, asked) if c], key=lambda c: c.structure, default=None)
+        if best is not None and best.structure >= _WEAK and self._options.model != "rigid":
+            affine = self._options.model == "affine"
             best = self._search.affine(best) if affine else self._search.simplest(best)
-        return self._judged(best, options)
+        return self._judged(best)
 
-    def _asked(self, options: SpaceOptions) -> SpaceMotion | None:
-        """Ask keypoints as well."""
-        sampling = self._keypoints(options).sampling
-        return None if sampling is None else self._search.finished([sampling])
-
-    def _keypoints(self, options: SpaceOptions) -> SpatialKeypoints:
+    def _keypoints(self) -> SpatialKeypoints:
         if self._points is None:
-            self._points = spatial_keypoints(
-                self._sources, self._window, options.detector, options.seed
-            )
+            names = self._window, self._options.detector, self._options.seed
+            self._points = spatial_keypoints(self._fixed, self._moving, *names)
         return self._points
 
-    def _judged(self, best: SpaceMotion | None, options: SpaceOptions) -> VolumeRegistration:
+    def _judged(self, best: SpaceMotion | None) -> VolumeRegistration:
         if best is None:
-            return self._result(("refused", "no motion brings the volumes together"), None)
+            return self._result(Verdict("refused", "no motion brings the volumes together"), None)
         reason = f"structures correlate by only {best.structure:.2f} after alignment"
         if best.structure < _WEAK:
-            return self._result(("refused", reason), best, None)
-        verdict = self._against_rivals(best, options)
-        if verdict[0] == "ok" and best.structure < _OK:
-            verdict = "weak", reason
-        return self._result(verdict, best, None if verdict[0] == "refused" else best.sampling)
+            return self._result(Verdict("refused", reason), best)
+        verdict = self._against_rivals(best)
+        if verdict.status == "ok" and best.structure < _OK:
+            verdict = Verdict("weak", reason)
+        return self._result(verdict, best)
 
-    def _against_rivals(self, best: SpaceMotion, options: SpaceOptions) -> Verdict:
+    def _against_rivals(self, best: SpaceMotion) -> Verdict:
         """Judge a motion by what explains the pair and cannot be true."""
         mirrored = self._search.lead(best, mirror_images)
         if mirrored < -_BETTER:
-            return "refused", f"a mirror image explains clearly more (by {-mirrored:.2f})"
-        if not options.oriented and mirrored >= _LEAST_LEAD:
+            return Verdict("refused", f"a mirror image explains clearly more (by {-mirrored:.2f})")
+        if not self._options.oriented and mirrored >= _LEAST_LEAD:
             return _led(mirrored, "a mirror image")
         turned = _led(self._search.lead(best, half_turns), "a half turn")
-        if options.oriented or turned[0] == "refused":
+        if self._options.oriented or turned.is_refused:
             return turned
         reason = (
             f"a mirror image explains as much (lead {mirrored:.2f}, {_LEAST_LEAD:.2f} expected)"
         )
-        if self._agrees(best, options):
-            return "weak", f"{reason}; keypoints agree"
-        return "refused", reason
+        if self._agrees(best):
+            return Verdict("weak", f"{reason}; keypoints agree")
+        return Verdict("refused", reason)
 
-    def _agrees(self, best: SpaceMotion, options: SpaceOptions) -> bool:
+    def _agrees(self, best: SpaceMotion) -> bool:
         """Tell whether keypoints find the same motion by themselves."""
-        points = self._keypoints(options)
+        points = self._keypoints()
         share = points.kept(points.sampling).fraction
         if points.sampling is None or share is None or share < _SUPPORT_SHARE:
             return False
-        corners = corners_of(self._sources[0][1])
+        corners = corners_of(self._fixed.geometry)
         return apart_mm(points.sampling, best.sampling, corners) <= _SUPPORT * points.tolerance_mm
 
-    def _result(
-        self,
-        verdict: tuple[str, str | None],
-        best: SpaceMotion | None,
-        sampling: Matrix | None = None,
-    ) -> VolumeRegistration:
-        fine = self._search.fine
-        before = compared(*fine, np.eye(4))
-        after: tuple[float | None, float | None] = (None, None)
+    def _result(self, verdict: Verdict, best: SpaceMotion | None) -> VolumeRegistration:
+        sampling = None if best is None or verdict.is_refused else best.sampling
+        before, after = compared(*self._search.fine, np.eye(4)), Figures()
         shown: tuple[int | None, int | None] = (None, None)
         matrix = None
         if sampling is not None:
-            after = compared(*fine, sampling)
-            shown = pictured(self._sources[0][1], self._sources[1][1], sampling)
+            after = compared(*self._search.fine, sampling)
+            shown = pictured(self._fixed.geometry, self._moving.geometry, sampling)
             matrix = np.asarray(np.linalg.inv(sampling), dtype=np.float64)
-        points = self._points
-        kept = points.kept(sampling) if points is not None else None
+        told: dict[str, Any] = {} if self._points is None else self._points.columns(sampling)
         return VolumeRegistration(
-            status=verdict[0], reason=verdict[1], matrix=matrix,
-            model="rigid3d" if best is None else best.model,
+            *verdict, matrix, "rigid3d" if best is None else best.model,
             fixed_z=shown[0], moving_z=shown[1],
             structure=None if best is None else best.structure,
-            keypoints_fixed=points.found[0] if points else None,
-            keypoints_moving=points.found[1] if points else None,
-            matches=len(points.fixed) if points else None,
-            inliers=kept.inliers if kept else None,
-            inlier_fraction=kept.fraction if kept else None,
-            rmse_px=kept.rmse_px if kept else None,
-            mad_before=before[0], mad_after=after[0], ncc_before=before[1], ncc_after=after[1],
+            mad_before=before.mad, mad_after=after.mad, ncc_before=before.ncc, ncc_after=after.ncc,
+            **told,
         )  # fmt: skip
 
 
 def _led(lead: float, rival: str) -> Verdict:
     """Judge the lead over a rival."""
     if lead < _LEAST_LEAD:
-        return "refused", f"{rival} explains as much (lead {lead:.2f}, {_LEAST_LEAD:.2f} expected)"
+        return Verdict(
+            "refused", f"{rival} explains as much (lead {lead:.2f}, {_LEAST_LEAD:.2f} expected)"
+        )
     if lead < _CLEAR_LEAD:
-        return "weak", f"{rival} explains nearly as much (lead {lead:.2f})"
-    return "ok", None
-
-
-def _richer(one: SpaceMotion | None, other: SpaceMotion | None) -> SpaceMotion | None:
-    return max([c for c in (one, other) if c], key=lambda c: c.structure, default=None)
+        return Verdict("weak", f"{rival} explains nearly as much (lead {lead:.2f})")
+    return Verdict()

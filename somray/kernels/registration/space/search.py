@@ -16,14 +16,18 @@ from somray.domain.geometry import Geometry
 from somray.kernels.registration.space.evidence import explained
 from somray.kernels.registration.space.itk_engine import refine_itk
 from somray.kernels.registration.space.motions import is_believable, reflected
-from somray.kernels.registration.space.prepare import Grid, prepare_volume
+from somray.kernels.registration.space.prepare import (
+    Grid,
+    GriddedVolume,
+    Window,
+    prepare_volume,
+)
 from somray.kernels.registration.space.refine import refine_space
 from somray.kernels.registration.space.starts import small_turns, volume_starts, wide_turns
 
 __all__ = ["ENGINES", "SpaceMotion", "SpaceSearch", "half_turns", "mirror_images"]
 
 Matrix = NDArray[np.float64]
-Source = tuple[NDArray[np.floating], Geometry]
 Refiner = Callable[[Grid, Grid, Matrix, int, str], Matrix | None]
 Rivals = Callable[[Grid, Matrix, int], tuple[Grid, Matrix]]
 
@@ -58,20 +62,23 @@ class SpaceSearch:
     """Two volumes at two working spacings, and what intensities say about the motion between them."""
 
     def __init__(
-        self, fixed: Source, moving: Source, window: tuple[float, float], engine: str
+        self, fixed: GriddedVolume, moving: GriddedVolume, window: Window, engine: str
     ) -> None:
         """Prepare both volumes.
 
         Args:
-            fixed: volume (z, y, x) and its grid.
-            moving: the same of the moving one.
+            fixed: fixed volume.
+            moving: moving volume.
             window: values that become 0 and 1.
             engine: a key of `ENGINES`.
         """
-        coarse_mm = _spacing_for(fixed[1], moving[1], _COARSE_VOXELS)
-        fine_mm = _spacing_for(fixed[1], moving[1], _FINE_VOXELS)
-        self.coarse = _both(fixed, moving, window, coarse_mm)
-        self.fine = _both(fixed, moving, window, fine_mm)
+        self.coarse, self.fine = (
+            (prepare_volume(fixed, window, spacing), prepare_volume(moving, window, spacing))
+            for spacing in (
+                _spacing_for(fixed.geometry, moving.geometry, voxels)
+                for voxels in (_COARSE_VOXELS, _FINE_VOXELS)
+            )
+        )
         self._refine = ENGINES[engine]
 
     def best(self) -> SpaceMotion | None:
@@ -166,15 +173,6 @@ def half_turns(moving: Grid, turn: Matrix, axis: int) -> tuple[Grid, Matrix]:
     half = -np.eye(3)
     half[axis, axis] = 1.0
     return moving, turn @ half
-
-
-def _both(
-    fixed: Source, moving: Source, window: tuple[float, float], spacing_mm: float
-) -> tuple[Grid, Grid]:
-    return (
-        prepare_volume(fixed[0], fixed[1], window, spacing_mm),
-        prepare_volume(moving[0], moving[1], window, spacing_mm),
-    )
 
 
 def _spacing_for(fixed: Geometry, moving: Geometry, voxels: int) -> float:

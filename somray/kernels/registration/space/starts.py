@@ -89,9 +89,8 @@ def _spread(degrees: float, axes: int) -> list[NDArray[np.float64]]:
 
 def _canvas(fixed: Grid, moving: Grid, base: Matrix) -> Grid:
     """Make an empty grid with fixed's axes that holds all of moving, however turned a little."""
-    world = (
-        corners_of(moving.geometry) @ base
-    )  # rows: base's transpose, moving back to fixed's frame
+    # Rows: base's transpose, moving back to fixed's frame.
+    world = corners_of(moving.geometry) @ base
     axes = fixed.geometry.matrix[:3, :3] / np.linalg.norm(fixed.geometry.matrix[:3, :3], axis=0)
     along = (world @ np.linalg.inv(axes).T)[:, ::-1]  # z, y, x in mm along fixed's axes
     extent = (along.max(axis=0) - along.min(axis=0)) * 1.1

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from somray.kernels.objects.found import DOUBT, LESION, PHYSIOLOGICAL
-from somray.kernels.objects.intensity.candidates import salience_of
-from somray.kernels.objects.intensity.rule import find_intensity_objects
+from somray.kernels.objects.intensity.candidates import shape_of
+from somray.kernels.objects.intensity.head import look_at
+from somray.kernels.objects.intensity.rule import objects_of
 from somray.kernels.objects.tree import component_tree
 from tests.kernels.objects.heads_drawn import (
     BRAIN,
@@ -23,7 +24,10 @@ MASS = (5, 20, 32), 10, BRIGHT
 
 
 def find(image, mask=None, oriented=True):
-    return find_intensity_objects(image, mapped(image) if mask is None else mask, SPACING, oriented)
+    scene = look_at(image, mapped(image) if mask is None else mask, SPACING)
+    if scene is None:
+        return np.zeros(image.shape, np.int32), []
+    return objects_of(scene, image, oriented)
 
 
 def dice(one, other):
@@ -168,5 +172,5 @@ def test_a_blank_scan_has_no_objects():
 def test_one_objects_salience_is_that_of_the_tree():
     field = np.where(away_from((5, 20, 32)) < 10, 2.0, 0.0)
     tree = component_tree(field, SPACING, 0.5, 1.0, 0.0)
-    assert salience_of(field > 0, field, SPACING) == pytest.approx(tree.parts.salience[0])
+    assert shape_of(field > 0, field, SPACING).salience == pytest.approx(tree.parts.salience[0])
     assert BRAIN < BRIGHT

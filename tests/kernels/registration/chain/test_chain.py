@@ -53,12 +53,12 @@ def test_a_stack_moved_by_known_motions_is_recovered(kind, seed):
     places = lying(9, kind, seed)
     chain = compose(steps_of(places), bridges_of(places), SHAPE, SPACING, rigid=kind == "rigid")
     to_reference = np.linalg.inv(places[chain.reference])
-    for place, link in zip(places, chain.links, strict=True):
+    for place, link in zip(places, chain.slices, strict=True):
         assert link.status == "ok"
         assert px(link.matrix, to_reference @ place) < 1e-6
         assert np.linalg.det(link.matrix) > 0
         assert link.matrix[2, 2] == 1
-    errors = [link.cycle_error_mm for link in chain.links]
+    errors = [link.cycle_error_mm for link in chain.slices]
     assert errors[0] is errors[-1] is None
     assert max(errors[1:-1]) < 1e-6
 
@@ -67,8 +67,8 @@ def test_a_motion_and_its_inverse_lead_back():
     there = motion(np.random.default_rng(3))
     steps = [Step(there, "ok", **CLEAR), Step(np.linalg.inv(there), "ok", **CLEAR)]
     chain = compose(steps, {}, SHAPE, SPACING)
-    to_first = np.linalg.inv(chain.links[0].matrix)
-    assert px(to_first @ chain.links[2].matrix, np.eye(3)) < 1e-9
+    to_first = np.linalg.inv(chain.slices[0].matrix)
+    assert px(to_first @ chain.slices[2].matrix, np.eye(3)) < 1e-9
 
 
 def test_steps_within_their_own_uncertainty_do_not_add_up():
@@ -77,9 +77,9 @@ def test_steps_within_their_own_uncertainty_do_not_add_up():
         Step(similarity(SHAPE, 0, 1.0, rng.normal((0.3, 0), 0.2)), "ok", **FAINT) for _ in range(60)
     ]
     chain = compose(steps, {}, SHAPE, SPACING)
-    assert {link.drift_mm for link in chain.links} == {0.0}
+    assert {link.drift_mm for link in chain.slices} == {0.0}
     assert chain.reference == 30
-    assert chain.links[-1].walk_mm == pytest.approx(30 * 0.3 * SPACING[1], rel=0.3)
+    assert chain.slices[-1].walk_mm == pytest.approx(30 * 0.3 * SPACING[1], rel=0.3)
 
 
 def test_two_misplaced_slices_are_put_back_and_nothing_else_moves():
@@ -89,7 +89,7 @@ def test_two_misplaced_slices_are_put_back_and_nothing_else_moves():
     steps = steps_of(places, FAINT)
     for z in (11, 13):
         steps[z] = Step(steps[z].matrix, "ok", **CLEAR)
-    links = compose(steps, bridges_of(places), SHAPE, SPACING).links
+    links = compose(steps, bridges_of(places), SHAPE, SPACING).slices
     for z, link in enumerate(links):
         assert px(link.matrix, places[z]) < 1e-9
     assert links[12].drift_mm == pytest.approx(np.hypot(6 * 0.5, 2 * 0.8))
@@ -98,7 +98,8 @@ def test_two_misplaced_slices_are_put_back_and_nothing_else_moves():
 def test_what_looks_like_growth_is_anatomy_unless_a_model_was_named():
     grown = Step(similarity(SHAPE, 0, 1.1, (4.0, 0)), "ok", **CLEAR)
     rigid, own = (
-        compose([grown], {}, SHAPE, SPACING, rigid=rigid).links[1].matrix for rigid in (True, False)
+        compose([grown], {}, SHAPE, SPACING, rigid=rigid).slices[1].matrix
+        for rigid in (True, False)
     )
     assert np.linalg.det(rigid[:2, :2]) == pytest.approx(1)
     middle = (*(np.array(SHAPE[::-1]) - 1) / 2, 1)
@@ -113,11 +114,11 @@ def test_one_corrupted_pair_is_found_and_repaired(bad):
     wrong = similarity(SHAPE, 9, 1.0, (15.0, 4.0)) @ steps[bad].matrix
     steps[bad] = Step(wrong, "ok", None, 0.5, 0.7)
     chain = compose(steps, bridges_of(places), SHAPE, SPACING)
-    for place, link in zip(places, chain.links, strict=True):
+    for place, link in zip(places, chain.slices, strict=True):
         assert px(link.matrix, np.linalg.inv(places[chain.reference]) @ place) < 1e-6
-    assert [link.status for link in chain.links].count("repaired") == 1
-    assert "disagrees" in next(s.reason for s in chain.links if s.status == "repaired")
-    assert max(link.cycle_error_mm or 0 for link in chain.links) > 3
+    assert [link.status for link in chain.slices].count("repaired") == 1
+    assert "disagrees" in next(s.reason for s in chain.slices if s.status == "repaired")
+    assert max(link.cycle_error_mm or 0 for link in chain.slices) > 3
 
 
 def test_a_wrong_direct_motion_accuses_nobody():
@@ -150,9 +151,9 @@ def test_two_neighbouring_refused_pairs_cut_the_chain():
     steps[7] = steps[8] = refused("hopeless")
     chain = compose(steps, {}, SHAPE, SPACING)
     assert chain.reference == 5
-    assert [link.status for link in chain.links] == ["ok"] * 8 + ["refused"] * 4
-    assert "hopeless" in chain.links[8].reason
-    assert all(link.matrix is None and link.drift_mm is None for link in chain.links[8:])
+    assert [link.status for link in chain.slices] == ["ok"] * 8 + ["refused"] * 4
+    assert "hopeless" in chain.slices[8].reason
+    assert all(link.matrix is None and link.drift_mm is None for link in chain.slices[8:])
 
 
 def test_a_blank_slice_is_refused_alone_where_its_neighbours_know_each_other():
@@ -161,11 +162,11 @@ def test_a_blank_slice_is_refused_alone_where_its_neighbours_know_each_other():
     steps[7] = steps[8] = refused("blank")
     bridges |= {6: None, 8: None}
     chain = compose(steps, bridges, SHAPE, SPACING)
-    assert [z for z, link in enumerate(chain.links) if link.status == "refused"] == [8]
-    assert [z for z, link in enumerate(chain.links) if link.status == "repaired"] in ([7], [9])
+    assert [z for z, link in enumerate(chain.slices) if link.status == "refused"] == [8]
+    assert [z for z, link in enumerate(chain.slices) if link.status == "repaired"] in ([7], [9])
     for z in (0, 7, 9, 11):
         true = np.linalg.inv(places[chain.reference]) @ places[z]
-        assert px(chain.links[z].matrix, true) < 1e-6
+        assert px(chain.slices[z].matrix, true) < 1e-6
 
 
 def test_the_reference_is_no_misplaced_slice_of_the_longest_run():
@@ -183,7 +184,7 @@ def test_a_loose_stack_counts_all_its_steps():
     steps = steps_of(places)
     steps[2] = Step(similarity(SHAPE, 0, 1.0, (0.4, 0.0)), "ok", **FAINT)
     assert not counts(steps[2], SHAPE)
-    links = compose(steps, {}, SHAPE, SPACING).links
+    links = compose(steps, {}, SHAPE, SPACING).slices
     between = np.linalg.inv(links[2].matrix) @ links[3].matrix
     assert px(between, steps[2].matrix) < 1e-9
 
@@ -198,10 +199,51 @@ def test_what_anatomy_adds_up_is_taken_out_of_a_loose_stack_unless_a_model_was_n
     errors = {}
     for name, chain in (("steady", steady), ("whole", whole)):
         true = [np.linalg.inv(jumps[chain.reference]) @ jump for jump in jumps]
-        errors[name] = [px(k.matrix, t) for k, t in zip(chain.links, true, strict=True)]
+        errors[name] = [px(k.matrix, t) for k, t in zip(chain.slices, true, strict=True)]
     assert np.median(errors["steady"]) < 2.5
     assert np.median(errors["whole"]) > 6
-    assert np.allclose([k.walk_mm for k in whole.links], [k.drift_mm for k in whole.links])
+    assert np.allclose([k.walk_mm for k in whole.slices], [k.drift_mm for k in whole.slices])
+
+
+def askew(z):
+    """How a limb lies: it shifts and turns along z, slowly changing its way."""
+    return similarity(SHAPE, 0.4 * z, 1.0, (1.9 * z + 0.012 * z**2, -0.7 * z))
+
+
+@pytest.mark.parametrize("slices", [7, 60])
+@pytest.mark.parametrize("flow", [askew, lambda z: similarity(SHAPE, 0, 1.0, (3.0 * z, 0))])
+def test_a_steady_shear_is_how_the_body_lies_and_moves_nothing(flow, slices):
+    steps = steps_of([flow(z) for z in range(slices)])
+    assert all(counts(step, SHAPE) for step in steps)
+    chain = compose(steps, {}, SHAPE, SPACING)
+    assert max(link.drift_mm for link in chain.slices) == 0.0
+    assert chain.slices[-1].walk_mm > 2.0
+
+
+@pytest.mark.parametrize("flow", [lambda _z: np.eye(3), askew], ids=["upright", "askew"])
+@pytest.mark.parametrize("misplaced", [(12, 13), (31,), tuple(range(20, 40))])
+def test_a_jump_is_put_back_with_and_without_a_steady_shear(flow, misplaced):
+    jump = similarity(SHAPE, 0, 1.0, (6.0, -2.0))
+    away = [jump if z in misplaced else np.eye(3) for z in range(40)]
+    steps = steps_of([slow @ place for slow, place in zip(map(flow, range(40)), away, strict=True)])
+    faint = [a is b for a, b in itertools.pairwise(away)] if flow is not askew else []
+    steps = [
+        Step(s.matrix, "ok", **FAINT) if n < len(faint) and faint[n] else s
+        for n, s in enumerate(steps)
+    ]
+    chain = compose(steps, {}, SHAPE, SPACING)
+    to_reference = np.linalg.inv(away[chain.reference])
+    for place, link in zip(away, chain.slices, strict=True):
+        assert px(link.matrix, to_reference @ place) < 0.1
+
+
+def test_a_slice_that_stays_where_all_others_move_on_is_put_back_too():
+    places = [
+        similarity(SHAPE, 0, 1.0, (2.0 * z - (2.0 if z == 20 else 0.0), 0)) for z in range(40)
+    ]
+    links = compose(steps_of(places), {}, SHAPE, SPACING).slices
+    assert [z for z, link in enumerate(links) if link.drift_mm > 1e-9] == [20]
+    assert links[20].drift_mm == pytest.approx(2.0 * SPACING[1])
 
 
 def test_cycle_errors_are_the_distance_between_both_ways():

@@ -3,7 +3,15 @@ import pytest
 from scipy import ndimage
 
 from somray.errors import ShapeError
-from somray.kernels.registration import DETECTORS, MODELS, ROBUST, look, register, register_looks
+from somray.kernels.registration import (
+    DETECTORS,
+    MODELS,
+    ROBUST,
+    PlaneOptions,
+    describe,
+    register,
+    register_described,
+)
 from tests.kernels.registration import scans
 from tests.kernels.registration.known_motion import error_px, move_slice, similarity
 
@@ -59,20 +67,20 @@ def test_noise_costs_little(noise, bound):
     assert error_px(found.matrix, matrix, image.shape) < bound
 
 
-def test_a_look_serves_both_neighbours_and_gives_the_same_bits():
+def test_a_described_slice_serves_both_neighbours_and_gives_the_same_bits():
     image = texture()
-    middle = look(image)
+    middle = describe(image)
     first = middle.keypoints("orb")
     for moving in (move_slice(image, similarity(image.shape, 9)), texture(seed=4)):
         for model in ("auto", "similarity"):
             direct = register(image, moving, "orb", model)
-            kept = register_looks(middle, look(moving), "orb", model)
+            kept = register_described(middle, describe(moving), PlaneOptions("orb", model))
             assert (direct.status, direct.reason) == (kept.status, kept.reason)
             assert (direct.matrix is None) == (kept.matrix is None)
             if direct.matrix is not None:
                 assert direct.matrix.tobytes() == kept.matrix.tobytes()
     assert middle.keypoints("orb") is first
-    assert look(np.zeros((40, 40))) is None
+    assert describe(np.zeros((40, 40))) is None
 
 
 @pytest.mark.parametrize("robust", ROBUST)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from somray.domain.geometry import Geometry
-from somray.kernels.registration.space.few_slices import PlaneOptions, Stack, lifted, match_planes
+from somray.kernels.registration import PlaneOptions
+from somray.kernels.registration.space.few_slices import Stack, lifted, match_planes
 from tests.kernels.registration import scans
 from tests.kernels.registration.known_motion import error_px, move_slice, similarity
 

@@ -4,7 +4,9 @@ from scipy import ndimage
 
 from somray.domain.geometry import Geometry
 from somray.errors import ShapeError
-from somray.kernels.registration import SpaceOptions, register_volumes, warp_volume_slice
+from somray.kernels.grids.blocks import fill_slice
+from somray.kernels.grids.index_map import index_map
+from somray.kernels.registration import SpaceOptions, register_volumes
 from somray.kernels.registration.space.itk_engine import refine_itk
 from somray.kernels.registration.space.motions import (
     corners_of,
@@ -13,7 +15,7 @@ from somray.kernels.registration.space.motions import (
     is_rigid,
     reflected,
 )
-from somray.kernels.registration.space.prepare import prepare_volume
+from somray.kernels.registration.space.prepare import GriddedVolume, prepare_volume
 from somray.kernels.registration.space.search import SpaceMotion, SpaceSearch, mirror_images
 from tests.kernels.registration import scans
 from tests.kernels.registration.known_motion import error_voxels, move_volume, rigid
@@ -177,8 +179,8 @@ def test_simpleitk_finds_the_same_motion(model):
 
 def test_simpleitk_repeats_its_bits_and_may_lose_the_volumes():
     small = Geometry.from_spacing((16, 32, 32), SPACING)
-    fixed = prepare_volume(body((16, 32, 32)), small, (-1000, 300), 2.0)
-    moving = prepare_volume(body((16, 32, 32)), small, (-1000, 300), 2.0)
+    fixed = prepare_volume(GriddedVolume(body((16, 32, 32)), small), (-1000, 300), 2.0)
+    moving = prepare_volume(GriddedVolume(body((16, 32, 32)), small), (-1000, 300), 2.0)
     start = rigid(small, (1, -1, 2), (3.0, 2.0, -2.0))
     one, other = (refine_itk(fixed, moving, start, 4) for _ in range(2))
     assert np.array_equal(one, other)
@@ -188,24 +190,13 @@ def test_simpleitk_repeats_its_bits_and_may_lose_the_volumes():
 
 def test_a_warped_slice_shows_the_fixed_slice_again():
     fixed, matrix = body(), rigid(GRID, (0, 0, 0), (4.0, -6.0, 6.0))
-    moving = move_volume(fixed, GRID, matrix, GRID)
-    slice_ = warp_volume_slice(moving, GRID, GRID, np.linalg.inv(matrix), 14)
+    moving = move_volume(fixed, GRID, matrix, GRID).astype(np.float32)
+    empty = np.full(GRID.shape[1:], np.nan, dtype=np.float32)
+    index = index_map(GRID, GRID, matrix)
+    slice_ = fill_slice(empty, index, 14, GRID.shape[0], lambda part: moving[part])
     inside = np.isfinite(slice_)
     assert 0.8 < inside.mean() < 1
     assert np.abs(slice_ - fixed[14])[inside].max() < 1e-2
-    labels = (moving > 0).astype(np.float32)
-    nearest = warp_volume_slice(labels, GRID, GRID, np.linalg.inv(matrix), 14, order=0)
-    assert set(np.unique(nearest[np.isfinite(nearest)])) == {0.0, 1.0}
-
-
-def test_warping_to_a_slice_that_is_not_there_is_an_error():
-    volume = body()
-    with pytest.raises(ShapeError, match="z must be"):
-        warp_volume_slice(volume, GRID, GRID, np.eye(4), 28)
-    with pytest.raises(ShapeError, match="order"):
-        warp_volume_slice(volume, GRID, GRID, np.eye(4), 3, order=3)
-    with pytest.raises(ShapeError, match="geometry"):
-        warp_volume_slice(volume[1:], GRID, GRID, np.eye(4), 3)
 
 
 def test_a_real_aorta_is_found_again_after_a_known_motion(real_data):
@@ -250,7 +241,9 @@ def test_the_mirrored_volume_is_what_leads_a_mirrored_pair():
     window = (-1000.0, 300.0)
     leads = []
     for moving in (symmetric, np.ascontiguousarray(symmetric[:, :, ::-1])):
-        search = SpaceSearch((symmetric, GRID), (moving, GRID), window, "somray")
+        search = SpaceSearch(
+            GriddedVolume(symmetric, GRID), GriddedVolume(moving, GRID), window, "somray"
+        )
         leads.append(search.lead(SpaceMotion(np.eye(4), 1.0), mirror_images))
     assert leads[0] > 0.2
     assert leads[1] < -0.2
