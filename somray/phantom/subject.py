@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from somray.domain.geometry import Geometry
 from somray.phantom.anatomy.scenes import (
     Pose,
-    Scene,
+    TrunkScene,
     draw_scene,
     render_ct,
     render_pet,
@@ -98,7 +98,7 @@ def make_subject(
     if modality != "petct":
         kinds = ("running", *kinds)
     courses = place_courses(place, kinds, field)
-    scene = Scene(scene.body, scene.trees, scene.weave, scene.noise, tuple(courses))
+    scene = TrunkScene(scene.body, scene.trees, scene.weave, scene.noise, tuple(courses))
     made: list[PhantomSession] = []
     for index in range(sessions):
         noise = np.random.default_rng([seed, subject_index, NOISE, index])
@@ -139,7 +139,7 @@ def _field(modality: str, grid: Geometry, poses: tuple[NDArray[np.float64], ...]
 
 
 def _render(
-    modality: str, pose: Pose, scene: Scene, session: int, noise: np.random.Generator
+    modality: str, pose: Pose, scene: TrunkScene, session: int, noise: np.random.Generator
 ) -> tuple[dict[str, FloatArray], dict[str, Geometry], NDArray[np.int32]]:
     """Render every channel of one session."""
     grid = pose.geometry

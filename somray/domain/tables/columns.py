@@ -1,6 +1,7 @@
 """Columns of tables: unit and meaning stand with the type, so that schemas and dictionary derive from them."""
 
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 
 __all__ = [
@@ -57,6 +58,7 @@ _KINDS: dict[Any, str] = {  # Any: typing objects
 }
 
 
+@cache
 def field_specs(row: type[Row]) -> tuple[FieldSpec, ...]:
     """List a row type's columns with kind, unit and meaning, in order."""
     hints = get_type_hints(row, include_extras=True)

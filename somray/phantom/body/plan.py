@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.phantom.body.trees import draw_bowel, draw_lung_vessels
-from somray.phantom.drawing.painter import Place, draw_place
+from somray.phantom.drawing.painter import OrganPlace, draw_place
 from somray.phantom.drawing.vessels import Rod
 from somray.phantom.session import FloatArray
 
-__all__ = ["LABELS", "NAMES", "Plan", "draw_plan", "profile", "spine_y"]
+__all__ = ["LABELS", "NAMES", "BodyPlan", "draw_plan", "profile", "spine_y"]
 
 NAMES = {
     1: "brain", 2: "heart", 3: "kidney_left", 4: "kidney_right", 5: "urinary_bladder", 6: "liver",
@@ -43,7 +43,7 @@ SPREAD: Mapping[str, tuple[tuple[float, float, float], float]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class BodyPlan:
     """One subject's body.
 
     Args:
@@ -61,7 +61,7 @@ class Plan:
     scale: tuple[float, float, float]
     fat_mm: float
     arms: str
-    places: Mapping[str, Place]
+    places: Mapping[str, OrganPlace]
     phases: tuple[float, ...]
     bowel: tuple[Rod, ...]
     lung_vessels: tuple[Rod, ...]
@@ -69,7 +69,7 @@ class Plan:
     has: frozenset[str]
 
 
-def draw_plan(rng: np.random.Generator) -> Plan:
+def draw_plan(rng: np.random.Generator) -> BodyPlan:
     """Draw one subject's body."""
     male = rng.uniform() < 0.5
     tall = rng.normal(1.0 if male else 0.955, 0.03)
@@ -88,7 +88,7 @@ def draw_plan(rng: np.random.Generator) -> Plan:
     size = rng.uniform(14, 20) if voided else rng.uniform(27, 42)
     bladder = (float(size * rng.uniform(1.0, 1.2)), float(size * rng.uniform(0.75, 0.95)),
                float(size * rng.uniform(0.7, 0.95)))  # fmt: skip
-    return Plan(
+    return BodyPlan(
         scale=scale,
         fat_mm=float(np.exp(rng.uniform(np.log(7), np.log(30)))),
         arms="down" if rng.uniform() < 0.45 else "up",

@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 
 from somray.phantom.body.outline import liver
-from somray.phantom.body.plan import LABELS, Plan
+from somray.phantom.body.plan import LABELS, BodyPlan
 from somray.phantom.body.trees import COLON
-from somray.phantom.drawing.painter import Painter, Part
+from somray.phantom.drawing.painter import Painter, Solid
 from somray.phantom.drawing.shapes import Point
 from somray.phantom.drawing.vessels import Rod
 
@@ -37,19 +37,19 @@ def _axis_frame(
     return np.stack([first, np.cross(third, first), third], axis=1)
 
 
-def paint_chest(painter: Painter, plan: Plan) -> None:
+def paint_chest(painter: Painter, plan: BodyPlan) -> None:
     """Paint the vessels of the lungs, the heart with its left ventricle, and the great vessels."""
     painter.rods(plan.lung_vessels, "blood")
     frame = _axis_frame((0.66, -0.6, -0.45))
     painter.parts([
-        Part("fat", (14, -22, -438), (60, 48, 52), 0, "heart", 2.5),
-        Part("ventricle_right", (8, -42, -446), (44, 24, 38), HEART, "heart", 2.0),
-        Part("blood", (8, -42, -446), (39, 19, 33), HEART, "heart", 2.0),
-        Part("blood", (-26, -12, -430), (25, 26, 34), HEART, "heart", 2.0),
-        Part("blood", (10, 10, -418), (32, 18, 24), HEART, "heart", 2.0),
-        Part("myocardium", (40, -24, -448), (33, 33, 46), HEART, "heart", 1.0, frame),
-        Part("blood", (36.5, -20.8, -445.6), (20.5, 20.5, 36), HEART, "heart", 0.0, frame),
-        Part("blood", (20, -6, -434), (19, 19, 16), HEART, "heart", 0.0, frame),
+        Solid("fat", (14, -22, -438), (60, 48, 52), 0, "heart", 2.5),
+        Solid("ventricle_right", (8, -42, -446), (44, 24, 38), HEART, "heart", 2.0),
+        Solid("blood", (8, -42, -446), (39, 19, 33), HEART, "heart", 2.0),
+        Solid("blood", (-26, -12, -430), (25, 26, 34), HEART, "heart", 2.0),
+        Solid("blood", (10, 10, -418), (32, 18, 24), HEART, "heart", 2.0),
+        Solid("myocardium", (40, -24, -448), (33, 33, 46), HEART, "heart", 1.0, frame),
+        Solid("blood", (36.5, -20.8, -445.6), (20.5, 20.5, 36), HEART, "heart", 0.0, frame),
+        Solid("blood", (20, -6, -434), (19, 19, 16), HEART, "heart", 0.0, frame),
     ])  # fmt: skip
     aorta = LABELS["aorta"]
     arch: list[Point] = [(8, -22, -420), (-6, -30, -385), (0, -20, -356), (14, 4, -348), (24, 26, -362),
@@ -76,7 +76,7 @@ def paint_chest(painter: Painter, plan: Plan) -> None:
         painter.rods([Rod(a, b, (5, 4)) for a, b in pairwise(arm)], "blood")
 
 
-def paint_belly(painter: Painter, plan: Plan) -> None:
+def paint_belly(painter: Painter, plan: BodyPlan) -> None:
     """Paint muscles beside the spine, bowel, stomach, spleen, pancreas, liver and kidneys."""
     for side in (-1.0, 1.0):
         line: list[Point] = [
@@ -89,11 +89,11 @@ def paint_belly(painter: Painter, plan: Plan) -> None:
     _paint_bowel(painter, plan)
     stomach = LABELS["stomach"]
     painter.parts([
-        Part("stomach_wall", (58, -28, -516), (40, 36, 46), stomach, "stomach", 2.5),
-        Part("stomach_content", (58, -28, -516), (34, 30, 40), stomach, "stomach", 2.5),
-        Part("gas", (58, -46, -506), (24, 10, 22), stomach, "stomach"),
-        Part("stomach_wall", (14, -42, -560), (34, 16, 16), stomach, "stomach", 1.5),
-        Part("spleen", (100, 42, -524), (27, 42, 50), LABELS["spleen"], "spleen", 2.5),
+        Solid("stomach_wall", (58, -28, -516), (40, 36, 46), stomach, "stomach", 2.5),
+        Solid("stomach_content", (58, -28, -516), (34, 30, 40), stomach, "stomach", 2.5),
+        Solid("gas", (58, -46, -506), (24, 10, 22), stomach, "stomach"),
+        Solid("stomach_wall", (14, -42, -560), (34, 16, 16), stomach, "stomach", 1.5),
+        Solid("spleen", (100, 42, -524), (27, 42, 50), LABELS["spleen"], "spleen", 2.5),
     ])  # fmt: skip
     painter.rods([Rod((-24, -6, -580), (14, -14, -566), (13, 10)), Rod((14, -14, -566), (70, 18, -540), (10, 7))],
                  "pancreas")  # fmt: skip
@@ -105,12 +105,12 @@ def paint_belly(painter: Painter, plan: Plan) -> None:
                Rod((-62, -6, -520), (-72, -46, -505), (4, 3)), Rod((-22, 8, -490), (-66, 20, -480), (5, 3))]
     # fmt: on
     painter.rods(vessels, "blood", LABELS["liver"], organ="liver")
-    painter.parts([Part("gallbladder", (-46, -50, -582), (12, 16, 22), 0, "liver", 1.0)])
+    painter.parts([Solid("gallbladder", (-46, -50, -582), (12, 16, 22), 0, "liver", 1.0)])
     for side, name in ((-1.0, "kidney_right"), (1.0, "kidney_left")):
         _paint_kidney(painter, plan, side, name)
 
 
-def _paint_bowel(painter: Painter, plan: Plan) -> None:
+def _paint_bowel(painter: Painter, plan: BodyPlan) -> None:
     """Paint small bowel in a few stretches and large bowel piece by piece, each with its own uptake."""
     for k, rod in enumerate(plan.bowel):
         piece = LOOP_PIECES * k // len(plan.bowel)
@@ -125,7 +125,7 @@ def _paint_bowel(painter: Painter, plan: Plan) -> None:
         painter.rods([Rod(a, b, (width - 8, width - 8))], inside, LABELS["colon"], organ="bowel")
 
 
-def _paint_kidney(painter: Painter, plan: Plan, side: float, name: str) -> None:
+def _paint_kidney(painter: Painter, plan: BodyPlan, side: float, name: str) -> None:
     """Paint fat, cortex, medulla, and the urine in calyces and pelvis; and the ureter's visible spots."""
     label, low = LABELS[name], -578.0 if side < 0 else -566.0
     deep = 46.0
@@ -133,10 +133,10 @@ def _paint_kidney(painter: Painter, plan: Plan, side: float, name: str) -> None:
     center: Point = (side * 64, deep, low)
     hilum: Point = (side * 50, deep - 6, low - 2)
     painter.parts([
-        Part("mesentery", center, (33, 30, 60), 0, name, 1.0, tilt),
-        Part("kidney", center, (26, 24, 50), label, name, 1.5, tilt),
-        Part("medulla", (side * 61, deep - 1, low), (15, 13, 37), label, name, 1.0, tilt),
-        Part("fat", hilum, (10, 9, 20), label, name, 0.0, tilt),
+        Solid("mesentery", center, (33, 30, 60), 0, name, 1.0, tilt),
+        Solid("kidney", center, (26, 24, 50), label, name, 1.5, tilt),
+        Solid("medulla", (side * 61, deep - 1, low), (15, 13, 37), label, name, 1.0, tilt),
+        Solid("fat", hilum, (10, 9, 20), label, name, 0.0, tilt),
     ])  # fmt: skip
     calyces = [Rod(hilum, (side * 62, deep - 1, low + up), (3.5, 4.5)) for up in (26, 8, -9, -26)]
     painter.rods(calyces, "urine_kidney", label, organ=name)
@@ -154,7 +154,7 @@ def _paint_kidney(painter: Painter, plan: Plan, side: float, name: str) -> None:
         )
 
 
-def paint_pelvis_organs(painter: Painter, plan: Plan, filling: float) -> None:
+def paint_pelvis_organs(painter: Painter, plan: BodyPlan, filling: float) -> None:
     """Paint prostate or womb, testes, the bladder and the muscles between.
 
     Args:
@@ -163,19 +163,19 @@ def paint_pelvis_organs(painter: Painter, plan: Plan, filling: float) -> None:
         filling: the bladder's size in this session relative to the plan.
     """
     if "male" in plan.has:
-        parts = [Part("prostate", (0, 4, -838), (21, 16, 16), 0, "bladder", 1.0)]
-        parts += [Part("testis", (side * 15, -62, -905), (11, 14, 18), LABELS["testes"], "pelvis", 1.0)
+        parts = [Solid("prostate", (0, 4, -838), (21, 16, 16), 0, "bladder", 1.0)]
+        parts += [Solid("testis", (side * 15, -62, -905), (11, 14, 18), LABELS["testes"], "pelvis", 1.0)
                   for side in (-1.0, 1.0)]  # fmt: skip
-        skin = [Part("skin", (0, -62, -903), (38, 30, 32), 0, "pelvis", 1.0),
-                Part("muscle", (0, -80, -880), (15, 24, 22), 0, "pelvis", 1.0)]  # fmt: skip
+        skin = [Solid("skin", (0, -62, -903), (38, 30, 32), 0, "pelvis", 1.0),
+                Solid("muscle", (0, -80, -880), (15, 24, 22), 0, "pelvis", 1.0)]  # fmt: skip
         painter.parts(skin + parts)
     else:
-        painter.parts([Part("uterus", (0, 18, -785), (25, 22, 32), 0, "bladder", 1.5)])
+        painter.parts([Solid("uterus", (0, 18, -785), (25, 22, 32), 0, "bladder", 1.5)])
     radii = (plan.bladder[0] * filling, plan.bladder[1] * filling, plan.bladder[2] * filling)
     middle: Point = (BLADDER[0], BLADDER[1], BLADDER[2] + radii[2] - 18)
     wall = (radii[0] + 3, radii[1] + 3, radii[2] + 3)
     label = LABELS["urinary_bladder"]
     painter.parts([
-        Part("bladder_wall", middle, wall, label, "bladder", 2.0),
-        Part("urine_bladder", middle, radii, label, "bladder", 2.0),
+        Solid("bladder_wall", middle, wall, label, "bladder", 2.0),
+        Solid("urine_bladder", middle, radii, label, "bladder", 2.0),
     ])  # fmt: skip

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.phantom.drawing.canvas import Canvas, Material
-from somray.phantom.drawing.shapes import Point, capsule
+from somray.phantom.drawing.shapes import Point
 
-__all__ = ["Rod", "grow_tree", "paint_rods"]
+__all__ = ["Rod", "grow_tree"]
 
 
 @dataclass(frozen=True)
@@ -69,19 +68,3 @@ def grow_tree(
 def _rod(start: NDArray[np.float64], end: NDArray[np.float64], radii: tuple[float, float]) -> Rod:
     a, b = (float(start[0]), float(start[1]), float(start[2])), tuple(float(v) for v in end)
     return Rod(a, (b[0], b[1], b[2]), radii)
-
-
-def paint_rods(canvas: Canvas, rods: list[Rod], material: Material, wall_mm: float = 0.0) -> None:
-    """Paint rods widened by wall_mm; rods thinner than a voxel still count by partial volume."""
-    for rod in rods:
-        reach = max(rod.radii) + wall_mm + canvas.voxel_mm
-        low = (min(rod.start[0], rod.end[0]) - reach, min(rod.start[1], rod.end[1]) - reach,
-               min(rod.start[2], rod.end[2]) - reach)  # fmt: skip
-        high = (max(rod.start[0], rod.end[0]) + reach, max(rod.start[1], rod.end[1]) + reach,
-                max(rod.start[2], rod.end[2]) + reach)  # fmt: skip
-        box = canvas.box(low, high)
-        if box is not None:
-            radii = (rod.radii[0] + wall_mm, rod.radii[1] + wall_mm)
-            distance = capsule(canvas.coordinates(box), rod.start, rod.end, radii)
-            most = min(1.0, np.pi * (sum(radii) / 2 / canvas.voxel_mm) ** 2)
-            canvas.paint(box, distance, material, most)

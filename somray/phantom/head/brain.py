@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from somray.phantom.drawing.painter import Painter, Part
+from somray.phantom.drawing.painter import Painter, Solid
 from somray.phantom.drawing.shapes import Point, ripple
 from somray.phantom.drawing.vessels import Rod
 from somray.phantom.head.plan import LABELS, Head
@@ -53,17 +53,17 @@ def _paint_hind(painter: Painter) -> None:
     parts = []
     for side in (-1.0, 1.0):
         parts += [
-            Part("nuclei", (side * 24, -6, 2), (9, 18, 12), BRAIN, "", 1.0),
-            Part("nuclei", (side * 11, 14, 0), (8, 13, 9), BRAIN, "", 1.0),
-            Part("dura", (side * 26, 48, -36), (29, 28, 24), BRAIN, "", 1.5),
-            Part("cerebellum", (side * 24, 48, -40), (27, 28, 23), BRAIN, "", 1.5),
+            Solid("nuclei", (side * 24, -6, 2), (9, 18, 12), BRAIN, "", 1.0),
+            Solid("nuclei", (side * 11, 14, 0), (8, 13, 9), BRAIN, "", 1.0),
+            Solid("dura", (side * 26, 48, -36), (29, 28, 24), BRAIN, "", 1.5),
+            Solid("cerebellum", (side * 24, 48, -40), (27, 28, 23), BRAIN, "", 1.5),
         ]
     parts += [
-        Part("cerebellum", (0, 50, -40), (14, 24, 22), BRAIN, "", 1.0),
-        Part("fluid", (0, 14, -40), (20, 15, 22), BRAIN),
-        Part("white", (0, 18, -40), (15, 13, 30), BRAIN, "", 1.0),
-        Part("fluid", (0, 34, -44), (6, 4, 10), LABELS["ventricles"]),
-        Part("fluid", (0, -12, -26), (14, 10, 7), BRAIN),
+        Solid("cerebellum", (0, 50, -40), (14, 24, 22), BRAIN, "", 1.0),
+        Solid("fluid", (0, 14, -40), (20, 15, 22), BRAIN),
+        Solid("white", (0, 18, -40), (15, 13, 30), BRAIN, "", 1.0),
+        Solid("fluid", (0, 34, -44), (6, 4, 10), LABELS["ventricles"]),
+        Solid("fluid", (0, -12, -26), (14, 10, 7), BRAIN),
     ]
     painter.parts(parts)
     painter.rods([Rod((0, 20, -60), (0, 26, -130), (7, 6))], "white", BRAIN)
@@ -85,7 +85,7 @@ def _paint_ventricles(painter: Painter, head: Head) -> None:
         plexus = [Rod((side * 12, 10, 15), (side * 22, 38, 8), (1.6, 3.2)),
                   Rod((side * 22, 38, 8), (side * 29, 24, -6), (3.2, 1.8))]  # fmt: skip
         painter.rods(plexus, "plexus", LABELS[f"choroid_plexus_{name}"], organ="ventricles")
-    painter.parts([Part("fluid", (0, 6, 0), (2.2 * wide, 16, 12), fluid, "ventricles")])
+    painter.parts([Solid("fluid", (0, 6, 0), (2.2 * wide, 16, 12), fluid, "ventricles")])
 
 
 def _paint_vessels(painter: Painter) -> None:
@@ -110,4 +110,4 @@ def _paint_vessels(painter: Painter) -> None:
     arteries.append(Rod((0, 4, -58), (0, 2, -30), (2.0, 2.0)))
     painter.rods(rods, "sinus", sinus)
     painter.rods(arteries, "vessel", LABELS["arteries"])
-    painter.parts([Part("pituitary", (0, -14, -38), (6, 5, 4), LABELS["pituitary"])])
+    painter.parts([Solid("pituitary", (0, -14, -38), (6, 5, 4), LABELS["pituitary"])])

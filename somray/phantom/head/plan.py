@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from somray.phantom.drawing.painter import Place, draw_place
+from somray.phantom.drawing.painter import OrganPlace, draw_place
 from somray.phantom.drawing.shapes import Point
 
 __all__ = ["LABELS", "NAMES", "Head", "draw_head"]
@@ -46,7 +46,7 @@ class Head:
     scale: Point
     scalp_mm: float
     skull_mm: float
-    places: Mapping[str, Place]
+    places: Mapping[str, OrganPlace]
     phases: tuple[float, ...]
     ventricles: float
     furrows: float
