@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from somray.phantom.anatomy.torso import Trunk, cavity, dome_height
 from somray.phantom.drawing.painter import Painter
-from somray.phantom.drawing.shapes import Point, ellipse, ellipsoid, ripple
-from somray.phantom.drawing.vessels import Rod, grow_tree
+from somray.phantom.drawing.shapes import Point, ellipse, ellipsoid, point, ripple
+from somray.phantom.drawing.vessels import Rod, draw_bowel, draw_lung_vessels, grow_tree
 
 __all__ = ["Trees", "draw_trees", "paint_organs"]
 
@@ -41,33 +41,17 @@ def draw_trees(rng: np.random.Generator, body: Trunk) -> Trees:
     vessels: list[Rod] = []
     bronchi: list[Rod] = []
     for side in (-1.0, 1.0):
-        for step in ((20, 12, -26), (24, -14, -20), (20, 4, 22), (14, 22, 8), (18, -20, 14)):
-            start = (side * 30.0, 14.0 + rng.uniform(-5, 5), 72.0 + 0.4 * step[2])
-            head = (side * step[0], float(step[1]), float(step[2]))
-            vessels += grow_tree(rng, (start, head, 5.2), 6, in_lung)
+        vessels += draw_lung_vessels(rng, (side * 30.0, 14.0, 72.0), 6, in_lung)
         for step in ((16, 9, -20), (18, -6, 12)):
-            head = (side * step[0], float(step[1]), float(step[2]))
+            head = point((side * step[0], *step[1:]))
             bronchi += grow_tree(rng, ((side * 22.0, 22.0, 78.0), head, 4.5), 3, in_lung)
     liver: list[Rod] = []
-    for head in ((-24, 8, 4), (-14, -10, 16), (16, -16, 8), (-20, 14, -18)):
-        liver += grow_tree(rng, ((-36.0, 2.0, -34.0), tuple(map(float, head)), 5.6), 5, in_liver)  # type: ignore[arg-type]
-    return Trees(tuple(vessels), tuple(bronchi), tuple(liver), tuple(_draw_bowel(rng)))
-
-
-def _draw_bowel(rng: np.random.Generator) -> list[Rod]:
-    """Draw loops of bowel as a bent tube that stays in the front of the belly."""
-    rods = []
-    at = np.array([60.0, -45.0, -70.0])
-    for _ in range(60):
-        step = rng.normal(0, 1.0, 3)
-        step *= rng.uniform(14, 22) / np.linalg.norm(step)
-        goal = np.clip(at + step, (-85, -66, -150), (88, -18, -62))
-        radius = float(rng.uniform(9, 12))
-        a: Point = (float(at[0]), float(at[1]), float(at[2]))
-        b: Point = (float(goal[0]), float(goal[1]), float(goal[2]))
-        rods.append(Rod(a, b, (radius, radius)))
-        at = goal
-    return rods
+    for turn in ((-24, 8, 4), (-14, -10, 16), (16, -16, 8), (-20, 14, -18)):
+        liver += grow_tree(rng, ((-36.0, 2.0, -34.0), point(turn), 5.6), 5, in_liver)
+    bowel = draw_bowel(
+        rng, (60, -45, -70), ((-85, -66, -150), (88, -18, -62)), 60, ((14, 22), (9, 12))
+    )
+    return Trees(tuple(vessels), tuple(bronchi), tuple(liver), tuple(bowel))
 
 
 def paint_organs(painter: Painter, body: Trunk, trees: Trees) -> None:

@@ -105,9 +105,7 @@ def _rods(canvas: Canvas, line: list[tuple[float, float, float]]) -> list[tuple[
     """Return box and distance of each rod of a chain that meets the grid."""
     found = []
     for start, end in pairwise(line):
-        low = (min(start[0], end[0]) - 8, min(start[1], end[1]) - 8, min(start[2], end[2]) - 8)
-        high = (max(start[0], end[0]) + 8, max(start[1], end[1]) + 8, max(start[2], end[2]) + 8)
-        box = canvas.box(low, high)
+        box = canvas.along(start, end, 8.0)
         if box is not None:
             found.append((box, capsule(canvas.coordinates(box), start, end, (5.2, 5.2))))
     return found

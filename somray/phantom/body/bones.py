@@ -10,7 +10,7 @@ from somray.phantom.body.plan import SPINE, BodyPlan, profile, spine_y
 from somray.phantom.drawing.canvas import Box
 from somray.phantom.drawing.painter import Painter, Solid
 from somray.phantom.drawing.shapes import Point, ellipse, ellipsoid
-from somray.phantom.drawing.vessels import Rod
+from somray.phantom.drawing.vessels import Rod, chain
 from somray.phantom.session import FloatArray
 
 __all__ = ["LEVELS", "paint_bones", "paint_skull"]
@@ -45,7 +45,7 @@ def paint_skull(painter: Painter) -> None:
     rods = []
     for side in (-1.0, 1.0):
         points: list[Point] = [(side * 52, 0, -158), (side * 47, -12, -206), (side * 8, -78, -218)]
-        rods += [Rod(a, b, (6, 7)) for a, b in pairwise(points)]
+        rods += chain(points, (6, 7))
         rods.append(Rod((side * 62, -10, -138), (side * 48, -62, -140), (4, 5)))  # cheekbone
     _rods(painter, rods)
 
@@ -119,7 +119,7 @@ def _paint_ribs(painter: Painter) -> None:
     for number in range(12):
         for side in (-1.0, 1.0):
             line = _rib(side, 294.0 + 25.0 * number)
-            rods += [Rod(a, b, (4.6, 4.6)) for a, b in pairwise(line[: 13 if number < 9 else 9])]
+            rods += chain(line[: 13 if number < 9 else 9], (4.6, 4.6))
     _rods(painter, rods)
     breast = Solid("cortex", (0, -82, -400), (17, 6, 76))
     painter.shells(_solids(painter, [breast]), CORTEX_MM, "marrow")

@@ -1,13 +1,11 @@
 """Brain, eyes, mucosa, glands, throat and neck; what FDG shows there is symmetric."""
 
-from itertools import pairwise
-
 import numpy as np
 
 from somray.phantom.body.plan import LABELS, BodyPlan
 from somray.phantom.drawing.painter import Painter, Solid
 from somray.phantom.drawing.shapes import Point, ellipsoid
-from somray.phantom.drawing.vessels import Rod
+from somray.phantom.drawing.vessels import Rod, chain
 from somray.phantom.session import FloatArray
 
 __all__ = ["paint_brain", "paint_face", "paint_throat"]
@@ -70,18 +68,18 @@ def paint_throat(painter: Painter, plan: BodyPlan) -> None:
           for side in (-1.0, 1.0)),
     ])  # fmt: skip
     air: list[Point] = [(0, -8, -180), (0, -16, -240), (0, -6, -290), (0, 12, -376)]
-    tubes = [Rod(a, b, (7.5, 7.5)) for a, b in pairwise(air)]
+    tubes = chain(air, (7.5, 7.5))
     for side, far in ((-1.0, 28.0), (1.0, 34.0)):
         tubes.append(Rod((0, 12, -376), (side * far, 16, -402), (7, 5)))
     painter.rods(tubes, "airway", wall_mm=1.8)
     painter.rods(tubes, "air")
     gullet: list[Point] = [(2, 14, -270), (4, 34, -400), (18, 30, -480)]
-    painter.rods([Rod(a, b, (7, 7)) for a, b in pairwise(gullet)], "esophagus")
+    painter.rods(chain(gullet, (7, 7)), "esophagus")
     for side in (-1.0, 1.0):
         line: list[Point] = [(side * 30, 4, -180), (side * 28, 2, -270), (side * 14, -6, -345)]
         for shift, radius in ((0.0, 3.5), (side * 9.0, 5.5)):
             moved: list[Point] = [(p[0] + shift, p[1] + 3, p[2]) for p in line]
-            rods = [Rod(a, b, (radius, radius)) for a, b in pairwise(moved)]
+            rods = chain(moved, (radius, radius))
             painter.rods(rods, "blood")
     if "brown_fat" in plan.has:
         _paint_brown_fat(painter, plan)

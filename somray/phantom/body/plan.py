@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.phantom.body.trees import draw_bowel, draw_lung_vessels
 from somray.phantom.drawing.painter import OrganPlace, draw_place
-from somray.phantom.drawing.vessels import Rod
+from somray.phantom.drawing.shapes import Point
+from somray.phantom.drawing.vessels import Rod, draw_bowel, draw_lung_vessels
 from somray.phantom.session import FloatArray
 
-__all__ = ["LABELS", "NAMES", "BodyPlan", "draw_plan", "profile", "spine_y"]
+__all__ = ["COLON", "LABELS", "NAMES", "BodyPlan", "draw_plan", "profile", "spine_y"]
 
 NAMES = {
     1: "brain", 2: "heart", 3: "kidney_left", 4: "kidney_right", 5: "urinary_bladder", 6: "liver",
@@ -31,6 +31,13 @@ LABELS = {name: number for number, name in NAMES.items()}
 SPINE = ((100, 140, 170, 230, 290, 340, 420, 500, 560, 640, 690, 740, 800, 860),
          (20, 20, 22, 30, 42, 55, 64, 60, 52, 40, 44, 62, 80, 78))  # fmt: skip
 """Depth below the vertex and y of the vertebral bodies' middle: kyphosis, lordosis, sacrum."""
+
+COLON: tuple[Point, ...] = (
+    (-92, 0, -708), (-100, 2, -655), (-98, -2, -600), (-55, -52, -606), (0, -64, -622),
+    (52, -56, -608), (98, -12, -566), (106, 14, -606), (106, 16, -668), (92, 8, -718),
+    (52, -12, -742), (14, 18, -752), (2, 50, -768), (0, 58, -800), (0, 52, -846),
+)  # fmt: skip
+"""The large bowel's middle line, from the caecum to the end of the rectum."""
 
 SPREAD: Mapping[str, tuple[tuple[float, float, float], float]] = {
     "brain": ((1, 2, 2), 0.02), "face": ((0, 3, 5), 0.04), "heart": ((6, 5, 9), 0.07),
@@ -94,11 +101,23 @@ def draw_plan(rng: np.random.Generator) -> BodyPlan:
         arms="down" if rng.uniform() < 0.45 else "up",
         places={name: draw_place(rng, *spread) for name, spread in SPREAD.items()},
         phases=tuple(float(v) for v in rng.uniform(0, 2 * np.pi, 12)),
-        bowel=tuple(draw_bowel(rng)),
-        lung_vessels=tuple(draw_lung_vessels(rng)),
+        bowel=tuple(
+            draw_bowel(
+                rng, (30, -30, -640), ((-74, -58, -745), (78, -12, -636)), 46, ((18, 34), (9, 12.5))
+            )
+        ),
+        lung_vessels=tuple(
+            rod for x in (-34.0, 34.0) for rod in draw_lung_vessels(rng, (x, 6, -405), 5, _in_lung)
+        ),
         bladder=bladder,
         has=frozenset(has | ({"male"} if male else set())),
     )
+
+
+def _in_lung(point: NDArray[np.float64]) -> bool:
+    """Tell whether a vessel may grow to a point; what leaves the lung is painted over by what lies there."""
+    side = np.array([np.sign(point[0]) * 74.0, 6.0, -415.0])
+    return bool((((point - side) / (46, 66, 92)) ** 2).sum() < 1)
 
 
 def profile(z: FloatArray, knots: tuple[tuple[float, ...], tuple[float, ...]]) -> FloatArray:

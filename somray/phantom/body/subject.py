@@ -47,7 +47,8 @@ def make_body(
     noise = draw_lattice(rng)
     suv = draw_uptake(rng, plan.has)
     placement = shifted(np.array([0.0, 0.0, BODY_TOP_MM])) @ np.diag([*plan.scale, 1.0])
-    lying = stay(key, body_grid(shape, center), center, placement, sessions, still)
+    lying = stay(key, body_grid(shape, center), center, placement, sessions)
+    lying = lying.unmoved() if still else lying
     body = WholeBody(plan, noise, _lesions(plan, lying))
 
     def render(index: int, spoil: np.random.Generator) -> Drawn:

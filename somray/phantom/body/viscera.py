@@ -5,11 +5,10 @@ from itertools import pairwise
 import numpy as np
 
 from somray.phantom.body.outline import liver
-from somray.phantom.body.plan import LABELS, BodyPlan
-from somray.phantom.body.trees import COLON
+from somray.phantom.body.plan import COLON, LABELS, BodyPlan
 from somray.phantom.drawing.painter import Painter, Solid
-from somray.phantom.drawing.shapes import Point
-from somray.phantom.drawing.vessels import Rod
+from somray.phantom.drawing.shapes import Point, point
+from somray.phantom.drawing.vessels import Rod, chain
 
 __all__ = [
     "BLADDER",
@@ -54,8 +53,8 @@ def paint_chest(painter: Painter, plan: BodyPlan) -> None:
     aorta = LABELS["aorta"]
     arch: list[Point] = [(8, -22, -420), (-6, -30, -385), (0, -20, -356), (14, 4, -348), (24, 26, -362),
                          (26, 36, -400), (22, 34, -480), (16, 24, -560), (10, 12, -640), (4, 8, -690)]  # fmt: skip
-    painter.rods([Rod(a, b, (12.5, 12)) for a, b in pairwise(arch[:7])], "blood", aorta)
-    painter.rods([Rod(a, b, (10.5, 9)) for a, b in pairwise(arch[6:])], "blood", aorta)
+    painter.rods(chain(arch[:7], (12.5, 12)), "blood", aorta)
+    painter.rods(chain(arch[6:], (10.5, 9)), "blood", aorta)
     cava: list[Point] = [
         (-24, -14, -330),
         (-26, -12, -420),
@@ -63,7 +62,7 @@ def paint_chest(painter: Painter, plan: BodyPlan) -> None:
         (-18, 16, -560),
         (-16, 12, -690),
     ]
-    painter.rods([Rod(a, b, (9, 11)) for a, b in pairwise(cava)], "blood")
+    painter.rods(chain(cava, (9, 11)), "blood")
     for side in (-1.0, 1.0):
         trunk: list[Point] = [(4, -14, -404), (side * 36, 6, -408)]
         painter.rods([Rod(trunk[0], trunk[1], (13, 9))], "blood")
@@ -71,9 +70,9 @@ def paint_chest(painter: Painter, plan: BodyPlan) -> None:
                              (side * 66, -36, -850), (side * 74, -16, -1000)]  # fmt: skip
         for shift in (0.0, 10.0):
             moved: list[Point] = [(p[0] - side * 0.6 * shift, p[1] + shift, p[2]) for p in down]
-            painter.rods([Rod(a, b, (5.5, 5)) for a, b in pairwise(moved)], "blood")
+            painter.rods(chain(moved, (5.5, 5)), "blood")
         arm: list[Point] = [(side * 16, -8, -344), (side * 70, -2, -314), (side * 140, 8, -332)]
-        painter.rods([Rod(a, b, (5, 4)) for a, b in pairwise(arm)], "blood")
+        painter.rods(chain(arm, (5, 4)), "blood")
 
 
 def paint_belly(painter: Painter, plan: BodyPlan) -> None:
@@ -85,7 +84,7 @@ def paint_belly(painter: Painter, plan: BodyPlan) -> None:
             (side * 62, 22, -740),
             (side * 84, -14, -805),
         ]
-        painter.rods([Rod(a, b, (15, 18)) for a, b in pairwise(line)], "muscle")
+        painter.rods(chain(line, (15, 18)), "muscle")
     _paint_bowel(painter, plan)
     stomach = LABELS["stomach"]
     painter.parts([
@@ -117,8 +116,7 @@ def _paint_bowel(painter: Painter, plan: BodyPlan) -> None:
         painter.rods([rod], f"loop{piece}", LABELS["small_bowel"], 1.5, "bowel")
         inner = Rod(rod.start, rod.end, (0.5 * rod.radii[0], 0.5 * rod.radii[1]))
         painter.rods([inner], "content", LABELS["small_bowel"], organ="bowel")
-    points: list[Point] = [(float(p[0]), float(p[1]), float(p[2])) for p in COLON]
-    for k, (a, b) in enumerate(pairwise(points)):
+    for k, (a, b) in enumerate(pairwise(map(point, COLON))):
         width = 17.0 if k > 9 else 22.0
         painter.rods([Rod(a, b, (width, width))], f"colon{k}", LABELS["colon"], organ="bowel")
         inside = "gas" if k in (3, 4, 5) else "content"

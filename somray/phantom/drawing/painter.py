@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.phantom.drawing.canvas import Box, Canvas, Material
-from somray.phantom.drawing.shapes import Point, capsule, ellipsoid, ripple, turned
+from somray.phantom.drawing.shapes import Point, capsule, ellipsoid, point, ripple, turned
 from somray.phantom.drawing.vessels import Rod
 from somray.phantom.session import FloatArray
 
@@ -34,9 +34,7 @@ class OrganPlace:
 def draw_place(rng: np.random.Generator, spread_mm: Point, spread_size: float) -> OrganPlace:
     """Draw an organ's place; shifts and size are normal, cut at two standard deviations."""
     draws = np.clip(rng.standard_normal(4), -2, 2)
-    shift = (float(draws[0] * spread_mm[0]), float(draws[1] * spread_mm[1]),
-             float(draws[2] * spread_mm[2]))  # fmt: skip
-    return OrganPlace(shift, float(1 + spread_size * draws[3]))
+    return OrganPlace(point(draws[:3] * spread_mm), float(1 + spread_size * draws[3]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,9 +134,7 @@ class Painter:
             start, end = place.moved(rod.start), place.moved(rod.end)
             radii = (rod.radii[0] + wall_mm, rod.radii[1] + wall_mm)
             reach = max(radii) + self.canvas.voxel_mm
-            low = tuple(min(start[a], end[a]) - reach for a in range(3))
-            high = tuple(max(start[a], end[a]) + reach for a in range(3))
-            box = self.canvas.box((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+            box = self.canvas.along(start, end, reach)
             if box is not None:
                 distance = capsule(self.canvas.coordinates(box), start, end, radii)
                 most = min(1.0, np.pi * (sum(radii) / 2 / self.canvas.voxel_mm) ** 2)

@@ -6,7 +6,7 @@ import numpy as np
 
 from somray.phantom.drawing.painter import Painter, Solid
 from somray.phantom.drawing.shapes import Point, ripple
-from somray.phantom.drawing.vessels import Rod
+from somray.phantom.drawing.vessels import Rod, chain
 from somray.phantom.head.plan import LABELS, Head
 from somray.phantom.head.skull import inside_skull
 from somray.phantom.session import FloatArray
@@ -93,17 +93,17 @@ def _paint_vessels(painter: Painter) -> None:
     arc: list[Point] = [(0, 84.5 * float(np.cos(a)), 66.5 * float(np.sin(a)))
                         for a in np.deg2rad(np.linspace(-14, 150, 15))]  # fmt: skip
     sinus = LABELS["venous_sinus"]
-    painter.rods([Rod(a, b, (3.4, 3.4)) for a, b in pairwise(arc)], "sinus", sinus)
+    painter.rods(chain(arc, (3.4, 3.4)), "sinus", sinus)
     rods = [Rod((0, 52, 2), (0, 80, -14), (2.2, 2.8)), Rod((0, 24, 8), (0, 52, 2), (1.8, 2.2))]
     arteries = []
     for side in (-1.0, 1.0):
         line: list[Point] = [(0, 81, -18), (side * 36, 68, -26), (side * 54, 40, -34), (side * 44, 24, -52),
                              (side * 34, 14, -64)]  # fmt: skip
-        rods += [Rod(a, b, (3.6, 3.6)) for a, b in pairwise(line)]
+        rods += chain(line, (3.6, 3.6))
         path: list[Point] = [(side * 18, 0, -64), (side * 13, -10, -40), (side * 12, -16, -30), (side * 26, -20, -26),
                              (side * 44, -14, -18), (side * 54, 2, -6), (side * 58, 22, 6)]  # fmt: skip
-        arteries += [Rod(a, b, (2.3, 2.0)) for a, b in pairwise(path[:5])]
-        arteries += [Rod(a, b, (1.4, 1.0)) for a, b in pairwise(path[4:])]
+        arteries += chain(path[:5], (2.3, 2.0))
+        arteries += chain(path[4:], (1.4, 1.0))
         arteries += [Rod((side * 12, -16, -30), (side * 2, -28, -22), (1.5, 1.4)),
                      Rod((side * 2, -28, -22), (side * 2, -52, 6), (1.3, 1.0)),
                      Rod((0, 2, -30), (side * 20, 20, -22), (1.6, 1.2))]  # fmt: skip

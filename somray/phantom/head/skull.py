@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from somray.phantom.drawing.canvas import Box
 from somray.phantom.drawing.painter import Painter, Solid
 from somray.phantom.drawing.shapes import Point, capsule, ellipsoid, ripple
 from somray.phantom.drawing.vessels import Rod
@@ -62,10 +61,6 @@ def paint_shells(painter: Painter, head: Head, noise: FloatArray) -> None:
     )
     painter.fill(box, inner, "dura", most=0.7)
     painter.fill(box, inner + 1, "fluid")
-
-
-def _at(parts: list[Solid], painter: Painter) -> list[tuple[Box, FloatArray]]:
-    return [found for part in parts if (found := painter.part(part)) is not None]
 
 
 def paint_face(painter: Painter, head: Head) -> None:
