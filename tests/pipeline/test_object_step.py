@@ -138,10 +138,12 @@ def test_an_object_step_that_was_killed_ends_with_the_same_bits(folder, done, tm
     shutil.copytree(done, place)
     for stage in ("objects", "calls", "evolve", "truth"):
         shutil.rmtree(place / RunLayout.ledger(stage, "body"))  # none of them was ever done
-    for last in (3, 8):
+    lives = Counting(3), Counting(8), Counting()  # killed among the objects, then among the calls
+    for executor in lives[:2]:
         with pytest.raises(Dead):
-            run_in(folder, f"output={place}", executor=Counting(last))
-    executor = Counting()
-    run_in(folder, f"output={place}", executor=executor)
-    assert 0 < executor.stages.count("objects") < SUBJECTS
+            run_in(folder, f"output={place}", executor=executor)
+    run_in(folder, f"output={place}", executor=lives[2])
+    objects, calls = ([life.stages.count(s) for life in lives] for s in ("objects", "calls"))
+    assert (objects[0], sum(objects), objects[2]) == (3, SUBJECTS, 0)
+    assert 0 < calls[2] < SUBJECTS
     assert differences(done, place) == []

@@ -13,12 +13,12 @@ from ray import cloudpickle
 
 from somray.domain.work import Needs, Result, Unit
 from somray.errors import PlanError
-from somray.kernels.student.rounds.lesson import lessons_of
 from somray.kernels.student.rounds.run import train_rounds
 from somray.kernels.student.rounds.spec import Distributed, RoundsResult, StudentSpec
 from somray.runtime.on_ray import train as ray_train
 from somray.runtime.on_ray.executor import RayExecutor
 from somray.runtime.on_ray.session import ray_session
+from tests.student_fixtures import lessons_of
 
 pytestmark = [
     pytest.mark.ray,

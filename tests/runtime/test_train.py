@@ -14,7 +14,6 @@ import pytest
 from somray.domain.run import RunLayout
 from somray.errors import StoreError
 from somray.io.storage import Storage
-from somray.kernels.student.rounds.lesson import lessons_of
 from somray.kernels.student.rounds.run import train_rounds
 from somray.kernels.student.rounds.spec import Distributed, StudentSpec
 from somray.kernels.student.rounds.state import state_from_bytes
@@ -23,6 +22,7 @@ from somray.runtime.train import train_in_process
 from somray.runtime.train_name import training_name
 from tests.cohort_fixtures import run_in
 from tests.pipeline.same import differences
+from tests.student_fixtures import lessons_of
 
 SPEC = StudentSpec(
     channels=("CT",),

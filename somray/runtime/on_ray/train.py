@@ -26,7 +26,7 @@ from somray.kernels.student.rounds.lesson import Lesson
 from somray.kernels.student.rounds.run import nothing_to_train, train_rounds
 from somray.kernels.student.rounds.spec import Distributed, RoundsResult, RoundState, StudentSpec
 from somray.kernels.student.rounds.state import state_from_bytes, state_to_bytes
-from somray.kernels.student.training.schedule import Gang
+from somray.kernels.student.training.schedule import ProcessGroup
 from somray.runtime.train_name import training_name
 
 __all__ = ["fit_rounds_with_ray_train"]
@@ -141,10 +141,10 @@ def _train_loop(config: dict[str, Any]) -> None:  # Any: Ray's config is a plain
     world = context.get_world_size()
     average = _average(world) if world > 1 else None
     device = ray.train.torch.get_device()
-    gang = Gang(
+    group = ProcessGroup(
         context.get_world_rank(), world, average, str(device), _all_do_bf16(device, average)
     )
-    distributed = Distributed(gang, _resumed(), _reporter(gang.rank))
+    distributed = Distributed(group, _resumed(), _reporter(group.rank))
     train_rounds(lessons, config["spec"], distributed, time.perf_counter)
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from somray.kernels.student.rounds.lesson import lessons_of
 from somray.kernels.student.rounds.run import train_rounds
 from somray.kernels.student.rounds.spec import StudentSpec
 from somray.kernels.teacher.fit import TeacherSpec, apply_teacher, fit_teacher
+from tests.student_fixtures import lessons_of
 
 pytestmark = pytest.mark.slow
 SUV_PER_BQML = 2.9448e-4
