@@ -16,7 +16,6 @@ from somray.kernels.student.predict import (
     predict_student,
     views_of,
 )
-from somray.kernels.student.rounds.spec import SHAPES
 from somray.kernels.student.training.calibration import calibrated
 from tests.student_fixtures import VIEWS, WINDOW, hu_image, small_shape
 
@@ -52,7 +51,7 @@ def test_probabilities_are_those_of_the_network_on_what_the_look_sees(dimensions
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_tiles_equal_the_whole_image(dimensions, monkeypatch):
-    shape = NetworkShape(dimensions, 3, **SHAPES[dimensions])
+    shape = NetworkShape(dimensions, 3)
     model, images = model_of(dimensions, shape=shape), images_of(dimensions, 1)
     whole = predict_student(model, images)
     assert whole.std() > 1e-3
@@ -63,7 +62,7 @@ def test_tiles_equal_the_whole_image(dimensions, monkeypatch):
 
 def test_tiles_begin_where_the_networks_halvings_do():
     for dimensions, tile in module.TILES.items():
-        assert tile % NetworkShape(dimensions, 1, **SHAPES[dimensions]).multiple == 0
+        assert tile % NetworkShape(dimensions, 1).multiple == 0
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

@@ -84,7 +84,7 @@ def test_a_stored_state_is_read_as_it_was_written():
     assert found.agreement == found.convergence == found.training == rows
     assert found.calibration == calibration
     assert_same(found.student, weights)
-    assert found.hooks == {}
+    assert found.control == {}
     assert len(found.fits) == 2
     again = found.fits[0]
     assert (again.epoch, again.step, again.done, again.rows) == (3, 7, True, fit.rows)
