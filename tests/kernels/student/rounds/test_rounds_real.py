@@ -14,7 +14,7 @@ SUV_PER_BQML = 2.9448e-4
 
 
 def test_student_comes_near_the_teacher_on_neighbouring_slices_of_a_whole_body_pet(real_data):
-    """Measured at .944 mean IoU, with the default's steps too; A's mask copied has .959, as the slices hardly differ."""
+    """Measured at .944 mean IoU (.945 in the default's 800 steps); A's mask copied has .959 there."""
     file = real_data / "pet_wholebody_QIN24" / "pet_bqml.nii.gz"
     volume = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(file))).astype(np.float32)
     images, spacing = volume[[170, 171, 169], None] * np.float32(SUV_PER_BQML), (3.538, 3.538)
