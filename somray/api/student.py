@@ -12,14 +12,15 @@ from somray.domain.channel import Channel, kinds_of
 from somray.domain.student import StudentModel
 from somray.errors import ConfigError, ShapeError
 from somray.kernels.features.windows import auto_window
+from somray.kernels.student.determinism import deterministic
 from somray.kernels.student.network import UNet, build_unet, unet_weights
 from somray.kernels.student.predict import predict_student
 from somray.kernels.student.rounds.constant import make_constant
-from somray.kernels.student.rounds.lesson import Lesson, lessons_of
+from somray.kernels.student.rounds.lesson import Lesson
 from somray.kernels.student.rounds.spec import StudentSpec, new_unet_of, student_of
-from somray.kernels.student.training.loop import deterministic, train_network
+from somray.kernels.student.training.loop import train_network
 from somray.kernels.student.training.patches import Example
-from somray.kernels.student.training.schedule import Pace
+from somray.kernels.student.training.schedule import TrainingHooks
 
 __all__ = ["Student"]
 
@@ -118,7 +119,8 @@ class Student:
         if not known.any():
             raise ShapeError("no pixel of the images has data in every channel")
         spec = self._spec(stack, start)
-        lessons = lessons_of(stack, target, known)
+        planes = target.astype(np.float32), known.astype(np.float32)
+        lessons = [Lesson(*parts) for parts in zip(stack, *planes, strict=True)]
         module = self._learned(lessons, spec, start, began)
         self._model = student_of(spec, unet_weights(module), {"seconds_given": self._seconds})
         return self
@@ -172,19 +174,19 @@ class Student:
             return module
         if start is not None:
             module = build_unet(start.model.network, start.model.weights)
-        look = spec.look()
-        examples = [Example(le.values, le.target, le.weight, look) for le in lessons]
+        views = spec.views()
+        examples = [Example(le.values, le.target, le.weight, views) for le in lessons]
         with deterministic(spec.threads):
-            pace = self._pace(began)
-            train_network(module, examples, spec.plan(0), (spec.seed,), pace=pace)
+            hooks = self._hooks(began)
+            train_network(module, examples, spec.schedule(0), (spec.seed,), hooks=hooks)
         return module
 
-    def _pace(self, began: float) -> Pace:
+    def _hooks(self, began: float) -> TrainingHooks:
         """Count the time since the call, where there is a budget."""
         seconds = self._seconds
         if seconds is None:
-            return Pace()
-        return Pace(spent=lambda: (time.perf_counter() - began) / seconds)
+            return TrainingHooks()
+        return TrainingHooks(spent=lambda: (time.perf_counter() - began) / seconds)
 
 
 def _names(

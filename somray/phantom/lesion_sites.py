@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.phantom.drawing.canvas import Box, Canvas, Material
-from somray.phantom.drawing.shapes import Point, ellipsoid
+from somray.phantom.drawing.shapes import Point, draw_within, ellipsoid, point
 from somray.phantom.lesions import Blob, Course, Field, fits, number_courses
 from somray.phantom.session import FloatArray
 
@@ -103,9 +103,7 @@ def place_lesions(
 def _candidate(rng: np.random.Generator, kind: str, sites: Sequence[Site], field: Field) -> Lesion:
     weights = np.array([s.weight * (s.radius_mm[1] > 12 or kind != "cold_core") for s in sites])
     site = sites[int(rng.choice(len(sites), p=weights / weights.sum()))]
-    inside = rng.normal(size=3)
-    inside *= rng.uniform() ** (1 / 3) / np.linalg.norm(inside)
-    center = np.array(site.center) + inside * np.array(site.extent)
+    center = draw_within(rng, site.center, site.extent)
     least, most = max(site.radius_mm[0], field.radius_mm[0]), site.radius_mm[1]
     if kind == "cold_core":
         least = max(least, 11.0)
@@ -117,8 +115,7 @@ def _candidate(rng: np.random.Generator, kind: str, sites: Sequence[Site], field
     else:
         change, turn = "stable", 0
     course = Course(
-        change, turn, (float(center[0]), float(center[1]), float(center[2])),
-        (float(radii[0]), float(radii[1]), float(radii[2])), (1.0, 0.0), field.gap_mm, (0, 0), 1.0,
+        change, turn, point(center), point(radii), (1.0, 0.0), field.gap_mm, (0, 0), 1.0
     )  # fmt: skip
     return Lesion(course, kind, site, *_look(rng, kind, radius))
 

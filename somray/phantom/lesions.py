@@ -5,13 +5,13 @@ in the scene and never moves in it. Identities follow CONTRACT.md: in a merge th
 id lives on, in a split the largest part keeps it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.phantom.drawing.canvas import Box, Canvas
-from somray.phantom.drawing.shapes import Point, capsule, ellipsoid
+from somray.phantom.drawing.shapes import Point, capsule, draw_within, ellipsoid, point
 from somray.phantom.session import FloatArray
 
 __all__ = [
@@ -167,9 +167,7 @@ def _candidate(rng: np.random.Generator, kind: str, turns: int, field: Field) ->
     zone, extent = field.zones[int(rng.integers(len(field.zones)))]
     if kind == "running":
         zone, extent = field.through
-    inside = rng.normal(size=3)
-    inside *= rng.uniform() ** (1 / 3) / np.linalg.norm(inside)
-    center = np.array(zone) + inside * np.array(extent)
+    center = draw_within(rng, zone, extent)
     radius = rng.uniform(*field.radius_mm)
     flat = field.is_flat and kind in ("stable", "running", "enlarging", "new", "resolved")
     shape = np.array([1.5, 0.5, 1.3]) if flat else rng.uniform(0.85, 1.12, 3)
@@ -179,8 +177,7 @@ def _candidate(rng: np.random.Generator, kind: str, turns: int, field: Field) ->
         radii[2], center[2] = 20 * field.half_mm[2], 0.0
     angle = rng.uniform(0, 2 * np.pi)
     return Course(
-        kind, int(rng.integers(turns)), (float(center[0]), float(center[1]), float(center[2])),
-        (float(radii[0]), float(radii[1]), float(radii[2])),
+        kind, int(rng.integers(turns)), point(center), point(radii),
         (float(np.cos(angle)), float(np.sin(angle))), field.gap_mm, (0, 0),
         float(rng.uniform(0.8, 1.3)),
     )  # fmt: skip
@@ -207,19 +204,15 @@ def fits(course: Course, placed: list[Course], field: Field) -> bool:
 def number_courses(courses: list[Course], sessions: int) -> list[Course]:
     """Give identities from 1 in the order in which the lesions appear."""
     first: dict[tuple[int, int], int] = {}
-    marked = [
-        Course(c.kind, c.turn, c.center, c.radii, c.axis, c.gap_mm, (1, 2), c.uptake)
-        for c in courses
-    ]
+    marked = [replace(course, ids=(1, 2)) for course in courses]
     for session in range(sessions):
         for number, course in enumerate(marked):
             for blob in course.blobs(session):
                 first.setdefault((number, blob.lesion_id), len(first) + 1)
     return [
-        Course(c.kind, c.turn, c.center, c.radii, c.axis, c.gap_mm,
-               (first.get((n, 1), 0), first.get((n, 2), 0)), c.uptake)
-        for n, c in enumerate(courses)
-    ]  # fmt: skip
+        replace(course, ids=(first.get((n, 1), 0), first.get((n, 2), 0)))
+        for n, course in enumerate(courses)
+    ]
 
 
 def blob_distances(canvas: Canvas, blobs: list[Blob]) -> list[tuple[Blob, Box, FloatArray]]:
@@ -227,10 +220,7 @@ def blob_distances(canvas: Canvas, blobs: list[Blob]) -> list[tuple[Blob, Box, F
     found = []
     for blob in blobs:
         reach = max(blob.radii) * 1.15 + canvas.voxel_mm
-        end = blob.end or blob.center
-        low = tuple(min(blob.center[a], end[a]) - reach for a in range(3))
-        high = tuple(max(blob.center[a], end[a]) + reach for a in range(3))
-        box = canvas.box((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+        box = canvas.along(blob.center, blob.end or blob.center, reach)
         if box is None:
             continue
         xyz = canvas.coordinates(box)

@@ -5,15 +5,16 @@ made, nor a session's noise on the others.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
+from somray.phantom.drawing.shapes import Point
 from somray.phantom.events import true_events
 from somray.phantom.lesion_sites import Lesion
-from somray.phantom.lesions import Field
+from somray.phantom.lesions import Course, Field
 from somray.phantom.motion import movements
 from somray.phantom.session import FloatArray, PhantomSession
 
@@ -48,20 +49,26 @@ class Stay:
     moves: Sequence[NDArray[np.float64]]
     poses: Sequence[NDArray[np.float64]]
 
+    def unmoved(self) -> "Stay":
+        """Return the same, with every session where the first one lies."""
+        count = len(self.moves)
+        return replace(self, moves=[self.moves[0]] * count, poses=[self.poses[0]] * count)
+
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """One session's images, their grids, its lesions' mask and its structures' labels."""
+    """One session's images, their grids, its lesions' mask, its structures' labels, its slices' shifts in mm."""
 
     images: Mapping[str, FloatArray]
     geometries: Mapping[str, Geometry]
     lesions: NDArray[np.int32]
-    physiology: NDArray[np.uint8]
+    physiology: NDArray[np.uint8] | None = None
+    jitter_mm: NDArray[np.float64] | None = None
 
 
 def stay(
     key: tuple[int, int], grid: Geometry, center: NDArray[np.float64],
-    placement: NDArray[np.float64], sessions: int, still: bool,
+    placement: NDArray[np.float64], sessions: int, reach_mm: Point | None = None,
 ) -> Stay:  # fmt: skip
     """Draw how the subject lies in each session.
 
@@ -71,13 +78,11 @@ def stay(
         center: world point of the middle of the view.
         placement: (4, 4) scene mm to mm around the middle of the view.
         sessions: how many.
-        still: leave every session where the first one lies.
+        reach_mm: largest shift along x, y, z; a patient's in a whole body or a head where left out.
     """
     rng = np.random.default_rng([*key, MOVE])
     deep = grid.spacing_mm[0] * grid.shape[0]
-    moves = movements(rng, sessions, center, (9.0, 8.0, min(8.0, 0.04 * deep)))
-    if still:
-        moves = [moves[0]] * sessions
+    moves = movements(rng, sessions, center, reach_mm or (9.0, 8.0, min(8.0, 0.04 * deep)))
     poses = [move @ shifted(center) @ placement for move in moves]
     return Stay(key, grid, center, moves, poses)
 
@@ -95,18 +100,19 @@ def view(lying: Stay, least_mm: float) -> Field:
 
 
 def tell(
-    lying: Stay, lesions: Sequence[Lesion], names: Mapping[int, str],
+    lying: Stay, lesions: Sequence[Lesion | Course], names: Mapping[int, str],
     render: Callable[[int, np.random.Generator], Drawn],
 ) -> list[PhantomSession]:  # fmt: skip
     """Render every session and say what is true about it."""
-    notes = {p.course.ids[0]: (p.site.region, p.kind) for p in lesions}
-    courses = tuple(p.course for p in lesions)
+    notes = {p.course.ids[0]: (p.site.region, p.kind) for p in lesions if isinstance(p, Lesion)}
+    courses = tuple(p.course if isinstance(p, Lesion) else p for p in lesions)
     made: list[PhantomSession] = []
     for index, move in enumerate(lying.moves):
         drawn = render(index, np.random.default_rng([*lying.key, NOISE, index]))
         before = made[-1].lesions if made else None
         events = true_events(before, drawn.lesions, index, courses, lying.grid.voxel_mm3)
-        jitter = np.zeros((lying.grid.shape[0], 2))
+        jitter = drawn.jitter_mm
+        jitter = np.zeros((lying.grid.shape[0], 2)) if jitter is None else jitter
         made.append(PhantomSession(
             index, drawn.images, drawn.geometries, drawn.lesions, move, jitter, events,
             drawn.physiology, names, notes,

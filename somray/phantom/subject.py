@@ -4,13 +4,15 @@ Every draw comes from (seed, subject, purpose), never from the shape of the work
 anatomy does not depend on how many others are made, nor a session's noise on the others.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
 from somray.phantom.anatomy.scenes import (
     Pose,
-    Scene,
+    TrunkScene,
     draw_scene,
     render_ct,
     render_pet,
@@ -18,13 +20,12 @@ from somray.phantom.anatomy.scenes import (
 )
 from somray.phantom.body import make_body
 from somray.phantom.drawing.grids import check_request, first_grid, pet_grid
-from somray.phantom.drawing.shapes import Point
-from somray.phantom.events import true_events
+from somray.phantom.drawing.shapes import Point, point
 from somray.phantom.head import make_head
 from somray.phantom.lesions import COURSES, Field, place_courses
-from somray.phantom.motion import movements, slice_jitter
-from somray.phantom.session import FloatArray, PhantomSession
-from somray.phantom.sessions import MOVE, NOISE, PLACE, SCENE, shifted
+from somray.phantom.motion import slice_jitter
+from somray.phantom.session import PhantomSession
+from somray.phantom.sessions import PLACE, SCENE, Drawn, shifted, stay, tell
 
 __all__ = ["make_subject"]
 
@@ -84,50 +85,41 @@ def make_subject(
         return make_body(modality, shape, sessions, (seed, subject_index), still)
     if region == "head":
         return make_head(shape, sessions, (seed, subject_index), still)
-    rng = np.random.default_rng([seed, subject_index, SCENE])
+    key = seed, subject_index
+    rng = np.random.default_rng([*key, SCENE])
     center = np.array([rng.uniform(-15, 15), rng.uniform(-170, -120), rng.uniform(-900, -300)])
     center = np.round(center if modality != "xct" else center * 0, 1)
     scene = draw_scene(rng)
     grid = first_grid(modality, shape, center)
-    moves = _moves(modality, grid, center, sessions, (seed, subject_index))
-    poses = [move @ shifted(center) for move in moves]
-    lying = [poses[0]] * sessions if still else poses
-    field = _field(modality, grid, tuple(shifted(-center) @ p for p in poses))
-    place = np.random.default_rng([seed, subject_index, PLACE])
+    lying = stay(key, grid, center, np.eye(4), sessions, _reach_mm(modality, grid))
+    field = _field(modality, grid, tuple(shifted(-center) @ pose for pose in lying.poses))
     kinds = COURSES[subject_index % len(COURSES)]
     if modality != "petct":
         kinds = ("running", *kinds)
-    courses = place_courses(place, kinds, field)
-    scene = Scene(scene.body, scene.trees, scene.weave, scene.noise, tuple(courses))
-    made: list[PhantomSession] = []
-    for index in range(sessions):
-        noise = np.random.default_rng([seed, subject_index, NOISE, index])
+    courses = place_courses(np.random.default_rng([*key, PLACE]), kinds, field)
+    scene = replace(scene, courses=tuple(courses))
+    lying = lying.unmoved() if still else lying
+
+    def render(index: int, noise: np.random.Generator) -> Drawn:
         jitter = slice_jitter(noise, shape[0], grid.spacing_mm[2]) * (0.0 if still else 1.0)
-        pose = Pose(grid, lying[index], poses[0], jitter)
-        images, geometries, mask = _render(modality, pose, scene, index, noise)
-        before = made[-1].lesions if made else None
-        events = true_events(before, mask, index, scene.courses, grid.voxel_mm3)
-        move = moves[0] if still else moves[index]
-        made.append(PhantomSession(index, images, geometries, mask, move, jitter, events))
-    return made
+        pose = Pose(grid, lying.poses[index], lying.poses[0], jitter)
+        return _render(modality, pose, scene, index, noise)
+
+    return tell(lying, courses, {}, render)
 
 
-def _moves(
-    modality: str, grid: Geometry, center: NDArray[np.float64], sessions: int, key: tuple[int, int]
-) -> list[NDArray[np.float64]]:
-    """Draw the movement: up to a centimetre for patients, a few voxels for specimens."""
-    deep = grid.spacing_mm[0] * grid.shape[0]
-    reach = (9.0, 8.0, min(8.0, 0.08 * deep))
+def _reach_mm(modality: str, grid: Geometry) -> Point:
+    """Return how far a subject moves: up to a centimetre for patients, a few voxels for specimens."""
+    deep, mm = grid.spacing_mm[0] * grid.shape[0], grid.spacing_mm[2]
     if modality == "xct":
-        mm = grid.spacing_mm[2]
-        reach = (5 * mm, 5 * mm, min(4 * mm, 0.1 * deep))
-    return movements(np.random.default_rng([*key, MOVE]), sessions, center, reach)
+        return 5 * mm, 5 * mm, min(4 * mm, 0.1 * deep)
+    return 9.0, 8.0, min(8.0, 0.08 * deep)
 
 
 def _field(modality: str, grid: Geometry, poses: tuple[NDArray[np.float64], ...]) -> Field:
     """Say where lesions may lie and how large they are on this grid."""
     half = np.array(grid.shape[::-1]) / 2 * np.array(grid.spacing_mm[::-1])
-    view: Point = (float(half[0]), float(half[1]), float(half[2]))
+    view = point(half)
     deep, plane, _ = grid.spacing_mm
     if modality == "xct":
         radius = min(9 * plane, 0.066 * 2 * min(view[0], view[1]))
@@ -139,17 +131,18 @@ def _field(modality: str, grid: Geometry, poses: tuple[NDArray[np.float64], ...]
 
 
 def _render(
-    modality: str, pose: Pose, scene: Scene, session: int, noise: np.random.Generator
-) -> tuple[dict[str, FloatArray], dict[str, Geometry], NDArray[np.int32]]:
+    modality: str, pose: Pose, scene: TrunkScene, session: int, noise: np.random.Generator
+) -> Drawn:
     """Render every channel of one session."""
-    grid = pose.geometry
+    grid, jitter = pose.geometry, pose.shift_mm
     if modality == "xct":
         image, mask = render_xct(pose, scene, session, noise)
-        return {"XCT": image}, {"XCT": grid}, mask
+        return Drawn({"XCT": image}, {"XCT": grid}, mask, jitter_mm=jitter)
     image, mask = render_ct(pose, scene, session, modality, noise)
-    if modality == "ct":
-        return {"CT": image}, {"CT": grid}, mask
-    coarse = pet_grid(grid, pose.first[:3, 3])
-    still = np.zeros((coarse.shape[0], 2))  # PET is not taken slice by slice
-    pet = render_pet(Pose(coarse, pose.now, pose.first, still), scene, session, noise)
-    return {"CT": image, "PET": pet}, {"CT": grid, "PET": coarse}, mask
+    images, geometries = {"CT": image}, {"CT": grid}
+    if modality == "petct":
+        coarse = pet_grid(grid, pose.first[:3, 3])
+        still = np.zeros((coarse.shape[0], 2))  # PET is not taken slice by slice
+        unjittered = Pose(coarse, pose.now, pose.first, still)
+        images["PET"], geometries["PET"] = render_pet(unjittered, scene, session, noise), coarse
+    return Drawn(images, geometries, mask, jitter_mm=jitter)

@@ -5,7 +5,7 @@ import pytest
 
 import somray
 from somray.errors import ConfigError, ShapeError
-from somray.kernels.student.predict import look_of
+from somray.kernels.student.predict import views_of
 
 
 def _slices(channels=1, count=2):
@@ -49,7 +49,7 @@ def test_its_module_is_a_torch_network(student):
 
     module, (images, _) = student.module, _slices()
     assert isinstance(module, torch.nn.Module)
-    inputs = np.stack([look_of(student.model).inputs(image) for image in images])
+    inputs = np.stack([views_of(student.model).inputs(image) for image in images])
     with torch.inference_mode():
         found = torch.sigmoid(module(torch.from_numpy(inputs))).numpy()
     np.testing.assert_allclose(found, student.predict_proba(images), atol=1e-5)

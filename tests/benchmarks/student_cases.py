@@ -19,12 +19,13 @@ from somray.domain.student import StudentModel
 from somray.domain.teacher import TeacherModel
 from somray.kernels.features.uptake_level import has_level, subject_histogram, subject_level
 from somray.kernels.student.predict import predict_student
-from somray.kernels.student.rounds.lesson import Lesson, lessons_of
+from somray.kernels.student.rounds.lesson import Lesson
 from somray.kernels.student.rounds.run import train_rounds
 from somray.kernels.student.rounds.spec import Distributed, StudentSpec, student_of
 from somray.kernels.teacher.apply import scaled_windows
 from somray.kernels.teacher.fit import TeacherSpec, apply_teacher, fit_teacher
 from somray.kernels.teacher.interest import slice_interest
+from tests.student_fixtures import lessons_of
 
 THREADS = 2
 GOAL = ("ct3", "crlm", "STS_002", "STS_001", "STS_003", "STS_004")

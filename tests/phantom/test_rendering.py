@@ -7,8 +7,9 @@ from somray.domain.geometry import Geometry
 from somray.phantom.anatomy.composite import add_detector_errors
 from somray.phantom.drawing.canvas import Canvas, Material
 from somray.phantom.drawing.ct_artefacts import add_scanner_errors
+from somray.phantom.drawing.painter import Painter
 from somray.phantom.drawing.shapes import capsule, ellipse, ellipsoid, superellipse
-from somray.phantom.drawing.vessels import Rod, paint_rods
+from somray.phantom.drawing.vessels import Rod
 from somray.phantom.motion import movements, rotation, slice_jitter
 
 STILL = np.eye(4)
@@ -57,7 +58,8 @@ def test_a_painted_sphere_has_its_volume_by_partial_filling():
 
 def test_a_vessel_thinner_than_a_voxel_keeps_its_cross_section():
     drawn = canvas(spacing=(1.5, 1.5, 1.5))
-    paint_rods(drawn, [Rod((20, 22, -50), (20, 22, 90), (0.4, 0.4))], Material(1.0))
+    painter = Painter(drawn, {"blood": Material(1.0)}, {}, (0.0,) * 12)
+    painter.rods([Rod((20, 22, -50), (20, 22, 90), (0.4, 0.4))], "blood")
     area = float(drawn.value[12].sum()) * 1.5**2
     assert 0.3 * np.pi * 0.16 < area < 3 * np.pi * 0.16
 

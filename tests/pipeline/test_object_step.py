@@ -9,6 +9,7 @@ import yaml
 
 import somray
 from somray.commands.launch import load_cohort
+from somray.domain.run import RunLayout
 from somray.pipeline.cohort import run_cohort
 from somray.runtime.serial import SerialExecutor
 from tests.cohort_fixtures import run_in
@@ -131,10 +132,18 @@ def test_a_persons_word_costs_no_second_look(folder, done, tmp_path):
     assert somray.open_run(place).table("lesions").empty
 
 
-def test_a_killed_run_ends_with_the_same_bits(folder, done, tmp_path):
+def test_an_object_step_that_was_killed_ends_with_the_same_bits(folder, done, tmp_path):
+    """`test_cohort.py` kills runs in the stages before."""
     place = tmp_path / "run"
-    for last in (12, 30):
+    shutil.copytree(done, place)
+    for stage in ("objects", "calls", "evolve", "truth"):
+        shutil.rmtree(place / RunLayout.ledger(stage, "body"))  # none of them was ever done
+    lives = Counting(3), Counting(8), Counting()  # killed among the objects, then among the calls
+    for executor in lives[:2]:
         with pytest.raises(Dead):
-            run_in(folder, f"output={place}", executor=Counting(last))
-    run_in(folder, f"output={place}")
+            run_in(folder, f"output={place}", executor=executor)
+    run_in(folder, f"output={place}", executor=lives[2])
+    objects, calls = ([life.stages.count(s) for life in lives] for s in ("objects", "calls"))
+    assert (objects[0], sum(objects), objects[2]) == (3, SUBJECTS, 0)
+    assert 0 < calls[2] < SUBJECTS
     assert differences(done, place) == []

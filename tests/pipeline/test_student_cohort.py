@@ -91,13 +91,13 @@ def test_a_second_run_does_nothing(petct_run, petct_folder):
     assert not executor.count
 
 
-@pytest.mark.parametrize("last", [3, 22])
 def test_a_run_that_died_and_was_run_again_equals_an_undisturbed_one(
-    petct_run, petct_folder, tmp_path, last
+    petct_run, petct_folder, tmp_path
 ):
     place = tmp_path / "run"
-    with pytest.raises(Killed):
-        run_in(petct_folder, f"output={place}", executor=DyingExecutor(last))
+    for stage, units in (("student", 0), ("objects", 1)):
+        with pytest.raises(Killed):
+            run_in(petct_folder, f"output={place}", executor=DyingExecutor(stage, units))
     run_in(petct_folder, f"output={place}")
     assert differences(petct_run[0], place) == []
 

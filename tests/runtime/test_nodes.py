@@ -12,7 +12,7 @@ import somray
 from tests.cohort_fixtures import run_in
 from tests.pipeline.same import differences
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(1200)]  # two clusters, beside other tests
 PROTOCOL = "protocols.phantom-ct"
 SETTINGS = (
     f"{PROTOCOL}.segment=som",
@@ -31,7 +31,7 @@ def run_on(nodes, cohort, output):
         env={**os.environ, "RAY_AUTH_MODE": "disabled"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=550,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

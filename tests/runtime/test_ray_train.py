@@ -13,13 +13,13 @@ from ray import cloudpickle
 
 from somray.domain.work import Needs, Result, Unit
 from somray.errors import PlanError
-from somray.kernels.student.rounds.lesson import lessons_of
 from somray.kernels.student.rounds.run import train_rounds
 from somray.kernels.student.rounds.spec import Distributed, StudentSpec
 from somray.runtime.on_ray.executor import RayExecutor
 from somray.runtime.on_ray.session import ray_session
 from somray.runtime.on_ray.train import train_with_ray
 from somray.stages.student.training import StudentTraining
+from tests.student_fixtures import lessons_of
 
 pytestmark = [
     pytest.mark.ray,

@@ -1,6 +1,7 @@
 """Training in process: what it leaves where it is killed, and that it goes on from there."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from somray.domain.run import RunLayout
 from somray.errors import StoreError
 from somray.io.storage import Storage
-from somray.kernels.student.rounds.lesson import lessons_of
 from somray.kernels.student.rounds.run import train_rounds
 from somray.kernels.student.rounds.spec import Distributed, StudentSpec
 from somray.kernels.student.rounds.state import state_from_bytes
@@ -21,6 +22,7 @@ from somray.runtime.train import train_in_process
 from somray.stages.student.training import StudentTraining
 from tests.cohort_fixtures import run_in
 from tests.pipeline.same import differences
+from tests.student_fixtures import lessons_of
 
 SPEC = StudentSpec(
     channels=("CT",),
@@ -100,9 +102,10 @@ def test_an_interrupted_training_goes_on_from_its_last_epoch_and_ends_with_the_s
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_run_whose_driver_was_killed_while_it_trained_equals_an_undisturbed_one(
-    finished, cohort_folder, tmp_path, monkeypatch
+    finished, finished_copy, cohort_folder, monkeypatch
 ):
-    place = tmp_path / "run"
+    place = finished_copy
+    shutil.rmtree(place / RunLayout.ledger("student", "phantom-ct"))  # it was never trained
     code = "from tests.runtime.test_train import *; from pathlib import Path; die_after(4)"
     code += f"; run_in(Path({str(cohort_folder)!r}), {f'output={place}'!r})"
     ended = subprocess.run([sys.executable, "-c", code], check=False, timeout=300)

@@ -58,8 +58,17 @@ _KINDS: dict[Any, str] = {  # Any: typing objects
 }
 
 
+_SPECS: dict[type[Row], tuple[FieldSpec, ...]] = {}  # a look at type hints costs more than a row
+
+
 def field_specs(row: type[Row]) -> tuple[FieldSpec, ...]:
     """List a row type's columns with kind, unit and meaning, in order."""
+    if row not in _SPECS:
+        _SPECS[row] = _read_specs(row)
+    return _SPECS[row]
+
+
+def _read_specs(row: type[Row]) -> tuple[FieldSpec, ...]:
     hints = get_type_hints(row, include_extras=True)
     specs = []
     for item in fields(row):  # type: ignore[arg-type]

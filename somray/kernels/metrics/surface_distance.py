@@ -10,6 +10,7 @@ whole surfaces differ, Nikolov's own triangles differ too, and the share by .000
 """
 
 import itertools
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,7 @@ def _sum(codes: NDArray[np.uint8], areas: list[float]) -> float:
     return sum(int(n) * area for n, area in zip(counts, areas, strict=True))
 
 
+@lru_cache(maxsize=64)
 def _areas(spacing_mm: tuple[float, float, float]) -> list[float]:
     """Compute the surface in each of the 256 kinds of cell, mm²."""
     z, y, x = spacing_mm

@@ -34,8 +34,8 @@ class NetworkShape:
 
     Args:
         dimensions: 2 for slices, 3 for volumes.
-        inputs: planes that it eats (`look.Look`).
-        widths: planes at full resolution and after each halving.
+        inputs: planes that it eats (`views.ImageViews`).
+        widths: planes at full resolution and after each halving (benchmarks/LOG.md).
         first: convolutions at full resolution on the way down.
         per: convolutions after each halving.
         upper: convolutions at each resolution on the way up.

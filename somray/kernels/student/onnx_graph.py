@@ -1,4 +1,4 @@
-"""A student as an ONNX file's bytes: the views of its look, its network, and probabilities in one graph.
+"""A student as an ONNX file's bytes: the views of its views, its network, and probabilities in one graph.
 
 torch's tracing exporter writes it. The newer one (`dynamo=True`) gives the same numbers, but wants two
 more packages and took 54 s in place of 4 (November 2026, torch 2.13).
@@ -16,9 +16,9 @@ from torch import nn
 
 from somray.domain.student import StudentModel
 from somray.errors import ConfigError
+from somray.kernels.student.determinism import deterministic
 from somray.kernels.student.network import build_unet, folded, laid_out
-from somray.kernels.student.predict import look_of
-from somray.kernels.student.training.loop import deterministic
+from somray.kernels.student.predict import views_of
 
 __all__ = ["OPSET", "onnx_bytes", "require_onnx"]
 
@@ -37,10 +37,10 @@ class _Graph(nn.Module):
         super().__init__()
         self.network = folded(build_unet(model.network, model.weights))
         laid_out(self.network, channels_last=False)
-        self.look, self.temperature = look_of(model), model.temperature
+        self.views, self.temperature = views_of(model), model.temperature
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        logits = self.network(self.look.views(image, 1))
+        logits = self.network(self.views.of(image, 1))
         chance = torch.sigmoid(logits / self.temperature)
         return torch.where(torch.isnan(image).any(dim=1), 0.0, chance)
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
 from somray.errors import ShapeError
+from somray.kernels.student.determinism import deterministic
 from somray.kernels.student.network import UNet, build_unet, folded
-from somray.kernels.student.training.loop import deterministic
-from somray.kernels.student.views import Look, Window
+from somray.kernels.student.views import ImageViews, Window
 
-__all__ = ["chances", "device_for", "look_of", "network_of_model", "predict_student"]
+__all__ = ["chances", "device_for", "network_of_model", "predict_student", "views_of"]
 
 TILES = {2: 1024, 3: 128}
 """Largest side that the network sees at once, without halo, in two and three dimensions."""
@@ -36,9 +36,9 @@ def device_for(*, gpu: bool) -> str:
     return "cuda" if gpu and torch.cuda.is_available() else "cpu"
 
 
-def look_of(model: StudentModel, windows: tuple[Window, ...] | None = None) -> Look:
+def views_of(model: StudentModel, windows: tuple[Window, ...] | None = None) -> ImageViews:
     """Return how a student sees images; `windows` where a scan has its own."""
-    return Look(model.kinds, windows or model.windows)
+    return ImageViews(model.kinds, windows or model.windows)
 
 
 def network_of_model(model: StudentModel, device: str = "cpu") -> UNet:
@@ -91,14 +91,14 @@ def predict_student(
         raise ShapeError(
             f"images must be (n, c, {axes}) with channels {model.channels}, got {images.shape}"
         )
-    network, look = network_of_model(model, device), look_of(model, windows)
-    return chances(network, images, look, threads, device, model.temperature)
+    network, views = network_of_model(model, device), views_of(model, windows)
+    return chances(network, images, views, threads, device, model.temperature)
 
 
 def chances(
     network: UNet,
     images: Sequence[NDArray[np.float32]] | NDArray[np.float32],
-    look: Look,
+    views: ImageViews,
     threads: int = 1,
     device: str = "cpu",
     temperature: float = 1.0,
@@ -111,7 +111,7 @@ def chances(
 
     def predict(group: slice) -> None:
         part = images[group]
-        inputs = np.stack([look.inputs(image) for image in part])
+        inputs = np.stack([views.inputs(image) for image in part])
         found = _tiled(network, inputs, device, temperature)
         for image, chance in zip(part, found, strict=True):
             chance[np.isnan(image).any(axis=0)] = 0.0

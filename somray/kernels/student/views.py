@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["SOFT_HU", "Look", "Window", "view_count"]
+__all__ = ["SOFT_HU", "ImageViews", "Window", "view_count"]
 
 SOFT_HU = (-160.0, 240.0)
 WIDE_HU = (-1000.0, 1000.0)
@@ -26,7 +26,7 @@ Window = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Look:
+class ImageViews:
     """How values become a network's inputs.
 
     Args:
@@ -44,12 +44,10 @@ class Look:
 
     def inputs(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn values (c, …) into inputs (d, …) float32, each within [-1, 1]; nothing is NaN."""
-        found: NDArray[np.float32] = self.views(
-            torch.from_numpy(np.ascontiguousarray(values))
-        ).numpy()
+        found: NDArray[np.float32] = self.of(torch.from_numpy(np.ascontiguousarray(values))).numpy()
         return found
 
-    def views(self, values: torch.Tensor, axis: int = 0) -> torch.Tensor:
+    def of(self, values: torch.Tensor, axis: int = 0) -> torch.Tensor:
         """Do the same to a tensor whose channels lie along an axis; exported graphs begin with it."""
         channels = values.unbind(axis)
         found = [

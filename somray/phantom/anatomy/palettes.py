@@ -3,14 +3,15 @@
 Orders of magnitude are those of radiology textbooks; they are not fitted to anyone's scan.
 """
 
-from somray.phantom.anatomy.torso import Palette
+from collections.abc import Mapping
+
 from somray.phantom.drawing.canvas import Material
 
 __all__ = ["AIR_HU", "PETCT_CT", "PLAIN_CT", "UPTAKE"]
 
 AIR_HU = -1000.0
 
-PLAIN_CT: Palette = {
+PLAIN_CT: Mapping[str, Material] = {
     "skin": Material(25, 8), "fat": Material(-102, 7), "muscle": Material(55, 8),
     "lung": Material(-845, 28), "cortex": Material(190, 12), "marrow": Material(94, 16),
     "disc": Material(78, 8), "fluid": Material(14, 3), "cord": Material(36, 3),
@@ -24,10 +25,10 @@ PLAIN_CT: Palette = {
 }  # fmt: skip
 """Without contrast agent, bone thinned by age: the densely mineralised lesion alone is that bright."""
 
-PETCT_CT: Palette = {**PLAIN_CT, "lesion": Material(52, 7)}
+PETCT_CT: Mapping[str, Material] = {**PLAIN_CT, "lesion": Material(52, 7)}
 """The CT beside a PET: the lesion is as dense as muscle, spleen and liver."""
 
-UPTAKE: Palette = {
+UPTAKE: Mapping[str, Material] = {
     "skin": Material(0.35, 0.03), "fat": Material(0.35, 0.04), "muscle": Material(0.7, 0.07),
     "lung": Material(0.5, 0.06), "cortex": Material(0.7, 0.05), "marrow": Material(1.35, 0.15),
     "disc": Material(0.6, 0.05), "fluid": Material(0.5, 0.05), "cord": Material(1.2, 0.1),

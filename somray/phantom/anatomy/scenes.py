@@ -1,5 +1,6 @@
 """From a subject to the images of one session: the scene in its pose, on each channel's grid."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,15 +18,16 @@ from somray.phantom.anatomy.composite import (
 from somray.phantom.anatomy.organs import Trees, draw_trees, paint_organs
 from somray.phantom.anatomy.palettes import AIR_HU, PETCT_CT, PLAIN_CT, UPTAKE
 from somray.phantom.anatomy.skeleton import paint_skeleton
-from somray.phantom.anatomy.torso import Body, Palette, draw_body, paint_torso
+from somray.phantom.anatomy.torso import Trunk, draw_trunk, paint_torso
 from somray.phantom.drawing.canvas import Canvas, Material
 from somray.phantom.drawing.ct_artefacts import add_scanner_errors
+from somray.phantom.drawing.painter import Painter
 from somray.phantom.lesions import Course, blob_distances
 from somray.phantom.session import FloatArray
 
 __all__ = [
     "Pose",
-    "Scene",
+    "TrunkScene",
     "draw_lattice",
     "draw_scene",
     "paint_lesions",
@@ -42,7 +44,7 @@ LATTICE = 56
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class TrunkScene:
     """One subject: everything that stays the same over the sessions.
 
     Args:
@@ -53,7 +55,7 @@ class Scene:
         courses: the lesions over time.
     """
 
-    body: Body
+    body: Trunk
     trees: Trees
     weave: Weave
     noise: FloatArray
@@ -77,16 +79,16 @@ def draw_lattice(rng: np.random.Generator) -> FloatArray:
     return np.asarray(smooth / smooth.std(), dtype=np.float32)
 
 
-def draw_scene(rng: np.random.Generator) -> Scene:
+def draw_scene(rng: np.random.Generator) -> TrunkScene:
     """Draw one subject without lesions."""
-    body = draw_body(rng)
+    body = draw_trunk(rng)
     trees = draw_trees(rng, body)
     noise = draw_lattice(rng)
-    return Scene(body, trees, draw_weave(rng), noise)
+    return TrunkScene(body, trees, draw_weave(rng), noise)
 
 
 def paint_lesions(
-    canvas: Canvas, scene: Scene, session: int, material: Material, is_scaled: bool = False
+    canvas: Canvas, scene: TrunkScene, session: int, material: Material, is_scaled: bool = False
 ) -> NDArray[np.int32]:
     """Paint the lesions of one session and return their mask (z, y, x) int32 of identities.
 
@@ -102,7 +104,7 @@ def paint_lesions(
     return mask
 
 
-def _paint_table(canvas: Canvas, palette: Palette) -> None:
+def _paint_table(canvas: Canvas, palette: Mapping[str, Material]) -> None:
     """Paint the table, which stays where it is when the patient moves."""
     x, y, _ = canvas.coordinates(canvas.whole)
     below = np.float32(127.0) - np.float32(0.00075) * x * x - y
@@ -112,19 +114,22 @@ def _paint_table(canvas: Canvas, palette: Palette) -> None:
     canvas.paint(canvas.whole, outer + np.float32(1.6), palette["foam"])
 
 
-def _paint_patient(pose: Pose, scene: Scene, palette: Palette, fill: Material) -> Canvas:
+def _paint_patient(
+    pose: Pose, scene: TrunkScene, palette: Mapping[str, Material], fill: Material
+) -> Canvas:
     canvas = Canvas(pose.geometry, pose.now, pose.shift_mm, fill)
     table = Canvas(pose.geometry, pose.first, np.zeros_like(pose.shift_mm), fill)
     _paint_table(table, palette)
     canvas.value[:], canvas.texture[:] = table.value, table.texture
-    paint_torso(canvas, scene.body, palette)
-    paint_organs(canvas, scene.body, scene.trees, palette)
-    paint_skeleton(canvas, scene.body, palette)
+    painter = Painter(canvas, palette, {}, scene.body.phases)
+    paint_torso(painter, scene.body)
+    paint_organs(painter, scene.body, scene.trees)
+    paint_skeleton(painter, scene.body)
     return canvas
 
 
 def render_ct(
-    pose: Pose, scene: Scene, session: int, modality: str, rng: np.random.Generator
+    pose: Pose, scene: TrunkScene, session: int, modality: str, rng: np.random.Generator
 ) -> tuple[FloatArray, NDArray[np.int32]]:
     """Render one CT in HU and its lesion mask."""
     palette = PLAIN_CT if modality == "ct" else PETCT_CT
@@ -135,7 +140,7 @@ def render_ct(
     return np.clip(noisy, -1024, 3071), mask
 
 
-def render_pet(pose: Pose, scene: Scene, session: int, rng: np.random.Generator) -> FloatArray:
+def render_pet(pose: Pose, scene: TrunkScene, session: int, rng: np.random.Generator) -> FloatArray:
     """Render one PET in SUV: uptake, blur of the scanner, noise of the counts."""
     canvas = _paint_patient(pose, scene, UPTAKE, Material(0.0))
     paint_lesions(canvas, scene, session, UPTAKE["lesion"], is_scaled=True)
@@ -150,7 +155,7 @@ def render_pet(pose: Pose, scene: Scene, session: int, rng: np.random.Generator)
 
 
 def render_xct(
-    pose: Pose, scene: Scene, session: int, rng: np.random.Generator
+    pose: Pose, scene: TrunkScene, session: int, rng: np.random.Generator
 ) -> tuple[FloatArray, NDArray[np.int32]]:
     """Render one micro-CT in counts and its mask of pores and cracks."""
     canvas = Canvas(pose.geometry, pose.now, pose.shift_mm, PALETTE["matrix"])

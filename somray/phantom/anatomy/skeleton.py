@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from somray.phantom.anatomy.torso import Body, Palette
+from somray.phantom.anatomy.torso import Trunk
 from somray.phantom.drawing.canvas import Box, Canvas
-from somray.phantom.drawing.shapes import capsule, ellipse, ellipsoid
+from somray.phantom.drawing.painter import Painter
+from somray.phantom.drawing.shapes import Point, capsule, ellipse, ellipsoid
 from somray.phantom.session import FloatArray
 
 __all__ = ["paint_skeleton"]
@@ -25,45 +26,42 @@ def _level(z: FloatArray) -> FloatArray:
     return np.asarray(z - np.float32(LEVEL_MM) * np.round(z / np.float32(LEVEL_MM)))
 
 
-def paint_skeleton(canvas: Canvas, body: Body, palette: Palette) -> None:
+def paint_skeleton(painter: Painter, body: Trunk) -> None:
     """Paint all bone over the soft tissue."""
-    _paint_ribs(canvas, body, palette)
-    _paint_arches(canvas, palette)
-    _paint_bodies(canvas, palette)
-    box = canvas.around((0, -body.half_depth + body.fat + 8, 110), (24, 12, 80))
+    _paint_ribs(painter, body)
+    _paint_arches(painter)
+    _paint_bodies(painter)
+    breast: Point = (0, -body.half_depth + body.fat + 8, 110)
+    box = painter.canvas.around(breast, (24, 12, 80))
     if box is not None:
-        xyz = canvas.coordinates(box)
-        bone = ellipsoid(xyz, (0, -body.half_depth + body.fat + 8, 110), (19, 6.5, 75))
-        canvas.paint(box, bone, palette["cortex"])
-        canvas.paint(box, bone + np.float32(CORTEX_MM), palette["marrow"])
+        bone = ellipsoid(painter.canvas.coordinates(box), breast, (19, 6.5, 75))
+        painter.shells([(box, bone)], CORTEX_MM, "marrow")
 
 
-def _paint_bodies(canvas: Canvas, palette: Palette) -> None:
+def _paint_bodies(painter: Painter) -> None:
     """Paint vertebral bodies, discs and the spinal canal."""
-    box = canvas.box((-30, SPINE_Y - 24, -1e3), (30, SPINE_Y + 40, 1e3))
+    box = painter.canvas.box((-30, SPINE_Y - 24, -1e3), (30, SPINE_Y + 40, 1e3))
     if box is None:
         return
-    x, y, z = canvas.coordinates(box)
+    x, y, z = painter.canvas.coordinates(box)
     level = np.abs(_level(z))
     waist = np.float32(2.2) * np.cos(np.float32(2 * np.pi / LEVEL_MM) * level)
     column = ellipse(x, y - np.float32(SPINE_Y), 21, 16.5)
-    canvas.paint(box, column - np.float32(1.0), palette["disc"])
+    painter.fill(box, column - np.float32(1.0), "disc")
     end = level - np.float32((LEVEL_MM - DISC_MM) / 2)
     vertebra = np.maximum(column + waist, end)
-    canvas.paint(box, vertebra, palette["cortex"])
-    canvas.paint(box, vertebra + np.float32(CORTEX_MM), palette["marrow"])
+    painter.shells([(box, vertebra)], CORTEX_MM, "marrow")
     canal = ellipse(x, y - np.float32(SPINE_Y + 25), 10.5, 8.5)
-    canvas.paint(box, canal, palette["fluid"])
-    canvas.paint(box, ellipse(x, y - np.float32(SPINE_Y + 25), 6, 4.5), palette["cord"])
+    painter.fill(box, canal, "fluid")
+    painter.fill(box, ellipse(x, y - np.float32(SPINE_Y + 25), 6, 4.5), "cord")
 
 
-def _paint_arches(canvas: Canvas, palette: Palette) -> None:
+def _paint_arches(painter: Painter) -> None:
     """Paint laminae, spinous and transverse processes."""
-    reach = (52.0, 30.0, 1e3)
-    box = canvas.box((-reach[0], SPINE_Y + 8, -reach[2]), (reach[0], SPINE_Y + 64, reach[2]))
+    box = painter.canvas.box((-52.0, SPINE_Y + 8, -1e3), (52.0, SPINE_Y + 64, 1e3))
     if box is None:
         return
-    x, y, z = canvas.coordinates(box)
+    x, y, z = painter.canvas.coordinates(box)
     level = _level(z)
     flat = np.abs(x)
     ring = np.abs(ellipse(x, y - np.float32(SPINE_Y + 25), 14, 12)) - np.float32(3.2)
@@ -74,11 +72,10 @@ def _paint_arches(canvas: Canvas, palette: Palette) -> None:
         (flat, y, level), (13.0, SPINE_Y + 25, 2.0), (36.0, SPINE_Y + 31, 2.0), (5.5, 4.0)
     )
     bone = np.minimum(np.minimum(ring, spine), wing)
-    canvas.paint(box, bone, palette["cortex"])
-    canvas.paint(box, bone + np.float32(CORTEX_MM), palette["marrow"])
+    painter.shells([(box, bone)], CORTEX_MM, "marrow")
 
 
-def _rib_points(body: Body, side: float, height: float) -> list[tuple[float, float, float]]:
+def _rib_points(body: Trunk, side: float, height: float) -> list[tuple[float, float, float]]:
     """Return the middle line of one rib, from the spine round to the front, sloping down."""
     points = []
     for share in np.linspace(0.0, 1.0, 15):
@@ -94,26 +91,21 @@ def _rib_points(body: Body, side: float, height: float) -> list[tuple[float, flo
     return points
 
 
-def _paint_ribs(canvas: Canvas, body: Body, palette: Palette) -> None:
-    """Paint ribs as chains of rods: first every cortex, then every marrow, so that joints are open."""
-    rods: list[tuple[Box, FloatArray]] = []
+def _paint_ribs(painter: Painter, body: Trunk) -> None:
+    """Paint ribs as chains of rods: first every cortex, then every marrow."""
+    rods: list[tuple[Box | None, FloatArray]] = []
     for number in range(-2, 10):
         for side in (-1.0, 1.0):
             line = _rib_points(body, side, number * 24.0 + 34.0)
-            rods += _rods(canvas, line[: 9 if number < 0 else 15])
-    for box, distance in rods:
-        canvas.paint(box, distance, palette["cortex"])
-    for box, distance in rods:
-        canvas.paint(box, distance + np.float32(CORTEX_MM), palette["marrow"])
+            rods += _rods(painter.canvas, line[: 9 if number < 0 else 15])
+    painter.shells(rods, CORTEX_MM, "marrow")
 
 
 def _rods(canvas: Canvas, line: list[tuple[float, float, float]]) -> list[tuple[Box, FloatArray]]:
     """Return box and distance of each rod of a chain that meets the grid."""
     found = []
     for start, end in pairwise(line):
-        low = (min(start[0], end[0]) - 8, min(start[1], end[1]) - 8, min(start[2], end[2]) - 8)
-        high = (max(start[0], end[0]) + 8, max(start[1], end[1]) + 8, max(start[2], end[2]) + 8)
-        box = canvas.box(low, high)
+        box = canvas.along(start, end, 8.0)
         if box is not None:
             found.append((box, capsule(canvas.coordinates(box), start, end, (5.2, 5.2))))
     return found

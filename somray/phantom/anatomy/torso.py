@@ -4,22 +4,19 @@ Scene axes: x to the patient's left, y to the back, z to the head; the middle of
 and the right dome of the diaphragm a little above it. Organs lie in `organs.py`, bone in `skeleton.py`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from somray.phantom.drawing.canvas import Canvas, Material
+from somray.phantom.drawing.painter import Painter
 from somray.phantom.drawing.shapes import ellipse, ellipsoid, ripple, superellipse
 from somray.phantom.session import FloatArray
 
-__all__ = ["Body", "Palette", "cavity", "dome_height", "draw_body", "paint_torso", "wobble"]
-
-Palette = Mapping[str, Material]
+__all__ = ["Trunk", "cavity", "dome_height", "draw_trunk", "paint_torso"]
 
 
 @dataclass(frozen=True)
-class Body:
+class Trunk:
     """What differs between subjects; all lengths in mm.
 
     Args:
@@ -41,9 +38,9 @@ class Body:
     size: float
 
 
-def draw_body(rng: np.random.Generator) -> Body:
+def draw_trunk(rng: np.random.Generator) -> Trunk:
     """Draw one subject's build."""
-    return Body(
+    return Trunk(
         half_width=float(rng.uniform(154, 170)),
         half_depth=float(rng.uniform(106, 114)),
         fat=float(rng.uniform(8, 17)),
@@ -54,14 +51,7 @@ def draw_body(rng: np.random.Generator) -> Body:
     )
 
 
-def wobble(
-    xyz: tuple[FloatArray, ...], body: Body, first: int, length_mm: float, height_mm: float
-) -> FloatArray:
-    """Return a smooth undulation of surfaces in mm, so that no organ is an exact ellipsoid."""
-    return ripple(xyz, body.phases, first, length_mm, height_mm)
-
-
-def _depth_below_skin(xyz: tuple[FloatArray, ...], body: Body) -> FloatArray:
+def _depth_below_skin(xyz: tuple[FloatArray, ...], body: Trunk) -> FloatArray:
     """Return the distance to the skin, positive inside."""
     x, y, z = xyz
     width = np.float32(body.half_width) * (1 - np.float32(6e-6) * (z - 20) ** 2)
@@ -69,59 +59,59 @@ def _depth_below_skin(xyz: tuple[FloatArray, ...], body: Body) -> FloatArray:
     return -superellipse(x, y, width, body.half_depth, 2.35)
 
 
-def _wall_mm(y: FloatArray, body: Body) -> FloatArray:
+def _wall_mm(y: FloatArray, body: Trunk) -> FloatArray:
     """Return fat plus muscle between skin and cavity: thick at the back, thin in front."""
     back = np.maximum(y / np.float32(body.half_depth), 0)
     return np.asarray(body.fat + 11 + 9 * back * back, dtype=np.float32)
 
 
-def cavity(xyz: tuple[FloatArray, ...], body: Body) -> FloatArray:
+def cavity(xyz: tuple[FloatArray, ...], body: Trunk) -> FloatArray:
     """Return the distance to the inner side of the trunk's wall."""
     return _wall_mm(xyz[1], body) - _depth_below_skin(xyz, body)
 
 
-def dome_height(x: FloatArray, y: FloatArray, body: Body) -> FloatArray:
+def dome_height(x: FloatArray, y: FloatArray, body: Trunk) -> FloatArray:
     """Return the height z of the diaphragm over each point."""
     right = body.dome - 52 * (((x + 68) / 78) ** 2 + ((y + 4) / 92) ** 2)
     left = body.dome - 12 - 50 * (((x - 70) / 74) ** 2 + ((y + 2) / 90) ** 2)
     return np.asarray(np.maximum(right, left), dtype=np.float32)
 
 
-def paint_torso(canvas: Canvas, body: Body, palette: Palette) -> None:
+def paint_torso(painter: Painter, body: Trunk) -> None:
     """Paint skin, fat, muscle, the lungs with the mediastinum between them."""
-    box = canvas.whole
-    xyz = canvas.coordinates(box)
+    box = painter.canvas.whole
+    xyz = painter.canvas.coordinates(box)
     x, y, z = xyz
     depth = _depth_below_skin(xyz, body)
-    canvas.paint(box, -depth, palette["skin"])
-    canvas.paint(box, np.float32(2.0) - depth, palette["fat"])
+    painter.fill(box, -depth, "skin")
+    painter.fill(box, np.float32(2.0) - depth, "fat")
     inner = _wall_mm(y, body) - depth
-    ripple = wobble(xyz, body, 0, 60.0, 1.2)
-    canvas.paint(box, inner - 10 + ripple, palette["muscle"])
-    canvas.paint(box, inner, palette["fat"])
+    painter.fill(box, inner - 10 + ripple(xyz, body.phases, 0, 60.0, 1.2), "muscle")
+    painter.fill(box, inner, "fat")
     dome = dome_height(x, y, body)
     middle = ellipse(x - 4, y - 8, 33 + 4 * body.size, 62)
     above = np.float32(0.7) * (dome - z)
-    lungs = np.maximum(np.maximum(inner + 1, above), -middle + wobble(xyz, body, 3, 45.0, 2.0))
-    canvas.paint(box, lungs, palette["lung"])
-    _paint_back(canvas, body, palette)
+    wave = ripple(xyz, body.phases, 3, 45.0, 2.0)
+    lungs = np.maximum(np.maximum(inner + 1, above), -middle + wave)
+    painter.fill(box, lungs, "lung")
+    _paint_back(painter, body)
 
 
-def _paint_back(canvas: Canvas, body: Body, palette: Palette) -> None:
+def _paint_back(painter: Painter, body: Trunk) -> None:
     """Paint the muscles beside the spine, with fat streaks between their bundles."""
+    canvas = painter.canvas
     for side in (-1.0, 1.0):
         box = canvas.box((side * 34 - 32, 58, -1e3), (side * 34 + 32, 106, 1e3))
         if box is None:
             continue
         x, y, z = canvas.coordinates(box)
-        bulk = ellipse(x - np.float32(side * 33), y - 81, 27, 16.5) + wobble(
-            (x, y, z), body, 6, 34.0, 1.3
-        )
-        canvas.paint(box, bulk - np.float32(1.5), palette["fat"])
-        canvas.paint(box, bulk, palette["muscle"])
+        wave = ripple((x, y, z), body.phases, 6, 34.0, 1.3)
+        bulk = ellipse(x - np.float32(side * 33), y - 81, 27, 16.5) + wave
+        painter.fill(box, bulk - np.float32(1.5), "fat")
+        painter.fill(box, bulk, "muscle")
         cleft = ellipse(x - np.float32(side * 31), y - 79, 1.2, 12.0)
-        canvas.paint(box, cleft, palette["fat"])
+        painter.fill(box, cleft, "fat")
         box = canvas.around((side * 43, 48, -95), (24, 24, 92))
         if box is not None:
             psoas = ellipsoid(canvas.coordinates(box), (side * 43, 48, -95), (19, 20, 85))
-            canvas.paint(box, psoas, palette["muscle"])
+            painter.fill(box, psoas, "muscle")

@@ -6,11 +6,11 @@ from itertools import pairwise
 import numpy as np
 
 from somray.phantom.body.outline import CHEST_DEPTH, CHEST_WIDTH, CHEST_Y, arm_bones
-from somray.phantom.body.plan import SPINE, Plan, profile, spine_y
+from somray.phantom.body.plan import SPINE, BodyPlan, profile, spine_y
 from somray.phantom.drawing.canvas import Box
-from somray.phantom.drawing.painter import Painter, Part
+from somray.phantom.drawing.painter import Painter, Solid
 from somray.phantom.drawing.shapes import Point, ellipse, ellipsoid
-from somray.phantom.drawing.vessels import Rod
+from somray.phantom.drawing.vessels import Rod, chain
 from somray.phantom.session import FloatArray
 
 __all__ = ["LEVELS", "paint_bones", "paint_skull"]
@@ -24,41 +24,33 @@ LEVELS = (
 CORTEX_MM = 2.0
 
 
-def _shelled(painter: Painter, solids: Sequence[tuple[Box, FloatArray]], marrow: str) -> None:
-    """Paint every shell, then every marrow, so that joints of one bone are open."""
-    for box, distance in solids:
-        painter.fill(box, distance, "cortex")
-    for box, distance in solids:
-        painter.fill(box, distance + np.float32(CORTEX_MM), marrow)
-
-
 def _rods(painter: Painter, rods: Sequence[Rod], marrow: str = "marrow") -> None:
     painter.rods(rods, "cortex")
     painter.rods(rods, marrow, wall_mm=-CORTEX_MM)
 
 
-def _solids(painter: Painter, parts: Sequence[Part]) -> list[tuple[Box, FloatArray]]:
+def _solids(painter: Painter, parts: Sequence[Solid]) -> list[tuple[Box, FloatArray]]:
     return [found for part in parts if (found := painter.part(part)) is not None]
 
 
 def paint_skull(painter: Painter) -> None:
     """Paint the skull's shell, the bones of the face and the jaw."""
-    shell = Part("skull", (0, 4, -88), (71, 91, 83), organ="", wave_mm=1.0)
+    shell = Solid("skull", (0, 4, -88), (71, 91, 83), organ="", wave_mm=1.0)
     painter.parts([shell])
     face = [
-        Part("cortex", (0, -50, -140), (44, 32, 44)), Part("cortex", (0, -58, -178), (32, 26, 16)),
-        Part("cortex", (0, 10, -140), (52, 44, 14)),
+        Solid("cortex", (0, -50, -140), (44, 32, 44)), Solid("cortex", (0, -58, -178), (32, 26, 16)),
+        Solid("cortex", (0, 10, -140), (52, 44, 14)),
     ]  # fmt: skip
     painter.parts(face)
     rods = []
     for side in (-1.0, 1.0):
         points: list[Point] = [(side * 52, 0, -158), (side * 47, -12, -206), (side * 8, -78, -218)]
-        rods += [Rod(a, b, (6, 7)) for a, b in pairwise(points)]
+        rods += chain(points, (6, 7))
         rods.append(Rod((side * 62, -10, -138), (side * 48, -62, -140), (4, 5)))  # cheekbone
     _rods(painter, rods)
 
 
-def paint_bones(painter: Painter, plan: Plan) -> None:
+def paint_bones(painter: Painter, plan: BodyPlan) -> None:
     """Paint all bone below the skull over the soft tissue."""
     _paint_ribs(painter)
     _paint_shoulders(painter)
@@ -92,7 +84,7 @@ def _paint_spine(painter: Painter) -> None:
         x, y, z = canvas.coordinates(found)
         body = ellipse(x, y - np.float32(deep), wide, 0.78 * wide)
         solids.append((found, np.maximum(body, np.abs(z + np.float32(d)) - np.float32(high))))
-    _shelled(painter, solids, "marrow")
+    painter.shells(solids, CORTEX_MM, "marrow")
     _paint_arches(painter)
 
 
@@ -127,10 +119,10 @@ def _paint_ribs(painter: Painter) -> None:
     for number in range(12):
         for side in (-1.0, 1.0):
             line = _rib(side, 294.0 + 25.0 * number)
-            rods += [Rod(a, b, (4.6, 4.6)) for a, b in pairwise(line[: 13 if number < 9 else 9])]
+            rods += chain(line[: 13 if number < 9 else 9], (4.6, 4.6))
     _rods(painter, rods)
-    breast = Part("cortex", (0, -82, -400), (17, 6, 76))
-    _shelled(painter, _solids(painter, [breast]), "marrow")
+    breast = Solid("cortex", (0, -82, -400), (17, 6, 76))
+    painter.shells(_solids(painter, [breast]), CORTEX_MM, "marrow")
 
 
 def _rib(side: float, d: float) -> list[Point]:
@@ -156,15 +148,15 @@ def _paint_shoulders(painter: Painter) -> None:
         rods += [Rod((side * 12, -62, -322), (side * 80, -34, -308), (6, 5.5)),
                  Rod((side * 80, -34, -308), (side * 150, 6, -310), (5.5, 6))]  # fmt: skip
         lean = np.array([[0.86, side * -0.5, 0], [side * 0.5, 0.86, 0], [0, 0, 1]])
-        blades.append(Part("cortex", (side * 112, 84, -378), (48, 4.5, 66), turn=lean))
-        blades.append(Part("cortex", (side * 170, 12, -340), (23, 23, 24)))
+        blades.append(Solid("cortex", (side * 112, 84, -378), (48, 4.5, 66), turn=lean))
+        blades.append(Solid("cortex", (side * 170, 12, -340), (23, 23, 24)))
     _rods(painter, rods)
-    _shelled(painter, _solids(painter, blades), "marrow")
+    painter.shells(_solids(painter, blades), CORTEX_MM, "marrow")
 
 
 def _paint_pelvis(painter: Painter) -> None:
     """Paint the wings as caps of shells, the sacrum, the sockets and the lower ring."""
-    solids = _solids(painter, [Part("cortex", (0, 76, -768), (50, 18, 54))])
+    solids = _solids(painter, [Solid("cortex", (0, 76, -768), (50, 18, 54))])
     for side in (-1.0, 1.0):
         box = painter.canvas.around((side * 88, 35, -715), (60, 80, 80))
         if box is not None:
@@ -174,9 +166,9 @@ def _paint_pelvis(painter: Painter) -> None:
             outward = np.float32(72) - np.float32(side) * x - np.float32(0.55) * y
             wing = np.maximum(np.maximum(bowl, outward), np.maximum(z + 662, -z - 800))
             solids.append((box, np.maximum(wing, -y - 38)))
-    sockets = [Part("cortex", (side * 88, 12, -806), (33, 33, 33)) for side in (-1.0, 1.0)]
+    sockets = [Solid("cortex", (side * 88, 12, -806), (33, 33, 33)) for side in (-1.0, 1.0)]
     solids += _solids(painter, sockets)
-    _shelled(painter, solids, "marrow")
+    painter.shells(solids, CORTEX_MM, "marrow")
     rods = []
     for side in (-1.0, 1.0):
         rods += [Rod((side * 70, -10, -812), (side * 10, -48, -838), (9, 8)),
@@ -186,7 +178,7 @@ def _paint_pelvis(painter: Painter) -> None:
 
 
 def _paint_legs(painter: Painter) -> None:
-    heads = [Part("disc", (side * 90, 12, -812), (27, 27, 27)) for side in (-1.0, 1.0)]
+    heads = [Solid("disc", (side * 90, 12, -812), (27, 27, 27)) for side in (-1.0, 1.0)]
     painter.parts(heads)
     rods = []
     for side in (-1.0, 1.0):

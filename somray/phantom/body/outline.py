@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from somray.phantom.body.plan import SPINE, Plan, profile
+from somray.phantom.body.plan import SPINE, BodyPlan, profile
 from somray.phantom.drawing.painter import Painter
 from somray.phantom.drawing.shapes import Point, capsule, ellipse, ellipsoid, ripple, superellipse
 from somray.phantom.drawing.vessels import Rod
@@ -53,7 +53,7 @@ ARMS = {
 ARM_RADII = (44.0, 36.0, 26.0, 22.0)
 
 
-def fat_mm(z: FloatArray, plan: Plan) -> FloatArray:
+def fat_mm(z: FloatArray, plan: BodyPlan) -> FloatArray:
     """Return the thickness of the fat under the skin."""
     return np.asarray(3.0 + plan.fat_mm * profile(z, FAT), dtype=np.float32)
 
@@ -68,7 +68,7 @@ def _tube(
     return superellipse(x, y - profile(z, middle), profile(z, width), profile(z, depth), POWER)
 
 
-def lean(xyz: XYZ, plan: Plan) -> FloatArray:
+def lean(xyz: XYZ, plan: BodyPlan) -> FloatArray:
     """Return the distance to the body without its fat: head, neck, trunk, legs and arms."""
     x, y, z = xyz
     face = plan.places["face"].size
@@ -91,7 +91,7 @@ def lean(xyz: XYZ, plan: Plan) -> FloatArray:
     return np.minimum(distance, limbs) + ripple(xyz, plan.phases, 0, 130.0, 1.5)
 
 
-def arm_bones(plan: Plan) -> list[Rod]:
+def arm_bones(plan: BodyPlan) -> list[Rod]:
     """Return the long bones of both arms."""
     line = ARMS[plan.arms]
     rods = []
@@ -114,7 +114,7 @@ def _chest(xyz: XYZ) -> FloatArray:
     return np.maximum(tube, xyz[2] + 284)
 
 
-def lungs(xyz: XYZ, plan: Plan) -> FloatArray:
+def lungs(xyz: XYZ, plan: BodyPlan) -> FloatArray:
     """Return the distance to the lungs: the chest above the diaphragm without its middle."""
     x, y, z = xyz
     shift = plan.places["liver"].shift[2]
@@ -125,7 +125,7 @@ def lungs(xyz: XYZ, plan: Plan) -> FloatArray:
     return np.asarray(np.maximum(np.maximum(_chest(xyz), above), -middle), dtype=np.float32)
 
 
-def belly(xyz: XYZ, plan: Plan) -> FloatArray:
+def belly(xyz: XYZ, plan: BodyPlan) -> FloatArray:
     """Return the distance to the cavity of belly and pelvis."""
     _, y, z = xyz
     back = np.maximum(y / np.float32(100), 0)
@@ -135,7 +135,7 @@ def belly(xyz: XYZ, plan: Plan) -> FloatArray:
     return np.asarray(np.maximum(np.maximum(tube + np.minimum(hips, 75), z + 440), -z - 862))
 
 
-def liver(xyz: XYZ, plan: Plan) -> FloatArray:
+def liver(xyz: XYZ, plan: BodyPlan) -> FloatArray:
     """Return the distance to the liver."""
     place = plan.places["liver"]
     size, (dx, dy, dz) = place.size, place.shift
@@ -149,7 +149,7 @@ def liver(xyz: XYZ, plan: Plan) -> FloatArray:
     return np.asarray(np.maximum(inside, np.maximum(wall, notch)), dtype=np.float32)
 
 
-def paint_outline(painter: Painter, plan: Plan) -> None:
+def paint_outline(painter: Painter, plan: BodyPlan) -> None:
     """Paint skin, fat, muscle, the belly's fat and the lungs, slab by slab to bound the memory."""
     nz, ny, nx = painter.canvas.geometry.shape
     for first in range(0, nz, 16):

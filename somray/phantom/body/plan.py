@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.phantom.body.trees import draw_bowel, draw_lung_vessels
-from somray.phantom.drawing.painter import Place, draw_place
-from somray.phantom.drawing.vessels import Rod
+from somray.phantom.drawing.painter import OrganPlace, draw_place
+from somray.phantom.drawing.shapes import Point
+from somray.phantom.drawing.vessels import Rod, draw_bowel, draw_lung_vessels
 from somray.phantom.session import FloatArray
 
-__all__ = ["LABELS", "NAMES", "Plan", "draw_plan", "profile", "spine_y"]
+__all__ = ["COLON", "LABELS", "NAMES", "BodyPlan", "draw_plan", "profile", "spine_y"]
 
 NAMES = {
     1: "brain", 2: "heart", 3: "kidney_left", 4: "kidney_right", 5: "urinary_bladder", 6: "liver",
@@ -32,6 +32,13 @@ SPINE = ((100, 140, 170, 230, 290, 340, 420, 500, 560, 640, 690, 740, 800, 860),
          (20, 20, 22, 30, 42, 55, 64, 60, 52, 40, 44, 62, 80, 78))  # fmt: skip
 """Depth below the vertex and y of the vertebral bodies' middle: kyphosis, lordosis, sacrum."""
 
+COLON: tuple[Point, ...] = (
+    (-92, 0, -708), (-100, 2, -655), (-98, -2, -600), (-55, -52, -606), (0, -64, -622),
+    (52, -56, -608), (98, -12, -566), (106, 14, -606), (106, 16, -668), (92, 8, -718),
+    (52, -12, -742), (14, 18, -752), (2, 50, -768), (0, 58, -800), (0, 52, -846),
+)  # fmt: skip
+"""The large bowel's middle line, from the caecum to the end of the rectum."""
+
 SPREAD: Mapping[str, tuple[tuple[float, float, float], float]] = {
     "brain": ((1, 2, 2), 0.02), "face": ((0, 3, 5), 0.04), "heart": ((6, 5, 9), 0.07),
     "liver": ((4, 4, 9), 0.06), "spleen": ((4, 5, 8), 0.1), "kidney_left": ((5, 4, 12), 0.07),
@@ -43,7 +50,7 @@ SPREAD: Mapping[str, tuple[tuple[float, float, float], float]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class BodyPlan:
     """One subject's body.
 
     Args:
@@ -61,7 +68,7 @@ class Plan:
     scale: tuple[float, float, float]
     fat_mm: float
     arms: str
-    places: Mapping[str, Place]
+    places: Mapping[str, OrganPlace]
     phases: tuple[float, ...]
     bowel: tuple[Rod, ...]
     lung_vessels: tuple[Rod, ...]
@@ -69,7 +76,7 @@ class Plan:
     has: frozenset[str]
 
 
-def draw_plan(rng: np.random.Generator) -> Plan:
+def draw_plan(rng: np.random.Generator) -> BodyPlan:
     """Draw one subject's body."""
     male = rng.uniform() < 0.5
     tall = rng.normal(1.0 if male else 0.955, 0.03)
@@ -88,17 +95,29 @@ def draw_plan(rng: np.random.Generator) -> Plan:
     size = rng.uniform(14, 20) if voided else rng.uniform(27, 42)
     bladder = (float(size * rng.uniform(1.0, 1.2)), float(size * rng.uniform(0.75, 0.95)),
                float(size * rng.uniform(0.7, 0.95)))  # fmt: skip
-    return Plan(
+    return BodyPlan(
         scale=scale,
         fat_mm=float(np.exp(rng.uniform(np.log(7), np.log(30)))),
         arms="down" if rng.uniform() < 0.45 else "up",
         places={name: draw_place(rng, *spread) for name, spread in SPREAD.items()},
         phases=tuple(float(v) for v in rng.uniform(0, 2 * np.pi, 12)),
-        bowel=tuple(draw_bowel(rng)),
-        lung_vessels=tuple(draw_lung_vessels(rng)),
+        bowel=tuple(
+            draw_bowel(
+                rng, (30, -30, -640), ((-74, -58, -745), (78, -12, -636)), 46, ((18, 34), (9, 12.5))
+            )
+        ),
+        lung_vessels=tuple(
+            rod for x in (-34.0, 34.0) for rod in draw_lung_vessels(rng, (x, 6, -405), 5, _in_lung)
+        ),
         bladder=bladder,
         has=frozenset(has | ({"male"} if male else set())),
     )
+
+
+def _in_lung(point: NDArray[np.float64]) -> bool:
+    """Tell whether a vessel may grow to a point; what leaves the lung is painted over by what lies there."""
+    side = np.array([np.sign(point[0]) * 74.0, 6.0, -415.0])
+    return bool((((point - side) / (46, 66, 92)) ** 2).sum() < 1)
 
 
 def profile(z: FloatArray, knots: tuple[tuple[float, ...], tuple[float, ...]]) -> FloatArray:

@@ -12,7 +12,7 @@ from somray.phantom.anatomy.palettes import AIR_HU
 from somray.phantom.body.bones import paint_bones, paint_skull
 from somray.phantom.body.neck import paint_brain, paint_face, paint_throat
 from somray.phantom.body.outline import paint_outline
-from somray.phantom.body.plan import LABELS, Plan
+from somray.phantom.body.plan import LABELS, BodyPlan
 from somray.phantom.body.tissues import HU
 from somray.phantom.body.viscera import paint_belly, paint_chest, paint_pelvis_organs
 from somray.phantom.drawing.canvas import Canvas, Material
@@ -22,7 +22,7 @@ from somray.phantom.drawing.vessels import Rod
 from somray.phantom.lesion_sites import Lesion, paint_placed
 from somray.phantom.session import FloatArray
 
-__all__ = ["Body", "render_ct", "render_pet"]
+__all__ = ["WholeBody", "render_ct", "render_pet"]
 
 CT_NOISE_HU = 16.0
 BLUR_FWHM_MM = 6.0
@@ -38,15 +38,15 @@ Rendered = tuple[FloatArray, NDArray[np.int32], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, eq=False)
-class Body:
+class WholeBody:
     """One subject: its plan, the lattice its textures are looked up in, its lesions."""
 
-    plan: Plan
+    plan: BodyPlan
     noise: FloatArray
     lesions: tuple[Lesion, ...]
 
 
-def _paint(painter: Painter, body: Body, filling: float) -> None:
+def _paint(painter: Painter, body: WholeBody, filling: float) -> None:
     """Paint everything but the lesions, in the order in which it lies over each other."""
     plan = body.plan
     paint_outline(painter, plan)
@@ -63,7 +63,7 @@ def _paint(painter: Painter, body: Body, filling: float) -> None:
                      LABELS["injection_site"])  # fmt: skip
 
 
-def _paint_table(canvas: Canvas, plan: Plan) -> None:
+def _paint_table(canvas: Canvas, plan: BodyPlan) -> None:
     """Paint the table, which stays where it is when the patient moves."""
     box = canvas.whole
     x, y, _ = canvas.coordinates(box)
@@ -75,7 +75,7 @@ def _paint_table(canvas: Canvas, plan: Plan) -> None:
 
 
 def render_ct(
-    grid: Geometry, poses: tuple[NDArray[np.float64], NDArray[np.float64]], body: Body,
+    grid: Geometry, poses: tuple[NDArray[np.float64], NDArray[np.float64]], body: WholeBody,
     today: tuple[int, float], rng: np.random.Generator,
 ) -> Rendered:  # fmt: skip
     """Render one CT in HU.
@@ -113,7 +113,7 @@ def _density(lesion: Lesion, around: float) -> tuple[Material, Material]:
 
 
 def render_pet(
-    grid: Geometry, pose: NDArray[np.float64], body: Body,
+    grid: Geometry, pose: NDArray[np.float64], body: WholeBody,
     today: tuple[int, float, Mapping[str, Material]], rng: np.random.Generator,
 ) -> Rendered:  # fmt: skip
     """Render one PET in SUV: uptake, the scanner's blur, and noise of the counts.

@@ -4,7 +4,7 @@ import numpy as np
 
 from somray.phantom.body.bones import LEVELS
 from somray.phantom.body.outline import belly, fat_mm, lean, liver, lungs
-from somray.phantom.body.plan import Plan, spine_y
+from somray.phantom.body.plan import BodyPlan, spine_y
 from somray.phantom.body.viscera import BLADDER
 from somray.phantom.drawing.shapes import Point
 from somray.phantom.lesion_sites import Site
@@ -50,7 +50,7 @@ NEAR_KIDNEY = ((-66, 24, -572), (16, 14, 12), (5, 22), "liver", 3.0)
 _Row = tuple[Point, Point, tuple[float, float], str, float]
 
 
-def body_sites(plan: Plan, focus: dict[str, float]) -> list[Site]:
+def body_sites(plan: BodyPlan, focus: dict[str, float]) -> list[Site]:
     """Return the sites of one subject; paired ones on both sides, regions weighted by `focus`."""
     rows: list[tuple[str, _Row]] = []
     for region, table in (("head_neck", HEAD_NECK), ("chest", CHEST), ("abdomen", BELLY),
@@ -98,7 +98,7 @@ def draw_wishes(rng: np.random.Generator, number: int) -> tuple[list[str], dict[
     return sorted(kinds, key=("cold_core", "faint", "solid").index), focus
 
 
-def is_in_organ(plan: Plan, site: Site, center: Point, radius: float) -> bool:
+def is_in_organ(plan: BodyPlan, site: Site, center: Point, radius: float) -> bool:
     """Return whether a lesion lies under the skin, and where its site says: lung, liver, belly."""
     points = [center]
     points += [tuple(c + s * radius * (a == b) for b, c in enumerate(center))  # type: ignore[misc]

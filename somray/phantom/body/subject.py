@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from somray.phantom.anatomy.scenes import draw_lattice
-from somray.phantom.body.plan import NAMES, Plan, draw_plan
-from somray.phantom.body.render import Body, render_ct, render_pet
+from somray.phantom.body.plan import NAMES, BodyPlan, draw_plan
+from somray.phantom.body.render import WholeBody, render_ct, render_pet
 from somray.phantom.body.sites import body_sites, draw_wishes, is_in_organ
 from somray.phantom.body.tissues import draw_uptake, session_uptake
 from somray.phantom.drawing.canvas import Material
@@ -47,8 +47,9 @@ def make_body(
     noise = draw_lattice(rng)
     suv = draw_uptake(rng, plan.has)
     placement = shifted(np.array([0.0, 0.0, BODY_TOP_MM])) @ np.diag([*plan.scale, 1.0])
-    lying = stay(key, body_grid(shape, center), center, placement, sessions, still)
-    body = Body(plan, noise, _lesions(plan, lying))
+    lying = stay(key, body_grid(shape, center), center, placement, sessions)
+    lying = lying.unmoved() if still else lying
+    body = WholeBody(plan, noise, _lesions(plan, lying))
 
     def render(index: int, spoil: np.random.Generator) -> Drawn:
         today = np.random.default_rng([*key, NOISE, index, TODAY])
@@ -58,7 +59,7 @@ def make_body(
     return tell(lying, body.lesions, NAMES, render)
 
 
-def _lesions(plan: Plan, lying: Stay) -> tuple[Lesion, ...]:
+def _lesions(plan: BodyPlan, lying: Stay) -> tuple[Lesion, ...]:
     place = np.random.default_rng([*lying.key, PLACE])
     wishes, focus = draw_wishes(place, lying.key[0] + lying.key[1])
 
@@ -71,7 +72,7 @@ def _lesions(plan: Plan, lying: Stay) -> tuple[Lesion, ...]:
 
 
 def _render(
-    modality: str, lying: Stay, body: Body, today: tuple[int, float, Mapping[str, Material]],
+    modality: str, lying: Stay, body: WholeBody, today: tuple[int, float, Mapping[str, Material]],
     spoil: np.random.Generator,
 ) -> Drawn:  # fmt: skip
     """Render every channel of one session."""

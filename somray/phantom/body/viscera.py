@@ -5,11 +5,10 @@ from itertools import pairwise
 import numpy as np
 
 from somray.phantom.body.outline import liver
-from somray.phantom.body.plan import LABELS, Plan
-from somray.phantom.body.trees import COLON
-from somray.phantom.drawing.painter import Painter, Part
-from somray.phantom.drawing.shapes import Point
-from somray.phantom.drawing.vessels import Rod
+from somray.phantom.body.plan import COLON, LABELS, BodyPlan
+from somray.phantom.drawing.painter import Painter, Solid
+from somray.phantom.drawing.shapes import Point, point
+from somray.phantom.drawing.vessels import Rod, chain
 
 __all__ = [
     "BLADDER",
@@ -37,25 +36,25 @@ def _axis_frame(
     return np.stack([first, np.cross(third, first), third], axis=1)
 
 
-def paint_chest(painter: Painter, plan: Plan) -> None:
+def paint_chest(painter: Painter, plan: BodyPlan) -> None:
     """Paint the vessels of the lungs, the heart with its left ventricle, and the great vessels."""
     painter.rods(plan.lung_vessels, "blood")
     frame = _axis_frame((0.66, -0.6, -0.45))
     painter.parts([
-        Part("fat", (14, -22, -438), (60, 48, 52), 0, "heart", 2.5),
-        Part("ventricle_right", (8, -42, -446), (44, 24, 38), HEART, "heart", 2.0),
-        Part("blood", (8, -42, -446), (39, 19, 33), HEART, "heart", 2.0),
-        Part("blood", (-26, -12, -430), (25, 26, 34), HEART, "heart", 2.0),
-        Part("blood", (10, 10, -418), (32, 18, 24), HEART, "heart", 2.0),
-        Part("myocardium", (40, -24, -448), (33, 33, 46), HEART, "heart", 1.0, frame),
-        Part("blood", (36.5, -20.8, -445.6), (20.5, 20.5, 36), HEART, "heart", 0.0, frame),
-        Part("blood", (20, -6, -434), (19, 19, 16), HEART, "heart", 0.0, frame),
+        Solid("fat", (14, -22, -438), (60, 48, 52), 0, "heart", 2.5),
+        Solid("ventricle_right", (8, -42, -446), (44, 24, 38), HEART, "heart", 2.0),
+        Solid("blood", (8, -42, -446), (39, 19, 33), HEART, "heart", 2.0),
+        Solid("blood", (-26, -12, -430), (25, 26, 34), HEART, "heart", 2.0),
+        Solid("blood", (10, 10, -418), (32, 18, 24), HEART, "heart", 2.0),
+        Solid("myocardium", (40, -24, -448), (33, 33, 46), HEART, "heart", 1.0, frame),
+        Solid("blood", (36.5, -20.8, -445.6), (20.5, 20.5, 36), HEART, "heart", 0.0, frame),
+        Solid("blood", (20, -6, -434), (19, 19, 16), HEART, "heart", 0.0, frame),
     ])  # fmt: skip
     aorta = LABELS["aorta"]
     arch: list[Point] = [(8, -22, -420), (-6, -30, -385), (0, -20, -356), (14, 4, -348), (24, 26, -362),
                          (26, 36, -400), (22, 34, -480), (16, 24, -560), (10, 12, -640), (4, 8, -690)]  # fmt: skip
-    painter.rods([Rod(a, b, (12.5, 12)) for a, b in pairwise(arch[:7])], "blood", aorta)
-    painter.rods([Rod(a, b, (10.5, 9)) for a, b in pairwise(arch[6:])], "blood", aorta)
+    painter.rods(chain(arch[:7], (12.5, 12)), "blood", aorta)
+    painter.rods(chain(arch[6:], (10.5, 9)), "blood", aorta)
     cava: list[Point] = [
         (-24, -14, -330),
         (-26, -12, -420),
@@ -63,7 +62,7 @@ def paint_chest(painter: Painter, plan: Plan) -> None:
         (-18, 16, -560),
         (-16, 12, -690),
     ]
-    painter.rods([Rod(a, b, (9, 11)) for a, b in pairwise(cava)], "blood")
+    painter.rods(chain(cava, (9, 11)), "blood")
     for side in (-1.0, 1.0):
         trunk: list[Point] = [(4, -14, -404), (side * 36, 6, -408)]
         painter.rods([Rod(trunk[0], trunk[1], (13, 9))], "blood")
@@ -71,12 +70,12 @@ def paint_chest(painter: Painter, plan: Plan) -> None:
                              (side * 66, -36, -850), (side * 74, -16, -1000)]  # fmt: skip
         for shift in (0.0, 10.0):
             moved: list[Point] = [(p[0] - side * 0.6 * shift, p[1] + shift, p[2]) for p in down]
-            painter.rods([Rod(a, b, (5.5, 5)) for a, b in pairwise(moved)], "blood")
+            painter.rods(chain(moved, (5.5, 5)), "blood")
         arm: list[Point] = [(side * 16, -8, -344), (side * 70, -2, -314), (side * 140, 8, -332)]
-        painter.rods([Rod(a, b, (5, 4)) for a, b in pairwise(arm)], "blood")
+        painter.rods(chain(arm, (5, 4)), "blood")
 
 
-def paint_belly(painter: Painter, plan: Plan) -> None:
+def paint_belly(painter: Painter, plan: BodyPlan) -> None:
     """Paint muscles beside the spine, bowel, stomach, spleen, pancreas, liver and kidneys."""
     for side in (-1.0, 1.0):
         line: list[Point] = [
@@ -85,15 +84,15 @@ def paint_belly(painter: Painter, plan: Plan) -> None:
             (side * 62, 22, -740),
             (side * 84, -14, -805),
         ]
-        painter.rods([Rod(a, b, (15, 18)) for a, b in pairwise(line)], "muscle")
+        painter.rods(chain(line, (15, 18)), "muscle")
     _paint_bowel(painter, plan)
     stomach = LABELS["stomach"]
     painter.parts([
-        Part("stomach_wall", (58, -28, -516), (40, 36, 46), stomach, "stomach", 2.5),
-        Part("stomach_content", (58, -28, -516), (34, 30, 40), stomach, "stomach", 2.5),
-        Part("gas", (58, -46, -506), (24, 10, 22), stomach, "stomach"),
-        Part("stomach_wall", (14, -42, -560), (34, 16, 16), stomach, "stomach", 1.5),
-        Part("spleen", (100, 42, -524), (27, 42, 50), LABELS["spleen"], "spleen", 2.5),
+        Solid("stomach_wall", (58, -28, -516), (40, 36, 46), stomach, "stomach", 2.5),
+        Solid("stomach_content", (58, -28, -516), (34, 30, 40), stomach, "stomach", 2.5),
+        Solid("gas", (58, -46, -506), (24, 10, 22), stomach, "stomach"),
+        Solid("stomach_wall", (14, -42, -560), (34, 16, 16), stomach, "stomach", 1.5),
+        Solid("spleen", (100, 42, -524), (27, 42, 50), LABELS["spleen"], "spleen", 2.5),
     ])  # fmt: skip
     painter.rods([Rod((-24, -6, -580), (14, -14, -566), (13, 10)), Rod((14, -14, -566), (70, 18, -540), (10, 7))],
                  "pancreas")  # fmt: skip
@@ -105,27 +104,26 @@ def paint_belly(painter: Painter, plan: Plan) -> None:
                Rod((-62, -6, -520), (-72, -46, -505), (4, 3)), Rod((-22, 8, -490), (-66, 20, -480), (5, 3))]
     # fmt: on
     painter.rods(vessels, "blood", LABELS["liver"], organ="liver")
-    painter.parts([Part("gallbladder", (-46, -50, -582), (12, 16, 22), 0, "liver", 1.0)])
+    painter.parts([Solid("gallbladder", (-46, -50, -582), (12, 16, 22), 0, "liver", 1.0)])
     for side, name in ((-1.0, "kidney_right"), (1.0, "kidney_left")):
         _paint_kidney(painter, plan, side, name)
 
 
-def _paint_bowel(painter: Painter, plan: Plan) -> None:
+def _paint_bowel(painter: Painter, plan: BodyPlan) -> None:
     """Paint small bowel in a few stretches and large bowel piece by piece, each with its own uptake."""
     for k, rod in enumerate(plan.bowel):
         piece = LOOP_PIECES * k // len(plan.bowel)
         painter.rods([rod], f"loop{piece}", LABELS["small_bowel"], 1.5, "bowel")
         inner = Rod(rod.start, rod.end, (0.5 * rod.radii[0], 0.5 * rod.radii[1]))
         painter.rods([inner], "content", LABELS["small_bowel"], organ="bowel")
-    points: list[Point] = [(float(p[0]), float(p[1]), float(p[2])) for p in COLON]
-    for k, (a, b) in enumerate(pairwise(points)):
+    for k, (a, b) in enumerate(pairwise(map(point, COLON))):
         width = 17.0 if k > 9 else 22.0
         painter.rods([Rod(a, b, (width, width))], f"colon{k}", LABELS["colon"], organ="bowel")
         inside = "gas" if k in (3, 4, 5) else "content"
         painter.rods([Rod(a, b, (width - 8, width - 8))], inside, LABELS["colon"], organ="bowel")
 
 
-def _paint_kidney(painter: Painter, plan: Plan, side: float, name: str) -> None:
+def _paint_kidney(painter: Painter, plan: BodyPlan, side: float, name: str) -> None:
     """Paint fat, cortex, medulla, and the urine in calyces and pelvis; and the ureter's visible spots."""
     label, low = LABELS[name], -578.0 if side < 0 else -566.0
     deep = 46.0
@@ -133,10 +131,10 @@ def _paint_kidney(painter: Painter, plan: Plan, side: float, name: str) -> None:
     center: Point = (side * 64, deep, low)
     hilum: Point = (side * 50, deep - 6, low - 2)
     painter.parts([
-        Part("mesentery", center, (33, 30, 60), 0, name, 1.0, tilt),
-        Part("kidney", center, (26, 24, 50), label, name, 1.5, tilt),
-        Part("medulla", (side * 61, deep - 1, low), (15, 13, 37), label, name, 1.0, tilt),
-        Part("fat", hilum, (10, 9, 20), label, name, 0.0, tilt),
+        Solid("mesentery", center, (33, 30, 60), 0, name, 1.0, tilt),
+        Solid("kidney", center, (26, 24, 50), label, name, 1.5, tilt),
+        Solid("medulla", (side * 61, deep - 1, low), (15, 13, 37), label, name, 1.0, tilt),
+        Solid("fat", hilum, (10, 9, 20), label, name, 0.0, tilt),
     ])  # fmt: skip
     calyces = [Rod(hilum, (side * 62, deep - 1, low + up), (3.5, 4.5)) for up in (26, 8, -9, -26)]
     painter.rods(calyces, "urine_kidney", label, organ=name)
@@ -154,7 +152,7 @@ def _paint_kidney(painter: Painter, plan: Plan, side: float, name: str) -> None:
         )
 
 
-def paint_pelvis_organs(painter: Painter, plan: Plan, filling: float) -> None:
+def paint_pelvis_organs(painter: Painter, plan: BodyPlan, filling: float) -> None:
     """Paint prostate or womb, testes, the bladder and the muscles between.
 
     Args:
@@ -163,19 +161,19 @@ def paint_pelvis_organs(painter: Painter, plan: Plan, filling: float) -> None:
         filling: the bladder's size in this session relative to the plan.
     """
     if "male" in plan.has:
-        parts = [Part("prostate", (0, 4, -838), (21, 16, 16), 0, "bladder", 1.0)]
-        parts += [Part("testis", (side * 15, -62, -905), (11, 14, 18), LABELS["testes"], "pelvis", 1.0)
+        parts = [Solid("prostate", (0, 4, -838), (21, 16, 16), 0, "bladder", 1.0)]
+        parts += [Solid("testis", (side * 15, -62, -905), (11, 14, 18), LABELS["testes"], "pelvis", 1.0)
                   for side in (-1.0, 1.0)]  # fmt: skip
-        skin = [Part("skin", (0, -62, -903), (38, 30, 32), 0, "pelvis", 1.0),
-                Part("muscle", (0, -80, -880), (15, 24, 22), 0, "pelvis", 1.0)]  # fmt: skip
+        skin = [Solid("skin", (0, -62, -903), (38, 30, 32), 0, "pelvis", 1.0),
+                Solid("muscle", (0, -80, -880), (15, 24, 22), 0, "pelvis", 1.0)]  # fmt: skip
         painter.parts(skin + parts)
     else:
-        painter.parts([Part("uterus", (0, 18, -785), (25, 22, 32), 0, "bladder", 1.5)])
+        painter.parts([Solid("uterus", (0, 18, -785), (25, 22, 32), 0, "bladder", 1.5)])
     radii = (plan.bladder[0] * filling, plan.bladder[1] * filling, plan.bladder[2] * filling)
     middle: Point = (BLADDER[0], BLADDER[1], BLADDER[2] + radii[2] - 18)
     wall = (radii[0] + 3, radii[1] + 3, radii[2] + 3)
     label = LABELS["urinary_bladder"]
     painter.parts([
-        Part("bladder_wall", middle, wall, label, "bladder", 2.0),
-        Part("urine_bladder", middle, radii, label, "bladder", 2.0),
+        Solid("bladder_wall", middle, wall, label, "bladder", 2.0),
+        Solid("urine_bladder", middle, radii, label, "bladder", 2.0),
     ])  # fmt: skip

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from somray.domain.geometry import Geometry
-from somray.phantom.drawing.shapes import Point
+from somray.phantom.drawing.shapes import Point, point
 from somray.phantom.session import FloatArray
 
 __all__ = ["Box", "Canvas", "Material"]
@@ -82,6 +82,12 @@ class Canvas:
         low = (center[0] - reach[0], center[1] - reach[1], center[2] - reach[2])
         high = (center[0] + reach[0], center[1] + reach[1], center[2] + reach[2])
         return self.box(low, high)
+
+    def along(self, start: Point, end: Point, reach: float) -> Box | None:
+        """Return the box around a rod from one point to another, with reach to all sides."""
+        low = tuple(min(a, b) - reach for a, b in zip(start, end, strict=True))
+        high = tuple(max(a, b) + reach for a, b in zip(start, end, strict=True))
+        return self.box(point(low), point(high))
 
     def coordinates(self, box: Box) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return scene x, y, z in mm of a box's voxels, each of the box's shape, float32."""

@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.phantom.drawing.canvas import Box, Canvas, Material
-from somray.phantom.drawing.shapes import Point, capsule, ellipsoid, ripple, turned
+from somray.phantom.drawing.shapes import Point, capsule, ellipsoid, point, ripple, turned
 from somray.phantom.drawing.vessels import Rod
 from somray.phantom.session import FloatArray
 
-__all__ = ["Painter", "Part", "Place", "draw_place"]
+__all__ = ["OrganPlace", "Painter", "Solid", "draw_place"]
 
 
 @dataclass(frozen=True)
-class Place:
+class OrganPlace:
     """How one subject's organ differs from the standard one: shift in mm, and relative size."""
 
     shift: Point = (0.0, 0.0, 0.0)
@@ -31,16 +31,14 @@ class Place:
         return center[0] + self.shift[0], center[1] + self.shift[1], center[2] + self.shift[2]
 
 
-def draw_place(rng: np.random.Generator, spread_mm: Point, spread_size: float) -> Place:
+def draw_place(rng: np.random.Generator, spread_mm: Point, spread_size: float) -> OrganPlace:
     """Draw an organ's place; shifts and size are normal, cut at two standard deviations."""
     draws = np.clip(rng.standard_normal(4), -2, 2)
-    shift = (float(draws[0] * spread_mm[0]), float(draws[1] * spread_mm[1]),
-             float(draws[2] * spread_mm[2]))  # fmt: skip
-    return Place(shift, float(1 + spread_size * draws[3]))
+    return OrganPlace(point(draws[:3] * spread_mm), float(1 + spread_size * draws[3]))
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Solid:
     """One undulating ellipsoid of the standard body.
 
     Args:
@@ -73,7 +71,7 @@ class Painter:
     """
 
     def __init__(
-        self, canvas: Canvas, palette: Mapping[str, Material], places: Mapping[str, Place],
+        self, canvas: Canvas, palette: Mapping[str, Material], places: Mapping[str, OrganPlace],
         phases: Sequence[float],
     ) -> None:  # fmt: skip
         self.canvas = canvas
@@ -91,9 +89,9 @@ class Painter:
         self.canvas.paint(box, distance, self.palette[tissue], most)
         self.labels[box][np.broadcast_to(distance < 0, self.labels[box].shape)] = label
 
-    def part(self, part: Part, grow_mm: float = 0.0) -> tuple[Box, FloatArray] | None:
+    def part(self, part: Solid, grow_mm: float = 0.0) -> tuple[Box, FloatArray] | None:
         """Return box and distance of a part where it meets the grid, widened by grow_mm."""
-        place = self.places.get(part.organ, Place())
+        place = self.places.get(part.organ, OrganPlace())
         center, size = place.moved(part.center), place.size
         radii = tuple(max(r * size + grow_mm, 0.5) for r in part.radii)
         reach = (max(radii) if part.turn is not None else 0.0) + part.wave_mm + 2
@@ -110,26 +108,33 @@ class Painter:
             distance = distance + ripple(xyz, self.phases, first, 55.0, part.wave_mm)
         return box, distance
 
-    def parts(self, parts: Sequence[Part]) -> None:
+    def parts(self, parts: Sequence[Solid]) -> None:
         """Paint parts in their order."""
         for part in parts:
             found = self.part(part)
             if found is not None:
                 self.fill(found[0], found[1], part.tissue, part.label)
 
+    def shells(
+        self, solids: Sequence[tuple[Box | None, FloatArray]], wall_mm: float, inside: str
+    ) -> None:
+        """Paint every solid as a cortex, then what is inside them all, so that joints of one bone are open."""
+        for box, distance in solids:
+            self.fill(box, distance, "cortex")
+        for box, distance in solids:
+            self.fill(box, distance + np.float32(wall_mm), inside)
+
     def rods(
         self, rods: Sequence[Rod], tissue: str, label: int = 0, wall_mm: float = 0.0,
         organ: str = "",
     ) -> None:  # fmt: skip
         """Paint rods widened by wall_mm; what is thinner than a voxel fills a share of it."""
-        place = self.places.get(organ, Place())
+        place = self.places.get(organ, OrganPlace())
         for rod in rods:
             start, end = place.moved(rod.start), place.moved(rod.end)
             radii = (rod.radii[0] + wall_mm, rod.radii[1] + wall_mm)
             reach = max(radii) + self.canvas.voxel_mm
-            low = tuple(min(start[a], end[a]) - reach for a in range(3))
-            high = tuple(max(start[a], end[a]) + reach for a in range(3))
-            box = self.canvas.box((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+            box = self.canvas.along(start, end, reach)
             if box is not None:
                 distance = capsule(self.canvas.coordinates(box), start, end, radii)
                 most = min(1.0, np.pi * (sum(radii) / 2 / self.canvas.voxel_mm) ** 2)

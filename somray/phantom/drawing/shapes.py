@@ -14,9 +14,31 @@ from numpy.typing import NDArray
 
 from somray.phantom.session import FloatArray
 
-__all__ = ["Point", "capsule", "ellipse", "ellipsoid", "ripple", "superellipse", "turned"]
+__all__ = [
+    "Point",
+    "capsule",
+    "draw_within",
+    "ellipse",
+    "ellipsoid",
+    "point",
+    "ripple",
+    "superellipse",
+    "turned",
+]
 
 Point = tuple[float, float, float]
+
+
+def point(xyz: Sequence[float] | NDArray[np.float64]) -> Point:
+    """Return three numbers as a point."""
+    return float(xyz[0]), float(xyz[1]), float(xyz[2])
+
+
+def draw_within(rng: np.random.Generator, center: Point, extent: Point) -> NDArray[np.float64]:
+    """Draw a point (3,) evenly within an axis-aligned ellipsoid."""
+    inside = rng.normal(size=3)
+    inside *= rng.uniform() ** (1 / 3) / np.linalg.norm(inside)
+    return np.asarray(np.array(center) + inside * np.array(extent))
 
 
 def ellipsoid(xyz: tuple[FloatArray, ...], center: Point, radii: Point) -> FloatArray:

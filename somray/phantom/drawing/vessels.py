@@ -1,20 +1,20 @@
-"""Branching trees of vessels and airways, drawn once per subject.
+"""Branching trees of vessels and airways, and loops of bowel, drawn once per subject.
 
 A tree is a list of rods; each branch turns, thins (Murray: r³ = Σ rᵢ³) and ends where a test says so.
 
 Source: Murray, "The physiological principle of minimum work", 1926.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.phantom.drawing.canvas import Canvas, Material
-from somray.phantom.drawing.shapes import Point, capsule
+from somray.phantom.drawing.shapes import Point, point
 
-__all__ = ["Rod", "grow_tree", "paint_rods"]
+__all__ = ["Rod", "chain", "draw_bowel", "draw_lung_vessels", "grow_tree"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def grow_tree(
             end = start + step + bend
             if not is_inside(end):
                 continue
-            rods.append(_rod(start, end, (radius, radius * 0.9)))
+            rods.append(Rod(point(start), point(end), (radius, radius * 0.9)))
             for turn, part in zip(fork, (share, 1 - share), strict=True):
                 heading = (end - start) / np.linalg.norm(end - start)
                 turn = turn / np.linalg.norm(turn)
@@ -66,22 +66,50 @@ def grow_tree(
     return rods
 
 
-def _rod(start: NDArray[np.float64], end: NDArray[np.float64], radii: tuple[float, float]) -> Rod:
-    a, b = (float(start[0]), float(start[1]), float(start[2])), tuple(float(v) for v in end)
-    return Rod(a, (b[0], b[1], b[2]), radii)
+def chain(points: Sequence[Point], radii: tuple[float, float]) -> list[Rod]:
+    """Join points by rods that are all alike."""
+    return [Rod(a, b, radii) for a, b in pairwise(points)]
 
 
-def paint_rods(canvas: Canvas, rods: list[Rod], material: Material, wall_mm: float = 0.0) -> None:
-    """Paint rods widened by wall_mm; rods thinner than a voxel still count by partial volume."""
-    for rod in rods:
-        reach = max(rod.radii) + wall_mm + canvas.voxel_mm
-        low = (min(rod.start[0], rod.end[0]) - reach, min(rod.start[1], rod.end[1]) - reach,
-               min(rod.start[2], rod.end[2]) - reach)  # fmt: skip
-        high = (max(rod.start[0], rod.end[0]) + reach, max(rod.start[1], rod.end[1]) + reach,
-                max(rod.start[2], rod.end[2]) + reach)  # fmt: skip
-        box = canvas.box(low, high)
-        if box is not None:
-            radii = (rod.radii[0] + wall_mm, rod.radii[1] + wall_mm)
-            distance = capsule(canvas.coordinates(box), rod.start, rod.end, radii)
-            most = min(1.0, np.pi * (sum(radii) / 2 / canvas.voxel_mm) ** 2)
-            canvas.paint(box, distance, material, most)
+def draw_bowel(
+    rng: np.random.Generator, start: Point, box: tuple[Point, Point], pieces: int,
+    span_mm: tuple[tuple[float, float], tuple[float, float]],
+) -> list[Rod]:  # fmt: skip
+    """Draw loops of bowel as a bent tube that stays in a box.
+
+    Args:
+        rng: source of the draws.
+        start: where it begins.
+        box: its lowest and highest corner.
+        pieces: how many rods.
+        span_mm: shortest and longest piece, smallest and largest radius.
+    """
+    rods = []
+    at = np.array(start)
+    for _ in range(pieces):
+        step = rng.normal(0, 1.0, 3)
+        step *= rng.uniform(*span_mm[0]) / np.linalg.norm(step)
+        goal = np.clip(at + step, *box)
+        radius = float(rng.uniform(*span_mm[1]))
+        rods.append(Rod(point(at), point(goal), (radius, radius)))
+        at = goal
+    return rods
+
+
+LUNG_HEADS = ((20, 12, -26), (24, -14, -20), (20, 4, 22), (14, 22, 8), (18, -20, 14))
+"""Where the vessels of a lung turn to: to the side, back and up."""
+
+
+def draw_lung_vessels(
+    rng: np.random.Generator,
+    root: Point,
+    levels: int,
+    is_inside: Callable[[NDArray[np.float64]], bool],
+) -> list[Rod]:
+    """Draw the trees of one lung, on the side of its root (mm)."""
+    side = float(np.sign(root[0]))
+    rods: list[Rod] = []
+    for step in LUNG_HEADS:
+        start = (root[0], root[1] + float(rng.uniform(-5, 5)), root[2] + 0.4 * step[2])
+        rods += grow_tree(rng, (start, point((side * step[0], *step[1:])), 5.2), levels, is_inside)
+    return rods

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from somray.phantom.drawing.painter import Painter, Part
+from somray.phantom.drawing.painter import Painter, Solid
 from somray.phantom.drawing.shapes import Point, ripple
-from somray.phantom.drawing.vessels import Rod
+from somray.phantom.drawing.vessels import Rod, chain
 from somray.phantom.head.plan import LABELS, Head
 from somray.phantom.head.skull import inside_skull
 from somray.phantom.session import FloatArray
@@ -53,17 +53,17 @@ def _paint_hind(painter: Painter) -> None:
     parts = []
     for side in (-1.0, 1.0):
         parts += [
-            Part("nuclei", (side * 24, -6, 2), (9, 18, 12), BRAIN, "", 1.0),
-            Part("nuclei", (side * 11, 14, 0), (8, 13, 9), BRAIN, "", 1.0),
-            Part("dura", (side * 26, 48, -36), (29, 28, 24), BRAIN, "", 1.5),
-            Part("cerebellum", (side * 24, 48, -40), (27, 28, 23), BRAIN, "", 1.5),
+            Solid("nuclei", (side * 24, -6, 2), (9, 18, 12), BRAIN, "", 1.0),
+            Solid("nuclei", (side * 11, 14, 0), (8, 13, 9), BRAIN, "", 1.0),
+            Solid("dura", (side * 26, 48, -36), (29, 28, 24), BRAIN, "", 1.5),
+            Solid("cerebellum", (side * 24, 48, -40), (27, 28, 23), BRAIN, "", 1.5),
         ]
     parts += [
-        Part("cerebellum", (0, 50, -40), (14, 24, 22), BRAIN, "", 1.0),
-        Part("fluid", (0, 14, -40), (20, 15, 22), BRAIN),
-        Part("white", (0, 18, -40), (15, 13, 30), BRAIN, "", 1.0),
-        Part("fluid", (0, 34, -44), (6, 4, 10), LABELS["ventricles"]),
-        Part("fluid", (0, -12, -26), (14, 10, 7), BRAIN),
+        Solid("cerebellum", (0, 50, -40), (14, 24, 22), BRAIN, "", 1.0),
+        Solid("fluid", (0, 14, -40), (20, 15, 22), BRAIN),
+        Solid("white", (0, 18, -40), (15, 13, 30), BRAIN, "", 1.0),
+        Solid("fluid", (0, 34, -44), (6, 4, 10), LABELS["ventricles"]),
+        Solid("fluid", (0, -12, -26), (14, 10, 7), BRAIN),
     ]
     painter.parts(parts)
     painter.rods([Rod((0, 20, -60), (0, 26, -130), (7, 6))], "white", BRAIN)
@@ -85,7 +85,7 @@ def _paint_ventricles(painter: Painter, head: Head) -> None:
         plexus = [Rod((side * 12, 10, 15), (side * 22, 38, 8), (1.6, 3.2)),
                   Rod((side * 22, 38, 8), (side * 29, 24, -6), (3.2, 1.8))]  # fmt: skip
         painter.rods(plexus, "plexus", LABELS[f"choroid_plexus_{name}"], organ="ventricles")
-    painter.parts([Part("fluid", (0, 6, 0), (2.2 * wide, 16, 12), fluid, "ventricles")])
+    painter.parts([Solid("fluid", (0, 6, 0), (2.2 * wide, 16, 12), fluid, "ventricles")])
 
 
 def _paint_vessels(painter: Painter) -> None:
@@ -93,21 +93,21 @@ def _paint_vessels(painter: Painter) -> None:
     arc: list[Point] = [(0, 84.5 * float(np.cos(a)), 66.5 * float(np.sin(a)))
                         for a in np.deg2rad(np.linspace(-14, 150, 15))]  # fmt: skip
     sinus = LABELS["venous_sinus"]
-    painter.rods([Rod(a, b, (3.4, 3.4)) for a, b in pairwise(arc)], "sinus", sinus)
+    painter.rods(chain(arc, (3.4, 3.4)), "sinus", sinus)
     rods = [Rod((0, 52, 2), (0, 80, -14), (2.2, 2.8)), Rod((0, 24, 8), (0, 52, 2), (1.8, 2.2))]
     arteries = []
     for side in (-1.0, 1.0):
         line: list[Point] = [(0, 81, -18), (side * 36, 68, -26), (side * 54, 40, -34), (side * 44, 24, -52),
                              (side * 34, 14, -64)]  # fmt: skip
-        rods += [Rod(a, b, (3.6, 3.6)) for a, b in pairwise(line)]
+        rods += chain(line, (3.6, 3.6))
         path: list[Point] = [(side * 18, 0, -64), (side * 13, -10, -40), (side * 12, -16, -30), (side * 26, -20, -26),
                              (side * 44, -14, -18), (side * 54, 2, -6), (side * 58, 22, 6)]  # fmt: skip
-        arteries += [Rod(a, b, (2.3, 2.0)) for a, b in pairwise(path[:5])]
-        arteries += [Rod(a, b, (1.4, 1.0)) for a, b in pairwise(path[4:])]
+        arteries += chain(path[:5], (2.3, 2.0))
+        arteries += chain(path[4:], (1.4, 1.0))
         arteries += [Rod((side * 12, -16, -30), (side * 2, -28, -22), (1.5, 1.4)),
                      Rod((side * 2, -28, -22), (side * 2, -52, 6), (1.3, 1.0)),
                      Rod((0, 2, -30), (side * 20, 20, -22), (1.6, 1.2))]  # fmt: skip
     arteries.append(Rod((0, 4, -58), (0, 2, -30), (2.0, 2.0)))
     painter.rods(rods, "sinus", sinus)
     painter.rods(arteries, "vessel", LABELS["arteries"])
-    painter.parts([Part("pituitary", (0, -14, -38), (6, 5, 4), LABELS["pituitary"])])
+    painter.parts([Solid("pituitary", (0, -14, -38), (6, 5, 4), LABELS["pituitary"])])

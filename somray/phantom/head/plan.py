@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from somray.phantom.drawing.painter import Place, draw_place
-from somray.phantom.drawing.shapes import Point
+from somray.phantom.drawing.painter import OrganPlace, draw_place
+from somray.phantom.drawing.shapes import Point, point
 
 __all__ = ["LABELS", "NAMES", "Head", "draw_head"]
 
@@ -46,7 +46,7 @@ class Head:
     scale: Point
     scalp_mm: float
     skull_mm: float
-    places: Mapping[str, Place]
+    places: Mapping[str, OrganPlace]
     phases: tuple[float, ...]
     ventricles: float
     furrows: float
@@ -57,7 +57,7 @@ def draw_head(rng: np.random.Generator) -> Head:
     """Draw one subject's head."""
     scale = np.clip(rng.normal(0.98, 0.035, 3), 0.9, 1.05)
     return Head(
-        scale=(float(scale[0]), float(scale[1]), float(scale[2])),
+        scale=point(scale),
         scalp_mm=float(rng.uniform(3.5, 8.0)),
         skull_mm=float(rng.uniform(5.5, 8.5)),
         places={name: draw_place(rng, *spread) for name, spread in SPREAD.items()},

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from somray.phantom.drawing.canvas import Box
-from somray.phantom.drawing.painter import Painter, Part
+from somray.phantom.drawing.painter import Painter, Solid
 from somray.phantom.drawing.shapes import Point, capsule, ellipsoid, ripple
 from somray.phantom.drawing.vessels import Rod
 from somray.phantom.head.plan import LABELS, Head
@@ -64,35 +63,31 @@ def paint_shells(painter: Painter, head: Head, noise: FloatArray) -> None:
     painter.fill(box, inner + 1, "fluid")
 
 
-def _at(parts: list[Part], painter: Painter) -> list[tuple[Box, FloatArray]]:
-    return [found for part in parts if (found := painter.part(part)) is not None]
-
-
 def paint_face(painter: Painter, head: Head) -> None:
     """Paint what lies below and before the brain, most of it in pairs."""
     mucosa = LABELS["nasal_mucosa"]
     painter.parts([
-        Part("bone", (0, -38, -52), (40, 34, 30), 0, "face", 2.0),
-        Part("marrow", (0, 12, -52), (13, 14, 20), LABELS["marrow"], "face", 1.0),  # clivus
-        Part("air", (0, -62, -62), (15, 28, 24), 0, "face", 1.0),
-        Part("mucosa", (0, -62, -62), (3, 28, 24), mucosa, "face"),
-        Part("air", (0, -24, -46), (12, 12, 9), 0, "face", 1.0),  # sphenoid sinus
-        Part("air", (0, -14, -92), (11, 14, 26), 0, "face", 1.0),
-        Part("tongue", (0, -46, -112), (27, 34, 18), 0, "face", 2.0),
+        Solid("bone", (0, -38, -52), (40, 34, 30), 0, "face", 2.0),
+        Solid("marrow", (0, 12, -52), (13, 14, 20), LABELS["marrow"], "face", 1.0),  # clivus
+        Solid("air", (0, -62, -62), (15, 28, 24), 0, "face", 1.0),
+        Solid("mucosa", (0, -62, -62), (3, 28, 24), mucosa, "face"),
+        Solid("air", (0, -24, -46), (12, 12, 9), 0, "face", 1.0),  # sphenoid sinus
+        Solid("air", (0, -14, -92), (11, 14, 26), 0, "face", 1.0),
+        Solid("tongue", (0, -46, -112), (27, 34, 18), 0, "face", 2.0),
     ])  # fmt: skip
     for side, name in ((-1.0, "right"), (1.0, "left")):
         painter.parts([
-            Part("mucosa", (side * 9, -60, -56), (4, 22, 6), mucosa, "face", 1.0),
-            Part("mucosa", (side * 9, -60, -70), (4.5, 24, 7), mucosa, "face", 1.0),
-            Part("mucosa", (side * 31, -58, -68), (16, 18, 18), mucosa, "face", 1.0),
-            Part("air", (side * 31, -58, -68), (14, 16, 16), 0, "face", 1.0),
-            Part("muscle", (side * 36, -22, -80), (11, 22, 26), 0, "face", 1.5),
-            Part("bone", (side * 46, -6, -88), (5, 14, 34), 0, "face"),
-            Part("marrow", (side * 46, -6, -88), (2.5, 11, 30), LABELS["marrow"], "face"),
-            Part("muscle", (side * 55, -14, -84), (7, 20, 28), 0, "face", 1.0),
-            Part("gland", (side * 55, 10, -84), (10, 13, 22), LABELS[f"parotid_gland_{name}"], "face", 1.5),
-            Part("air", (side * 50, 22, -50), (11, 14, 13), 0, "face", 3.0),  # mastoid cells
-            Part("marrow", (side * 40, 6, -47), (15, 6, 5), LABELS["marrow"], "face", 1.0),
+            Solid("mucosa", (side * 9, -60, -56), (4, 22, 6), mucosa, "face", 1.0),
+            Solid("mucosa", (side * 9, -60, -70), (4.5, 24, 7), mucosa, "face", 1.0),
+            Solid("mucosa", (side * 31, -58, -68), (16, 18, 18), mucosa, "face", 1.0),
+            Solid("air", (side * 31, -58, -68), (14, 16, 16), 0, "face", 1.0),
+            Solid("muscle", (side * 36, -22, -80), (11, 22, 26), 0, "face", 1.5),
+            Solid("bone", (side * 46, -6, -88), (5, 14, 34), 0, "face"),
+            Solid("marrow", (side * 46, -6, -88), (2.5, 11, 30), LABELS["marrow"], "face"),
+            Solid("muscle", (side * 55, -14, -84), (7, 20, 28), 0, "face", 1.0),
+            Solid("gland", (side * 55, 10, -84), (10, 13, 22), LABELS[f"parotid_gland_{name}"], "face", 1.5),
+            Solid("air", (side * 50, 22, -50), (11, 14, 13), 0, "face", 3.0),  # mastoid cells
+            Solid("marrow", (side * 40, 6, -47), (15, 6, 5), LABELS["marrow"], "face", 1.0),
         ])  # fmt: skip
         _paint_eye(painter, side, name)
 
@@ -110,8 +105,8 @@ def _paint_eye(painter: Painter, side: float, name: str) -> None:
     painter.rods([Rod(apex, front, (2.2, 2.2))], "muscle", fat)
     globe = LABELS[f"eye_{name}"]
     painter.parts([
-        Part("eye_wall", eye, (12.8, 12.8, 12.8), globe, "eyes"),
-        Part("vitreous", eye, (11.4, 11.4, 11.4), globe, "eyes"),
-        Part("eye_wall", (side * 32, -85.5, -37), (4.5, 2, 4.5), globe, "eyes"),
-        Part("gland", (side * 44, -72, -27), (5, 8, 6), LABELS[f"lacrimal_gland_{name}"], "eyes", 1.0),
+        Solid("eye_wall", eye, (12.8, 12.8, 12.8), globe, "eyes"),
+        Solid("vitreous", eye, (11.4, 11.4, 11.4), globe, "eyes"),
+        Solid("eye_wall", (side * 32, -85.5, -37), (4.5, 2, 4.5), globe, "eyes"),
+        Solid("gland", (side * 44, -72, -27), (5, 8, 6), LABELS[f"lacrimal_gland_{name}"], "eyes", 1.0),
     ])  # fmt: skip

@@ -62,7 +62,8 @@ def make_head(
     head = draw_head(rng)
     noise = draw_lattice(rng)
     placement = np.diag([*head.scale, 1.0]) @ shifted(-np.array(MIDDLE))
-    lying = stay(key, head_grid(shape, center), center, placement, sessions, still)
+    lying = stay(key, head_grid(shape, center), center, placement, sessions)
+    lying = lying.unmoved() if still else lying
     lesions = _lesions(head, lying)
 
     def render(index: int, spoil: np.random.Generator) -> Drawn:

@@ -14,7 +14,7 @@ from somray.kernels.student.rounds.lesson import Lesson
 from somray.kernels.student.rounds.run import nothing_to_train, train_rounds
 from somray.kernels.student.rounds.spec import Distributed, RoundsResult, RoundState, StudentSpec
 from somray.kernels.student.rounds.state import state_from_bytes, state_to_bytes
-from somray.kernels.student.training.schedule import Gang
+from somray.kernels.student.training.schedule import ProcessGroup
 
 __all__ = ["StudentTraining"]
 
@@ -62,10 +62,10 @@ class StudentTraining:
         self,
         resume: RoundState | None = None,
         save: Callable[[RoundState], None] | None = None,
-        **gang: Any,  # Any: fields of a Gang
+        **group: Any,  # Any: fields of a ProcessGroup
     ) -> RoundsResult:
         """Train all rounds, or what is left of them."""
-        distributed = Distributed(Gang(**gang), resume, save)
+        distributed = Distributed(ProcessGroup(**group), resume, save)
         return train_rounds(self.lessons, self.spec, distributed, time.perf_counter)
 
     def to_bytes(self, state: RoundState) -> bytes:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from somray.domain.run import ScanPlace
 from somray.domain.student import StudentModel
+from somray.kernels.metrics.overlap import bounding_box
 from somray.kernels.objects.found import LESION
 from somray.kernels.objects.grid import BlockMeans
 from somray.kernels.objects.scan_rule import ScanRule
@@ -123,13 +124,10 @@ def plane_lesson(
 def near_planes(lessons: list[Lesson]) -> list[Lesson]:
     """Cut lessons of one volume to what lies near their planes; they go on sharing their values."""
     together = np.logical_or.reduce([lesson.weight > 0 for lesson in lessons])
-    box = []
-    for axis, size in enumerate(together.shape):
-        others = tuple(n for n in range(3) if n != axis)
-        where = np.flatnonzero(together.any(axis=others))
-        box.append(
-            slice(max(0, where[0] - PLANES_BESIDE), min(size, where[-1] + 1 + PLANES_BESIDE))
-        )
+    box = [
+        slice(max(0, span.start - PLANES_BESIDE), min(size, span.stop + PLANES_BESIDE))
+        for span, size in zip(bounding_box(together), together.shape, strict=True)
+    ]
     values = np.ascontiguousarray(lessons[0].values[(slice(None), *box)])
     return [
         replace(
@@ -144,10 +142,7 @@ def near_planes(lessons: list[Lesson]) -> list[Lesson]:
 
 def _box(known: NDArray[np.bool_], target: NDArray[np.bool_]) -> tuple[slice, ...]:
     """Return the box of what is known, cut along its first axis where it is too large."""
-    box = []
-    for axis in range(3):
-        where = np.flatnonzero(known.any(axis=tuple(n for n in range(3) if n != axis)))
-        box.append(slice(int(where[0]), int(where[-1]) + 1) if len(where) else slice(0, 1))
+    box = list(bounding_box(known)) if known.any() else [slice(0, 1)] * 3
     height = box[0].stop - box[0].start
     plane = (box[1].stop - box[1].start) * (box[2].stop - box[2].start)
     most = max(1, MOST_VOXELS // plane)

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from somray.kernels.student.rounds.lesson import Lesson, lessons_of
+from somray.kernels.student.rounds.lesson import Lesson
 from somray.kernels.student.rounds.spec import StudentSpec
+from tests.student_fixtures import lessons_of
 
 SPEC = StudentSpec(channels=("CT",), kinds=("CT",), windows=((-150.0, 250.0),), steps=3, threads=1)
 VOLUMES = StudentSpec(

@@ -12,11 +12,10 @@ from somray.kernels.student.network import (
     new_unet,
     unet_weights,
 )
-from somray.kernels.student.rounds.spec import SHAPES
 from tests.student_fixtures import small_shape
 
 SMALL = [small_shape(2), small_shape(3)]
-USED = [NetworkShape(dimensions, 2, **SHAPES[dimensions]) for dimensions in (2, 3)]
+USED = [NetworkShape(dimensions, 2) for dimensions in (2, 3)]
 
 
 def lively(shape, seed=0):

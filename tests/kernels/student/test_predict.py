@@ -12,13 +12,12 @@ from somray.kernels.student.network import NetworkShape, folded, new_unet, unet_
 from somray.kernels.student.predict import (
     chances,
     device_for,
-    look_of,
     network_of_model,
     predict_student,
+    views_of,
 )
-from somray.kernels.student.rounds.spec import SHAPES
 from somray.kernels.student.training.calibration import calibrated
-from tests.student_fixtures import LOOK, WINDOW, hu_image, small_shape
+from tests.student_fixtures import VIEWS, WINDOW, hu_image, small_shape
 
 
 def model_of(dimensions=2, seed=0, shape=None):
@@ -43,7 +42,7 @@ def test_probabilities_are_those_of_the_network_on_what_the_look_sees(dimensions
     module_ = new_unet(small_shape(dimensions), 0).eval()
     with torch.no_grad():
         module_.out.weight *= 3
-        inputs = torch.from_numpy(np.stack([LOOK.inputs(image) for image in images]))
+        inputs = torch.from_numpy(np.stack([VIEWS.inputs(image) for image in images]))
         expected = torch.sigmoid(module_(inputs)).numpy()
     found = predict_student(model, images)
     assert found.dtype == np.float32
@@ -52,7 +51,7 @@ def test_probabilities_are_those_of_the_network_on_what_the_look_sees(dimensions
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_tiles_equal_the_whole_image(dimensions, monkeypatch):
-    shape = NetworkShape(dimensions, 3, **SHAPES[dimensions])
+    shape = NetworkShape(dimensions, 3)
     model, images = model_of(dimensions, shape=shape), images_of(dimensions, 1)
     whole = predict_student(model, images)
     assert whole.std() > 1e-3
@@ -63,7 +62,7 @@ def test_tiles_equal_the_whole_image(dimensions, monkeypatch):
 
 def test_tiles_begin_where_the_networks_halvings_do():
     for dimensions, tile in module.TILES.items():
-        assert tile % NetworkShape(dimensions, 1, **SHAPES[dimensions]).multiple == 0
+        assert tile % NetworkShape(dimensions, 1).multiple == 0
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
@@ -94,8 +93,8 @@ def test_a_scans_own_windows_are_used_instead_of_the_models():
     scaled = predict_student(model, 10 * images, ((10 * WINDOW[0], 10 * WINDOW[1]),))
     np.testing.assert_allclose(scaled, own, atol=1e-5)
     assert not np.allclose(predict_student(model, 10 * images), own)
-    assert look_of(model, ((0.0, 1.0),)).windows == ((0.0, 1.0),)
-    assert look_of(model).windows == (WINDOW,)
+    assert views_of(model, ((0.0, 1.0),)).windows == ((0.0, 1.0),)
+    assert views_of(model).windows == (WINDOW,)
 
 
 def test_the_temperature_divides_logits_and_leaves_masks():
@@ -143,5 +142,5 @@ def test_a_list_of_images_is_as_good_as_an_array():
     network = folded(new_unet(small_shape(), 0).eval())
     images = images_of()
     np.testing.assert_array_equal(
-        chances(network, list(images), LOOK), chances(network, images, LOOK)
+        chances(network, list(images), VIEWS), chances(network, images, VIEWS)
     )

@@ -18,7 +18,6 @@ from somray.kernels.objects.grid import object_grid
 from somray.kernels.objects.scan_rule import rule_for
 from somray.kernels.objects.uptake.find import uptake_unit
 from somray.kernels.student.network import NetworkShape, new_unet, unet_weights
-from somray.kernels.student.rounds.spec import SHAPES
 from somray.kernels.student.views import SOFT_HU
 from somray.stages import segment
 from somray.stages.reading.volume import ScanVolume, read_volumes
@@ -115,7 +114,7 @@ def test_planes_are_cut_to_what_lies_near_and_share_their_values(monkeypatch):
 
 
 def test_more_planes_are_kept_than_a_logit_sees():
-    assert NetworkShape(3, 5, **SHAPES[3]).halo <= module.PLANES_BESIDE
+    assert NetworkShape(3, 5).halo <= module.PLANES_BESIDE
 
 
 def test_a_scan_that_is_too_large_teaches_the_part_round_its_lesions(monkeypatch):

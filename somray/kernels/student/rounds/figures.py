@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
-from somray.kernels.metrics.overlap import agreement
+from somray.kernels.metrics.overlap import agreement, bounding_box
 from somray.kernels.student.rounds.lesson import Lesson
 from somray.kernels.student.rounds.spec import Row, StudentSpec
 
@@ -117,14 +117,10 @@ def copies_of_first(slices: Sequence[Lesson]) -> list[NDArray[np.bool_]]:
 
 def _plane_of(lesson: Lesson) -> tuple[int | slice, ...]:
     """Index the one plane of a volume that counts: the axis along which the weights are thinnest."""
-    where = [np.flatnonzero(lesson.weight.any(axis=_others(axis))) for axis in range(3)]
-    axis = min(range(3), key=lambda n: len(where[n]))
-    at = int(where[axis][0]) if len(where[axis]) else 0
-    return tuple(at if n == axis else slice(None) for n in range(3))
-
-
-def _others(axis: int) -> tuple[int, ...]:
-    return tuple(n for n in range(3) if n != axis)
+    counts = lesson.weight.astype(bool)
+    box = bounding_box(counts) if counts.any() else (slice(0, 1),) * 3
+    axis = min(range(3), key=lambda n: box[n].stop - box[n].start)
+    return tuple(int(box[n].start) if n == axis else slice(None) for n in range(3))
 
 
 def _plane(lesson: Lesson) -> NDArray[np.bool_]:

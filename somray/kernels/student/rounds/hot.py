@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from somray.kernels.student.rounds.lesson import Lesson
-from somray.kernels.student.views import Look
+from somray.kernels.student.views import ImageViews
 
 __all__ = ["hot_rest"]
 
@@ -16,11 +16,11 @@ MOST_TARGET = 0.2
 """Share of a voxel that may be target."""
 
 
-def hot_rest(lesson: Lesson, look: Look) -> NDArray[np.bool_] | None:
+def hot_rest(lesson: Lesson, views: ImageViews) -> NDArray[np.bool_] | None:
     """Return where ([z,] y, x) a lesson shows uptake that is not its target; None without uptake."""
-    if "PET" not in look.kinds:
+    if "PET" not in views.kinds:
         return None
-    place = look.kinds.index("PET")
-    uptake = np.nan_to_num(lesson.values[place]) / look.windows[place][1]
+    place = views.kinds.index("PET")
+    uptake = np.nan_to_num(lesson.values[place]) / views.windows[place][1]
     hot = ndimage.gaussian_filter(uptake, SMOOTH_VOXELS) > HOT
     return np.asarray(hot & (lesson.target < MOST_TARGET) & lesson.known)

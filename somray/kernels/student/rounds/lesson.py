@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from somray.errors import ShapeError
 from somray.kernels.student.views import Window
 
-__all__ = ["Lesson", "lessons_of"]
+__all__ = ["Lesson"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,26 +63,3 @@ class Lesson:
         """Whether it shows target and something else."""
         inside = self.mask[self.known]
         return bool(inside.any() and not inside.all())
-
-
-def lessons_of(
-    images: NDArray[np.float32], teacher: NDArray[np.bool_], valid: NDArray[np.bool_]
-) -> list[Lesson]:
-    """Make lessons of slices of one scan.
-
-    Args:
-        images: (n, c, y, x).
-        teacher: (n, y, x) what the teacher says.
-        valid: (n, y, x) pixels that count.
-
-    Raises:
-        ShapeError: the arrays do not fit each other.
-    """
-    shape = (len(images), *images.shape[2:])
-    if images.ndim != 4 or teacher.shape != shape or valid.shape != shape:
-        raise ShapeError(
-            f"images must be (n, c, y, x), teacher and valid (n, y, x), got {images.shape}, "
-            f"{teacher.shape} and {valid.shape}"
-        )
-    planes = teacher.astype(np.float32), valid.astype(np.float32)
-    return [Lesson(*parts) for parts in zip(images, *planes, strict=True)]

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
+from somray.kernels.student.determinism import deterministic
 from somray.kernels.student.network import UNet, build_unet, folded, unet_weights
 from somray.kernels.student.predict import chances
 from somray.kernels.student.rounds.collapse import why_cohort_collapsed, why_collapsed
@@ -56,9 +57,9 @@ from somray.kernels.student.rounds.teaching import (
 )
 from somray.kernels.student.training.calibration import Calibration, fit_calibration
 from somray.kernels.student.training.fit_state import FitState
-from somray.kernels.student.training.loop import deterministic, train_network
+from somray.kernels.student.training.loop import train_network
 from somray.kernels.student.training.patches import Example
-from somray.kernels.student.training.schedule import Pace
+from somray.kernels.student.training.schedule import TrainingHooks
 
 __all__ = ["nothing_to_train", "train_rounds"]
 
@@ -101,7 +102,7 @@ def train_rounds(
         [lesson for lesson in lessons if lesson.cohort],
         spec,
         distributed,
-        Pace(clock),
+        TrainingHooks(clock),
     )
     with deterministic(spec.threads):
         state = distributed.resume or run.begin()
@@ -121,7 +122,7 @@ class _Rounds:
     cohort: list[Lesson]
     spec: StudentSpec
     distributed: Distributed
-    pace: Pace
+    hooks: TrainingHooks
 
     @property
     def count(self) -> int:
@@ -155,18 +156,19 @@ class _Rounds:
         number = state.done + 1
         module = self._module(state.student)
         calibration = Calibration(**state.calibration)
-        labels = self._chances(module, calibration)[1:number] if number > 1 else []
+        labels = self._chances(module, self.slices[1:number], calibration.temperature)
         spared = self._asked if number == 1 else None
         state = self._fit(module, slice_examples(self.slices, labels, spared, self.spec), state, 0)
         if number == 1:
-            said = self._chances(module, Calibration())[0]
+            (said,) = self._chances(module, self.slices[:1])
             calibration = fit_calibration(said[self._asked], self.slices[0].mask[self._asked])
-        found = self._chances(module, calibration)
+        found = self._chances(module, self.slices, calibration.temperature)
         control, control_iou = unet_weights(module), None
         if number > 1:
             twin = self._module(state.control)
             state = self._fit(twin, slice_examples(self.slices, [], None, self.spec), state, 1)
-            control, control_iou = unet_weights(twin), self._iou(self._chances(twin, calibration))
+            control = unet_weights(twin)
+            control_iou = self._iou(self._chances(twin, self.slices, calibration.temperature))
         rows = agreement_rows(number, stage_name(number), found, self.slices)
         pixels = [int(lesson.known.sum()) for lesson in self.slices]
         why = why_collapsed(rows, state.agreement, pixels)
@@ -189,12 +191,12 @@ class _Rounds:
         examples = cohort_examples(self.cohort, asked, self.spec)
         state = self._fit(module, examples, state, 0)
         seen = judged_of(self.cohort)
-        said = [self._chance(module, self.cohort[n]) for n in seen]
+        said = self._chances(module, [self.cohort[n] for n in seen])
         calibration = fit_calibration(
             np.concatenate([chance[asked[n]] for n, chance in zip(seen, said, strict=True)]),
             np.concatenate([self.cohort[n].mask[asked[n]] for n in seen]),
         )
-        found = self._chances(module, calibration)
+        found = self._chances(module, self.slices, calibration.temperature)
         rows = agreement_rows(number, COHORT, found, self.slices)
         why = why_cohort_collapsed(said, [self.cohort[n] for n in seen])
         row = self._convergence(COHORT, found, state, why)
@@ -237,22 +239,25 @@ class _Rounds:
         return student_of(self.spec, state.student, history, calibration.temperature)
 
     def _module(self, weights: Weights) -> UNet:
-        return build_unet(network_of(self.spec), weights).to(self.distributed.gang.device)
+        return build_unet(network_of(self.spec), weights).to(self.distributed.group.device)
 
-    def _chance(self, module: UNet, lesson: Lesson, temperature: float = 1.0) -> Chance:
-        """Return a lesson's probabilities, 0 where there is no data."""
-        look, device = self.spec.look(lesson.windows), self.distributed.gang.device
-        values, threads = lesson.values[None], self.spec.threads
-        found: Chance = chances(folded(module), values, look, threads, device, temperature)[0]
-        return found
-
-    def _chances(self, module: UNet, calibration: Calibration) -> list[Chance]:
-        """Return every slice's calibrated probabilities; slices of one volume share them."""
+    def _chances(
+        self, module: UNet, lessons: Sequence[Lesson], temperature: float = 1.0
+    ) -> list[Chance]:
+        """Return the probabilities of lessons, 0 where there is no data; planes of one volume share them."""
+        network, group = folded(module), self.distributed.group
         seen: dict[int, Chance] = {}
-        for lesson in self.slices:
+        for lesson in lessons:
             if id(lesson.values) not in seen:
-                seen[id(lesson.values)] = self._chance(module, lesson, calibration.temperature)
-        return [seen[id(lesson.values)] for lesson in self.slices]
+                seen[id(lesson.values)] = chances(
+                    network,
+                    lesson.values[None],
+                    self.spec.views(lesson.windows),
+                    self.spec.threads,
+                    group.device,
+                    temperature,
+                )[0]
+        return [seen[id(lesson.values)] for lesson in lessons]
 
     @cached_property
     def _asked(self) -> NDArray[np.bool_]:
@@ -272,13 +277,13 @@ class _Rounds:
         def after(fit: FitState) -> RoundState:
             return replace(state, fits=(*state.fits[:kind], fit, *state.fits[kind + 1 :]))
 
-        pace = replace(
-            self.pace,
+        hooks = replace(
+            self.hooks,
             resume=state.fits[kind] if len(state.fits) > kind else None,
             save=None if save is None else lambda fit: save(after(fit)),
         )
-        seed, gang = (self.spec.seed, number, kind), self.distributed.gang
-        return after(train_network(module, examples, self.spec.plan(stage), seed, gang, pace))
+        seed, group = (self.spec.seed, number, kind), self.distributed.group
+        return after(train_network(module, examples, self.spec.schedule(stage), seed, group, hooks))
 
     def _iou(self, found: Sequence[Chance]) -> float | None:
         masks = [chance >= THRESHOLD for chance in found[: self.count]]

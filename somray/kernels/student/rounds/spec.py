@@ -1,7 +1,7 @@
 """What a student's training is asked, where it stands between two rounds, and what it leaves."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,8 @@ from somray.domain.student import StudentModel
 from somray.kernels.student.network import NetworkShape, UNet, new_unet
 from somray.kernels.student.rounds.steps import STEPS
 from somray.kernels.student.training.fit_state import FitState
-from somray.kernels.student.training.schedule import Gang, Plan
-from somray.kernels.student.views import Look, Window
+from somray.kernels.student.training.schedule import ProcessGroup, TrainingSchedule
+from somray.kernels.student.views import ImageViews, Window
 
 __all__ = [
     "Distributed",
@@ -29,16 +29,8 @@ __all__ = [
 Row = dict[str, Any]  # Any: a row's cells are strings, numbers, booleans and None
 Weights = dict[str, NDArray[np.generic]]
 
-SHAPES: Mapping[int, Mapping[str, Any]] = {
-    2: {"widths": (8, 16, 32)},
-    3: {"widths": (8, 16, 32)},
-}
-"""Networks by dimension (benchmarks/LOG.md)."""
-PLANS: Mapping[int, Mapping[str, Any]] = {
-    2: {"patch": 96, "batch": 2, "rate": 4e-2},
-    3: {"patch": 20, "batch": 4, "rate": 1e-2},
-}
-"""How they are trained."""
+PATCHES: Mapping[int, tuple[int, int, float]] = {2: (96, 2, 4e-2), 3: (20, 4, 1e-2)}
+"""By dimension: side of a patch, patches in a step, peak rate (benchmarks/LOG.md)."""
 LATER_RATE = 0.3
 """Of the peak rate, in rounds that go on from A with a few steps: at the whole one they forget A."""
 
@@ -75,15 +67,15 @@ class StudentSpec:
     spacing_mm: tuple[float, float] = (1.0, 1.0)
     strength: float = 1.0
 
-    def look(self, windows: tuple[Window, ...] | None = None) -> Look:
+    def views(self, windows: tuple[Window, ...] | None = None) -> ImageViews:
         """Return how images are seen; `windows` where a scan has its own."""
-        return Look(self.kinds, windows or self.windows)
+        return ImageViews(self.kinds, windows or self.windows)
 
-    def plan(self, stage: int) -> Plan:
+    def schedule(self, stage: int) -> TrainingSchedule:
         """Return how long and fast to train: stage 0 the first round, 1 later ones, 2 the cohort's."""
         steps = STEPS[self.dimensions][stage] if self.steps is None else self.steps
-        plan = Plan(steps, **PLANS[self.dimensions])
-        return replace(plan, rate=LATER_RATE * plan.rate) if stage == 1 else plan
+        patch, batch, rate = PATCHES[self.dimensions]
+        return TrainingSchedule(steps, patch, batch, LATER_RATE * rate if stage == 1 else rate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,19 +132,19 @@ class Distributed:
     """How rounds are run by several workers, or resumed.
 
     Args:
-        gang: this worker among the others, and its device.
+        group: this worker among the others, and its device.
         resume: state to go on from, None to begin.
         save: called by every worker with the new state, after each epoch and each round.
     """
 
-    gang: Gang = field(default_factory=Gang)
+    group: ProcessGroup = field(default_factory=ProcessGroup)
     resume: RoundState | None = None
     save: Callable[[RoundState], None] | None = None
 
 
 def network_of(spec: StudentSpec) -> dict[str, int | float | str]:
-    """Return the numbers and names that build a student's network and its look."""
-    shape = NetworkShape(spec.dimensions, spec.look().count, **SHAPES[spec.dimensions])
+    """Return the numbers and names that build a student's network and its views."""
+    shape = NetworkShape(spec.dimensions, spec.views().count)
     return {**shape.as_numbers(), "kinds": ",".join(spec.kinds)}
 
 

@@ -55,7 +55,7 @@ def cohort_examples(
             lesson.target,
             _without(lesson.weight, apart),
             spec,
-            hot_rest(lesson, spec.look(lesson.windows)),
+            hot_rest(lesson, spec.views(lesson.windows)),
         )
         for lesson, apart in zip(cohort, spared, strict=True)
     ]
@@ -76,5 +76,5 @@ def _example(
     lesson: Lesson, target: Chance, weight: Chance, spec: StudentSpec, focus: Mask | None = None
 ) -> Example:
     counted = np.where(lesson.known, weight, np.float32(0))
-    look = spec.look(lesson.windows)
-    return Example(lesson.values, target, counted, look, spec.strength, focus)
+    views = spec.views(lesson.windows)
+    return Example(lesson.values, target, counted, views, spec.strength, focus)

@@ -1,6 +1,6 @@
 """Where a training stands between two epochs: everything that the next one starts from.
 
-Plain numpy arrays by parameter name. The loop (`kernels/student/train.py`) starts every epoch from
+Plain numpy arrays by parameter name. The loop (`loop.py`) starts every epoch from
 such a state, resumed or not, so a training that goes on from a stored one has the same bits.
 """
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from somray.kernels.student.network import unet_weights
 
-__all__ = ["FitState", "begin", "capture", "load", "load_optimizer"]
+__all__ = ["FitState", "capture", "load", "load_optimizer"]
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -27,8 +27,8 @@ class FitState:
     Args:
         weights: every parameter and buffer of the network, by name.
         averaged: averaged parameters and statistics; empty before the first epoch.
-        first: AdamW's first moments of the parameters; empty before the first epoch.
-        second: AdamW's second moments.
+        first: the optimizer's first moments of the parameters; empty before the first epoch.
+        second: its second moments.
         epoch: epochs that are finished.
         step: optimizer steps taken.
         done: whether the last epoch is over.
@@ -45,11 +45,6 @@ class FitState:
     rows: tuple[dict[str, Any], ...] = ()  # Any: a row's cells are numbers
 
 
-def begin(module: nn.Module) -> FitState:
-    """Return the state of a network that no epoch has trained yet."""
-    return FitState(unet_weights(module))
-
-
 def load(module: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) -> None:
     """Copy arrays into a network's parameters and buffers of the same names, in place."""
     held = module.state_dict()
@@ -61,12 +56,11 @@ def load(module: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) -> None:
 def load_optimizer(
     optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], state: FitState
 ) -> None:
-    """Give AdamW the moments and the step of a state; nothing where a training begins."""
+    """Give an optimizer the moments and the step of a state; nothing where a training begins."""
     if not state.first:
         return
     for name, parameter in parameters.items():
         optimizer.state[parameter] = {
-            # A fused AdamW keeps its count beside the parameter, the others on the CPU.
             "step": torch.tensor(float(state.step), device=parameter.device),
             "exp_avg": _like(parameter, state.first[name]),
             "exp_avg_sq": _like(parameter, state.second[name]),

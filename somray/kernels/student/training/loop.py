@@ -2,26 +2,24 @@
 
 A training is a row of epochs, and an epoch is a function: from a `FitState` to the next, with draws of its
 own. So the same examples, seed, threads and number of workers give the same bits, whether or not a training
-was interrupted between. The loop knows no clock: `Pace` is where a caller's enters.
+was interrupted between. The loop knows no clock: `TrainingHooks` is where a caller's enters.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
-from torch.utils import deterministic as deterministic_settings
 
-from somray.kernels.student.network import UNet, laid_out
-from somray.kernels.student.training.fit_state import FitState, begin, capture, load, load_optimizer
+from somray.kernels.student.network import UNet, laid_out, unet_weights
+from somray.kernels.student.training.fit_state import FitState, capture, load, load_optimizer
 from somray.kernels.student.training.loss import student_loss
 from somray.kernels.student.training.muon import Muon
 from somray.kernels.student.training.patches import Batch, Example, Sampler
-from somray.kernels.student.training.schedule import Gang, Pace, Plan
+from somray.kernels.student.training.schedule import ProcessGroup, TrainingHooks, TrainingSchedule
 
-__all__ = ["deterministic", "train_network"]
+__all__ = ["train_network"]
 
 WARM_UP = 0.2
 """Share of a training in which the rate rises."""
@@ -35,46 +33,29 @@ longer depends on its neighbours in the batch, and levels are learned exactly (D
 many steps; crlm)."""
 
 
-@contextmanager
-def deterministic(threads: int) -> Iterator[None]:
-    """Run torch on a fixed number of threads with deterministic algorithms; restore both after."""
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    filled = deterministic_settings.fill_uninitialized_memory  # type: ignore[attr-defined]
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(mode=True)
-    # No kernel here reads memory that it did not write; filling it first cost a tenth of a step.
-    deterministic_settings.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
-        deterministic_settings.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
-
-
 @dataclass(frozen=True)
 class _Training:
     """What every epoch of one training goes by."""
 
     module: UNet
     sampler: Sampler
-    plan: Plan
+    schedule: TrainingSchedule
     seed: tuple[int, ...]
-    gang: Gang
-    pace: Pace
+    group: ProcessGroup
+    hooks: TrainingHooks
 
     def spent(self, step: int) -> float:
         """Return how much of the training is over: of its steps, or of the caller's time."""
-        return max(step / self.plan.steps, self.pace.spent() if self.pace.spent else 0.0)
+        return max(step / self.schedule.steps, self.hooks.spent() if self.hooks.spent else 0.0)
 
 
 def train_network(
     module: UNet,
     examples: Sequence[Example],
-    plan: Plan,
+    schedule: TrainingSchedule,
     seed: tuple[int, ...],
-    gang: Gang | None = None,
-    pace: Pace | None = None,
+    group: ProcessGroup | None = None,
+    hooks: TrainingHooks | None = None,
 ) -> FitState:
     """Train a network in place and leave the averaged weights in it.
 
@@ -83,21 +64,21 @@ def train_network(
     Args:
         module: the network, new or trained before.
         examples: what to learn from.
-        plan: steps, sizes, rates.
+        schedule: steps, sizes, rates.
         seed: numbers that decide the patches; epoch and rank are mixed in.
-        gang: this worker among the others; alone without.
-        pace: the caller's clock and budget, and where to go on.
+        group: this worker among the others; alone without.
+        hooks: the caller's clock and budget, and where to go on.
     """
-    gang, pace = gang or Gang(), pace or Pace()
+    group, hooks = group or ProcessGroup(), hooks or TrainingHooks()
     if module.shape.dimensions == 2:
         laid_out(module, channels_last=True)  # a step is a sixth shorter on a CPU
-    sampler = Sampler(examples, plan.patch, seed)
-    training = _Training(module, sampler, plan, seed, gang, pace)
-    state = pace.resume or begin(module)
+    sampler = Sampler(examples, schedule.patch, seed)
+    training = _Training(module, sampler, schedule, seed, group, hooks)
+    state = hooks.resume or FitState(unet_weights(module))
     while training.spent(state.step) < 1 and not state.done:
         state = _epoch(training, state)
-        if pace.save is not None:
-            pace.save(state)
+        if hooks.save is not None:
+            hooks.save(state)
     load(module, {**state.weights, **state.averaged})
     module.eval()
     return state
@@ -105,41 +86,46 @@ def train_network(
 
 def _epoch(training: _Training, state: FitState) -> FitState:
     """Train until the next epoch begins, at least one step."""
-    module, plan, pace, gang = training.module, training.plan, training.pace, training.gang
+    module, schedule, hooks, group = (
+        training.module,
+        training.schedule,
+        training.hooks,
+        training.group,
+    )
     load(module, state.weights)
     module.train()
-    training.sampler.reseed((*training.seed, state.epoch, gang.rank))
+    training.sampler.reseed((*training.seed, state.epoch, group.rank))
     learned = dict(module.named_parameters())
-    optimizer = Muon(learned.values(), plan.rate)
+    optimizer = Muon(learned.values(), schedule.rate)
     load_optimizer(optimizer, learned, state)
     held = {name: t for name, t in module.state_dict().items() if t.is_floating_point()}
     averaged = [
-        torch.from_numpy((state.averaged or state.weights)[name]).to(gang.device, copy=True)
+        torch.from_numpy((state.averaged or state.weights)[name]).to(group.device, copy=True)
         for name in held
     ]
-    losses, step, share, began = [], state.step, training.spent(state.step), pace.now()
+    losses, step, share, began = [], state.step, training.spent(state.step), hooks.now()
     while True:
         if share >= SETTLED:
             _settle(module)
-        rate = optimizer.param_groups[0]["lr"] = _one_cycle(share, plan.rate)
-        batch = training.sampler.draw(max(1, plan.batch // gang.world))
-        losses.append(_step(module, batch, optimizer, gang))
+        rate = optimizer.param_groups[0]["lr"] = _one_cycle(share, schedule.rate)
+        batch = training.sampler.draw(max(1, schedule.batch // group.world))
+        losses.append(_step(module, batch, optimizer, group))
         keep = min(AVERAGE_KEEP, (step + 1) / (step + 10))
         torch._foreach_lerp_(averaged, [t.detach() for t in held.values()], 1 - keep)
         step, share = step + 1, training.spent(step + 1)
-        if share >= 1 or int(share * plan.epochs) > state.epoch:
+        if share >= 1 or int(share * schedule.epochs) > state.epoch:
             break
-    if gang.average is not None:  # statistics of normalisation are each worker's own until here
-        _average([t for name, t in held.items() if name not in learned], gang)
-        _average(averaged, gang)
+    if group.average is not None:  # statistics of normalisation are each worker's own until here
+        _average([t for name, t in held.items() if name not in learned], group)
+        _average(averaged, group)
     moved = capture(module, learned, dict(zip(held, averaged, strict=True)), optimizer, state)
     row = {
         "epoch": len(state.rows) + 1,
         "loss": float(torch.stack(losses).double().mean()),  # the one wait for the device
         "learning_rate": rate,
-        "seconds": pace.now() - began,
+        "seconds": hooks.now() - began,
     }
-    over = max(state.epoch + 1, int(share * plan.epochs))
+    over = max(state.epoch + 1, int(share * schedule.epochs))
     return replace(moved, step=step, epoch=over, done=share >= 1, rows=(*state.rows, row))
 
 
@@ -160,32 +146,34 @@ def _one_cycle(spent: float, peak: float) -> float:
     return peak * (1 + math.cos(math.pi * min(1.0, (spent - WARM_UP) / (1 - WARM_UP)))) / 2
 
 
-def _step(module: UNet, batch: Batch, optimizer: torch.optim.Optimizer, gang: Gang) -> torch.Tensor:
+def _step(
+    module: UNet, batch: Batch, optimizer: torch.optim.Optimizer, group: ProcessGroup
+) -> torch.Tensor:
     """Take one optimizer step and return its loss, which stays on the device."""
     inputs, target, weight = (
-        part.to(gang.device, non_blocking=True)
+        part.to(group.device, non_blocking=True)
         for part in (batch.inputs, batch.target, batch.weight)
     )
     if module.shape.dimensions == 2:
         inputs = inputs.contiguous(memory_format=torch.channels_last)
     optimizer.zero_grad(set_to_none=True)
-    with torch.autocast(torch.device(gang.device).type, torch.bfloat16, enabled=gang.bf16):
+    with torch.autocast(torch.device(group.device).type, torch.bfloat16, enabled=group.bf16):
         logits = module(inputs)
     loss = student_loss(logits.float(), target, weight)
     loss.backward()  # type: ignore[no-untyped-call]
     parameters = list(module.parameters())
-    if gang.average is not None:
-        _average([p.grad for p in parameters if p.grad is not None], gang)
+    if group.average is not None:
+        _average([p.grad for p in parameters if p.grad is not None], group)
     nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT)
     optimizer.step()
     return loss.detach()
 
 
-def _average(tensors: Sequence[torch.Tensor], gang: Gang) -> None:
+def _average(tensors: Sequence[torch.Tensor], group: ProcessGroup) -> None:
     """Replace tensors by their means over the workers, in one message."""
-    if gang.average is None or not tensors:
+    if group.average is None or not tensors:
         return
-    flat = gang.average(torch.cat([tensor.reshape(-1) for tensor in tensors]))
+    flat = group.average(torch.cat([tensor.reshape(-1) for tensor in tensors]))
     means = torch.split(flat, [tensor.numel() for tensor in tensors])
     for tensor, mean in zip(tensors, means, strict=True):
         tensor.copy_(mean.view_as(tensor))

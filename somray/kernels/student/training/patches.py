@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from somray.errors import ShapeError
 from somray.kernels.student.training.degrade import Degrader
-from somray.kernels.student.views import Look
+from somray.kernels.student.views import ImageViews
 
 __all__ = ["Batch", "Example", "Sampler"]
 
@@ -32,7 +32,7 @@ class Example:
         values: (c, [z,] y, x) float32 physical values, NaN where there is no data.
         target: ([z,] y, x) float32 in [0, 1], how far a pixel belongs to the target.
         weight: ([z,] y, x) float32, how much it counts; 0 leaves it out of everything.
-        look: how its values become inputs.
+        views: how its values become inputs.
         strength: of what makes its patches worse (`degrade.Degrader`).
         focus: ([z,] y, x) bool, where half of its patches lie, in place of the target's border: what is
             easily taken for target and is none.
@@ -44,7 +44,7 @@ class Example:
     values: NDArray[np.float32]
     target: NDArray[np.float32]
     weight: NDArray[np.float32]
-    look: Look
+    views: ImageViews
     strength: float = 1.0
     focus: NDArray[np.bool_] | None = None
 
@@ -123,9 +123,9 @@ class Sampler:
         shape = example.target.shape
         middle = np.unravel_index(int(pool[self._rng.integers(len(pool))]), shape)
         window = tuple(self._span(int(at), size) for at, size in zip(middle, shape, strict=True))
-        degrader = Degrader(example.look.kinds, example.look.windows, example.strength)
+        degrader = Degrader(example.views.kinds, example.views.windows, example.strength)
         values = degrader.draw(example.values[(slice(None), *window)], self._rng)
-        inputs = example.look.inputs(values)
+        inputs = example.views.inputs(values)
         weight = _inner(example.weight[window], window, shape)
         parts = self._turned([inputs, example.target[window][None], weight[None]])
         full = [self._filled(part, -1.0 if n == 0 else 0.0) for n, part in enumerate(parts)]

@@ -8,13 +8,13 @@ import torch
 
 from somray.kernels.student.training.fit_state import FitState
 
-__all__ = ["Gang", "Pace", "Plan"]
+__all__ = ["ProcessGroup", "TrainingHooks", "TrainingSchedule"]
 
 MOST_EPOCHS = 200
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingSchedule:
     """How long and how fast to train.
 
     Args:
@@ -27,9 +27,9 @@ class Plan:
     """
 
     steps: int
-    patch: int = 96
-    batch: int = 2
-    rate: float = 4e-2
+    patch: int
+    batch: int
+    rate: float
     epoch_steps: int = 20
 
     @property
@@ -39,7 +39,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Gang:
+class ProcessGroup:
     """Several equal workers that train one network; the default is one alone.
 
     Args:
@@ -59,14 +59,14 @@ class Gang:
 
 
 @dataclass(frozen=True)
-class Pace:
+class TrainingHooks:
     """How a caller goes along: with a clock, a budget, a state to go on from, a hand for new ones.
 
     Args:
         clock: seconds since any moment; epochs are timed with it, 0 without.
         spent: share of a time budget that is spent; where given, training also ends at 1, and the
             rates fall accordingly.
-        resume: state to go on from, None to begin; it must stem from the same examples, plan, seed
+        resume: state to go on from, None to begin; it must stem from the same examples, schedule, seed
             and number of workers.
         save: called with the state after every epoch.
     """

@@ -8,10 +8,11 @@ import pytest
 import somray.kernels.student.rounds.run as module
 import somray.kernels.student.rounds.teaching as teaching
 from somray.kernels.student.rounds.collapse import LEAST_TAUGHT, why_cohort_collapsed, why_collapsed
-from somray.kernels.student.rounds.lesson import Lesson, lessons_of
+from somray.kernels.student.rounds.lesson import Lesson
 from somray.kernels.student.rounds.run import train_rounds
 from somray.kernels.student.rounds.spec import Distributed
 from tests.kernels.student.round_cases import SPEC, cohort, same
+from tests.student_fixtures import lessons_of
 
 LONG = replace(SPEC, steps=25)
 PIXELS = [1000] * 4

@@ -10,12 +10,12 @@ import somray.kernels.student.rounds.run as module
 from somray.kernels.student.network import new_unet
 from somray.kernels.student.predict import predict_student
 from somray.kernels.student.rounds.constant import make_constant
-from somray.kernels.student.rounds.lesson import Lesson, lessons_of
+from somray.kernels.student.rounds.lesson import Lesson
 from somray.kernels.student.rounds.run import nothing_to_train, train_rounds
 from somray.kernels.student.rounds.spec import Distributed
 from somray.kernels.student.rounds.state import state_from_bytes, state_to_bytes
 from tests.kernels.student.round_cases import SPEC, VOLUMES, cohort, planes, same, slices
-from tests.student_fixtures import small_shape
+from tests.student_fixtures import lessons_of, small_shape
 
 ONE_SIDE = pytest.mark.parametrize(("inside", "word"), [(False, "absent"), (True, "fills")])
 

@@ -4,9 +4,9 @@ import numpy as np
 
 from somray.kernels.student.rounds.hot import HOT, hot_rest
 from somray.kernels.student.rounds.lesson import Lesson
-from somray.kernels.student.views import Look
+from somray.kernels.student.views import ImageViews
 
-LOOK = Look(("CT", "PET"), ((-160.0, 240.0), (0.0, 2.0)))
+VIEWS = ImageViews(("CT", "PET"), ((-160.0, 240.0), (0.0, 2.0)))
 
 
 def lesson_of(shape=(12, 14, 16)):
@@ -19,12 +19,12 @@ def lesson_of(shape=(12, 14, 16)):
     target, weight = np.zeros(shape, np.float32), np.ones(shape, np.float32)
     target[8:11, 8:12, 8:12] = 1
     weight[2:6, 9:13, 2:6] = 0
-    return Lesson(values, target, weight, LOOK.windows, cohort=True)
+    return Lesson(values, target, weight, VIEWS.windows, cohort=True)
 
 
 def test_organs_are_looked_at_and_lesions_and_doubt_are_not():
     lesson = lesson_of()
-    found = hot_rest(lesson, LOOK)
+    found = hot_rest(lesson, VIEWS)
     assert found[2:6, 2:6, 2:6].all()
     assert not found[8:11, 8:12, 8:12].any()
     assert not found[lesson.weight == 0].any()
@@ -34,20 +34,20 @@ def test_organs_are_looked_at_and_lesions_and_doubt_are_not():
 def test_hot_is_told_in_the_scans_own_unit():
     lesson = lesson_of()
     scaled = Lesson(lesson.values * 10, lesson.target, lesson.weight)
-    look = Look(LOOK.kinds, (LOOK.windows[0], (0.0, 20.0)))
-    np.testing.assert_array_equal(hot_rest(scaled, look), hot_rest(lesson, LOOK))
+    views = ImageViews(VIEWS.kinds, (VIEWS.windows[0], (0.0, 20.0)))
+    np.testing.assert_array_equal(hot_rest(scaled, views), hot_rest(lesson, VIEWS))
 
 
 def test_without_uptake_there_is_nothing_to_look_at():
     lesson = lesson_of()
     alone = Lesson(lesson.values[:1], lesson.target, lesson.weight)
-    assert hot_rest(alone, Look(("CT",), LOOK.windows[:1])) is None
+    assert hot_rest(alone, ImageViews(("CT",), VIEWS.windows[:1])) is None
 
 
 def test_no_data_is_not_hot():
     lesson = lesson_of()
     values = lesson.values.copy()
     values[1, 3, 3, 3] = np.nan
-    found = hot_rest(Lesson(values, lesson.target, lesson.weight), LOOK)
+    found = hot_rest(Lesson(values, lesson.target, lesson.weight), VIEWS)
     assert not found[3, 3, 3]
     assert found[2:6, 2:6, 2:6].sum() > 50

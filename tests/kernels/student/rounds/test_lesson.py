@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from somray.errors import ShapeError
-from somray.kernels.student.rounds.lesson import Lesson, lessons_of
+from somray.kernels.student.rounds.lesson import Lesson
 
 VALUES = np.zeros((2, 4, 5), np.float32)
 PLANE = np.zeros((4, 5), np.float32)
@@ -49,19 +49,3 @@ def test_two_sides_are_shown_by_pixels_that_count_alone():
 def test_parts_that_do_not_fit_are_named(parts, message):
     with pytest.raises(ShapeError, match=message):
         Lesson(**{"values": VALUES, "target": PLANE, "weight": PLANE, **parts})
-
-
-def test_slices_of_a_scan_become_lessons_in_order():
-    images = np.arange(3 * 2 * 4 * 5, dtype=np.float32).reshape(3, 2, 4, 5)
-    masks = images[:, 0] > 50
-    lessons = lessons_of(images, masks, ~masks)
-    assert len(lessons) == 3
-    for lesson, image, mask in zip(lessons, images, masks, strict=True):
-        np.testing.assert_array_equal(lesson.values, image)
-        np.testing.assert_array_equal(lesson.target, mask.astype(np.float32))
-        np.testing.assert_array_equal(lesson.weight > 0, ~mask)
-        assert not lesson.cohort
-    with pytest.raises(ShapeError, match="teacher and valid"):
-        lessons_of(images, masks[:2], masks)
-    with pytest.raises(ShapeError, match="images must be"):
-        lessons_of(images[0], masks, masks)

@@ -1,6 +1,7 @@
 """Rounds go on from any epoch as if nothing had happened, also from bytes, slices and volumes alike."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -16,8 +17,8 @@ from tests.kernels.student.round_cases import SPEC, VOLUMES, cohort, lessons, pl
 def short_epochs():
     """Two steps make an epoch, and no round collapses."""
     with pytest.MonkeyPatch.context() as patch:
-        for dimensions, plan in spec_module.PLANS.items():
-            patch.setitem(spec_module.PLANS, dimensions, {**plan, "epoch_steps": 2})
+        short = partial(spec_module.TrainingSchedule, epoch_steps=2)
+        patch.setattr(spec_module, "TrainingSchedule", short)
         patch.setattr(module, "why_collapsed", lambda *_: None)
         patch.setattr(module, "why_cohort_collapsed", lambda *_: None)
         yield

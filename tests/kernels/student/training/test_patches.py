@@ -7,7 +7,7 @@ import torch
 from somray.errors import ShapeError
 from somray.kernels.student.training import patches as module
 from somray.kernels.student.training.patches import MARGIN, Example, Sampler
-from tests.student_fixtures import PlainLook, example_of, hu_image
+from tests.student_fixtures import PlainViews, example_of, hu_image
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def numbered(shapes, weights=None):
         values = np.arange(start, start + size, dtype=np.float32).reshape(1, *shape)
         weight = np.ones(shape, np.float32) if weights is None else weights[number]
         target = (values[0] % 7 == 0).astype(np.float32)
-        examples.append(Example(values, target, weight, PlainLook()))
+        examples.append(Example(values, target, weight, PlainViews()))
         start += size
     return examples
 
@@ -87,9 +87,9 @@ def test_half_of_the_patches_lie_where_an_example_says_to_look(as_they_are):
     mask, focus = np.zeros((200, 200), dtype=bool), np.zeros((200, 200), dtype=bool)
     mask[40:44, 40:44], focus[150:152, 150:152] = True, True
     image = focus[None].astype(np.float32)
-    look = PlainLook()
+    views = PlainViews()
     example = Example(
-        image, mask.astype(np.float32), np.ones(mask.shape, np.float32), look, 1.0, focus
+        image, mask.astype(np.float32), np.ones(mask.shape, np.float32), views, 1.0, focus
     )
     sampler = Sampler([example], 32, (0,))
     batch = sampler.draw(40)
@@ -97,7 +97,7 @@ def test_half_of_the_patches_lie_where_an_example_says_to_look(as_they_are):
     target = batch.target.flatten(1).amax(1) > 0
     assert 20 <= shown.sum() < 26
     assert 10 <= target.sum() < 15
-    unseen = Example(image, mask.astype(np.float32), 1 - image[0], look, 1.0, focus)
+    unseen = Example(image, mask.astype(np.float32), 1 - image[0], views, 1.0, focus)
     assert (Sampler([unseen], 32, (0,)).draw(8).weight.flatten(1).sum(1) > 0).all()
 
 

@@ -8,12 +8,18 @@ import pytest
 import torch
 
 from somray.errors import ShapeError
+from somray.kernels.student.determinism import deterministic
 from somray.kernels.student.network import new_unet, unet_weights
-from somray.kernels.student.training.loop import _one_cycle, deterministic, train_network
-from somray.kernels.student.training.schedule import MOST_EPOCHS, Gang, Pace, Plan
+from somray.kernels.student.training.loop import _one_cycle, train_network
+from somray.kernels.student.training.schedule import (
+    MOST_EPOCHS,
+    ProcessGroup,
+    TrainingHooks,
+    TrainingSchedule,
+)
 from tests.student_fixtures import example_of, hu_image, small_shape
 
-PLAN = Plan(steps=6, patch=24, batch=4, epoch_steps=2)
+SCHEDULE = TrainingSchedule(steps=6, patch=24, batch=4, rate=4e-2, epoch_steps=2)
 
 
 def examples(dimensions=2, count=2):
@@ -21,10 +27,10 @@ def examples(dimensions=2, count=2):
     return [example_of(*hu_image(shape, seed=n)) for n in range(count)]
 
 
-def trained(of, plan=PLAN, gang=None, pace=None, seed=(0,)):
+def trained(of, schedule=SCHEDULE, group=None, hooks=None, seed=(0,)):
     module = new_unet(small_shape(of[0].target.ndim), 0)
     with deterministic(1):
-        state = train_network(module, of, plan, seed, gang, pace)
+        state = train_network(module, of, schedule, seed, group, hooks)
     return unet_weights(module), state
 
 
@@ -34,8 +40,8 @@ def same(first, second):
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_training_learns_what_is_bright(dimensions):
-    plan = Plan(steps=60, patch=24, batch=4, epoch_steps=10)
-    weights, state = trained(examples(dimensions), plan)
+    schedule = TrainingSchedule(steps=60, patch=24, batch=4, rate=4e-2, epoch_steps=10)
+    weights, state = trained(examples(dimensions), schedule)
     losses = [row["loss"] for row in state.rows]
     assert losses[-1] < 0.5 * losses[0]
     assert [row["epoch"] for row in state.rows] == list(range(1, 7))
@@ -64,18 +70,18 @@ def test_what_is_left_are_the_averaged_weights():
 
 @pytest.mark.parametrize(("steps", "each"), [(1, 20), (7, 2), (10, 3), (450, 2), (41, 20)])
 def test_steps_are_cut_into_epochs_and_no_more_than_anyone_can_store(steps, each):
-    plan = Plan(steps=steps, epoch_steps=each)
-    assert plan.epochs == min(MOST_EPOCHS, -(-steps // each))
+    schedule = TrainingSchedule(steps, 24, 4, 4e-2, epoch_steps=each)
+    assert schedule.epochs == min(MOST_EPOCHS, -(-steps // each))
 
 
 def test_every_epoch_of_a_plan_is_handed_out_once():
     for steps, each in ((1, 20), (7, 2), (10, 3)):
         states = []
-        plan = Plan(steps=steps, patch=16, batch=1, epoch_steps=each)
-        _, last = trained(examples(count=1), plan, pace=Pace(save=states.append))
-        assert len(states) == len(last.rows) == plan.epochs
-        assert [state.epoch for state in states] == list(range(1, plan.epochs + 1))
-        assert [state.done for state in states] == [False] * (plan.epochs - 1) + [True]
+        schedule = TrainingSchedule(steps=steps, patch=16, batch=1, rate=4e-2, epoch_steps=each)
+        _, last = trained(examples(count=1), schedule, hooks=TrainingHooks(save=states.append))
+        assert len(states) == len(last.rows) == schedule.epochs
+        assert [state.epoch for state in states] == list(range(1, schedule.epochs + 1))
+        assert [state.done for state in states] == [False] * (schedule.epochs - 1) + [True]
         assert states[-1].step == steps
 
 
@@ -90,8 +96,8 @@ def test_the_rate_rises_then_falls_to_nothing():
 
 
 def test_a_worker_alone_and_one_whose_mean_is_its_own_learn_the_same():
-    own = Gang(average=lambda flat: flat.clone())
-    assert same(trained(examples())[0], trained(examples(), gang=own)[0])
+    own = ProcessGroup(average=lambda flat: flat.clone())
+    assert same(trained(examples())[0], trained(examples(), group=own)[0])
 
 
 class Meeting:
@@ -114,14 +120,14 @@ class Meeting:
         return mean
 
 
-def gang_of_two(of, plan=PLAN):
+def gang_of_two(of, schedule=SCHEDULE):
     """Train with two workers in threads: each one's weights, its state, and what they brought."""
     meeting, found = Meeting(2), [None, None]
     modules = [new_unet(small_shape(), 0) for _ in range(2)]
 
     def work(rank):
-        gang = Gang(rank, 2, meeting.average(rank))
-        found[rank] = train_network(modules[rank], of, plan, (0,), gang)
+        group = ProcessGroup(rank, 2, meeting.average(rank))
+        found[rank] = train_network(modules[rank], of, schedule, (0,), group)
 
     with deterministic(1):
         workers = [threading.Thread(target=work, args=(rank,)) for rank in range(2)]
@@ -145,13 +151,13 @@ def test_two_workers_end_with_one_student_though_each_saw_other_patches():
 
 def test_two_workers_take_the_mean_of_their_gradients():
     """One step on what both drew, weighed alike, is the gang's step up to batch statistics."""
-    plan = Plan(steps=1, patch=24, batch=4)
-    _, _, brought = gang_of_two(examples(), plan)
+    schedule = TrainingSchedule(steps=1, patch=24, batch=4, rate=4e-2)
+    _, _, brought = gang_of_two(examples(), schedule)
     assert len(brought) == 3  # one step's gradients, then an epoch's statistics and averages
     assert all(len({part.numel() for part in parts}) == 1 for parts in brought)
     count = sum(
         array.size
-        for name, array in trained(examples(), plan)[0].items()
+        for name, array in trained(examples(), schedule)[0].items()
         if "running" not in name and "num_batches" not in name
     )
     assert brought[0][0].numel() == count
@@ -160,12 +166,16 @@ def test_two_workers_take_the_mean_of_their_gradients():
 def test_a_spent_budget_ends_the_training_and_the_rate_falls_with_it():
     ticks = itertools.count()
     states = []
-    pace = Pace(lambda: float(next(ticks)), lambda: next(ticks) / 40, save=states.append)
-    _, state = trained(examples(), Plan(steps=10_000, patch=16, batch=1, epoch_steps=50), pace=pace)
+    hooks = TrainingHooks(lambda: float(next(ticks)), lambda: next(ticks) / 40, save=states.append)
+    _, state = trained(
+        examples(),
+        TrainingSchedule(steps=10_000, patch=16, batch=1, rate=4e-2, epoch_steps=50),
+        hooks=hooks,
+    )
     assert 5 < state.step < 50
     assert len(states) == len(state.rows)
     assert all(row["seconds"] > 0 for row in state.rows)
-    assert state.rows[-1]["learning_rate"] < 0.1 * Plan(1).rate
+    assert state.rows[-1]["learning_rate"] < 0.1 * 4e-2
 
 
 def test_pixels_of_weight_zero_teach_nothing():

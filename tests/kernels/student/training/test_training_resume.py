@@ -4,22 +4,23 @@ import numpy as np
 import pytest
 
 from somray.errors import StoreError
+from somray.kernels.student.determinism import deterministic
 from somray.kernels.student.network import new_unet, unet_weights
 from somray.kernels.student.rounds.spec import RoundState
 from somray.kernels.student.rounds.state import state_from_bytes, state_to_bytes
 from somray.kernels.student.training.fit_state import FitState
-from somray.kernels.student.training.loop import deterministic, train_network
-from somray.kernels.student.training.schedule import Pace, Plan
+from somray.kernels.student.training.loop import train_network
+from somray.kernels.student.training.schedule import TrainingHooks, TrainingSchedule
 from tests.student_fixtures import example_of, hu_image, small_shape
 
-PLAN = Plan(steps=7, patch=24, batch=3, epoch_steps=2)
+SCHEDULE = TrainingSchedule(steps=7, patch=24, batch=3, rate=4e-2, epoch_steps=2)
 
 
-def trained(dimensions, pace):
+def trained(dimensions, hooks):
     shape = (30, 34) if dimensions == 2 else (10, 12, 14)
     module = new_unet(small_shape(dimensions), 0)
     with deterministic(1):
-        state = train_network(module, [example_of(*hu_image(shape))], PLAN, (0, 1), pace=pace)
+        state = train_network(module, [example_of(*hu_image(shape))], SCHEDULE, (0, 1), hooks=hooks)
     return unet_weights(module), state
 
 
@@ -33,7 +34,7 @@ def assert_same(first, second):
 @pytest.fixture(scope="module", params=[2, 3])
 def undisturbed(request):
     states = []
-    weights, last = trained(request.param, Pace(save=states.append))
+    weights, last = trained(request.param, TrainingHooks(save=states.append))
     return request.param, weights, last, states
 
 
@@ -43,7 +44,7 @@ def test_a_training_resumed_after_any_epoch_ends_with_the_same_bits(undisturbed,
     assert len(states) == 4
     stored = state_from_bytes(state_to_bytes(RoundState(0, 0, {}, {}, fits=(states[number],))))
     later = []
-    found, end = trained(dimensions, Pace(resume=stored.fits[0], save=later.append))
+    found, end = trained(dimensions, TrainingHooks(resume=stored.fits[0], save=later.append))
     assert_same(found, weights)
     assert end.rows == last.rows
     assert len(later) == 3 - number  # nothing is trained twice
@@ -57,7 +58,7 @@ def test_states_handed_out_are_not_changed_by_what_comes_after(undisturbed):
     kept = []
     trained(
         dimensions,
-        Pace(
+        TrainingHooks(
             save=lambda state: kept.append(state_to_bytes(RoundState(0, 0, {}, {}, fits=(state,))))
         ),
     )

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from somray.kernels.student import views as module
-from somray.kernels.student.views import Look, view_count
+from somray.kernels.student.views import ImageViews, view_count
 
 WINDOWS = {"CT": (-1000.0, 400.0), "PET": (0.0, 1.7), "MR": (20.0, 900.0), "other": (3.0, 9.0)}
 KINDS = tuple(WINDOWS)
 
 
 def seen(kind, values, window=None):
-    look = Look((kind,), (window or WINDOWS[kind],))
-    return look.inputs(np.asarray(values, dtype=np.float32)[None])
+    views = ImageViews((kind,), (window or WINDOWS[kind],))
+    return views.inputs(np.asarray(values, dtype=np.float32)[None])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -77,12 +77,12 @@ def test_other_values_are_seen_in_their_window_and_as_a_square_root():
 
 def test_channels_stand_one_after_another_and_the_image_is_left_alone():
     kinds = ("CT", "PET", "MR")
-    look = Look(kinds, tuple(WINDOWS[kind] for kind in kinds))
+    views = ImageViews(kinds, tuple(WINDOWS[kind] for kind in kinds))
     values = np.random.default_rng(0).normal(30, 50, (3, 4, 5, 6)).astype(np.float32)
     values[1, 0, 0, 0] = np.nan
     before = values.copy()
-    found = look.inputs(values)
-    assert found.shape == (look.count, 4, 5, 6)
+    found = views.inputs(values)
+    assert found.shape == (views.count, 4, 5, 6)
     np.testing.assert_array_equal(values, before)
     parts = [seen(kind, channel) for kind, channel in zip(kinds, values, strict=True)]
     np.testing.assert_array_equal(found, np.concatenate(parts))
@@ -90,4 +90,4 @@ def test_channels_stand_one_after_another_and_the_image_is_left_alone():
 
 def test_a_look_without_a_window_for_every_channel_is_refused():
     with pytest.raises(ValueError, match="zip"):
-        Look(("CT", "PET"), (WINDOWS["CT"],)).inputs(np.zeros((2, 3, 3), np.float32))
+        ImageViews(("CT", "PET"), (WINDOWS["CT"],)).inputs(np.zeros((2, 3, 3), np.float32))

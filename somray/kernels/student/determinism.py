@@ -1,0 +1,26 @@
+"""How torch is held to the same bits: a fixed number of threads and deterministic algorithms."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.utils import deterministic as deterministic_settings
+
+__all__ = ["deterministic"]
+
+
+@contextmanager
+def deterministic(threads: int) -> Iterator[None]:
+    """Run torch on a fixed number of threads with deterministic algorithms; restore both after."""
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    filled = deterministic_settings.fill_uninitialized_memory  # type: ignore[attr-defined]
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(mode=True)
+    # No kernel here reads memory that it did not write; filling it first cost a tenth of a step.
+    deterministic_settings.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        deterministic_settings.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
