@@ -17,6 +17,7 @@ COHORT_FIXTURES = {"cohort_folder", "finished", "petct_folder", "petct_run"}
 COMPILES_LITTLE = ("tests/kernels/student", "tests/phantom", "tests/kernels/objects", "tests/io")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of its own
 def pytest_collection_modifyitems(config, items):
     """Say what goes to one process together, and in which order.
 
