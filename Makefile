@@ -12,7 +12,7 @@ demo: .venv/ready
 # process on one thread of its own. What goes to one process together is said in tests/conftest.py.
 test: .venv/ready
 	@mkdir -p build; $(BIN)/pytest -m ray > build/ray.log 2>&1 & ray=$$!; \
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not ray" -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder; \
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not ray" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder; \
 	found=$$?; wait $$ray || found=$$?; cat build/ray.log; exit $$found
 
 check: .venv/ready

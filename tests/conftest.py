@@ -13,29 +13,51 @@ def pytest_addoption(parser):
     parser.addoption("--bench-out", metavar="FOLDER", help="where benchmarks put their pictures")
 
 
-COHORT_FIXTURES = {"cohort_folder", "finished", "petct_folder", "petct_run"}
+COHORT_FILES = (
+    "tests/commands/test_export.py",
+    "tests/pipeline/test_cohort.py",
+    "tests/pipeline/test_confidence.py",
+    "tests/pipeline/test_references.py",
+    "tests/pipeline/test_student_cohort.py",
+    "tests/runtime/test_nodes.py",
+    "tests/runtime/test_train.py",
+    "tests/stages/student/test_student_lessons.py",
+    "tests/stages/student/test_student_volumes.py",
+    "tests/test_cli.py",
+)
+"""Tests of the tiny cohort: one process takes them all, and makes it once."""
 COMPILES_LITTLE = ("tests/kernels/student", "tests/phantom", "tests/kernels/objects", "tests/io")
 
 
-def pytest_collection_modifyitems(config, items):
-    """Say what goes to one process together, and in which order.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give out tests file by file, those of the cohort together.
 
-    All tests of the tiny cohort go to one process, which makes it once; the others go file by file. What takes
-    longest begins. Processes that start together should not compile the same kernels: beside the cohort, which
-    needs most of them, go tests that need few.
+    Marks of xdist's own (`--dist loadgroup`) do nothing under pytest 9.2: it no longer reads `_nodeid`.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return "cohort" if file in COHORT_FILES else file
+
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Begin with what takes longest.
+
+    Processes that start together should not compile the same kernels: beside the cohort, which needs most of them,
+    go tests that need few. Ray's tests, which run beside all others, begin with those that need none.
     """
 
     def rank(item):
-        if COHORT_FIXTURES & set(item.fixturenames):
+        if item.nodeid.startswith(COHORT_FILES):
             return 0
         return 1 if item.nodeid.startswith(COMPILES_LITTLE) else 2
 
-    ranks = {id(item): rank(item) for item in items}
-    for item in items:
-        group = "cohort" if ranks[id(item)] == 0 else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-    # Ray's tests run beside the others: they begin with those that need no compiled kernel.
-    items.sort(key=lambda item: ranks[id(item)], reverse=config.option.markexpr == "ray")
+    items.sort(key=rank, reverse=config.option.markexpr == "ray")
 
 
 @pytest.fixture(scope="session")

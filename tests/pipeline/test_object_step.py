@@ -144,6 +144,7 @@ def test_an_object_step_that_was_killed_ends_with_the_same_bits(folder, done, tm
             run_in(folder, f"output={place}", executor=executor)
     run_in(folder, f"output={place}", executor=lives[2])
     objects, calls = ([life.stages.count(s) for life in lives] for s in ("objects", "calls"))
-    assert (objects[0], sum(objects), objects[2]) == (3, SUBJECTS, 0)
+    assert (sum(objects), objects[2]) == (SUBJECTS, 0)
+    assert 0 < objects[0] < SUBJECTS
     assert 0 < calls[2] < SUBJECTS
     assert differences(done, place) == []
