@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from somray.errors import ShapeError
 from somray.kernels.grids.resample import warp_slice
 
-__all__ = ["Registration", "SliceRegistration", "Verdict", "VolumeRegistration"]
+__all__ = ["MotionVerdict", "Registration", "SliceRegistration", "VolumeRegistration"]
 
 
-class Verdict(NamedTuple):
+class MotionVerdict(NamedTuple):
     """Status ok, weak or refused, and why it is not ok."""
 
     status: str = "ok"

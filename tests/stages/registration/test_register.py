@@ -160,11 +160,10 @@ def test_a_blank_slice_is_refused_alone_and_one_slice_has_no_chain(tmp_path):
     volume[5] = 7.0
     place = store(tmp_path, volume)
     results = slabs_of(place, 12)
-    links = chain_of(place, results, "work/pairs")
+    links = chain_of(place, results)
     assert [row.z for row in links if row.status == "refused"] == [5]
     assert (links[4].status, links[6].reference_z) == ("repaired", 6)
     assert "past slice 5" in links[4].reason
-    assert not Storage.at(tmp_path).exists("work/pairs")
     alone = store(tmp_path / "one", volume[:1])
     assert chain_of(alone, slabs_of(alone, 1)) == []
 

@@ -86,7 +86,7 @@ class DicomSource(Source):
     """
 
     def __init__(self, path: str, series: Series) -> None:
-        self._frames = series.frames
+        self.series = series
         flat = tuple(frame for time in series.frames for frame in time)
         unit, self._is_suv = _unit(path, flat)
         size_z = len(series.frames[0])
@@ -114,7 +114,7 @@ class DicomSource(Source):
         return frame.slope * factor, frame.intercept * factor
 
     def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        return np.stack([self._slice(frame) for frame in self._frames[t][z0:z1]])
+        return np.stack([self._slice(frame) for frame in self.series.frames[t][z0:z1]])
 
     def _slice(self, frame: Frame) -> NDArray[np.float32]:
         try:

@@ -26,7 +26,7 @@ from somray.kernels.registration.plane.verdict import (
     judge,
     lead,
 )
-from somray.kernels.registration.result import SliceRegistration, Verdict
+from somray.kernels.registration.result import MotionVerdict, SliceRegistration
 
 __all__ = [
     "MODELS",
@@ -193,14 +193,14 @@ class _SlicePair:
         best, rivals = search.near(), list[Candidate]()
         if best is not None:
             if search.is_clear(best):
-                return self._accepted(best, Verdict())
+                return self._accepted(best, MotionVerdict())
             rivals = search.rivals(poses, best, thorough=False)
             verdict = self._standing(best, rivals, supported=False)
             if verdict.status == "ok":
                 return self._accepted(best, self._checked(best, verdict))
         best = best_of([best, search.far()])
         if best is not None and search.is_clear(best):
-            return self._accepted(best, Verdict())
+            return self._accepted(best, MotionVerdict())
         rivals += search.rivals(poses, best, thorough=True)
         if best is not None:
             verdict = self._standing(best, rivals, supported=False)
@@ -213,11 +213,11 @@ class _SlicePair:
         rivals += search.rivals_at(poses, best)
         return self._accepted(best, self._checked(best, self._standing(best, rivals, supported)))
 
-    def _checked(self, best: Candidate, verdict: Verdict) -> Verdict:
+    def _checked(self, best: Candidate, verdict: MotionVerdict) -> MotionVerdict:
         """Ask the mirror images of oriented slices last: one that fits clearly better says they are flipped."""
         return self._unmirrored(best, verdict) if self._oriented else verdict
 
-    def _unmirrored(self, best: Candidate, verdict: Verdict) -> Verdict:
+    def _unmirrored(self, best: Candidate, verdict: MotionVerdict) -> MotionVerdict:
         """Refuse what a mirror image explains clearly better."""
         if verdict.is_refused:
             return verdict
@@ -225,10 +225,10 @@ class _SlicePair:
         mirrors = search.rivals(poses, best, thorough=True) + search.rivals_at(poses, best)
         own = best_of([best, search.judged(best.sampling)]) or best
         if lead(own, best_of(mirrors), structure_weight=0.0) < -_BETTER:
-            return Verdict("refused", "a mirror image of the slice fits clearly better")
+            return MotionVerdict("refused", "a mirror image of the slice fits clearly better")
         return verdict
 
-    def _standing(self, best: Candidate, rivals: list[Candidate], supported: bool) -> Verdict:
+    def _standing(self, best: Candidate, rivals: list[Candidate], supported: bool) -> MotionVerdict:
         """Judge a motion by its rivals; one that its mirror image only equals by its wrong turns."""
         rival = best_of([c for c in rivals if is_other(c.sampling, best.sampling)])
         verdict = self._weighed(best, rival, supported)
@@ -239,20 +239,22 @@ class _SlicePair:
         turned = best_of(self._search.rivals(starts.WRONG_TURNS, best, thorough=True))
         if self._weighed(best, turned, supported).is_refused:
             return verdict
-        return Verdict("weak", f"{RIVAL[self._oriented]} fits equally well, but keypoints agree")
+        return MotionVerdict(
+            "weak", f"{RIVAL[self._oriented]} fits equally well, but keypoints agree"
+        )
 
-    def _weighed(self, best: Candidate, rival: Candidate | None, supported: bool) -> Verdict:
+    def _weighed(self, best: Candidate, rival: Candidate | None, supported: bool) -> MotionVerdict:
         """Judge a motion by one rival; patches are asked only where the lead alone does not settle it."""
         near = best.is_near(self._fixed.shape)
         if lead(best, rival) >= (_SURE_NEAR if near else _SURE_FAR):
-            return Verdict()
+            return MotionVerdict()
         if lead(best, rival, structure_weight=0.0) < (_LEAST_NEAR if near else _LEAST_FAR):
-            return Verdict("refused", f"{RIVAL[self._oriented]} fits as well or better")
+            return MotionVerdict("refused", f"{RIVAL[self._oriented]} fits as well or better")
         voted = self._search.voted(best)
         other = None if rival is None else self._search.voted(rival)
         return judge(belief(voted, other), near, supported, self._oriented)
 
-    def _accepted(self, best: Candidate, verdict: Verdict) -> SliceRegistration:
+    def _accepted(self, best: Candidate, verdict: MotionVerdict) -> SliceRegistration:
         """Return the simplest model that the evidence supports, unless the motion is refused."""
         if verdict.is_refused:
             return self._refused(str(verdict.reason), best.model)
@@ -286,9 +288,11 @@ class _SlicePair:
         return farthest_px(best.sampling, motion, shape) <= _SUPPORT_SHARE * max(shape)
 
     def _refused(self, reason: str, model: str) -> SliceRegistration:
-        return self._result(Verdict("refused", reason), model, None)
+        return self._result(MotionVerdict("refused", reason), model, None)
 
-    def _result(self, verdict: Verdict, model: str, sampling: Matrix | None) -> SliceRegistration:
+    def _result(
+        self, verdict: MotionVerdict, model: str, sampling: Matrix | None
+    ) -> SliceRegistration:
         before = evidence.figures(self._fixed, self._moving, np.eye(3))
         after, matrix = Figures(), None
         if sampling is not None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from somray.kernels.registration.plane.evidence import MotionEvidence
 from somray.kernels.registration.plane.patches import Votes
-from somray.kernels.registration.result import Verdict
+from somray.kernels.registration.result import MotionVerdict
 
 __all__ = ["RIVAL", "Candidate", "belief", "farthest_px", "is_motion", "is_other", "judge", "lead"]
 
@@ -77,7 +77,7 @@ def belief(candidate: Candidate, rival: Candidate | None) -> float:
     return lead(candidate, rival) + own - 0.5 * other
 
 
-def judge(found: float, near: bool, supported: bool, oriented: bool = False) -> Verdict:
+def judge(found: float, near: bool, supported: bool, oriented: bool = False) -> MotionVerdict:
     """Judge a motion.
 
     Args:
@@ -90,12 +90,12 @@ def judge(found: float, near: bool, supported: bool, oriented: bool = False) -> 
     least = _WEAK_NEAR_TURNS if oriented else _WEAK_NEAR
     ok, weak = (_OK_NEAR, least) if near else (_OK_FAR, _WEAK_FAR)
     if found >= ok:
-        return Verdict()
+        return MotionVerdict()
     where = "next to the identity" if near else "so far from the identity"
     reason = f"evidence {found:.2f} where a motion {where} needs {ok:.2f}"
     if found >= weak:
-        return Verdict("weak", reason)
-    return Verdict("refused", f"hardly better than {RIVAL[oriented]}: {reason}")
+        return MotionVerdict("weak", reason)
+    return MotionVerdict("refused", f"hardly better than {RIVAL[oriented]}: {reason}")
 
 
 def farthest_px(one: Matrix, other: Matrix, shape: tuple[int, int]) -> float:

@@ -18,7 +18,7 @@ from somray.domain.geometry import Geometry
 from somray.kernels.registration.correlation import Figures
 from somray.kernels.registration.plane.keypoints import DETECTORS, one_thread
 from somray.kernels.registration.plane.register import check_names
-from somray.kernels.registration.result import Verdict, VolumeRegistration
+from somray.kernels.registration.result import MotionVerdict, VolumeRegistration
 from somray.kernels.registration.space.evidence import compared, pictured
 from somray.kernels.registration.space.keypoints import SpatialKeypoints, spatial_keypoints
 from somray.kernels.registration.space.motions import apart_mm, corners_of
@@ -150,20 +150,24 @@ class _VolumePair:
 
     def _judged(self, best: SpaceMotion | None) -> VolumeRegistration:
         if best is None:
-            return self._result(Verdict("refused", "no motion brings the volumes together"), None)
+            return self._result(
+                MotionVerdict("refused", "no motion brings the volumes together"), None
+            )
         reason = f"structures correlate by only {best.structure:.2f} after alignment"
         if best.structure < _WEAK:
-            return self._result(Verdict("refused", reason), best)
+            return self._result(MotionVerdict("refused", reason), best)
         verdict = self._against_rivals(best)
         if verdict.status == "ok" and best.structure < _OK:
-            verdict = Verdict("weak", reason)
+            verdict = MotionVerdict("weak", reason)
         return self._result(verdict, best)
 
-    def _against_rivals(self, best: SpaceMotion) -> Verdict:
+    def _against_rivals(self, best: SpaceMotion) -> MotionVerdict:
         """Judge a motion by what explains the pair and cannot be true."""
         mirrored = self._search.lead(best, mirror_images)
         if mirrored < -_BETTER:
-            return Verdict("refused", f"a mirror image explains clearly more (by {-mirrored:.2f})")
+            return MotionVerdict(
+                "refused", f"a mirror image explains clearly more (by {-mirrored:.2f})"
+            )
         if not self._options.oriented and mirrored >= _LEAST_LEAD:
             return _led(mirrored, "a mirror image")
         turned = _led(self._search.lead(best, half_turns), "a half turn")
@@ -173,8 +177,8 @@ class _VolumePair:
             f"a mirror image explains as much (lead {mirrored:.2f}, {_LEAST_LEAD:.2f} expected)"
         )
         if self._agrees(best):
-            return Verdict("weak", f"{reason}; keypoints agree")
-        return Verdict("refused", reason)
+            return MotionVerdict("weak", f"{reason}; keypoints agree")
+        return MotionVerdict("refused", reason)
 
     def _agrees(self, best: SpaceMotion) -> bool:
         """Tell whether keypoints find the same motion by themselves."""
@@ -185,7 +189,7 @@ class _VolumePair:
         corners = corners_of(self._fixed.geometry)
         return apart_mm(points.sampling, best.sampling, corners) <= _SUPPORT * points.tolerance_mm
 
-    def _result(self, verdict: Verdict, best: SpaceMotion | None) -> VolumeRegistration:
+    def _result(self, verdict: MotionVerdict, best: SpaceMotion | None) -> VolumeRegistration:
         sampling = None if best is None or verdict.is_refused else best.sampling
         before, after = compared(*self._search.fine, np.eye(4)), Figures()
         shown: tuple[int | None, int | None] = (None, None)
@@ -204,12 +208,12 @@ class _VolumePair:
         )  # fmt: skip
 
 
-def _led(lead: float, rival: str) -> Verdict:
+def _led(lead: float, rival: str) -> MotionVerdict:
     """Judge the lead over a rival."""
     if lead < _LEAST_LEAD:
-        return Verdict(
+        return MotionVerdict(
             "refused", f"{rival} explains as much (lead {lead:.2f}, {_LEAST_LEAD:.2f} expected)"
         )
     if lead < _CLEAR_LEAD:
-        return Verdict("weak", f"{rival} explains nearly as much (lead {lead:.2f})")
-    return Verdict()
+        return MotionVerdict("weak", f"{rival} explains nearly as much (lead {lead:.2f})")
+    return MotionVerdict()
