@@ -1,7 +1,7 @@
 """Lesions over time: where they lie, how they grow, shrink, appear, vanish, merge and split.
 
 A *course* is what one lesion (or a pair that merges or splits) does over the sessions; it is placed once
-in the scene and never moves in it. Identities follow CONTRACT.md: in a merge the largest contributor's
+in the scene and never moves in it. Identities follow the public contract: in a merge the largest contributor's
 id lives on, in a split the largest part keeps it.
 """
 

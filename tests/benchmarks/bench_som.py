@@ -1,7 +1,7 @@
 """The map against its peers: fit and transform, with both errors beside every time.
 
 `SOMRAY_PEERS=/path/to/python python -m pytest tests/benchmarks/bench_som.py --bench -s` times and prints
-TARGETS' tables "SOM fit" and "Transform". Peers that are not dependencies of somray (pyFlowSOM, somoclu,
+The tables "SOM fit" and "Transform" of the log. Peers that are not dependencies of somray (pyFlowSOM, somoclu,
 XPySom) are run by the interpreter that SOMRAY_PEERS names, as a process of their own on the same
 samples, on one thread; without it their rows say "not installed". Without `--bench` everything runs
 once, small, as a test that it still works. Errors and labels are asserted, times never.

@@ -225,7 +225,7 @@ def label_metadata(
 
 
 def somray_attributes(meta: ScanMeta, *, complete: bool) -> dict[str, Any]:
-    """Make the `somray` attributes of a scan's group (CONTRACT.md), our own keys after the public ones."""
+    """Make the `somray` attributes of a scan's group (the public contract), our own keys after the public ones."""
     return {
         "complete": complete,
         "affine": [list(row) for row in meta.geometry.affine],

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from somray.domain.teacher import Codebook
 from somray.errors import ShapeError
-from somray.kernels.som.dead import relocate, reseed, tail_of
 from somray.kernels.som.lattice import Lattice
 from somray.kernels.som.passes import MapErrors, NodeQuery, NodeSums, Passes
-from somray.kernels.som.start import first_nodes
+from somray.kernels.som.placement import first_nodes, relocate, reseed, tail_of
 
 __all__ = ["EPOCHS", "Training", "codebook_of", "fit_passes", "update"]
 

@@ -30,7 +30,7 @@ MAX_FAILURES = 3
 """Times that dead workers are replaced before the training is given up."""
 STATE_FILE = "state.npz"
 SETTINGS = {
-    # What Ray Train does by default takes longer than our training (FACTS.md).
+    # What Ray Train does by default takes longer than our training.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     "RAY_TRAIN_ENABLE_STATE_ACTOR_RECONCILIATION": "0",
