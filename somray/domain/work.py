@@ -21,9 +21,9 @@ __all__ = [
     "Needs",
     "Outcome",
     "Result",
+    "ResumableTraining",
     "StageFunction",
     "Trainer",
-    "Training",
     "Unit",
     "digest_of",
 ]
@@ -129,7 +129,7 @@ class Outcome:
         return self.result is not None
 
 
-class Training(Protocol):
+class ResumableTraining(Protocol):
     """A training that may be interrupted, as those who run it see it; its state is the training's own affair."""
 
     @property
@@ -168,7 +168,7 @@ class Trainer:
     """How a student is trained where the executor is.
 
     Args:
-        run: `run(training, name=, storage_path=)` trains and returns what `Training.run` does; a state is kept
+        run: `run(training, name=, storage_path=)` trains and returns what `ResumableTraining.run` does; a state is kept
             under the path, so that it goes on where it was interrupted.
         waits: whether the work is done by other workers, so that the unit itself must hold no CPU:
             protocols that held some while they wait could block each other's workers for ever.

@@ -177,9 +177,7 @@ class ProtocolChain(ProtocolWork):
             )
             if not closed.ok:
                 return None
-        pixels = state.shape[3] * state.shape[4]
-        fractions = [float(row["target_fraction"]) for e in entries for row in e.rows["slices"]]
-        return round(sum(fractions) * pixels)
+        return sum(int(entry.value["voxels"]) for entry in entries)
 
     def _classes(self, label: str, model: TeacherModel) -> tuple[tuple[int, str], ...]:
         if label == segment.CONFIDENCE:

@@ -16,7 +16,7 @@ import numpy as np
 
 from somray.config import ProtocolConfig
 from somray.domain.scan import Scan
-from somray.domain.tables import Row, SliceRow
+from somray.domain.tables import Row
 from somray.domain.teacher import CLASSES, Codebook, TeacherModel
 from somray.domain.work import (
     MIB,
@@ -165,10 +165,7 @@ def _ingested(unit: Unit) -> Result:
 
 
 def _segmented(unit: Unit) -> Result:
-    item: segment.SlabItem = unit.item
-    share = LESION_SHARE * (item.z1 - item.z0)
-    row = SliceRow(item.place.subject, item.place.session, "", item.t, item.z0, 0.0, share, None)
-    return Result(rows={"slices": [row]}, value={"signature": {}})
+    return Result(value={"signature": {}, "voxels": round(LESION_SHARE * unit.written)})
 
 
 def _found(unit: Unit) -> Result:

@@ -7,7 +7,7 @@ and the next one that is asked the same goes on from there.
 import time
 from typing import Any
 
-from somray.domain.work import Training
+from somray.domain.work import ResumableTraining
 from somray.io.storage import Storage
 
 __all__ = ["train_in_process"]
@@ -16,7 +16,7 @@ WRITE_SHARE = 0.05
 """Most of the time that goes into writing states: where storage is slow, epochs are left out."""
 
 
-def train_in_process(training: Training, *, name: str, storage_path: str) -> Any:
+def train_in_process(training: ResumableTraining, *, name: str, storage_path: str) -> Any:
     """Train here, resuming what a killed process left of the same training.
 
     The state stays until the caller, whose model then stands, removes `storage_path`.
@@ -39,7 +39,7 @@ def train_in_process(training: Training, *, name: str, storage_path: str) -> Any
 class _KeptState:
     """One training's state in storage, always whole."""
 
-    def __init__(self, storage: Storage, name: str, training: Training) -> None:
+    def __init__(self, storage: Storage, name: str, training: ResumableTraining) -> None:
         self._storage, self._name, self._training = storage, name, training
         self._next = 0.0
 

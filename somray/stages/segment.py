@@ -28,6 +28,7 @@ from somray.io.ome.image import (
     write_label_slab,
 )
 from somray.io.storage import Storage
+from somray.kernels.metrics.area import target_figures
 from somray.kernels.objects.scan_rule import rule_of_kinds
 from somray.kernels.teacher.apply import Transfer
 from somray.stages.reading.slices import read_seen
@@ -168,7 +169,7 @@ def run_som(item: SlabItem, shared: TeacherModel) -> Result:
     """Assign every pixel of the slab to its nearest node's class.
 
     Returns:
-        Rows of `slices` and `areas`; value: the slab's `signature`, for profiles and drift.
+        Rows of `slices` and `areas`; value: the slab's `signature`, for profiles and drift, and the target's `voxels`.
     """
     where = (item.t, item.z0, item.z1)
     seen = read_seen(item.place, where, item.level, shared.dimensions)
@@ -181,7 +182,8 @@ def run_som(item: SlabItem, shared: TeacherModel) -> Result:
         "slices": _slice_rows(item, "som", target, found.confidence, pixel_mm2),
         "areas": _area_rows(item, found.labels, shared.class_names, pixel_mm2),
     }
-    return Result(rows=rows, value={"signature": found.signature.as_json()})
+    voxels = int(np.count_nonzero(target))
+    return Result(rows=rows, value={"signature": found.signature.as_json(), "voxels": voxels})
 
 
 def run_student(item: SlabItem, shared: StudentModel) -> Result:
@@ -197,8 +199,10 @@ def run_student(item: SlabItem, shared: StudentModel) -> Result:
     storage, name = Storage.at(item.place.root), item.place.name
     _, dy, dx = read_meta(storage, name).geometry.spacing_mm
     rows: list[SliceRow] = []
+    voxels = 0
     for z0, probability, known in parts:
         target = probability >= THRESHOLD
+        voxels += int(np.count_nonzero(target))
         labels = np.where(target, np.uint8(item.value), np.uint8(0))
         write_label_slab(storage, name, "student", item.t, z0, labels)
         if item.confidence:
@@ -206,7 +210,7 @@ def run_student(item: SlabItem, shared: StudentModel) -> Result:
             write_label_slab(storage, name, CONFIDENCE, item.t, z0, sure)
         confidence = np.abs(probability - THRESHOLD) / THRESHOLD
         rows += _slice_rows(replace(item, z0=z0), "student", target, confidence, dy * dx)
-    return Result(rows={"slices": rows}, value={"device": device})
+    return Result(rows={"slices": rows}, value={"device": device, "voxels": voxels})
 
 
 Part = tuple[int, NDArray[np.float32], NDArray[np.bool_]]
@@ -263,8 +267,7 @@ def _slice_rows(
 ) -> list[SliceRow]:
     rows = []
     for n, mask in enumerate(target):
-        count = int(mask.sum())
-        mean = float(confidence[n][mask].mean(dtype=np.float64)) if count else None
+        mean = float(confidence[n][mask].mean(dtype=np.float64)) if mask.any() else None
         rows.append(
             SliceRow(
                 subject=item.place.subject,
@@ -272,9 +275,8 @@ def _slice_rows(
                 method=method,
                 t=item.t,
                 z=item.z0 + n,
-                target_area_mm2=count * pixel_mm2,
-                target_fraction=count / mask.size,
                 confidence=mean,
+                **target_figures(mask, pixel_mm2),
             )
         )
     return rows

@@ -1,6 +1,6 @@
 """Compare a scan's masks with its truth mask; the only place that ever reads truth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ Labels = NDArray[np.uint8] | NDArray[np.int32]
 
 UNION = 0  # the label of the row for all labels together
 SLICES_AT_ONCE = 32  # of the truth, while it is read
+COLUMNS = {field.name for field in fields(TruthRow)}
 TOLERANCE_MM = 2.0  # of `surface_dice_2mm`
 _HELD_BYTES = 21  # per voxel, measured with noise as both masks and labels above 255
 
@@ -172,7 +173,7 @@ def _figures(
     ml = geometry.voxel_mm3 / 1000.0
     overlap = agreement(prediction, target)
     return {
-        **{name: overlap[name] for name in ("dice", "iou", "precision", "recall")},
+        **{name: figure for name, figure in overlap.items() if name in COLUMNS},
         "hd95_mm": surface_distance_95(prediction, target, geometry.spacing_mm),
         "lesions_true": lesions.true,
         "lesions_found": lesions.found,

@@ -121,6 +121,16 @@ def test_a_room_is_small_and_prefixes_are_packages(room):
     assert [p for p, count in prefixes.items() if count >= 3] == []
 
 
+def test_a_class_name_has_one_meaning():
+    found = Counter(
+        node.name
+        for file in SOURCES
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert [name for name, count in found.items() if count > 1] == []
+
+
 def test_every_room_says_what_it_is():
     silent = [r for r in ROOMS if not ast.get_docstring(ast.parse((r / "__init__.py").read_text()))]
     assert silent == []

@@ -13,8 +13,8 @@ from somray.kernels.som.nearest import GRAIN, LARGEST, is_sound, pack
 
 __all__ = [
     "BLOCK",
-    "Block",
     "Floats",
+    "SampleBlock",
     "Sums",
     "checked_samples",
     "checked_shape",
@@ -33,7 +33,7 @@ Left = TypeVar("Left")
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class SampleBlock:
     """Packed samples.
 
     Args:
@@ -111,7 +111,7 @@ def map_ranges(
 
 
 def map_packed(
-    work: Callable[[Block], Left], samples: Floats, shift: Floats, threads: int
+    work: Callable[[SampleBlock], Left], samples: Floats, shift: Floats, threads: int
 ) -> list[Left]:
     """Apply `work` to every packed block of samples (n, f); results in block order.
 
@@ -125,7 +125,7 @@ def map_packed(
         values = np.empty((len(shift), size), dtype=np.float32)
         pack(part, start, stop, shift, values)
         require_sound(is_sound(values), samples)
-        return work(Block(values, stop - start))
+        return work(SampleBlock(values, stop - start))
 
     return map_ranges(one, samples, len(shift), threads)
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from somray.errors import ShapeError
 from somray.kernels.som.blocks import (
     BLOCK,
-    Block,
     Floats,
+    SampleBlock,
     Sums,
     checked_shape,
     map_packed,
@@ -108,7 +108,7 @@ def moments_of(samples: Floats, threads: int = 1) -> Moments:
     checked_shape(samples)
     shift = np.array(samples[0], dtype=np.float32)
 
-    def one(block: Block) -> Moments:
+    def one(block: SampleBlock) -> Moments:
         features = len(block.values)
         first, second = np.zeros(features), np.zeros((features, features))
         add_moments(block.values, block.count, first, second)
@@ -158,7 +158,7 @@ def _range_sums(table: NodeTable, samples: Floats, start: int, stop: int) -> Nod
     return part
 
 
-def _block_sums(query: NodeQuery, table: NodeTable, block: Block) -> NodeSums:
+def _block_sums(query: NodeQuery, table: NodeTable, block: SampleBlock) -> NodeSums:
     """Add one block's samples to their nearest nodes, with tails and worst samples."""
     size, count = block.values.shape[1], block.count
     index, best = np.empty((1, size), np.int32), np.empty((1, size), np.float32)
@@ -194,7 +194,7 @@ def errors_of(samples: Floats, weights: Floats, lattice: Lattice, threads: int =
     if nodes == 1:  # a lone node misses nothing
         near = np.ones((1, 1), dtype=np.bool_)
 
-    def one(block: Block) -> MapErrors:
+    def one(block: SampleBlock) -> MapErrors:
         size, count = block.values.shape[1], block.count
         index, best = np.empty((2, size), np.int32), np.empty((2, size), np.float32)
         find_two_nearest(block.values, table.groups, best, index)
@@ -242,7 +242,7 @@ def nodes_and_distances(
         return np.zeros(0, np.int32), np.zeros(0, np.float32)
     table = node_table(weights)
 
-    def one(block: Block) -> tuple[NDArray[np.int32], Floats]:
+    def one(block: SampleBlock) -> tuple[NDArray[np.int32], Floats]:
         size, count = block.values.shape[1], block.count
         index, best = np.empty((1, size), np.int32), np.empty((1, size), np.float32)
         find_nearest(block.values, table.groups, best, index)

@@ -19,7 +19,7 @@ import ray.train
 import ray.train.torch
 import torch
 
-from somray.domain.work import Training
+from somray.domain.work import ResumableTraining
 from somray.errors import PlanError
 
 __all__ = ["train_with_ray"]
@@ -42,7 +42,7 @@ CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}  # without it cuBLAS is not dete
 
 
 def train_with_ray(
-    training: Training,
+    training: ResumableTraining,
     *,
     name: str,
     storage_path: str,
@@ -127,7 +127,7 @@ def _share(threads: int, workers: int, use_gpu: bool) -> dict[str, float]:
 def _train_loop(config: dict[str, Any]) -> None:  # Any: Ray's config is a plain dict
     """Run on every worker: the training, a report after each epoch."""
     os.environ.update(CUBLAS)
-    training: Training = ray.get(config["training"][0])
+    training: ResumableTraining = ray.get(config["training"][0])
     context = ray.train.get_context()
     world = context.get_world_size()
     average = _average(world) if world > 1 else None
@@ -166,7 +166,7 @@ def _all_do_bf16(
     return bool((vote if average is None else average(vote)) == 1)
 
 
-def _resumed(training: Training) -> Any:  # Any: the training's own state
+def _resumed(training: ResumableTraining) -> Any:  # Any: the training's own state
     """Return the state of the last checkpoint, if this training has one."""
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
@@ -175,7 +175,7 @@ def _resumed(training: Training) -> Any:  # Any: the training's own state
         return training.from_bytes((Path(folder) / STATE_FILE).read_bytes())
 
 
-def _reporter(training: Training, rank: int) -> Callable[[Any], None]:
+def _reporter(training: ResumableTraining, rank: int) -> Callable[[Any], None]:
     """Return what reports an epoch; the first worker hands its state over, the others only meet it."""
 
     def report(state: Any) -> None:

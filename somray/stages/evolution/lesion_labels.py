@@ -15,6 +15,7 @@ from somray.kernels.lesions.instances import LesionMeasure, LesionMeter
 from somray.kernels.lesions.peak import PeakMeter
 from somray.kernels.lesions.shape import ShapeFigures, shapes_of
 from somray.kernels.lesions.values import ValueMeter
+from somray.kernels.metrics.area import target_figures
 
 __all__ = ["SessionScan", "TimePoint", "has_glycolysis", "write_time_point"]
 
@@ -73,16 +74,14 @@ def write_time_point(scan: SessionScan, t: int, channel: int, lesions: LesionVox
 
 def _slice_row(scan: SessionScan, t: int, z: int, plane: NDArray[np.bool_]) -> SliceRow:
     _, dy, dx = scan.meta.geometry.spacing_mm
-    count = int(np.count_nonzero(plane))
     return SliceRow(
         subject=scan.place.subject,
         session=scan.place.session,
         method="lesions",
         t=t,
         z=z,
-        target_area_mm2=count * dy * dx,
-        target_fraction=count / plane.size,
         confidence=None,
+        **target_figures(plane, dy * dx),
     )
 
 

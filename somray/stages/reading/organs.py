@@ -78,7 +78,7 @@ class Organs:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _OrganVolumes:
     """Volumes on the scan's grid, in mm³; those of the body are None where it is not known."""
 
     organs: float
@@ -125,7 +125,7 @@ def read_organs(
     return organs
 
 
-def _on_grid(organs: Organs, body: Body | None) -> _Found:
+def _on_grid(organs: Organs, body: Body | None) -> _OrganVolumes:
     """Measure organs, body and what they share on the scan's grid."""
     labelled = inside = solid = 0
     for z0, z1 in _steps(organs.geometry.shape):
@@ -137,11 +137,11 @@ def _on_grid(organs: Organs, body: Body | None) -> _Found:
             inside += int(np.count_nonzero(is_organ & is_body))
     voxel = organs.geometry.voxel_mm3
     if body is None:
-        return _Found(labelled * voxel)
-    return _Found(labelled * voxel, inside * voxel, solid * voxel)
+        return _OrganVolumes(labelled * voxel)
+    return _OrganVolumes(labelled * voxel, inside * voxel, solid * voxel)
 
 
-def _misplaced(total_mm3: float, found: _Found, geometry: Geometry) -> str:
+def _misplaced(total_mm3: float, found: _OrganVolumes, geometry: Geometry) -> str:
     """Say how a mask is misplaced and what to do; empty where it is not."""
     if not total_mm3:
         return "holds no organ, every voxel is 0; name another mask"

@@ -21,7 +21,7 @@ __all__ = ["StudentTraining"]
 
 @dataclass(frozen=True, eq=False)
 class StudentTraining:
-    """All rounds of one student; see `domain.work.Training`.
+    """All rounds of one student; see `domain.work.ResumableTraining`.
 
     Args:
         lessons: as for `kernels.student.rounds.run.train_rounds`.

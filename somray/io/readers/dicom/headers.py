@@ -16,7 +16,7 @@ from pydicom.errors import InvalidDicomError
 from somray.errors import DataError
 from somray.io.readers.dicom.suv import PetScaling, pet_scaling
 
-__all__ = ["Frame", "list_files", "read_frames"]
+__all__ = ["DicomFrame", "list_files", "read_frames"]
 
 IGNORED_SUFFIXES = {
     ".txt", ".json", ".xml", ".csv", ".tsv", ".html", ".htm", ".pdf", ".md", ".yaml", ".yml",
@@ -29,7 +29,7 @@ OBJECTS = ("SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "KO", "REG", "DOC"
 
 
 @dataclass(frozen=True)
-class Frame:
+class DicomFrame:
     """One slice.
 
     Args:
@@ -83,7 +83,7 @@ def list_files(path: Path) -> list[Path]:
     )
 
 
-def read_frames(file: Path) -> list[Frame]:
+def read_frames(file: Path) -> list[DicomFrame]:
     """Read one file's header.
 
     Raises:
@@ -106,7 +106,7 @@ def read_frames(file: Path) -> list[Frame]:
         raise DataError("unreadable", f"{file}: header is damaged ({error})") from error
 
 
-def _frames(file: Path, data: Any) -> list[Frame]:  # Any: pydicom's datasets are dynamic
+def _frames(file: Path, data: Any) -> list[DicomFrame]:  # Any: pydicom's datasets are dynamic
     modality = str(data.get("Modality", ""))
     if modality in OBJECTS:
         raise DataError(
@@ -153,7 +153,7 @@ def _numbers(value: Any, count: int) -> tuple[float, ...] | None:  # Any: pydico
 
 def _frame(
     file: Path, index: int, data: Any, groups: list[Any], pet: PetScaling | None
-) -> Frame:  # Any: pydicom
+) -> DicomFrame:  # Any: pydicom
     """Collect what places and scales one slice."""
 
     def look(sequence: str, name: str) -> Any:  # Any: pydicom
@@ -169,7 +169,7 @@ def _frame(
     padding = data.get("PixelPaddingValue")
     limit = data.get("PixelPaddingRangeLimit", padding)
     who = [str(data.get(k, "")) for k in ("SeriesInstanceUID", "PatientID", "FrameOfReferenceUID")]
-    return Frame(
+    return DicomFrame(
         path=str(file),
         index=index,
         series=hashlib.sha256("\0".join(who).encode()).hexdigest(),

@@ -14,7 +14,7 @@ from pydicom.pixels import pixel_array
 
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
-from somray.io.readers.dicom.headers import Frame, list_files, read_frames
+from somray.io.readers.dicom.headers import DicomFrame, list_files, read_frames
 from somray.io.readers.dicom.resample import ResampledSource
 from somray.io.readers.dicom.series import Series, arrange
 from somray.io.readers.source import Source, grid_of
@@ -62,7 +62,7 @@ def open_dicom(path: Path, irregular: str = "refuse") -> Source:
     return ResampledSource(source, series) if problems else source
 
 
-def _unit(place: str, frames: tuple[Frame, ...]) -> tuple[str, bool]:
+def _unit(place: str, frames: tuple[DicomFrame, ...]) -> tuple[str, bool]:
     """Return the unit that all slices share, and whether PET becomes SUV."""
     scalings = [f.pet for f in frames if f.pet is not None]
     if not scalings:
@@ -106,7 +106,7 @@ class DicomSource(Source):
         )
         super().__init__(path, header)
 
-    def _scale(self, frame: Frame) -> tuple[float, float]:
+    def _scale(self, frame: DicomFrame) -> tuple[float, float]:
         """Return what takes stored values to the unit."""
         factor = 1.0
         if frame.pet is not None:
@@ -116,7 +116,7 @@ class DicomSource(Source):
     def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
         return np.stack([self._slice(frame) for frame in self.series.frames[t][z0:z1]])
 
-    def _slice(self, frame: Frame) -> NDArray[np.float32]:
+    def _slice(self, frame: DicomFrame) -> NDArray[np.float32]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

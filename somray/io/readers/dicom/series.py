@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import DataError
-from somray.io.readers.dicom.headers import Frame
+from somray.io.readers.dicom.headers import DicomFrame
 
 __all__ = ["Series", "arrange"]
 
@@ -37,7 +37,7 @@ class Series:
         tilted: what is wrong with the tilt, "" if nothing.
     """
 
-    frames: tuple[tuple[Frame, ...], ...]
+    frames: tuple[tuple[DicomFrame, ...], ...]
     positions: NDArray[np.float64]
     across: NDArray[np.float64]
     normal: NDArray[np.float64]
@@ -52,7 +52,7 @@ class Series:
         return np.asarray((self.positions - self.positions[0]) @ self.normal)
 
 
-def arrange(place: str, frames: list[Frame]) -> Series:
+def arrange(place: str, frames: list[DicomFrame]) -> Series:
     """Sort the frames of one file or folder into a series.
 
     Raises:
@@ -83,7 +83,7 @@ def arrange(place: str, frames: list[Frame]) -> Series:
     )  # fmt: skip
 
 
-def _check_alike(place: str, frames: list[Frame]) -> None:
+def _check_alike(place: str, frames: list[DicomFrame]) -> None:
     """Refuse scouts, and slices of several series, patients or grids."""
     scouts = [f for f in frames if f.is_localizer]
     if scouts:
@@ -116,10 +116,10 @@ def _close(a: tuple[float, ...] | None, b: tuple[float, ...] | None) -> bool:
 
 
 def _by_time(
-    place: str, frames: list[Frame], normal: NDArray[np.float64]
-) -> tuple[tuple[Frame, ...], ...]:
+    place: str, frames: list[DicomFrame], normal: NDArray[np.float64]
+) -> tuple[tuple[DicomFrame, ...], ...]:
     """Group by time point, sort along the normal, and check that all have the same places."""
-    groups: dict[int, list[tuple[float, Frame]]] = defaultdict(list)
+    groups: dict[int, list[tuple[float, DicomFrame]]] = defaultdict(list)
     for frame in frames:
         if frame.position is None:
             raise DataError("no_space", f"{frame.path}: has no ImagePositionPatient")
