@@ -121,6 +121,13 @@ def test_a_room_is_small_and_prefixes_are_packages(room):
     assert [p for p, count in prefixes.items() if count >= 3] == []
 
 
+def test_tests_mirror_the_tree():
+    tests = ROOT / "tests"
+    folders = {file.parent.relative_to(tests) for file in tests.rglob("test_*.py")}
+    apart = {Path(), Path("architecture"), Path("benchmarks")}
+    assert [f for f in sorted(folders - apart) if not (ROOT / "somray" / f).is_dir()] == []
+
+
 def test_a_class_name_has_one_meaning():
     found = Counter(
         node.name
