@@ -9,7 +9,7 @@ demo: .venv/ready
 	$(BIN)/somray demo --out demo
 
 # Ray starts processes of its own, so its tests run by themselves, and mostly wait: the others run meanwhile and give
-# way to them (beside equals, a killed worker's training took 312 s in place of 45), each
+# way to them, each
 # process on one thread of its own. What goes to one process together is said in tests/conftest.py.
 test: .venv/ready
 	@mkdir -p build; $(BIN)/pytest -m ray > build/ray.log 2>&1 & ray=$$!; \
