@@ -6,10 +6,10 @@ does not exist is null, never 0.
 """
 
 from somray.domain.tables.burden import BurdenRow
-from somray.domain.tables.change import EvolutionRow, LesionRow, LinkRow, ResidualRow
+from somray.domain.tables.change import EvolutionRow, LesionRow, LinkRow
 from somray.domain.tables.columns import Column, FieldSpec, Row, field_specs, values_for
 from somray.domain.tables.objects import ObjectRow
-from somray.domain.tables.registration import AlignmentRow, RegistrationRow
+from somray.domain.tables.registration import AlignmentRow, RegistrationRow, ResidualRow
 from somray.domain.tables.run import FailureRow, ScanRow, TimingRow
 from somray.domain.tables.segmentation import (
     AgreementRow,

@@ -1,11 +1,11 @@
-"""Rows about lesions through time: measures, links, changes, and what registration leaves of them."""
+"""Rows about lesions through time: measures, links, changes."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from somray.domain.tables.columns import Column, Row, Session, Subject, TimeIndex
 
-__all__ = ["EvolutionRow", "LesionRow", "LinkRow", "ResidualRow"]
+__all__ = ["EvolutionRow", "LesionRow", "LinkRow"]
 
 
 @dataclass(frozen=True)
@@ -159,38 +159,3 @@ class LinkRow(Row):
     shared_fraction: Annotated[float, Column("1", "of the smaller of the two")]
     distance_mm: Annotated[float, Column("mm", "between their centroids after registration")]
     carried: Annotated[bool, Column("", "whether the identity passed along this link")]
-
-
-@dataclass(frozen=True)
-class ResidualRow(Row):
-    """One row per registered pair and region: what is left inside the lesions and outside."""
-
-    table: ClassVar[str] = "residuals"
-    sort_by: ClassVar[tuple[str, ...]] = (
-        "subject",
-        "kind",
-        "fixed_session",
-        "moving_session",
-        "t",
-        "fixed_z",
-        "region",
-    )
-    subject: Subject
-    kind: Annotated[
-        str, Column("", "slices (what is left is anatomy) or sessions (what is left is change)")
-    ]
-    fixed_session: Annotated[str, Column("", "session of the fixed image")]
-    moving_session: Annotated[str, Column("", "session of the moving image")]
-    t: Annotated[int | None, Column("", "time index; null for sessions")]
-    fixed_z: Annotated[int | None, Column("", "fixed slice; null for whole sessions")]
-    moving_z: Annotated[int | None, Column("", "moving slice; null for whole sessions")]
-    region: Annotated[str, Column("", "lesion (the target in either image) or outside")]
-    pixels: Annotated[int, Column("", "pixels of the region that both images show")]
-    mad_before: Annotated[
-        float | None, Column("unit of the first channel", "mean |difference| as the files lie")
-    ]
-    mad_after: Annotated[
-        float | None, Column("unit of the first channel", "mean |difference| after registration")
-    ]
-    ncc_before: Annotated[float | None, Column("1", "normalised cross-correlation before")]
-    ncc_after: Annotated[float | None, Column("1", "normalised cross-correlation after")]
