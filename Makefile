@@ -9,8 +9,7 @@ demo: .venv/ready
 	$(BIN)/somray demo --out demo
 
 # Ray starts processes of its own, so its tests run by themselves, and mostly wait: the others run meanwhile and give
-# way to them, each
-# process on one thread of its own. What goes to one process together is said in tests/conftest.py.
+# way to them, each process on one thread. What goes to one process together is said in tests/conftest.py.
 test: .venv/ready
 	@mkdir -p build; $(BIN)/pytest -m ray > build/ray.log 2>&1 & ray=$$!; \
 	OMP_NUM_THREADS=1 nice -n 10 $(BIN)/pytest -m "not ray" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder; \

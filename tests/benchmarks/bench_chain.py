@@ -4,7 +4,7 @@
 scan runs as a test. The deep scan is a texture that changes slowly along z, made and written slab by
 slab; some of its slices are misplaced by a known shift. Real scans are taken as they are (scanners place slices
 exactly, so their chain should not move them) and with slices misplaced. The tolerance of triangles
-(`kernels/registration/chain_repair.py`) was set on the triangles of these scans, as printed.
+(`kernels/registration/chain/repair.py`) was set on the triangles of these scans, as printed.
 """
 
 import itertools

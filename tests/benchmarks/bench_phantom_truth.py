@@ -4,7 +4,7 @@
 cohorts; without `--bench` one small one of each kind, as a test. Fitted on one slice of the first
 session of each subject in turn, carried to every subject and session; nothing is chosen with the truth.
 Chosen by these figures: `PLATEAU` and the half height in `kernels/classes_contrast.py`, and the parting
-of nodes in `kernels/class_border.py`.
+of nodes in `kernels/classes/border.py`.
 """
 
 import numpy as np

@@ -7,7 +7,7 @@ samples, on one thread; without it their rows say "not installed". Without `--be
 once, small, as a test that it still works. Errors and labels are asserted, times never.
 
 Choices made by these figures: epochs, first and final radius and the share of shrinking epochs in
-`kernels/som_fit.py`, groups and tiles in `kernels/som_nearest.py`.
+`kernels/som/fit.py`, groups and tiles in `kernels/som/nearest.py`.
 """
 
 import json

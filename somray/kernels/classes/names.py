@@ -3,7 +3,7 @@
 PET and PET/CT ask for uptake (`classes_hot`), everything else for the regime that stands out
 (`classes_contrast`). The rule sees node profiles only, never where a pixel lies; what PET/CT's nodes
 cannot tell is left to CT's own scale when the map is applied (`classes_density`). Class numbers are
-fixed: `CLASSES` up to 4, the rules' further classes by `classes_rule.FURTHER`, and names that only a
+fixed: `CLASSES` up to 4, the rules' further classes by `rule.FURTHER`, and names that only a
 person gives follow after those in alphabetical order.
 """
 

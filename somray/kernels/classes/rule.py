@@ -54,7 +54,7 @@ class RuleOutcome:
         node_classes: (k,) uint8, 1 to 4 or a value of `FURTHER`.
         reasons: class name to the profile that named it.
         doubtful: class name to why it must be read with care.
-        border: where the lesion ends, if at a level that nodes may be parted at (`class_border`).
+        border: where the lesion ends, if at a level that nodes may be parted at (`classes.border`).
     """
 
     node_classes: NDArray[np.uint8]
