@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.syntax import syntax_tree
+
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "somray").rglob("*.py")) + sorted((ROOT / "jobs").rglob("*.py"))
 LONGER: dict[str, int] = {}
@@ -84,7 +86,7 @@ def test_only_runtime_imports_ray():
     offenders = []
     for file in SOURCES:
         names = set()
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in ast.walk(syntax_tree(file)):
             if isinstance(node, ast.Import):
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
@@ -132,19 +134,19 @@ def test_a_class_name_has_one_meaning():
     found = Counter(
         node.name
         for file in SOURCES
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in ast.walk(syntax_tree(file))
         if isinstance(node, ast.ClassDef)
     )
     assert [name for name, count in found.items() if count > 1] == []
 
 
 def test_every_room_says_what_it_is():
-    silent = [r for r in ROOMS if not ast.get_docstring(ast.parse((r / "__init__.py").read_text()))]
+    silent = [r for r in ROOMS if not ast.get_docstring(syntax_tree(r / "__init__.py"))]
     assert silent == []
 
 
 def _functions(file):
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(syntax_tree(file)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node
 

@@ -10,6 +10,7 @@ import pytest
 import somray
 from somray.pipeline.digests import code_digests, imported_names
 from somray.pipeline.stages import STAGES
+from tests.syntax import syntax_tree
 
 HOUSE = Path(somray.__file__).parent
 ALL = set(STAGES)
@@ -69,9 +70,9 @@ def test_an_edit_makes_due_what_it_decides_and_leaves_the_rest(copy, before, mod
     assert not changed & not_due
 
 
-def _parsed(source):
+def _parsed(file):
     found = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(syntax_tree(file)):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0  # a relative import would be missed
             if node.module and node.module.startswith("somray."):
@@ -84,8 +85,7 @@ def _parsed(source):
 def test_imports_are_found_as_by_parsing():
     for room in ("domain", "kernels", "io", "stages"):
         for file in (HOUSE / room).rglob("*.py"):
-            source = file.read_text()
-            assert _parsed(source) <= imported_names(source), file
+            assert _parsed(file) <= imported_names(file.read_text()), file
 
 
 def test_it_takes_no_time():
