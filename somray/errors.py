@@ -11,6 +11,7 @@ SomrayError
 
 __all__ = [
     "QUARANTINE_CODES",
+    "REMEDIES",
     "ConfigError",
     "DataError",
     "PlanError",
@@ -44,6 +45,31 @@ QUARANTINE_CODES = {
     "internal": "an error in somray itself; the message names it, please report it",
 }
 """What a code in `failures.code` means; the list is part of the data dictionary."""
+
+REMEDIES = {
+    "missing": "correct the path in the manifest, or bring the file back",
+    "unreadable": "the message names the field or the codec; convert the file, or move it out",
+    "truncated": "copy the file again from where it came",
+    "irregular": "export an even series, or set `irregular: resample` in the protocol",
+    "localizer": "name the folder of the axial series, or move the scouts out",
+    "mixed_series": "give each series, phase or time point a folder of its own",
+    "wrong_modality": "correct the path, or the protocol of the row",
+    "channel_mismatch": "put files of one examination on the rows of one subject and session",
+    "anatomy_mismatch": "correct the path in `anatomy`; the scan itself goes on",
+    "exclude_unknown": "write the organ's name as the mask has it",
+    "channel_missing": "add the row of the channel, or take the channel out of the protocol",
+    "no_units": "export the scan with its rescaling, or use modality `other`",
+    "non_finite": "correct the file, or raise `repair_fraction`",
+    "blank": "look at the file: it holds one value only",
+    "duplicate": "remove one of the two rows, or correct its path",
+    "not_fittable": "name another reference slice in `teacher.reference`",
+    "no_space": "correct voxel sizes and directions in the header",
+    "too_large": "crop or bin the slices",
+    "storage": "see to space and permissions, then run again: what is done stays done",
+    "worker_died": "give its task more memory (`resources.task_memory_mb`), then run again",
+    "internal": "report it with its message; the rest of the cohort went on",
+}
+"""What a person does about a code."""
 
 
 class SomrayError(Exception):

@@ -14,6 +14,14 @@ from somray.errors import ShapeError
 
 __all__ = ["Geometry"]
 
+SINGULAR = 1e-6  # of the volume that perpendicular axes would span; no unit, so that microns fare as metres do
+
+
+def _spans_space(axes: NDArray[np.float64]) -> bool:
+    """Whether three axes (columns) are long enough and lead apart."""
+    lengths = np.linalg.norm(axes, axis=0)
+    return bool((lengths > 0).all() and abs(np.linalg.det(axes / lengths)) >= SINGULAR)
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -37,7 +45,7 @@ class Geometry:
             raise ShapeError(f"shape must be three positive sizes (z, y, x), got {self.shape}")
         if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
             raise ShapeError("affine must be a finite 4×4 matrix")
-        if abs(float(np.linalg.det(matrix[:3, :3]))) < 1e-9:
+        if not _spans_space(matrix[:3, :3]):
             raise ShapeError("affine is singular: two axes of the volume coincide")
 
     @classmethod

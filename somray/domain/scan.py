@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from somray.domain.geometry import Geometry
+from somray.domain.repairs import REPAIRS
 from somray.errors import ShapeError
 
 __all__ = ["Scan", "ScanHeader"]
@@ -47,7 +48,7 @@ class ScanHeader:
         unit: HU, SUVbw, Bq/ml or raw, None where the file does not say.
         padding: physical value of voxels that were never measured, where the header declares one.
         outside_is_nan: NaN in the pixels means "outside what was scanned", not damage.
-        repairs: codes of what the reader assumed or changed.
+        repairs: codes of what the reader assumed or changed, keys of `REPAIRS`.
     """
 
     shape: tuple[int, int, int, int]
@@ -60,6 +61,8 @@ class ScanHeader:
     repairs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a shape that does not fit the geometry."""
+        """Refuse a shape that does not fit the geometry, and codes that nobody explains."""
+        if unknown := set(self.repairs) - set(REPAIRS):
+            raise ValueError(f"unknown repair codes {sorted(unknown)}")
         if self.shape[1:] != self.geometry.shape or self.shape[0] < 1:
             raise ShapeError(f"shape {self.shape} does not fit the grid {self.geometry.shape}")

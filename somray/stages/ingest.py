@@ -87,17 +87,19 @@ def needs() -> Needs:
 
 
 def probe(item: IngestItem) -> dict[str, Any]:
-    """Read headers only.
+    """Read headers, and so little of the pixels as tells whether they can be decoded.
 
     Returns:
         `shape` (t, c, z, y, x), `spacing_mm`, `unit`.
 
     Raises:
-        DataError: what headers can tell.
+        DataError: what headers can tell, and a missing codec or a file cut short.
     """
     with contextlib.ExitStack() as opened:
         sources = open_channels(item.scan, item.modality, item.channels, item.irregular, opened)
         meta = _meta(item, sources)
+        for source in sources:
+            source.verify()
         return {
             "shape": meta.shape,
             "spacing_mm": meta.geometry.spacing_mm,

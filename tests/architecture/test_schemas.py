@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.write_schemas import main, schemas
+from jobs.write_schemas import main, quality_gate, schemas
 from somray.config import FEATURE_NAMES
+from somray.errors import QUARANTINE_CODES, REMEDIES
 from somray.kernels.features import FEATURES
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -27,3 +28,9 @@ def test_the_configuration_knows_exactly_the_features_that_exist():
 def test_every_column_tells_its_meaning():
     for table in schemas()["tables.v1.json"]["tables"].values():
         assert all(column["meaning"] for column in table["columns"])
+
+
+def test_every_code_says_what_to_do_and_the_page_equals_the_code():
+    assert list(REMEDIES) == list(QUARANTINE_CODES)
+    page = SCHEMAS.parent / "docs" / "quality-gate.md"
+    assert page.read_text() == quality_gate()

@@ -13,7 +13,7 @@ from somray.io.readers.dicom.reader import is_dicom, open_dicom
 from somray.io.readers.metaimage import is_metaimage, open_metaimage
 from somray.io.readers.nifti import is_nifti, open_nifti
 from somray.io.readers.nrrd import is_nrrd, open_nrrd
-from somray.io.readers.source import Source
+from somray.io.readers.source import Source, coded
 from somray.io.readers.tiff import is_tiff, open_tiff
 
 __all__ = ["READERS", "Reader", "Source", "open_source"]
@@ -54,16 +54,12 @@ def open_source(path: str | Path, irregular: str = "refuse") -> Source:
             `no_space`, `no_units`.
     """
     place = Path(path)
-    try:
+    with coded(place):
         if not place.exists():
             raise DataError("missing", f"{place}: does not exist; correct the path in the manifest")
         for reader in READERS.values():
             if reader.sniff(place):
                 return reader.open(place, irregular)
-    except PermissionError as error:
-        raise DataError("unreadable", f"{place}: no permission to read it") from error
-    except OSError as error:
-        raise DataError("unreadable", f"{place}: {error.strerror or error}") from error
     kinds = ", ".join(READERS)
     what = (
         "holds no files that somray reads" if place.is_dir() else "is not a file that somray reads"

@@ -1,7 +1,8 @@
 """What every reader returns: a header at once, pixels slab by slab on request."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -10,9 +11,34 @@ from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
 from somray.domain.scan import ScanHeader
-from somray.errors import DataError, ShapeError
+from somray.errors import DataError, ShapeError, SomrayError
 
-__all__ = ["Source", "grid_of"]
+__all__ = ["Source", "coded", "grid_of"]
+
+
+@contextmanager
+def coded(path: object) -> Iterator[None]:
+    """Turn whatever reading a damaged file raises into a `DataError`.
+
+    A header can lie in more ways than a reader foresees, and the libraries beneath answer some of them with
+    any exception there is; one such file must not end the cohort.
+
+    Raises:
+        DataError: `unreadable`.
+    """
+    try:
+        yield
+    except SomrayError:
+        raise
+    except PermissionError as error:
+        raise DataError("unreadable", f"{path}: no permission to read it") from error
+    except OSError as error:
+        raise DataError("unreadable", f"{path}: {error.strerror or error}") from error
+    except Exception as error:
+        what = str(error) or type(error).__name__
+        raise DataError(
+            "unreadable", f"{path}: is damaged ({what[:200]}); copy it again, or convert it"
+        ) from error
 
 
 class Source(ABC):
@@ -41,7 +67,18 @@ class Source(ABC):
         times, size_z = self.header.shape[:2]
         if not (0 <= t < times and 0 <= z0 < z1 <= size_z):
             raise ShapeError(f"no slices {z0}..{z1} at t={t}; the scan has t={times}, z={size_z}")
-        return self._read(t, z0, z1)
+        with coded(self.path):
+            return self._read(t, z0, z1)
+
+    def verify(self) -> None:
+        """Find what reading would find, without reading it all: a codec that is not here, a file cut short.
+
+        The first slice is decoded; formats that can tell more do.
+
+        Raises:
+            DataError: as `read`.
+        """
+        self.read(0, 0, 1)
 
     def close(self) -> None:
         """Let go of open files; harmless when repeated."""
