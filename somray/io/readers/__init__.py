@@ -13,8 +13,9 @@ from somray.io.readers.dicom.reader import is_dicom, open_dicom
 from somray.io.readers.metaimage import is_metaimage, open_metaimage
 from somray.io.readers.nifti import is_nifti, open_nifti
 from somray.io.readers.nrrd import is_nrrd, open_nrrd
+from somray.io.readers.slices.reader import is_slices, open_slices
 from somray.io.readers.source import Source, coded
-from somray.io.readers.tiff import is_tiff, open_tiff
+from somray.io.readers.tiff.reader import is_tiff, open_tiff
 
 __all__ = ["READERS", "Reader", "Source", "open_source"]
 
@@ -38,6 +39,7 @@ READERS: dict[str, Reader] = {
     "metaimage": Reader(is_metaimage, open_metaimage),
     "dicom": Reader(is_dicom, open_dicom),
     "tiff": Reader(is_tiff, open_tiff),
+    "slices": Reader(is_slices, open_slices),
 }
 """The formats, by name, in the order they are tried."""
 

@@ -95,7 +95,11 @@ def test_a_file_that_ends_early_is_truncated(tmp_path, compression, contiguous, 
 
 
 def test_colour_is_refused(tmp_path):
-    tifffile.imwrite(tmp_path / "rgb.tif", np.zeros((20, 30, 3), np.uint8), photometric="rgb")
+    tifffile.imwrite(
+        tmp_path / "rgb.tif",
+        np.eye(30, 3, dtype=np.uint8)[np.newaxis].repeat(20, 0),
+        photometric="rgb",
+    )
     with pytest.raises(DataError) as caught:
         open_source(tmp_path / "rgb.tif")
     assert caught.value.code == "unreadable"

@@ -1,0 +1,1 @@
+"""TIFF, OME-TIFF and ImageJ stacks, alone and as sets of files."""

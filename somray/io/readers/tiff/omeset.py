@@ -1,0 +1,232 @@
+"""OME-TIFF sets: one image whose planes lie in several files, named by any of them, the folder or the XML.
+
+tifffile follows such a set too, but fills what it does not find with zeros.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from somray.domain.scan import ScanHeader
+from somray.errors import DataError
+from somray.io.readers.source import Source
+from somray.io.readers.tiff.header import stack_header
+from somray.io.readers.tiff.omexml import OmePixels, TiffData, metadata_file, parsed, pixels_of
+from somray.io.readers.tiff.pages import PageFacts, check_whole, facts_of, planes_of, strict
+from somray.io.readers.tiff.spacing import ome_spacing
+from somray.io.readers.tiff.stack import stack_of
+
+__all__ = ["SetSource", "is_ome_set", "open_ome_set"]
+
+_NAMED = 5  # missing files named in one message
+
+
+def is_ome_set(path: Path, text: str) -> bool:
+    """Whether OME-XML speaks of other files than the one that holds it."""
+    root = parsed(text)
+    if root is None:
+        return False
+    if metadata_file(root) is not None:
+        return True
+    try:
+        images = pixels_of(root)
+    except ValueError:
+        return False
+    parts = [part for image in images for part in image.parts if part.file]
+    return any(p.file.lower() != path.name.lower() and p.uuid != images[0].uuid for p in parts)
+
+
+def open_ome_set(path: Path, text: str, channel: str | None = None) -> Source:
+    """Open the image that a set's XML describes.
+
+    Args:
+        path: file that holds the XML.
+        text: the XML.
+        channel: name or number, where there are several.
+
+    Raises:
+        DataError: `missing`: files of the set; `unreadable`, `truncated`, `mixed_series`.
+    """
+    root = parsed(text)
+    if root is None:
+        raise DataError("unreadable", f"{path}: its OME-XML is damaged")
+    master = metadata_file(root)
+    if master is not None:
+        return _open_master(path, Path(master).name, channel)
+    images = pixels_of(root)
+    if len(images) != 1:
+        raise DataError(
+            "mixed_series", f"{path}: its set holds {len(images)} images, not one; split it"
+        )
+    image = images[0]
+    where = _Members(path, image).places()
+    stack = stack_of(path, image.axes, image.sizes, (channel, image.channels), timed=image.is_timed)
+    planes = [[where[n] for n in row] for row in stack.planes]
+    facts = _checked(path, [plane for row in planes for plane in row])
+    shape = (*stack.planes.shape, facts.rows, facts.columns)
+    notes = (*stack.notes, *facts.notes)
+    header = stack_header(path, shape, ome_spacing(text), notes)
+    return SetSource(str(path), header, planes, frozenset(file for file, _ in where))
+
+
+def _open_master(path: Path, name: str, channel: str | None) -> Source:
+    """Follow a member that holds pixels alone to the file with the XML."""
+    master = path.parent / name
+    if not name or not master.is_file() or master == path:
+        raise DataError(
+            "missing",
+            f"{path}: its set is described by {name or 'a file'} beside it, which is not there",
+        )
+    if name.lower().endswith((".ome", ".xml")):
+        return open_ome_set(master, master.read_text(encoding="utf-8"), channel)
+    with strict(master), tifffile.TiffFile(master) as file:
+        text = str(file.ome_metadata or "")
+    root = parsed(text)
+    if root is None or metadata_file(root) is not None:
+        raise DataError("unreadable", f"{path}: {name}, which describes its set, holds no OME-XML")
+    return open_ome_set(master, text, channel)
+
+
+class _Members:
+    """The files of a set, found by name, or by their UUID where they were renamed."""
+
+    def __init__(self, path: Path, image: OmePixels) -> None:
+        self._path, self._image = path, image
+        self._found: dict[tuple[str, str], Path | None] = {}
+        self._by_uuid: dict[str, Path] | None = None
+
+    def places(self) -> list[tuple[Path, int]]:
+        """Return file and page of every plane, in the order of the image's axes."""
+        places: dict[tuple[int, ...], tuple[Path, int]] = {}
+        missing = []
+        for part in self._image.parts:
+            file = self._resolve(part)
+            if file is None:
+                missing.append(part.file)
+                continue
+            count = part.count if part.count is not None else _page_count(file) - part.page
+            for page, place in zip(range(count), self._image.places(part.first), strict=False):
+                places[place] = file, part.page + page
+        if missing:
+            names = list(dict.fromkeys(missing))
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            raise DataError(
+                "missing",
+                f"{self._path}: files of its set do not exist: {', '.join(names[:_NAMED])}{more}",
+            )
+        every = list(self._image.places((0,) * len(self._image.axes)))
+        lost = [place for place in every if place not in places]
+        if lost:
+            raise DataError(
+                "truncated", f"{self._path}: its OME-XML does not say where {len(lost)} planes lie"
+            )
+        return [places[place] for place in every]
+
+    def _resolve(self, part: TiffData) -> Path | None:
+        key = part.file, part.uuid
+        if key not in self._found:
+            self._found[key] = self._search(Path(part.file).name, part.uuid)
+        return self._found[key]
+
+    def _search(self, name: str, uuid: str) -> Path | None:
+        """Find a file: this one, by name, by UUID, or this one where the set names no other."""
+        folder, own = self._path.parent, self._path.name.lower()
+        if not name or name.lower() == own:
+            return self._path
+        if (folder / name).is_file():
+            return folder / name
+        if uuid and uuid == self._image.uuid:
+            return self._path
+        found = self._renamed().get(uuid) if uuid else None
+        is_alone = len({part.file for part in self._image.parts}) == 1
+        return found or (self._path if is_alone else None)
+
+    def _renamed(self) -> dict[str, Path]:
+        """Index the folder's TIFF files by their own UUID."""
+        if self._by_uuid is None:
+            self._by_uuid = {}
+            for file in sorted(self._path.parent.iterdir()):
+                if file.is_file() and file.suffix.lower() in (".tif", ".tiff", ".btf"):
+                    self._by_uuid.setdefault(_uuid_of(file), file)
+        return self._by_uuid
+
+
+def _uuid_of(file: Path) -> str:
+    try:
+        with strict(file), tifffile.TiffFile(file) as opened:
+            root = parsed(str(opened.ome_metadata or ""))
+    except DataError:
+        return ""
+    return "" if root is None else root.get("UUID") or ""
+
+
+def _page_count(file: Path) -> int:
+    with strict(file), tifffile.TiffFile(file) as opened:
+        return len(opened.pages)
+
+
+def _checked(path: Path, planes: Sequence[tuple[Path, int]]) -> PageFacts:
+    """Refuse a set whose planes differ, or are not whole."""
+    facts: dict[PageFacts, Path] = {}
+    pages: dict[Path, list[int]] = {}
+    for file, page in planes:
+        pages.setdefault(file, []).append(page)
+    for file, numbers in pages.items():
+        with strict(file), tifffile.TiffFile(file) as opened:
+            if max(numbers) >= len(opened.pages):
+                raise DataError("truncated", f"{file}: lacks page {max(numbers)}; copy it again")
+            inside: list[Any] = [opened.pages[n] for n in numbers]
+            check_whole(file, inside)
+            for page in inside:
+                facts.setdefault(facts_of(file, page, decode=not facts), file)
+    if len(facts) != 1:
+        names = ", ".join(sorted({file.name for file in facts.values()})[:3])
+        raise DataError(
+            "mixed_series", f"{path}: planes of its set differ in size or type: {names}"
+        )
+    return next(iter(facts))
+
+
+class SetSource(Source):
+    """Planes in several files, one of which is open at a time.
+
+    Args:
+        path: file that holds the XML.
+        header: what the set says of itself.
+        planes: file and page of each plane, (t, z).
+        members: all files of the set, those of other channels too.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        header: ScanHeader,
+        planes: list[list[tuple[Path, int]]],
+        members: frozenset[Path],
+    ) -> None:
+        super().__init__(path, header)
+        self._planes, self.members = planes, members
+        self._open: tuple[Path, Any] | None = None  # Any: tifffile
+
+    def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
+        block = np.empty((z1 - z0, *self.header.shape[2:]), dtype=np.float32)
+        for z, (file, page) in enumerate(self._planes[t][z0:z1]):
+            block[z] = planes_of(file, self._opened(file).pages[page])[0]
+        return block
+
+    def _opened(self, file: Path) -> Any:  # Any: tifffile
+        if self._open is None or self._open[0] != file:
+            self.close()
+            with strict(file):
+                self._open = file, tifffile.TiffFile(file)
+        return self._open[1]
+
+    def close(self) -> None:
+        """Let go of the open file."""
+        if self._open is not None:
+            self._open[1].close()
+        self._open = None

@@ -1,0 +1,204 @@
+"""One page of a TIFF as one plane of measured numbers: what is refused, what is noted, how it is decoded."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from tifffile import COMPRESSION, PHOTOMETRIC
+
+from somray.errors import DataError
+from somray.io.readers.gray import gray_of
+
+__all__ = ["PageFacts", "check_whole", "facts_of", "is_imagej_page", "planes_of", "strict"]
+
+MOST_BYTES = 128 * 2**20  # of one decoded page; ingest refuses slices that come near it
+_GRAY = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MASK, PHOTOMETRIC.LINEAR_RAW)
+_COLOR = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
+_LOSSY = frozenset({
+    COMPRESSION.OJPEG, COMPRESSION.JPEG, COMPRESSION.JPEG_LOSSY, COMPRESSION.APERIO_JP2000_YCBC,
+    COMPRESSION.JPEG_2000_LOSSY, COMPRESSION.APERIO_JP2000_RGB, COMPRESSION.WEBP, COMPRESSION.LERC,
+})  # fmt: skip
+"""Codecs that lose detail, or mostly do."""
+
+
+class _Errors(logging.Handler):
+    """Collects what tifffile logs instead of raising: broken page chains."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+@contextmanager
+def strict(path: Path) -> Iterator[None]:
+    """Turn what tifffile logs, warns or raises into a coded error."""
+    logger, errors = logging.getLogger("tifffile"), _Errors()
+    logger.addHandler(errors)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except DataError:
+        if not errors.messages:  # else the page chain is broken, and that is the reason
+            raise
+    except tifffile.TiffFileError as error:
+        code = "truncated" if path.stat().st_size < 8 else "unreadable"
+        raise DataError(code, f"{path}: is not a whole TIFF file ({error})") from error
+    except (OSError, ValueError, IndexError, KeyError, RuntimeError) as error:
+        raise DataError("unreadable", f"{path}: cannot be decoded ({error})") from error
+    finally:
+        logger.removeHandler(errors)
+    if errors.messages:
+        raise DataError(
+            "truncated",
+            f"{path}: its pages are incomplete ({errors.messages[0]}); copy the file again",
+        )
+
+
+def check_whole(path: Path, pages: list[Any]) -> None:  # Any: tifffile
+    """Refuse a file that ends before the last byte its pages name, and pages that were never written."""
+    size = path.stat().st_size
+    for page in pages:
+        if page is None:
+            raise DataError("truncated", f"{path}: pages are missing; copy the file again")
+        parts = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+        if max((offset + count for offset, count in parts), default=0) > size:
+            raise DataError("truncated", f"{path}: ends before its pixels do; copy the file again")
+        if not parts or any(count == 0 for _, count in parts):
+            raise DataError("truncated", f"{path}: has a page without pixels; write it again")
+
+
+@dataclass(frozen=True)
+class PageFacts:
+    """What a page says of its planes; slices of one stack must agree in all of it.
+
+    Args:
+        rows: pixels down.
+        columns: pixels across.
+        dtype: as numpy spells it.
+        notes: codes of what reading it changes.
+    """
+
+    rows: int
+    columns: int
+    dtype: str
+    notes: tuple[str, ...] = ()
+
+
+def is_imagej_page(page: Any) -> bool:  # Any: tifffile
+    """Whether ImageJ wrote the file: its look-up tables are for display alone."""
+    return bool(page.parent.is_imagej)
+
+
+def facts_of(path: Path, page: Any, *, decode: bool = True) -> PageFacts:  # Any: tifffile
+    """Look at a page.
+
+    Args:
+        path: for messages.
+        page: the page, or the key frame of like pages.
+        decode: see at once whether a page of several samples is really in color, not at reading.
+
+    Raises:
+        DataError: `unreadable`: no single real number per pixel; `too_large`.
+    """
+    page = page.keyframe
+    dtype = np.dtype(page.dtype) if page.dtype is not None else None
+    if dtype is None or dtype.kind not in "iufb":
+        raise DataError("unreadable", f"{path}: holds {dtype}; one real number per voxel is read")
+    _check_photometric(path, page)
+    notes = [] if int(page.compression) not in _LOSSY else ["lossy_compressed"]
+    if page.photometric == PHOTOMETRIC.MINISWHITE:
+        notes.append("white_inverted" if _is_inverted(page) else "lut_ignored")
+    if page.photometric == PHOTOMETRIC.PALETTE and not _is_gray_ramp(page):
+        notes.append("lut_ignored")
+    if page.samplesperpixel > 1 + _alphas(page):
+        notes.append("gray_from_rgb")
+    if page.samplesperpixel > 1 and decode:
+        planes_of(path, page)  # refuses what is really in color
+    sizes = dict(zip(page.axes, page.shape, strict=True))
+    return PageFacts(sizes["Y"], sizes["X"], str(dtype), tuple(notes))
+
+
+def _check_photometric(path: Path, page: Any) -> None:  # Any: tifffile
+    """Refuse colors, and samples that are several measurements."""
+    kind, alphas = page.photometric, _alphas(page)
+    name = getattr(kind, "name", str(kind))
+    if kind == PHOTOMETRIC.PALETTE:
+        if not is_imagej_page(page) and not _is_gray_ramp(page):
+            raise DataError(
+                "unreadable",
+                f"{path}: its pixels are numbers of colors in a palette, which measure nothing; export the "
+                "values themselves in gray",
+            )
+        return
+    if kind not in (*_GRAY, *_COLOR):
+        raise DataError("unreadable", f"{path}: is a picture in {name}; gray values are read")
+    if kind in _GRAY and page.samplesperpixel - alphas != 1:
+        raise DataError(
+            "unreadable",
+            f"{path}: holds {page.samplesperpixel} values per pixel; write each to a file of its own",
+        )
+
+
+def _alphas(page: Any) -> int:  # Any: tifffile
+    """Count the samples of opacity."""
+    return sum(int(extra) in (1, 2) for extra in page.extrasamples or ())
+
+
+def _is_inverted(page: Any) -> bool:  # Any: tifffile
+    """Whether white at 0 says how values are stored: not in ImageJ's files, not for fractions."""
+    return np.dtype(page.dtype).kind in "iub" and not is_imagej_page(page)
+
+
+def _is_gray_ramp(page: Any) -> bool:  # Any: tifffile
+    """Whether a palette shows every value as gray of that value."""
+    if page.colormap is None:
+        return False
+    steps = np.asarray(page.colormap, dtype=np.int64) // 256  # 8 or 16 bit
+    ramp = np.arange(steps.shape[1]) * 255 // max(steps.shape[1] - 1, 1)
+    return bool((steps == ramp).all() or (np.asarray(page.colormap) == ramp).all())
+
+
+def planes_of(path: Path, page: Any) -> NDArray[Any]:  # Any: tifffile, any number
+    """Decode a page.
+
+    Returns:
+        (n, y, x): the planes that it holds, mostly one, in the values that were measured.
+
+    Raises:
+        DataError: `unreadable`, `truncated`, `too_large`.
+    """
+    key = page.keyframe
+    if key.nbytes > MOST_BYTES:
+        raise DataError(
+            "too_large",
+            f"{path}: one page takes {key.nbytes / 2**20:.0f} MiB; crop or bin the slices",
+        )
+    with strict(path):
+        stored = page.asarray(maxworkers=1)
+        if "S" in key.axes:
+            samples = np.moveaxis(stored, key.axes.index("S"), -1)
+            stored = gray_of(path, samples, _alphas(key))
+    if key.photometric == PHOTOMETRIC.MINISWHITE and _is_inverted(key):
+        stored = _turned(stored, int(key.bitspersample))
+    return np.asarray(stored.reshape(-1, *stored.shape[-2:]))
+
+
+def _turned(stored: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Turn values over within the range that they are stored in."""
+    if stored.dtype.kind == "b":
+        return ~stored
+    if stored.dtype.kind == "i":
+        return ~stored  # smallest + largest - stored
+    largest = np.array(2**bits - 1, dtype=stored.dtype)
+    return np.asarray(largest - stored)

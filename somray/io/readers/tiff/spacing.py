@@ -1,0 +1,110 @@
+"""Voxel sizes of a TIFF, where they can be believed."""
+
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import numpy as np
+
+from somray.io.readers.lengths import mm_of
+
+__all__ = ["Spacing", "assumed", "ome_spacing", "spacing_zyx_mm"]
+
+Spacing = tuple[float | None, float, float]
+"""(z, y, x) in mm; z is None where nothing tells how far apart slices lie."""
+
+_LARGEST_MM = 1e6
+
+
+def spacing_zyx_mm(file: Any) -> Spacing | None:  # Any: tifffile has no types here
+    """Return voxel sizes from OME-XML, ImageJ's, Zeiss LSM's or Micro-Manager's tags, None without them.
+
+    Resolution tags alone are not believed: 72 per inch and its like are what editors write without being
+    asked.
+    """
+    found = None
+    if file.is_ome:
+        found = ome_spacing(str(file.ome_metadata))
+    if found is None and file.is_imagej:
+        found = _from_imagej(file)
+    if found is None and file.is_lsm:
+        found = _from_lsm(file.lsm_metadata or {})
+    if found is None and file.is_micromanager:
+        found = _from_micromanager(file.micromanager_metadata or {})
+    return found
+
+
+def assumed(spacing: Spacing | None) -> tuple[tuple[float, float, float], tuple[str, ...]]:
+    """Fill in what is not known, and name it.
+
+    Returns:
+        (z, y, x) in mm, and the codes of what was assumed.
+    """
+    if spacing is None:
+        return (1.0, 1.0, 1.0), ("spacing_assumed",)
+    z, y, x = spacing
+    return ((y, y, x), ("z_spacing_assumed",)) if z is None else ((z, y, x), ())
+
+
+def _length(value: object, scale: float | None) -> float | None:
+    """Return a size in mm, None where it is none."""
+    try:
+        number = float(str(value)) * (scale or 0.0)
+    except ValueError:
+        return None
+    return number if 0 < number < _LARGEST_MM else None
+
+
+def _checked(z: float | None, y: float | None, x: float | None) -> Spacing | None:
+    return None if y is None or x is None else (z, y, x)
+
+
+def ome_spacing(text: str) -> Spacing | None:
+    """Read PhysicalSizeZ, Y and X of the first image; micrometres where no unit is named."""
+    try:
+        pixels = next(e for e in ET.fromstring(text).iter() if e.tag.endswith("}Pixels"))
+    except (ET.ParseError, StopIteration):
+        return None
+    sizes = [
+        _length(
+            pixels.get(f"PhysicalSize{axis}"), mm_of(pixels.get(f"PhysicalSize{axis}Unit", "um"))
+        )
+        for axis in "ZYX"
+    ]
+    return _checked(*sizes)
+
+
+def _from_imagej(file: Any) -> Spacing | None:  # Any: tifffile
+    """Read `spacing` and `unit`, and pixels per unit from the resolution tags.
+
+    ImageJ writes inch without being asked; where it names no unit at all, centimetres come from a person.
+    """
+    told, tags = file.imagej_metadata or {}, file.pages[0].tags
+    unit = told.get("unit")
+    if unit is None and "ResolutionUnit" in tags and int(tags["ResolutionUnit"].value) == 3:
+        unit = "cm"
+    across, down = (mm_of(u, imperial=False) for u in (unit, told.get("yunit", unit)))
+    through = mm_of(told.get("zunit", unit), imperial=False)
+    if "XResolution" not in tags or "YResolution" not in tags:
+        return None
+    per_unit = [_ratio(tags[name].value) for name in ("YResolution", "XResolution")]
+    y, x = (
+        _length(1 / n if n > 0 else 0, s) for n, s in zip(per_unit, (down, across), strict=True)
+    )
+    return _checked(_length(told.get("spacing", 0), through), y, x)
+
+
+def _ratio(value: Any) -> float:  # Any: a fraction as tifffile gives it
+    top, bottom = value
+    return float(top) / float(bottom) if bottom else 0.0
+
+
+def _from_lsm(told: dict[str, Any]) -> Spacing | None:  # Any: tifffile
+    """Read VoxelSizeX, Y, Z, in metres."""
+    return _checked(*(_length(told.get(f"VoxelSize{axis}"), 1000.0) for axis in "ZYX"))
+
+
+def _from_micromanager(told: dict[str, Any]) -> Spacing | None:  # Any: tifffile
+    """Read the summary's pixel size and z step, in micrometres."""
+    summary = told.get("Summary") or {}
+    size = _length(summary.get("PixelSize_um"), 1e-3)
+    return _checked(_length(np.abs(summary.get("z-step_um") or 0), 1e-3), size, size)
