@@ -20,6 +20,7 @@ __all__ = ["CohortConfig", "ProtocolConfig"]
 
 
 OrganValue = Annotated[int, Field(ge=1, lt=2**24)]  # readers give float32, exact up to here
+SizeMm = Annotated[float, Field(gt=0, lt=1e6)]
 OrganName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$"),
@@ -53,6 +54,12 @@ class ProtocolConfig(Strict):
         ),
     ] = Field(default=[])
     irregular: Literal["refuse", "resample"] = "refuse"
+    spacing_mm: Annotated[
+        tuple[SizeMm, SizeMm, SizeMm] | None,
+        Field(
+            description="voxel size [z, y, x] in mm of scans whose files name none; what a file names is kept"
+        ),
+    ] = None
     repair_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
 
     @model_validator(mode="before")

@@ -8,6 +8,8 @@ from somray.errors import ShapeError
 
 __all__ = ["Scan", "ScanHeader"]
 
+_UNPLACED = ("position_assumed", "spacing_assumed", "z_spacing_assumed")
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -59,6 +61,11 @@ class ScanHeader:
     padding: float | None = None
     outside_is_nan: bool = False
     repairs: tuple[str, ...] = ()
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether the file says where its grid lies; where not, place and size are the reader's assumption."""
+        return not any(code in self.repairs for code in _UNPLACED)
 
     def __post_init__(self) -> None:
         """Refuse a shape that does not fit the geometry, and codes that nobody explains."""

@@ -10,6 +10,9 @@ import somray
 from somray.config import ProtocolConfig
 from somray.domain.scan import Scan
 from somray.domain.work import digest_of
+from somray.io.readers import split_channel
+from somray.io.readers.remote import local_path, remote_signature
+from somray.io.storage import is_url
 from somray.pipeline.stages import STAGES
 
 __all__ = ["code_digest", "code_digests", "ingest_digest", "source_signature"]
@@ -80,10 +83,13 @@ def imported_names(source: str) -> set[str]:
 
 
 def source_signature(path: str | None) -> list[list[object]]:
-    """List name, size and modification time of a source's files, without reading them."""
+    """List name, size and modification time of a source's files, or what a server says of a URL; nothing is read."""
     if path is None:
         return []
-    root = Path(path)
+    place = split_channel(path)[0]
+    if is_url(place) and local_path(place) is None:
+        return [remote_signature(place)]
+    root = Path(local_path(place) or place)
     files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
     signature: list[list[object]] = []
     for file in files:
@@ -98,7 +104,8 @@ def source_signature(path: str | None) -> list[list[object]]:
 
 def ingest_digest(scan: Scan, config: ProtocolConfig) -> str:
     """Name the ingest of one scan."""
-    settings = [config.modality, config.channels, config.irregular, config.repair_fraction]
+    settings: list[object] = [config.modality, config.channels, config.irregular]
+    settings += [config.repair_fraction, config.spacing_mm]
     return digest_of(
         "ingest",
         code_digest("ingest"),

@@ -48,6 +48,7 @@ class IngestItem:
         windows: per channel (low, high), None where chosen later.
         irregular: refuse or resample.
         repair_fraction: share of voxels that may be repaired.
+        spacing_mm: (z, y, x), for files that name no voxel size.
     """
 
     root: str
@@ -57,6 +58,7 @@ class IngestItem:
     windows: tuple[tuple[float, float] | None, ...]
     irregular: str
     repair_fraction: float
+    spacing_mm: tuple[float, float, float] | None = None
 
 
 @dataclass
@@ -96,7 +98,9 @@ def probe(item: IngestItem) -> dict[str, Any]:
         DataError: what headers can tell, and a missing codec or a file cut short.
     """
     with contextlib.ExitStack() as opened:
-        sources = open_channels(item.scan, item.modality, item.channels, item.irregular, opened)
+        sources = open_channels(
+            item.scan, item.modality, item.channels, (item.irregular, item.spacing_mm), opened
+        )
         meta = _meta(item, sources)
         for source in sources:
             source.verify()
@@ -120,7 +124,9 @@ def run(item: IngestItem, shared: object = None) -> Result:
     storage = Storage.at(item.root)
     name = RunLayout.scan(item.scan.subject, item.scan.session)
     with contextlib.ExitStack() as opened:
-        sources = open_channels(item.scan, item.modality, item.channels, item.irregular, opened)
+        sources = open_channels(
+            item.scan, item.modality, item.channels, (item.irregular, item.spacing_mm), opened
+        )
         meta = _meta(item, sources)
         create_scan(storage, name, meta)
         try:

@@ -110,12 +110,15 @@ def _prediction(
 
 
 def _truth_on(path: str, meta: ScanMeta) -> Labels:
-    """Read a label mask onto a scan's grid by nearest neighbour; 0 outside its field of view."""
+    """Read a label mask onto a scan's grid by nearest neighbour; 0 outside its field of view.
+
+    A mask that does not say where it lies, and has as many voxels as the scan, was drawn on the scan.
+    """
     with open_source(path) as source:
-        own = source.header.geometry
+        own, is_placed = source.header.geometry, source.header.is_placed
         labels = _labels_of(source)
     geometry = meta.geometry
-    if own.shape == geometry.shape and np.allclose(own.matrix, geometry.matrix, atol=1e-3):
+    if own.shape == geometry.shape and (not is_placed or own.coincides(geometry)):
         return labels
     matrix, offset = linear_part(index_map(own, geometry))
     found = np.empty(geometry.shape, dtype=labels.dtype)

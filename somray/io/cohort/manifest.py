@@ -15,6 +15,7 @@ from somray.config import CohortConfig
 from somray.domain.run import RunLayout
 from somray.domain.scan import Scan
 from somray.errors import ConfigError
+from somray.io.storage import is_url
 
 __all__ = ["COLUMNS", "load_manifest"]
 
@@ -22,7 +23,8 @@ COLUMNS = {
     "subject": "required; letters, digits, '.', '_', '-'; begins with a letter or digit",
     "session": "required; as subject; one time point of the subject",
     "protocol": "required; a key of `protocols`",
-    "path": "required; file or folder, relative to the manifest",
+    "path": "required; file or folder, relative to the manifest, or an fsspec URL; `#channel=NAME` at its end "
+    "chooses one of several channels of a TIFF or OME-Zarr",
     "channel": "a channel of the protocol; where left out, its channels in the order of the rows",
     "days": "days since the subject's first session; orders sessions where given for all of them",
     "truth": "label mask, on the row of the first channel; used for the `truth` table alone",
@@ -180,6 +182,11 @@ def _colliding(gathered: Mapping[tuple[str, str], _Rows]) -> list[str]:
     return found
 
 
+def _located(folder: Path, path: str) -> str:
+    """Make a path absolute; a URL is left as it is."""
+    return path if is_url(path) else str((folder / path).absolute())
+
+
 def _scan(rows: _Rows, config: CohortConfig, folder: Path) -> Scan:
     channels = config.protocols[rows.protocol].channels
     present = [rows.sources[c] for c in channels if c in rows.sources]
@@ -188,13 +195,12 @@ def _scan(rows: _Rows, config: CohortConfig, folder: Path) -> Scan:
         session=rows.session,
         protocol=rows.protocol,
         paths=tuple(
-            str((folder / rows.sources[c]).absolute()) if c in rows.sources else None
-            for c in channels
+            _located(folder, rows.sources[c]) if c in rows.sources else None for c in channels
         ),
         path=present[0],
         days=rows.days,
-        truth=None if rows.truth is None else str((folder / rows.truth).absolute()),
-        anatomy=None if rows.anatomy is None else str((folder / rows.anatomy).absolute()),
+        truth=None if rows.truth is None else _located(folder, rows.truth),
+        anatomy=None if rows.anatomy is None else _located(folder, rows.anatomy),
     )
 
 

@@ -19,7 +19,6 @@ __all__ = ["MOST_LABEL", "LabelMask", "masks_within"]
 MOST_LABEL = 2**24 - 1
 """Highest label that is read exactly; readers give float32."""
 
-_ASSUMED = ("position_assumed", "spacing_assumed")
 _MOST_FILES = 512  # all are open at once
 _WHOLE = 1e-3  # a label this near to a whole number is one; scaling in headers rounds
 
@@ -46,14 +45,14 @@ class LabelMask:
             self._parts = [open_source(path)]
         header = self._parts[0].header
         self.geometry = header.geometry
-        self.is_placed = not any(code in header.repairs for code in _ASSUMED)
+        self.is_placed = header.is_placed
         for part in self._parts[1:]:
             self._check_grid(part)
 
     def _check_grid(self, part: Source) -> None:
         """Refuse a mask of a folder that lies on another grid than the first."""
         own, first = part.header.geometry, self.geometry
-        if own.shape != first.shape or not np.allclose(own.matrix, first.matrix, atol=1e-3):
+        if not own.coincides(first):
             self.close()
             raise DataError(
                 "unreadable",

@@ -4,20 +4,28 @@
 here and nowhere else. A reader never lets a patient's name, id or date out.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from somray.errors import DataError
 from somray.io.readers.dicom.reader import is_dicom, open_dicom
+from somray.io.readers.given import with_spacing
 from somray.io.readers.metaimage import is_metaimage, open_metaimage
 from somray.io.readers.nifti import is_nifti, open_nifti
 from somray.io.readers.nrrd import is_nrrd, open_nrrd
+from somray.io.readers.omezarr.reader import is_omezarr, open_omezarr
+from somray.io.readers.remote import local_path, open_remote
 from somray.io.readers.slices.reader import is_slices, open_slices
 from somray.io.readers.source import Source, coded
 from somray.io.readers.tiff.reader import is_tiff, open_tiff
+from somray.io.storage import is_url
 
-__all__ = ["READERS", "Reader", "Source", "open_source"]
+__all__ = ["READERS", "Reader", "Source", "open_source", "split_channel"]
+
+_CHANNEL = re.compile(r"(.+)#channel=([^#]+)")
+_PICTURES = (".jpg", ".jpeg", ".bmp", ".gif")
 
 
 @dataclass(frozen=True)
@@ -27,41 +35,80 @@ class Reader:
     Args:
         sniff: whether a path looks like it; cheap, never raises a `DataError`.
         open: opens it; the second argument is refuse or resample for irregular series.
+        open_channel: opens one channel of it, named by the third argument; None where it has none.
     """
 
     sniff: Callable[[Path], bool]
     open: Callable[[Path, str], Source]
+    open_channel: Callable[[Path, str, str], Source] | None = None
 
 
 READERS: dict[str, Reader] = {
+    "ome-zarr": Reader(is_omezarr, open_omezarr, open_omezarr),
     "nifti": Reader(is_nifti, open_nifti),
     "nrrd": Reader(is_nrrd, open_nrrd),
     "metaimage": Reader(is_metaimage, open_metaimage),
     "dicom": Reader(is_dicom, open_dicom),
-    "tiff": Reader(is_tiff, open_tiff),
-    "slices": Reader(is_slices, open_slices),
+    "tiff": Reader(is_tiff, open_tiff, open_tiff),
+    "slices": Reader(is_slices, open_slices, open_slices),
 }
 """The formats, by name, in the order they are tried."""
 
 
-def open_source(path: str | Path, irregular: str = "refuse") -> Source:
-    """Open a scan file, or a folder of DICOM or TIFF slices, of one channel.
+def split_channel(path: str) -> tuple[str, str | None]:
+    """Part `#channel=NAME` from the end of a path or URL.
+
+    Returns:
+        The path, and the channel's name or number from 0; None where none is named, or a file is called so.
+    """
+    found = _CHANNEL.fullmatch(path)
+    if found is None or (not is_url(path) and Path(path).exists()):
+        return path, None
+    return found.group(1), found.group(2)
+
+
+def open_source(
+    path: str | Path,
+    irregular: str = "refuse",
+    spacing_mm: tuple[float, float, float] | None = None,
+) -> Source:
+    """Open one channel of a scan: a file, a folder of DICOM, TIFF or PNG slices, an OME-Zarr group.
 
     Args:
-        path: file or folder of this machine.
+        path: file or folder of this machine, or an fsspec URL; `#channel=NAME` at its end chooses one of
+            several channels of a TIFF or OME-Zarr.
         irregular: refuse or resample uneven slice gaps and gantry tilt.
+        spacing_mm: (z, y, x), taken where the file names no voxel size.
 
     Raises:
         DataError: `missing`, `unreadable`, `truncated`, `irregular`, `localizer`, `mixed_series`,
-            `no_space`, `no_units`.
+            `no_space`, `no_units`, `too_large`, `storage`.
     """
+    place, channel = split_channel(str(path))
+    if is_url(place) and local_path(place) is None:
+        source = open_remote(place, channel, lambda local: _open_local(local, irregular, channel))
+    else:
+        source = _open_local(local_path(place) or place, irregular, channel)
+    source.header = with_spacing(source.header, spacing_mm)
+    return source
+
+
+def _open_local(path: str, irregular: str, channel: str | None) -> Source:
+    """Ask every reader in turn."""
     place = Path(path)
     with coded(place):
         if not place.exists():
             raise DataError("missing", f"{place}: does not exist; correct the path in the manifest")
-        for reader in READERS.values():
+        for name, reader in READERS.items():
             if reader.sniff(place):
-                return reader.open(place, irregular)
+                return _open_with(name, place, irregular, channel)
+        pictures = _pictures(place)
+    if pictures:
+        raise DataError(
+            "unreadable",
+            f"{place}: {pictures} is a picture made for looking at, with values lost; export the slices as "
+            "TIFF or PNG",
+        )
     kinds = ", ".join(READERS)
     what = (
         "holds no files that somray reads" if place.is_dir() else "is not a file that somray reads"
@@ -69,3 +116,21 @@ def open_source(path: str | Path, irregular: str = "refuse") -> Source:
     raise DataError(
         "unreadable", f"{place}: {what} ({kinds}); name the folder of one series or a file"
     )
+
+
+def _open_with(name: str, place: Path, irregular: str, channel: str | None) -> Source:
+    reader = READERS[name]
+    if channel is None:
+        return reader.open(place, irregular)
+    if reader.open_channel is None:
+        raise DataError(
+            "unreadable",
+            f"{place}: is {name}, which holds no channels to choose from; leave `#channel=` out",
+        )
+    return reader.open_channel(place, irregular, channel)
+
+
+def _pictures(place: Path) -> str:
+    """Name a picture in a lossy or indexed format, "" where there is none."""
+    files = sorted(place.iterdir()) if place.is_dir() else [place]
+    return next((f.name for f in files if f.suffix.lower() in _PICTURES), "")

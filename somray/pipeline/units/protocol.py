@@ -41,6 +41,7 @@ def ingest_item(root: str, scan: Scan, config: ProtocolConfig) -> ingest.IngestI
         windows=config.windows,
         irregular=config.irregular,
         repair_fraction=config.repair_fraction,
+        spacing_mm=config.spacing_mm,
     )
 
 

@@ -38,7 +38,10 @@ class TruthMask:
         header = self._header
         grid = np.indices((rows, columns), dtype=np.float64).reshape(2, -1)
         index = np.vstack([np.full(grid.shape[1], float(z)), grid]).T  # (n, 3) z y x
-        found = header.geometry.to_index(geometry.to_world(index))
+        if not header.is_placed and header.geometry.shape == geometry.shape:
+            found = index  # it does not say where it lies: it was drawn on the scan
+        else:
+            found = header.geometry.to_index(geometry.to_world(index))
         nearest = np.floor(found + 0.5).astype(np.int64)
         inside = ((nearest >= 0) & (nearest < np.asarray(header.geometry.shape))).all(axis=1)
         mask = np.zeros(rows * columns, dtype=bool)

@@ -18,7 +18,7 @@ def open_channels(
     scan: Scan,
     modality: str,
     channels: Sequence[str],
-    irregular: str,
+    given: tuple[str, tuple[float, float, float] | None],
     opened: contextlib.ExitStack,
 ) -> list[Source]:
     """Open every channel's source; reads headers only.
@@ -27,7 +27,7 @@ def open_channels(
         scan: as the manifest names it.
         modality: of the protocol.
         channels: of the protocol, in order.
-        irregular: refuse or resample.
+        given: refuse or resample for irregular series, and the voxel size (z, y, x) for files that name none.
         opened: closes the sources.
 
     Raises:
@@ -41,7 +41,7 @@ def open_channels(
                 "channel_missing",
                 f"the manifest has no row for channel {channel.name} of this scan; add it",
             )
-        source = opened.enter_context(open_source(path, irregular))
+        source = opened.enter_context(open_source(path, *given))
         _check_modality(path, source.header, channel.name, channel.kind)
         sources.append(source)
     for channel, source in zip(seen[1:], sources[1:], strict=True):

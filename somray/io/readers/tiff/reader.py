@@ -21,7 +21,7 @@ from somray.io.readers.tiff.omeset import is_ome_set, open_ome_set
 from somray.io.readers.tiff.omexml import channel_names, is_timed, parsed
 from somray.io.readers.tiff.pages import check_whole, facts_of, planes_of, strict
 from somray.io.readers.tiff.spacing import spacing_zyx_mm
-from somray.io.readers.tiff.stack import Stack, series_of, stack_of
+from somray.io.readers.tiff.stack import PlaneOrder, series_of, stack_of
 
 __all__ = ["SUFFIXES", "is_tiff", "open_tiff"]
 
@@ -109,7 +109,11 @@ class _PlainSource(Source):
     """
 
     def __init__(
-        self, path: str, header: ScanHeader, stack: Stack, layout: tuple[np.dtype[Any], int, int]
+        self,
+        path: str,
+        header: ScanHeader,
+        stack: PlaneOrder,
+        layout: tuple[np.dtype[Any], int, int],
     ) -> None:
         super().__init__(path, header)
         self._planes, (self._dtype, self._offset, count) = stack.planes, layout
@@ -133,7 +137,7 @@ class _PagedSource(Source):
     """One file, decoded page by page."""
 
     def __init__(
-        self, path: str, header: ScanHeader, file: Any, pages: list[Any], stack: Stack
+        self, path: str, header: ScanHeader, file: Any, pages: list[Any], stack: PlaneOrder
     ) -> None:  # Any: tifffile
         super().__init__(path, header)
         self._file, self._pages, self._planes = file, pages, stack.planes

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from somray.errors import DataError
 
-__all__ = ["Stack", "channel_index", "series_of", "stack_of"]
+__all__ = ["PlaneOrder", "channel_index", "series_of", "stack_of"]
 
 _STACK_AXES = "ZIQ"
 _NAMES = {"C": "channels", "S": "samples per pixel", "T": "time points", "Z": "slices"}
 
 
 @dataclass(frozen=True)
-class Stack:
+class PlaneOrder:
     """The planes of one channel.
 
     Args:
@@ -102,7 +102,7 @@ def stack_of(
     channel: tuple[str | None, list[str]],
     *,
     timed: bool,
-) -> Stack:
+) -> PlaneOrder:
     """Order planes by time and slice.
 
     Args:
@@ -142,7 +142,7 @@ def stack_of(
     return _ordered(numbers, kept, timed=timed)
 
 
-def _ordered(numbers: NDArray[np.int64], kept: str, *, timed: bool) -> Stack:
+def _ordered(numbers: NDArray[np.int64], kept: str, *, timed: bool) -> PlaneOrder:
     """Bring plane numbers to (t, z)."""
     if kept == "ZT":
         numbers = numbers.T
@@ -153,5 +153,5 @@ def _ordered(numbers: NDArray[np.int64], kept: str, *, timed: bool) -> Stack:
     elif kept == "":
         numbers = numbers.reshape(1, 1)
     if numbers.shape[0] > 1 and numbers.shape[1] == 1 and not timed:
-        return Stack(numbers.T, ("frames_as_slices",))
-    return Stack(numbers)
+        return PlaneOrder(numbers.T, ("frames_as_slices",))
+    return PlaneOrder(numbers)

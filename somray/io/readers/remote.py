@@ -1,0 +1,242 @@
+"""Scans at fsspec URLs: OME-Zarr is read where it lies, any other format is fetched for as long as it is open.
+
+What was fetched lies in a temporary folder of the task, which is removed on close. Messages name the URL
+without its credentials.
+"""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.errors import DataError, SomrayError
+from somray.io.readers.omezarr.reader import MARKS, open_omezarr
+from somray.io.readers.source import Source, coded
+
+__all__ = ["local_path", "open_remote", "remote_signature", "shown_url"]
+
+_SECRET = re.compile(r"(?<=://)[^/@]*@|[?].*$")
+_PAIRS = {".hdr": ".img", ".img": ".hdr"}
+_DATA_FILE = re.compile(r"^\s*(?:ElementDataFile\s*=|data ?file\s*:)\s*(.*?)\s*$", re.I | re.M)
+_HEADERS = (".mhd", ".nhdr")
+MOST_FILES = 20_000  # of a folder that is fetched
+_SPARE = 1.1  # of the bytes that are fetched, what must be free
+
+
+def shown_url(url: str) -> str:
+    """Return a URL as messages may show it: without user, password and signature."""
+    return _SECRET.sub("", url)
+
+
+def local_path(url: str) -> str | None:
+    """Return the path of a file:// URL, None for any other."""
+    if not url.startswith(("file://", "local://")):
+        return None
+    return str(fsspec.core.url_to_fs(url)[1])
+
+
+@contextmanager
+def _reached(url: str) -> Iterator[None]:
+    """Turn what fsspec and the network raise into a coded error."""
+    shown = shown_url(url)
+    try:
+        yield
+    except SomrayError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(
+            "missing", f"{shown}: does not exist; correct the path in the manifest"
+        ) from error
+    except (ImportError, ValueError) as error:
+        raise DataError(
+            "unreadable",
+            f"{shown}: its protocol is not known here ({shown_url(str(error))[:200]}); install its package "
+            "(s3fs, gcsfs, adlfs …) on every machine",
+        ) from error
+    except Exception as error:  # each protocol has errors of its own
+        what = str(error) or type(error).__name__
+        raise DataError(
+            "unreadable",
+            f"{shown}: cannot be reached ({shown_url(what)[:200]}); see to network and credentials, then "
+            "run again",
+        ) from error
+
+
+def remote_signature(url: str) -> list[object]:
+    """Return what tells one version of a remote file from another, as far as the server says."""
+    try:
+        with _reached(url):
+            files, place = fsspec.core.url_to_fs(url)
+            marks = [f"{place}/{mark}" for mark in MARKS]
+            facts = [files.info(p) for p in (place, *marks) if files.exists(p)]
+    except DataError as error:
+        return [shown_url(url), error.code]
+    keys = ("size", "ETag", "etag", "md5Hash", "LastModified", "mtime", "created", "last_modified")
+    return [shown_url(url), *(str([f.get(key) for key in keys]) for f in facts)]
+
+
+def open_remote(url: str, channel: str | None, opener: Callable[[str], Source]) -> Source:
+    """Open a scan at a URL.
+
+    Args:
+        url: any that fsspec knows.
+        channel: name or number, where there are several.
+        opener: opens a local path, channel and all.
+
+    Raises:
+        DataError: `missing`; `unreadable`: unreachable, or as any file; `storage`: no room to fetch it.
+    """
+    with _reached(url):
+        files, place = fsspec.core.url_to_fs(url)
+        if any(files.exists(f"{place}/{mark}") for mark in MARKS):
+            return _in_place(url, channel)
+        if not files.exists(place):
+            files.cat_file(place, start=0, end=1)  # says whether it is lost or out of reach
+            raise FileNotFoundError(place)
+        folder = Path(tempfile.mkdtemp(prefix="somray-fetch-"))
+    try:
+        with _reached(url):
+            fetched = _fetch(url, files, place, folder)
+        return _FetchedSource(url, folder, opener(str(fetched)))
+    except DataError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise DataError(error.code, _named(error.message, folder, url)) from error
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _in_place(url: str, channel: str | None) -> Source:
+    """Open an OME-Zarr where it lies."""
+    shown = shown_url(url)
+    try:
+        with coded(shown):
+            source = open_omezarr(url, channel=channel)
+    except DataError as error:
+        raise DataError(error.code, error.message.replace(url, shown)) from error
+    source.path = shown
+    return source
+
+
+def _is_folder(url: str, files: Any, place: str) -> bool:  # Any: fsspec has no types
+    """Whether a URL is a folder; asked of a web server, the question would load the whole file."""
+    if url.startswith(("http://", "https://")):
+        return url.endswith("/")
+    return bool(files.isdir(place))
+
+
+def _named(message: str, folder: Path, url: str) -> str:
+    """Name the URL, not where it was fetched to."""
+    name = PurePosixPath(shown_url(url).rstrip("/")).name
+    return message.replace(f"{folder}/{name}", shown_url(url)).replace(
+        str(folder), shown_url(url).rstrip("/").rpartition("/")[0]
+    )
+
+
+def _fetch(url: str, files: Any, place: str, folder: Path) -> Path:  # Any: fsspec has no types
+    """Fetch a file with its companions, or the files of a folder; return the local path."""
+    name = PurePosixPath(shown_url(url).rstrip("/")).name or "scan"
+    if _is_folder(url, files, place):
+        inside = [f for f in files.ls(place, detail=True) if f.get("type") == "file"]
+        if not inside or len(inside) > MOST_FILES:
+            raise DataError(
+                "unreadable",
+                f"{shown_url(url)}: is a folder of {len(inside)} files; name one series",
+            )
+        _check_room(url, sum(int(f.get("size") or 0) for f in inside))
+        target = folder / name
+        target.mkdir()
+        for file in inside:
+            files.get_file(file["name"], str(target / PurePosixPath(file["name"]).name))
+        return target
+    target = folder / name
+    _check_room(url, int(files.size(place) or 0))
+    files.get_file(place, str(target))
+    for companion in _companions(target) if "?" not in place else ():
+        beside = f"{place.rpartition('/')[0]}/{companion}"
+        if files.exists(beside):
+            _check_room(url, int(files.size(beside) or 0))
+            files.get_file(beside, str(folder / companion))
+    return target
+
+
+def _check_room(url: str, size: int) -> None:
+    """Refuse to fill the disk.
+
+    Raises:
+        DataError: `storage`.
+    """
+    place = tempfile.gettempdir()
+    free = shutil.disk_usage(place).free
+    if size * _SPARE > free:
+        raise DataError(
+            "storage",
+            f"{shown_url(url)}: takes {size / 2**30:.1f} GiB while it is read, {place} has "
+            f"{free / 2**30:.1f} GiB; free space, or set TMPDIR",
+        )
+
+
+def _companions(file: Path) -> list[str]:
+    """List the files beside a header that hold its voxels; never outside its folder."""
+    stem, ending = file.name, ""
+    if stem.lower().endswith(".gz"):
+        stem, ending = stem[:-3], stem[-3:]
+    suffix = Path(stem).suffix
+    if suffix.lower() in _PAIRS:
+        other = str(Path(stem).with_suffix(_PAIRS[suffix.lower()]))
+        return [other + end for end in dict.fromkeys((ending, "", ".gz"))]
+    if suffix.lower() not in _HEADERS:
+        return []
+    text = file.read_bytes()[: 1 << 20].decode("latin-1")
+    found = _DATA_FILE.search(text)
+    if found is None:
+        return []
+    first, _, rest = found.group(1).partition(" ")
+    if first.upper().startswith("LIST"):
+        names = [line.strip() for line in text[found.end() :].splitlines()]
+    elif "%" in first:
+        low, high, *step = [int(n) for n in rest.split()[:3]]
+        names = [first % n for n in range(low, high + 1, step[0] if step else 1)]
+    else:
+        names = [found.group(1)]
+    return [name for name in names if name and Path(name).name == name][:MOST_FILES]
+
+
+class _FetchedSource(Source):
+    """A source that was fetched; its folder goes with it."""
+
+    def __init__(self, url: str, folder: Path, inner: Source) -> None:
+        super().__init__(shown_url(url), inner.header)
+        self._url, self._folder, self._inner = url, folder, inner
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except DataError as error:
+            raise DataError(error.code, _named(error.message, self._folder, self._url)) from error
+
+    def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
+        with self._named():
+            return self._inner.read(t, z0, z1)
+
+    def verify(self) -> None:
+        """Verify what was fetched.
+
+        Raises:
+            DataError: as the format's own.
+        """
+        with self._named():
+            self._inner.verify()
+
+    def close(self) -> None:
+        """Remove what was fetched."""
+        self._inner.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
