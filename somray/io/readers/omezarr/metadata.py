@@ -180,10 +180,12 @@ def _channel_names(ome: Mapping[str, Any]) -> list[str]:  # Any: JSON
 
 def _own(place: str, image: ZarrImage, own: Any) -> ZarrImage:  # Any: JSON
     """Take what our own scans say beyond OME-Zarr."""
-    if not isinstance(own, Mapping) or "affine" not in own:
+    if not isinstance(own, Mapping):
         return image
-    if own.get("complete") is not True:
+    if own.get("complete", True) is not True:
         raise DataError("truncated", f"{place}: is a scan that was never finished; run again")
+    if "affine" not in own:
+        return image
     return ZarrImage(
         path=image.path,
         axes=image.axes,
