@@ -111,7 +111,11 @@ def _places(path: Path, search: _Search) -> Iterator[Path]:
         return
     for place, below, names in os.walk(path):
         folder = Path(place)
-        below[:] = sorted(b for b in below if not b.startswith(".") and not b.endswith(".zarr"))
+        below[:] = sorted(b for b in below if not b.startswith("."))
+        if READERS["ome-zarr"].sniff(folder):
+            below[:] = []
+            yield folder
+            continue
         if "run.json" in names and "cohort.yaml" in names:  # a run of ours
             below[:] = []
             continue
@@ -122,7 +126,9 @@ def _places(path: Path, search: _Search) -> Iterator[Path]:
             continue
         if len(dicom) > 1:
             search.notes.append(f"{folder}: holds DICOM and other files; part them")
-        yield from (f for f in files if any(reader.sniff(f) for reader in READERS.values()))
+        scans = [f for f in files if any(reader.sniff(f) for reader in READERS.values())]
+        pictures = sum(name.lower().endswith(".png") for name in names)
+        yield from [folder] if pictures >= STACK_FILES and not scans else scans
 
 
 def _is_stack(files: list[Path]) -> bool:

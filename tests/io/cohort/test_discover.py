@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pytest
 import tifffile
 import yaml
+import zarr
+from imagecodecs import png_encode
 
 from somray.config import parse_config
 from somray.io.cohort.discover import propose
@@ -156,3 +160,21 @@ def test_names_tell_modality_session_and_safe_ids():
     assert not is_session("weekend.tiff")
     assert safe_id("..Å b/c.nii.gz") == "b-c"
     assert safe_id("???") == "s"
+
+
+def test_png_slices_and_omezarr_groups_are_scans_and_one_png_is_none(tmp_path):
+    (tmp_path / "xct_bone").mkdir()
+    for z in range(6):
+        content = png_encode(np.full((4, 5), z, np.uint8))
+        (tmp_path / "xct_bone" / f"{z}.png").write_bytes(content)
+    for number in range(6):  # previews beside a scan
+        (tmp_path / f"preview{number}.png").write_bytes(content)
+    nifti(tmp_path / "ct.nii.gz")
+    axes = [{"name": a, "type": "space", "unit": "micrometer"} for a in "zyx"]
+    scale = [{"type": "scale", "scale": [3.0, 2.0, 2.0]}]
+    image = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
+    place = tmp_path / "foam_xct.ome.zarr"
+    group = zarr.create_group(str(place), attributes={"ome": {"multiscales": [image]}})
+    group.create_array("0", shape=(3, 4, 5), dtype="u1", chunks=(1, 4, 5))
+    found = {Path(row["path"]).name for row in propose([tmp_path]).rows}
+    assert found == {"xct_bone", "foam_xct.ome.zarr", "ct.nii.gz"}

@@ -124,3 +124,10 @@ def test_anatomy_is_relative_to_the_manifest_and_never_needed(tmp_path, config):
     with_organs, without = load(tmp_path, config, body, head)
     assert with_organs.anatomy == str(tmp_path / "organs.nii.gz")
     assert (without.anatomy, without.truth) == (None, None)
+
+
+def test_urls_are_left_as_they_are(tmp_path, config):
+    body = "a,0,ct,s3://bucket/a b.nii#channel=CT,,,https://host/mask.nii?x=1\n"
+    (scan,) = load(tmp_path, config, body)
+    assert scan.paths == ("s3://bucket/a b.nii#channel=CT",)
+    assert scan.truth == "https://host/mask.nii?x=1"

@@ -55,6 +55,11 @@ def open_tiff(path: Path, irregular: str = "refuse", channel: str | None = None)
     with contextlib.ExitStack() as opened:
         with strict(path):
             file = opened.enter_context(tifffile.TiffFile(path))
+            if file.is_ome and parsed(str(file.ome_metadata)) is None:
+                raise DataError(
+                    "unreadable",
+                    f"{path}: its OME-XML is damaged; write it again, or save as plain TIFF",
+                )
             if file.is_ome and is_ome_set(path, str(file.ome_metadata)):
                 return open_ome_set(path, str(file.ome_metadata), channel)
             source = _source_of(path, file, channel)

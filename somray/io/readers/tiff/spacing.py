@@ -3,8 +3,6 @@
 import xml.etree.ElementTree as ET
 from typing import Any
 
-import numpy as np
-
 from somray.io.readers.lengths import mm_of
 
 __all__ = ["Spacing", "assumed", "ome_spacing", "spacing_zyx_mm"]
@@ -25,7 +23,9 @@ def spacing_zyx_mm(file: Any) -> Spacing | None:  # Any: tifffile has no types h
     if file.is_ome:
         found = ome_spacing(str(file.ome_metadata))
     if found is None and file.is_imagej:
-        found = _from_imagej(file)
+        found = _from_tags(file, file.imagej_metadata or {})
+    if found is None and file.is_shaped:
+        found = _from_tags(file, (file.shaped_metadata or ({},))[0])
     if found is None and file.is_lsm:
         found = _from_lsm(file.lsm_metadata or {})
     if found is None and file.is_micromanager:
@@ -73,14 +73,19 @@ def ome_spacing(text: str) -> Spacing | None:
     return _checked(*sizes)
 
 
-def _from_imagej(file: Any) -> Spacing | None:  # Any: tifffile
-    """Read `spacing` and `unit`, and pixels per unit from the resolution tags.
+def _from_tags(file: Any, told: dict[str, Any]) -> Spacing | None:  # Any: tifffile
+    """Read `spacing` and `unit`, as ImageJ and tifffile write them, and pixels per unit from the tags.
 
     ImageJ writes inch without being asked; where it names no unit at all, centimetres come from a person.
     """
-    told, tags = file.imagej_metadata or {}, file.pages[0].tags
+    tags = file.pages[0].tags
     unit = told.get("unit")
-    if unit is None and "ResolutionUnit" in tags and int(tags["ResolutionUnit"].value) == 3:
+    if (
+        unit is None
+        and file.is_imagej
+        and "ResolutionUnit" in tags
+        and int(tags["ResolutionUnit"].value) == 3
+    ):
         unit = "cm"
     across, down = (mm_of(u, imperial=False) for u in (unit, told.get("yunit", unit)))
     through = mm_of(told.get("zunit", unit), imperial=False)
@@ -107,4 +112,5 @@ def _from_micromanager(told: dict[str, Any]) -> Spacing | None:  # Any: tifffile
     """Read the summary's pixel size and z step, in micrometres."""
     summary = told.get("Summary") or {}
     size = _length(summary.get("PixelSize_um"), 1e-3)
-    return _checked(_length(np.abs(summary.get("z-step_um") or 0), 1e-3), size, size)
+    step = str(summary.get("z-step_um") or 0).lstrip("-")  # a stack may be taken downwards
+    return _checked(_length(step, 1e-3), size, size)

@@ -124,3 +124,11 @@ def test_two_stacks_in_one_file_are_mixed(tmp_path, second):
 def test_axes_that_nobody_named_are_not_guessed(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", stack((2, 3, 8, 9)), **GRAY)
     assert "which of them are slices" in refused(tmp_path / "a.tif").message
+
+
+def test_damaged_ome_xml_is_named(tmp_path):
+    text = "<OME xmlns='http://www.openmicroscopy.org/Schemas/OME/2016-06'><Image></OME>"
+    tifffile.imwrite(tmp_path / "a.ome.tif", stack(), description=text, metadata=None, **GRAY)
+    error = refused(tmp_path / "a.ome.tif")
+    assert error.code == "unreadable"
+    assert "OME-XML is damaged" in error.message

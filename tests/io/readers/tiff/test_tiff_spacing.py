@@ -6,6 +6,7 @@ import tifffile
 
 from somray.io.readers import open_source
 from somray.io.readers.lengths import mm_of
+from somray.io.readers.tiff.spacing import spacing_zyx_mm
 
 STACK = np.zeros((3, 4, 5), np.uint8) + np.arange(5, dtype=np.uint8)
 
@@ -108,3 +109,35 @@ def test_resolution_tags_alone_are_not_believed(tmp_path, unit):
 def test_lengths_are_told_by_symbol_and_word(text, mm):
     assert mm_of(text) == (None if mm is None else pytest.approx(mm))
     assert mm_of("inch", imperial=False) is None
+
+
+def test_tifffiles_own_description_names_unit_and_spacing(tmp_path):
+    told = {"axes": "ZYX", "unit": "um", "spacing": 5}
+    how = {"resolution": (0.5, 0.25), "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "a.tif", STACK, metadata=told, **how)
+    assert spacing(tmp_path / "a.tif") == (pytest.approx((0.005, 0.004, 0.002)), ())
+
+
+class LikeTiff:
+    """What tifffile says of a file of Micro-Manager or of Zeiss, which it reads but does not write."""
+
+    is_ome = is_imagej = is_shaped = is_lsm = is_micromanager = False
+
+    def __init__(self, **told):
+        self.__dict__.update(told)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [({"PixelSize_um": 0.65, "z-step_um": -2.0}, (0.002, 0.00065, 0.00065)),
+     ({"PixelSize_um": 0.65}, (None, 0.00065, 0.00065)), ({"z-step_um": 2.0}, None), ({}, None)],
+)  # fmt: skip
+def test_micromanagers_summary_names_pixel_and_step(told, expected):
+    file = LikeTiff(is_micromanager=True, micromanager_metadata={"Summary": told})
+    assert spacing_zyx_mm(file) == (None if expected is None else pytest.approx(expected))
+
+
+def test_zeiss_lsm_names_voxels_in_metres():
+    told = {"VoxelSizeX": 1e-7, "VoxelSizeY": 2e-7, "VoxelSizeZ": 5e-7}
+    file = LikeTiff(is_lsm=True, lsm_metadata=told)
+    assert spacing_zyx_mm(file) == pytest.approx((5e-4, 2e-4, 1e-4))
