@@ -24,6 +24,7 @@ from somray.io.readers import Source
 from somray.io.storage import Storage
 from somray.kernels.features.uptake_level import has_level, subject_histogram, subject_level
 from somray.kernels.grids.slabs import resample_slab
+from somray.kernels.hounsfield import HounsfieldTally
 from somray.kernels.repair import Repair, repair
 from somray.stages.reading.sources import open_channels
 
@@ -69,6 +70,7 @@ class _Tally:
     lowest: list[float] = field(default_factory=list)
     highest: list[float] = field(default_factory=list)
     uptake: NDArray[np.int64] | None = None
+    assumed_hu: dict[int, HounsfieldTally] = field(default_factory=dict)  # by channel
     pixels: Any = field(
         default_factory=hashlib.sha256
     )  # Any: hashlib names no type for its objects
@@ -90,7 +92,7 @@ def probe(item: IngestItem) -> dict[str, Any]:
     """Read headers, and so little of the pixels as tells whether they can be decoded.
 
     Returns:
-        `shape` (t, c, z, y, x), `spacing_mm`, `unit`.
+        `shape` (t, c, z, y, x), `spacing_mm`, `unit`, `repairs` that headers tell of.
 
     Raises:
         DataError: what headers can tell, and a missing codec or a file cut short.
@@ -104,6 +106,7 @@ def probe(item: IngestItem) -> dict[str, Any]:
             "shape": meta.shape,
             "spacing_mm": meta.geometry.spacing_mm,
             "unit": meta.unit,
+            "repairs": meta.repairs,
         }
 
 
@@ -112,7 +115,7 @@ def run(item: IngestItem, shared: object = None) -> Result:
 
     Returns:
         Its row of `scans`; value: shape, pixel_digest (of the values alone), source_digest (with grid
-        and unit), uptake_level (None without PET), spacing_mm.
+        and unit), uptake_level (None without PET), spacing_mm, unit.
 
     Raises:
         DataError: the scan cannot be used; its code says why.
@@ -200,9 +203,10 @@ def _channel_slab(
 
     def read(start: int, stop: int) -> NDArray[np.float32]:
         header = source.header
-        found = repair(
-            source.read(t, start, stop), kind, header.padding, outside_is_nan=header.outside_is_nan
-        )
+        values = source.read(t, start, stop)
+        if header.unit is None and _ASSUMED_UNIT.get(kind) == "HU":
+            tally.assumed_hu.setdefault(c, HounsfieldTally()).add(values)
+        found = repair(values, kind, header.padding, outside_is_nan=header.outside_is_nan)
         tally.add(found)
         return found.values
 
@@ -236,6 +240,13 @@ def _judge(item: IngestItem, tally: _Tally) -> None:
         if low == high:
             raise DataError(
                 "blank", f"{item.scan.path}: every pixel of channel {channel} has the same value"
+            )
+    for c, values in tally.assumed_hu.items():
+        if fault := values.fault():
+            raise DataError(
+                "no_units",
+                f"{item.scan.paths[c]}: its values are not Hounsfield units: {fault}; convert the scan again "
+                "with its rescaling (air at -1000, water at 0), or use modality `other`",
             )
 
 
@@ -278,5 +289,6 @@ def _finish(item: IngestItem, meta: ScanMeta, tally: _Tally, storage: Storage, n
         "source_digest": source,
         "uptake_level": level,
         "spacing_mm": list(spacing),
+        "unit": meta.unit,
     }
     return Result(rows={"scans": [row]}, value=value)
