@@ -89,7 +89,7 @@ def run_cohort(
         _describe(cohort, started)
         asyncio.run(_walk_alive(cohort, record, executor))
         record.finish(cohort.config.protocols)
-        if record.executed or not storage.exists(RunLayout.report_index):
+        if record.executed or record.dropped or not storage.exists(RunLayout.report_index):
             report(storage.root)
         _describe(cohort, started, finished=time.time())
         told = record.state.write("done")

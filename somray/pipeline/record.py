@@ -12,7 +12,7 @@ from somray.domain.tables import FailureRow, Row, TimingRow
 from somray.domain.teacher import TeacherModel
 from somray.domain.work import Executor, Outcome, Result, StageFunction, Unit
 from somray.errors import StoreError
-from somray.io import models
+from somray.io import leftovers, models
 from somray.io.ledger import Entry, Ledger, entry_of
 from somray.io.ome.image import is_complete
 from somray.io.storage import Storage
@@ -90,6 +90,7 @@ class RunRecord:
         self._executor = executor
         self._entries: dict[tuple[str, str, str], Entry] = {}
         self.executed = 0
+        self.dropped = 0
         self.broken = 0
 
     async def do(
@@ -186,8 +187,18 @@ class RunRecord:
         self.state.write()  # the report reads it: nothing but itself is left
         stale = [e for e in self._ledger.entries() if _key(e) not in self._entries]
         self._tables.finish(protocols, self._rows, anew=bool(stale))
+        self._sweep()
         for entry in stale:
             self._ledger.remove(entry)
+        self.dropped = len(stale)
+
+    def _sweep(self) -> None:
+        """Remove scans and models that no unit of this run stands for."""
+        made = [entry for entry in self._entries.values() if entry.ok]
+        by_stage = {s: [e for e in made if e.stage == s] for s in ("ingest", "teacher", "student")}
+        leftovers.remove_scans_but(self._storage, {e.name for e in by_stage["ingest"]})
+        teachers, students = ({e.protocol for e in by_stage[s]} for s in ("teacher", "student"))
+        leftovers.remove_models_but(self._storage, teachers, students)
 
     def _rows(self, table: str, protocol: str) -> list[Mapping[str, object]]:
         """Return the plain rows of one table and protocol that this run stands for."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from somray.config import CohortConfig, ProtocolConfig
+from somray.domain.channel import Channel, channels_of
 from somray.domain.scan import Scan
 from somray.domain.work import Needs, Unit, digest_of
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
@@ -62,6 +63,11 @@ class Units:
     def config(self) -> ProtocolConfig:
         """The protocol's configuration."""
         return self.cohort.protocols[self.protocol]
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The protocol's channels and what they measure."""
+        return channels_of(self.config.modality, self.config.channels)
 
     @property
     def _model_cpus(self) -> int:
