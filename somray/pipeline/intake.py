@@ -76,9 +76,11 @@ class Intake:
             raise
 
     async def _ingest(self, scan: Scan, units: Units) -> Entry:
+        unit = units.ingest(scan)
+        await self._record.renew(ingest.look, unit)
         return await self._record.do(
             ingest.run,
-            units.ingest(scan),
+            unit,
             on_failure=lambda outcome: [_quarantined(scan, units)],
         )
 

@@ -209,8 +209,11 @@ class PlannedRecord:
             self._set_aside(unit.item.scan, entry)
         return entry
 
+    async def renew(self, function: StageFunction, unit: Unit) -> None:
+        """Do nothing: nothing was done before."""
+
     def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
-        """Set a duplicate aside."""
+        """Set a duplicate, or a scan in another unit, aside."""
         scan = next(s for s in self._cohort.scans if scan_name(s) == entry.name)
         self._set_aside(scan, replace(entry, code=code, message=message))
 

@@ -52,6 +52,14 @@ class Record(Protocol):
             StoreError: storage failed; the run stops.
         """
 
+    async def renew(self, function: StageFunction, unit: Unit) -> None:
+        """Keep what a unit gave before, where a look shows that it would give the same again.
+
+        Args:
+            function: looks and tells what the unit would tell, but changes nothing.
+            unit: due by its digest, perhaps for no reason but a file's time.
+        """
+
     def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
         """Turn a done unit into a failed one after the fact (a duplicate is known only by comparison)."""
 
@@ -116,6 +124,22 @@ class RunRecord:
         self._entries[_key(entry)] = entry
         self.state.write(force=False)
         return entry
+
+    async def renew(self, function: StageFunction, unit: Unit) -> None:
+        """Keep what a unit gave before, where a look shows that it would give the same again."""
+        entry = self._ledger.find(unit)
+        if entry is None or entry.digest == unit.digest or not entry.value:
+            return
+        seen = (await self._executor.submit(function, unit)).result
+        if seen is None or dict(seen.value) != entry.value:
+            return
+        told = {table: [row_to_plain(row) for row in rows] for table, rows in seen.rows.items()}
+        rows = {**entry.rows, **told} if entry.ok else entry.rows
+        after = dataclasses.replace(entry, digest=unit.digest, rows=rows)
+        if after.rows != entry.rows:  # the manifest may call it otherwise
+            self.executed += 1
+            self._tables.replace(entry, after)
+        self._ledger.put(after)
 
     def _wipe(self, unit: Unit) -> None:
         """Forget the units whose results this one destroys, before it touches the first byte."""

@@ -5,9 +5,10 @@ is removed.
 """
 
 import contextlib
+import functools
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ from somray.kernels.hounsfield import HounsfieldTally
 from somray.kernels.repair import Repair, repair
 from somray.stages.reading.sources import open_channels
 
-__all__ = ["IngestItem", "needs", "probe", "run"]
+__all__ = ["IngestItem", "look", "needs", "probe", "run"]
+
+Write = Callable[[int, int, NDArray[np.float32]], None]
 
 MAX_SLAB_BYTES = (
     100 * MIB
@@ -49,6 +52,7 @@ class IngestItem:
         windows: per channel (low, high), None where chosen later.
         irregular: refuse or resample.
         repair_fraction: share of voxels that may be repaired.
+        recipe: names all that decides the result beside the files; told again in the result.
     """
 
     root: str
@@ -58,6 +62,7 @@ class IngestItem:
     windows: tuple[tuple[float, float] | None, ...]
     irregular: str
     repair_fraction: float
+    recipe: str = ""
 
 
 @dataclass
@@ -115,7 +120,8 @@ def run(item: IngestItem, shared: object = None) -> Result:
 
     Returns:
         Its row of `scans`; value: shape, pixel_digest (of the values alone), source_digest (with grid
-        and unit), uptake_level (None without PET), spacing_mm, unit.
+        and unit), uptake_level (None without PET), spacing_mm, unit, windows, repairs
+        and recipe.
 
     Raises:
         DataError: the scan cannot be used; its code says why.
@@ -127,12 +133,28 @@ def run(item: IngestItem, shared: object = None) -> Result:
         meta = _meta(item, sources)
         create_scan(storage, name, meta)
         try:
-            tally = _stream(item, sources, meta, storage)
+            tally = _stream(item, sources, meta, functools.partial(write_slab, storage, name))
             _judge(item, tally)
         except BaseException:
             storage.remove(name)
             raise
-    return _finish(item, meta, tally, storage, name)
+    meta, told = _told(item, meta, tally)
+    finish_scan(storage, name, meta)
+    return told
+
+
+def look(item: IngestItem, shared: object = None) -> Result:
+    """Read one scan as `run` does and tell the same of it, but write nothing.
+
+    Raises:
+        DataError: as `run`.
+    """
+    with contextlib.ExitStack() as opened:
+        sources = open_channels(item.scan, item.modality, item.channels, item.irregular, opened)
+        meta = _meta(item, sources)
+        tally = _stream(item, sources, meta, lambda t, z0, block: None)
+        _judge(item, tally)
+    return _told(item, meta, tally)[1]
 
 
 def _meta(item: IngestItem, sources: list[Source]) -> ScanMeta:
@@ -161,9 +183,8 @@ def _meta(item: IngestItem, sources: list[Source]) -> ScanMeta:
     )
 
 
-def _stream(item: IngestItem, sources: list[Source], meta: ScanMeta, storage: Storage) -> _Tally:
+def _stream(item: IngestItem, sources: list[Source], meta: ScanMeta, write: Write) -> _Tally:
     """Read, repair, resample, hash and write slab by slab."""
-    name = RunLayout.scan(item.scan.subject, item.scan.session)
     count = len(sources)
     tally = _Tally(lowest=[np.inf] * count, highest=[-np.inf] * count)
     channels = channels_of(item.modality, item.channels)
@@ -179,7 +200,7 @@ def _stream(item: IngestItem, sources: list[Source], meta: ScanMeta, storage: St
         if has_level(channels):
             found = subject_histogram(np.moveaxis(block, 1, 0), channels)
             tally.uptake = found if tally.uptake is None else tally.uptake + found
-        write_slab(storage, name, t, z0, block)
+        write(t, z0, block)
     return tally
 
 
@@ -250,19 +271,13 @@ def _judge(item: IngestItem, tally: _Tally) -> None:
             )
 
 
-def _finish(item: IngestItem, meta: ScanMeta, tally: _Tally, storage: Storage, name: str) -> Result:
+def _told(item: IngestItem, meta: ScanMeta, tally: _Tally) -> tuple[ScanMeta, Result]:
+    """Complete what a scan says of itself, and make its row and facts."""
     pixels = hashlib.sha256(f"{meta.shape}".encode() + tally.pixels.digest()).hexdigest()[:32]
-    whole = f"{pixels} {meta.geometry.affine} {meta.unit}"
-    source = hashlib.sha256(whole.encode()).hexdigest()[:32]
+    identity = f"{pixels} {meta.geometry.affine} {meta.unit}"
+    source = hashlib.sha256(identity.encode()).hexdigest()[:32]
     repairs = (*meta.repairs, *sorted(tally.repaired))
-    finish_scan(
-        storage,
-        name,
-        ScanMeta(
-            meta.shape, meta.geometry, meta.channels, meta.unit, source, meta.windows, repairs,
-            meta.anatomical,
-        ),
-    )  # fmt: skip
+    whole = replace(meta, source_digest=source, repairs=repairs)
     spacing = meta.geometry.spacing_mm
     row = ScanRow(
         subject=item.scan.subject,
@@ -290,5 +305,8 @@ def _finish(item: IngestItem, meta: ScanMeta, tally: _Tally, storage: Storage, n
         "uptake_level": level,
         "spacing_mm": list(spacing),
         "unit": meta.unit,
+        "windows": [None if window is None else list(window) for window in meta.windows],
+        "repairs": list(repairs),
+        "recipe": item.recipe,
     }
-    return Result(rows={"scans": [row]}, value=value)
+    return whole, Result(rows={"scans": [row]}, value=value)

@@ -13,7 +13,7 @@ from somray.domain.scan import Scan
 from somray.domain.work import Needs, Unit, digest_of
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
 from somray.kernels.teacher.spec import TeacherSpec
-from somray.pipeline.digests import code_digest, ingest_digest
+from somray.pipeline.digests import code_digest, ingest_digest, ingest_recipe
 from somray.pipeline.units.scan_state import SLICE_PIXELS, ScanState, Slab, scan_name, subject_name
 from somray.stages import drift, ingest, segment, truth
 from somray.stages.evolution import evolve
@@ -42,6 +42,7 @@ def ingest_item(root: str, scan: Scan, config: ProtocolConfig) -> ingest.IngestI
         windows=config.windows,
         irregular=config.irregular,
         repair_fraction=config.repair_fraction,
+        recipe=ingest_recipe(scan, config),
     )
 
 
