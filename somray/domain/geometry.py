@@ -16,6 +16,8 @@ __all__ = ["Geometry"]
 
 SINGULAR = 1e-6  # of the volume that perpendicular axes would span; no unit, so that microns fare as metres do
 
+ROUNDING = 0.02  # voxels; headers hold few digits, and their rounding adds up over a thousand slices
+
 
 def _spans_space(axes: NDArray[np.float64]) -> bool:
     """Whether three axes (columns) are long enough and lead apart."""
@@ -76,6 +78,18 @@ class Geometry:
     def voxel_mm3(self) -> float:
         """Volume of one voxel in mm³."""
         return abs(float(np.linalg.det(self.matrix[:3, :3])))
+
+    def agrees(self, other: "Geometry") -> bool:
+        """Whether two grids are the same up to the rounding of headers.
+
+        Of the same shape, and no voxel's centre lies more than `ROUNDING` of a voxel from its counterpart's: whatever
+        the size of the voxels, labels are then drawn on the same pixels.
+        """
+        if self.shape != other.shape:
+            return False
+        corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(self.shape) - 1)  # (8, 3)
+        found = self.to_index(other.to_world(corners.astype(np.float64)))
+        return bool(np.abs(found - corners).max() <= ROUNDING)
 
     def to_world(self, index_zyx: NDArray[np.float64]) -> NDArray[np.float64]:
         """Take voxel indices (n, 3) in z, y, x to LPS mm (n, 3) in x, y, z."""

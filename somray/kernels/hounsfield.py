@@ -20,10 +20,11 @@ SOFT_STORED = (850.0, 2000.0)  # where fat to contrast medium lie in stored numb
 BRIGHT = 3100.0  # above it lies metal alone: the top of 12 bits, with an offset of 1000
 LEAST_SPAN_HU = 25.0  # noise alone spreads CT by more
 GREY_TOP = (128.0, 255.5)  # the highest of eight bits, where they are used
-FAT_HU, FAT_SHARE = -60.0, 1e-3  # below it lies fat; noise takes no more of air at 0 there
+FAT_HU, COLD_HU = -60.0, -30.0  # below them lies fat; noise around stored air reaches hardly so far
+NOISE_SHARE = 1e-3  # of the voxels that it takes there
 FEW = 1e-4  # of the voxels: overshoot and dead pixels
 FLOOR_SHARE = 0.02  # of the voxels at the darkest level: air that was clipped there
-DENSE_SHARE = (0.1, 0.35)  # of the voxels: a body where air is never negative, and where it may be
+DENSE_SHARE = (0.15, 0.35)  # of the voxels: a body where air is hardly ever negative, and where it may be
 SOFT_SHARE = 0.7  # of those; bone reaches this only in crops around a long bone, whose fat is negative
 BRIGHT_SHARE = 0.1  # of the voxels, more than metal takes
 
@@ -35,7 +36,8 @@ class HounsfieldTally:
     Args:
         voxels: that were measured at all.
         low: below every soft tissue, above padding.
-        fat: below water and muscle.
+        fat: below water and muscle, and below their noise.
+        cold: below water and muscle.
         negative: below -1.
         floor: from -1 to 1.
         dense: above soft tissue.
@@ -48,6 +50,7 @@ class HounsfieldTally:
     voxels: int = 0
     low: int = 0
     fat: int = 0
+    cold: int = 0
     negative: int = 0
     floor: int = 0
     dense: int = 0
@@ -65,6 +68,7 @@ class HounsfieldTally:
         self.voxels += known.size
         self.low += int(np.count_nonzero(known < LOW_HU))
         self.fat += int(np.count_nonzero(known < FAT_HU))
+        self.cold += int(np.count_nonzero(known < COLD_HU))
         self.negative += int(np.count_nonzero(known < -1.0))
         self.floor += int(np.count_nonzero(np.abs(known) <= 1.0))
         self.dense += int(np.count_nonzero(known > DENSE_HU))
@@ -89,8 +93,8 @@ class HounsfieldTally:
         is_floored = never_negative and self.floor > FLOOR_SHARE * self.voxels
         if is_floored and GREY_TOP[0] <= self.most <= GREY_TOP[1]:
             return f"they reach {reach} with air at 0, as grey levels of eight bits do"
-        least = DENSE_SHARE[0 if never_negative else 1]
-        is_dense = self.dense > least * self.voxels and self.fat <= FAT_SHARE * self.voxels
+        least = DENSE_SHARE[0 if self.cold <= NOISE_SHARE * self.voxels else 1]
+        is_dense = self.dense > least * self.voxels and self.fat <= NOISE_SHARE * self.voxels
         if is_dense and self.soft_stored > SOFT_SHARE * self.dense:
             return f"they reach {reach} with soft tissue near 1024, as stored numbers do"
         return None

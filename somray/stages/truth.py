@@ -115,7 +115,7 @@ def _truth_on(path: str, meta: ScanMeta) -> Labels:
         own = source.header.geometry
         labels = _labels_of(source)
     geometry = meta.geometry
-    if own.shape == geometry.shape and np.allclose(own.matrix, geometry.matrix, atol=1e-3):
+    if own.agrees(geometry):
         return labels
     matrix, offset = linear_part(index_map(own, geometry))
     found = np.empty(geometry.shape, dtype=labels.dtype)

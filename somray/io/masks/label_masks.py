@@ -53,7 +53,7 @@ class LabelMask:
     def _check_grid(self, part: Source) -> None:
         """Refuse a mask of a folder that lies on another grid than the first."""
         own, first = part.header.geometry, self.geometry
-        if own.shape != first.shape or not np.allclose(own.matrix, first.matrix, atol=1e-3):
+        if not own.agrees(first):
             self.close()
             raise DataError(
                 "unreadable",
