@@ -16,7 +16,9 @@ __all__ = ["Geometry"]
 
 SINGULAR = 1e-6  # of the volume that perpendicular axes would span; no unit, so that microns fare as metres do
 
-ROUNDING = 0.02  # voxels; headers hold few digits, and their rounding adds up over a thousand slices
+ROUNDING = (
+    0.02  # voxels; headers hold few digits, and their rounding adds up over a thousand slices
+)
 
 
 def _spans_space(axes: NDArray[np.float64]) -> bool:

@@ -18,7 +18,14 @@ from somray.domain.teacher import Codebook, TeacherModel
 from somray.errors import StoreError
 from somray.io.storage import Storage
 
-__all__ = ["drop_student", "read_model_info", "read_student", "read_teacher", "write_student", "write_teacher"]
+__all__ = [
+    "drop_student",
+    "read_model_info",
+    "read_student",
+    "read_teacher",
+    "write_student",
+    "write_teacher",
+]
 
 
 def read_model_info(storage: Storage, protocol: str) -> dict[str, Any]:

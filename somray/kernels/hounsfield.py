@@ -14,9 +14,14 @@ from somray.kernels.repair import PADDING_HU
 
 __all__ = ["HounsfieldTally"]
 
-LOW_HU = -250.0  # below it lie air and lung alone; stored numbers with air at 0 or 24 stay above, noise included
+LOW_HU = (
+    -250.0
+)  # below it lie air and lung alone; stored numbers with air at 0 or 24 stay above, noise included
 DENSE_HU = 300.0  # above it lie bone, contrast medium, metal
-SOFT_STORED = (850.0, 2000.0)  # where fat to contrast medium lie in stored numbers, at an offset of 1000 or 1024
+SOFT_STORED = (
+    850.0,
+    2000.0,
+)  # where fat to contrast medium lie in stored numbers, at an offset of 1000 or 1024
 BRIGHT = 3100.0  # above it lies metal alone: the top of 12 bits, with an offset of 1000
 LEAST_SPAN_HU = 25.0  # noise alone spreads CT by more
 GREY_TOP = (128.0, 255.5)  # the highest of eight bits, where they are used
@@ -24,8 +29,13 @@ FAT_HU, COLD_HU = -60.0, -30.0  # below them lies fat; noise around stored air r
 NOISE_SHARE = 1e-3  # of the voxels that it takes there
 FEW = 1e-4  # of the voxels: overshoot and dead pixels
 FLOOR_SHARE = 0.02  # of the voxels at the darkest level: air that was clipped there
-DENSE_SHARE = (0.15, 0.35)  # of the voxels: a body where air is hardly ever negative, and where it may be
-SOFT_SHARE = 0.7  # of those; bone reaches this only in crops around a long bone, whose fat is negative
+DENSE_SHARE = (
+    0.15,
+    0.35,
+)  # of the voxels: a body where air is hardly ever negative, and where it may be
+SOFT_SHARE = (
+    0.7  # of those; bone reaches this only in crops around a long bone, whose fat is negative
+)
 BRIGHT_SHARE = 0.1  # of the voxels, more than metal takes
 
 

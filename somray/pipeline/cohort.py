@@ -83,7 +83,9 @@ def _refuse_overlap(storage: Storage, scans: Sequence[Scan]) -> None:
                 continue
             path = Path(os.path.normpath(named))
             if output.is_relative_to(path):
-                raise ConfigError(f"output {output} lies in {path}, which is read; choose another output")
+                raise ConfigError(
+                    f"output {output} lies in {path}, which is read; choose another output"
+                )
             if path.is_relative_to(own):
                 raise ConfigError(
                     f"{path} lies in the output, which is written anew; choose another output"

@@ -83,8 +83,8 @@ def imported_names(source: str) -> set[str]:
 def ingest_recipe(scan: Scan, config: ProtocolConfig) -> str:
     """Name all that decides what ingest makes of a scan's pixels."""
     settings = [config.modality, config.channels, config.irregular, config.repair_fraction]
-    settings.append([scan.subject, scan.session, scan.days])
-    return digest_of("ingest", code_digest("ingest"), settings)
+    named = [scan.subject, scan.session, scan.days]
+    return digest_of("ingest", code_digest("ingest"), settings, named)
 
 
 def ingest_digest(scan: Scan, config: ProtocolConfig) -> str:

@@ -17,7 +17,10 @@ from somray.stages import ingest
 __all__ = ["Intake"]
 
 _TELLING = ("SUVbw", "Bq/ml", "HU", "raw")  # of units that are met equally often, the first is kept
-_ONE_UNIT = {"CT", "MR"}  # modalities whose scans hardly ever differ in unit: nobody waits for all of them
+_ONE_UNIT = {
+    "CT",
+    "MR",
+}  # modalities whose scans hardly ever differ in unit: nobody waits for all of them
 
 Ingests = Mapping[Scan, asyncio.Task[Entry]]
 

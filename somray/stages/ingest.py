@@ -305,7 +305,7 @@ def _told(item: IngestItem, meta: ScanMeta, tally: _Tally) -> tuple[ScanMeta, Re
         "uptake_level": level,
         "spacing_mm": list(spacing),
         "unit": meta.unit,
-        "windows": [None if window is None else list(window) for window in meta.windows],
+        "windows": [None if window is None else list(window) for window in item.windows],
         "repairs": list(repairs),
         "recipe": item.recipe,
     }

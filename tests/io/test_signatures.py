@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813
 import tifffile
 
 from somray.io.signatures import source_signature
@@ -54,7 +54,9 @@ def test_numbered_pixel_files_belong_to_their_header(tmp_path):
 def test_the_files_of_an_ome_set_belong_to_its_first(tmp_path):
     tifffile.imwrite(tmp_path / "b.ome.tif", np.zeros((4, 4), np.uint8))
     text = '<OME><Image><Pixels><TiffData><UUID FileName="b.ome.tif">x</UUID></TiffData></Pixels></Image></OME>'
-    tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros((4, 4), np.uint8), description=text, metadata=None)
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif", np.zeros((4, 4), np.uint8), description=text, metadata=None
+    )
     before = source_signature(str(tmp_path / "a.ome.tif"))
     replaced(tmp_path / "b.ome.tif")
     assert source_signature(str(tmp_path / "a.ome.tif")) != before
@@ -73,7 +75,9 @@ def test_of_a_folder_every_file_counts_by_its_place(tmp_path):
 def test_what_is_missing_or_damaged_is_told_and_never_raised(tmp_path):
     assert source_signature(None) == []
     assert source_signature(str(tmp_path / "none.nii")) == [["none.nii", "missing"]]
-    (tmp_path / "a.mhd").write_bytes(bytes(range(256)) * 20 + b"\nElementDataFile = \0x\n" + b"y" * 9000)
+    (tmp_path / "a.mhd").write_bytes(
+        bytes(range(256)) * 20 + b"\nElementDataFile = \0x\n" + b"y" * 9000
+    )
     assert len(source_signature(str(tmp_path / "a.mhd"))) == 1
 
 

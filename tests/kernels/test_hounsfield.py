@@ -66,7 +66,9 @@ def test_stored_numbers_are_called_out(parts):
 
 
 def test_padding_and_missing_values_say_nothing():
-    padded = np.concatenate([np.full(9000, -2000.0), np.full(10, np.nan), drawn((0.5, 24), (0.5, 1070))])
+    padded = np.concatenate(
+        [np.full(9000, -2000.0), np.full(10, np.nan), drawn((0.5, 24), (0.5, 1070))]
+    )
     assert "stored numbers" in fault(padded)
     assert fault(np.full(50, np.nan), np.full(50, -3024.0)) is None
     assert fault(np.full(50, 7.0)) is None  # blank, which is told elsewhere

@@ -29,9 +29,7 @@ def test_pandas_reads_a_protocol_as_it_is_called(names, tmp_path):
     frame = pd.read_parquet(tmp_path / "tables/failures")
     assert sorted(frame["protocol"]) == names
     assert sorted(read_table(storage, "failures")["protocol"]) == names
-    found = pd.read_parquet(
-        tmp_path / "tables/failures", filters=[("protocol", "==", names[0])]
-    )
+    found = pd.read_parquet(tmp_path / "tables/failures", filters=[("protocol", "==", names[0])])
     assert found["protocol"].tolist() == [names[0]]
     remove_others(storage, "failures", names[:1])
     assert read_table(storage, "failures")["protocol"].tolist() == names[:1]

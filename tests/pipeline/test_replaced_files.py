@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813
 
 import somray
 from somray.runtime.serial import SerialExecutor

@@ -70,7 +70,9 @@ def test_masks_are_the_same_and_figures_to_scale(scale, run_at):
         for column, power in columns.items():
             expected = ours[column].astype(float) * scale**power
             grain = 1e-3 * scale**power
-            np.testing.assert_allclose(theirs[column].astype(float), expected, rtol=1e-4, atol=grain)
+            np.testing.assert_allclose(
+                theirs[column].astype(float), expected, rtol=1e-4, atol=grain
+            )
     assert one.table("evolution")["change"].tolist() == other.table("evolution")["change"].tolist()
 
 

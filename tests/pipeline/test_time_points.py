@@ -10,7 +10,8 @@ from tests.pipeline.tiny import body, run_tiny, save, write_manifest
 
 TIMES, SHAPE = 3, (6, 32, 32)
 RADII = {"t0": (4.0, 5.0, 6.5), "t1": (6.0, 5.0, 4.0)}  # of the lesion at each t
-PROTOCOL = {"modality": "CT", "student": {"rounds": 2, "steps": 30, "threads": 1}, "objects": {"rule": "none"}}
+STUDENT = {"rounds": 2, "steps": 30, "cohort": 0}
+PROTOCOL = {"modality": "CT", "student": STUDENT, "objects": {"rule": "none"}}
 
 
 def moving(session):
@@ -38,7 +39,10 @@ def test_pixels_and_masks_of_every_time_point_are_there(run, session):
     for t in range(TIMES):
         for label, value in (("som", 3), ("student", 3), ("lesions", 1)):
             mask = scan[label].values[t]
-            assert np.isin(mask[lesion[t]], (value,) if label != "lesions" else range(1, 9)).mean() > 0.7
+            assert (
+                np.isin(mask[lesion[t]], (value,) if label != "lesions" else range(1, 9)).mean()
+                > 0.7
+            )
 
 
 def test_tables_of_slices_have_rows_at_every_time_point(run):
@@ -69,7 +73,9 @@ def test_sessions_are_compared_at_the_first_time_point(run):
 
 def test_burden_is_told_at_every_time_point_and_the_report_was_made(run):
     burden = run.table("burden")
-    assert set(zip(burden.session, burden.t, strict=True)) == {(s, t) for s in RADII for t in range(TIMES)}
+    assert set(zip(burden.session, burden.t, strict=True)) == {
+        (s, t) for s in RADII for t in range(TIMES)
+    }
     lesions = run.table("lesions").groupby(["session", "t"])["volume_mm3"].sum()
     told = burden.set_index(["session", "t"])["volume_mm3"]
     pd.testing.assert_series_equal(told.sort_index(), lesions.sort_index(), check_names=False)

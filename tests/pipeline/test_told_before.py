@@ -77,7 +77,9 @@ def test_a_run_sets_the_same_scans_aside_as_check_and_again_when_run_again(tmp_p
         scans = run.table("scans").set_index("subject")
         assert scans.loc["a", "status"] == "quarantined"
         assert set(scans.loc[["b", "c"], "unit"]) == {"SUVbw"}
-    write_manifest(tmp_path, [("a", "t0", "p", "a")], {"p": PET})  # alone, its unit is the protocol's
+    write_manifest(
+        tmp_path, [("a", "t0", "p", "a")], {"p": PET}
+    )  # alone, its unit is the protocol's
     run_tiny(tmp_path)
     assert somray.open_run(cohort.storage.root).table("scans")["unit"].tolist() == ["Bq/ml"]
 

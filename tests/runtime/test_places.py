@@ -49,7 +49,7 @@ def test_an_address_where_nothing_listens_is_refused_at_once(form, free_port):
 
 @pytest.mark.parametrize("address", ["head", "head:", ":6379", "ray://", "127.0.0.1:99999", "a:b"])
 def test_what_is_no_address_is_refused(address):
-    with pytest.raises(PlanError, match="address|answers"):
+    with pytest.raises(PlanError, match=r"address|answers"):
         check_cluster(address)
 
 
@@ -106,7 +106,9 @@ def test_a_temporary_folder_that_cannot_be_made_is_refused(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("trouble", ["address", "temporary", "output"])
-def test_a_run_in_such_a_place_is_exit_4_with_advice(trouble, tmp_path, monkeypatch, capsys, free_port):
+def test_a_run_in_such_a_place_is_exit_4_with_advice(
+    trouble, tmp_path, monkeypatch, capsys, free_port
+):
     save(tmp_path / "a.nii", body((2, 16, 16)))
     write_manifest(tmp_path, [("a", "t0", "p", "a.nii")])
     arguments = ["run", str(tmp_path / "cohort.yaml")]
@@ -121,5 +123,7 @@ def test_a_run_in_such_a_place_is_exit_4_with_advice(trouble, tmp_path, monkeypa
     assert main(arguments) == 4
     told = capsys.readouterr().err
     assert told.startswith("somray: ")
-    assert {"address": "RAY_ADDRESS", "temporary": "RAY_TMPDIR", "output": "permissions"}[trouble] in told
+    assert {"address": "RAY_ADDRESS", "temporary": "RAY_TMPDIR", "output": "permissions"}[
+        trouble
+    ] in told
     assert "Traceback" not in told

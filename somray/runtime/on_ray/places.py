@@ -16,7 +16,9 @@ ANSWER_SECONDS = 10.0
 SOCKET_BYTES = 103 if sys.platform == "darwin" else 107  # of a path, as the kernel holds it
 _SETTINGS = b"\x04"  # type of the frame that both sides of HTTP/2 send first
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _SETTINGS + bytes(5)
-_SESSION = "ray/session_2000-01-01_00-00-00_000000_0000000/sockets/plasma_store"  # the longest there is
+_SESSION = (
+    "ray/session_2000-01-01_00-00-00_000000_0000000/sockets/plasma_store"  # the longest there is
+)
 _LAST = "ray/ray_current_cluster"  # where Ray keeps the address of the cluster it last started here
 
 

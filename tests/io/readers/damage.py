@@ -26,11 +26,29 @@ from tests.io.readers.valid_files import MAKERS, files_of
 
 SECONDS = 8  # for one file
 MEMORY_BYTES = 300 << 20  # that are touched beyond what the process holds before it opens the file
-ADDRESS_BYTES = 5 << 30  # asked for in all: a lying length of 32 bits is read into a buffer that nobody fills
-SLICE_BYTES = 100 << 20  # a larger slice is refused by ingest from its header (`ingest.MAX_SLAB_BYTES`)
+ADDRESS_BYTES = (
+    5 << 30
+)  # asked for in all: a lying length of 32 bits is read into a buffer that nobody fills
+SLICE_BYTES = (
+    100 << 20
+)  # a larger slice is refused by ingest from its header (`ingest.MAX_SLAB_BYTES`)
 MOST_READS = 300
 HEADER_BYTES = 600
-LIES = ("0", "-1", "1", "99999999999", "4294967295", "65536", "1e30", "nan", "inf", "x", "", "3.5", "0 0 0")
+LIES = (
+    "0",
+    "-1",
+    "1",
+    "99999999999",
+    "4294967295",
+    "65536",
+    "1e30",
+    "nan",
+    "inf",
+    "x",
+    "",
+    "3.5",
+    "0 0 0",
+)
 WORDS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 TAGS = (
     "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel",

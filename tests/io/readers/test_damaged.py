@@ -22,7 +22,9 @@ from tests.io.readers.damage import SECONDS, damage
 from tests.io.readers.valid_files import MAKERS
 
 FIRST, SEEDS = (0, int(os.environ["SOMRAY_FUZZ"])) if "SOMRAY_FUZZ" in os.environ else (300, 216)
-SILENCE_SECONDS = 5 * SECONDS + 60  # of a process that hangs where no signal reaches it, or only begins
+SILENCE_SECONDS = (
+    5 * SECONDS + 60
+)  # of a process that hangs where no signal reaches it, or only begins
 OPTIONAL = {"png slices", "ome-zarr", "dicom deflated"}  # what readers need not know
 
 
@@ -42,7 +44,11 @@ def tried(first, last):
             process.kill()
         if first < last:
             assert seed is not None, f"no process could be started for seed {first}"
-            yield {"seed": seed, "what": "?", "ended": f"FAULT: process died ({process.returncode})"}
+            yield {
+                "seed": seed,
+                "what": "?",
+                "ended": f"FAULT: process died ({process.returncode})",
+            }
             first = seed + 1
 
 
@@ -60,7 +66,9 @@ def _lines(process):
 @pytest.mark.timeout(7200 if SEEDS > 1000 else 300)
 def test_damaged_files_are_refused_with_a_code_or_read():
     found = list(tried(FIRST, FIRST + SEEDS))
-    faults = [f"{one['seed']} {one['what']}: {one['ended']}" for one in found if "FAULT" in one["ended"]]
+    faults = [
+        f"{one['seed']} {one['what']}: {one['ended']}" for one in found if "FAULT" in one["ended"]
+    ]
     ends = Counter(one["ended"] for one in found if "FAULT" not in one["ended"])
     print(dict(ends))
     assert faults == [], "\n".join(faults)
