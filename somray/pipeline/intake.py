@@ -128,7 +128,8 @@ class Intake:
         if own != unit:
             return "no_units", (
                 f"{scan.path}: its values are in {own}, those of protocol {scan.protocol} in {unit}, and figures "
-                f"of both cannot stand in one table; export it in {unit}, or give scans in {own} a protocol of their own"
+                f"of both cannot stand in one table; export it in {unit}, or give scans in {own} a protocol of "
+                "their own"
             )
         return None
 

@@ -20,6 +20,7 @@ from pydicom.uid import (
 from tests.io.dicom_files import make_pet, make_slice, save
 
 SHAPE = (5, 12, 14)
+IMAGEJ = {"axes": "ZYX", "spacing": 2.0, "unit": "mm"}
 
 
 def volume(dtype=np.int16):
@@ -137,7 +138,7 @@ MAKERS = {
     "tiff lzw": _tiff("a.tif", compression="lzw"),
     "tiff tiles": _tiff("a.tif", tile=(16, 16), bigtiff=True),
     "ome-tiff": _tiff("a.ome.tif", metadata={"axes": "ZYX", "PhysicalSizeX": 0.8}),
-    "imagej": _tiff("a.tif", imagej=True, resolution=(1.25, 1.25), metadata={"axes": "ZYX", "spacing": 2.0, "unit": "mm"}),
+    "imagej": _tiff("a.tif", imagej=True, resolution=(1.25, 1.25), metadata=IMAGEJ),
     "tiff slices": _slices("tif"),
     "png slices": _slices("png"),
     "dicom": _dicom(),
