@@ -90,7 +90,10 @@ def check(config: ConfigFile, settings: Settings = None, as_json: Json = False) 
     from somray.commands.launch import load_cohort
     from somray.pipeline.plan import make_plan
 
-    plan = make_plan(load_cohort(config, tuple(settings or ()))).as_json()
+    made = make_plan(load_cohort(config, tuple(settings or ())))
+    for note in made.notes:
+        say(f"note: {note}")
+    plan = made.as_json()
     give(plan, as_json, lambda: _plan_text(plan))
     raise typer.Exit(QUARANTINED if plan["quarantine"] else DONE)
 

@@ -58,7 +58,7 @@ REMEDIES = {
     "anatomy_mismatch": "correct the path in `anatomy`; the scan itself goes on",
     "exclude_unknown": "write the organ's name as the mask has it",
     "channel_missing": "add the row of the channel, or take the channel out of the protocol",
-    "no_units": "export the scan with its rescaling, or use modality `other`",
+    "no_units": "export the scan with its rescaling, give another unit a protocol of its own, or use modality `other`",
     "non_finite": "correct the file, or raise `repair_fraction`",
     "blank": "look at the file: it holds one value only",
     "duplicate": "remove one of the two rows, or correct its path",

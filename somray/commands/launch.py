@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 from somray.commands.progress import ProgressView
 from somray.config import load_config
 from somray.errors import ConfigError
+from somray.io.storage import Storage
 from somray.pipeline.cohort import Cohort, run_cohort
+from somray.runtime.on_ray.places import check_places
 
-__all__ = ["load_cohort", "run_job"]
+__all__ = ["check_output", "load_cohort", "run_job"]
 
 STOPPED = 143  # what a shell calls the end by SIGTERM
 
@@ -27,6 +30,17 @@ def load_cohort(config: Path, settings: tuple[str, ...] = ()) -> Cohort:
     """
     file = config.expanduser().absolute()
     return Cohort.load(load_config(file, settings), file.parent)
+
+
+def check_output(storage: Storage) -> None:
+    """See that the run can be written where it shall lie, before anything starts.
+
+    Raises:
+        StoreError: it cannot.
+    """
+    name = f"work/probe-{secrets.token_hex(4)}"
+    storage.write_text(name, "can this be written?")
+    storage.remove(name)
 
 
 @contextlib.contextmanager
@@ -68,6 +82,9 @@ def run_job(
             f"output {cohort.storage.root} lies in Ray's copy of the submitted folder and would be lost; "
             "give `output` (and `scans`) as absolute paths or URLs that every node sees"
         )
+    address = address or os.environ.get("RAY_ADDRESS") or None
+    check_output(cohort.storage)
+    check_places(address)
     from somray.report.pages import write_report
     from somray.runtime.on_ray.executor import RayExecutor
     from somray.runtime.on_ray.session import ray_session
@@ -75,7 +92,7 @@ def run_job(
     resources = cohort.config.resources
     with (
         _stoppable(),
-        ray_session(address or os.environ.get("RAY_ADDRESS"), resources.workers),
+        ray_session(address, resources.workers),
         ProgressView(quiet) as progress,
     ):
         executor = RayExecutor(resources.in_flight, resources.attempts)

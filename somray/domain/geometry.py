@@ -14,9 +14,6 @@ from somray.errors import ShapeError
 
 __all__ = ["Geometry"]
 
-SAME_VOXELS = (
-    1e-2  # corners of one grid in another's voxels; single precision in headers stays below
-)
 SINGULAR = 1e-6  # of the volume that perpendicular axes would span; no unit, so that microns fare as metres do
 
 
@@ -90,12 +87,3 @@ class Geometry:
         inverse = np.linalg.inv(self.matrix)
         xyz = np.asarray(world_xyz, dtype=np.float64) @ inverse[:3, :3].T + inverse[:3, 3]
         return np.asarray(xyz[:, ::-1])
-
-    def coincides(self, other: "Geometry") -> bool:
-        """Whether two grids have the same voxels, to a hundredth of one: in microns as in metres."""
-        if self.shape != other.shape:
-            return False
-        ends = np.array(self.shape, dtype=np.float64) - 1.0
-        corners = np.indices((2, 2, 2)).reshape(3, -1).T * ends  # (8, 3) z y x
-        found = self.to_index(other.to_world(corners))
-        return bool(np.allclose(found, corners, rtol=0, atol=SAME_VOXELS))

@@ -17,21 +17,29 @@ class RunLayout:
     report_index = "report/index.html"
     ledgers = "work/ledger"
     training = "work/train"
+    scans = "scans"
+    models = "models"
+    under_way = "work/pairs"
+
+    @staticmethod
+    def group(scan: str) -> str:
+        """Name of a scan's group among the scans; `scan` is what its units are called."""
+        return f"{scan}.ome.zarr"
 
     @staticmethod
     def scan(subject: str, session: str) -> str:
         """OME-Zarr group of one scan."""
-        return f"scans/sub-{subject}_ses-{session}.ome.zarr"
+        return f"{RunLayout.scans}/{RunLayout.group(f'sub-{subject}_ses-{session}')}"
 
     @staticmethod
     def pairs(scan: str, t: int) -> str:
         """Folder of the slice pairs that slabs under way have finished, per scan and time."""
-        return f"work/pairs/{scan}/t{t}"
+        return f"{RunLayout.under_way}/{scan}/t{t}"
 
     @staticmethod
     def model(protocol: str) -> str:
         """Folder of a protocol's teacher and student."""
-        return f"models/{protocol}"
+        return f"{RunLayout.models}/{protocol}"
 
     @staticmethod
     def table(table: str) -> str:

@@ -18,7 +18,14 @@ from somray.domain.teacher import Codebook, TeacherModel
 from somray.errors import StoreError
 from somray.io.storage import Storage
 
-__all__ = ["read_model_info", "read_student", "read_teacher", "write_student", "write_teacher"]
+__all__ = [
+    "drop_student",
+    "read_model_info",
+    "read_student",
+    "read_teacher",
+    "write_student",
+    "write_teacher",
+]
 
 
 def read_model_info(storage: Storage, protocol: str) -> dict[str, Any]:
@@ -42,6 +49,12 @@ def _write(
     if part == "teacher":
         info.pop("student", None)  # it learned from another teacher
     info[part] = {"file": file, **facts}
+    _tell(storage, protocol, info)
+
+
+def _tell(storage: Storage, protocol: str, info: dict[str, Any]) -> None:
+    """Write model.json, then sweep what it does not name."""
+    folder = RunLayout.model(protocol)
     storage.write_text(
         f"{folder}/model.json", json.dumps(info, indent=1, sort_keys=True, ensure_ascii=False)
     )
@@ -49,6 +62,13 @@ def _write(
     for name in storage.names(folder):
         if name not in valid:
             storage.remove(f"{folder}/{name}")
+
+
+def drop_student(storage: Storage, protocol: str) -> None:
+    """Remove a protocol's student; nothing happens where there is none."""
+    info = read_model_info(storage, protocol)
+    if info.pop("student", None) is not None:
+        _tell(storage, protocol, info)
 
 
 def write_teacher(storage: Storage, protocol: str, model: TeacherModel) -> None:

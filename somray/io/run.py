@@ -23,6 +23,7 @@ from somray.io.storage import Storage
 
 __all__ = ["StoredRun", "open_run"]
 
+_PARALLEL = 1e-6  # of a direction's parts: rounding, whatever the size of a voxel
 LABELS = ("som", "student", "confidence", "objects", "lesions")
 
 
@@ -112,9 +113,8 @@ def _level0(group: zarr.Group, path: str) -> Any:  # Any: zarr arrays feed dask
 def _coordinates(meta: ScanMeta) -> dict[str, Any]:
     """Return z, y, x coordinates in mm."""
     matrix, coords = meta.geometry.matrix, {}
-    aligned = np.count_nonzero(np.abs(matrix[:3, :3]) > 1e-6) == 3 and bool(
-        (np.abs(np.diag(matrix[:3, :3])) > 1e-6).all()
-    )
+    directions = matrix[:3, :3] / np.linalg.norm(matrix[:3, :3], axis=0)
+    aligned = bool(np.allclose(np.abs(directions), np.eye(3), atol=_PARALLEL))
     for axis, size, column in zip("zyx", meta.geometry.shape, (2, 1, 0), strict=True):
         step = np.linalg.norm(matrix[:3, column])
         start, step = (matrix[column, 3], matrix[column, column]) if aligned else (0.0, step)

@@ -2,11 +2,14 @@
 
 Parts are written with the explicit schema of `domain/tables/`, never with an inferred one: pandas drops
 a column that is missing from the first file without a word.
+
+The type of the partition can be told nowhere on disk, and readers take it for a number where every folder's name is
+one: protocol 001 would come back as 1. A part without rows in a folder of another name keeps it text.
 """
 
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -26,11 +29,13 @@ __all__ = [
     "data_dictionary",
     "part_name",
     "read_table",
+    "remove_others",
     "row_to_plain",
     "write_part",
 ]
 
 COMPACTED = "compacted"
+_NOT_A_NUMBER = "_text"  # no protocol's name begins so
 _ARROW: dict[str, pa.DataType] = {
     "str": pa.string(),
     "int": pa.int64(),
@@ -119,6 +124,8 @@ def write_part(
     buffer = io.BytesIO()
     data = pa.Table.from_pylist(ordered, schema=arrow_schema(table))
     pq.write_table(data, buffer, compression="zstd")
+    if protocol.isdigit() and not storage.exists(part_name(table, _NOT_A_NUMBER, COMPACTED)):
+        write_part(storage, table, _NOT_A_NUMBER, COMPACTED, ())
     storage.write_bytes(part_name(table, protocol, part), buffer.getvalue())
 
 
@@ -142,6 +149,14 @@ def compact(
         if name != f"{COMPACTED}.parquet":
             storage.remove(f"{folder}/{name}")
     write_part(storage, table, protocol, COMPACTED, rows)
+
+
+def remove_others(storage: Storage, table: str, protocols: Collection[str]) -> None:
+    """Remove what a table holds of protocols that are not named."""
+    kept = {*protocols, *((_NOT_A_NUMBER,) if any(p.isdigit() for p in protocols) else ())}
+    for folder in storage.names(RunLayout.table(table)):
+        if folder.removeprefix("protocol=") not in kept:
+            storage.remove(f"{RunLayout.table(table)}/{folder}")
 
 
 def read_table(storage: Storage, table: str) -> pd.DataFrame:

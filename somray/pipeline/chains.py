@@ -16,8 +16,8 @@ import numpy as np
 from somray.domain.run import RunLayout
 from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
+from somray.io.signatures import source_signature
 from somray.kernels.teacher.apply import scaled_windows
-from somray.pipeline.digests import source_signature
 from somray.pipeline.fitting import FittedTeacher, Fitting, Models, ProtocolWork, SharedModel
 from somray.pipeline.gather import gather_or_cancel
 from somray.pipeline.objects import Called, ObjectStep

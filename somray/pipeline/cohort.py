@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +17,7 @@ from somray.config import CohortConfig
 from somray.domain.run import RunLayout
 from somray.domain.scan import Scan
 from somray.domain.work import Executor, digest_of
+from somray.errors import ConfigError
 from somray.io.cohort.manifest import load_manifest
 from somray.io.storage import Storage, is_url
 from somray.pipeline.chains import ProtocolChain
@@ -53,13 +55,41 @@ class Cohort:
         """Read the manifest; paths are relative to `folder`, where the configuration lies.
 
         Raises:
-            ConfigError: the manifest is wrong; every faulty row is named.
+            ConfigError: the manifest is wrong, every faulty row is named; the output lies in a scan, or a
+                scan in the output.
         """
         manifest = folder / config.scans
         config = with_previous(config, folder)
         scans = load_manifest(manifest, config)
         output = config.output if is_url(config.output) else str(folder / config.output)
-        return cls(config, tuple(scans), Storage.at(output), manifest)
+        storage = Storage.at(output)
+        _refuse_overlap(storage, scans)
+        return cls(config, tuple(scans), storage, manifest)
+
+
+def _refuse_overlap(storage: Storage, scans: Sequence[Scan]) -> None:
+    """Refuse a run that would write into its own sources, or clear them away as something old.
+
+    Raises:
+        ConfigError: names the first such path.
+    """
+    if not storage.is_local:
+        return
+    output = Path(os.path.normpath(storage.root))
+    own = output / RunLayout.scans
+    for scan in scans:
+        for named in (*scan.paths, scan.truth, scan.anatomy):
+            if named is None or is_url(named):
+                continue
+            path = Path(os.path.normpath(named))
+            if output.is_relative_to(path):
+                raise ConfigError(
+                    f"output {output} lies in {path}, which is read; choose another output"
+                )
+            if path.is_relative_to(own):
+                raise ConfigError(
+                    f"{path} lies in the output, which is written anew; choose another output"
+                )
 
 
 def run_cohort(
@@ -89,7 +119,7 @@ def run_cohort(
         _describe(cohort, started)
         asyncio.run(_walk_alive(cohort, record, executor))
         record.finish(cohort.config.protocols)
-        if record.executed or not storage.exists(RunLayout.report_index):
+        if record.executed or record.dropped or not storage.exists(RunLayout.report_index):
             report(storage.root)
         _describe(cohort, started, finished=time.time())
         told = record.state.write("done")

@@ -10,12 +10,10 @@ import somray
 from somray.config import ProtocolConfig
 from somray.domain.scan import Scan
 from somray.domain.work import digest_of
-from somray.io.readers import split_channel
-from somray.io.readers.remote import local_path, remote_signature
-from somray.io.storage import is_url
+from somray.io.signatures import source_signature
 from somray.pipeline.stages import STAGES
 
-__all__ = ["code_digest", "code_digests", "ingest_digest", "source_signature"]
+__all__ = ["code_digest", "code_digests", "ingest_digest", "ingest_recipe"]
 
 _ROOMS = (
     "domain",
@@ -82,34 +80,14 @@ def imported_names(source: str) -> set[str]:
     return found
 
 
-def source_signature(path: str | None) -> list[list[object]]:
-    """List name, size and modification time of a source's files, or what a server says of a URL; nothing is read."""
-    if path is None:
-        return []
-    place = split_channel(path)[0]
-    if is_url(place) and local_path(place) is None:
-        return [remote_signature(place)]
-    root = Path(local_path(place) or place)
-    files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
-    signature: list[list[object]] = []
-    for file in files:
-        try:
-            facts = file.stat()
-        except OSError:
-            signature.append([file.name, "missing"])
-        else:
-            signature.append([file.name, facts.st_size, facts.st_mtime_ns])
-    return signature
+def ingest_recipe(scan: Scan, config: ProtocolConfig) -> str:
+    """Name all that decides what ingest makes of a scan's pixels."""
+    settings: list[object] = [config.modality, config.channels, config.irregular]
+    settings += [config.repair_fraction, config.spacing_mm]
+    named = [scan.subject, scan.session, scan.days]
+    return digest_of("ingest", code_digest("ingest"), settings, named)
 
 
 def ingest_digest(scan: Scan, config: ProtocolConfig) -> str:
-    """Name the ingest of one scan."""
-    settings: list[object] = [config.modality, config.channels, config.irregular]
-    settings += [config.repair_fraction, config.spacing_mm]
-    return digest_of(
-        "ingest",
-        code_digest("ingest"),
-        settings,
-        [scan.subject, scan.session, scan.days],
-        [source_signature(p) for p in scan.paths],
-    )
+    """Name the ingest of one scan: its recipe and its files."""
+    return digest_of(ingest_recipe(scan, config), [source_signature(p) for p in scan.paths])

@@ -1,8 +1,10 @@
-"""Take the manifest's scans in: ingest each, judge duplicates in the manifest's order."""
+"""Take the manifest's scans in: ingest each, judge duplicates and units in the manifest's order."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
+from somray.domain.channel import kinds_of
 from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
 from somray.domain.tables import FailureRow, ScanRow
@@ -14,12 +16,24 @@ from somray.stages import ingest
 
 __all__ = ["Intake"]
 
+_TELLING = ("SUVbw", "Bq/ml", "HU", "raw")  # of units that are met equally often, the first is kept
+_ONE_UNIT = {
+    "CT",
+    "MR",
+}  # modalities whose scans hardly ever differ in unit: nobody waits for all of them
+
+Ingests = Mapping[Scan, asyncio.Task[Entry]]
+
 
 class Intake:
     """All scans of a cohort on their way into the run.
 
     A scan is accepted once it is ingested and every scan further up in the manifest has been judged, so
     that of two equal scans always the later one is the duplicate.
+
+    Figures of unlike units must not stand side by side in one table: where the scans of a protocol differ in unit,
+    the unit that most of them have is the protocol's (CT and MR: the first scan's), and the others are set aside.
+    To know it, a protocol waits until all its scans are in.
     """
 
     def __init__(self, record: Record, scans: Sequence[Scan]) -> None:
@@ -39,17 +53,24 @@ class Intake:
         return await asyncio.shield(self._accepted[scan])
 
     async def _judge(self, units: dict[str, Units]) -> None:
-        tasks = [
-            asyncio.create_task(self._ingest(scan, units[scan.protocol])) for scan in self._scans
-        ]
+        tasks = {
+            scan: asyncio.create_task(self._ingest(scan, units[scan.protocol]))
+            for scan in self._scans
+        }
         seen: dict[str, Scan] = {}
+        wanted: dict[str, str] = {}
         try:
-            for scan, task in zip(self._scans, tasks, strict=True):
+            for scan, task in tasks.items():
                 entry = await task
-                state = await self._accept(scan, entry, seen, units[scan.protocol])
+                if _was_ingested(entry) and scan.protocol not in wanted:
+                    wanted[scan.protocol] = await _unit_of(units[scan.protocol], entry, tasks)
+                reason = self._against(scan, entry, seen, wanted)
+                state = await self._accept(scan, entry, reason, units[scan.protocol])
+                if state is not None:
+                    seen[str(entry.value["pixel_digest"])] = scan
                 self._accepted[scan].set_result(state)
         except BaseException as error:
-            for task in tasks:
+            for task in tasks.values():
                 task.cancel()
             for waiting in self._accepted.values():
                 if not waiting.done():
@@ -58,28 +79,29 @@ class Intake:
             raise
 
     async def _ingest(self, scan: Scan, units: Units) -> Entry:
+        unit = units.ingest(scan)
+        await self._record.renew(ingest.look, unit)
         return await self._record.do(
             ingest.run,
-            units.ingest(scan),
+            unit,
             on_failure=lambda outcome: [_quarantined(scan, units)],
         )
 
     async def _accept(
-        self, scan: Scan, entry: Entry, seen: dict[str, Scan], units: Units
+        self, scan: Scan, entry: Entry, reason: tuple[str, str] | None, units: Units
     ) -> ScanState | None:
+        """Take one ingested scan; set it aside where there is a reason, a code and what to do."""
         place = ScanPlace(units.root, scan.subject, scan.session)
-        pixels = entry.value.get("pixel_digest")
-        if not entry.ok and entry.code != "duplicate":
+        if not entry.ok and not _was_ingested(entry):
             return None
-        if pixels in seen:
-            self._set_aside(scan, entry, seen[pixels], units)
+        if reason is not None:
+            self._set_aside(scan, entry, reason, units)
             return None
-        if entry.code == "duplicate" or not self._record.has_scan(place.name):
+        if not entry.ok or not self._record.has_scan(place.name):
             self._record.forget(entry)
             entry = await self._ingest(scan, units)
             if not entry.ok:
                 return None
-        seen[str(entry.value["pixel_digest"])] = scan
         t, c, z, y, x = entry.value["shape"]
         return ScanState(
             scan,
@@ -90,23 +112,60 @@ class Intake:
             tuple(entry.value["spacing_mm"]),
         )
 
-    def _set_aside(self, scan: Scan, entry: Entry, twin: Scan, units: Units) -> None:
-        """Quarantine a duplicate and remove its image."""
-        message = (
-            f"{scan.path}: its pixels equal those of {twin.subject} {twin.session}, further up in "
-            "the manifest; remove one of the two rows, or correct the path"
-        )
+    def _against(
+        self, scan: Scan, entry: Entry, seen: Mapping[str, Scan], units: Mapping[str, str]
+    ) -> tuple[str, str] | None:
+        """Say why a scan that was ingested cannot stay beside the others of the cohort."""
+        if not _was_ingested(entry):
+            return None
+        twin = seen.get(str(entry.value["pixel_digest"]))
+        if twin is not None:
+            return "duplicate", (
+                f"{scan.path}: its pixels equal those of {twin.subject} {twin.session}, further up in "
+                "the manifest; remove one of the two rows, or correct the path"
+            )
+        own, unit = entry.value["unit"], units[scan.protocol]
+        if own != unit:
+            return "no_units", (
+                f"{scan.path}: its values are in {own}, those of protocol {scan.protocol} in {unit}, and figures "
+                f"of both cannot stand in one table; export it in {unit}, or give scans in {own} a protocol of "
+                "their own"
+            )
+        return None
+
+    def _set_aside(self, scan: Scan, entry: Entry, reason: tuple[str, str], units: Units) -> None:
+        """Quarantine a scan that was ingested, and remove its image."""
+        code, message = reason
         failure = FailureRow(
             subject=scan.subject,
             session=scan.session,
             stage="ingest",
-            code="duplicate",
+            code=code,
             message=message,
             attempts=entry.attempts,
         )
         rows = [failure, _quarantined(scan, units)]
-        self._record.replace(entry, "duplicate", message, rows)
+        self._record.replace(entry, code, message, rows)
         self._record.remove(ScanPlace(units.root, scan.subject, scan.session).name)
+
+
+async def _unit_of(units: Units, first: Entry, tasks: Ingests) -> str:
+    """Return the unit that most of a protocol's scans have; the first one's where they hardly ever differ."""
+    if _ONE_UNIT.issuperset(kinds_of(units.channels)):
+        return str(first.value["unit"])
+    entries = [await task for scan, task in tasks.items() if scan.protocol == units.protocol]
+    met = Counter(str(entry.value["unit"]) for entry in entries if _was_ingested(entry))
+
+    def rank(unit: str) -> tuple[int, ...]:
+        parts = unit.split(",")
+        return -met[unit], *(_TELLING.index(p) if p in _TELLING else 0 for p in parts)
+
+    return min(met, key=rank)
+
+
+def _was_ingested(entry: Entry) -> bool:
+    """Whether a scan could be ingested, even if it was set aside afterwards."""
+    return "pixel_digest" in entry.value
 
 
 def _quarantined(scan: Scan, units: Units) -> ScanRow:

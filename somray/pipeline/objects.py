@@ -12,11 +12,11 @@ from typing import Any
 from somray.domain.scan import Scan
 from somray.domain.work import Unit
 from somray.io.ledger import Entry
+from somray.io.signatures import source_signature
 from somray.kernels.objects.calls import Word
 from somray.kernels.objects.found import LESION
 from somray.kernels.objects.prior import Landmark, occurrence
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
-from somray.pipeline.digests import source_signature
 from somray.pipeline.fitting import SharedModel
 from somray.pipeline.record import Record
 from somray.pipeline.units.protocol import Units

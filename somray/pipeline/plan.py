@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from somray.config import ProtocolConfig
+from somray.domain.repairs import REPAIRS
 from somray.domain.scan import Scan
 from somray.domain.tables import Row
 from somray.domain.teacher import CLASSES, Codebook, TeacherModel
@@ -40,6 +41,7 @@ from somray.stages.teacher import fit as teacher
 
 __all__ = ["CORES_OF_A_GPU", "CountingExecutor", "RunPlan", "StagePlan", "make_plan"]
 
+MOST_NAMED = 5  # scans named in one note
 LESION_SHARE = 0.05  # of all voxels, for the memory of following lesions
 CORES_OF_A_GPU = 10  # one GPU is planned to do the work of so many cores; a guess, not measured
 
@@ -58,13 +60,21 @@ class StagePlan:
 
 @dataclass
 class RunPlan:
-    """What a run will take, and which scans will not be part of it."""
+    """What a run will take, which scans will not be part of it, and what was assumed of the others.
+
+    Args:
+        scans: of the manifest.
+        quarantine: subject, session, protocol, code and message of each that is set aside.
+        stages: what each stage takes.
+        notes: for people: what headers leave open or readers will change.
+    """
 
     scans: int
     quarantine: list[dict[str, str]] = field(default_factory=list)
     stages: dict[str, StagePlan] = field(
         default_factory=lambda: {stage: StagePlan(stage) for stage in STAGES}
     )
+    notes: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """Return the object of `check --json`."""
@@ -95,8 +105,19 @@ def make_plan(cohort: Cohort) -> RunPlan:
     asyncio.run(walk(cohort, PlannedRecord(cohort, plan, executor), executor))
     place = {(scan.subject, scan.session): n for n, scan in enumerate(cohort.scans)}
     plan.quarantine.sort(key=lambda one: place[one["subject"], one["session"]])
+    plan.notes += _notes(executor.repairs)
     _refuse_what_cannot_fit(plan, cohort)
     return plan
+
+
+def _notes(repairs: Mapping[str, list[str]]) -> list[str]:
+    """Say per repair what it means and which scans it is done to."""
+    notes = []
+    for code, scans in sorted(repairs.items()):
+        more = len(scans) - MOST_NAMED
+        named = ", ".join(scans[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+        notes.append(f"{code}: {REPAIRS[code]} ({named})")
+    return notes
 
 
 def _refuse_what_cannot_fit(plan: RunPlan, cohort: Cohort) -> None:
@@ -117,6 +138,7 @@ class CountingExecutor:
     def __init__(self, plan: RunPlan) -> None:
         """Count into a plan."""
         self._plan = plan
+        self.repairs: dict[str, list[str]] = {}
 
     async def submit(
         self, function: StageFunction, unit: Unit, shared: object = None, actor: str | None = None
@@ -128,6 +150,8 @@ class CountingExecutor:
             self._plan.add(unit)
             return Outcome(unit.stage, unit.name, None, error.code, error.message, True)
         if function is ingest.run:  # its size is known now
+            for code in result.value["repairs"]:
+                self.repairs.setdefault(code, []).append(f"{unit.subject} {unit.session}")
             t, c, z, y, x = result.value["shape"]
             size = t * c * z * y * x
             unit = replace(unit, work=size / SLICE_PIXELS, written=4 * size)
@@ -209,8 +233,11 @@ class PlannedRecord:
             self._set_aside(unit.item.scan, entry)
         return entry
 
+    async def renew(self, function: StageFunction, unit: Unit) -> None:
+        """Do nothing: nothing was done before."""
+
     def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
-        """Set a duplicate aside."""
+        """Set a duplicate, or a scan in another unit, aside."""
         scan = next(s for s in self._cohort.scans if scan_name(s) == entry.name)
         self._set_aside(scan, replace(entry, code=code, message=message))
 

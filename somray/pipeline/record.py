@@ -12,7 +12,7 @@ from somray.domain.tables import FailureRow, Row, TimingRow
 from somray.domain.teacher import TeacherModel
 from somray.domain.work import Executor, Outcome, Result, StageFunction, Unit
 from somray.errors import StoreError
-from somray.io import models
+from somray.io import leftovers, models
 from somray.io.ledger import Entry, Ledger, entry_of
 from somray.io.ome.image import is_complete
 from somray.io.storage import Storage
@@ -50,6 +50,14 @@ class Record(Protocol):
 
         Raises:
             StoreError: storage failed; the run stops.
+        """
+
+    async def renew(self, function: StageFunction, unit: Unit) -> None:
+        """Keep what a unit gave before, where a look shows that it would give the same again.
+
+        Args:
+            function: looks and tells what the unit would tell, but changes nothing.
+            unit: due by its digest, perhaps for no reason but a file's time.
         """
 
     def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
@@ -90,6 +98,7 @@ class RunRecord:
         self._executor = executor
         self._entries: dict[tuple[str, str, str], Entry] = {}
         self.executed = 0
+        self.dropped = 0
         self.broken = 0
 
     async def do(
@@ -115,6 +124,22 @@ class RunRecord:
         self._entries[_key(entry)] = entry
         self.state.write(force=False)
         return entry
+
+    async def renew(self, function: StageFunction, unit: Unit) -> None:
+        """Keep what a unit gave before, where a look shows that it would give the same again."""
+        entry = self._ledger.find(unit)
+        if entry is None or entry.digest == unit.digest or not entry.value:
+            return
+        seen = (await self._executor.submit(function, unit)).result
+        if seen is None or dict(seen.value) != entry.value:
+            return
+        told = {table: [row_to_plain(row) for row in rows] for table, rows in seen.rows.items()}
+        rows = {**entry.rows, **told} if entry.ok else entry.rows
+        after = dataclasses.replace(entry, digest=unit.digest, rows=rows)
+        if after.rows != entry.rows:  # the manifest may call it otherwise
+            self.executed += 1
+            self._tables.replace(entry, after)
+        self._ledger.put(after)
 
     def _wipe(self, unit: Unit) -> None:
         """Forget the units whose results this one destroys, before it touches the first byte."""
@@ -186,8 +211,18 @@ class RunRecord:
         self.state.write()  # the report reads it: nothing but itself is left
         stale = [e for e in self._ledger.entries() if _key(e) not in self._entries]
         self._tables.finish(protocols, self._rows, anew=bool(stale))
+        self._sweep()
         for entry in stale:
             self._ledger.remove(entry)
+        self.dropped = len(stale)
+
+    def _sweep(self) -> None:
+        """Remove scans and models that no unit of this run stands for."""
+        made = [entry for entry in self._entries.values() if entry.ok]
+        by_stage = {s: [e for e in made if e.stage == s] for s in ("ingest", "teacher", "student")}
+        leftovers.remove_scans_but(self._storage, {e.name for e in by_stage["ingest"]})
+        teachers, students = ({e.protocol for e in by_stage[s]} for s in ("teacher", "student"))
+        leftovers.remove_models_but(self._storage, teachers, students)
 
     def _rows(self, table: str, protocol: str) -> list[Mapping[str, object]]:
         """Return the plain rows of one table and protocol that this run stands for."""

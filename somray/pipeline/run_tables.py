@@ -12,7 +12,7 @@ from somray.domain.run import RunLayout
 from somray.domain.tables import TABLES
 from somray.io.ledger import Entry, Ledger
 from somray.io.storage import Storage
-from somray.io.tables import COMPACTED, compact, part_name, write_part
+from somray.io.tables import COMPACTED, compact, part_name, remove_others, write_part
 
 __all__ = ["RunTables"]
 
@@ -83,9 +83,7 @@ class RunTables:
         if done and all(self._is_compact(table, name) for table in TABLES for name in names):
             return
         for table in TABLES:
-            for folder in self._storage.names(RunLayout.table(table)):
-                if folder.removeprefix("protocol=") not in names:
-                    self._storage.remove(f"{RunLayout.table(table)}/{folder}")
+            remove_others(self._storage, table, names)
             for protocol in names:
                 compact(self._storage, table, protocol, rows(table, protocol))
 

@@ -41,7 +41,7 @@ SCAN_COLUMNS = (
 
 
 def write_report(root: str) -> list[str]:
-    """Read a run and write its report, replacing an earlier one page by page.
+    """Read a run and write its report, replacing an earlier one page by page; pages of no subject leave.
 
     Args:
         root: path or fsspec URL of the run, finished or not.
@@ -60,7 +60,9 @@ def write_report(root: str) -> list[str]:
         name = RunLayout.report_subject(subject)
         sections = tuple(_subject(data, subject))
         data.storage.write_text(name, _page(f"Subject {subject}", (), sections, "index.html"))
-    return [RunLayout.report_index, *(RunLayout.report_subject(s) for s in subjects)]
+    pages = [RunLayout.report_index, *(RunLayout.report_subject(s) for s in subjects)]
+    data.remove_pages_but(pages)
+    return pages
 
 
 def _index(data: ReportData, hrefs: Mapping[str, str]) -> str:

@@ -5,9 +5,10 @@ is removed.
 """
 
 import contextlib
+import functools
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,13 @@ from somray.io.readers import Source
 from somray.io.storage import Storage
 from somray.kernels.features.uptake_level import has_level, subject_histogram, subject_level
 from somray.kernels.grids.slabs import resample_slab
+from somray.kernels.hounsfield import HounsfieldTally
 from somray.kernels.repair import Repair, repair
 from somray.stages.reading.sources import open_channels
 
-__all__ = ["IngestItem", "needs", "probe", "run"]
+__all__ = ["IngestItem", "look", "needs", "probe", "run"]
+
+Write = Callable[[int, int, NDArray[np.float32]], None]
 
 MAX_SLAB_BYTES = (
     100 * MIB
@@ -49,6 +53,7 @@ class IngestItem:
         irregular: refuse or resample.
         repair_fraction: share of voxels that may be repaired.
         spacing_mm: (z, y, x), for files that name no voxel size.
+        recipe: names all that decides the result beside the files; told again in the result.
     """
 
     root: str
@@ -59,6 +64,7 @@ class IngestItem:
     irregular: str
     repair_fraction: float
     spacing_mm: tuple[float, float, float] | None = None
+    recipe: str = ""
 
 
 @dataclass
@@ -71,6 +77,7 @@ class _Tally:
     lowest: list[float] = field(default_factory=list)
     highest: list[float] = field(default_factory=list)
     uptake: NDArray[np.int64] | None = None
+    assumed_hu: dict[int, HounsfieldTally] = field(default_factory=dict)  # by channel
     pixels: Any = field(
         default_factory=hashlib.sha256
     )  # Any: hashlib names no type for its objects
@@ -92,7 +99,7 @@ def probe(item: IngestItem) -> dict[str, Any]:
     """Read headers, and so little of the pixels as tells whether they can be decoded.
 
     Returns:
-        `shape` (t, c, z, y, x), `spacing_mm`, `unit`.
+        `shape` (t, c, z, y, x), `spacing_mm`, `unit`, `repairs` that headers tell of.
 
     Raises:
         DataError: what headers can tell, and a missing codec or a file cut short.
@@ -108,6 +115,7 @@ def probe(item: IngestItem) -> dict[str, Any]:
             "shape": meta.shape,
             "spacing_mm": meta.geometry.spacing_mm,
             "unit": meta.unit,
+            "repairs": meta.repairs,
         }
 
 
@@ -116,7 +124,8 @@ def run(item: IngestItem, shared: object = None) -> Result:
 
     Returns:
         Its row of `scans`; value: shape, pixel_digest (of the values alone), source_digest (with grid
-        and unit), uptake_level (None without PET), spacing_mm.
+        and unit), uptake_level (None without PET), spacing_mm, unit, windows, repairs
+        and recipe.
 
     Raises:
         DataError: the scan cannot be used; its code says why.
@@ -130,12 +139,28 @@ def run(item: IngestItem, shared: object = None) -> Result:
         meta = _meta(item, sources)
         create_scan(storage, name, meta)
         try:
-            tally = _stream(item, sources, meta, storage)
+            tally = _stream(item, sources, meta, functools.partial(write_slab, storage, name))
             _judge(item, tally)
         except BaseException:
             storage.remove(name)
             raise
-    return _finish(item, meta, tally, storage, name)
+    meta, told = _told(item, meta, tally)
+    finish_scan(storage, name, meta)
+    return told
+
+
+def look(item: IngestItem, shared: object = None) -> Result:
+    """Read one scan as `run` does and tell the same of it, but write nothing.
+
+    Raises:
+        DataError: as `run`.
+    """
+    with contextlib.ExitStack() as opened:
+        sources = open_channels(item.scan, item.modality, item.channels, item.irregular, opened)
+        meta = _meta(item, sources)
+        tally = _stream(item, sources, meta, lambda t, z0, block: None)
+        _judge(item, tally)
+    return _told(item, meta, tally)[1]
 
 
 def _meta(item: IngestItem, sources: list[Source]) -> ScanMeta:
@@ -164,9 +189,8 @@ def _meta(item: IngestItem, sources: list[Source]) -> ScanMeta:
     )
 
 
-def _stream(item: IngestItem, sources: list[Source], meta: ScanMeta, storage: Storage) -> _Tally:
+def _stream(item: IngestItem, sources: list[Source], meta: ScanMeta, write: Write) -> _Tally:
     """Read, repair, resample, hash and write slab by slab."""
-    name = RunLayout.scan(item.scan.subject, item.scan.session)
     count = len(sources)
     tally = _Tally(lowest=[np.inf] * count, highest=[-np.inf] * count)
     channels = channels_of(item.modality, item.channels)
@@ -182,7 +206,7 @@ def _stream(item: IngestItem, sources: list[Source], meta: ScanMeta, storage: St
         if has_level(channels):
             found = subject_histogram(np.moveaxis(block, 1, 0), channels)
             tally.uptake = found if tally.uptake is None else tally.uptake + found
-        write_slab(storage, name, t, z0, block)
+        write(t, z0, block)
     return tally
 
 
@@ -206,9 +230,10 @@ def _channel_slab(
 
     def read(start: int, stop: int) -> NDArray[np.float32]:
         header = source.header
-        found = repair(
-            source.read(t, start, stop), kind, header.padding, outside_is_nan=header.outside_is_nan
-        )
+        values = source.read(t, start, stop)
+        if header.unit is None and _ASSUMED_UNIT.get(kind) == "HU":
+            tally.assumed_hu.setdefault(c, HounsfieldTally()).add(values)
+        found = repair(values, kind, header.padding, outside_is_nan=header.outside_is_nan)
         tally.add(found)
         return found.values
 
@@ -243,21 +268,22 @@ def _judge(item: IngestItem, tally: _Tally) -> None:
             raise DataError(
                 "blank", f"{item.scan.path}: every pixel of channel {channel} has the same value"
             )
+    for c, values in tally.assumed_hu.items():
+        if fault := values.fault():
+            raise DataError(
+                "no_units",
+                f"{item.scan.paths[c]}: its values are not Hounsfield units: {fault}; convert the scan again "
+                "with its rescaling (air at -1000, water at 0), or use modality `other`",
+            )
 
 
-def _finish(item: IngestItem, meta: ScanMeta, tally: _Tally, storage: Storage, name: str) -> Result:
+def _told(item: IngestItem, meta: ScanMeta, tally: _Tally) -> tuple[ScanMeta, Result]:
+    """Complete what a scan says of itself, and make its row and facts."""
     pixels = hashlib.sha256(f"{meta.shape}".encode() + tally.pixels.digest()).hexdigest()[:32]
-    whole = f"{pixels} {meta.geometry.affine} {meta.unit}"
-    source = hashlib.sha256(whole.encode()).hexdigest()[:32]
+    identity = f"{pixels} {meta.geometry.affine} {meta.unit}"
+    source = hashlib.sha256(identity.encode()).hexdigest()[:32]
     repairs = (*meta.repairs, *sorted(tally.repaired))
-    finish_scan(
-        storage,
-        name,
-        ScanMeta(
-            meta.shape, meta.geometry, meta.channels, meta.unit, source, meta.windows, repairs,
-            meta.anatomical,
-        ),
-    )  # fmt: skip
+    whole = replace(meta, source_digest=source, repairs=repairs)
     spacing = meta.geometry.spacing_mm
     row = ScanRow(
         subject=item.scan.subject,
@@ -284,5 +310,9 @@ def _finish(item: IngestItem, meta: ScanMeta, tally: _Tally, storage: Storage, n
         "source_digest": source,
         "uptake_level": level,
         "spacing_mm": list(spacing),
+        "unit": meta.unit,
+        "windows": [None if window is None else list(window) for window in item.windows],
+        "repairs": list(repairs),
+        "recipe": item.recipe,
     }
-    return Result(rows={"scans": [row]}, value=value)
+    return whole, Result(rows={"scans": [row]}, value=value)

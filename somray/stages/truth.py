@@ -118,7 +118,7 @@ def _truth_on(path: str, meta: ScanMeta) -> Labels:
         own, is_placed = source.header.geometry, source.header.is_placed
         labels = _labels_of(source)
     geometry = meta.geometry
-    if own.shape == geometry.shape and (not is_placed or own.coincides(geometry)):
+    if own.shape == geometry.shape and (not is_placed or own.is_same_grid(geometry)):
         return labels
     matrix, offset = linear_part(index_map(own, geometry))
     found = np.empty(geometry.shape, dtype=labels.dtype)

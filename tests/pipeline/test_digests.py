@@ -5,11 +5,10 @@ import shutil
 import time
 from pathlib import Path
 
-import fsspec
 import pytest
 
 import somray
-from somray.pipeline.digests import code_digests, imported_names, source_signature
+from somray.pipeline.digests import code_digests, imported_names
 from somray.pipeline.stages import STAGES
 from tests.syntax import syntax_tree
 
@@ -96,17 +95,3 @@ def test_it_takes_no_time():
         code_digests(HOUSE)
         least = min(least, time.process_time() - start)
     assert least < 0.3
-
-
-def test_a_sources_signature_follows_files_behind_a_channel_and_at_a_url(tmp_path):
-    file = tmp_path / "a.tif"
-    file.write_bytes(b"one")
-    known = source_signature(f"{file}#channel=CT")
-    assert known == source_signature(str(file)) == source_signature(f"file://{file}")
-    file.write_bytes(b"another")
-    assert source_signature(f"{file}#channel=CT") != known
-    files = fsspec.filesystem("memory")
-    files.pipe("/signature-test/a.nii", b"one")
-    before = source_signature("memory://signature-test/a.nii")
-    files.pipe("/signature-test/a.nii", b"another")
-    assert source_signature("memory://signature-test/a.nii") != before

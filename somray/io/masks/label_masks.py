@@ -52,7 +52,7 @@ class LabelMask:
     def _check_grid(self, part: Source) -> None:
         """Refuse a mask of a folder that lies on another grid than the first."""
         own, first = part.header.geometry, self.geometry
-        if not own.coincides(first):
+        if not own.is_same_grid(first):
             self.close()
             raise DataError(
                 "unreadable",

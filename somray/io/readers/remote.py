@@ -20,7 +20,7 @@ from somray.errors import DataError, SomrayError
 from somray.io.readers.omezarr.reader import MARKS, open_omezarr
 from somray.io.readers.source import Source, coded
 
-__all__ = ["local_path", "open_remote", "remote_signature", "shown_url"]
+__all__ = ["local_path", "open_remote", "shown_url"]
 
 _SECRET = re.compile(r"(?<=://)[^/@]*@|[?].*$")
 _PAIRS = {".hdr": ".img", ".img": ".hdr"}
@@ -67,19 +67,6 @@ def _reached(url: str) -> Iterator[None]:
             f"{shown}: cannot be reached ({shown_url(what)[:200]}); see to network and credentials, then "
             "run again",
         ) from error
-
-
-def remote_signature(url: str) -> list[object]:
-    """Return what tells one version of a remote file from another, as far as the server says."""
-    try:
-        with _reached(url):
-            files, place = fsspec.core.url_to_fs(url)
-            marks = [f"{place}/{mark}" for mark in MARKS]
-            facts = [files.info(p) for p in (place, *marks) if files.exists(p)]
-    except DataError as error:
-        return [shown_url(url), error.code]
-    keys = ("size", "ETag", "etag", "md5Hash", "LastModified", "mtime", "created", "last_modified")
-    return [shown_url(url), *(str([f.get(key) for key in keys]) for f in facts)]
 
 
 def open_remote(url: str, channel: str | None, opener: Callable[[str], Source]) -> Source:

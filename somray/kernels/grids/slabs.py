@@ -29,7 +29,8 @@ def overlaps(one: Geometry, other: Geometry) -> bool:
     first, second = (grid.to_world(corner_indices(grid.shape)) for grid in (one, other))
     low = np.maximum(first.min(axis=0), second.min(axis=0))
     high = np.minimum(first.max(axis=0), second.max(axis=0))
-    return bool((high > low - 1e-6).all())
+    rounding = _TOLERANCE * min(one.spacing_mm + other.spacing_mm)
+    return bool((high > low - rounding).all())
 
 
 def resample_slab(

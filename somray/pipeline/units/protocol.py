@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from somray.config import CohortConfig, ProtocolConfig
+from somray.domain.channel import Channel, channels_of
 from somray.domain.scan import Scan
 from somray.domain.work import Needs, Unit, digest_of
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
 from somray.kernels.teacher.spec import TeacherSpec
-from somray.pipeline.digests import code_digest, ingest_digest
+from somray.pipeline.digests import code_digest, ingest_digest, ingest_recipe
 from somray.pipeline.units.scan_state import SLICE_PIXELS, ScanState, Slab, scan_name, subject_name
 from somray.stages import drift, ingest, segment, truth
 from somray.stages.evolution import evolve
@@ -42,6 +43,7 @@ def ingest_item(root: str, scan: Scan, config: ProtocolConfig) -> ingest.IngestI
         irregular=config.irregular,
         repair_fraction=config.repair_fraction,
         spacing_mm=config.spacing_mm,
+        recipe=ingest_recipe(scan, config),
     )
 
 
@@ -63,6 +65,11 @@ class Units:
     def config(self) -> ProtocolConfig:
         """The protocol's configuration."""
         return self.cohort.protocols[self.protocol]
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The protocol's channels and what they measure."""
+        return channels_of(self.config.modality, self.config.channels)
 
     @property
     def _model_cpus(self) -> int:

@@ -5,6 +5,7 @@ pandas, so that a large cohort is never unrolled whole.
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from somray.domain.scan import Scan
 from somray.domain.tables import TABLES, field_specs
 from somray.domain.teacher import TeacherModel
 from somray.errors import SomrayError
+from somray.io import leftovers
 from somray.io.cohort.manifest import load_manifest
 from somray.io.ome import image as ome_zarr
 from somray.io.run import StoredRun
@@ -79,6 +81,10 @@ class ReportData:
     def state(self) -> dict[str, Any]:
         """How far the run is, as last written."""
         return self.run.state()
+
+    def remove_pages_but(self, pages: Collection[str]) -> None:
+        """Remove the pages of an earlier report that this one does not have."""
+        leftovers.remove_pages_but(self.storage, pages)
 
     @property
     def is_unfinished(self) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import ray
 
 from somray.errors import PlanError
+from somray.runtime.on_ray.places import check_places
 
 __all__ = ["available_cpus", "ray_session"]
 
@@ -33,8 +34,9 @@ def ray_session(address: str | None = None, cpus: int | None = None) -> Iterator
         cpus: of the embedded one; all that this process may use where None.
 
     Raises:
-        PlanError: the cluster does not answer.
+        PlanError: the cluster does not answer, or the machine has no place for an embedded one.
     """
+    check_places(address)
     if address is None:
         _start_embedded(cpus or available_cpus())
     else:

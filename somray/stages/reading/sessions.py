@@ -15,8 +15,8 @@ from somray.kernels.registration.space.reduction import VolumeReducer
 
 __all__ = ["reduced_volume", "slice_stack", "tells_sides"]
 
+_BARE = 1e-6  # of a voxel
 _ASSUMED = "position_assumed"  # the readers' code for a header that does not place the scan
-_BARE_MM = 1e-6
 
 
 def reduced_volume(storage: Storage, place: ScanPlace) -> tuple[NDArray[np.float32], Geometry]:
@@ -44,4 +44,5 @@ def tells_sides(meta: ScanMeta) -> bool:
     if not meta.anatomical or _ASSUMED in meta.repairs:
         return False
     bare = Geometry.from_spacing(meta.geometry.shape, meta.geometry.spacing_mm)
-    return not np.allclose(meta.geometry.matrix, bare.matrix, atol=_BARE_MM)
+    rounding = _BARE * min(meta.geometry.spacing_mm)
+    return not np.allclose(meta.geometry.matrix, bare.matrix, atol=rounding)

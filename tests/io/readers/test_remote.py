@@ -12,7 +12,6 @@ import tifffile
 
 from somray.errors import DataError
 from somray.io.readers import open_source, remote
-from somray.io.readers.remote import remote_signature
 
 VALUES = np.random.default_rng(0).integers(0, 99, (5, 6, 7)).astype(np.int16)
 HOME = "memory://remote-test"
@@ -117,13 +116,3 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(
         open_source(f"{HOME}/a.nii.gz")
     assert caught.value.code == "storage"
     assert fetched() == []
-
-
-def test_a_remote_files_signature_changes_with_it(tmp_path):
-    put(write(tmp_path / "in"))
-    before = remote_signature(f"{HOME}/a.nii.gz")
-    assert remote_signature(f"{HOME}/a.nii.gz") == before
-    fsspec.filesystem("memory").pipe("/remote-test/a.nii.gz", b"another")
-    assert remote_signature(f"{HOME}/a.nii.gz") != before
-    assert remote_signature("zzz://user:secret@a/b") == ["zzz://a/b", "unreadable"]
-    assert Path(tempfile.gettempdir()).name == "fetch"

@@ -22,7 +22,8 @@ Points = NDArray[np.float64]
 Key = tuple[int, int]
 Steps = dict[Key, Matrix]  # (to, from): both directions of every pair
 
-_STILL_MM = 1e-4
+_STILL_MM = 1e-4  # from one sweep to the next …
+_STILL = 1e-6  # … or so much of a session's extent, where that is less
 _SWEEPS = 200
 _FAR = 3.0  # tolerances: a contradiction beyond that leaves nothing to believe
 _BRIDGES = 2  # more pairs for a session in doubt, at most
@@ -202,6 +203,8 @@ def _tree(
 def _settled(poses: dict[int, Matrix], steps: Steps, points: Sequence[Points]) -> dict[int, Matrix]:
     """Move every session to the mean of where its pairs have it, until all stand still."""
     poses = dict(poses)
+    extent = min(float(np.ptp(own, axis=0).max()) for own in points)
+    still = min(_STILL_MM, _STILL * extent)
     for _ in range(_SWEEPS):
         moved = 0.0
         for k in sorted(poses):
@@ -211,7 +214,7 @@ def _settled(poses: dict[int, Matrix], steps: Steps, points: Sequence[Points]) -
             mean = _mean(told)
             moved = max(moved, apart_mm(mean, poses[k], points[k]))
             poses[k] = mean
-        if moved < _STILL_MM:
+        if moved < still:
             break
     return poses
 

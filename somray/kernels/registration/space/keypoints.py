@@ -24,7 +24,8 @@ Points = NDArray[np.float64]
 _MOST_SLICES = 16
 _DRAWS = 500
 _LEAST_INLIERS = 10
-_LEAST_SPREAD_MM = 1e-3  # of three points, so that they span a plane
+_LEAST_SPREAD_MM = 1e-3  # of three points, so that they span a plane …
+_LEAST_SPREAD = 1e-6  # … and of the square of their longest side, where all is smaller than that
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,9 @@ def _ransac(fixed: Points, moving: Points, tolerance: float, seed: int) -> Matri
         others = np.linalg.norm(b - np.roll(b, 1, axis=0), axis=1)
         if np.abs(sides - others).max() > 2 * tolerance or sides.min() < 4 * tolerance:
             continue  # a rigid motion keeps lengths; near points do not fix a turn
-        if np.linalg.norm(np.cross(a[1] - a[0], a[2] - a[0])) < _LEAST_SPREAD_MM:
+        if np.linalg.norm(np.cross(a[1] - a[0], a[2] - a[0])) < min(
+            _LEAST_SPREAD_MM, _LEAST_SPREAD * sides.max() ** 2
+        ):
             continue
         proposal = fit_rigid(a, b)
         count = int((_residual(proposal, fixed, moving) < tolerance).sum())

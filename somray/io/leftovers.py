@@ -1,0 +1,43 @@
+"""What earlier runs of the same folder left in it and the manifest no longer names.
+
+Results that nobody stands for any more must not be found beside the others: not as a scan that looks complete, not
+as a model, not as a page.
+"""
+
+from collections.abc import Collection
+
+from somray.domain.run import RunLayout
+from somray.io.models import drop_student
+from somray.io.storage import Storage
+
+__all__ = ["remove_models_but", "remove_pages_but", "remove_scans_but"]
+
+
+def remove_scans_but(storage: Storage, kept: Collection[str]) -> None:
+    """Remove the images and labels, and what was under way, of all scans but those named (`sub-S_ses-T`)."""
+    _remove_but(storage, RunLayout.scans, {RunLayout.group(name) for name in kept})
+    _remove_but(storage, RunLayout.under_way, kept)
+
+
+def remove_models_but(
+    storage: Storage, teachers: Collection[str], students: Collection[str]
+) -> None:
+    """Remove the models of all protocols but those named."""
+    _remove_but(storage, RunLayout.models, teachers)
+    for protocol in set(teachers) - set(students):
+        drop_student(storage, protocol)
+
+
+def remove_pages_but(storage: Storage, pages: Collection[str]) -> None:
+    """Remove all pages of the report but those named by their place in the run."""
+    folder = RunLayout.report_index.rpartition("/")[0]
+    found = [name for name in storage.names(folder) if name.endswith(".html")]
+    for name in found:
+        if f"{folder}/{name}" not in pages:
+            storage.remove(f"{folder}/{name}")
+
+
+def _remove_but(storage: Storage, folder: str, kept: Collection[str]) -> None:
+    for name in storage.names(folder):
+        if name not in kept:
+            storage.remove(f"{folder}/{name}")
