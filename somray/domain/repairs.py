@@ -10,5 +10,14 @@ REPAIRS = {
     "nan_filled": "voxels that were not a number are filled with the background",
     "inf_filled": "infinite voxels are filled with the background",
     "padding_filled": "padding that was never measured is filled with the background",
+    "thickness_assumed": "a single slice whose thickness nobody named; 1 mm is assumed, areas are right",
+    "unit_assumed": "the header's unit of length is none that exists; mm is assumed",
+    "sform_ignored": "NIfTI: the sform is set but zero, singular or no number; the qform is taken",
+    "qform_ignored": "NIfTI: the qform puts voxels elsewhere than the sform, or is broken; the sform is taken",
+    "qform_normalized": "NIfTI: the qform's quaternion is a little longer than 1 and was shortened",
+    "pixdim_ignored": "NIfTI: voxel sizes contradict the sform; the sform's are taken",
+    "scaling_ignored": "NIfTI: scl_slope or scl_inter is no number; values are taken as stored",
+    "surplus_ignored": "the file holds more bytes than its header accounts for; the first ones are taken",
+    "sheared": "the axes of the grid are not perpendicular; distances across them are approximate",
 }
 """Code in `scans.repairs` to its meaning; part of the data dictionary."""

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.geometry import Geometry
+from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers import Source, open_source
 from somray.io.readers.nifti import is_nifti
 from somray.io.readers.nrrd import is_nrrd
 
-__all__ = ["MOST_LABEL", "LabelMask", "masks_within"]
+__all__ = ["MOST_LABEL", "LabelMask", "grid_of_mask", "is_placed", "masks_within"]
 
 MOST_LABEL = 2**24 - 1
 """Highest label that is read exactly; readers give float32."""
@@ -46,14 +48,18 @@ class LabelMask:
             self._parts = [open_source(path)]
         header = self._parts[0].header
         self.geometry = header.geometry
-        self.is_placed = not any(code in header.repairs for code in _ASSUMED)
+        self.is_placed = is_placed(header)
         for part in self._parts[1:]:
             self._check_grid(part)
+
+    def grid_on(self, image: Geometry) -> Geometry:
+        """Return the mask's grid in the world of the image it was drawn on, see `grid_of_mask`."""
+        return grid_of_mask(self._parts[0].header, image)
 
     def _check_grid(self, part: Source) -> None:
         """Refuse a mask of a folder that lies on another grid than the first."""
         own, first = part.header.geometry, self.geometry
-        if own.shape != first.shape or not np.allclose(own.matrix, first.matrix, atol=1e-3):
+        if not own.is_same_grid(first):
             self.close()
             raise DataError(
                 "unreadable",
@@ -104,6 +110,20 @@ class LabelMask:
     def __exit__(self, *_: object) -> None:
         """Close the files."""
         self.close()
+
+
+def is_placed(header: ScanHeader) -> bool:
+    """Whether a mask's file says where it lies; where not, its place is the reader's assumption."""
+    return not any(code in header.repairs for code in _ASSUMED)
+
+
+def grid_of_mask(header: ScanHeader, image: Geometry) -> Geometry:
+    """Return the grid that a mask lies on, in the world of the image it was drawn on.
+
+    A mask saved without a place, of the image's shape, was drawn on the image: voxel for voxel.
+    """
+    own = header.geometry
+    return image if own.shape == image.shape and not is_placed(header) else own
 
 
 def masks_within(path: str) -> list[str]:

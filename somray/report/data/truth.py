@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
+from somray.io.masks.label_masks import grid_of_mask
 from somray.io.readers import open_source
 
 __all__ = ["TruthMask"]
@@ -38,7 +39,7 @@ class TruthMask:
         header = self._header
         grid = np.indices((rows, columns), dtype=np.float64).reshape(2, -1)
         index = np.vstack([np.full(grid.shape[1], float(z)), grid]).T  # (n, 3) z y x
-        found = header.geometry.to_index(geometry.to_world(index))
+        found = grid_of_mask(header, geometry).to_index(geometry.to_world(index))
         nearest = np.floor(found + 0.5).astype(np.int64)
         inside = ((nearest >= 0) & (nearest < np.asarray(header.geometry.shape))).all(axis=1)
         mask = np.zeros(rows * columns, dtype=bool)
