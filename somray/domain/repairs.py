@@ -14,7 +14,7 @@ REPAIRS = {
     "unit_assumed": "the header's unit of length is none that exists; mm is assumed",
     "sform_ignored": "NIfTI: the sform is set but zero, singular or no number; the qform is taken",
     "qform_ignored": "NIfTI: the qform puts voxels elsewhere than the sform, or is broken; the sform is taken",
-    "qform_normalized": "NIfTI: the qform's quaternion is a little longer than 1 and was shortened",
+    "qform_repaired": "NIfTI: the qform's quaternion is too long or a voxel size negative; read as nibabel does",
     "pixdim_ignored": "NIfTI: voxel sizes contradict the sform; the sform's are taken",
     "scaling_ignored": "NIfTI: scl_slope or scl_inter is no number; values are taken as stored",
     "surplus_ignored": "the file holds more bytes than its header accounts for; the first ones are taken",

@@ -119,8 +119,8 @@ def _affine(path: Path, fields: MetaFields) -> tuple[NDArray[np.float64], tuple[
     size = len(fields.numbers("DimSize"))
     spacing = fields.numbers("ElementSpacing", "ElementSize")
     origin = fields.numbers("Offset", "Position", "Origin")
-    rows = fields.numbers("TransformMatrix", "Rotation", "Orientation") or np.eye(size).ravel()
-    repairs = [] if origin else ["position_assumed"]
+    rows = fields.numbers("TransformMatrix", "Rotation", "Orientation")
+    repairs = [] if origin and rows else ["position_assumed"]
     if not spacing:
         repairs = ["spacing_assumed"]
     for name, values, count in (
@@ -132,7 +132,7 @@ def _affine(path: Path, fields: MetaFields) -> tuple[NDArray[np.float64], tuple[
             raise ValueError(name)
     matrix = np.eye(4)
     kept = min(size, 3)
-    directions = np.reshape(rows, (size, size))[:kept, :kept].T
+    directions = np.reshape(rows or np.eye(size), (size, size))[:kept, :kept].T
     matrix[:kept, :kept] = directions * np.array(spacing or [1.0] * size)[:kept]
     matrix[:kept, 3] = (origin or [0.0] * size)[:kept]
     if kept == 2:

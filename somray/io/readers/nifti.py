@@ -141,15 +141,7 @@ def _header(path: Path, head: bytes) -> Any:  # Any: nibabel has no types
     """Parse a header; its size and, where that is damaged, the count of its axes tell the byte order."""
     magic = _magic(head)
     if not magic:
-        if len(head) < min(_HEADS):
-            raise DataError("truncated", f"{path}: ends within its header; copy the file again")
-        is_analyze = 348 in (struct.unpack_from(sign + "i", head)[0] for sign in "<>")
-        what = (
-            "is Analyze 7.5, which does not say where left is; convert it to NIfTI"
-            if is_analyze
-            else "is not NIfTI, whatever its name"
-        )
-        raise DataError("unreadable", f"{path}: {what}")
+        raise _no_header(path, head)
     size = 540 if magic.endswith(b"2") else 348
     if len(head) < size:
         raise DataError("truncated", f"{path}: ends within its header; copy the file again")
@@ -159,6 +151,21 @@ def _header(path: Path, head: bytes) -> Any:  # Any: nibabel has no types
             if struct.unpack_from(sign + kind, head, at)[0] in values:
                 return _HEADS[size](head[:size], endianness=sign, check=False)
     raise DataError("unreadable", f"{path}: its NIfTI header is damaged; copy the file again")
+
+
+def _no_header(path: Path, head: bytes) -> DataError:
+    """Say what a file is that does not begin with a NIfTI header."""
+    sizes = [struct.unpack_from(sign + "i", head)[0] for sign in "<>" if len(head) >= 4]
+    is_headed = any(size in _HEADS for size in sizes)
+    if not head or (is_headed and len(head) < min(_HEADS)):
+        return DataError("truncated", f"{path}: ends within its header; copy the file again")
+    if 348 in sizes:
+        what = "is Analyze 7.5, which does not say where left is; convert it to NIfTI"
+    elif head.startswith(b"\x1f\x8b"):
+        what = "is compressed twice; unpack it once"
+    else:
+        what = "is not NIfTI, whatever its name; name another file"
+    return DataError("unreadable", f"{path}: {what}")
 
 
 def _sibling(path: Path, kind: str) -> Path:
@@ -178,10 +185,10 @@ def _shape(path: Path, header: Any) -> tuple[int, int, int, int]:  # Any: nibabe
     """Return (t, z, y, x); vectors and other further axes are refused by their name."""
     axes = int(header["dim"][0])
     sizes = [int(n) for n in header["dim"][1 : axes + 1]]
-    if not 1 <= axes <= 7 or min(sizes) < 0:
-        raise DataError(
-            "unreadable", f"{path}: its header gives sizes {sizes}; they must be positive"
-        )
+    if not 1 <= axes <= 7:
+        raise DataError("unreadable", f"{path}: its header gives {axes} axes; 2 to 7 are possible")
+    if min(sizes) < 0:
+        raise DataError("unreadable", f"{path}: its sizes {sizes} must be positive; correct them")
     sizes = [*sizes[:3], *(max(n, 1) for n in sizes[3:])]  # 0 beyond space means unused, as in ITK
     intent = int(header["intent_code"])
     is_vector = intent in _VECTORS

@@ -68,7 +68,7 @@ def _in_file(path: str, header: Any, shape: tuple[int, int, int]) -> tuple[Matri
         zooms = shape_zoom_affine(shape[::-1], sizes, x_flip=True)
         return np.asarray(zooms, dtype=np.float64), [*repairs, "position_assumed"]
     sform = _sform(header, shape, sizes) if has_sform else None
-    qform, is_normalized = _qform(header, sizes) if has_qform else (None, False)
+    qform, is_repaired = _qform(header, sizes) if has_qform else (None, False)
     if sform is not None:
         if shape[0] > 1 or np.any(header["srow_z"][:3]):
             repairs = []  # its thickness is the sform's
@@ -77,7 +77,7 @@ def _in_file(path: str, header: Any, shape: tuple[int, int, int]) -> tuple[Matri
         raise _no_space(path, _what_is_set(has_sform, has_qform))
     if has_sform:
         repairs.append("sform_ignored")
-    return qform, [*repairs, "qform_normalized"] if is_normalized else repairs
+    return qform, [*repairs, "qform_repaired"] if is_repaired else repairs
 
 
 def _no_space(path: str, what: str) -> DataError:
@@ -118,7 +118,7 @@ def _sform(header: Any, shape: tuple[int, int, int], sizes: Matrix) -> Matrix | 
 
 
 def _qform(header: Any, sizes: Matrix) -> tuple[Matrix | None, bool]:
-    """Return the qform, None where it is not sound, and whether its quaternion was too long."""
+    """Return the qform, None where it is not sound, and whether it needed repair."""
     turn = np.array([float(header[f"quatern_{n}"]) for n in "bcd"])
     offset = np.array([float(header[f"qoffset_{n}"]) for n in "xyz"])
     rest = 1.0 - float(turn @ turn)
@@ -128,7 +128,8 @@ def _qform(header: Any, sizes: Matrix) -> tuple[Matrix | None, bool]:
     left_handed = -1.0 if float(header["pixdim"][0]) < 0 else 1.0  # 0 and all else mean 1
     matrix[:3, :3] = quat2mat([np.sqrt(max(rest, 0.0)), *turn]) * sizes * [1.0, 1.0, left_handed]
     matrix[:3, 3] = offset
-    return matrix, rest < -_UNIT_LENGTH
+    has_negative = bool((header["pixdim"][1:4] < 0).any())  # ITK mirrors there, nibabel does not
+    return matrix, rest < -_UNIT_LENGTH or has_negative
 
 
 def _contradictions(

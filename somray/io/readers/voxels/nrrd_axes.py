@@ -19,7 +19,7 @@ from somray.io.readers.voxels.units import is_pixel, mm_per_unit
 
 __all__ = ["NrrdAxes", "axes_of", "place_of_axes"]
 
-_SHORT_SPACES = {"LPS": (1, 1), "RAS": (-1, -1), "LAS": (1, -1)}
+_TO_LPS = {"L": 1.0, "R": -1.0}, {"P": 1.0, "A": -1.0}, {"S": 1.0, "I": -1.0}
 _SPATIAL = ("domain", "space")
 _SERIAL = ("time", "list")
 _UNSAID = ("???", "none", "stub", "")
@@ -151,7 +151,7 @@ def place_of_axes(path: Path, header: NrrdFields, axes: NrrdAxes) -> tuple[Matri
         scale = np.ones(3)
     if any(is_pixel(word) for word in units):
         repairs.append("spacing_assumed")
-    return np.diag([*(scale * [*(signs or (1, 1)), 1.0]), 1.0]) @ matrix, tuple(repairs)
+    return np.diag([*(scale * (signs or 1.0)), 1.0]) @ matrix, tuple(repairs)
 
 
 def _scales(path: Path, units: list[str], field: str) -> list[float]:
@@ -164,12 +164,15 @@ def _scales(path: Path, units: list[str], field: str) -> list[float]:
         ) from error
 
 
-def _signs(header: NrrdFields) -> tuple[int, int] | None:
-    """Return the signs that take x and y of a space to LPS; None where it is no patient's space."""
+def _signs(header: NrrdFields) -> list[float] | None:
+    """Return the signs that take a space to LPS; None where it is no patient's space."""
     space = str(header.fields.get("space", ""))
     words = space.lower().removesuffix("-time").split("-")
-    short = space.upper() if len(words) == 1 else "".join(w[:1] for w in words[:3]).upper()
-    return _SHORT_SPACES.get(short.removesuffix("T") if len(short) == 4 else short)
+    short = space.upper() if len(words) == 1 else "".join(w[:1] for w in words).upper()
+    short = short.removesuffix("T") if len(short) == 4 else short
+    signs = [axis.get(letter) for axis, letter in zip(_TO_LPS, short, strict=False)]
+    known = [sign for sign in signs if sign is not None]
+    return known if len(known) == len(short) == 3 else None
 
 
 def _thickness(header: NrrdFields, axes: NrrdAxes) -> float:

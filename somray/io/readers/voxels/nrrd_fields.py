@@ -13,6 +13,7 @@ from typing import Any
 import nrrd
 
 from somray.errors import DataError
+from somray.io.readers.voxels.inflate import compression_of
 
 __all__ = ["NrrdFields", "read_fields"]
 
@@ -55,7 +56,9 @@ def read_fields(path: Path) -> NrrdFields:
     """
     lines, end = _lines(path)
     if not lines or not lines[0].startswith("NRRD"):
-        raise DataError("unreadable", f"{path}: is not NRRD, whatever its name")
+        packed = compression_of(path) != "raw"
+        what = "is compressed as a whole; unpack it" if packed else "is not NRRD, whatever its name"
+        raise DataError("unreadable", f"{path}: {what}")
     magic = lines[0].strip().replace(_OLD_MAGIC, "NRRD0001")
     fields: dict[str, str] = {}
     keys: dict[str, str] = {}
@@ -112,6 +115,8 @@ def _parsed(path: Path, magic: str, fields: dict[str, str]) -> dict[str, Any]:  
         nonlocal current
         yield magic
         for current, value in fields.items():
+            if current == "space origin" and "none" in value.lower():
+                continue
             plain = value.lower() if current in ("type", "encoding", "endian", "kinds") else value
             yield f"{current}: {_quoted(plain) if 'units' in current else plain}"
 
