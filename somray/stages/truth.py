@@ -12,9 +12,10 @@ from somray.domain.run import ScanPlace
 from somray.domain.tables import TruthRow
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.errors import DataError
+from somray.io.masks.dicom_seg import open_mask
 from somray.io.masks.label_masks import MOST_LABEL, grid_of_mask
 from somray.io.ome.image import ScanMeta, read_label_slab, read_meta, slabs
-from somray.io.readers import Source, open_source
+from somray.io.readers import Source
 from somray.io.storage import Storage
 from somray.kernels.grids.index_map import index_map, linear_part
 from somray.kernels.metrics.lesion_scores import (
@@ -104,7 +105,7 @@ def run(item: TruthItem, shared: object = None) -> Result:
 
 def _check_times(path: str, meta: ScanMeta) -> None:
     """Refuse a stack of masks beside a scan of one time point: it may be one mask per label."""
-    with open_source(path) as source:
+    with open_mask(path) as source:
         times = source.header.shape[0]
     if times > 1 and meta.shape[0] == 1:
         raise DataError(
@@ -126,7 +127,7 @@ def _prediction(
 def _truth_on(path: str, meta: ScanMeta) -> Labels:
     """Read a label mask onto a scan's grid by nearest neighbour; 0 outside its field of view."""
     geometry = meta.geometry
-    with open_source(path) as source:
+    with open_mask(path) as source:
         own = grid_of_mask(source.header, geometry)
         labels = _labels_of(source)
     if own.is_same_grid(geometry):

@@ -1,9 +1,10 @@
 """What an organ mask's values are called.
 
 The first source that has names gives all of them: the protocol's table; the mask's own header (NIfTI's extension
-as TotalSegmentator writes it, 3D Slicer's segments in NRRD); the file names of a folder with one mask per organ;
-a file beside the mask with its name; `names.json` or nnU-Net's `dataset.json` beside it. No table is built in,
-since the same tool numbers organs differently from version to version: a value without a name stays unnamed.
+as TotalSegmentator writes it, 3D Slicer's segments in NRRD, those of a DICOM Segmentation); the file names of a
+folder with one mask per organ; a file beside the mask with its name; `names.json` or nnU-Net's `dataset.json`
+beside it. No table is built in, since the same tool numbers organs differently from version to version: a value
+without a name stays unnamed.
 """
 
 import re
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from somray.errors import DataError
+from somray.io.masks.dicom_seg import is_dicom_seg, segment_names
 from somray.io.masks.label_masks import masks_within
 from somray.io.masks.name_tables import clean_name, names_of_json, names_of_text, table_of
 from somray.io.readers.nifti import is_nifti, nifti_extensions
@@ -65,6 +67,8 @@ def _in_header(path: Path) -> dict[int, str]:
             return _in_nifti(path)
         if is_nrrd(path):
             return _in_nrrd(path)
+        if is_dicom_seg(path):
+            return table_of(segment_names(path), str(path))
     return {}
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from somray.domain.geometry import Geometry
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
-from somray.io.readers import Source, open_source
+from somray.io.masks.dicom_seg import open_mask
+from somray.io.readers import Source
 from somray.io.readers.nifti import is_nifti
 from somray.io.readers.nrrd import is_nrrd
 
@@ -37,15 +38,15 @@ class LabelMask:
         is_placed: whether the file says where the grid lies; where not, the place is the reader's assumption.
 
     Raises:
-        DataError: codes of `open_source`; `unreadable`: the masks of a folder are not on one grid.
+        DataError: codes of `open_mask`; `unreadable`: the masks of a folder are not on one grid.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._parts = [open_source(file) for file in masks_within(path)]
+        self._parts = [open_mask(file) for file in masks_within(path)]
         self._is_folder = bool(self._parts)
         if not self._is_folder:
-            self._parts = [open_source(path)]
+            self._parts = [open_mask(path)]
         header = self._parts[0].header
         self.geometry = header.geometry
         self.is_placed = is_placed(header)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
+from somray.io.masks.dicom_seg import open_mask
 from somray.io.masks.label_masks import grid_of_mask
-from somray.io.readers import open_source
 
 __all__ = ["TruthMask"]
 
@@ -26,7 +26,7 @@ class TruthMask:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        with open_source(path) as source:
+        with open_mask(path) as source:
             self._header = source.header
 
     def on_slice(self, geometry: Geometry, t: int, z: int) -> NDArray[np.bool_]:
@@ -47,7 +47,7 @@ class TruthMask:
             near = nearest[inside]
             z0, z1 = int(near[:, 0].min()), int(near[:, 0].max()) + 1
             moment = t if t < header.shape[0] else 0  # a 3D truth stands for every time point
-            with open_source(self._path) as source:
+            with open_mask(self._path) as source:
                 slab = source.read(moment, z0, z1)
             mask[inside] = slab[near[:, 0] - z0, near[:, 1], near[:, 2]] > 0
         return mask.reshape(rows, columns)
