@@ -20,6 +20,7 @@ from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers import open_source
 from somray.io.readers.source import Source, coded, grid_of
+from somray.io.readers.voxels.inflate import first_bytes
 
 __all__ = ["is_dicom_seg", "open_mask", "segment_names"]
 
@@ -46,10 +47,8 @@ def is_dicom_seg(path: Path) -> bool:
     """Tell a DICOM Segmentation by its content; false for all else."""
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        file.seek(_MAGIC_AT)
-        if file.read(4) != b"DICM":
-            return False
+    if first_bytes(path, _MAGIC_AT + 4)[_MAGIC_AT:] != b"DICM":
+        return False
     with warnings.catch_warnings(), coded(path):
         warnings.simplefilter("ignore")
         head = pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True)

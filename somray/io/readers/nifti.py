@@ -19,7 +19,7 @@ from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers.raw import RawLayout, RawSource, volume_shape
 from somray.io.readers.source import Source, grid_of
-from somray.io.readers.voxels.inflate import compression_of, open_stream
+from somray.io.readers.voxels.inflate import compression_of, first_bytes, open_stream
 from somray.io.readers.voxels.nifti_place import place_of
 
 __all__ = ["is_nifti", "nifti_extensions", "open_nifti"]
@@ -40,8 +40,7 @@ def is_nifti(path: Path) -> bool:
     """Tell NIfTI by its name, or by the magic number of a plain file with another name."""
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        head = file.read(348)
+    head = first_bytes(path, 348)
     if any(head[at : at + len(magic)] == magic for at, magic in _OTHERS):
         return False
     is_single = head[344:348] == b"n+1\0" or head[4:8] == b"n+2\0"

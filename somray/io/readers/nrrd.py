@@ -13,6 +13,7 @@ from somray.errors import DataError
 from somray.io.readers.raw import RawLayout, RawSource
 from somray.io.readers.source import Source, grid_of
 from somray.io.readers.voxels.data_files import listed_files, named_files
+from somray.io.readers.voxels.inflate import first_bytes
 from somray.io.readers.voxels.nrrd_axes import NrrdAxes, axes_of, place_of_axes
 from somray.io.readers.voxels.nrrd_fields import NrrdFields, read_fields
 
@@ -40,10 +41,7 @@ def is_nrrd(path: Path) -> bool:
     """Tell NRRD by its name or its magic number."""
     if not path.is_file():
         return False
-    if path.suffix.lower() in (".nrrd", ".nhdr"):
-        return True
-    with path.open("rb") as file:
-        return file.read(6) in (b"NRRD00", b"NRRD01")
+    return path.suffix.lower() in (".nrrd", ".nhdr") or first_bytes(path, 6) == b"NRRD00"
 
 
 def open_nrrd(path: Path, irregular: str = "refuse") -> Source:

@@ -16,7 +16,7 @@ import numpy as np
 
 from somray.errors import DataError
 
-__all__ = ["CHUNK_BYTES", "ENCODINGS", "compression_of", "open_stream"]
+__all__ = ["CHUNK_BYTES", "ENCODINGS", "compression_of", "first_bytes", "open_stream"]
 
 ENCODINGS = ("raw", "gzip", "zlib", "bzip2", "xz", "text", "hex")
 CHUNK_BYTES = 1 << 20  # read from the file at once
@@ -34,6 +34,15 @@ _MAGIC = {
     b"PK\x03\x04": "zip",
 }
 _COMMAS = bytes.maketrans(b",;", b"  ")
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """Return how a file begins, to tell what it is; nothing where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError:
+        return b""
 
 
 def compression_of(path: Path) -> str:
