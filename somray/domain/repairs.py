@@ -3,7 +3,7 @@
 __all__ = ["REPAIRS"]
 
 REPAIRS = {
-    "position_assumed": "the header places the scan nowhere; its first voxel is taken for the origin",
+    "position_assumed": "the header does not say where the scan lies in the patient; a place is assumed",
     "spacing_assumed": "the header names no voxel size; 1 mm is assumed, figures in mm are in voxels",
     "resampled_z": "slices were uneven and are interpolated to even gaps (`irregular: resample`)",
     "untilted": "the gantry was tilted; slices are shifted upright (`irregular: resample`)",

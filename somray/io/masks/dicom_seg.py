@@ -44,7 +44,8 @@ class _SegFrame:
 
 
 def is_dicom_seg(path: Path) -> bool:
-    """Tell a DICOM Segmentation by its content; false for all else."""
+    """Tell a DICOM Segmentation by its content, also alone in a folder; false for all else."""
+    path = _alone_in(path)
     if not path.is_file():
         return False
     if first_bytes(path, _MAGIC_AT + 4)[_MAGIC_AT:] != b"DICM":
@@ -53,6 +54,14 @@ def is_dicom_seg(path: Path) -> bool:
         warnings.simplefilter("ignore")
         head = pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True)
     return bool(head.get("SOPClassUID") == SegmentationStorage)
+
+
+def _alone_in(path: Path) -> Path:
+    """Return the one file of a folder, as archives store a series of one object; else the path itself."""
+    if not path.is_dir():
+        return path
+    files = [file for file in path.iterdir() if not file.name.startswith(".")]
+    return files[0] if len(files) == 1 else path
 
 
 def open_mask(path: str) -> Source:
@@ -64,14 +73,14 @@ def open_mask(path: str) -> Source:
     place = Path(path)
     with coded(place):
         if is_dicom_seg(place):
-            return _open_seg(place)
+            return _open_seg(_alone_in(place))
     return open_source(path)
 
 
 def segment_names(path: Path) -> list[tuple[int, str]]:
     """Return number and label of each segment."""
     with coded(path):
-        data, _ = _header(path)
+        data, _ = _header(_alone_in(path))
         return [
             (int(s.SegmentNumber), str(s.get("SegmentLabel", ""))) for s in data.SegmentSequence
         ]

@@ -119,7 +119,13 @@ def test_fractions_count_from_one_half_on(tmp_path):
 
 def test_segments_name_their_labels(tmp_path, masks):
     path = write(tmp_path / "seg.dcm", list(masks.items()))
-    assert organ_names(path) == {1: "organ 1", 2: "organ 2"}
+    assert organ_names(path) == organ_names(str(tmp_path)) == {1: "organ 1", 2: "organ 2"}
+
+
+def test_a_folder_of_one_segmentation_is_that_segmentation(tmp_path, masks):
+    write(tmp_path / "1-1.dcm", list(masks.items()))
+    with LabelMask(str(tmp_path)) as mask:
+        np.testing.assert_array_equal(mask.read(0, 4), expected(masks))
 
 
 def test_a_segmentation_is_no_scan_and_a_scan_no_segmentation(tmp_path, masks):

@@ -9,6 +9,10 @@ __all__ = ["MetaFields", "read_fields"]
 
 HEADER_BYTES = 1 << 20  # longest header that is read
 _LAST = "elementdatafile"
+_ONCE = frozenset(
+    ("ndims", "dimsize", "elementtype", "elementspacing", "elementsize", "offset", "position", "origin",
+     "transformmatrix", "rotation", "orientation", "elementnumberofchannels", "headersize")
+)  # fmt: skip
 _COMMENTS = ("#", "%", ";", "//")
 
 
@@ -79,7 +83,8 @@ def read_fields(path: Path) -> MetaFields:
         if not found or b"\0" in line:
             break
         key = key.strip().lower()
-        values[key] = value.strip()
+        if values.setdefault(key, value.strip()) != value.strip() and key in _ONCE:
+            raise DataError("unreadable", f"{path}: its header gives {key} twice; keep one of them")
         if key == _LAST:
             is_list = value.split()[:1] in (["LIST"], ["list"], ["List"])
             listed = tuple(_text(rest) for rest in lines[number + 1 :]) if is_list else ()

@@ -249,3 +249,13 @@ def test_headers_that_lie_are_refused_with_the_field(tmp_path, fields, code, wor
 def test_a_file_that_holds_more_than_it_says_is_told_or_refused(tmp_path):
     assert opened(write(tmp_path / "a.mha", RAW + b"\n"))[0].repairs == ("surplus_ignored",)
     assert "more than" in refused(write(tmp_path / "b.mha", RAW + bytes(9000))).message
+
+
+def test_a_field_that_is_given_twice_is_refused_unless_it_says_the_same(tmp_path):
+    path = write(tmp_path / "a.mha")
+    same, other = b"DimSize = 6 5 4\n", b"DimSize = 5 6 4\n"
+    content = path.read_bytes()
+    path.write_bytes(same + content)
+    np.testing.assert_array_equal(opened(path)[1][0], VALUES)
+    path.write_bytes(other + content)
+    assert "dimsize twice" in refused(path).message
