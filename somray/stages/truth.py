@@ -140,7 +140,10 @@ def _truth_on(path: str, meta: ScanMeta) -> Labels:
             output=found[z0:z1], output_shape=(z1 - z0, *geometry.shape[1:]), mode="grid-constant",
         )  # fmt: skip
     if labels.any() and not found.any():
-        raise DataError("channel_mismatch", f"truth {path}: its mask lies outside the scan")
+        raise DataError(
+            "channel_mismatch",
+            f"truth {path}: its mask lies outside the scan; save it with the affine of the scan it was drawn on",
+        )
     return found
 
 
