@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 
 from somray.errors import ShapeError
 
-__all__ = ["Geometry"]
+__all__ = ["SAME_VOXELS", "Geometry", "spans_space"]
 
 SINGULAR = 1e-6  # of the volume that perpendicular axes would span; no unit, so that microns fare as metres do
 
 
-def _spans_space(axes: NDArray[np.float64]) -> bool:
+SAME_VOXELS = 0.05
+"""Grids whose voxels lie nearer to each other than this are one: headers round, in float32 or to six decimals."""
+
+
+def spans_space(axes: NDArray[np.float64]) -> bool:
     """Whether three axes (columns) are long enough and lead apart."""
     lengths = np.linalg.norm(axes, axis=0)
     return bool((lengths > 0).all() and abs(np.linalg.det(axes / lengths)) >= SINGULAR)
@@ -45,7 +49,7 @@ class Geometry:
             raise ShapeError(f"shape must be three positive sizes (z, y, x), got {self.shape}")
         if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
             raise ShapeError("affine must be a finite 4×4 matrix")
-        if not _spans_space(matrix[:3, :3]):
+        if not spans_space(matrix[:3, :3]):
             raise ShapeError("affine is singular: two axes of the volume coincide")
 
     @classmethod
@@ -76,6 +80,26 @@ class Geometry:
     def voxel_mm3(self) -> float:
         """Volume of one voxel in mm³."""
         return abs(float(np.linalg.det(self.matrix[:3, :3])))
+
+    @property
+    def skew(self) -> float:
+        """Cosine of the two axes that are farthest from perpendicular; 0 where all are."""
+        axes = self.matrix[:3, :3] / np.linalg.norm(self.matrix[:3, :3], axis=0)
+        return float(np.abs(axes.T @ axes - np.eye(3)).max())
+
+    def distance_voxels(self, other: "Geometry") -> float:
+        """Return how far apart two grids put voxels of one index, at most, within this grid's shape.
+
+        In edges of the smallest voxel of both, so that microns fare as metres do.
+        """
+        ends = [(0.0, float(size - 1)) for size in self.shape]
+        corners = np.array(np.meshgrid(*ends, indexing="ij")).reshape(3, -1).T  # (8, 3)
+        apart = np.linalg.norm(self.to_world(corners) - other.to_world(corners), axis=1)
+        return float(apart.max()) / min(*self.spacing_mm, *other.spacing_mm)
+
+    def is_same_grid(self, other: "Geometry") -> bool:
+        """Whether both have one shape and their voxels lie in one place, within `SAME_VOXELS`."""
+        return self.shape == other.shape and self.distance_voxels(other) <= SAME_VOXELS
 
     def to_world(self, index_zyx: NDArray[np.float64]) -> NDArray[np.float64]:
         """Take voxel indices (n, 3) in z, y, x to LPS mm (n, 3) in x, y, z."""

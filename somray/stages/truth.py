@@ -12,8 +12,10 @@ from somray.domain.run import ScanPlace
 from somray.domain.tables import TruthRow
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.errors import DataError
+from somray.io.masks.dicom_seg import open_mask
+from somray.io.masks.label_masks import MOST_LABEL, grid_of_mask
 from somray.io.ome.image import ScanMeta, read_label_slab, read_meta, slabs
-from somray.io.readers import Source, open_source
+from somray.io.readers import Source
 from somray.io.storage import Storage
 from somray.kernels.grids.index_map import index_map, linear_part
 from somray.kernels.metrics.lesion_scores import (
@@ -33,6 +35,7 @@ Labels = NDArray[np.uint8] | NDArray[np.int32]
 UNION = 0  # the label of the row for all labels together
 SLICES_AT_ONCE = 32  # of the truth, while it is read
 COLUMNS = {field.name for field in fields(TruthRow)}
+NOISE = 0.2  # a value this near to a whole number is that label; masks go through float and lossy scaling
 TOLERANCE_MM = 2.0  # of `surface_dice_2mm`
 _HELD_BYTES = 21  # per voxel, measured with noise as both masks and labels above 255
 
@@ -83,6 +86,7 @@ def run(item: TruthItem, shared: object = None) -> Result:
     """
     storage = Storage.at(item.place.root)
     meta = read_meta(storage, item.place.name)
+    _check_times(item.path, meta)
     truth = _truth_on(item.path, meta)
     labels = [UNION, *sorted({int(n) for plane in truth for n in np.unique(plane)} - {0})]
     rows = []
@@ -99,6 +103,17 @@ def run(item: TruthItem, shared: object = None) -> Result:
     return Result(rows={"truth": rows})
 
 
+def _check_times(path: str, meta: ScanMeta) -> None:
+    """Refuse a stack of masks beside a scan of one time point: it may be one mask per label."""
+    with open_mask(path) as source:
+        times = source.header.shape[0]
+    if times > 1 and meta.shape[0] == 1:
+        raise DataError(
+            "channel_mismatch",
+            f"truth {path}: holds {times} volumes, the scan one; write all labels in one volume",
+        )
+
+
 def _prediction(
     storage: Storage, place: ScanPlace, method: TruthMethod, meta: ScanMeta
 ) -> NDArray[np.bool_]:
@@ -110,15 +125,12 @@ def _prediction(
 
 
 def _truth_on(path: str, meta: ScanMeta) -> Labels:
-    """Read a label mask onto a scan's grid by nearest neighbour; 0 outside its field of view.
-
-    A mask that does not say where it lies, and has as many voxels as the scan, was drawn on the scan.
-    """
-    with open_source(path) as source:
-        own, is_placed = source.header.geometry, source.header.is_placed
-        labels = _labels_of(source)
+    """Read a label mask onto a scan's grid by nearest neighbour; 0 outside its field of view."""
     geometry = meta.geometry
-    if own.shape == geometry.shape and (not is_placed or own.is_same_grid(geometry)):
+    with open_mask(path) as source:
+        own = grid_of_mask(source.header, geometry)
+        labels = _labels_of(source)
+    if own.is_same_grid(geometry):
         return labels
     matrix, offset = linear_part(index_map(own, geometry))
     found = np.empty(geometry.shape, dtype=labels.dtype)
@@ -128,19 +140,40 @@ def _truth_on(path: str, meta: ScanMeta) -> Labels:
             output=found[z0:z1], output_shape=(z1 - z0, *geometry.shape[1:]), mode="grid-constant",
         )  # fmt: skip
     if labels.any() and not found.any():
-        raise DataError("channel_mismatch", f"truth {path}: its mask lies outside the scan")
+        raise DataError(
+            "channel_mismatch",
+            f"truth {path}: its mask lies outside the scan; save it with the affine of the scan it was drawn on",
+        )
     return found
 
 
 def _labels_of(source: Source) -> Labels:
-    """Read a mask of t 0 slab by slab, a byte per voxel where its labels fit into it."""
+    """Read a mask of t 0 slab by slab, a byte per voxel where its labels fit into it.
+
+    Values that are no whole numbers are rounded where they are noise, or a share of one label between 0 and 1
+    (a probability, an interpolated mask): half of it counts.
+    """
     shape = source.header.shape[1:]
     labels: Labels = np.zeros(shape, dtype=np.uint8)
+    most, is_whole = 0.0, True
     for z0, z1 in slabs(shape[0], SLICES_AT_ONCE):
-        block = np.nan_to_num(source.read(0, z0, z1)).round().astype(np.int32)
+        values = np.nan_to_num(source.read(0, z0, z1), posinf=np.inf, neginf=0.0)
+        most = max(most, float(np.abs(values).max()))
+        if most > MOST_LABEL:
+            raise DataError(
+                "unreadable", f"truth {source.path}: holds labels above {MOST_LABEL}; renumber them"
+            )
+        block = values.round().astype(np.int32)
+        is_whole = is_whole and bool((np.abs(values - block) <= NOISE).all())
         if labels.dtype == np.uint8 and (block.min() < 0 or block.max() > 255):
             labels = labels.astype(np.int32)
         labels[z0:z1] = block
+    if not is_whole and most > 1.0 + NOISE:
+        raise DataError(
+            "unreadable",
+            f"truth {source.path}: holds values that are no whole numbers up to {most:g}; a label mask is "
+            "expected, or one label's probability from 0 to 1",
+        )
     return labels
 
 

@@ -1,27 +1,25 @@
 """What an organ mask's values are called.
 
 The first source that has names gives all of them: the protocol's table; the mask's own header (NIfTI's extension
-as TotalSegmentator writes it, 3D Slicer's segments in NRRD); the file names of a folder with one mask per organ;
-a file beside the mask with its name; `names.json` or nnU-Net's `dataset.json` beside it. No table is built in,
-since the same tool numbers organs differently from version to version: a value without a name stays unnamed.
+as TotalSegmentator writes it, 3D Slicer's segments in NRRD, those of a DICOM Segmentation); the file names of a
+folder with one mask per organ; a file beside the mask with its name; `names.json` or nnU-Net's `dataset.json`
+beside it. No table is built in, since the same tool numbers organs differently from version to version: a value
+without a name stays unnamed.
 """
 
 import re
-import warnings
 import xml.etree.ElementTree as ET
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import nibabel as nib
-import nrrd
-from nibabel.filebasedimages import ImageFileError
-
 from somray.errors import DataError
+from somray.io.masks.dicom_seg import is_dicom_seg, segment_names
 from somray.io.masks.label_masks import masks_within
 from somray.io.masks.name_tables import clean_name, names_of_json, names_of_text, table_of
-from somray.io.readers.nifti import is_nifti
+from somray.io.readers.nifti import is_nifti, nifti_extensions
 from somray.io.readers.nrrd import is_nrrd
+from somray.io.readers.source import coded
+from somray.io.readers.voxels.nrrd_fields import read_fields
 
 __all__ = ["organ_names"]
 
@@ -64,23 +62,20 @@ def stem(path: Path) -> str:
 
 def _in_header(path: Path) -> dict[int, str]:
     """Read the names in a mask's own header."""
-    try:
+    with coded(path):
         if is_nifti(path):
             return _in_nifti(path)
         if is_nrrd(path):
             return _in_nrrd(path)
-    except (OSError, EOFError, ValueError, zlib.error, ImageFileError, nrrd.NRRDError) as error:
-        raise DataError("unreadable", f"{path}: its header cannot be read ({error})") from error
+        if is_dicom_seg(path):
+            return table_of(segment_names(path), str(path))
     return {}
 
 
 def _in_nifti(path: Path) -> dict[int, str]:
     """Read `<LabelTable><Label Key="1">spleen</Label>` of the header's extensions."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        extensions = getattr(nib.load(path).header, "extensions", ())
-    for extension in extensions:
-        content = bytes(extension.content).strip(b"\0 \t\r\n")
+    for extension in nifti_extensions(path):
+        content = extension.strip(b"\0 \t\r\n")
         if b"<LabelTable" in content:
             return _labels_of_xml(content, path)
     return {}
@@ -102,13 +97,11 @@ def _labels_of_xml(content: bytes, path: Path) -> dict[int, str]:
 
 def _in_nrrd(path: Path) -> dict[int, str]:
     """Read `Segment0_LabelValue` and `Segment0_Name`."""
-    with path.open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        header = nrrd.read_header(file)
+    keys = read_fields(path).keys
     pairs = []
-    for key, value in header.items():
-        found = re.fullmatch(r"(Segment[0-9]+)_LabelValue", str(key))
-        if found and clean_name(name := header.get(f"{found[1]}_Name", "")):
+    for key, value in keys.items():
+        found = re.fullmatch(r"(Segment[0-9]+)_LabelValue", key)
+        if found and clean_name(name := keys.get(f"{found[1]}_Name", "")):
             pairs.append((value, name))
     return table_of(pairs, str(path))
 

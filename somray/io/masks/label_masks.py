@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.geometry import Geometry
+from somray.domain.scan import ScanHeader
 from somray.errors import DataError
-from somray.io.readers import Source, open_source
+from somray.io.masks.dicom_seg import open_mask
+from somray.io.readers import Source
 from somray.io.readers.nifti import is_nifti
 from somray.io.readers.nrrd import is_nrrd
 
-__all__ = ["MOST_LABEL", "LabelMask", "masks_within"]
+__all__ = ["MOST_LABEL", "LabelMask", "grid_of_mask", "masks_within"]
 
 MOST_LABEL = 2**24 - 1
 """Highest label that is read exactly; readers give float32."""
@@ -34,20 +37,24 @@ class LabelMask:
         is_placed: whether the file says where the grid lies; where not, the place is the reader's assumption.
 
     Raises:
-        DataError: codes of `open_source`; `unreadable`: the masks of a folder are not on one grid.
+        DataError: codes of `open_mask`; `unreadable`: the masks of a folder are not on one grid.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._parts = [open_source(file) for file in masks_within(path)]
+        self._parts = [open_mask(file) for file in masks_within(path)]
         self._is_folder = bool(self._parts)
         if not self._is_folder:
-            self._parts = [open_source(path)]
+            self._parts = [open_mask(path)]
         header = self._parts[0].header
         self.geometry = header.geometry
         self.is_placed = header.is_placed
         for part in self._parts[1:]:
             self._check_grid(part)
+
+    def grid_on(self, image: Geometry) -> Geometry:
+        """Return the mask's grid in the world of the image it was drawn on, see `grid_of_mask`."""
+        return grid_of_mask(self._parts[0].header, image)
 
     def _check_grid(self, part: Source) -> None:
         """Refuse a mask of a folder that lies on another grid than the first."""
@@ -103,6 +110,15 @@ class LabelMask:
     def __exit__(self, *_: object) -> None:
         """Close the files."""
         self.close()
+
+
+def grid_of_mask(header: ScanHeader, image: Geometry) -> Geometry:
+    """Return the grid that a mask lies on, in the world of the image it was drawn on.
+
+    A mask saved without a place, of the image's shape, was drawn on the image: voxel for voxel.
+    """
+    own = header.geometry
+    return image if own.shape == image.shape and not header.is_placed else own
 
 
 def masks_within(path: str) -> list[str]:

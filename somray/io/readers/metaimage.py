@@ -1,8 +1,10 @@
 """MetaImage (.mha, .mhd): text header read here, voxels through `RawSource`.
 
-Read by ourselves because SimpleITK needs the whole volume and forgives short files. World is LPS.
+Read by ourselves because SimpleITK needs the whole volume, forgives short files and reads no text data. World is
+LPS. `DistanceUnits` and the function from element to intensity are honoured, which ITK passes over.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +14,15 @@ from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers.raw import RawLayout, RawSource, volume_shape
 from somray.io.readers.source import Source, grid_of
+from somray.io.readers.voxels.data_files import listed_files, named_files
+from somray.io.readers.voxels.meta_fields import MetaFields, read_fields
+from somray.io.readers.voxels.units import mm_per_unit
 
 __all__ = ["is_metaimage", "open_metaimage"]
 
-HEADER_BYTES = 65536  # longest header that is read
 _TYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2",
-    "MET_INT": "i4", "MET_UINT": "u4", "MET_LONG": "i8", "MET_ULONG": "u8",
+    "MET_INT": "i4", "MET_UINT": "u4", "MET_LONG": "i4", "MET_ULONG": "u4",  # four bytes, as in MetaIO
     "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
 }  # fmt: skip
 
@@ -34,86 +38,129 @@ def open_metaimage(path: Path, irregular: str = "refuse") -> Source:
     Raises:
         DataError: `unreadable`, `truncated`, `missing` data file, `no_space`.
     """
-    fields, end = _parse(path)
+    fields = read_fields(path)
     try:
-        shape = volume_shape(str(path), [int(n) for n in fields["DimSize"].split()])
-        matrix, repairs = _affine(fields)
-        kind = _TYPES[fields["ElementType"]]
-        if int(fields.get("ElementNumberOfChannels", "1")) != 1:
-            raise DataError("unreadable", f"{path}: holds several values per voxel; one is read")
-    except (KeyError, ValueError) as error:
+        shape = _shape(path, fields)
+        matrix, repairs = _affine(path, fields)
+        layout = _layout(path, fields, shape)
+    except ValueError as error:
         raise DataError(
-            "unreadable", f"{path}: header field is missing or wrong: {error}"
+            "unreadable", f"{path}: its header field {error} is missing or wrong; correct it"
         ) from error
     geometry = grid_of(str(path), shape[1:], matrix)
-    is_big = _is_true(fields.get("BinaryDataByteOrderMSB", fields.get("ElementByteOrderMSB", "")))
-    files = _data_files(path, fields, shape)
-    layout = RawLayout(
-        files=files,
-        dtype=np.dtype(kind).newbyteorder(">" if is_big else "<").str,
-        offset=end if files == (str(path),) else int(fields.get("HeaderSize", "0")),
-        encoding="zlib" if _is_true(fields.get("CompressedData", "")) else "raw",
-    )
     return RawSource(str(path), ScanHeader(shape, geometry, "metaimage", repairs=repairs), layout)
 
 
-def _is_true(text: str) -> bool:
-    return text.lower().startswith(("t", "1", "y"))
+def _shape(path: Path, fields: MetaFields) -> tuple[int, int, int, int]:
+    """Return (t, z, y, x); what is no image of one value per voxel is refused."""
+    kind = fields.text("ObjectType") or "Image"
+    if kind.lower() != "image":
+        raise DataError("unreadable", f"{path}: is a MetaIO object but no image; name an image")
+    sizes = fields.numbers("DimSize")
+    if not sizes or not all(n.is_integer() for n in sizes):
+        raise ValueError("DimSize")
+    if fields.whole("NDims", len(sizes)) != len(sizes):
+        raise ValueError("NDims")
+    if fields.whole("ElementNumberOfChannels", 1) != 1:
+        count = fields.whole("ElementNumberOfChannels", 1)
+        raise DataError(
+            "unreadable",
+            f"{path}: holds {count} values per voxel (ElementNumberOfChannels); one is read, so write one "
+            "file per component",
+        )
+    return volume_shape(str(path), [int(n) for n in sizes])
 
 
-def _parse(path: Path) -> tuple[dict[str, str], int]:
-    """Read the header's fields and the byte where it ends."""
-    with path.open("rb") as file:
-        head = file.read(HEADER_BYTES)
-    fields: dict[str, str] = {}
-    end = 0
-    for line in head.splitlines(keepends=True):
-        end += len(line)
-        key, sign, value = line.decode("latin-1").partition("=")
-        if not sign:
-            break
-        fields[key.strip()] = value.strip()
-        if key.strip() == "ElementDataFile":
-            return fields, end
-    if len(head) < HEADER_BYTES and "NDims" in fields:
-        raise DataError("truncated", f"{path}: ends within its header; copy the file again")
-    raise DataError("unreadable", f"{path}: is not MetaImage (no ElementDataFile in the header)")
-
-
-def _affine(fields: dict[str, str]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Return voxel to LPS mm; each row of TransformMatrix is the direction of one voxel axis."""
-    size = len(fields["DimSize"].split())
-    spacing_text = fields.get("ElementSpacing", fields.get("ElementSize"))
-    spacing = [1.0] * size if spacing_text is None else [float(v) for v in spacing_text.split()]
-    origin_text = fields.get("Offset", fields.get("Position", fields.get("Origin", "")))
-    origin = [float(v) for v in origin_text.split()] or [0.0] * size
-    rows_text = fields.get("TransformMatrix", fields.get("Rotation", fields.get("Orientation", "")))
-    rows = np.array([float(v) for v in rows_text.split()] or np.eye(size).ravel()).reshape(
-        size, size
+def _layout(path: Path, fields: MetaFields, shape: tuple[int, int, int, int]) -> RawLayout:
+    """Tell where and how the voxels lie."""
+    kind = _TYPES.get(fields.text("ElementType").upper().removesuffix("_ARRAY"))
+    if kind is None:
+        raise ValueError("ElementType")
+    is_big = fields.is_true("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
+    slope = (fields.numbers("ElementToIntensityFunctionSlope") or [1.0])[0]
+    intercept = (fields.numbers("ElementToIntensityFunctionOffset") or [0.0])[0]
+    if not (math.isfinite(slope) and math.isfinite(intercept) and slope):
+        raise ValueError("ElementToIntensityFunctionSlope")
+    encoding = "raw"
+    if not fields.is_true("BinaryData", default=True):
+        encoding = "text"
+    elif fields.is_true("CompressedData"):
+        encoding = "zlib"
+    is_local, files = _data_files(path, fields, shape)
+    return RawLayout(
+        files=files,
+        dtype=np.dtype(kind).newbyteorder(">" if is_big else "<").str,
+        offset=_offset(path, fields, encoding, is_local=is_local),
+        encoding=encoding,
+        slope=slope,
+        intercept=intercept,
+        packed_bytes=fields.whole("CompressedDataSize", 0) or None,
+        surplus="refuse" if is_local else "tell",
     )
-    if len(spacing) != size or len(origin) != size:
-        raise ValueError(f"ElementSpacing and Offset need {size} numbers")
+
+
+def _offset(path: Path, fields: MetaFields, encoding: str, *, is_local: bool) -> int:
+    """Return the bytes before the voxels; -1: they are the file's last."""
+    skip = fields.whole("HeaderSize", 0)
+    if skip < -1 or (skip == -1 and encoding != "raw"):
+        raise ValueError("HeaderSize")
+    if not is_local or skip == -1:
+        return skip
+    if skip not in (0, fields.end):
+        raise DataError(
+            "unreadable",
+            f"{path}: HeaderSize {skip} contradicts data that follow the header (LOCAL); remove the field",
+        )
+    return fields.end
+
+
+def _affine(path: Path, fields: MetaFields) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Return voxel to LPS mm; each row of TransformMatrix is the direction of one voxel axis."""
+    size = len(fields.numbers("DimSize"))
+    spacing = fields.numbers("ElementSpacing", "ElementSize")
+    origin = fields.numbers("Offset", "Position", "Origin")
+    rows = fields.numbers("TransformMatrix", "Rotation", "Orientation")
+    repairs = [] if origin and rows else ["position_assumed"]
+    if not spacing:
+        repairs = ["spacing_assumed"]
+    for name, values, count in (
+        ("ElementSpacing", spacing, size),
+        ("Offset", origin, size),
+        ("TransformMatrix", rows, size * size),
+    ):
+        if len(values) not in (0, count):
+            raise ValueError(name)
     matrix = np.eye(4)
     kept = min(size, 3)
-    matrix[:kept, :kept] = rows[:kept, :kept].T * np.array(spacing[:kept])
-    matrix[:kept, 3] = origin[:kept]
-    return matrix, () if spacing_text is not None else ("spacing_assumed",)
+    directions = np.reshape(rows or np.eye(size), (size, size))[:kept, :kept].T
+    matrix[:kept, :kept] = directions * np.array(spacing or [1.0] * size)[:kept]
+    matrix[:kept, 3] = (origin or [0.0] * size)[:kept]
+    if kept == 2:
+        repairs.append("thickness_assumed")
+    matrix[:kept] *= _scale(path, fields)
+    return matrix, tuple(repairs)
+
+
+def _scale(path: Path, fields: MetaFields) -> float:
+    """Return mm per unit of the header; mm where it names none."""
+    try:
+        return mm_per_unit(fields.text("DistanceUnits")) or 1.0
+    except ValueError as error:
+        raise DataError(
+            "no_space", f"{path}: its DistanceUnits are no unit of length that is known; write mm"
+        ) from error
 
 
 def _data_files(
-    path: Path, fields: dict[str, str], shape: tuple[int, int, int, int]
-) -> tuple[str, ...]:
-    """Return where the voxels lie: in the file itself, beside it, or in a numbered pattern."""
-    name = fields["ElementDataFile"]
+    path: Path, fields: MetaFields, shape: tuple[int, int, int, int]
+) -> tuple[bool, tuple[str, ...]]:
+    """Return whether the voxels follow the header, and their files."""
+    name = fields.text("ElementDataFile")
+    planes = shape[0] * shape[1]
+    if not name:
+        raise ValueError("ElementDataFile")
     if name.upper() == "LOCAL":
-        return (str(path),)
-    parts = name.split()
-    if parts[0].upper() == "LIST":
-        lines = path.read_text(encoding="latin-1").partition("LIST")[2].splitlines()[1:]
-        return tuple(str(path.parent / line.strip()) for line in lines if line.strip())
-    if len(parts) >= 2 and "%" in parts[0]:
-        first = int(parts[1])
-        step = int(parts[3]) if len(parts) > 3 else 1
-        numbers = range(first, first + step * shape[1], step)
-        return tuple(str(path.parent / (parts[0] % n)) for n in numbers)
-    return (str(path.parent / name),)
+        return True, (str(path),)
+    if name.split()[0].upper() == "LIST":
+        return False, listed_files(path, fields.listed, planes)
+    return False, named_files(path, name, planes)

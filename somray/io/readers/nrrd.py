@@ -1,21 +1,21 @@
 """NRRD (.nrrd, .nhdr): header through pynrrd, voxels through `RawSource`.
 
-The file's space (left-posterior-superior, right-anterior-superior …) is turned into LPS. Slab by slab;
-pynrrd itself would read the whole volume.
+Slab by slab; pynrrd itself would read the whole volume. Raw, gzip, bzip2, text and hex; attached, detached,
+listed and numbered data files.
 """
 
-import warnings
 from pathlib import Path
-from typing import Any
 
-import nrrd
 import numpy as np
-from numpy.typing import NDArray
 
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
-from somray.io.readers.raw import RawLayout, RawSource, volume_shape
+from somray.io.readers.raw import RawLayout, RawSource
 from somray.io.readers.source import Source, grid_of
+from somray.io.readers.voxels.data_files import listed_files, named_files
+from somray.io.readers.voxels.inflate import first_bytes
+from somray.io.readers.voxels.nrrd_axes import NrrdAxes, axes_of, place_of_axes
+from somray.io.readers.voxels.nrrd_fields import NrrdFields, read_fields
 
 __all__ = ["is_nrrd", "open_nrrd"]
 
@@ -31,14 +31,17 @@ _TYPES = {
     "f4": ("float",),
     "f8": ("double",),
 }  # fmt: skip
-_ENCODINGS = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2"}
-_SHORT_SPACES = {"LPS": (1, 1), "RAS": (-1, -1), "LAS": (1, -1)}
-_TIME_KINDS = ("time", "list")
+_ENCODINGS = {
+    "raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2",
+    "ascii": "text", "text": "text", "txt": "text", "hex": "hex",
+}  # fmt: skip
 
 
 def is_nrrd(path: Path) -> bool:
-    """Tell NRRD by its name."""
-    return path.is_file() and path.suffix.lower() in (".nrrd", ".nhdr")
+    """Tell NRRD by its name or its magic number."""
+    if not path.is_file():
+        return False
+    return path.suffix.lower() in (".nrrd", ".nhdr") or first_bytes(path, 6) == b"NRRD00"
 
 
 def open_nrrd(path: Path, irregular: str = "refuse") -> Source:
@@ -47,104 +50,61 @@ def open_nrrd(path: Path, irregular: str = "refuse") -> Source:
     Raises:
         DataError: `unreadable`, `truncated`, `missing` data file, `no_space`.
     """
-    header, end = _header(path)
-    sizes = [int(n) for n in header["sizes"]]
-    _check_axes(path, header, sizes)
-    shape = volume_shape(str(path), sizes)
-    matrix, repairs = _affine(path, header, len(sizes))
-    geometry = grid_of(str(path), shape[1:], matrix)
-    kind = next((k for k, names in _TYPES.items() if header["type"] in names), None)
-    encoding = _ENCODINGS.get(str(header["encoding"]).lower())
+    header = read_fields(path)
+    axes = axes_of(path, header)
+    matrix, repairs = place_of_axes(path, header, axes)
+    geometry = grid_of(str(path), axes.shape[1:], matrix)
+    layout = _layout(path, header, axes)
+    return RawSource(str(path), ScanHeader(axes.shape, geometry, "nrrd", repairs=repairs), layout)
+
+
+def _layout(path: Path, header: NrrdFields, axes: NrrdAxes) -> RawLayout:
+    """Tell where and how the voxels lie."""
+    fields = header.fields
+    written = " ".join(str(fields["type"]).split())
+    kind = next((k for k, names in _TYPES.items() if written in names), None)
+    encoding = _ENCODINGS.get(str(fields["encoding"]))
     if kind is None or encoding is None:
-        what = f"type {header['type']}, encoding {header['encoding']}"
+        what = f"type {written[:40]}, encoding {str(fields['encoding'])[:40]}"
         raise DataError("unreadable", f"{path}: holds {what}, which is not read; convert it")
-    is_big = str(header.get("endian", "little")).lower() == "big"
-    detached = header.get("data file", header.get("datafile"))
-    files, offset = _data_files(path, header, detached, end)
-    skip = int(header.get("byte skip", header.get("byteskip", 0)))
-    layout = RawLayout(
-        files=files,
-        dtype=np.dtype(kind).newbyteorder(">" if is_big else "<").str,
-        offset=-1 if skip == -1 else offset + (skip if encoding == "raw" else 0),
-        inner_offset=0 if encoding == "raw" else max(skip, 0),
+    skip = int(fields.get("byte skip", 0))
+    lines = int(fields.get("line skip", 0))
+    if skip < -1 or lines < 0:
+        raise DataError("unreadable", f"{path}: skips {lines} lines and {skip} bytes; correct it")
+    is_plain = encoding in ("raw", "text", "hex")
+    is_last = is_plain and skip == -1
+    if is_last and encoding != "raw":
+        raise DataError("unreadable", f"{path}: its data are text; `byte skip: -1` needs raw ones")
+    detached = fields.get("data file")
+    start = 0 if detached is not None else header.end
+    return RawLayout(
+        files=_files(path, header, axes),
+        dtype=np.dtype(f"{_order(path, header, kind, encoding)}{kind}").str,
+        offset=-1 if is_last else start + (skip if is_plain else 0),
+        inner_offset=0 if is_plain else skip,
         encoding=encoding,
+        line_skip=0 if is_last else lines,
+        values_per_voxel=axes.shape[0] if axes.is_serial_first else 1,
+        surplus="refuse" if detached is None else "tell",
     )
-    return RawSource(str(path), ScanHeader(shape, geometry, "nrrd", repairs=repairs), layout)
 
 
-def _header(path: Path) -> tuple[Any, int]:  # Any: pynrrd has no types
-    """Read the header and the byte where it ends."""
-    try:
-        with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            header = nrrd.read_header(file)
-            end = file.tell()
-        missing = [k for k in ("sizes", "type", "encoding", "dimension") if k not in header]
-        if missing:
-            raise DataError("unreadable", f"{path}: its header lacks {', '.join(missing)}")
-        return header, end
-    except (nrrd.NRRDError, ValueError, KeyError, IndexError, StopIteration) as error:
-        raise DataError("unreadable", f"{path}: is not NRRD ({error})") from error
-
-
-def _check_axes(path: Path, header: Any, sizes: list[int]) -> None:  # Any: pynrrd
-    """Refuse colour and vector axes; time may only be the slowest axis."""
-    kinds = [str(k).lower() for k in header.get("kinds", [])]
-    for axis, kind in enumerate(kinds):
-        is_space = kind in ("domain", "space", "???", "none")
-        is_time = axis == 3 and kind in _TIME_KINDS
-        if not is_space and not is_time and sizes[axis] != 1:
-            raise DataError(
-                "unreadable",
-                f"{path}: axis {axis} is of kind {kind}; x, y, z and then time are read",
-            )
-
-
-def _affine(
-    path: Path, header: Any, axes: int
-) -> tuple[NDArray[np.float64], tuple[str, ...]]:  # Any: pynrrd
-    """Return voxel to LPS mm, and what had to be assumed."""
-    matrix = np.eye(4)
-    kept = min(axes, 3)
-    directions = header.get("space directions")
-    if directions is None:
-        spacings = header.get("spacings")
-        if spacings is None:
-            return matrix, ("spacing_assumed",)
-        matrix[range(kept), range(kept)] = np.nan_to_num(
-            np.asarray(spacings, dtype=float)[:kept], nan=1.0
+def _order(path: Path, header: NrrdFields, kind: str, encoding: str) -> str:
+    """Return the byte order; the format demands that it is said."""
+    order = {"little": "<", "big": ">"}.get(str(header.fields.get("endian", "")))
+    if order is None and np.dtype(kind).itemsize > 1 and encoding != "text":
+        raise DataError(
+            "unreadable", f"{path}: its header does not say `endian: little` or `big`; add it"
         )
-        return matrix, ("position_assumed",)
-    vectors = np.asarray(directions, dtype=np.float64)[:kept]
-    size = vectors.shape[1]
-    if size > 3 or np.isnan(vectors).any():
-        raise DataError("no_space", f"{path}: its first axes are not spatial; reorder them")
-    matrix[:size, :kept] = vectors.T
-    origin = header.get("space origin")
-    if origin is not None:
-        matrix[:size, 3] = np.nan_to_num(np.asarray(origin, dtype=np.float64))
-    signs = _signs(str(header.get("space", "left-posterior-superior")))
-    if signs is None:
-        return matrix, ("position_assumed",)
-    return np.diag([*signs, 1.0, 1.0]) @ matrix, ()
+    return order or "<"
 
 
-def _signs(space: str) -> tuple[int, int] | None:
-    """Return the signs that take x and y of a space to LPS; None where it is no patient's space."""
-    words = space.lower().removesuffix("-time").split("-")
-    short = space.upper() if len(words) == 1 else "".join(w[:1] for w in words[:3]).upper()
-    return _SHORT_SPACES.get(short.removesuffix("T") if len(short) == 4 else short)
-
-
-def _data_files(
-    path: Path, header: Any, detached: Any, end: int
-) -> tuple[tuple[str, ...], int]:  # Any: pynrrd
-    """Return the data files and the byte where data begin in them."""
+def _files(path: Path, header: NrrdFields, axes: NrrdAxes) -> tuple[str, ...]:
+    """Return the data files, in the order of the slices."""
+    detached = header.fields.get("data file")
+    times, size_z = axes.shape[:2]
     if detached is None:
-        return (str(path),), end
-    names = detached if isinstance(detached, list) else [str(detached)]
-    if any("%" in n or n.upper().startswith("LIST") for n in names):
-        raise DataError("unreadable", f"{path}: numbered data files are not read; join them in one")
-    if int(header.get("line skip", header.get("lineskip", 0))):
-        raise DataError("unreadable", f"{path}: `line skip` is not read; use `byte skip`")
-    return tuple(str(path.parent / n) for n in names), 0
+        return (str(path),)
+    if str(detached).upper().split()[:1] == ["LIST"]:
+        return listed_files(path, header.listed, times * size_z)
+    return named_files(path, str(detached), times * size_z)

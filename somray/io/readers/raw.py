@@ -2,17 +2,13 @@
 
 Shared by NIfTI, NRRD, MetaImage and contiguous TIFF. A compressed stream is read forwards; going back
 starts it again, so readers ask in order of t and z. A stream that ends early is an error, never zeros:
-SimpleITK, for one, reads such files without a word.
+SimpleITK, for one, reads such files without a word. Values come as float32: whole numbers are exact up to
+2^24 and keep seven digits above.
 """
 
-import bz2
-import gzip
-import io
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,143 +16,16 @@ from numpy.typing import NDArray
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers.source import Source
+from somray.io.readers.voxels.layout import RawLayout
+from somray.io.readers.voxels.stream import VoxelStream
 
 __all__ = ["RawLayout", "RawSource", "volume_shape"]
 
-SKIP_BYTES = 1 << 20  # read size while a compressed stream is skipped forwards
-ENCODINGS = ("raw", "gzip", "zlib", "bzip2")
+_SURPLUS_BYTES = (
+    4096  # fewer bytes after the voxels are padding or an appended line, whatever a slice takes
+)
 
-
-@dataclass(frozen=True)
-class RawLayout:
-    """Where and how the voxels lie, x fastest, then y, z, t.
-
-    Args:
-        files: data files, in the order of the slices; each holds an equal share of them.
-        offset: bytes to skip in each file, before decompression; -1 counts from the end of a plain file.
-        inner_offset: bytes to skip after decompression.
-        dtype: numpy type with byte order.
-        encoding: one of `ENCODINGS`.
-        slope: physical value = slope × stored + intercept.
-        intercept: see slope.
-    """
-
-    files: tuple[str, ...]
-    dtype: str
-    offset: int = 0
-    inner_offset: int = 0
-    encoding: str = "raw"
-    slope: float = 1.0
-    intercept: float = 0.0
-
-
-class _ZlibFile(io.RawIOBase):
-    """A zlib stream inside a file, readable forwards."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__()
-        self._file = file
-        self._inflate = zlib.decompressobj()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(cast("bytearray", buffer)).cast("B")
-        while not self._inflate.eof:
-            packed = self._inflate.unconsumed_tail or self._file.read(SKIP_BYTES)
-            data = self._inflate.decompress(packed, len(view))
-            if data:
-                view[: len(data)] = data
-                return len(data)
-            if not packed:
-                raise EOFError("compressed stream ends early")
-        return 0
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-class _Stream:
-    """One data file at a byte position, whatever its compression."""
-
-    def __init__(self, path: str, layout: RawLayout, total_bytes: int) -> None:
-        self.path, self._layout, self._total = path, layout, total_bytes
-        self._file: BinaryIO | None = None
-        self._position = 0
-        if layout.encoding == "raw":
-            size = Path(path).stat().st_size
-            self._start = size - total_bytes if layout.offset < 0 else layout.offset
-            if self._start < 0 or size - self._start < total_bytes + layout.inner_offset:
-                raise DataError(
-                    "truncated",
-                    f"{path}: holds {size} bytes, its header promises {max(self._start, 0) + total_bytes}; "
-                    "copy the file again",
-                )
-        else:
-            self._start = max(layout.offset, 0)
-
-    def _rewind(self) -> BinaryIO:
-        self.close()
-        plain = open(self.path, "rb")  # noqa: SIM115 - kept open between slabs, closed by close()
-        plain.seek(self._start)
-        kind = self._layout.encoding
-        opened: BinaryIO
-        if kind == "gzip":
-            opened = cast("BinaryIO", gzip.GzipFile(fileobj=plain, mode="rb"))
-        elif kind == "bzip2":
-            opened = cast("BinaryIO", bz2.BZ2File(plain))
-        elif kind == "zlib":
-            opened = cast("BinaryIO", io.BufferedReader(_ZlibFile(plain), SKIP_BYTES))
-        else:
-            opened = plain
-        self._plain, self._file, self._position = plain, opened, 0
-        return opened
-
-    def read(self, at: int, count: int) -> bytes:
-        """Read count bytes at a position of the decompressed data; check the end of the stream there."""
-        try:
-            file = self._seek(at + self._layout.inner_offset)
-            data = file.read(count) if file is not None else b""
-            self._position += len(data)
-            if self._position == self._total + self._layout.inner_offset and file is not None:
-                file.read(1)  # makes gzip and bzip2 check their sums
-        except EOFError:
-            data = b""
-        except (OSError, zlib.error) as error:
-            raise DataError(
-                "unreadable",
-                f"{self.path}: compressed data are damaged ({error}); copy the file again",
-            ) from error
-        if len(data) < count:
-            raise DataError(
-                "truncated",
-                f"{self.path}: the stream ends before its pixels do; copy the file again",
-            )
-        return data
-
-    def _seek(self, at: int) -> BinaryIO | None:
-        """Go to a position, forwards; None where the stream ends before it."""
-        file = self._file
-        is_plain = self._layout.encoding == "raw"
-        if file is None or (at < self._position and not is_plain):
-            file = self._rewind()
-        if is_plain:
-            file.seek(self._start + at)
-            self._position = at
-        while self._position < at:
-            skipped = len(file.read(min(SKIP_BYTES, at - self._position)))
-            if not skipped:
-                return None
-            self._position += skipped
-        return file
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._plain.close()
-            self._file = None
+_SHEARED = 1e-3  # cosine; headers round their directions to six or seven digits
 
 
 class RawSource(Source):
@@ -168,7 +37,7 @@ class RawSource(Source):
         layout: where the voxels lie.
 
     Raises:
-        DataError: `missing` data file, `truncated` plain file.
+        DataError: `missing` data file, `truncated` file, `unreadable`: far more bytes than were promised.
     """
 
     def __init__(self, path: str, header: ScanHeader, layout: RawLayout) -> None:
@@ -176,35 +45,74 @@ class RawSource(Source):
         self._layout = layout
         self._dtype = np.dtype(layout.dtype)
         times, size_z, rows, columns = header.shape
-        self._slice_bytes = rows * columns * self._dtype.itemsize
-        if times * size_z % len(layout.files):
+        planes = times * size_z // layout.values_per_voxel
+        self._slice_bytes = rows * columns * layout.values_per_voxel * self._dtype.itemsize
+        if not layout.files or planes % len(layout.files):
             raise DataError(
-                "unreadable", f"{path}: {len(layout.files)} data files for {size_z} slices"
+                "unreadable", f"{path}: {len(layout.files)} data files for {planes} slices"
             )
-        self._per_file = times * size_z // len(layout.files)
+        self._per_file = planes // len(layout.files)
         for name in layout.files:
-            if not Path(name).is_file():
-                raise DataError("missing", f"{path}: its data file {name} does not exist")
+            if not Path(name).is_file():  # the folder is the header's word and not repeated
+                what = (
+                    f"{path}: its data file {Path(name).name} does not exist where the header says"
+                )
+                raise DataError("missing", f"{what}; bring it there, or correct the header")
         total = self._per_file * self._slice_bytes
-        self._streams = [_Stream(name, layout, total) for name in layout.files]
+        self._streams = [VoxelStream(name, layout, total) for name in layout.files]
+        self._check_surplus()
+        if self.header.geometry.skew > _SHEARED:
+            self._note("sheared")
+
+    def _note(self, code: str) -> None:
+        self.header = replace(self.header, repairs=(*self.header.repairs, code))
+
+    def _check_surplus(self) -> None:
+        """Refuse a header that does not cover its own file; tell smaller remainders."""
+        if self._layout.surplus == "ignore":
+            return
+        surplus = max(stream.surplus_bytes() for stream in self._streams)
+        is_sure = self._layout.surplus == "refuse" and self._layout.encoding == "raw"
+        if is_sure and surplus >= max(self._slice_bytes, _SURPLUS_BYTES):
+            raise DataError(
+                "unreadable",
+                f"{self.path}: holds {surplus} bytes more than the sizes and the type in its header take; "
+                "correct the header",
+            )
+        if surplus > 0:
+            self._note("surplus_ignored")
+
+    def verify(self) -> None:
+        """Decode the first slice, and find files that end early."""
+        super().verify()
+        for stream in self._streams:
+            stream.verify()
 
     def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        rows, columns = self.header.shape[2:]
-        block = np.empty((z1 - z0, rows, columns), dtype=np.float32)
-        for z in range(z0, z1):
-            file, place = divmod(t * self.header.shape[1] + z, self._per_file)
-            data = self._streams[file].read(place * self._slice_bytes, self._slice_bytes)
-            stored = np.frombuffer(data, dtype=self._dtype).reshape(rows, columns)
-            block[z - z0] = self._physical(stored)
+        first = self._plane(t, z0)  # before room is made for sizes that may be a lie
+        block = np.empty((z1 - z0, *first.shape), dtype=np.float32)
+        block[0] = first
+        for z in range(z0 + 1, z1):
+            block[z - z0] = self._plane(t, z)
         return block
 
-    def _physical(self, stored: NDArray[np.generic]) -> NDArray[np.generic]:
-        if self._layout.slope == 1.0 and self._layout.intercept == 0.0:
-            return stored
-        return np.asarray(
-            stored.astype(np.float64) * self._layout.slope + self._layout.intercept,
-            dtype=np.float32,
-        )
+    def _plane(self, t: int, z: int) -> NDArray[np.float32]:
+        """Read one slice."""
+        _, size_z, rows, columns = self.header.shape
+        together = self._layout.values_per_voxel
+        file, place = divmod(z if together > 1 else t * size_z + z, self._per_file)
+        data = self._streams[file].read(place * self._slice_bytes, self._slice_bytes)
+        stored = np.frombuffer(data, dtype=self._dtype).reshape(rows, columns, together)
+        return self._physical(stored[..., t if together > 1 else 0])
+
+    def _physical(self, stored: NDArray[np.generic]) -> NDArray[np.float32]:
+        with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is infinite
+            if self._layout.slope == 1.0 and self._layout.intercept == 0.0:
+                return stored.astype(np.float32)
+            return np.asarray(
+                stored.astype(np.float64) * self._layout.slope + self._layout.intercept,
+                dtype=np.float32,
+            )
 
     def close(self) -> None:
         """Let go of open files."""

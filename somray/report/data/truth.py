@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
-from somray.io.readers import open_source
+from somray.io.masks.dicom_seg import open_mask
+from somray.io.masks.label_masks import grid_of_mask
 
 __all__ = ["TruthMask"]
 
@@ -25,7 +26,7 @@ class TruthMask:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        with open_source(path) as source:
+        with open_mask(path) as source:
             self._header = source.header
 
     def on_slice(self, geometry: Geometry, t: int, z: int) -> NDArray[np.bool_]:
@@ -38,10 +39,7 @@ class TruthMask:
         header = self._header
         grid = np.indices((rows, columns), dtype=np.float64).reshape(2, -1)
         index = np.vstack([np.full(grid.shape[1], float(z)), grid]).T  # (n, 3) z y x
-        if not header.is_placed and header.geometry.shape == geometry.shape:
-            found = index  # it does not say where it lies: it was drawn on the scan
-        else:
-            found = header.geometry.to_index(geometry.to_world(index))
+        found = grid_of_mask(header, geometry).to_index(geometry.to_world(index))
         nearest = np.floor(found + 0.5).astype(np.int64)
         inside = ((nearest >= 0) & (nearest < np.asarray(header.geometry.shape))).all(axis=1)
         mask = np.zeros(rows * columns, dtype=bool)
@@ -49,7 +47,7 @@ class TruthMask:
             near = nearest[inside]
             z0, z1 = int(near[:, 0].min()), int(near[:, 0].max()) + 1
             moment = t if t < header.shape[0] else 0  # a 3D truth stands for every time point
-            with open_source(self._path) as source:
+            with open_mask(self._path) as source:
                 slab = source.read(moment, z0, z1)
             mask[inside] = slab[near[:, 0] - z0, near[:, 1], near[:, 2]] > 0
         return mask.reshape(rows, columns)

@@ -40,9 +40,7 @@ class Organs:
         self.geometry = geometry
         self.names = dict(names)
         self._mask = mask
-        # A mask saved without a place, of the scan's shape, was drawn on the scan: voxel for voxel.
-        is_drawn_on = not mask.is_placed and mask.geometry.shape == geometry.shape
-        self._own = geometry if is_drawn_on else mask.geometry
+        self._own = mask.grid_on(geometry)
         self._is_same = self._own.is_same_grid(geometry)
 
     def slab(self, z0: int, z1: int) -> NDArray[np.int32]:

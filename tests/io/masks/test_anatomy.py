@@ -222,5 +222,5 @@ def test_values_beyond_what_a_mask_can_hold_are_left_out(tmp_path):
 
 def test_a_damaged_mask_is_told(tmp_path):
     (tmp_path / "m.nii.gz").write_bytes(b"no gzip at all")
-    with pytest.raises(DataError, match=r"\[unreadable\].*m\.nii\.gz: its header cannot be read"):
+    with pytest.raises(DataError, match=r"\[unreadable\].*m\.nii\.gz: is not NIfTI"):
         organ_names(str(tmp_path / "m.nii.gz"))

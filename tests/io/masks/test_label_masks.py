@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
+from somray.domain.geometry import Geometry
 from somray.errors import DataError
 from somray.io.masks.label_masks import LabelMask
 
@@ -91,3 +92,27 @@ def test_masks_of_one_folder_on_several_grids_are_refused(tmp_path):
     nrrd.write(str(tmp_path / "b.nrrd"), LABELS.T)
     with pytest.raises(DataError, match=r"b\.nrrd: lies on another grid than .*a\.nii\.gz"):
         LabelMask(str(tmp_path))
+
+
+@pytest.mark.parametrize(("part", "is_one"), [(0.01, True), (0.3, False)])
+def test_one_grid_is_measured_in_voxels(tmp_path, part, is_one):
+    micro = np.diag([1e-4, 1e-4, 1e-4, 1.0]) @ AFFINE
+    moved = micro.copy()
+    moved[0, 3] += part * 2e-4
+    save(tmp_path / "a.nii", LABELS, micro)
+    save(tmp_path / "b.nii", LABELS, moved)
+    if is_one:
+        LabelMask(str(tmp_path)).close()
+    else:
+        with pytest.raises(DataError, match="lies on another grid"):
+            LabelMask(str(tmp_path))
+
+
+def test_a_mask_without_a_place_takes_the_images_of_its_shape(tmp_path):
+    image = Geometry.from_spacing(LABELS.shape, (3.0, 2.0, 1.0))
+    nib.save(nib.Nifti1Image(LABELS.T, None), tmp_path / "bare.nii")
+    with LabelMask(str(tmp_path / "bare.nii")) as mask:
+        assert mask.grid_on(image) == image
+        assert mask.grid_on(Geometry.from_spacing((9, 9, 9), (1, 1, 1))) == mask.geometry
+    with LabelMask(save(tmp_path / "placed.nii", LABELS)) as mask:
+        assert mask.grid_on(image) == mask.geometry

@@ -111,7 +111,7 @@ def test_nifti_prefers_the_sform_and_says_when_there_is_neither(tmp_path):
     nib.save(image, tmp_path / "both.nii")
     with open_source(tmp_path / "both.nii") as source:
         assert source.header.geometry.matrix[0, 3] == -50.0
-        assert source.header.repairs == ()
+        assert source.header.repairs == ("qform_ignored",)
 
 
 def test_nifti_in_micrometres_becomes_mm(tmp_path):
