@@ -97,10 +97,8 @@ def _remote(url: str) -> list[Facts]:
     """List what an object store tells of a source; a store that cannot be asked says so."""
     try:
         filesystem, path = fsspec.core.url_to_fs(url)
-        if filesystem.isfile(path):
-            found = {path: filesystem.info(path)}
-        else:
-            found = filesystem.find(path, detail=True)
+        is_file = filesystem.isfile(path)
+        found = {path: filesystem.info(path)} if is_file else filesystem.find(path, detail=True)
     except Exception as error:  # any of a store's own; ingest will say it in words
         return [[shown_url(url), type(error).__name__]]
     if not found:

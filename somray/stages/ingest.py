@@ -105,9 +105,7 @@ def probe(item: IngestItem) -> dict[str, Any]:
         DataError: what headers can tell, and a missing codec or a file cut short.
     """
     with contextlib.ExitStack() as opened:
-        sources = open_channels(
-            item.scan, item.modality, item.channels, (item.irregular, item.spacing_mm), opened
-        )
+        sources = _opened(item, opened)
         meta = _meta(item, sources)
         for source in sources:
             source.verify()
@@ -133,9 +131,7 @@ def run(item: IngestItem, shared: object = None) -> Result:
     storage = Storage.at(item.root)
     name = RunLayout.scan(item.scan.subject, item.scan.session)
     with contextlib.ExitStack() as opened:
-        sources = open_channels(
-            item.scan, item.modality, item.channels, (item.irregular, item.spacing_mm), opened
-        )
+        sources = _opened(item, opened)
         meta = _meta(item, sources)
         create_scan(storage, name, meta)
         try:
@@ -156,11 +152,17 @@ def look(item: IngestItem, shared: object = None) -> Result:
         DataError: as `run`.
     """
     with contextlib.ExitStack() as opened:
-        sources = open_channels(item.scan, item.modality, item.channels, item.irregular, opened)
+        sources = _opened(item, opened)
         meta = _meta(item, sources)
         tally = _stream(item, sources, meta, lambda t, z0, block: None)
         _judge(item, tally)
     return _told(item, meta, tally)[1]
+
+
+def _opened(item: IngestItem, opened: contextlib.ExitStack) -> list[Source]:
+    return open_channels(
+        item.scan, item.modality, item.channels, opened, item.irregular, item.spacing_mm
+    )
 
 
 def _meta(item: IngestItem, sources: list[Source]) -> ScanMeta:

@@ -18,8 +18,9 @@ def open_channels(
     scan: Scan,
     modality: str,
     channels: Sequence[str],
-    given: tuple[str, tuple[float, float, float] | None],
     opened: contextlib.ExitStack,
+    irregular: str = "refuse",
+    spacing_mm: tuple[float, float, float] | None = None,
 ) -> list[Source]:
     """Open every channel's source; reads headers only.
 
@@ -27,8 +28,9 @@ def open_channels(
         scan: as the manifest names it.
         modality: of the protocol.
         channels: of the protocol, in order.
-        given: refuse or resample for irregular series, and the voxel size (z, y, x) for files that name none.
         opened: closes the sources.
+        irregular: refuse or resample.
+        spacing_mm: (z, y, x), for files that name no voxel size.
 
     Raises:
         DataError: what headers can tell.
@@ -41,7 +43,7 @@ def open_channels(
                 "channel_missing",
                 f"the manifest has no row for channel {channel.name} of this scan; add it",
             )
-        source = opened.enter_context(open_source(path, *given))
+        source = opened.enter_context(open_source(path, irregular, spacing_mm))
         _check_modality(path, source.header, channel.name, channel.kind)
         sources.append(source)
     for channel, source in zip(seen[1:], sources[1:], strict=True):

@@ -1,7 +1,6 @@
 """Scans at URLs: fetched with their companions, removed on close, named without credentials."""
 
 import tempfile
-from pathlib import Path
 
 import fsspec
 import nibabel as nib
