@@ -1,14 +1,14 @@
 """The commands: parse, call, print, exit code. People's words go to stderr, `--json` to stdout."""
 
-import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from somray import __version__
+from somray.commands.console import Json, RunFolder, give, say
+from somray.commands.export.verb import export, export_text
 from somray.domain.run import RunLayout
 from somray.errors import ConfigError, SomrayError
 
@@ -24,27 +24,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Json = Annotated[
-    bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")
-]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Overrule one setting.")
 ]
 ConfigFile = Annotated[Path, typer.Argument(metavar="COHORT.yaml")]
-RunFolder = Annotated[str, typer.Argument(metavar="RUN")]
-
-
-def say(text: str) -> None:
-    """Tell a person something."""
-    sys.stderr.write(text + "\n")
-
-
-def give(value: dict[str, Any], as_json: bool, text: Callable[[], str]) -> None:
-    """Give the result: JSON on stdout, or words."""
-    if as_json:
-        sys.stdout.write(json.dumps(value) + "\n")
-    else:
-        say(text())
 
 
 @app.callback(invoke_without_command=True)
@@ -156,72 +139,28 @@ def apply(
     channel: Annotated[
         list[Path] | None, typer.Option(help="Source of each further channel, in order.")
     ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="Write the mask as nifti, nrrd, dicom-seg or rtstruct too."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Apply a fitted model to a new scan.
 
-    Example: somray apply runs/lung scan.nii.gz --protocol chest-ct --out masks
+    Example: somray apply runs/lung scan.nii.gz --protocol chest-ct --out masks --format nifti
     """
     from somray.commands.apply import apply_model
 
-    found = apply_model(run, protocol, [scan, *(channel or [])], out, method)
+    found = apply_model(run, protocol, [scan, *(channel or [])], out, method, form)
     told = found["drift"] or {}
     if told.get("status") == "drifted":
         typer.echo(f"warning: the teacher may not carry over: {told['reason']}", err=True)
-    give(found, as_json, lambda: f"{found['method']}: {found['scan']}")
+    give(
+        found, as_json, lambda: f"{found['method']}: {found['scan']}\n{export_text(found)}".strip()
+    )
 
 
-Names = list[str] | None
-
-
-@app.command()
-def export(
-    run: RunFolder,
-    out: Annotated[str, typer.Option(help="Folder (or URL) for the files.")],
-    form: Annotated[
-        str, typer.Option("--format", help="nifti, nrrd, dicom-seg, rtstruct, nnunet; onnx: the students.")
-    ] = "onnx",
-    protocol: Annotated[str | None, typer.Option(help="The only one to export.")] = None,
-    subject: Annotated[Names, typer.Option(help="Only this one; may be given again.")] = None,
-    session: Annotated[Names, typer.Option(help="Only this one; may be given again.")] = None,
-    label: Annotated[Names, typer.Option(help="som, student or lesions; all of them.")] = None,
-    channel: Annotated[str | None, typer.Option(help="On its source's grid; the first.")] = None,
-    dataset: Annotated[int, typer.Option(min=1, max=999, help="Number of the nnU-Net data set.")] = 501,
-    as_json: Json = False,
-) -> None:
-    """Hand a run's masks, or its students, on to other programs.
-
-    Masks lie on their sources' own grids: OUT/sub-S_ses-T_LABEL.nii.gz (with a .label file of names for
-    ITK-SNAP), .nrrd (names for 3D Slicer) or .dcm, one a time point where there are several. dicom-seg and
-    rtstruct need a DICOM source and, unlike all else here, NAME ITS PATIENT as the source does: they are
-    for the archive that it came from. nnunet writes OUT/Dataset501_PROTOCOL.
-
-    Example: somray export runs/lung --format dicom-seg --label lesions --out seg
-    """
-    from somray.commands.export import ExportRequest, export_run
-
-    found = export_run(
-        run,
-        ExportRequest(
-            form, out, protocol, tuple(subject or ()), tuple(session or ()), tuple(label or ()), channel, dataset
-        ),
-    )  # fmt: skip
-    give(found, as_json, lambda: export_text(found))
-
-
-def export_text(found: dict[str, Any]) -> str:
-    """Say what was written, what was not, and why."""
-    lines = [f"wrote {file}" for file in found["files"]]
-    for one in found["left_out"]:
-        if isinstance(one, str):
-            lines.append(f"no student: {one}")
-        else:
-            what = " ".join(str(one[k]) for k in ("subject", "session", "label") if one[k])
-            lines.append(f"left out {what}: {one['reason']}")
-    for one in found.get("notes", []):
-        what = " ".join(str(one[k]) for k in ("subject", "session", "label") if one[k])
-        lines.append(f"{what}: {one['note']}")
-    return "\n".join(lines)
+app.command()(export)
 
 
 @app.command()

@@ -24,9 +24,7 @@ from somray.io.writers.voxels import LabelMap
 
 __all__ = ["MASK_FORMATS", "check_form", "export_masks", "write_mask"]
 
-_SHEARED = (
-    "its slices are tilted: an sform alone tells that, which nibabel reads and ITK (ITK-SNAP, Slicer) refuses"
-)
+_SHEARED = "its slices are tilted: an sform alone tells that, which nibabel reads and ITK (ITK-SNAP, Slicer) refuses"
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,10 @@ class _Target:
 
 def _write_nifti(target: _Target, labels: LabelMap) -> tuple[list[str], str]:
     placed = on_grid(labels, target.grid.geometry)
-    name, side = target.stored.file(target.label, ".nii.gz"), target.stored.file(target.label, ".label")
+    name, side = (
+        target.stored.file(target.label, ".nii.gz"),
+        target.stored.file(target.label, ".label"),
+    )
     write_nifti(target.storage, name, placed.voxels)
     target.storage.write_text(side, label_text(placed.segments))
     sheared = _SHEARED if is_sheared(target.grid.geometry) else ""
@@ -71,18 +72,26 @@ def _write_dicom(
 ) -> tuple[list[str], str]:
     """Write one object a time point: such objects place segments in space, not in time."""
     if not target.grid.files:
-        raise ExportError(f"{form} needs a DICOM source" + (f": {target.grid.note}" * bool(target.grid.note)))
+        raise ExportError(
+            f"{form} needs a DICOM source" + (f": {target.grid.note}" * bool(target.grid.note))
+        )
     names, empty = [], 0
     times = len(target.grid.files)
     for t, files in enumerate(target.grid.files):
-        size = len(files) * int(np.prod(files[0].plane.shape)) * np.dtype(labels.voxels.dtype).itemsize
+        size = (
+            len(files) * int(np.prod(files[0].plane.shape)) * np.dtype(labels.voxels.dtype).itemsize
+        )
         if size > MOST_BYTES:
             raise ExportError(
                 f"the mask takes {size >> 20} MiB, at most {MOST_BYTES >> 20} go into one object; "
                 "export it as nifti"
             )
         mask = SliceMask(
-            read_slices(files), on_slices(labels, t, files), labels.segments, target.label, __version__
+            read_slices(files),
+            on_slices(labels, t, files),
+            labels.segments,
+            target.label,
+            __version__,
         )
         name = target.stored.file(target.label, ".dcm" if times == 1 else f"_t{t}.dcm")
         if times > 1 and not mask.pixels.any():
@@ -100,7 +109,9 @@ def _keep_others(storage: Storage, name: str, modality: str) -> None:
     """Refuse to replace an object of another kind."""
     try:
         head = pydicom.dcmread(
-            io.BytesIO(storage.read_bytes(name)), specific_tags=["Modality"], stop_before_pixels=True
+            io.BytesIO(storage.read_bytes(name)),
+            specific_tags=["Modality"],
+            stop_before_pixels=True,
         )
     except (FileNotFoundError, pydicom.errors.InvalidDicomError):
         return

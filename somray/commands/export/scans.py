@@ -104,9 +104,7 @@ def chosen_scans(
             continue
         rules = config.protocols[protocol]
         scan = sources.get((subject, session), bare)
-        found.append(
-            StoredScan(run.root, scan, rules.teacher.target, rules.irregular, identity)
-        )
+        found.append(StoredScan(run.root, scan, rules.teacher.target, rules.irregular, identity))
     return found, left_out
 
 

@@ -52,14 +52,16 @@ def source_grid(stored: StoredScan, channel: int) -> SourceGrid:
     path = paths[channel] if channel < len(paths) else None
     if path is None:
         return SourceGrid(
-            meta.geometry, note="the manifest no longer tells where its source lies; on the run's grid"
+            meta.geometry,
+            note="the manifest no longer tells where its source lies; on the run's grid",
         )
     try:
         with contextlib.closing(open_source(path, stored.irregular)) as source:
             return _looked_at(source, meta, channel)
     except DataError as error:
         return SourceGrid(
-            meta.geometry, note=f"its source cannot be read any more ({error.code}); on the run's grid"
+            meta.geometry,
+            note=f"its source cannot be read any more ({error.code}); on the run's grid",
         )
 
 

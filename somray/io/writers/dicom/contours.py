@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 __all__ = ["outlines"]
 
 _Point = tuple[int, int]  # x, y of a pixel's corner; the first pixel's corners are 0, 0 and 1, 1
-_STEPS: tuple[_Point, ...] = ((1, 0), (0, 1), (-1, 0), (0, -1))  # each is the last turned to the right on a screen
+_STEPS: tuple[_Point, ...] = (
+    (1, 0),
+    (0, 1),
+    (-1, 0),
+    (0, -1),
+)  # each is the last turned to the right on a screen
 
 
 def outlines(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:

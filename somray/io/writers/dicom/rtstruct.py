@@ -28,7 +28,9 @@ __all__ = ["write_rtstruct"]
 MOST_POINTS = 20_000_000
 """Contour points of one object; each takes about 150 bytes while it is written."""
 
-_STUDY = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management, retired; still what the sequence names
+_STUDY = (
+    "1.2.840.10008.3.1.2.3.1"  # Detached Study Management, retired; still what the sequence names
+)
 
 
 def write_rtstruct(storage: Storage, name: str, mask: SliceMask) -> None:

@@ -195,7 +195,7 @@ def _one_object(slices: SourceSlices) -> list[Any]:  # Any: pydicom
     common.PixelMeasuresSequence = [_dataset(**_measures(slices, told[0] if told else Dataset()))]
     if "PlaneOrientationSequence" not in common:
         common.PlaneOrientationSequence = [
-            _dataset(ImageOrientationPatient=_decimals(axes.T.ravel()))
+            _dataset(ImageOrientationPatient=_decimals(axes.T.ravel().tolist()))
         ]
     trimmed.SharedFunctionalGroupsSequence = [common]
     for group, file in zip(trimmed.PerFrameFunctionalGroupsSequence, slices.files, strict=True):

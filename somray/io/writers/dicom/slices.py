@@ -100,7 +100,9 @@ class SliceMask:
         found = set(np.unique(self.pixels).tolist())
         kept = tuple(segment for segment in self.segments if segment.value in found)
         if not kept:
-            raise ExportError("the mask is empty, and such an object without a segment is not valid")
+            raise ExportError(
+                "the mask is empty, and such an object without a segment is not valid"
+            )
         return kept
 
     @cached_property
@@ -137,7 +139,9 @@ def read_slices(files: tuple[SliceFile, ...]) -> SourceSlices:
 def _mend(header: Any, path: str) -> None:  # Any: pydicom
     missing = [name for name in NEEDED if not header.get(name)]
     if missing:
-        raise ExportError(f"{Path(path).name}: lacks {', '.join(missing)}, by which it is referred to")
+        raise ExportError(
+            f"{Path(path).name}: lacks {', '.join(missing)}, by which it is referred to"
+        )
     if not header.get("FrameOfReferenceUID"):
         raise ExportError(
             f"{Path(path).name}: lacks a FrameOfReferenceUID, so nothing can be placed beside it"
