@@ -155,9 +155,8 @@ def apply(
     told = found["drift"] or {}
     if told.get("status") == "drifted":
         typer.echo(f"warning: the teacher may not carry over: {told['reason']}", err=True)
-    give(
-        found, as_json, lambda: f"{found['method']}: {found['scan']}\n{export_text(found)}".strip()
-    )
+    more = f"\n{export_text(found)}" if "files" in found else ""
+    give(found, as_json, lambda: f"{found['method']}: {found['scan']}{more}")
 
 
 app.command()(export)

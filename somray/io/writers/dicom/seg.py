@@ -219,6 +219,8 @@ def _settle(data: Any, mask: SliceMask) -> None:  # Any: highdicom
         item.DimensionOrganizationUID = own
     for name in ("InstanceCreationDate", "InstanceCreationTime"):
         data.pop(name, None)
+    for equipment in data.get("ContributingEquipmentSequence", []):
+        equipment.pop("ContributionDateTime", None)
     if not mask.slices.is_multiframe:
         return
     for group in data.PerFrameFunctionalGroupsSequence:
