@@ -6,7 +6,7 @@ import nibabel as nib
 import nrrd
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
@@ -67,7 +67,7 @@ def centred(affine, at, radius):
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(affine=grids())
 def test_a_mask_comes_back_where_it_was_drawn_on_any_grid(tmp_path_factory, affine):
@@ -77,8 +77,8 @@ def test_a_mask_comes_back_where_it_was_drawn_on_any_grid(tmp_path_factory, affi
     run = ingested(folder, [("s", "t0", "a.nii.gz")], wanted)
     for form, ending in (("nifti", "nii.gz"), ("nrrd", "nrrd")):
         export(run, folder / form, form, "--label", "lesions")
-        mask = sitk.ReadImage(str(folder / form / f"sub-s_ses-t0_lesions.{ending}"))
-        image = sitk.ReadImage(str(path))
+        mask = SimpleITK.ReadImage(str(folder / form / f"sub-s_ses-t0_lesions.{ending}"))
+        image = SimpleITK.ReadImage(str(path))
         scale = np.linalg.norm(affine[:3, :3], axis=0).min()
         assert np.allclose(mask.GetSpacing(), image.GetSpacing(), rtol=1e-5)
         assert np.allclose(mask.GetDirection(), image.GetDirection(), atol=1e-5)
@@ -86,13 +86,13 @@ def test_a_mask_comes_back_where_it_was_drawn_on_any_grid(tmp_path_factory, affi
         # Where SimpleITK says that a voxel of the image lies, the ball must be.
         indices = np.array(list(np.ndindex(SHAPE)))
         places = np.array([image.TransformIndexToPhysicalPoint(i.tolist()) for i in indices])
-        values = sitk.GetArrayFromImage(mask)[tuple(indices[:, ::-1].T)]
+        values = SimpleITK.GetArrayFromImage(mask)[tuple(indices[:, ::-1].T)]
         distance = np.linalg.norm(places[:, None] - [b[:3] for b in _balls_of(affine)], axis=2)
         sure = (np.abs(distance - [b[3] for b in _balls_of(affine)]) > 0.02 * scale).all(axis=1)
         assert np.array_equal(values[sure], wanted(places, 0)[sure])
         assert set(np.unique(values)) == {0, 1, 2}
-        laid = sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor)
-        assert np.array_equal(sitk.GetArrayFromImage(laid), sitk.GetArrayFromImage(mask))
+        laid = SimpleITK.Resample(mask, image, SimpleITK.Transform(), SimpleITK.sitkNearestNeighbor)
+        assert np.array_equal(SimpleITK.GetArrayFromImage(laid), SimpleITK.GetArrayFromImage(mask))
 
 
 def _balls_of(affine):
