@@ -10,7 +10,7 @@ from somray.commands.export.sources import source_grid
 from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
-from somray.errors import ConfigError, ExportError
+from somray.errors import ConfigError, DataError, ExportError
 from somray.io.ome.image import read_meta, slabs
 from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
@@ -86,7 +86,7 @@ def _written(stored: StoredScan, method: str, form: str) -> dict[str, Any]:
     """Write the mask in another format beside the scan."""
     try:
         files, note = write_mask(stored, method, form, stored.storage, source_grid(stored, 0))
-    except ExportError as error:
+    except (ExportError, DataError) as error:
         reason = told(stored.scan, method, reason=str(error))
         return {"files": [], "left_out": [reason], "notes": []}
     notes = [told(stored.scan, method, note=note)] if note else []

@@ -402,3 +402,26 @@ def _pixels(points, header):
     assert np.abs(offsets @ np.cross(orientation[:3], orientation[3:])).max() < 1e-5
     tall, wide = (float(v) for v in header.PixelSpacing)
     return np.column_stack([offsets @ orientation[:3] / wide, offsets @ orientation[3:] / tall])
+
+
+def test_names_in_other_scripts_stay_what_they_are(tmp_path):
+    name = "Yamada^Tarou=山田^太郎"
+    slices = series(
+        STRAIGHT,
+        SpecificCharacterSet=["", "ISO 2022 IR 87"],
+        PatientName=name,
+        PatientIdentityRemoved="YES",
+        DeidentificationMethod="",
+        PatientComments="",
+        PatientWeight="61.5",
+    )
+    run = run_of(tmp_path, slices, balls((*within(slices), 2.4)))
+    for form in ("dicom-seg", "rtstruct"):
+        export(run, tmp_path / form, form, "--label", "lesions")
+        file = tmp_path / form / "sub-s_ses-t0_lesions.dcm"
+        data = pydicom.dcmread(file)
+        assert str(data.PatientName) == name
+        assert data.PatientWeight == 61.5
+        assert data.DeidentificationMethod == "not told by the source"
+        assert "PatientComments" not in data
+        assert_valid(file)

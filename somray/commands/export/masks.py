@@ -12,7 +12,7 @@ from somray import __version__
 from somray.commands.export.request import LABELS, ExportRequest
 from somray.commands.export.scans import StoredScan, chosen_scans, labels_of, told
 from somray.commands.export.sources import SourceGrid, on_grid, on_slices, source_grid
-from somray.errors import ConfigError, ExportError
+from somray.errors import ConfigError, DataError, ExportError
 from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
 from somray.io.writers.dicom.rtstruct import write_rtstruct
@@ -191,7 +191,7 @@ def export_masks(location: str, request: ExportRequest) -> dict[str, Any]:  # An
         for label in _labels(run, request, stored):
             try:
                 written, note = write_mask(stored, label, request.form, storage, grid)
-            except ExportError as error:
+            except (ExportError, DataError) as error:
                 left_out.append(told(stored.scan, label, reason=str(error)))
                 continue
             files += written

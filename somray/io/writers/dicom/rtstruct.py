@@ -21,7 +21,13 @@ from somray.domain.geometry import Geometry
 from somray.errors import ExportError
 from somray.io.storage import Storage
 from somray.io.writers.dicom.contours import outlines
-from somray.io.writers.dicom.slices import PATIENT_AND_STUDY, SliceMask, SourceSlices, tracking_uid
+from somray.io.writers.dicom.slices import (
+    PATIENT_AND_STUDY,
+    PATIENT_GROUPS,
+    SliceMask,
+    SourceSlices,
+    tracking_uid,
+)
 
 __all__ = ["write_rtstruct"]
 
@@ -67,6 +73,9 @@ def _common(mask: SliceMask) -> Any:  # Any: pydicom's datasets are dynamic
     for name in (*PATIENT_AND_STUDY, "StudyInstanceUID", "StudyDescription", "FrameOfReferenceUID"):
         if name in source:
             setattr(data, name, source.get(name))
+    for tag in source.keys():  # noqa: SIM118  # decodes these alone
+        if tag.group in PATIENT_GROUPS:
+            data[tag] = source[tag]
     data.PositionReferenceIndicator = source.get("PositionReferenceIndicator") or ""
     data.Modality, data.OperatorsName = "RTSTRUCT", ""
     data.SeriesInstanceUID = slices.uid("rtstruct series", mask.digest)

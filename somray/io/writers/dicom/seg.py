@@ -92,6 +92,8 @@ def _made(highdicom: Any, mask: SliceMask) -> Any:  # Any: highdicom
             series_description=f"somray {mask.label}",
             content_date=date,
             content_time=time,
+            # Which sets a source may name is judged more narrowly than the standard does; see `_settle`.
+            specific_character_set="ISO_IR 192",
         )
     except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
         raise ExportError(f"highdicom refuses its source: {_anonymous(error, first)}") from error
@@ -214,6 +216,11 @@ def _dataset(**elements: Any) -> Dataset:  # Any: pydicom
 
 def _settle(data: Any, mask: SliceMask) -> None:  # Any: highdicom
     """Put what highdicom takes from chance and clock on what the content says; point to the true frames."""
+    character_set = mask.slices.first.get("SpecificCharacterSet")
+    if character_set:
+        data.SpecificCharacterSet = character_set
+    else:
+        data.pop("SpecificCharacterSet", None)
     own = mask.slices.uid("dimensions", mask.digest)
     for item in [*data.DimensionOrganizationSequence, *data.DimensionIndexSequence]:
         item.DimensionOrganizationUID = own

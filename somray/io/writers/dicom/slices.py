@@ -15,10 +15,18 @@ from numpy.typing import NDArray
 from pydicom.uid import generate_uid
 
 from somray.errors import ExportError
-from somray.io.readers.source import SliceFile
+from somray.io.readers.source import SliceFile, coded
 from somray.io.writers.voxels import Segment
 
-__all__ = ["MOST_BYTES", "SliceMask", "SourceSlices", "read_slices", "tracking_uid"]
+__all__ = [
+    "MOST_BYTES",
+    "PATIENT_AND_STUDY",
+    "PATIENT_GROUPS",
+    "SliceMask",
+    "SourceSlices",
+    "read_slices",
+    "tracking_uid",
+]
 
 MOST_BYTES = 1024 * 1024 * 1024
 """Pixels of the largest mask that becomes one object, in bytes: highdicom needs them all at once, about three times."""
@@ -29,6 +37,7 @@ PATIENT_AND_STUDY = (
     "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
 """What every object of a study must hold, if only empty (type 2)."""
+PATIENT_GROUPS = (0x0010, 0x0012)  # the patient, and a trial that the patient takes part in
 SEXES = ("M", "F", "O", "")
 NO_DATE, NO_TIME = "19000101", "000000"  # where a source is not dated, which the standard asks for
 _DATE, _TIME = re.compile(r"\d{8}"), re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
@@ -124,12 +133,15 @@ def read_slices(files: tuple[SliceFile, ...]) -> SourceSlices:
 
     Raises:
         ExportError: they lack what a reference needs.
+        DataError: `unreadable`: a header is damaged.
     """
     read: dict[str, Any] = {}  # Any: pydicom
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for file in files:
-            if file.path not in read:
+            if file.path in read:
+                continue
+            with coded(file.path):
                 # The reader knew it for DICOM; some archives leave the preamble out.
                 read[file.path] = pydicom.dcmread(file.path, stop_before_pixels=True, force=True)
                 _mend(read[file.path], file.path)
@@ -149,13 +161,23 @@ def _mend(header: Any, path: str) -> None:  # Any: pydicom
     for name in PATIENT_AND_STUDY:
         if header.get(name) is None:
             setattr(header, name, "")
-    if str(header.PatientSex) not in SEXES:
-        header.PatientSex = ""
+    _mend_patient(header)
     for name in ("PatientBirthDate", "StudyDate"):
         if not _is_date(str(header.get(name) or "")):
             setattr(header, name, "")
     if not _TIME.fullmatch(str(header.StudyTime or "")):
         header.StudyTime = ""
+
+
+def _mend_patient(header: Any) -> None:  # Any: pydicom
+    for tag in [tag for tag in header.keys() if tag.group in PATIENT_GROUPS]:  # noqa: SIM118  # decodes these alone
+        if header[tag].is_empty and header[tag].keyword not in PATIENT_AND_STUDY:
+            del header[tag]  # may be left out, but not be empty
+    method = ("DeidentificationMethod", "DeidentificationMethodCodeSequence")
+    if header.get("PatientIdentityRemoved") == "YES" and not any(name in header for name in method):
+        header.DeidentificationMethod = "not told by the source"
+    if str(header.PatientSex) not in SEXES:
+        header.PatientSex = ""
 
 
 def _is_date(text: str) -> bool:
