@@ -425,3 +425,51 @@ def test_names_in_other_scripts_stay_what_they_are(tmp_path):
         assert data.DeidentificationMethod == "not told by the source"
         assert "PatientComments" not in data
         assert_valid(file)
+
+
+@pytest.mark.parametrize("kind", ["files", "frames"])
+def test_each_time_point_is_an_object_of_its_own(tmp_path, kind):
+    both = [series(STRAIGHT, TemporalPositionIdentifier=t + 1) for t in range(2)]
+    for s in both[1]:
+        s.PixelData = (np.frombuffer(s.PixelData, "<i2") + 1).astype("<i2").tobytes()
+    slices = [
+        s for pair in zip(*both, strict=True) for s in pair
+    ]  # interleaved, as some scanners do
+    if kind == "frames":
+        source = enhanced(slices, range(10))
+        for n, group in enumerate(source.PerFrameFunctionalGroupsSequence):
+            group.FrameContentSequence = [Dataset()]
+            group.FrameContentSequence[0].TemporalPositionIndex = n % 2 + 1
+    middle = within(both[0])
+
+    def draw(places, t):
+        return (np.linalg.norm(places - middle, axis=1) < 1.6 + t).astype(int)
+
+    run = run_of(tmp_path, [source] if kind == "frames" else slices, draw)
+    for t in range(2):
+        export(run, tmp_path / "out", "dicom-seg", "--label", "lesions")
+        seen = 0
+        for _, uid, number, position, shown in frames(
+            tmp_path / f"out/sub-s_ses-t0_lesions_t{t}.dcm"
+        ):
+            s = (
+                slices[int(number) - 1]
+                if number
+                else next(s for s in slices if s.SOPInstanceUID == uid)
+            )
+            assert s.TemporalPositionIdentifier == t + 1
+            assert np.allclose(position, np.array(s.ImagePositionPatient, float))
+            drawn = draw(plane(position, STRAIGHT).reshape(-1, 3), t).reshape(ROWS, COLUMNS) > 0
+            assert np.array_equal(shown, drawn)
+            seen += shown.sum()
+        assert seen > 5
+        assert_valid(tmp_path / f"out/sub-s_ses-t0_lesions_t{t}.dcm")
+
+
+def test_a_single_slice_is_enough(tmp_path):
+    slices = series(turned(3), count=1)
+    draw = balls((*within(slices, (2.5, 3.5, 0.0)), 2.0))
+    run = run_of(tmp_path, slices, draw)
+    export(run, tmp_path / "out", "dicom-seg", "--label", "lesions")
+    assert_on_its_slices(tmp_path / "out/sub-s_ses-t0_lesions.dcm", slices, draw)
+    assert_valid(tmp_path / "out/sub-s_ses-t0_lesions.dcm")

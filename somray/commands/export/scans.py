@@ -134,7 +134,8 @@ def labels_of(stored: StoredScan, label: str) -> LabelMap:
     """
     storage, name, meta = stored.storage, stored.name, stored.meta
     if not labels_complete(storage, name, label):
-        raise ExportError(f"labels/{label} is not there, or not complete; let the run finish")
+        why = " (with `segment: som` there is none)" if label == "student" else ""
+        raise ExportError(f"labels/{label} is not there, or not complete; let the run finish{why}")
 
     def read(t: int, z0: int, z1: int) -> Any:  # Any: numpy integers
         return read_label_slab(storage, name, label, t, z0, z1)

@@ -19,7 +19,7 @@ from somray.kernels.grids.slabs import nearest_slab
 
 __all__ = ["SourceGrid", "on_grid", "on_slices", "source_grid"]
 
-CLOSE = 1e-3  # of a voxel; headers are rounded
+CLOSE = 0.01  # voxels; headers are rounded
 EVEN = 0.02  # share by which gaps of one series differ at most, as in the DICOM reader
 
 _RESAMPLED = {"resampled_z", "untilted"}
@@ -93,7 +93,7 @@ def _is_same(one: Geometry, other: Geometry) -> bool:
     if one.shape != other.shape:
         return False
     far = np.array([[0, 0, 0], one.shape, [one.shape[0], 0, 0], [0, one.shape[1], 0]], dtype=float)
-    return bool(np.abs(other.to_index(one.to_world(far)) - far).max() < CLOSE * max(one.shape))
+    return bool(np.abs(other.to_index(one.to_world(far)) - far).max() < CLOSE)
 
 
 def _stacked(planes: list[Geometry]) -> Geometry | None:

@@ -26,6 +26,7 @@ from somray.io.writers.dicom.slices import (
     PATIENT_GROUPS,
     SliceMask,
     SourceSlices,
+    plain_name,
     tracking_uid,
 )
 
@@ -116,7 +117,7 @@ def _regions(mask: SliceMask) -> list[Dataset]:
     found = []
     for number, segment in enumerate(mask.present, start=1):
         region = Dataset()
-        region.ROINumber, region.ROIName = number, segment.name[:64]
+        region.ROINumber, region.ROIName = number, plain_name(segment)
         region.ReferencedFrameOfReferenceUID = mask.slices.first.FrameOfReferenceUID
         region.ROIGenerationAlgorithm = "AUTOMATIC"
         if (tracked := tracking_uid(segment)) is not None:

@@ -18,7 +18,13 @@ from pydicom.valuerep import DSfloat
 
 from somray.errors import ConfigError, ExportError
 from somray.io.storage import Storage
-from somray.io.writers.dicom.slices import PATIENT_AND_STUDY, SliceMask, SourceSlices, tracking_uid
+from somray.io.writers.dicom.slices import (
+    PATIENT_AND_STUDY,
+    SliceMask,
+    SourceSlices,
+    plain_name,
+    tracking_uid,
+)
 from somray.io.writers.voxels import Segment
 
 __all__ = ["require_highdicom", "write_seg"]
@@ -119,13 +125,13 @@ def _descriptions(highdicom: Any, mask: SliceMask) -> list[Any]:  # Any: highdic
         found.append(
             highdicom.seg.SegmentDescription(
                 segment_number=number,
-                segment_label=segment.name,
+                segment_label=plain_name(segment),
                 segmented_property_category=category,
                 segmented_property_type=kind,
                 algorithm_type="AUTOMATIC",
                 algorithm_identification=algorithm,
                 tracking_uid=tracked,
-                tracking_id=None if tracked is None else segment.name,
+                tracking_id=None if tracked is None else plain_name(segment),
                 display_color=highdicom.color.CIELabColor.from_rgb(*segment.color[:3]),
             )
         )
@@ -136,7 +142,8 @@ def _codes(segment: Segment) -> tuple[Code, Code]:
     if segment.is_finding:
         return _ABNORMAL, _LESION
     # A class is what the map found, not an anatomical structure that a code stands for.
-    return _TISSUE, Code(segment.name.upper()[:16], _SCHEME, segment.name[:64])
+    name = plain_name(segment)
+    return _TISSUE, Code(name.upper()[:16].strip(), _SCHEME, name)
 
 
 def _gap_mm(slices: SourceSlices) -> float | None:

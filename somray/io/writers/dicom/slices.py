@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 import warnings
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,7 @@ __all__ = [
     "PATIENT_GROUPS",
     "SliceMask",
     "SourceSlices",
+    "plain_name",
     "read_slices",
     "tracking_uid",
 ]
@@ -121,6 +123,12 @@ class SliceMask:
         found.update(repr(self.segments).encode())
         found.update(np.ascontiguousarray(self.pixels, dtype="<u2").data)
         return found.hexdigest()
+
+
+def plain_name(segment: Segment) -> str:
+    """Return a segment's name as every character set of DICOM can hold it, at most 64 characters."""
+    decomposed = unicodedata.normalize("NFKD", segment.name).encode("ascii", "ignore").decode()
+    return decomposed.replace("\\", "/").strip()[:64] or f"class {segment.value}"
 
 
 def tracking_uid(segment: Segment) -> str | None:

@@ -8,7 +8,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from somray.domain.geometry import Geometry
 from somray.errors import ExportError
 from somray.io.readers.source import SliceFile
-from somray.io.writers.dicom.slices import SliceMask, read_slices
+from somray.io.writers.dicom.slices import SliceMask, plain_name, read_slices
 from somray.io.writers.voxels import Segment
 from tests.io.dicom_files import COLUMNS, ROWS, make_slice, save
 
@@ -66,3 +66,9 @@ def test_an_empty_mask_is_refused(tmp_path):
     mask = SliceMask(slices, np.zeros((1, ROWS, COLUMNS), np.uint8), (segment,), "lesions", "1")
     with pytest.raises(ExportError, match="the mask is empty"):
         _ = mask.present
+
+
+def test_names_fit_every_character_set():
+    names = ["Hämatom", "脳", "a\\b", "x" * 70]
+    plain = [plain_name(Segment(5, name, (1, 2, 3, 255), is_finding=False)) for name in names]
+    assert plain == ["Hamatom", "class 5", "a/b", "x" * 64]
