@@ -24,7 +24,10 @@ from somray.io.writers.voxels import LabelMap
 
 __all__ = ["MASK_FORMATS", "check_form", "export_masks", "write_mask"]
 
-_SHEARED = "its slices are tilted: an sform alone tells that, which nibabel reads and ITK (ITK-SNAP, Slicer) refuses"
+_SHEARED = (
+    "its slices are tilted: NIfTI tells that by an sform alone, which ITK (ITK-SNAP, SimpleITK) refuses; nrrd "
+    "tells it to all"
+)
 
 
 @dataclass(frozen=True)

@@ -209,7 +209,7 @@ def _one_object(slices: SourceSlices) -> list[Any]:  # Any: pydicom
     trimmed.SharedFunctionalGroupsSequence = [common]
     for group, file in zip(trimmed.PerFrameFunctionalGroupsSequence, slices.files, strict=True):
         if "PlanePositionSequence" not in group:
-            place = _decimals(file.plane.matrix[:3, 3])
+            place = _decimals(file.plane.matrix[:3, 3].tolist())
             group.PlanePositionSequence = [_dataset(ImagePositionPatient=place)]
     return [trimmed]
 
