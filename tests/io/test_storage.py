@@ -40,9 +40,14 @@ def test_a_file_written_in_pieces_appears_at_the_end(storage):
         assert not storage.exists("a/b.bin")
         file.write(b"two")
     assert storage.read_bytes("a/b.bin") == b"onetwo"
-    with pytest.raises(StoreError, match="No space left"), storage.writing("a/b.bin") as file:
-        file.write(b"three")
-        raise OSError(28, "No space left on device")
+
+    def broken():
+        with storage.writing("a/b.bin") as file:
+            file.write(b"three")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(StoreError, match="No space left"):
+        broken()
     assert storage.read_bytes("a/b.bin") == b"onetwo"
     assert storage.names("a") == ["b.bin"]
 

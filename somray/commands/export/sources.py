@@ -134,6 +134,23 @@ def on_slices(
     """Return a mask on slices that lie as they like, (slices, y, x) uint8 or uint16, by the nearest voxel."""
     kind = np.uint8 if labels.voxels.dtype == "uint8" else np.uint16
     found = np.zeros((len(files), *files[0].plane.shape[1:]), dtype=kind)
-    for plane, file in zip(found, files, strict=True):
-        plane[:] = nearest_slab(_reader(labels, t), labels.geometry, file.plane, 0, 1)[0]
+    read = _reader(labels, t)
+    for shown, file in zip(found, files, strict=True):
+        z = _slice_of(labels.geometry, file.plane)
+        if z is None:
+            shown[:] = nearest_slab(read, labels.geometry, file.plane, 0, 1)[0]
+        else:
+            shown[:] = read(z, z + 1)[0]
     return found
+
+
+def _slice_of(grid: Geometry, plane: Geometry) -> int | None:
+    """Return the slice of a grid that a plane is, None where it lies between or askew: most are, and cost nothing."""
+    _, rows, columns = plane.shape
+    if (rows, columns) != grid.shape[1:]:
+        return None
+    corners = np.array([[0, 0, 0], [0, rows, 0], [0, 0, columns]], dtype=np.float64)
+    found = grid.to_index(plane.to_world(corners)) - corners
+    z = round(float(found[0, 0]))
+    is_slice = 0 <= z < grid.shape[0] and np.abs(found - [z, 0, 0]).max() < CLOSE
+    return z if is_slice else None
