@@ -119,7 +119,7 @@ def test_both_forms_units_and_names_are_written(oblique, tmp_path):
     assert int(image.header["sform_code"]) == int(image.header["qform_code"]) == 1
     assert np.allclose(image.header.get_sform(), affine, atol=1e-5)
     assert np.allclose(image.header.get_qform(), affine, atol=1e-4)
-    assert image.header.get_xyzt_units() == ("mm", "sec")
+    assert image.header.get_xyzt_units() == ("mm", "unknown")
     assert image.get_data_dtype() == np.uint8
     assert set(np.unique(np.asarray(image.dataobj))) == {2, 3}
     names = names_of_text(tmp_path / "out/sub-s_ses-t0_som.label")

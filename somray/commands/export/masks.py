@@ -75,8 +75,11 @@ def _write_dicom(
 ) -> tuple[list[str], str]:
     """Write one object a time point: such objects place segments in space, not in time."""
     if not target.grid.files:
+        why = f": {target.grid.why}" if target.grid.why else ""
+        raise ExportError(f"{form} needs a DICOM source{why}")
+    if labels.voxels.dtype not in ("uint8", "uint16"):
         raise ExportError(
-            f"{form} needs a DICOM source" + (f": {target.grid.note}" * bool(target.grid.note))
+            "its values exceed 65535, the most segments of an object; export it as nifti"
         )
     names, empty = [], 0
     times = len(target.grid.files)

@@ -32,12 +32,17 @@ class SourceGrid:
     Args:
         geometry: the grid for formats that hold one volume.
         files: per time point the slices of a DICOM source; () where it is none, or gone.
-        note: why it is not the source's own grid, "" where it is.
+        why: why it is not the source's own grid, "" where it is.
     """
 
     geometry: Geometry
     files: tuple[tuple[SliceFile, ...], ...] = ()
-    note: str = ""
+    why: str = ""
+
+    @property
+    def note(self) -> str:
+        """What a person is told of it."""
+        return f"{self.why}; on the run's grid" if self.why else ""
 
 
 def source_grid(stored: StoredScan, channel: int) -> SourceGrid:
@@ -53,7 +58,7 @@ def source_grid(stored: StoredScan, channel: int) -> SourceGrid:
     if path is None:
         return SourceGrid(
             meta.geometry,
-            note="the manifest no longer tells where its source lies; on the run's grid",
+            why="the manifest no longer tells where its source lies",
         )
     try:
         with contextlib.closing(open_source(path, stored.irregular)) as source:
@@ -61,7 +66,7 @@ def source_grid(stored: StoredScan, channel: int) -> SourceGrid:
     except DataError as error:
         return SourceGrid(
             meta.geometry,
-            note=f"its source cannot be read any more ({error.code}); on the run's grid",
+            why=f"its source cannot be read any more ({error.code})",
         )
 
 
@@ -70,9 +75,7 @@ def _looked_at(source: Source, meta: ScanMeta, channel: int) -> SourceGrid:
     if header.shape[0] != meta.shape[0] or (
         channel == 0 and not _is_same(header.geometry, meta.geometry)
     ):
-        return SourceGrid(
-            meta.geometry, note="its source is no longer what the run read; on the run's grid"
-        )
+        return SourceGrid(meta.geometry, why="its source is no longer what the run read")
     files = tuple(source.slice_files(t) for t in range(header.shape[0]))
     if not all(files):
         return SourceGrid(header.geometry)
@@ -83,7 +86,7 @@ def _looked_at(source: Source, meta: ScanMeta, channel: int) -> SourceGrid:
         return SourceGrid(
             header.geometry,
             files,
-            "its slices are uneven, which one volume cannot say; on the run's even grid",
+            "its slices are uneven, which one volume cannot say",
         )
     return SourceGrid(own, files)
 

@@ -64,7 +64,7 @@ def _header(voxels: Voxels, is_label: bool) -> Any:  # Any: nibabel has no types
     header = nib.Nifti2Header() if is_long else nib.Nifti1Header()
     header.set_data_shape(shape)
     header.set_data_dtype(np.dtype(voxels.dtype).newbyteorder("<"))
-    header.set_xyzt_units("mm", "sec")
+    header.set_xyzt_units("mm")  # how far time points are apart is not known here
     if is_label:
         header.set_intent("label")
     header["vox_offset"] = len(header.binaryblock) + 4

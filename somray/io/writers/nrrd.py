@@ -63,7 +63,8 @@ def _vector(values: np.ndarray) -> str:
 
 
 def _segments(labels: LabelMap) -> Iterator[str]:
-    yield "Segmentation_MasterRepresentation:=Binary labelmap"
+    yield "Segmentation_MasterRepresentation:=Binary labelmap"  # the name before Slicer 5.2
+    yield "Segmentation_SourceRepresentation:=Binary labelmap"
     yield "Segmentation_ContainedRepresentationNames:=Binary labelmap|"
     yield "Segmentation_ReferenceImageExtentOffset:=0 0 0"
     for number, segment in enumerate(labels.segments):

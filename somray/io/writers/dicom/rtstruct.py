@@ -7,7 +7,6 @@ Source: DICOM PS3.3 A.19, C.8.8.5, C.8.8.6, C.8.8.8.
 """
 
 import io
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +25,7 @@ from somray.io.writers.dicom.slices import (
     PATIENT_GROUPS,
     SliceMask,
     SourceSlices,
+    carried_over,
     plain_name,
     tracking_uid,
 )
@@ -47,8 +47,7 @@ def write_rtstruct(storage: Storage, name: str, mask: SliceMask) -> None:
         ExportError: the mask is empty or has too many contours.
         StoreError: it cannot be written.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of names and ids that the source spells in its own way
+    with carried_over(mask.slices):
         data = _common(mask)
         data.ReferencedFrameOfReferenceSequence = [_referenced(mask.slices)]
         data.StructureSetROISequence = _regions(mask)

@@ -6,7 +6,6 @@ Source: DICOM PS3.3 A.51, C.8.20.
 """
 
 import io
-import warnings
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
@@ -19,9 +18,9 @@ from pydicom.valuerep import DSfloat
 from somray.errors import ConfigError, ExportError
 from somray.io.storage import Storage
 from somray.io.writers.dicom.slices import (
-    PATIENT_AND_STUDY,
     SliceMask,
     SourceSlices,
+    carried_over,
     plain_name,
     tracking_uid,
 )
@@ -62,8 +61,7 @@ def write_seg(storage: Storage, name: str, mask: SliceMask) -> None:
         StoreError: it cannot be written.
     """
     highdicom = require_highdicom()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of names and ids that the source spells in its own way
+    with carried_over(mask.slices):
         data = _made(highdicom, mask)
         _settle(data, mask)
         packed = io.BytesIO()
@@ -76,40 +74,30 @@ def _made(highdicom: Any, mask: SliceMask) -> Any:  # Any: highdicom
     for number, segment in enumerate(mask.present, start=1):
         numbers[segment.value] = number
     kind = np.uint8 if len(mask.present) < 256 else np.uint16
-    slices, first = mask.slices, mask.slices.first
+    slices = mask.slices
     images = _one_object(slices) if slices.is_multiframe else _single_images(slices)
     date, time = slices.moment
-    try:
-        return highdicom.seg.Segmentation(
-            source_images=images,
-            pixel_array=numbers.astype(kind)[mask.pixels],
-            segmentation_type="BINARY",
-            segment_descriptions=_descriptions(highdicom, mask),
-            series_instance_uid=slices.uid("seg series", mask.digest),
-            series_number=SERIES_NUMBERS.get(mask.label, 9000),
-            sop_instance_uid=slices.uid("seg", mask.digest),
-            instance_number=1,
-            manufacturer="somray",
-            manufacturer_model_name="somray",
-            software_versions=mask.version,
-            device_serial_number="none",
-            content_label=mask.label.upper(),
-            content_description=f"{mask.label} by somray, made by a program",
-            series_description=f"somray {mask.label}",
-            content_date=date,
-            content_time=time,
-            # Which sets a source may name is judged more narrowly than the standard does; see `_settle`.
-            specific_character_set="ISO_IR 192",
-        )
-    except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
-        raise ExportError(f"highdicom refuses its source: {_anonymous(error, first)}") from error
-
-
-def _anonymous(error: Exception, header: Any) -> str:  # Any: pydicom
-    """Return a message, or its kind alone where it tells whom the source is about."""
-    text = str(error)
-    told = [str(header.get(name) or "") for name in PATIENT_AND_STUDY]
-    return type(error).__name__ if any(word and word in text for word in told) else text[:200]
+    return highdicom.seg.Segmentation(
+        source_images=images,
+        pixel_array=numbers.astype(kind)[mask.pixels],
+        segmentation_type="BINARY",
+        segment_descriptions=_descriptions(highdicom, mask),
+        series_instance_uid=slices.uid("seg series", mask.digest),
+        series_number=SERIES_NUMBERS.get(mask.label, 9000),
+        sop_instance_uid=slices.uid("seg", mask.digest),
+        instance_number=1,
+        manufacturer="somray",
+        manufacturer_model_name="somray",
+        software_versions=mask.version,
+        device_serial_number="none",
+        content_label=mask.label.upper(),
+        content_description=f"{mask.label} by somray, made by a program",
+        series_description=f"somray {mask.label}",
+        content_date=date,
+        content_time=time,
+        # Which sets a source may name is judged more narrowly than the standard does; see `_settle`.
+        specific_character_set="ISO_IR 192",
+    )
 
 
 def _descriptions(highdicom: Any, mask: SliceMask) -> list[Any]:  # Any: highdicom

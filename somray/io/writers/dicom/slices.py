@@ -4,6 +4,8 @@ import hashlib
 import re
 import unicodedata
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -15,7 +17,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.uid import generate_uid
 
-from somray.errors import ExportError
+from somray.errors import ExportError, SomrayError
 from somray.io.readers.source import SliceFile, coded
 from somray.io.writers.voxels import Segment
 
@@ -25,6 +27,7 @@ __all__ = [
     "PATIENT_GROUPS",
     "SliceMask",
     "SourceSlices",
+    "carried_over",
     "plain_name",
     "read_slices",
     "tracking_uid",
@@ -123,6 +126,29 @@ class SliceMask:
         found.update(repr(self.segments).encode())
         found.update(np.ascontiguousarray(self.pixels, dtype="<u2").data)
         return found.hexdigest()
+
+
+@contextmanager
+def carried_over(slices: SourceSlices) -> Iterator[None]:
+    """Make and write an object from a source's header, whatever the header holds.
+
+    Raises:
+        ExportError: it cannot be; the message never tells whom the source is about.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # of names and ids that the source spells in its own way
+            yield
+    except SomrayError:
+        raise
+    except Exception as error:
+        text, header = str(error), slices.first
+        told = [str(header.get(name) or "") for name in PATIENT_AND_STUDY]
+        is_plain = not any(word and word in text for word in told)
+        why = text[:200] if is_plain else type(error).__name__
+        raise ExportError(f"its source's header cannot be carried over ({why})") from error
 
 
 def plain_name(segment: Segment) -> str:

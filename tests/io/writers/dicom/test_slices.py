@@ -8,7 +8,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from somray.domain.geometry import Geometry
 from somray.errors import ExportError
 from somray.io.readers.source import SliceFile
-from somray.io.writers.dicom.slices import SliceMask, plain_name, read_slices
+from somray.io.writers.dicom.slices import SliceMask, carried_over, plain_name, read_slices
 from somray.io.writers.voxels import Segment
 from tests.io.dicom_files import COLUMNS, ROWS, make_slice, save
 
@@ -72,3 +72,18 @@ def test_names_fit_every_character_set():
     names = ["Hämatom", "脳", "a\\b", "x" * 70]
     plain = [plain_name(Segment(5, name, (1, 2, 3, 255), is_finding=False)) for name in names]
     assert plain == ["Hamatom", "class 5", "a/b", "x" * 64]
+
+
+@pytest.mark.parametrize("text", ["no room", "SECRET-ID is wrong", "19550505"])
+def test_what_fails_never_tells_whom_it_is_about(tmp_path, text):
+    slices = read_slices(files_of(tmp_path / "a", [made()]))
+
+    def broken():
+        with carried_over(slices):
+            raise ValueError(text)
+
+    with pytest.raises(ExportError, match="cannot be carried over") as caught:
+        broken()
+    assert ("no room" in str(caught.value)) == (text == "no room")
+    assert "SECRET" not in str(caught.value)
+    assert "1955" not in str(caught.value)
