@@ -133,6 +133,7 @@ def test_frames_lie_on_their_slices_whatever_the_order_and_direction(tmp_path, s
     assert (data.StudyInstanceUID, data.FrameOfReferenceUID) == (STUDY, FRAME)
     assert data.ReferencedSeriesSequence[0].SeriesInstanceUID == SERIES
     referred = data.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    assert {r.ReferencedSOPClassUID for r in referred} == {slices[0].SOPClassUID}
     assert {r.ReferencedSOPInstanceUID for r in referred} == {s.SOPInstanceUID for s in slices}
 
 
@@ -472,4 +473,19 @@ def test_a_single_slice_is_enough(tmp_path):
     run = run_of(tmp_path, slices, draw)
     export(run, tmp_path / "out", "dicom-seg", "--label", "lesions")
     assert_on_its_slices(tmp_path / "out/sub-s_ses-t0_lesions.dcm", slices, draw)
+    assert_valid(tmp_path / "out/sub-s_ses-t0_lesions.dcm")
+
+
+def test_enhanced_objects_of_one_frame_each_are_slices(tmp_path):
+    slices = series(turned(4))
+    sources = [enhanced([s], [0]) for s in slices]
+    draw = balls((*within(slices), 2.4))
+    run = run_of(tmp_path, sources, draw)
+    export(run, tmp_path / "out", "dicom-seg", "--label", "lesions")
+    data = pydicom.dcmread(tmp_path / "out/sub-s_ses-t0_lesions.dcm")
+    assert {r.ReferencedSOPClassUID for r in data.SourceImageSequence} == {sources[0].SOPClassUID}
+    for source, s in zip(sources, slices, strict=True):
+        source.ImagePositionPatient = s.ImagePositionPatient
+        source.ImageOrientationPatient = s.ImageOrientationPatient
+    assert_on_its_slices(tmp_path / "out/sub-s_ses-t0_lesions.dcm", sources, draw)
     assert_valid(tmp_path / "out/sub-s_ses-t0_lesions.dcm")

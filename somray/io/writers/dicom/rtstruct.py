@@ -107,7 +107,7 @@ def _image(slices: SourceSlices, z: int) -> Dataset:
     found = Dataset()
     found.ReferencedSOPClassUID = slices.headers[z].SOPClassUID
     found.ReferencedSOPInstanceUID = slices.headers[z].SOPInstanceUID
-    if slices.is_multiframe:
+    if int(slices.headers[z].get("NumberOfFrames") or 1) > 1:
         found.ReferencedFrameNumber = slices.files[z].frame + 1
     return found
 

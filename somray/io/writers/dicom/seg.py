@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
+from pydicom.uid import CTImageStorage
 from pydicom.valuerep import DSfloat
 
 from somray.errors import ConfigError, ExportError
@@ -61,9 +62,11 @@ def write_seg(storage: Storage, name: str, mask: SliceMask) -> None:
         StoreError: it cannot be written.
     """
     highdicom = require_highdicom()
+    classes = {str(header.SOPInstanceUID): header.SOPClassUID for header in mask.slices.headers}
     with carried_over(mask.slices):
         data = _made(highdicom, mask)
         _settle(data, mask)
+        data.walk(_referring(classes))
         packed = io.BytesIO()
         data.save_as(packed, enforce_file_format=True)
     storage.write_bytes(name, packed.getvalue())
@@ -149,6 +152,12 @@ def _decimals(values: Sequence[float]) -> list[DSfloat]:
     return [DSfloat(float(value), auto_format=True) for value in values]
 
 
+def _axes(slices: SourceSlices) -> list[DSfloat]:
+    """Return the directions of a row and of a column."""
+    across = slices.files[0].plane.matrix[:3, :2]
+    return _decimals((across / np.linalg.norm(across, axis=0)).T.ravel().tolist())
+
+
 def _measures(slices: SourceSlices, told: Any) -> dict[str, Any]:  # Any: pydicom
     """Return pixel spacing, thickness and distance: the header's own words where it has them."""
     plane = slices.files[0].plane
@@ -166,10 +175,16 @@ def _single_images(slices: SourceSlices) -> list[Any]:  # Any: pydicom
     if len({id(header) for header in slices.headers}) != len(slices.headers):
         raise ExportError("several frames of one file that is no enhanced object")
     measures = _measures(slices, slices.first)
-    for header in slices.headers:
-        header.ImageOrientationPatient = slices.first.ImageOrientationPatient
+    axes = slices.first.get("ImageOrientationPatient") or _axes(slices)
+    for header, file in zip(slices.headers, slices.files, strict=True):
+        header.ImageOrientationPatient = axes
+        if "ImagePositionPatient" not in header:  # an enhanced object of one frame
+            header.ImagePositionPatient = _decimals(file.plane.matrix[:3, 3].tolist())
         header.pop("SpacingBetweenSlices", None)
         header.pop("NumberOfFrames", None)
+        # highdicom takes several objects for one series only where their class cannot hold frames; the references
+        # name the true class again at the end.
+        header.SOPClassUID = CTImageStorage
         for name, value in measures.items():
             setattr(header, name, value)
     return list(slices.headers)
@@ -184,16 +199,11 @@ def _one_object(slices: SourceSlices) -> list[Any]:  # Any: pydicom
     trimmed.PerFrameFunctionalGroupsSequence = [groups[file.frame] for file in slices.files]
     trimmed.NumberOfFrames = len(slices.files)
     shared = trimmed.SharedFunctionalGroupsSequence
-    axes = slices.files[0].plane.matrix[:3, :2] / np.linalg.norm(
-        slices.files[0].plane.matrix[:3, :2], axis=0
-    )
     common = shared[0] if shared else Dataset()
     told = common.get("PixelMeasuresSequence") or groups[0].get("PixelMeasuresSequence")
     common.PixelMeasuresSequence = [_dataset(**_measures(slices, told[0] if told else Dataset()))]
     if "PlaneOrientationSequence" not in common:
-        common.PlaneOrientationSequence = [
-            _dataset(ImageOrientationPatient=_decimals(axes.T.ravel().tolist()))
-        ]
+        common.PlaneOrientationSequence = [_dataset(ImageOrientationPatient=_axes(slices))]
     trimmed.SharedFunctionalGroupsSequence = [common]
     for group, file in zip(trimmed.PerFrameFunctionalGroupsSequence, slices.files, strict=True):
         if "PlanePositionSequence" not in group:
@@ -207,6 +217,16 @@ def _dataset(**elements: Any) -> Dataset:  # Any: pydicom
     for name, value in elements.items():
         setattr(data, name, value)
     return data
+
+
+def _referring(classes: dict[str, Any]) -> Any:  # Any: pydicom's callbacks
+    """Return what lets every reference name the class of its instance."""
+
+    def name(data: Any, element: Any) -> None:  # Any: pydicom
+        if element.keyword == "ReferencedSOPInstanceUID" and str(element.value) in classes:
+            data.ReferencedSOPClassUID = classes[str(element.value)]
+
+    return name
 
 
 def _settle(data: Any, mask: SliceMask) -> None:  # Any: highdicom

@@ -67,8 +67,11 @@ class SourceSlices:
 
     @cached_property
     def is_multiframe(self) -> bool:
-        """Whether slices are frames of an enhanced object."""
-        return "PerFrameFunctionalGroupsSequence" in self.first
+        """Whether slices are frames of an enhanced object, not one object each."""
+        is_enhanced = "PerFrameFunctionalGroupsSequence" in self.first
+        return is_enhanced and (
+            len(self.files) == 1 or len({f.path for f in self.files}) < len(self.files)
+        )
 
     @property
     def moment(self) -> tuple[str, str]:
