@@ -1,14 +1,14 @@
 """The commands: parse, call, print, exit code. People's words go to stderr, `--json` to stdout."""
 
-import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from somray import __version__
+from somray.commands.console import Json, RunFolder, give, say
+from somray.commands.export.verb import export, export_text
 from somray.domain.run import RunLayout
 from somray.errors import ConfigError, SomrayError
 
@@ -24,27 +24,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Json = Annotated[
-    bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")
-]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Overrule one setting.")
 ]
 ConfigFile = Annotated[Path, typer.Argument(metavar="COHORT.yaml")]
-RunFolder = Annotated[str, typer.Argument(metavar="RUN")]
-
-
-def say(text: str) -> None:
-    """Tell a person something."""
-    sys.stderr.write(text + "\n")
-
-
-def give(value: dict[str, Any], as_json: bool, text: Callable[[], str]) -> None:
-    """Give the result: JSON on stdout, or words."""
-    if as_json:
-        sys.stdout.write(json.dumps(value) + "\n")
-    else:
-        say(text())
 
 
 @app.callback(invoke_without_command=True)
@@ -159,39 +142,27 @@ def apply(
     channel: Annotated[
         list[Path] | None, typer.Option(help="Source of each further channel, in order.")
     ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="Write the mask as nifti, nrrd, dicom-seg or rtstruct too."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Apply a fitted model to a new scan.
 
-    Example: somray apply runs/lung scan.nii.gz --protocol chest-ct --out masks
+    Example: somray apply runs/lung scan.nii.gz --protocol chest-ct --out masks --format nifti
     """
     from somray.commands.apply import apply_model
 
-    found = apply_model(run, protocol, [scan, *(channel or [])], out, method)
+    found = apply_model(run, protocol, [scan, *(channel or [])], out, method, form)
     told = found["drift"] or {}
     if told.get("status") == "drifted":
         typer.echo(f"warning: the teacher may not carry over: {told['reason']}", err=True)
-    give(found, as_json, lambda: f"{found['method']}: {found['scan']}")
+    more = f"\n{export_text(found)}" if "files" in found else ""
+    give(found, as_json, lambda: f"{found['method']}: {found['scan']}{more}")
 
 
-@app.command()
-def export(
-    run: RunFolder,
-    out: Annotated[Path, typer.Option(help="Folder for the files.")],
-    form: Annotated[
-        str, typer.Option("--format", help="onnx: the students, one file a protocol.")
-    ] = "onnx",
-    protocol: Annotated[str | None, typer.Option(help="The only one to export.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Hand a run's students on to other programs.
-
-    Example: somray export runs/lung --format onnx --out students
-    """
-    from somray.commands.export import export_run
-
-    found = export_run(run, form, str(out), protocol)
-    give(found, as_json, lambda: "\n".join(f"wrote {file}" for file in found["files"]))
+app.command()(export)
 
 
 @app.command()

@@ -5,6 +5,7 @@ SomrayError
 ├── PlanError      the plan cannot fit this machine or cluster (exit 4)
 ├── DataError      one scan cannot be used: it is quarantined, the cohort goes on (exit 3)
 ├── ShapeError     arrays that do not fit each other
+├── ExportError    one mask cannot be written in a format: it is left out, the others go on
 ├── StoreError     storage could not be read or written
 └── SchemaError    a table row or file contradicts its schema
 """
@@ -14,6 +15,7 @@ __all__ = [
     "REMEDIES",
     "ConfigError",
     "DataError",
+    "ExportError",
     "PlanError",
     "SchemaError",
     "ShapeError",
@@ -107,6 +109,10 @@ class DataError(SomrayError):
 
 class ShapeError(SomrayError, ValueError):
     """Arrays have the wrong shape, type or range for each other."""
+
+
+class ExportError(SomrayError):
+    """One mask cannot be written in the format that was asked for; the message is the reason."""
 
 
 class StoreError(SomrayError):

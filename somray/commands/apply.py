@@ -4,10 +4,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from somray.commands.export.masks import check_form, write_mask
+from somray.commands.export.scans import StoredScan, told
+from somray.commands.export.sources import source_grid
 from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
-from somray.errors import ConfigError
+from somray.errors import ConfigError, DataError, ExportError
 from somray.io.ome.image import read_meta, slabs
 from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
@@ -20,7 +23,12 @@ __all__ = ["apply_model"]
 
 
 def apply_model(
-    location: str, protocol: str, sources: list[Path], out: Path, method: str
+    location: str,
+    protocol: str,
+    sources: list[Path],
+    out: Path,
+    method: str,
+    form: str | None = None,
 ) -> dict[str, Any]:
     """Segment a new scan with a model of a run, on this machine.
 
@@ -30,15 +38,18 @@ def apply_model(
         sources: one file or folder per channel of the protocol, in its order.
         out: folder; the scan is written there as OME-Zarr with `labels/METHOD`.
         method: som or student.
+        form: nifti, nrrd, dicom-seg or rtstruct: the mask is written beside the scan in that format too.
 
     Returns:
         Place of the scan, method, the target's area per slice in mm², and how well the teacher carries
-        over (`drift`, null for the student).
+        over (`drift`, null for the student); with `form` also `files`, `left_out` and `notes` as `export`.
 
     Raises:
-        ConfigError: protocol, method or number of channels do not fit the run.
+        ConfigError: protocol, method, format or number of channels do not fit the run.
         DataError: the scan cannot be used.
     """
+    if form is not None:
+        check_form(form)
     run = open_run(location)
     teacher, model = _models(run, protocol, method)
     config = run.config.protocols[protocol]
@@ -60,13 +71,26 @@ def apply_model(
     classes = tuple(teacher.class_names.items()) if method == "som" else ((value, target),)
     segment.close_labels(segment.LabelItem(place, method, classes=classes))
     segment.publish(segment.PublishItem(place, (method,)))
+    stored = StoredScan(root, scan, target, config.irregular, identity="")
     return {
         "scan": Storage.at(root).uri(place.name),
         "method": method,
         "target": target,
         "target_area_mm2": areas,
         "drift": _drift(teacher, signatures),
+        **({} if form is None else _written(stored, method, form)),
     }
+
+
+def _written(stored: StoredScan, method: str, form: str) -> dict[str, Any]:
+    """Write the mask in another format beside the scan."""
+    try:
+        files, note = write_mask(stored, method, form, stored.storage, source_grid(stored, 0))
+    except (ExportError, DataError) as error:
+        reason = told(stored.scan, method, reason=str(error))
+        return {"files": [], "left_out": [reason], "notes": []}
+    notes = [told(stored.scan, method, note=note)] if note else []
+    return {"files": files, "left_out": [], "notes": notes}
 
 
 def _models(run: StoredRun, protocol: str, method: str) -> tuple[TeacherModel, Any]:

@@ -7,9 +7,12 @@ Readers therefore never see half a file. Names that begin with "." are partial a
 import os
 import secrets
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
 import zarr.storage
@@ -104,6 +107,39 @@ class Storage:
     def write_text(self, name: str, text: str) -> None:
         """Write a whole UTF-8 file; see `write_bytes`."""
         self.write_bytes(name, text.encode("utf-8"))
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[BinaryIO]:
+        """Open a file to be written piece by piece; it appears whole at the end, or not at all.
+
+        For a URL the pieces are gathered in a temporary file of this machine and put at the end.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        target = Path(self.uri(name)) if self.is_local else None
+        try:
+            if target is not None:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                folder = target.parent
+            else:
+                folder = Path(tempfile.gettempdir())
+            partial = folder / f".{Path(name).name}.{secrets.token_hex(4)}.partial"
+            try:
+                with partial.open("xb") as file:
+                    yield file
+                if target is not None:
+                    os.replace(partial, target)
+                else:
+                    filesystem, path = self._filesystem(name)
+                    filesystem.put_file(str(partial), path)
+            finally:
+                partial.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"{self.uri(name)}: cannot be written: {error.strerror or error}; "
+                "free space or correct permissions and run again"
+            ) from error
 
     def exists(self, name: str) -> bool:
         """Whether a file or folder of that name exists."""

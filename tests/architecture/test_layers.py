@@ -171,5 +171,6 @@ def test_files_and_functions_are_short(file):
     assert long == []
     assert wide == [] or file.name in (
         "cli.py",
+        "verb.py",
         "write.py",
     )  # a command's arguments are its options

@@ -1,9 +1,11 @@
-"""`somray export`: a run's students for other programs."""
+"""`somray export`: a run's students and masks for other programs; `apply --format`."""
 
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK
 
 import somray
 from somray.cli import main
@@ -41,7 +43,7 @@ def test_an_exported_student_agrees_with_the_run(finished, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--protocol", "none"], "the run has phantom-ct"),
-        (["--format", "nifti"], "expected onnx"),
+        (["--format", "analyze"], "expected nifti, nrrd, dicom-seg, rtstruct, nnunet, onnx"),
     ],
 )
 def test_export_refuses_what_there_is_not(finished, tmp_path, arguments, message, capsys):
@@ -59,3 +61,53 @@ def test_a_run_without_a_student_is_refused_with_the_way_out(finished_copy, tmp_
     place.write_text(json.dumps(info))
     assert _export(finished_copy, tmp_path / "out") == 2
     assert "no student to export for phantom-ct" in capsys.readouterr().err
+
+
+def test_masks_of_a_run_lie_on_their_sources(finished, cohort_folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["export", str(finished[0]), "--format", "nifti", "--out", str(out), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {one["subject"] for one in told["left_out"]} == {"cut", "gone", "twin"}
+    assert len(told["files"]) == 4 * 3 * 2
+    scan = somray.open_run(finished[0]).scan("s01", "t1")
+    source = nib.load(next((cohort_folder / "scans").glob("*s01*t1*.nii.gz")))
+    for label in ("som", "student", "lesions"):
+        mask = nib.load(out / f"sub-s01_ses-t1_{label}.nii.gz")
+        assert np.allclose(mask.affine, source.affine, atol=1e-4)
+        assert np.array_equal(np.asarray(mask.dataobj), scan[label].values[0].transpose(2, 1, 0))
+
+
+def test_classes_of_a_run_are_labels_of_a_data_set(finished, tmp_path):
+    arguments = ["--format", "nnunet", "--label", "som", "--out", str(tmp_path)]
+    assert main(["export", str(finished[0]), *arguments]) == 0
+    facts = json.loads((tmp_path / "Dataset501_phantom-ct/dataset.json").read_text())
+    assert list(facts["labels"].values()) == list(range(len(facts["labels"])))
+    assert list(facts["labels"])[:4] == ["background", "normal", "lesion", "boundary"]
+    label = nib.load(tmp_path / "Dataset501_phantom-ct/labelsTr/sub-s01_ses-t0.nii.gz")
+    som = somray.open_run(finished[0]).scan("s01", "t0").som.values[0].transpose(2, 1, 0)
+    assert np.array_equal(np.asarray(label.dataobj), np.where(som < 2, 0, som - 1))
+
+
+@pytest.mark.parametrize(("form", "ending"), [("nifti", "nii.gz"), ("nrrd", "nrrd")])
+def test_apply_writes_its_mask_beside_the_scan(
+    finished, cohort_folder, tmp_path, capsys, form, ending
+):
+    source = next((cohort_folder / "scans").glob("*s01*t1*.nii.gz"))
+    arguments = ["--protocol", "phantom-ct", "--out", str(tmp_path), "--format", form, "--json"]
+    assert main(["apply", str(finished[0]), str(source), *arguments]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["files"][0] == str(tmp_path / f"sub-new_ses-t0_som.{ending}")
+    mask, image = SimpleITK.ReadImage(told["files"][0]), SimpleITK.ReadImage(str(source))
+    assert mask.GetSize() == image.GetSize()
+    assert np.allclose(mask.GetOrigin(), image.GetOrigin(), atol=1e-3)
+    stored = somray.open_run(finished[0]).scan("s01", "t1").som.values[0]
+    assert np.array_equal(SimpleITK.GetArrayFromImage(mask), stored)
+
+
+def test_apply_tells_why_a_mask_is_not_written(finished, cohort_folder, tmp_path, capsys):
+    source = next((cohort_folder / "scans").glob("*s01*t1*.nii.gz"))
+    arguments = ["--protocol", "phantom-ct", "--out", str(tmp_path)]
+    applied = ["apply", str(finished[0]), str(source), *arguments]
+    assert main([*applied, "--format", "rtstruct"]) == 0
+    assert "left out new t0 som: rtstruct needs a DICOM source" in capsys.readouterr().err
+    assert main([*applied, "--format", "nnunet"]) == 2

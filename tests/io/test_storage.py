@@ -34,6 +34,24 @@ def test_a_folder_is_removed_whole(storage):
     assert not storage.exists("a/d.txt")
 
 
+def test_a_file_written_in_pieces_appears_at_the_end(storage):
+    with storage.writing("a/b.bin") as file:
+        file.write(b"one")
+        assert not storage.exists("a/b.bin")
+        file.write(b"two")
+    assert storage.read_bytes("a/b.bin") == b"onetwo"
+
+    def broken():
+        with storage.writing("a/b.bin") as file:
+            file.write(b"three")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(StoreError, match="No space left"):
+        broken()
+    assert storage.read_bytes("a/b.bin") == b"onetwo"
+    assert storage.names("a") == ["b.bin"]
+
+
 def test_zarr_lives_on_it(storage):
     group = zarr.create_group(storage.zarr("z.zarr"))
     group.create_array("x", shape=(2, 2), dtype="uint8")[:] = 3

@@ -22,6 +22,7 @@ from somray.io.storage import Storage
 __all__ = [
     "create_labels",
     "finish_labels",
+    "label_look",
     "labels_complete",
     "list_labels",
     "read_label_slab",
@@ -94,6 +95,20 @@ def labels_complete(storage: Storage, scan_name: str, label: str) -> bool:
     """Whether a label stands, all of it."""
     attributes = group_attributes(storage, f"{scan_name}/labels/{label}") or {}
     return attributes.get("somray", {}).get("complete") is True
+
+
+def label_look(
+    storage: Storage, scan_name: str, label: str
+) -> tuple[dict[int, str], dict[int, tuple[int, int, int, int]]]:
+    """Return what a label's group calls its values, and their colours (red, green, blue, alpha, 0 to 255)."""
+    attributes = group_attributes(storage, f"{scan_name}/labels/{label}") or {}
+    shown = attributes.get("ome", {}).get("image-label", {})
+    names = {int(one["label-value"]): str(one["class"]) for one in shown.get("properties", [])}
+    colors = {}
+    for one in shown.get("colors", []):
+        red, green, blue, alpha = (int(part) for part in one["rgba"])
+        colors[int(one["label-value"])] = (red, green, blue, alpha)
+    return names, colors
 
 
 def list_labels(storage: Storage, scan_name: str, names: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -13,7 +14,7 @@ from somray.domain.geometry import Geometry
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError, ShapeError, SomrayError
 
-__all__ = ["Source", "coded", "grid_of"]
+__all__ = ["SliceFile", "Source", "coded", "grid_of"]
 
 
 @contextmanager
@@ -39,6 +40,21 @@ def coded(path: object) -> Iterator[None]:
         raise DataError(
             "unreadable", f"{path}: is damaged ({what[:200]}); copy it again, or convert it"
         ) from error
+
+
+@dataclass(frozen=True)
+class SliceFile:
+    """Where one slice of a DICOM series is stored, and where it lies in the patient as its own header says.
+
+    Args:
+        path: file.
+        frame: frame within the file, from 0.
+        plane: grid of one slice (1, y, x).
+    """
+
+    path: str
+    frame: int
+    plane: Geometry
 
 
 class Source(ABC):
@@ -79,6 +95,13 @@ class Source(ABC):
             DataError: as `read`.
         """
         self.read(0, 0, 1)
+
+    def slice_files(self, t: int) -> tuple[SliceFile, ...]:
+        """Return the stored slices of a time point in their order along z; () where the source is not DICOM.
+
+        They lie as they were scanned, also where `read` gives them resampled to an even grid.
+        """
+        return ()
 
     def close(self) -> None:
         """Let go of open files; harmless when repeated."""

@@ -17,7 +17,7 @@ from somray.errors import DataError
 from somray.io.readers.dicom.headers import DicomFrame, list_files, read_frames
 from somray.io.readers.dicom.resample import ResampledSource
 from somray.io.readers.dicom.series import Series, arrange
-from somray.io.readers.source import Source, grid_of
+from somray.io.readers.source import SliceFile, Source, grid_of
 
 __all__ = ["DicomSource", "is_dicom", "open_dicom"]
 
@@ -112,6 +112,20 @@ class DicomSource(Source):
         if frame.pet is not None:
             factor = (frame.pet.suv_factor if self._is_suv else None) or frame.pet.factor
         return frame.slope * factor, frame.intercept * factor
+
+    def slice_files(self, t: int) -> tuple[SliceFile, ...]:
+        """Return the stored slices of a time point, ascending along the normal."""
+        series, size = self.series, self.header.shape[2:]
+        matrix = np.eye(4)
+        matrix[:3, :2], matrix[:3, 2] = series.across, series.normal * series.gap_mm
+        found = []
+        for frame in series.frames[t]:
+            if frame.position is not None:
+                matrix[:3, 3] = frame.position
+                found.append(
+                    SliceFile(frame.path, frame.index, grid_of(frame.path, (1, *size), matrix))
+                )
+        return tuple(found)
 
     def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
         return np.stack([self._slice(frame) for frame in self.series.frames[t][z0:z1]])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from somray.domain.scan import ScanHeader
 from somray.io.readers.dicom.series import Series
-from somray.io.readers.source import Source, grid_of
+from somray.io.readers.source import SliceFile, Source, grid_of
 
 __all__ = ["ResampledSource"]
 
@@ -100,6 +100,10 @@ class ResampledSource(Source):
         if len(self._kept) > KEPT_SLICES:
             self._kept.popitem(last=False)
         return canvas
+
+    def slice_files(self, t: int) -> tuple[SliceFile, ...]:
+        """Return the stored slices as they were scanned."""
+        return self._source.slice_files(t)
 
     def close(self) -> None:
         """Let go of the series."""

@@ -13,10 +13,7 @@ from somray.errors import ConfigError
 from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
 
-__all__ = ["FORMATS", "export_run"]
-
-FORMATS = ("onnx",)
-"""What a run can be exported as."""
+__all__ = ["export_students"]
 
 NOTE = "agreement with the teacher is not accuracy; for research, not for diagnosis"
 WINDOWS_NOTE = (
@@ -29,14 +26,13 @@ VOLUMES_NOTE = (
 )
 
 
-def export_run(
-    location: str, form: str, out: str, protocol: str | None = None
+def export_students(
+    location: str, out: str, protocol: str | None = None
 ) -> dict[str, Any]:  # Any: JSON
-    """Write the students of a run as files of another format.
+    """Write the students of a run as ONNX.
 
     Args:
         location: path or URL of the run.
-        form: a name of `FORMATS`.
         out: folder (or URL) to write to.
         protocol: the only one to export; all that have a student where left out.
 
@@ -44,11 +40,9 @@ def export_run(
         `format`, `files` (places of what was written) and `left_out` (protocols without a student).
 
     Raises:
-        ConfigError: unknown format or protocol, no student to export, or a package is not installed.
+        ConfigError: unknown protocol, no student to export, or a package is not installed.
         StoreError: the run cannot be read or the folder not be written.
     """
-    if form not in FORMATS:
-        raise ConfigError(f"--format {form!r}: expected {', '.join(FORMATS)}")
     from somray.kernels.student.onnx_graph import onnx_bytes, require_onnx  # torch: only here
 
     require_onnx()
@@ -60,7 +54,7 @@ def export_run(
         storage.write_bytes(f"{name}.onnx", onnx_bytes(model, facts))
         storage.write_text(f"{name}.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
         files += [storage.uri(f"{name}.onnx"), storage.uri(f"{name}.json")]
-    return {"format": form, "files": files, "left_out": left_out}
+    return {"format": "onnx", "files": files, "left_out": left_out}
 
 
 def _students(run: StoredRun, protocol: str | None) -> tuple[dict[str, StudentModel], list[str]]:

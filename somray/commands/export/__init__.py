@@ -1,0 +1,41 @@
+"""`somray export`: a run's masks and students for other programs."""
+
+from typing import Any
+
+from somray.commands.export.request import ExportRequest
+from somray.errors import ConfigError
+
+__all__ = ["FORMATS", "ExportRequest", "export_run"]
+
+FORMATS = ("nifti", "nrrd", "dicom-seg", "rtstruct", "nnunet", "onnx")
+"""What a run can be exported as."""
+
+
+def export_run(location: str, request: ExportRequest) -> dict[str, Any]:  # Any: JSON
+    """Write a run's masks, or its students (onnx), as files of another format.
+
+    Args:
+        location: path or URL of the run.
+        request: what, and where to.
+
+    Returns:
+        `format`, `files` (places of what was written), `left_out` and `notes`: for masks, objects with subject,
+        session, label and `reason` or `note`; for onnx, `left_out` names the protocols without a student.
+
+    Raises:
+        ConfigError: unknown format, protocol, scan, label or channel, or a package is not installed.
+        StoreError: the run cannot be read or the folder not be written.
+    """
+    if request.form not in FORMATS:
+        raise ConfigError(f"--format {request.form!r}: expected {', '.join(FORMATS)}")
+    if request.form == "onnx":
+        from somray.commands.export.onnx import export_students
+
+        return export_students(location, request.out, request.protocol)
+    if request.form == "nnunet":
+        from somray.commands.export.nnunet import export_dataset
+
+        return export_dataset(location, request)
+    from somray.commands.export.masks import export_masks
+
+    return export_masks(location, request)

@@ -1,0 +1,35 @@
+"""What a person asks `somray export` for."""
+
+from dataclasses import dataclass
+
+__all__ = ["DATASET", "LABELS", "ExportRequest"]
+
+LABELS = ("som", "student", "lesions")
+"""The masks of a scan that leave a run."""
+
+DATASET = 501  # nnU-Net's number; those below 500 are taken by public data sets
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What leaves a run, and where it goes.
+
+    Args:
+        form: a name of `FORMATS`.
+        out: folder, or URL of one.
+        protocol: the only one; all where None.
+        subjects: the only ones; all where empty.
+        sessions: the only ones; all where empty.
+        labels: the only ones; what the format takes by itself where empty.
+        channel: the channel whose source's grid is used; the first where None.
+        dataset: number of nnU-Net's first data set; further protocols take the next ones.
+    """
+
+    form: str
+    out: str
+    protocol: str | None = None
+    subjects: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    channel: str | None = None
+    dataset: int = DATASET

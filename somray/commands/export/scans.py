@@ -1,0 +1,174 @@
+"""The scans of a run that are asked for, and what their masks hold."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from somray.commands.export.request import LABELS, ExportRequest
+from somray.config import CohortConfig
+from somray.domain.run import RunLayout
+from somray.domain.scan import Scan
+from somray.errors import ConfigError, ExportError
+from somray.io.cohort.manifest import load_manifest
+from somray.io.ome.image import ScanMeta, labels_complete, read_label_slab, read_meta
+from somray.io.ome.labels import label_look
+from somray.io.run import StoredRun
+from somray.io.storage import Storage
+from somray.io.writers.voxels import LabelMap, Segment, Voxels
+
+__all__ = ["StoredScan", "chosen_scans", "labels_of", "told"]
+
+# Colours of lesions, which are numbered and have none of their own; neighbours in number differ in hue.
+_LESION_COLORS = (
+    (220, 40, 40), (250, 190, 40), (60, 180, 75), (70, 130, 220), (145, 30, 180), (70, 240, 240),
+    (240, 50, 230), (170, 110, 40),
+)  # fmt: skip
+_OPAQUE = 255
+
+
+@dataclass(frozen=True)
+class StoredScan:
+    """A complete scan of a run.
+
+    Args:
+        root: path or URL of the run.
+        scan: as the manifest names it; its paths are None where the manifest is gone.
+        target: class that is looked for.
+        irregular: what its protocol does with uneven slices.
+        identity: what the run is told by: lesions of one run keep their UIDs.
+    """
+
+    root: str
+    scan: Scan
+    target: str
+    irregular: str
+    identity: str
+
+    @property
+    def storage(self) -> Storage:
+        """Where it lies."""
+        return Storage.at(self.root)
+
+    @property
+    def name(self) -> str:
+        """Its group in the run."""
+        return RunLayout.scan(self.scan.subject, self.scan.session)
+
+    @property
+    def meta(self) -> ScanMeta:
+        """What it says of itself."""
+        return read_meta(self.storage, self.name)
+
+    def file(self, label: str, ending: str) -> str:
+        """Name the file of one of its masks."""
+        return f"sub-{self.scan.subject}_ses-{self.scan.session}_{label}{ending}"
+
+
+def told(scan: Scan, label: str | None, **what: str) -> dict[str, Any]:
+    """Say something of a mask, as `left_out` and `notes` do."""
+    return {"subject": scan.subject, "session": scan.session, "label": label, **what}
+
+
+def chosen_scans(
+    run: StoredRun, request: ExportRequest
+) -> tuple[list[StoredScan], list[dict[str, Any]]]:
+    """Return the scans that are asked for, and why others of them are left out.
+
+    Raises:
+        ConfigError: nothing of the run is what was asked for.
+    """
+    config, info = run.config, run.info
+    _check(config, request)
+    rows = run.table("scans")
+    for asked, column in ((request.subjects, "subject"), (request.sessions, "session")):
+        if unknown := sorted(set(asked) - set(rows[column])):
+            known = ", ".join(sorted(set(rows[column]))[:20])
+            raise ConfigError(f"--{column} {', '.join(unknown)}: the run has {known}")
+        if asked:
+            rows = rows[rows[column].isin(asked)]
+    if request.protocol is not None:
+        rows = rows[rows["protocol"] == request.protocol]
+    if rows.empty:
+        raise ConfigError(f"{run.root}: has no scan of that subject, session and protocol")
+    identity, sources = f"{info.get('seed')} {info.get('started')}", _sources(config)
+    found: list[StoredScan] = []
+    left_out: list[dict[str, Any]] = []
+    for row in rows.sort_values(["protocol", "subject", "session"]).itertuples():
+        subject, session, protocol = str(row.subject), str(row.session), str(row.protocol)
+        bare = Scan(subject, session, protocol, (None,), str(row.path))
+        if row.status != "done":
+            left_out.append(told(bare, None, reason="the scan was set aside; `failures` says why"))
+            continue
+        rules = config.protocols[protocol]
+        scan = sources.get((subject, session), bare)
+        found.append(StoredScan(run.root, scan, rules.teacher.target, rules.irregular, identity))
+    return found, left_out
+
+
+def _check(config: CohortConfig, request: ExportRequest) -> None:
+    if request.protocol is not None and request.protocol not in config.protocols:
+        known = ", ".join(config.protocols)
+        raise ConfigError(f"--protocol {request.protocol!r}: the run has {known}")
+    if unknown := sorted(set(request.labels) - set(LABELS)):
+        raise ConfigError(f"--label {', '.join(unknown)}: expected {', '.join(LABELS)}")
+
+
+def _sources(config: CohortConfig) -> dict[tuple[str, str], Scan]:
+    """Read where the sources lie; nothing where the manifest is gone or is no longer right."""
+    try:
+        scans = load_manifest(Path(config.scans), config)
+    except ConfigError:
+        return {}
+    return {(scan.subject, scan.session): scan for scan in scans}
+
+
+def labels_of(stored: StoredScan, label: str) -> LabelMap:
+    """Return one mask on the scan's grid in the run.
+
+    Raises:
+        ExportError: the run has no such mask, or it is not complete.
+        StoreError: it cannot be read.
+    """
+    storage, name, meta = stored.storage, stored.name, stored.meta
+    if not labels_complete(storage, name, label):
+        why = " (with `segment: som` there is none)" if label == "student" else ""
+        raise ExportError(f"labels/{label} is not there, or not complete; let the run finish{why}")
+
+    def read(t: int, z0: int, z1: int) -> Any:  # Any: numpy integers
+        return read_label_slab(storage, name, label, t, z0, z1)
+
+    values: set[int] = set()
+    for t in range(meta.shape[0]):
+        for z0, z1 in meta.slabs:
+            values.update(np.unique(read(t, z0, z1)).tolist())
+    segments = _segments(stored, label, values - {0})
+    highest = max((segment.value for segment in segments), default=0)
+    kind = "uint8" if highest < 256 else "uint16" if highest < 65536 else "int32"
+    return LabelMap(Voxels(meta.geometry, meta.shape[0], kind, read), segments)
+
+
+def _segments(stored: StoredScan, label: str, present: Iterable[int]) -> tuple[Segment, ...]:
+    names, colors = label_look(stored.storage, stored.name, label)
+    if label == "lesions":
+        return tuple(
+            Segment(
+                value=value,
+                name=f"lesion {value}",
+                color=colors.get(value, (*_LESION_COLORS[value % len(_LESION_COLORS)], _OPAQUE)),
+                is_finding=True,
+                tracking=f"{stored.identity} {stored.scan.subject} {value}",
+            )
+            for value in sorted(present)
+        )
+    return tuple(
+        Segment(
+            value=value,
+            name=names.get(value, f"class {value}"),
+            color=colors.get(value, (*_LESION_COLORS[value % len(_LESION_COLORS)], _OPAQUE)),
+            is_finding=names.get(value) == stored.target,
+        )
+        for value in sorted({*present, *names} - {0})
+    )

@@ -1,0 +1,65 @@
+"""The verb `export`: its options, and what it says to a person."""
+
+from typing import Annotated, Any
+
+import typer
+
+from somray.commands.console import Json, RunFolder, give
+from somray.commands.export.request import ExportRequest
+
+__all__ = ["export", "export_text"]
+
+Names = list[str] | None
+
+
+def export(
+    run: RunFolder,
+    out: Annotated[str, typer.Option(help="Folder (or URL) for the files.")],
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", help="nifti, nrrd, dicom-seg, rtstruct, nnunet; onnx: the students."
+        ),
+    ] = "onnx",
+    protocol: Annotated[str | None, typer.Option(help="The only one to export.")] = None,
+    subject: Annotated[Names, typer.Option(help="Only this one; may be given again.")] = None,
+    session: Annotated[Names, typer.Option(help="Only this one; may be given again.")] = None,
+    label: Annotated[Names, typer.Option(help="som, student or lesions; all of them.")] = None,
+    channel: Annotated[str | None, typer.Option(help="On its source's grid; the first.")] = None,
+    dataset: Annotated[
+        int, typer.Option(min=1, max=999, help="Number of the nnU-Net data set.")
+    ] = 501,
+    as_json: Json = False,
+) -> None:
+    """Hand a run's masks, or its students, on to other programs.
+
+    Masks lie on their sources' own grids: OUT/sub-S_ses-T_LABEL.nii.gz (with a .label file of names for
+    ITK-SNAP), .nrrd (names for 3D Slicer) or .dcm, one a time point where there are several. dicom-seg and
+    rtstruct need a DICOM source and, unlike all else here, NAME ITS PATIENT as the source does: they are
+    for the archive that it came from. nnunet writes OUT/Dataset501_PROTOCOL.
+
+    Example: somray export runs/lung --format dicom-seg --label lesions --out seg
+    """
+    from somray.commands.export import export_run
+
+    found = export_run(
+        run,
+        ExportRequest(
+            form, out, protocol, tuple(subject or ()), tuple(session or ()), tuple(label or ()), channel, dataset
+        ),
+    )  # fmt: skip
+    give(found, as_json, lambda: export_text(found))
+
+
+def export_text(found: dict[str, Any]) -> str:
+    """Say what was written, what was not, and why."""
+    lines = [f"wrote {file}" for file in found.get("files", [])]
+    for one in [*found.get("left_out", []), *found.get("notes", [])]:
+        if isinstance(one, str):
+            lines.append(f"left out: {one} has no student")
+            continue
+        what = " ".join(str(one[key]) for key in ("subject", "session", "label") if one[key])
+        lines.append(
+            f"left out {what}: {one['reason']}" if "reason" in one else f"{what}: {one['note']}"
+        )
+    return "\n".join(lines) or "nothing was written"
