@@ -8,7 +8,7 @@ the last would win in silence; so are tags, several documents, and aliases that 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -68,13 +68,12 @@ class Document:
 class _Loader(yaml.SafeLoader):
     """A safe loader whose keys are text and whose scalars are YAML 1.2's."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
-
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # Any: untyped
         self.flatten_mapping(node)
         return {key.value: self.construct_object(value, deep=deep) for key, value in node.value}
 
 
+_Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in _PLAIN:
     _Loader.add_implicit_resolver(
         f"tag:yaml.org,2002:{_tag}",
