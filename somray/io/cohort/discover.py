@@ -4,6 +4,7 @@ Recognition is the readers'; whose a scan is comes from layouts and names, corre
 proposal: notes say what was left out, what was assumed and what to look at.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from somray.io.cohort.survey.found import Found, Search
 from somray.io.cohort.survey.layouts import Numbered, place_all
 from somray.io.cohort.survey.look import look_at
 from somray.io.cohort.survey.masks import give_masks, part_masks
-from somray.io.cohort.survey.names import modality_of
+from somray.io.cohort.survey.naming.names import modality_of
 from somray.io.cohort.survey.protocols import Proposed, propose_protocols
 from somray.io.cohort.survey.scans import Gathered, gather
 from somray.io.cohort.survey.subjects import name_subjects
@@ -55,7 +56,7 @@ def propose(paths: Sequence[Path]) -> Proposal:
         for one in look_at(path, search):
             found.setdefault(one.path, one)
     ones = _once(list(found.values()), search)
-    numbered = place_all(ones)
+    numbered = place_all(ones, search)
     part_masks(ones, search)
     _leave_out_derived(search, numbered)
     ids = name_subjects(search.images, search.masks, search)
@@ -73,13 +74,19 @@ def propose(paths: Sequence[Path]) -> Proposal:
 
 
 def _once(found: list[Found], search: Search) -> list[Found]:
-    """Leave out copies of a series, and both parts of one that is spread over two folders."""
+    """Leave out links to a source found, copies of a series, and the parts of one that lies in two folders."""
     homes: dict[str, list[Found]] = {}
     for one in found:
         if one.facts:
             homes.setdefault(one.facts.series, []).append(one)
     dropped: set[int] = set()
-    for ones in homes.values():
+    places: dict[str, Found] = {}
+    for one in sorted(found, key=lambda o: o.path.is_symlink()):
+        first = places.setdefault(os.path.realpath(one.path), one)
+        if first is not one:
+            dropped.add(id(one))
+            search.leave_out(one.path, "link", f"is a link to {first.path}, or to the same file")
+    for ones in ([o for o in home if id(o) not in dropped] for home in homes.values()):
         if len(ones) < 2:
             continue
         grids = {o.header.geometry for o in ones}

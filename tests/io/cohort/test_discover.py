@@ -1,13 +1,11 @@
 import nibabel as nib
 import numpy as np
-import pytest
 import tifffile
 import yaml
 
 from somray.config import parse_config
 from somray.io.cohort.discover import propose
 from somray.io.cohort.manifest import load_manifest
-from somray.io.cohort.survey.names import fits, is_mask, modality_of
 from tests.io.dicom_files import make_pet, make_slice, save
 
 
@@ -132,23 +130,3 @@ def test_the_real_data_folder_is_understood(real_data):
     assert {r["subject"] for r in pairs} == {f"STS_{n:03}" for n in (1, 3, 4, 12, 14, 22, 31)}
     assert sum(bool(r["truth"]) for r in pairs) == 7
     assert any("localizer" in note for note in found.notes)
-
-
-@pytest.mark.parametrize(
-    ("mask", "image", "fit"),
-    [
-        ("CT_mask.nii.gz", "CT_image.nii.gz", True), ("PET_mask.nii.gz", "CT_image.nii.gz", False),
-        ("brain1_label.nrrd", "brain1_image.nrrd", True), ("lung_mask.mha", "baseline.mha", False),
-        ("weave_150_phase_labels.tif", "weave_150.tif", True),
-    ],
-)  # fmt: skip
-def test_a_mask_belongs_to_the_image_whose_name_it_carries(mask, image, fit):
-    assert is_mask(mask)
-    assert not is_mask(image)
-    assert bool(fits(mask, image)) is fit
-
-
-def test_names_tell_the_modality():
-    assert modality_of(["scan.nii", "chest-CT"]) == "CT"
-    assert modality_of(["fdg_pet.nii"]) == "PET"
-    assert modality_of(["petct.nii", "sacred"]) is None

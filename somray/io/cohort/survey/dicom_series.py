@@ -15,9 +15,9 @@ from typing import Any
 
 import pydicom
 
-from somray.io.cohort.survey.moments import date_span, moment_of
-from somray.io.cohort.survey.names import tokens
-from somray.io.cohort.survey.words import CONTRASTS, PHASES
+from somray.io.cohort.survey.naming.moments import date_span, moment_of
+from somray.io.cohort.survey.naming.names import tokens
+from somray.io.cohort.survey.naming.words import CONTRASTS, PHASES
 
 __all__ = ["SeriesFacts", "SeriesFiles", "series_within"]
 

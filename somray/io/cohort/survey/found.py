@@ -23,6 +23,7 @@ class Found:
         who: key of its subject; equal keys are one person.
         names: what the subject is called, outermost first; empty where no name tells.
         when: its visit, as names tell; "" where they do not.
+        alias: what names call the visit of a person whom headers know; "" where names know the person.
         what: contrast or phase; "" where there is but one.
         channel: its number, in a layout that numbers channels.
         is_told: a layout that is known says whose it is.
@@ -38,6 +39,7 @@ class Found:
     who: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     when: str = ""
+    alias: str = ""
     what: str = ""
     channel: str = ""
     is_told: bool = False

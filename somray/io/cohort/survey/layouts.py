@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from somray.io.cohort.survey.found import Found
-from somray.io.cohort.survey.names import Part, stem_of, take_apart, tokens
-from somray.io.cohort.survey.words import MODALITIES
+from somray.io.cohort.survey.found import Found, Search
+from somray.io.cohort.survey.naming.names import Part, stem_of, take_apart, tokens
+from somray.io.cohort.survey.naming.words import MODALITIES
 
 __all__ = ["Numbered", "place_all"]
 
@@ -41,8 +41,12 @@ class Numbered:
     is_numbered: bool
 
 
-def place_all(found: Sequence[Found]) -> list[Numbered]:
+def place_all(found: Sequence[Found], search: Search) -> list[Numbered]:
     """Say of every source whose it is, in place.
+
+    Args:
+        found: every source, masks too.
+        search: told where t1 and t2 are taken for contrasts.
 
     Returns:
         The data sets with numbered cases that were met.
@@ -60,6 +64,10 @@ def place_all(found: Sequence[Found]) -> list[Numbered]:
         if not (_as_numbered(one, found, numbered) or _as_bids(one)):
             is_alone = len(alone.get(one.path.parent, ())) == 1
             _by_names(one, is_alone=is_alone, is_t_time=is_t_time)
+    if {one.what for one in found} >= {"t1", "t2"} and not is_mr:
+        search.note(
+            "t1 and t2 are taken for contrasts of MR; call them visit1 and visit2 if they are time points"
+        )
     return list(numbered.values())
 
 
@@ -134,6 +142,8 @@ def _by_names(one: Found, *, is_alone: bool, is_t_time: bool) -> None:
     """Place a source by the names of its folders and its own."""
     names = list(one.path.relative_to(one.root).parts)
     is_file = not one.path.is_dir()
+    if is_file and one.facts:  # one of many files of a series: its name says nothing
+        names, is_file = names[:-1], False
     parts = [take_apart(n, is_t_time=is_t_time) for n in (names[:-1] if is_file else names)]
     if is_file:
         own = take_apart(names[-1], is_t_time=is_t_time, is_folder=False)

@@ -13,7 +13,8 @@ from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.cohort.survey.dicom_series import SeriesFiles, series_within
 from somray.io.cohort.survey.found import Found, Search
-from somray.io.cohort.survey.names import modality_of
+from somray.io.cohort.survey.naming.names import modality_of, tokens
+from somray.io.cohort.survey.naming.words import LESION
 from somray.io.cohort.survey.walk import folders_within
 from somray.io.readers import READERS, open_source
 from somray.io.readers.dicom.headers import list_files
@@ -63,7 +64,8 @@ def _files(
     if not files:
         return []
     others = [f for f in files if _sniffed(f, dicom=False)]
-    maybe = [f for f in files if f not in set(others)]
+    known = set(others)
+    maybe = [f for f in files if f not in known]
     listed = {str(f) for f in list_files(maybe[0].parent)} if maybe and not alone else set()
     dicom, litter = series_within(f for f in maybe if alone or str(f) in listed or _is_dicom(f))
     rest = [f for f in maybe if not (str(f) in listed or _is_dicom(f))] + litter
@@ -71,9 +73,17 @@ def _files(
     found = _series(dicom, root, search, alone=alone)
     if not alone and _is_stack(others):
         return found + _source(others[0].parent, root, search)
-    for file in others:
+    for file in _worth_looking(others):
         found += _source(file, root, search)
     return found
+
+
+def _worth_looking(files: Sequence[Path]) -> Sequence[Path]:
+    """Of a folder with one mask per organ take the first for all; a hundred alike tell no more."""
+    if len(files) < 2 or files[0].parent.name.lower() != "segmentations":
+        return files
+    organs = [f for f in files if not LESION & set(tokens(f.name))]
+    return [*organs[:1], *(f for f in files if LESION & set(tokens(f.name)))]
 
 
 def _is_dicom(file: Path) -> bool:

@@ -13,7 +13,8 @@ import numpy as np
 from somray.errors import DataError
 from somray.io.cohort.survey.found import Found, Search
 from somray.io.cohort.survey.grids import is_same_grid, overlap_fraction
-from somray.io.cohort.survey.names import fits, is_mask
+from somray.io.cohort.survey.naming.names import fits, is_mask, tokens
+from somray.io.cohort.survey.naming.words import LESION
 from somray.io.cohort.survey.scans import Gathered
 from somray.io.readers import open_source
 
@@ -36,7 +37,8 @@ def part_masks(found: Sequence[Found], search: Search) -> None:
             search.images.append(one)
             beside[one.folder].append(one)
             continue
-        kind = "mask" if _is_large(one.path) else _kind(one.path, MOST_LABELS)
+        is_believed = _is_large(one.path) or is_mask(one.path.parent.name)
+        kind = "mask" if is_believed else _kind(one.path, MOST_LABELS)
         if kind == "mask":
             search.masks.append(one)
         elif kind == "fractions":
@@ -53,9 +55,10 @@ def part_masks(found: Sequence[Found], search: Search) -> None:
     for ones in beside.values():
         if 1 < len(ones) <= MOST_BESIDE:
             for one in _unnamed(ones):
-                search.images.remove(one)
                 search.masks.append(one)
                 one.is_lesion = not one.is_organ
+    masks = {id(one) for one in search.masks}
+    search.images[:] = [one for one in search.images if id(one) not in masks]
 
 
 def _is_large(path: Path) -> bool:
@@ -100,11 +103,18 @@ def _kind(path: Path, most: int) -> str:
 def give_masks(scans: Sequence[Gathered], search: Search) -> None:
     """Give every scan its truth and organ masks, in place; what fits none is noted."""
     organs: dict[tuple[int, Path], list[Found]] = defaultdict(list)
+    homes: dict[object, list[Gathered]] = defaultdict(list)
+    for scan in scans:
+        for home in {scan.first.who, scan.first.folder, scan.first.folder.parent}:
+            homes[home].append(scan)
     for mask in search.masks:
-        scan = _scan_of(mask, scans, search)
-        if scan is None:
+        near = [s for s in homes[mask.who] if mask.when in ("", s.first.when)]
+        own = _scan_of(mask, near or homes[mask.path.parent], search)
+        if own is None:
             continue
-        if mask.is_organ or mask.path.parent.name.lower() == "segmentations":
+        scan, is_lesion = own, bool(LESION & set(tokens(mask.path.name)))
+        is_organs = mask.path.parent.name.lower() == "segmentations" and not is_lesion
+        if mask.is_organ or is_organs:
             organs[id(scan), mask.path.parent].append(mask)
         elif scan.truth is None:
             scan.truth = mask.path
@@ -125,7 +135,7 @@ def give_masks(scans: Sequence[Gathered], search: Search) -> None:
 def _is_folder_of(folder: Path, masks: Sequence[Found]) -> bool:
     """Whether a folder holds these masks and no other file that reads like one."""
     files = {f for f in folder.iterdir() if f.is_file() and not f.name.startswith(".")}
-    return len(masks) > 1 or files == {masks[0].path}
+    return len(masks) > 1 or len(files) > 1
 
 
 def _scan_of(mask: Found, scans: Sequence[Gathered], search: Search) -> Gathered | None:

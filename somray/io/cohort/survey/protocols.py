@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from somray.io.cohort.survey.ids import safe_id
 from somray.io.cohort.survey.likeness import is_alike
+from somray.io.cohort.survey.naming.ids import safe_id
 from somray.io.cohort.survey.scans import Gathered
 
 __all__ = ["Proposed", "propose_protocols"]

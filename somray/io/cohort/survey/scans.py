@@ -7,15 +7,16 @@ other at a later time.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from somray.io.cohort.survey.found import Found, Search
 from somray.io.cohort.survey.grids import overlap_fraction
-from somray.io.cohort.survey.ids import safe_ids
 from somray.io.cohort.survey.layouts import Numbered
 from somray.io.cohort.survey.likeness import is_alike
-from somray.io.cohort.survey.moments import date_span, natural_key, ordered
+from somray.io.cohort.survey.naming.ids import safe_ids
+from somray.io.cohort.survey.naming.moments import natural_key
+from somray.io.cohort.survey.visits import Visit, visits_of
 
 __all__ = ["Gathered", "gather"]
 
@@ -23,6 +24,8 @@ LEAST_OVERLAP = (
     0.2  # of the first channel that the other covers; a PET of head and neck covers so much of a CT
 )
 CHANNELS_OVERLAP = 0.8  # of contrasts that are proposed as channels
+MOST_CONTRASTS = 6
+_MR_NAMES = ("MR", "MRI", "T1", "T2", "FLAIR", "T1W", "T2W", "T1CE", "T1GD", "ADC", "DWI")
 _UNUSED_PET = ("nac", "uncorrected")
 
 
@@ -69,15 +72,6 @@ class Gathered:
         return self.first.what if len(self.images) == 1 else ""
 
 
-@dataclass
-class _Visit:
-    name: str
-    scans: list[Gathered]
-    day: int | None
-    days: float | None = None
-    found: list[Found] = field(default_factory=list)
-
-
 def gather(
     images: Sequence[Found],
     ids: Mapping[tuple[str, ...], str],
@@ -95,103 +89,19 @@ def gather(
     people: dict[tuple[str, ...], list[Found]] = defaultdict(list)
     for one in images:
         people[one.who].append(one)
-    visits: dict[str, list[_Visit]] = {}
+    made: list[tuple[str, list[tuple[Visit, list[Gathered]]]]] = []
     for key in sorted(people, key=lambda k: natural_key(ids[k])):
-        visits[ids[key]] = _visits(people[key], ids[key], numbered, search)
-    _join_contrasts([v for ones in visits.values() for v in ones])
-    scans = []
-    for subject, ones in visits.items():
-        names = safe_ids((v.name for v in ones), other="session")
-        for visit in ones:
-            labels = [_slot(visit, scan) for scan in visit.scans]
-            told = safe_ids(f"{names[visit.name]}{label}" for label in labels)
-            for scan, label in zip(visit.scans, labels, strict=True):
-                scan.subject, scan.days = subject, visit.days
-                scan.session = told[f"{names[visit.name]}{label}"]
-            scans += visit.scans
-    return scans
-
-
-def _visits(
-    found: Sequence[Found], subject: str, numbered: Sequence[Numbered], search: Search
-) -> list[_Visit]:
-    """Part one subject's sources by visit and put these in order."""
-    groups: dict[tuple[str, object], list[Found]] = defaultdict(list)
-    undated = [one for one in found if not one.when and one.facts and one.facts.day is None]
-    slots = {
-        (one.modality, one.what) for one in undated
-    }  # phases of one visit may be studies of their own
-    for one in found:
-        day: object = None
-        if one.facts and not one.when:
-            day = one.facts.day or (one.facts.study if len(slots) < len(undated) else None)
-        groups[one.when, day].append(one)
-    visits = []
-    for (name, _), ones in groups.items():
-        known = [o.facts.day for o in ones if o.facts and o.facts.day is not None]
-        day = min(known) if len(known) == len(ones) else None
-        visits.append(_Visit(name, _scans(ones, numbered, search), day, found=ones))
-    visits = [visit for visit in visits if visit.scans]
-    if len(visits) > 1:
-        visits = _in_time(visits, subject, search)
-    taken = {visit.name for visit in visits}
-    free = (f"t{n}" for n in range(len(visits) + len(taken)))
-    for visit in visits:
-        if not visit.name:
-            visit.name = next(name for name in free if name not in taken)
-        elif date_span(visit.name):
-            search.note(
-                "sessions are named after folders that hold dates; rename them where dates must not be told"
-            )
-    return visits
-
-
-def _day(one: Found, found: Sequence[Found]) -> object:
-    """Return what parts visits that no name tells: the day, else the study unless its sources differ in contrast."""
-    if one.when or one.facts is None:
-        return None
-    undated = [f for f in found if not f.when and f.facts and f.facts.day is None]
-    slots = {
-        (f.modality, f.what) for f in undated
-    }  # phases of one visit may be studies of their own
-    return one.facts.day or (one.facts.study if len(slots) < len(undated) else None)
-
-
-def _in_time(visits: list[_Visit], subject: str, search: Search) -> list[_Visit]:
-    """Order visits by the headers' days, else by names; say which."""
-    days = [visit.day for visit in visits]
-    if None not in days and len(set(days)) == len(days):
-        visits = sorted(visits, key=lambda v: v.day or 0)
-        for visit in visits:
-            visit.days = float((visit.day or 0) - (visits[0].day or 0))
-        search.note("sessions are ordered, and `days` counted, by the dates in the headers")
-        return visits
-    named = {visit.name: visit for visit in visits}
-    if len(named) < len(visits):
-        search.note(
-            f"subject {subject}: neither names nor headers tell the order of its {len(visits)} sessions; put the "
-            "rows of scans.csv in order, or fill in `days`"
-        )
-        return sorted(
-            visits, key=lambda v: (natural_key(v.name), natural_key(str(v.found[0].path)))
-        )
-    row, since, how = ordered(list(named))
-    for name in row:
-        named[name].days = since.get(name)
-    if not how:
-        search.note(
-            f"subject {subject}: the order of {', '.join(row)} is a guess; put the rows of scans.csv in order, or "
-            "fill in `days`"
-        )
-    elif how == "dates":
-        search.note(
-            "sessions are ordered, and `days` counted, by the dates in folder and file names"
-        )
-    else:
-        search.note(
-            "sessions are ordered by the words and numbers of their names, natural order (week2, week10)"
-        )
-    return [named[name] for name in row]
+        visits = visits_of(people[key], ids[key], search)
+        made.append((ids[key], [(v, _scans(v.found, numbered, search)) for v in visits]))
+    _join_contrasts([scans for _, ones in made for _, scans in ones])
+    for subject, ones in made:
+        names = safe_ids((visit.name for visit, _ in ones), other="session")
+        for visit, scans in ones:
+            labels = [f"{names[visit.name]}{_slot(scans, scan)}" for scan in scans]
+            told = safe_ids(labels)
+            for scan, label in zip(scans, labels, strict=True):
+                scan.subject, scan.session, scan.days = subject, told[label], visit.days
+    return [scan for _, ones in made for _, scans in ones for scan in scans]
 
 
 def _scans(found: Sequence[Found], numbered: Sequence[Numbered], search: Search) -> list[Gathered]:
@@ -199,9 +109,7 @@ def _scans(found: Sequence[Found], numbered: Sequence[Numbered], search: Search)
     if any(one.channel for one in found):
         return _numbered_case(found, numbered)
     kept: list[Found] = []
-    for one in sorted(
-        found, key=lambda f: (-f.header.shape[1] * f.header.shape[0], natural_key(str(f.path)))
-    ):
+    for one in sorted(found, key=_best_first):
         twin = next((k for k in kept if is_alike(k, one)), None)
         if twin is None:
             kept.append(one)
@@ -223,6 +131,15 @@ def _scans(found: Sequence[Found], numbered: Sequence[Numbered], search: Search)
             + ("they do not overlap in space" if pairs else "there are several PET images")
         )
     return scans + [Gathered([one], [_channel(one)]) for one in kept]
+
+
+def _best_first(one: Found) -> tuple[int, int, list[tuple[int, int, str]]]:
+    """Sort the fullest first, then the one with the plainest name: not run-2, not a copy."""
+    return (
+        -one.header.shape[0] * one.header.shape[1],
+        len(str(one.path)),
+        natural_key(str(one.path)),
+    )
 
 
 def _fit(ct: Found, pet: Found) -> float:
@@ -252,32 +169,28 @@ def _numbered_case(found: Sequence[Found], numbered: Sequence[Numbered]) -> list
     told = [known.get(one.channel, f"ch{int(one.channel)}") for one in ones]
     names = safe_ids(told, other="channel")
     for one, name in zip(ones, told, strict=True):
-        upper = {"CT": "CT", "PET": "PET", "PT": "PET"}.get(name.upper())
-        one.modality = upper or (
-            "MR"
-            if name.upper() in ("MR", "MRI", "T1", "T2", "FLAIR", "T1W", "T2W", "T1CE", "ADC")
-            else one.modality
-        )
+        told_as = {"CT": "CT", "PET": "PET", "PT": "PET"} | dict.fromkeys(_MR_NAMES, "MR")
+        one.modality = told_as.get(name.upper(), one.modality)
     return [Gathered(ones, [names[name] for name in told])]
 
 
-def _join_contrasts(visits: Sequence[_Visit]) -> None:
-    """Make contrasts of MR the channels of one scan where every visit has the same ones, over one another."""
+def _join_contrasts(visits: Sequence[list[Gathered]]) -> None:
+    """Make contrasts of MR channels of one scan, in place, where every visit has the same ones over one another."""
     of_mr = []
-    for visit in visits:
-        singles = [s for s in visit.scans if len(s.images) == 1 and s.kind == "MR" and s.what]
-        if any(s.kind == "MR" for s in visit.scans):
-            of_mr.append((visit, singles))
+    for scans in visits:
+        singles = [s for s in scans if len(s.images) == 1 and s.kind == "MR" and s.what]
+        if any(s.kind == "MR" for s in scans):
+            of_mr.append((scans, singles))
     sets = {tuple(sorted(s.what for s in singles)) for _, singles in of_mr}
-    if len(sets) != 1 or not 2 <= len(next(iter(sets))) <= 6 or len(set(next(iter(sets)))) < 2:
+    if len(sets) != 1 or not 2 <= len(set(next(iter(sets)))) <= MOST_CONTRASTS:
         return
     if not all(_are_one(singles) for _, singles in of_mr):
         return
-    for visit, singles in of_mr:
+    for scans, singles in of_mr:
         row = sorted(singles, key=lambda s: (not s.what.lower().startswith("t1"), s.what.lower()))
         channels = [s.what if s.what != s.what.lower() else s.what.upper() for s in row]
-        joined = Gathered([s.first for s in row], channels)
-        visit.scans = [joined, *(s for s in visit.scans if all(s is not one for one in singles))]
+        kept = [s for s in scans if all(s is not one for one in singles)]
+        scans[:] = [Gathered([s.first for s in row], channels), *kept]
 
 
 def _are_one(scans: Sequence[Gathered]) -> bool:
@@ -291,9 +204,9 @@ def _are_one(scans: Sequence[Gathered]) -> bool:
     return all(overlap_fraction(first, s.first.header.geometry) >= CHANNELS_OVERLAP for s in scans)
 
 
-def _slot(visit: _Visit, scan: Gathered) -> str:
+def _slot(scans: Sequence[Gathered], scan: Gathered) -> str:
     """Return what tells a scan from the others of its visit; "" where it is the only one."""
-    if len(visit.scans) == 1:
+    if len(scans) == 1:
         return ""
 
     def words(one: Gathered) -> list[str]:
@@ -301,12 +214,12 @@ def _slot(visit: _Visit, scan: Gathered) -> str:
         return [one.kind.lower(), one.what.lower(), facts.device[1].lower() if facts else ""]
 
     own = words(scan)
-    rest = [words(s) for s in visit.scans if s is not scan]
+    rest = [words(s) for s in scans if s is not scan]
     chosen: list[str] = []
     for place, word in enumerate(own):
         if word and any(r[place] != word for r in rest):
             chosen.append(word)
             rest = [r for r in rest if r[place] == word]
     if rest:
-        chosen.append(str([s is scan for s in visit.scans].index(True) + 1))
+        chosen.append(str([s is scan for s in scans].index(True) + 1))
     return "-" + "-".join(chosen)

@@ -9,12 +9,17 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from somray.io.cohort.survey.found import Found, Search
-from somray.io.cohort.survey.ids import safe_ids
+from somray.io.cohort.survey.naming.ids import safe_ids
+from somray.io.cohort.survey.naming.moments import date_span
 
 __all__ = ["name_subjects"]
 
 Key = tuple[str, ...]
 
+_PERSON = re.compile(
+    r"(sub|subj|subject|pat|pt|patient|case|p|id|[a-z]+[-_][a-z_-]*)[-_ ]?\d+", re.IGNORECASE
+)
+_VISIT = re.compile(r"(scan|series|exam|study|visit|acq)", re.IGNORECASE)
 _ID = re.compile(
     r"(sub|subj|subject|pat|pt|patient|case|p|s|id)?[-_ ]*[A-Za-z]{0,12}[-_]?\d+", re.IGNORECASE
 )
@@ -40,6 +45,11 @@ def name_subjects(
     _part_nameless(images, search)
     _follow(images, masks, by_names)
     labels = _labels(images)
+    if any(date_span(label) for label in labels.values()):
+        search.note(
+            "subjects are named after folders or files that hold dates; rename them where dates must not be told"
+        )
+    _doubt(labels, search)
     ids = safe_ids(labels.values())
     for label, made in sorted(ids.items()):
         if label != made:
@@ -47,6 +57,20 @@ def name_subjects(
                 f"subject {label!r} is called {made!r}: ids hold letters, digits, '.', '_' and '-'"
             )
     return {key: ids[label] for key, label in labels.items()}
+
+
+def _doubt(labels: Mapping[Key, str], search: Search) -> None:
+    """Say where names might as well be of several visits of one person."""
+    near = defaultdict(list)
+    for key, label in labels.items():
+        if key[0] == "names" and len(key) > 3 and not label.startswith("subject-"):
+            near[key[:-1]].append(label)
+    for key, ones in near.items():
+        if len(ones) > 1 and _has_digit(key[-1]):
+            search.note(
+                f"{', '.join(ones[:4])}: kept apart; if these are visits of one person, give them one subject and "
+                "a session each"
+            )
 
 
 def _shorten(images: Sequence[Found], masks: Sequence[Found]) -> None:
@@ -105,20 +129,22 @@ def _join_people(images: Sequence[Found], search: Search) -> None:
                 "headers may have been anonymised alike; give them one subject if it is one person"
             )
             continue
-        search.note(f"{shown}: headers tell one patient; taken for one subject at several visits")
+        search.note(f"{shown}: headers tell one patient; taken for one subject")
         common = _common([one.names for one in found])
         for key, ones in places.items():
             for one in ones:
-                one.when = one.when or _rest(one.names, common) or key[-1].partition("#")[0]
+                one.alias = _rest(one.names, common) or key[-1].partition("#")[0]
                 one.who, one.names = ("patient", patient), common
 
 
 def _are_ids(places: Mapping[Key, list[Found]]) -> bool:
-    """Whether names look like ids of several people rather than visits of one."""
-    names = [ones[0].names[-1] if ones[0].names else "" for ones in places.values()]
-    return all(_ID.fullmatch(name) for name in names) and not all(
-        re.match(r"(scan|series|exam|study|visit|acq)", name, re.IGNORECASE) for name in names
-    )
+    """Whether names look like ids of several people rather than visits or series of one."""
+    whole = [ones[0].names for ones in places.values()]
+    ends = [names[-1] if names else "" for names in whole]
+    shared = _common(whole)
+    if shared and _PERSON.fullmatch(shared[-1]) and not all(_PERSON.fullmatch(e) for e in ends):
+        return False
+    return all(_ID.fullmatch(end) for end in ends) and not all(_VISIT.match(end) for end in ends)
 
 
 def _common(names: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
@@ -141,9 +167,7 @@ def _part_nameless(images: Sequence[Found], search: Search) -> None:
         if one.who[0] == "names" and len(one.who) == 2:
             groups[one.who].append(one)
     for who, ones in groups.items():
-        studies = {one.facts.study if one.facts else str(one.path) for one in ones}
-        slots = {(one.when, one.what, one.modality) for one in ones}
-        if len(slots) == len(ones) or len(studies) == 1:
+        if _is_one_person(ones):
             continue
         search.note(
             f"{ones[0].root}: neither folders nor headers tell whose these {len(ones)} scans are; each "
@@ -152,6 +176,16 @@ def _part_nameless(images: Sequence[Found], search: Search) -> None:
         for one in ones:
             mark = (one.facts.study if one.facts else None) or str(one.path)
             one.who = (*who, f"#{mark}")
+
+
+def _is_one_person(ones: Sequence[Found]) -> bool:
+    """Whether nameless sources are one person's: one study, or each its own time or its own contrast of one folder."""
+    studies = {one.facts.study or str(one.path) for one in ones if one.facts}
+    times = {one.when for one in ones}
+    slots = {(one.when, one.what, one.modality) for one in ones}
+    if len(studies) > 1 and len(times) < len(studies):
+        return False
+    return len(slots) == len(ones) or (len(studies) == 1 and all(one.facts for one in ones))
 
 
 def _follow(images: Sequence[Found], masks: Sequence[Found], before: Mapping[int, Key]) -> None:

@@ -55,7 +55,8 @@ CONTRASTS = frozenset(
 PHASES = frozenset(
     ("arterial", "art", "venous", "ven", "portal", "portalvenous", "pv", "delayed", "delay", "late", "nephrographic",
      "excretory", "urographic", "corticomedullary", "native", "nativ", "noncontrast", "unenhanced", "nonenhanced",
-     "precontrast", "postcontrast", "enhanced", "contrast", "cect", "ncct", "ldct", "lowdose", "fulldose",
+     "precontrast", "postcontrast", "pregd", "postgd",
+     "pregad", "postgad", "prekm", "postkm", "enhanced", "contrast", "cect", "ncct", "ldct", "lowdose", "fulldose",
      "inspiration", "expiration", "insp", "exp", "ac", "nac", "attenuated", "uncorrected", "soft", "sharp")
 )  # fmt: skip
 """Phases and reconstructions: of one visit, and never a time point."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from somray.io.cohort.survey.words import UNITS_DAYS
+from somray.io.cohort.survey.naming.words import UNITS_DAYS
 
 __all__ = ["Moment", "moment_of", "natural_key", "ordered", "time_words"]
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from somray.io.cohort.survey.moments import date_span, time_words
-from somray.io.cohort.survey.words import (
+from somray.io.cohort.survey.naming.moments import date_span, time_words
+from somray.io.cohort.survey.naming.words import (
     CONTRASTS,
     IMAGE,
     LESION,
@@ -26,11 +26,13 @@ __all__ = ["Part", "fits", "is_mask", "modality_of", "stem_of", "take_apart", "t
 _SUFFIXES = re.compile(
     r"(\.ome)?\.(nii|hdr|img|nrrd|nhdr|mha|mhd|tiff?|btf|dcm|ima|zarr|png)(\.gz)?$", re.IGNORECASE
 )
+_NAMELESS = PLAIN | IMAGE | MASK | LESION | frozenset().union(*MODALITIES.values())
+_JOINED = re.compile(r"(?<![^\W_])(pre|post)[\W_]+(contrast|gad|gd|km)(?![^\W_])", re.IGNORECASE)
 _UID = re.compile(r"\d+(\.\d+){4,}")
-_MEDIA = re.compile(r"(ST|STU|STUDY|SE|SER|SERIES|IM|IMG|IMA|I|D)[-_ ]?\d+", re.IGNORECASE)
+_MEDIA = re.compile(r"(ST|STU|STUDY|SE|SER|SERIES|IM|IMG|IMA)[-_ ]?\d+", re.IGNORECASE)
 _MEDIA_PATIENT = re.compile(r"(PA|PAT)\d{4,}")
 _TCIA_STUDY = re.compile(r"\d\d-\d\d-\d{4}(-|$)")
-_TCIA_SERIES = re.compile(r"\d+(\.\d+)?-.*-\d{1,6}")
+_TCIA_SERIES = re.compile(r"\d+\.\d+-.*-\d{1,6}|\d+-[A-Za-z].*-\d{4,6}")
 
 
 @dataclass(frozen=True)
@@ -136,26 +138,32 @@ def _told(text: str, words: list[str]) -> Part:
 
 
 def _named(text: str, told: Part, is_t_time: bool) -> Part:
-    """Take time, contrast, modality and plain words out; what is left names somebody."""
+    """Take time, contrast, modality and plain words out; what is left, signs and all, names somebody."""
+    text = _JOINED.sub(r"\1\2", text)
     date = date_span(text)
-    when = text[date[0] : date[1]] if date else ""
-    rest = text if date is None else text[: date[0]] + " " + text[date[1] :]
-    pieces = [p for p in re.split(r"[\W_]+", rest) if p]
-    lower = [p.lower() for p in pieces]
+    rest = text if date is None else text[: date[0]] + " " * (date[1] - date[0]) + text[date[1] :]
+    pieces = list(re.finditer(r"[^\W_]+", rest))
+    lower = [p[0].lower() for p in pieces]
     at, is_weak_time = time_words(lower, is_t_time)
-    if at and not when:
-        when = "-".join(pieces[n] for n in at)
-    what = tuple(w for n, w in enumerate(lower) if w in CONTRASTS | PHASES and n not in at)
-    plain = PLAIN | IMAGE | MASK | LESION | set().union(*MODALITIES.values())
-    kept = [n for n in range(len(pieces)) if n not in at and lower[n] not in what]
-    core = [pieces[n] for n in kept if lower[n] not in plain]
-    if is_weak_time and not date and core and not any(c.isalpha() for c in "".join(core)):
-        when, is_weak_time, kept = "", False, list(range(len(pieces)))  # D001_1 is an id
-        core = [p for p in pieces if p.lower() not in plain]
-    if told.is_mask and all(p.lower() in ORGANS for p in core):
-        core = []
-    is_whole = len(kept) == len(pieces) and not date
+    when = text[date[0] : date[1]] if date else "-".join(pieces[n][0] for n in at)
+    what = {n for n, w in enumerate(lower) if w in CONTRASTS | PHASES and n not in at}
+    plain = {n for n, word in enumerate(lower) if word in _NAMELESS}
+    core = _without(rest, [p for n, p in enumerate(pieces) if n in what | plain or n in at])
+    if is_weak_time and not date and core and not any(c.isalpha() for c in core):
+        when, is_weak_time, at = "", False, []  # D001_1 is an id
+        core = _without(rest, [p for n, p in enumerate(pieces) if n in what | plain])
+    if told.is_mask and set(tokens(core)) <= ORGANS:
+        core = ""
+    label = _without(rest, [p for n, p in enumerate(pieces) if n in what or n in at])
     return Part(
-        text, "-".join(core), text if is_whole else "-".join(pieces[n] for n in kept), when, what, told.modality,
-        told.is_mask, told.is_lesion, told.is_organ, is_weak_time=is_weak_time and not date,
+        text, core, label, when, tuple(lower[n] for n in sorted(what)), told.modality, told.is_mask,
+        told.is_lesion, told.is_organ, is_weak_time=is_weak_time and not date,
     )  # fmt: skip
+
+
+def _without(text: str, pieces: Iterable[re.Match[str]]) -> str:
+    """Blank pieces of a text and the signs that joined them; all else stays, so that names that differ do."""
+    for piece in pieces:
+        text = text[: piece.start()] + " " * (piece.end() - piece.start()) + text[piece.end() :]
+    kept = re.sub(r"[ _.-]*  +[ _.-]*", "-", f"  {text}  ").strip("-_ .")
+    return kept if any(c.isalnum() for c in kept) else ""
