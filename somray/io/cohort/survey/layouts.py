@@ -13,7 +13,7 @@ from pathlib import Path
 
 from somray.io.cohort.survey.found import Found, Search
 from somray.io.cohort.survey.naming.names import Part, stem_of, take_apart, tokens
-from somray.io.cohort.survey.naming.words import MODALITIES
+from somray.io.cohort.survey.naming.words import LESION, MASK, MODALITIES, ORGANS
 
 __all__ = ["Numbered", "place_all"]
 
@@ -57,12 +57,12 @@ def place_all(found: Sequence[Found], search: Search) -> list[Numbered]:
     is_t_time = any(_T_TIME.fullmatch(w) for w in words) and not is_mr
     alone: dict[Path, set[str]] = {}
     for one, stem in zip(found, stems, strict=True):
-        if not one.path.is_dir():
+        if not one.path.is_dir() and not (MASK | LESION | ORGANS) & set(tokens(stem)):
             alone.setdefault(one.path.parent, set()).add(stem)
     numbered: dict[Path, Numbered] = {}
-    for one in found:
+    for one, stem in zip(found, stems, strict=True):
         if not (_as_numbered(one, found, numbered) or _as_bids(one)):
-            is_alone = len(alone.get(one.path.parent, ())) == 1
+            is_alone = alone.get(one.path.parent, set()) == {stem}
             _by_names(one, is_alone=is_alone, is_t_time=is_t_time)
     if {one.what for one in found} >= {"t1", "t2"} and not is_mr:
         search.note(

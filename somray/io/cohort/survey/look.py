@@ -126,18 +126,30 @@ def _series(series: list[SeriesFiles], root: Path, search: Search, *, alone: boo
         if len(series) == 1 and not alone:
             found += _source(folder, root, search, one)
             continue
-        apart = Search()
-        tried = _source(one.files[0], root, apart, one)
-        if tried and tried[0].header.shape[0] * tried[0].header.shape[1] == one.slices:
-            found += tried
-            search.notes += apart.notes
-        elif tried or alone:
-            why = "lies among other series; put its files in a folder of their own"
-            search.leave_out(one.files[0], "mixed_series", f"a series of {one.slices} slices {why}")
-        else:
-            search.left_out += apart.left_out
-            search.notes += apart.notes
+        found += _among_others(
+            one, [folder] if len(images) == 1 and not alone else [], root, search
+        )
     return found
+
+
+def _among_others(
+    one: SeriesFiles, folders: Sequence[Path], root: Path, search: Search
+) -> list[Found]:
+    """Make a source of a series beside other files: of the folder or a file of it, whichever reads as the whole."""
+    apart = Search()
+    for place in (*folders, one.files[0]):
+        apart = Search()
+        tried = _source(place, root, apart, one)
+        if tried and tried[0].header.shape[0] * tried[0].header.shape[1] == one.slices:
+            search.notes += apart.notes
+            return tried
+    if apart.left_out:
+        search.left_out += apart.left_out
+        search.notes += apart.notes
+    else:
+        why = "lies among other series; put its files in a folder of their own"
+        search.leave_out(one.files[0], "mixed_series", f"a series of {one.slices} slices {why}")
+    return []
 
 
 def _source(
