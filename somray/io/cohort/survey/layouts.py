@@ -13,7 +13,7 @@ from pathlib import Path
 
 from somray.io.cohort.survey.found import Found, Search
 from somray.io.cohort.survey.naming.names import Part, stem_of, take_apart, tokens
-from somray.io.cohort.survey.naming.words import LESION, MASK, MODALITIES, ORGANS
+from somray.io.cohort.survey.naming.words import LESION, MASK, MODALITIES, ORGANS, PERSON
 
 __all__ = ["Numbered", "place_all"]
 
@@ -22,7 +22,6 @@ _CHANNEL = re.compile(r"(.+)_(\d{4})")
 _T_TIME = re.compile(r"t(0|[3-9]|\d\d)")
 _ABOVE_DATASET = ("rawdata", "sourcedata", "derivatives", "bids")
 _BIDS_ORGANS = ("dseg", "aparcaseg", "brain", "wm", "gm", "csf")
-_PERSON = re.compile(r"\d|^(sub|subj|subject|pat|pt|patient|case|id)", re.IGNORECASE)
 _MOST_BYTES = 1 << 20
 
 
@@ -171,9 +170,7 @@ def _timed(parts: list[Part]) -> list[Part]:
     for part in parts:
         above = [p.core for p in timed if p.core and not p.is_shelf]
         if part.when and not part.core:
-            number = re.sub(r"^\D+", "", part.when)
-            is_counted = part.when[:1].lower() in "tv" and (number == "0" or number[:1] != "0")
-            is_person = bool(above) and (is_counted or bool(_PERSON.search(above[-1])))
+            is_person = bool(above) and bool(PERSON.fullmatch(above[-1]))
             is_date = bool(re.match(r"\d[\d._-]{5}", part.when))
             if (part.is_weak_time and not is_person) or (is_date and not above):
                 part = replace(part, core=part.text, label=part.text, when="", is_weak_time=False)

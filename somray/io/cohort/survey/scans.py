@@ -14,7 +14,7 @@ from somray.io.cohort.survey.found import Found, Search
 from somray.io.cohort.survey.grids import overlap_fraction
 from somray.io.cohort.survey.layouts import Numbered
 from somray.io.cohort.survey.likeness import is_alike
-from somray.io.cohort.survey.naming.ids import safe_ids
+from somray.io.cohort.survey.naming.ids import safe_id, safe_ids
 from somray.io.cohort.survey.naming.moments import natural_key
 from somray.io.cohort.survey.visits import Visit, visits_of
 
@@ -96,11 +96,18 @@ def gather(
     _join_contrasts([scans for _, ones in made for _, scans in ones])
     for subject, ones in made:
         names = safe_ids((visit.name for visit, _ in ones), other="session")
+        taken: set[str] = set()
         for visit, scans in ones:
-            labels = [f"{names[visit.name]}{_slot(scans, scan)}" for scan in scans]
-            told = safe_ids(labels)
-            for scan, label in zip(scans, labels, strict=True):
-                scan.subject, scan.session, scan.days = subject, told[label], visit.days
+            for scan in scans:
+                wanted = safe_id(f"{names[visit.name]}{_slot(scans, scan)}")
+                free = (f"{wanted}-{n}" for n in range(2, len(taken) + 3))
+                scan.session = (
+                    wanted
+                    if wanted.casefold() not in taken
+                    else next(name for name in free if name.casefold() not in taken)
+                )
+                taken.add(scan.session.casefold())
+                scan.subject, scan.days = subject, visit.days
     return [scan for _, ones in made for _, scans in ones for scan in scans]
 
 

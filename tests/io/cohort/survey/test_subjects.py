@@ -125,3 +125,19 @@ def test_unlike_names_within_a_person_are_kept_apart_and_asked_about(tmp_path):
     subjects, notes = people(tmp_path)
     assert set(subjects.values()) == {"P1-1", "P1-2", "P2-1", "P2-2"}
     assert "if these are visits of one person" in notes
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("mydata/v1.nii.gz", "mydata/v2.nii.gz"), ("mydata2/t1/ct.nii.gz", "mydata2/t3/ct.nii.gz"),
+        ("control_v1.nii.gz", "control_v2.nii.gz"), ("hospitalA/CT/001.nii.gz", "hospitalB/CT/001.nii.gz"),
+        ("mice_x/M1/ct.nii.gz", "mice_x/M2/ct.nii.gz"), ("P01_baseline.nii.gz", "P1_baseline.nii.gz"),
+        ("scan (1).nii.gz", "scan (2).nii.gz"), ("a b/week2.nii.gz", "a_b/week10.nii.gz"),
+    ],
+)  # fmt: skip
+def test_words_that_may_be_ids_join_nobody(tmp_path, files):
+    for file in files:
+        nifti(tmp_path / file)
+    subjects, _ = people(tmp_path)
+    assert len(set(subjects.values())) == 2

@@ -16,6 +16,7 @@ from somray.io.cohort.survey.naming.words import (
     MASK,
     MODALITIES,
     ORGANS,
+    PERSON,
     PHASES,
     PLAIN,
     SHELF,
@@ -149,7 +150,8 @@ def _named(text: str, told: Part, is_t_time: bool) -> Part:
     what = {n for n, w in enumerate(lower) if w in CONTRASTS | PHASES and n not in at}
     plain = {n for n, word in enumerate(lower) if word in _NAMELESS}
     core = _without(rest, [p for n, p in enumerate(pieces) if n in what | plain or n in at])
-    if is_weak_time and not date and core and not any(c.isalpha() for c in core):
+    is_person = bool(PERSON.fullmatch(core)) and any(c.isalpha() for c in core)
+    if is_weak_time and not date and core and not is_person:
         when, is_weak_time, at = "", False, []  # D001_1 is an id
         core = _without(rest, [p for n, p in enumerate(pieces) if n in what | plain])
     if told.is_mask and set(tokens(core)) <= ORGANS:

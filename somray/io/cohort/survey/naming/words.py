@@ -9,6 +9,7 @@ __all__ = [
     "MASK",
     "MODALITIES",
     "ORGANS",
+    "PERSON",
     "PHASES",
     "PLAIN",
     "SHELF",
@@ -76,6 +77,13 @@ SHELF = re.compile(
     re.IGNORECASE,
 )
 """Folders that hold many patients; they tell two apart whose own names are equal."""
+
+PERSON = re.compile(
+    r"[a-z]|[a-z]{0,3}[-_]?\d+[a-z]?|[a-z]+[-_][a-z_-]*\d+|"
+    r"(sub|subj|subject|pat|patient|participant|case|id|mouse|rat|animal)[-_ ]?\w+",
+    re.IGNORECASE,
+)
+"""Ids of single people and animals; below one of these t1 or scan1 is a time, below any other name an id itself."""
 
 UNITS_DAYS = {
     "d": 1.0, "day": 1.0, "days": 1.0,
