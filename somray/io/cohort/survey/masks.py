@@ -32,8 +32,11 @@ def part_masks(found: Sequence[Found], search: Search) -> None:
     """Part sources into images and masks, by names and layouts, then by values."""
     beside: dict[Path, list[Found]] = defaultdict(list)
     for one in found:
-        is_named = one.is_lesion or one.is_organ
+        is_named = (
+            one.is_lesion or one.is_organ
+        ) and one.facts is None  # series of DICOM say what they are
         if not is_named:
+            one.is_lesion = one.is_organ = False
             search.images.append(one)
             beside[one.folder].append(one)
             continue
