@@ -12,8 +12,8 @@ from somray.io.cohort.manifest import load_manifest
 from tests.io.cohort.trees import nifti, series
 
 FOLDERS = ["P01", "P02", "anna", "ct", "DICOM", "series1", "SE1", "ST1", "PA0001", "baseline", "week2", "t1",
-           "t3", "x", "2020-01-01", "arterial", "1", "scan1", "visit1", "sub-01", "sub-02", "ses-1", "Müller", "1.2.3.4.5.6",
-           "train", "site1", "a (1)", "images", "imagesTr", "labelsTr", "masks",
+           "t3", "x", "2020-01-01", "arterial", "1", "scan1", "visit1", "sub-01", "sub-02", "ses-1", "Müller",
+           "1.2.3.4.5.6", "train", "site1", "a (1)", "images", "imagesTr", "labelsTr", "masks",
            "segmentations", "derivatives"]  # fmt: skip
 FILES = ["ct.nii.gz", "pet.nii.gz", "t1.nii.gz", "flair.nii.gz", "P01.nii.gz", "week2.nii.gz", "P02_ct.nii.gz",
          "a_0000.nii.gz", "a_0001.nii.gz", "ct_mask.nii.gz", "liver.nii.gz", "sub-01_ses-1_T1w.nii.gz",
