@@ -226,10 +226,10 @@ def init(
 
     Example: somray init /data/study --out study
     """
-    from somray.commands.proposal import propose_cohort
+    from somray.commands.proposal import propose_cohort, told
 
     found = propose_cohort(paths, out)
-    give(found, as_json, lambda: "\n".join([*found["notes"], f"wrote {found['cohort']}"]))
+    give(found, as_json, lambda: told(found))
 
 
 @app.command()

@@ -2,46 +2,100 @@
 
 import csv
 import io
+import json
+import os
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from somray.errors import ConfigError
-from somray.io.cohort.discover import propose
+from somray.io.cohort.discover import Proposal, propose
 from somray.io.storage import Storage
 
-__all__ = ["propose_cohort"]
+__all__ = ["propose_cohort", "told"]
 
-_COLUMNS = ("subject", "session", "protocol", "channel", "path", "days", "truth")
+_COLUMNS = ("subject", "session", "protocol", "channel", "path", "days", "truth", "anatomy")
+_MOST_NOTES = 40  # of one proposal that are shown to a person; `--json` has all
+_HEAD = """\
+# Proposed by `somray init`; look at scans.csv too: who is who (subject), when (session, days), and `truth`.
+# Then: somray check {config}
+"""
 
 
 def propose_cohort(paths: list[Path], out: Path) -> dict[str, Any]:
     """Look at files and folders and write a first manifest and configuration.
 
+    Returns:
+        Where they are, how many rows, scans, subjects and sessions they hold, what was left out and why, and
+        notes.
+
     Raises:
         ConfigError: nothing readable was found, or the files to be written exist.
     """
     for path in paths:
-        if not path.exists():
+        if not os.path.lexists(path):
             raise ConfigError(f"{path}: does not exist")
+        if not path.exists():
+            raise ConfigError(f"{path}: is a link to nothing")
     folder = Storage.at(out)
     for name in ("scans.csv", "cohort.yaml"):
         if folder.exists(name):
             raise ConfigError(f"{out / name}: exists already; choose another --out or remove it")
     found = propose(paths)
     if not found.rows:
-        raise ConfigError("no scan that somray can read was found in " + ", ".join(map(str, paths)))
+        why = "".join(f"\n{note}" for note in found.notes[:_MOST_NOTES])
+        raise ConfigError(
+            f"no scan that somray can read was found in {', '.join(map(str, paths))}{why}"
+        )
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(found.rows)
     folder.write_text("scans.csv", text.getvalue())
-    config = {"scans": "scans.csv", "output": "run", "protocols": found.protocols}
-    folder.write_text("cohort.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    folder.write_text("cohort.yaml", _yaml(found, out / "cohort.yaml"))
+    visits = {(row["subject"], row["session"]) for row in found.rows}
     return {
         "cohort": str(out / "cohort.yaml"),
         "manifest": str(out / "scans.csv"),
         "rows": len(found.rows),
+        "scans": len(visits),
+        "subjects": len({subject for subject, _ in visits}),
+        "protocols": {
+            name: len({(r["subject"], r["session"]) for r in found.rows if r["protocol"] == name})
+            for name in found.protocols
+        },
+        "truth": sum(bool(row["truth"]) for row in found.rows),
+        "left_out": list(found.left_out),
         "notes": list(found.notes),
     }
+
+
+def told(found: dict[str, Any]) -> str:
+    """Say in words what `propose_cohort` did."""
+    notes = found["notes"]
+    lines = [*notes[:_MOST_NOTES]]
+    if len(notes) > _MOST_NOTES:
+        lines.append(f"… and {len(notes) - _MOST_NOTES} more notes (--json shows all)")
+    protocols = ", ".join(f"{name} {count}" for name, count in found["protocols"].items())
+    lines.append(
+        f"{found['scans']} scans of {found['subjects']} subjects ({protocols}), {found['truth']} with truth; "
+        f"{len(found['left_out'])} left out"
+    )
+    lines.append(f"wrote {found['cohort']} and {found['manifest']}")
+    lines.append(f"next: look at both, then somray check {found['cohort']}")
+    return "\n".join(lines)
+
+
+def _yaml(found: Proposal, config: Path) -> str:
+    """Write the configuration with what a person should look at, and lines to fill in, as comments."""
+    lines = [_HEAD.format(config=config), "scans: scans.csv\n", "output: run\n", "protocols:\n"]
+    for name, settings in found.protocols.items():
+        key = yaml.safe_dump(name, default_style=None).removesuffix("...\n").strip()
+        lines.append(f"  {key}:\n")
+        remarks = found.remarks.get(name, ())
+        lines += [f"    # {''.join(c for c in text if c.isprintable())}\n" for text in remarks]
+        lines += [
+            f"    {k}: {v if isinstance(v, str) else json.dumps(v)}\n" for k, v in settings.items()
+        ]
+    return "".join(lines)

@@ -4,18 +4,18 @@ One row is one file. Rows of one subject and session are the channels of one sca
 """
 
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import pandas as pd
-
 from somray.config import CohortConfig
 from somray.domain.run import RunLayout
 from somray.domain.scan import Scan
 from somray.errors import ConfigError
-from somray.io.storage import is_url
+from somray.io.cohort.place import place_of
+from somray.io.cohort.sheet import Sheet, read_sheet
 
 __all__ = ["COLUMNS", "load_manifest"]
 
@@ -35,18 +35,25 @@ COLUMNS = {
 
 _REQUIRED = ("subject", "session", "protocol", "path")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SHORTENED = re.compile(r"[0-9](\.[0-9]+)?E\+[0-9]+")
+_NUMBER = re.compile(r"[-+]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][-+]?[0-9]+)?")
+_THOUSANDS = re.compile(r"[-+]?[1-9][0-9]{0,2},[0-9]{3}")
+_DATE = re.compile(
+    r"[0-9]{1,4}([./-])[0-9]{1,2}\1[0-9]{1,4}|[0-9]{1,2}[-. ]*[A-Za-z]{3}|[A-Za-z]{3,9}[-. ]+[0-9]"
+)
+_MOST_DAYS = 36525  # a century; above it Excel's numbers of dates of this century begin
 _MOST_NAMED = 50  # faulty rows named in one message
 
 
 @dataclass
 class _Rows:
-    """Rows of one subject and session, gathered."""
+    """Rows of one subject and session, gathered: per channel the path as written and absolute."""
 
     subject: str
     session: str
     protocol: str
     line: int
-    sources: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, tuple[str, str]] = field(default_factory=dict)
     days: float | None = None
     truth: str | None = None
     anatomy: str | None = None
@@ -62,61 +69,77 @@ def load_manifest(path: Path, config: CohortConfig) -> list[Scan]:
         ConfigError: it cannot be read, lacks a column or row, or holds rows that are wrong; all such
             rows are named.
     """
-    rows = _read(path)
+    sheet = _read(path)
     problems: list[str] = []
     gathered: dict[tuple[str, str], _Rows] = {}
-    for line, row in enumerate(rows, start=2):
-        found = _problems(row, config)
+    for line, cells in sheet.rows:
+        row = {column: cells.get(column, "") for column in COLUMNS}
+        found = _problems(row, config) or _located(row, path.parent)
+        if sheet.is_guessed and not found:
+            found = _misread(row, cells)
         if not found:
-            found = _gather(row, line, config, gathered)
+            found = _gather(row, cells["path"], line, config, gathered)
         problems += [f"row {line} ({row['subject']} {row['session']}): {what}" for what in found]
     problems += _colliding(gathered)
     if problems:
         shown = "\n".join(problems[:_MOST_NAMED])
         more = len(problems) - _MOST_NAMED
         raise ConfigError(f"{path}:\n{shown}" + (f"\n… and {more} more" if more > 0 else ""))
-    return _ordered([_scan(rows, config, path.parent) for rows in gathered.values()])
+    return _ordered([_scan(rows, config) for rows in gathered.values()])
 
 
-def _read(path: Path) -> list[dict[str, str]]:
-    """Read every row as text, empty where nothing stands."""
-    try:
-        if path.suffix.lower() == ".parquet":
-            frame = pd.read_parquet(path)
-        else:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: the manifest does not exist") from None
-    except Exception as error:
-        raise ConfigError(f"{path}: the manifest cannot be read: {error}") from error
-    frame.columns = [str(c).strip() for c in frame.columns]
-    missing = [c for c in _REQUIRED if c not in frame.columns]
+def _read(path: Path) -> Sheet:
+    """Read the rows and check the titles."""
+    sheet = read_sheet(path, COLUMNS)
+    missing = [c for c in _REQUIRED if c not in sheet.columns]
     if missing:
-        raise ConfigError(f"{path}: the manifest lacks the columns {', '.join(missing)}")
-    unknown = [c for c in frame.columns if c not in COLUMNS]
+        raise ConfigError(
+            f"{path}: the manifest lacks the columns {', '.join(missing)}; its first row holds "
+            + ", ".join(sheet.columns)
+        )
+    unknown = [c for c in sheet.columns if c not in COLUMNS]
     if unknown:
         raise ConfigError(
             f"{path}: unknown columns {', '.join(unknown)}; known are {', '.join(COLUMNS)}"
         )
-    if frame.empty:
+    if not sheet.rows:
         raise ConfigError(f"{path}: the manifest holds no rows")
-    records = frame.reindex(columns=list(COLUMNS)).to_dict("records")
-    return [{str(k): _text(v) for k, v in record.items()} for record in records]
+    return sheet
 
 
-def _text(value: object) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NA:
-        return ""
-    return str(value).strip()
+def _located(row: dict[str, str], folder: Path) -> list[str]:
+    """Make the paths of a row absolute, in place; name what leads nowhere."""
+    found = []
+    for column in ("path", "truth", "anatomy"):
+        if row[column]:
+            try:
+                row[column] = place_of(row[column], folder, column)
+            except ConfigError as error:
+                found.append(str(error))
+    if row["path"] in (row["truth"], row["anatomy"]):
+        found.append("the scan itself cannot be its own mask; correct `truth` or `anatomy`")
+    return found
+
+
+def _misread(row: Mapping[str, str], cells: Mapping[str, str]) -> list[str]:
+    """Doubt the cells of a file whose encoding was guessed, unless what they name exists."""
+    doubtful = [c for c, text in cells.items() if not text.isascii()]
+    if all(os.path.lexists(row[column]) for column in doubtful):
+        return []
+    return [
+        f"{doubtful[0]} {cells[doubtful[0]]!r} may be misread: the manifest is not UTF-8; save it as 'CSV UTF-8 "
+        "(comma delimited)'"
+    ]
 
 
 def _problems(row: Mapping[str, str], config: CohortConfig) -> list[str]:
     """Name what is wrong with a row by itself."""
     found = [
         f"{name} {row[name]!r} must be letters, digits, '.', '_' or '-', and begin with a letter or "
-        "digit"
+        "digit" + ("; Excel shortened a number: make the column text" if is_cut else "")
         for name in ("subject", "session")
-        if not _NAME.fullmatch(row[name])
+        for is_cut in [_SHORTENED.fullmatch(row[name])]
+        if is_cut or not _NAME.fullmatch(row[name])
     ]
     if not row["path"]:
         found.append("path is empty")
@@ -126,21 +149,32 @@ def _problems(row: Mapping[str, str], config: CohortConfig) -> list[str]:
     elif row["channel"] and row["channel"] not in config.protocols[row["protocol"]].channels:
         known = ", ".join(config.protocols[row["protocol"]].channels)
         found.append(f"channel {row['channel']!r} is not one of the protocol's: {known}")
-    if row["days"] and _number(row["days"]) is None:
-        found.append(f"days {row['days']!r} is not a number")
+    if row["days"] and (what := _no_days(row["days"])):
+        found.append(f"days {row['days']!r} {what}")
     return found
 
 
+def _no_days(text: str) -> str:
+    """Say why a text is no number of days; "" where it is one."""
+    value = _number(text)
+    if _DATE.match(text) or (value is not None and value > _MOST_DAYS):
+        return "is a date; write the days since the subject's first session: 0, 14, 90"
+    if _THOUSANDS.fullmatch(text):
+        return "may be a thousand or a fraction; write it without ','"
+    return "is not a number" if value is None else ""
+
+
 def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
+    """Read a number, with a decimal comma too."""
+    if not _NUMBER.fullmatch(text):
         return None
+    value = float(text.replace(",", "."))
     return value if math.isfinite(value) else None
 
 
 def _gather(
     row: Mapping[str, str],
+    written: str,
     line: int,
     config: CohortConfig,
     gathered: dict[tuple[str, str], _Rows],
@@ -158,10 +192,16 @@ def _gather(
     channel = row["channel"] or (free[0] if free else channels[0])
     if channel in rows.sources:
         return [f"subject, session and channel {channel!r} stand in an earlier row already"]
+    twin = next((c for c, (_, place) in rows.sources.items() if place == row["path"]), None)
+    if twin is not None:
+        return [f"names the file of channel {twin!r} again, as channel {channel!r}"]
+    for mask, earlier in (("truth", rows.truth), ("anatomy", rows.anatomy)):
+        if row[mask] and earlier and row[mask] != earlier:
+            return [f"{mask} contradicts that of an earlier row; keep the one of the first channel"]
     days = _number(row["days"]) if row["days"] else None
     if days is not None and rows.days is not None and days != rows.days:
         return [f"days {row['days']} contradicts {rows.days:g} of row {rows.line}"]
-    rows.sources[channel] = row["path"]
+    rows.sources[channel] = (written, row["path"])
     rows.days = rows.days if days is None else days
     rows.truth = rows.truth or row["truth"] or None
     rows.anatomy = rows.anatomy or row["anatomy"] or None
@@ -182,25 +222,17 @@ def _colliding(gathered: Mapping[tuple[str, str], _Rows]) -> list[str]:
     return found
 
 
-def _located(folder: Path, path: str) -> str:
-    """Make a path absolute; a URL is left as it is."""
-    return path if is_url(path) else str((folder / path).absolute())
-
-
-def _scan(rows: _Rows, config: CohortConfig, folder: Path) -> Scan:
-    channels = config.protocols[rows.protocol].channels
-    present = [rows.sources[c] for c in channels if c in rows.sources]
+def _scan(rows: _Rows, config: CohortConfig) -> Scan:
+    sources = [rows.sources.get(c) for c in config.protocols[rows.protocol].channels]
     return Scan(
         subject=rows.subject,
         session=rows.session,
         protocol=rows.protocol,
-        paths=tuple(
-            _located(folder, rows.sources[c]) if c in rows.sources else None for c in channels
-        ),
-        path=present[0],
+        paths=tuple(None if source is None else source[1] for source in sources),
+        path=next(source[0] for source in sources if source is not None),
         days=rows.days,
-        truth=None if rows.truth is None else _located(folder, rows.truth),
-        anatomy=None if rows.anatomy is None else _located(folder, rows.anatomy),
+        truth=rows.truth,
+        anatomy=rows.anatomy,
     )
 
 

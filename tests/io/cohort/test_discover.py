@@ -2,7 +2,6 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pytest
 import tifffile
 import yaml
 import zarr
@@ -11,7 +10,6 @@ from imagecodecs import png_encode
 from somray.config import parse_config
 from somray.io.cohort.discover import propose
 from somray.io.cohort.manifest import load_manifest
-from somray.io.cohort.names import fits, is_mask, is_session, modality_of, safe_id
 from tests.io.dicom_files import make_pet, make_slice, save
 
 
@@ -81,7 +79,7 @@ def test_no_two_scans_share_subject_and_session(tmp_path):
 def test_scans_with_other_pixels_get_a_protocol_of_their_own(tmp_path):
     for name, spacing in (("a", 1.0), ("b", 1.4), ("c", 0.02)):
         nifti(tmp_path / name / "ct.nii.gz", spacing)
-    assert [r["protocol"] for r in propose([tmp_path]).rows] == ["ct", "ct", "ct-2"]
+    assert [r["protocol"] for r in propose([tmp_path]).rows] == ["ct", "ct", "ct-0.02mm"]
 
 
 def test_tiff_slices_are_one_stack_and_stacks_are_scans(tmp_path):
@@ -136,30 +134,6 @@ def test_the_real_data_folder_is_understood(real_data):
     assert {r["subject"] for r in pairs} == {f"STS_{n:03}" for n in (1, 3, 4, 12, 14, 22, 31)}
     assert sum(bool(r["truth"]) for r in pairs) == 7
     assert any("localizer" in note for note in found.notes)
-
-
-@pytest.mark.parametrize(
-    ("mask", "image", "fit"),
-    [
-        ("CT_mask.nii.gz", "CT_image.nii.gz", True), ("PET_mask.nii.gz", "CT_image.nii.gz", False),
-        ("brain1_label.nrrd", "brain1_image.nrrd", True), ("lung_mask.mha", "baseline.mha", False),
-        ("weave_150_phase_labels.tif", "weave_150.tif", True),
-    ],
-)  # fmt: skip
-def test_a_mask_belongs_to_the_image_whose_name_it_carries(mask, image, fit):
-    assert is_mask(mask)
-    assert not is_mask(image)
-    assert bool(fits(mask, image)) is fit
-
-
-def test_names_tell_modality_session_and_safe_ids():
-    assert modality_of(["scan.nii", "chest-CT"]) == "CT"
-    assert modality_of(["fdg_pet.nii"]) == "PET"
-    assert modality_of(["petct.nii", "sacred"]) is None
-    assert is_session("week2.tiff")
-    assert not is_session("weekend.tiff")
-    assert safe_id("..Å b/c.nii.gz") == "b-c"
-    assert safe_id("???") == "s"
 
 
 def test_png_slices_and_omezarr_groups_are_scans_and_one_png_is_none(tmp_path):

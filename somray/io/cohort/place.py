@@ -1,0 +1,64 @@
+"""Where a path of the manifest leads: relative paths, `~`, variables, Windows' backslashes, accents.
+
+A name with an accent may stand on disk composed or decomposed (macOS); the manifest's editor chose either. Both
+are the same name to a person, so the one that exists is taken.
+"""
+
+import os
+import re
+import unicodedata
+from pathlib import Path
+
+from somray.config.places import expand
+from somray.errors import ConfigError
+from somray.io.storage import is_url
+
+__all__ = ["place_of"]
+
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+
+
+def place_of(text: str, folder: Path, where: str) -> str:
+    """Return the absolute path or URL that a cell means; it need not exist.
+
+    Args:
+        text: the cell.
+        folder: of the manifest.
+        where: names the cell in messages.
+
+    Raises:
+        ConfigError: a path of Windows, a variable that is not set, or a line break.
+    """
+    if is_url(text):
+        return text
+    if "\n" in text or "\0" in text:
+        raise ConfigError(f"{where}: {text!r} holds a line break; look for a lone quotation mark")
+    place = folder / expand(text, folder, where)
+    if os.path.lexists(place):
+        return str(place.absolute())
+    if os.name != "nt" and "\\" in text:
+        turned = folder / text.replace("\\", "/")
+        if _WINDOWS.match(text) or not os.path.lexists(turned):
+            raise ConfigError(
+                f"{where}: {text!r} is a path of Windows; write it with / and as this machine sees it"
+            )
+        return str(turned.absolute())
+    return str((place if str(place).isascii() else _spelled_as_on_disk(place)).absolute())
+
+
+def _spelled_as_on_disk(place: Path) -> Path:
+    """Replace parts that exist in another composition of the same letters; the path itself where none does."""
+    found = Path(place.anchor)
+    for part in place.absolute().parts[1:]:
+        step = found / part
+        if not part.isascii() and not os.path.lexists(step):
+            wanted = unicodedata.normalize("NFC", part)
+            try:
+                names = os.listdir(found)
+            except OSError:
+                return place
+            step = next(
+                (found / n for n in names if unicodedata.normalize("NFC", n) == wanted), step
+            )
+        found = step
+    return found

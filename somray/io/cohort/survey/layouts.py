@@ -1,0 +1,178 @@
+"""Whose a source is, when and which contrast, by the layout that its path follows.
+
+Known layouts tell: BIDS, and the folders of nnU-Net and the Medical Segmentation Decathlon. Any other path is read
+from its names: the folders that name somebody are the subject, what speaks of time the session, phases and
+contrasts neither. TCIA's trees, TotalSegmentator's and those of DICOM media are such paths with names of their own.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from somray.io.cohort.survey.found import Found, Search
+from somray.io.cohort.survey.naming.names import Part, stem_of, take_apart, tokens
+from somray.io.cohort.survey.naming.words import LESION, MASK, MODALITIES, ORGANS, PERSON
+
+__all__ = ["Numbered", "place_all"]
+
+_SPLITS = re.compile(r"(images|labels)(Tr|Ts|Val|Te)", re.IGNORECASE)
+_CHANNEL = re.compile(r"(.+)_(\d{4})")
+_T_TIME = re.compile(r"t(0|[3-9]|\d\d)")
+_ABOVE_DATASET = ("rawdata", "sourcedata", "derivatives", "bids")
+_BIDS_ORGANS = ("dseg", "aparcaseg", "brain", "wm", "gm", "csf")
+_MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A data set of nnU-Net or the Decathlon.
+
+    Args:
+        folder: that holds imagesTr.
+        channels: number to name, where dataset.json has them.
+        is_numbered: each file is one channel of its case, _0000 and so on.
+    """
+
+    folder: Path
+    channels: dict[str, str]
+    is_numbered: bool
+
+
+def place_all(found: Sequence[Found], search: Search) -> list[Numbered]:
+    """Say of every source whose it is, in place.
+
+    Args:
+        found: every source, masks too.
+        search: told where t1 and t2 are taken for contrasts.
+
+    Returns:
+        The data sets with numbered cases that were met.
+    """
+    stems = [stem_of(f.path.name) for f in found]
+    words = {w for f in found for p in f.path.relative_to(f.root).parts for w in tokens(p)}
+    is_mr = bool(words & (MODALITIES["MR"] - {"t1", "t2", "mr", "mri"}))
+    is_t_time = any(_T_TIME.fullmatch(w) for w in words) and not is_mr
+    alone: dict[Path, set[str]] = {}
+    for one, stem in zip(found, stems, strict=True):
+        if not one.path.is_dir() and not (MASK | LESION | ORGANS) & set(tokens(stem)):
+            alone.setdefault(one.path.parent, set()).add(stem)
+    numbered: dict[Path, Numbered] = {}
+    for one, stem in zip(found, stems, strict=True):
+        if not (_as_numbered(one, found, numbered) or _as_bids(one)):
+            is_alone = alone.get(one.path.parent, set()) == {stem}
+            _by_names(one, is_alone=is_alone, is_t_time=is_t_time)
+    if {one.what for one in found} >= {"t1", "t2"} and not is_mr:
+        search.note(
+            "t1 and t2 are taken for contrasts of MR; call them visit1 and visit2 if they are time points"
+        )
+    return list(numbered.values())
+
+
+def _as_numbered(one: Found, found: Sequence[Found], known: dict[Path, Numbered]) -> bool:
+    """Place a file of imagesTr, labelsTr, imagesTs or their like."""
+    split = _SPLITS.fullmatch(one.path.parent.name)
+    if split is None:
+        return False
+    folder = one.path.parent.parent
+    if folder not in known:
+        images = [
+            stem_of(f.path.name)
+            for f in found
+            if f.path.parent.parent == folder and f.path.parent.name.lower().startswith("images")
+        ]
+        ends = [_CHANNEL.fullmatch(stem) for stem in images]
+        is_numbered = bool(ends) and all(ends) and any(e and e[2] == "0000" for e in ends)
+        known[folder] = Numbered(folder, _channels_of(folder / "dataset.json"), is_numbered)
+    case, is_label = stem_of(one.path.name), split[1].lower() == "labels"
+    if known[folder].is_numbered and not is_label and (end := _CHANNEL.fullmatch(case)):
+        case, one.channel = end[1], end[2]
+    one.who = ("numbered", str(folder), split[2].lower(), case)
+    one.names, one.is_told, one.is_lesion = (case,), True, is_label
+    return True
+
+
+def _channels_of(file: Path) -> dict[str, str]:
+    """Read the channels' names of a dataset.json; none where it has none or is damaged."""
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            return {}
+        data = json.loads(file.read_text(encoding="utf-8-sig"))
+        names = data.get("channel_names") or data.get("modality") or {}
+        return {f"{int(k):04}": str(v) for k, v in names.items()}
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return {}
+
+
+def _as_bids(one: Found) -> bool:
+    """Place a file of a BIDS data set, by its entities; folders of DICOM below sub-X too."""
+    parts = list(one.path.relative_to(one.root).parts)
+    stem = stem_of(one.path.name)
+    at = next((n for n, p in enumerate(parts) if re.match(r"sub-[^_]", p)), None)
+    if at is None:
+        if not re.match(r"sub-[^_]", one.root.name):
+            return False
+        parts, at = [one.root.name, *parts], 0
+    above = parts[:at]
+    while above and (above[-1].lower() in _ABOVE_DATASET or "derivatives" in above[:-1]):
+        above.pop()
+    entities: dict[str, str] = {}
+    for text in [*parts[at:-1], *([parts[-1]] if one.path.is_dir() else stem.split("_"))]:
+        key, sign, value = text.partition("-")
+        if sign and (key, value) not in entities.items():
+            entities.setdefault(key, value)
+    suffix = "" if one.path.is_dir() else stem.split("_")[-1]
+    suffix = "" if "-" in suffix else suffix
+    subject = parts[at].partition("-")[2].partition("_")[0]
+    one.who = ("bids", str(one.root), *above, subject)
+    one.names, one.is_told = (subject,), True
+    one.when = entities.get("ses", "")
+    what = [entities.get(k, "") for k in ("acq", "ce", "rec", "trc", "dir", "echo", "part")]
+    modality = one.modality.lower() in (suffix.lower(), {"PET": "pt"}.get(one.modality, ""))
+    one.what = "-".join(w for w in ("" if modality else suffix, *what) if w)
+    told = {entities.get("desc", "").lower(), entities.get("label", "").lower(), suffix.lower()}
+    one.is_organ = bool(told & set(_BIDS_ORGANS))
+    one.is_lesion = suffix.lower() in ("mask", "roi", "lesion") and not one.is_organ
+    return True
+
+
+def _by_names(one: Found, *, is_alone: bool, is_t_time: bool) -> None:
+    """Place a source by the names of its folders and its own."""
+    names = list(one.path.relative_to(one.root).parts)
+    is_file = not one.path.is_dir()
+    if is_file and one.facts:  # one of many files of a series: its name says nothing
+        names, is_file = names[:-1], False
+    parts = [take_apart(n, is_t_time=is_t_time) for n in (names[:-1] if is_file else names)]
+    if is_file:
+        own = take_apart(names[-1], is_t_time=is_t_time, is_folder=False)
+        above = " ".join(tokens(" ".join([one.root.name, *(p.text for p in parts)])))
+        is_echo = bool(own.core) and f" {' '.join(tokens(own.core))} " in f" {above} "
+        parts.append(replace(own, core="", label="") if is_alone or is_echo else own)
+    parts = _timed(parts)
+    naming = [p for p in parts if p.core and not p.is_weak]
+    if not [p for p in naming if not p.is_shelf]:
+        naming += [p for p in parts if p.core and p.is_weak]
+    one.who = ("names", str(one.root), *(p.core for p in naming))
+    one.names = tuple(p.label or p.core for p in naming if not p.is_shelf)
+    one.when = next((p.when for p in reversed(parts) if p.when), "")
+    one.what = next(("-".join(p.what) for p in reversed(parts) if p.what), "") or "-".join(
+        one.facts.words if one.facts else ()
+    )
+    marks = parts[-2:] if is_file else parts[-1:]
+    one.is_organ = any(p.is_organ for p in parts[-1:]) and not any(p.is_lesion for p in marks)
+    one.is_lesion = any(p.is_lesion or p.is_mask for p in marks) and not one.is_organ
+
+
+def _timed(parts: list[Part]) -> list[Part]:
+    """Take weak words of time for what they are: t1 below a person is a session, among the roots an id."""
+    timed: list[Part] = []
+    for part in parts:
+        above = [p.core for p in timed if p.core and not p.is_shelf]
+        if part.when and not part.core:
+            is_person = bool(above) and bool(PERSON.fullmatch(above[-1]))
+            is_date = bool(re.match(r"\d[\d._-]{5}", part.when))
+            if (part.is_weak_time and not is_person) or (is_date and not above):
+                part = replace(part, core=part.text, label=part.text, when="", is_weak_time=False)
+        timed.append(part)
+    return timed

@@ -1,0 +1,180 @@
+"""Places to sources: what in a folder is a scan or a mask, by the readers' own word. Headers only, read once.
+
+A folder of DICOM is parted by series and person before any reader sees it. A damaged file ends nothing: it is
+left out with the reader's code.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tifffile
+
+from somray.domain.scan import ScanHeader
+from somray.errors import DataError
+from somray.io.cohort.survey.dicom_series import SeriesFiles, series_within
+from somray.io.cohort.survey.found import Found, Search
+from somray.io.cohort.survey.naming.names import modality_of, tokens
+from somray.io.cohort.survey.naming.words import LESION
+from somray.io.cohort.survey.walk import folders_within
+from somray.io.readers import READERS, open_source
+from somray.io.readers.dicom.headers import list_files
+
+__all__ = ["look_at"]
+
+STACK_FILES = 5  # single-page image files in one folder that are taken for one stack
+_STACKED = (".tif", ".tiff", ".png")
+_PATIENT = {"CT": "CT", "PT": "PET", "MR": "MR"}
+_RESAMPLED = {"resampled_z", "untilted"}
+
+
+def look_at(place: Path, search: Search) -> list[Found]:
+    """Find every source in a file or below a folder; masks are among them.
+
+    Args:
+        place: existing file or folder.
+        search: told of what is left out and why.
+    """
+    if place.is_file():
+        return _files([place], place.parent, search, alone=True)
+    found: list[Found] = []
+    for folder, files in folders_within(place, search, _is_one):
+        if not files and folder.name.lower().endswith(".zarr"):
+            found += _source(folder, place, search)
+        else:
+            found += _files(files, place, search)
+    return found
+
+
+def _is_one(folder: Path) -> bool:
+    return folder.name.lower().endswith(".zarr") and _sniffed(folder)
+
+
+def _sniffed(path: Path, *, dicom: bool = True) -> bool:
+    """Whether any reader recognises a path; what cannot be opened is for its reader to refuse."""
+    try:
+        return any(r.sniff(path) for name, r in READERS.items() if dicom or name != "dicom")
+    except OSError:
+        return False
+
+
+def _files(
+    files: Sequence[Path], root: Path, search: Search, *, alone: bool = False
+) -> list[Found]:
+    """Look at the files of one folder."""
+    if not files:
+        return []
+    others = [f for f in files if _sniffed(f, dicom=False)]
+    known = set(others)
+    maybe = [f for f in files if f not in known]
+    listed = {str(f) for f in list_files(maybe[0].parent)} if maybe and not alone else set()
+    dicom, litter = series_within(f for f in maybe if alone or str(f) in listed or _is_dicom(f))
+    rest = [f for f in maybe if not (str(f) in listed or _is_dicom(f))] + litter
+    search.others.update(f.suffix.lower() or "no ending" for f in rest)
+    found = _series(dicom, root, search, alone=alone)
+    if not alone and _is_stack(others):
+        return found + _source(others[0].parent, root, search)
+    for file in _worth_looking(others):
+        found += _source(file, root, search)
+    return found
+
+
+def _worth_looking(files: Sequence[Path]) -> Sequence[Path]:
+    """Of a folder with one mask per organ take the first for all; a hundred alike tell no more."""
+    if len(files) < 2 or files[0].parent.name.lower() != "segmentations":
+        return files
+    organs = [f for f in files if not LESION & set(tokens(f.name))]
+    return [*organs[:1], *(f for f in files if LESION & set(tokens(f.name)))]
+
+
+def _is_dicom(file: Path) -> bool:
+    try:
+        return READERS["dicom"].sniff(file)
+    except OSError:
+        return False
+
+
+def _is_stack(files: Sequence[Path]) -> bool:
+    """Whether a folder's TIFF or PNG files are the slices of one stack: enough of them, one page each."""
+    pages = [f for f in files if f.suffix.lower() in _STACKED]
+    if len(pages) < STACK_FILES or len(pages) < len(files) / 2:
+        return False
+    if pages[0].suffix.lower() == ".png":
+        return True
+    try:
+        with tifffile.TiffFile(pages[0]) as first:
+            return len(first.pages) == 1
+    except Exception:  # whatever a damaged file raises; the reader says what it is
+        return False
+
+
+def _series(series: list[SeriesFiles], root: Path, search: Search, *, alone: bool) -> list[Found]:
+    """Make a source of each series: its folder where it is alone there, else one of its files."""
+    found: list[Found] = []
+    images = []
+    for one in series:
+        if not one.is_image:
+            kind = one.modality or "DICOM"
+            why = f"is a {kind} object, no scan; its masks serve as `truth` as NIfTI or NRRD"
+            search.leave_out(one.files[0], "object", why)
+        elif one.scouts:
+            why = f"{one.scouts} localizer image(s), which are no part of a volume"
+            search.leave_out(one.files[0], "localizer", why)
+        else:
+            images.append(one)
+    for one in images:
+        folder = one.files[0].parent
+        if len(series) == 1 and not alone:
+            found += _source(folder, root, search, one)
+            continue
+        found += _among_others(
+            one, [folder] if len(images) == 1 and not alone else [], root, search
+        )
+    return found
+
+
+def _among_others(
+    one: SeriesFiles, folders: Sequence[Path], root: Path, search: Search
+) -> list[Found]:
+    """Make a source of a series beside other files: of the folder or a file of it, whichever reads as the whole."""
+    apart = Search()
+    for place in (*folders, one.files[0]):
+        apart = Search()
+        tried = _source(place, root, apart, one)
+        if tried and tried[0].header.shape[0] * tried[0].header.shape[1] == one.slices:
+            search.notes += apart.notes
+            return tried
+    if apart.left_out:
+        search.left_out += apart.left_out
+        search.notes += apart.notes
+    else:
+        why = "lies among other series; put its files in a folder of their own"
+        search.leave_out(one.files[0], "mixed_series", f"a series of {one.slices} slices {why}")
+    return []
+
+
+def _source(
+    place: Path, root: Path, search: Search, series: SeriesFiles | None = None
+) -> list[Found]:
+    """Read one header; note what cannot be used, and what was assumed."""
+    try:
+        with open_source(place, "resample") as source:
+            header = source.header
+    except DataError as error:
+        message = error.message.removeprefix(f"{place}: ")
+        search.leave_out(place, error.code, message)
+        return []
+    if _RESAMPLED & set(header.repairs):
+        search.note(
+            f"{place}: slices are uneven or tilted; the scan is refused unless its protocol says "
+            "`irregular: resample`"
+        )
+    facts = None if series is None else series.facts
+    return [Found(place, root, header, _modality(place, root, header), facts)]
+
+
+def _modality(place: Path, root: Path, header: ScanHeader) -> str:
+    """Take the header's word, else the nearest name's, else `other`."""
+    if header.modality in _PATIENT:
+        return _PATIENT[header.modality]
+    names = [place.name, *(parent.name for parent in place.parents if parent.is_relative_to(root))]
+    return modality_of(names) or "other"

@@ -1,0 +1,183 @@
+"""Masks to the scans that they outline, by layout and name, and by header: never scans of their own.
+
+What a name calls a mask is one only if its values are whole numbers and few; what no name calls one, but lies on
+another source's grid and holds few whole numbers, is one too.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from somray.errors import DataError
+from somray.io.cohort.survey.found import Found, Search
+from somray.io.cohort.survey.grids import is_same_grid, overlap_fraction
+from somray.io.cohort.survey.naming.names import fits, is_mask, tokens
+from somray.io.cohort.survey.naming.words import LESION
+from somray.io.cohort.survey.scans import Gathered
+from somray.io.readers import open_source
+
+__all__ = ["give_masks", "part_masks"]
+
+MOST_BYTES = 64 << 20  # of a file whose values are looked at; larger ones are believed
+MOST_LABELS = 256  # a mask of a whole body has 117
+FEW_LABELS = 32  # of a file that no name calls a mask
+MOST_BESIDE = 12  # files of a folder whose values are looked at where no name tells
+LEAST_OVERLAP = 0.01
+_LOOKS = 5  # slices looked at
+
+
+def part_masks(found: Sequence[Found], search: Search) -> None:
+    """Part sources into images and masks, by names and layouts, then by values."""
+    beside: dict[Path, list[Found]] = defaultdict(list)
+    for one in found:
+        is_named = (
+            one.is_lesion or one.is_organ
+        ) and one.facts is None  # series of DICOM say what they are
+        if not is_named:
+            one.is_lesion = one.is_organ = False
+            search.images.append(one)
+            beside[one.folder].append(one)
+            continue
+        is_believed = _is_large(one.path) or is_mask(one.path.parent.name)
+        kind = "mask" if is_believed else _kind(one.path, MOST_LABELS)
+        if kind == "mask":
+            search.masks.append(one)
+        elif kind == "fractions":
+            search.leave_out(
+                one.path, "mask", "is named like a mask but holds fractions; write whole labels"
+            )
+        else:
+            one.is_lesion = one.is_organ = False
+            if is_mask(one.path.name):
+                search.note(
+                    f"{one.path}: is named like a mask but holds an image's values; taken for a scan"
+                )
+            search.images.append(one)
+    for ones in beside.values():
+        if 1 < len(ones) <= MOST_BESIDE:
+            for one in _unnamed(ones):
+                search.masks.append(one)
+                one.is_lesion = not one.is_organ
+    masks = {id(one) for one in search.masks}
+    search.images[:] = [one for one in search.images if id(one) not in masks]
+
+
+def _is_large(path: Path) -> bool:
+    return path.is_dir() or path.stat().st_size > MOST_BYTES
+
+
+def _unnamed(ones: Sequence[Found]) -> list[Found]:
+    """Find masks among the sources of one folder that share a grid: few whole numbers beside an image."""
+    files = [o for o in ones if not o.path.is_dir() and o.facts is None and not _is_large(o.path)]
+    kinds = {id(o): _kind(o.path, FEW_LABELS) for o in files if _partners(o, ones)}
+    return [
+        o
+        for o in files
+        if kinds.get(id(o)) == "mask"
+        and any(kinds.get(id(p), "image") != "mask" for p in _partners(o, ones))
+    ]
+
+
+def _partners(one: Found, ones: Sequence[Found]) -> list[Found]:
+    own = one.header.geometry
+    return [o for o in ones if o is not one and is_same_grid(own, o.header.geometry)]
+
+
+def _kind(path: Path, most: int) -> str:
+    """Tell a mask, fractions from 0 to 1, or an image by a few slices; an image where it cannot be read."""
+    try:
+        with open_source(path, "resample") as source:
+            size_z = source.header.shape[1]
+            places = sorted({round(z) for z in np.linspace(0, size_z - 1, _LOOKS)})
+            values = [np.unique(source.read(0, z, z + 1)) for z in places]
+    except DataError:
+        return "image"
+    seen = np.unique(np.concatenate(values))
+    seen = seen[np.isfinite(seen)]
+    if not seen.size or seen.min() < 0:
+        return "image"
+    if np.abs(seen - np.rint(seen)).max() < 1e-3:
+        return "mask" if seen.size <= most and seen.max() < 65536 else "image"
+    return "fractions" if seen.max() <= 1 else "image"
+
+
+def give_masks(scans: Sequence[Gathered], search: Search) -> None:
+    """Give every scan its truth and organ masks, in place; what fits none is noted."""
+    organs: dict[tuple[int, Path], list[Found]] = defaultdict(list)
+    homes: dict[object, list[Gathered]] = defaultdict(list)
+    for scan in scans:
+        for home in {scan.first.who, scan.first.folder, scan.first.folder.parent}:
+            homes[home].append(scan)
+    for mask in search.masks:
+        near = [s for s in homes[mask.who] if mask.when in ("", s.first.when)]
+        own = _scan_of(mask, near or homes[mask.path.parent], search)
+        if own is None:
+            continue
+        scan, is_lesion = own, bool(LESION & set(tokens(mask.path.name)))
+        is_organs = mask.path.parent.name.lower() == "segmentations" and not is_lesion
+        if mask.is_organ or is_organs:
+            organs[id(scan), mask.path.parent].append(mask)
+        elif scan.truth is None:
+            scan.truth = mask.path
+        else:
+            why = f"a second mask for {scan.first.path}, beside {scan.truth.name}; join them in one file"
+            search.leave_out(mask.path, "mask", why)
+    by_id = {id(scan): scan for scan in scans}
+    for (key, folder), masks in organs.items():
+        scan = by_id[key]
+        is_own = folder not in {one.folder for one in scan.images}
+        if scan.anatomy is not None or (len(masks) > 1 and not is_own):
+            why = f"organ masks beside {scan.first.path}; one mask, or a folder of its own, may be `anatomy`"
+            search.leave_out(masks[0].path, "mask", why)
+        else:
+            scan.anatomy = folder if is_own and _is_folder_of(folder, masks) else masks[0].path
+
+
+def _is_folder_of(folder: Path, masks: Sequence[Found]) -> bool:
+    """Whether a folder holds these masks and no other file that reads like one."""
+    files = {f for f in folder.iterdir() if f.is_file() and not f.name.startswith(".")}
+    return len(masks) > 1 or len(files) > 1
+
+
+def _scan_of(mask: Found, scans: Sequence[Gathered], search: Search) -> Gathered | None:
+    """Find the scan whose first channel a mask outlines; note where there is none or more than one."""
+    near = [s for s in scans if s.first.who == mask.who and mask.when in ("", s.first.when)]
+    near = near or [s for s in scans if mask.path.parent in (s.first.folder, s.first.folder.parent)]
+    lying = [s for s in near if _lies_on(mask, s)]
+    if near and not lying:
+        search.leave_out(mask.path, "mask", f"is a mask, but does not lie on {near[0].first.path}")
+        return None
+    for better in (
+        [s for s in lying if mask.what and mask.what == s.what],
+        _best_named(mask, lying),
+        [s for s in lying if is_same_grid(mask.header.geometry, s.first.header.geometry)],
+    ):
+        if len(better) == 1 and _is_of_first(mask, better[0]):
+            return better[0]
+    if len(lying) == 1 and _is_of_first(mask, lying[0]):
+        return lying[0]
+    search.leave_out(mask.path, "mask", "looks like a mask, but of no scan's first channel")
+    return None
+
+
+def _best_named(mask: Found, scans: Sequence[Gathered]) -> list[Gathered]:
+    scored = [(fits(mask.path.name, scan.first.path.name), scan) for scan in scans]
+    best = max((score for score, _ in scored), default=0)
+    return [scan for score, scan in scored if score == best] if best else []
+
+
+def _is_of_first(mask: Found, scan: Gathered) -> bool:
+    """Whether nothing says that the mask is of another channel, such as PET_mask beside CT and PET."""
+    others = {c.lower() for c in scan.channels[1:]}
+    own = {mask.modality.lower(), *mask.what.lower().split("-")}
+    return not own & others or scan.channels[0].lower() in own
+
+
+def _lies_on(mask: Found, scan: Gathered) -> bool:
+    """Whether a mask covers part of the scan; one that names no place is taken by its size."""
+    grid, own = scan.first.header.geometry, mask.header.geometry
+    if "position_assumed" in mask.header.repairs or "position_assumed" in scan.first.header.repairs:
+        return grid.shape == own.shape
+    return overlap_fraction(grid, own) >= LEAST_OVERLAP

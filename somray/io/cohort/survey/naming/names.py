@@ -1,0 +1,171 @@
+"""One name of a folder or file, taken apart: whose, when, which contrast, image or mask.
+
+Guesses for a first manifest that a person then corrects; nothing else in somray looks at names. Patients'
+names never come from headers.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from somray.io.cohort.survey.naming.moments import date_span, time_words
+from somray.io.cohort.survey.naming.words import (
+    CONTRASTS,
+    IMAGE,
+    LESION,
+    MASK,
+    MODALITIES,
+    ORGANS,
+    PERSON,
+    PHASES,
+    PLAIN,
+    SHELF,
+)
+
+__all__ = ["Part", "fits", "is_mask", "modality_of", "stem_of", "take_apart", "tokens"]
+
+_SUFFIXES = re.compile(
+    r"(\.ome)?\.(nii|hdr|img|nrrd|nhdr|mha|mhd|tiff?|btf|dcm|ima|zarr|png)(\.gz)?$", re.IGNORECASE
+)
+_NAMELESS = PLAIN | IMAGE | MASK | LESION | frozenset().union(*MODALITIES.values())
+_JOINED = re.compile(r"(?<![^\W_])(pre|post)[\W_]+(contrast|gad|gd|km)(?![^\W_])", re.IGNORECASE)
+_UID = re.compile(r"\d+(\.\d+){4,}")
+_MEDIA = re.compile(r"(ST|STU|STUDY|SE|SER|SERIES|IM|IMG|IMA)[-_ ]?\d+", re.IGNORECASE)
+_MEDIA_PATIENT = re.compile(r"(PA|PAT)\d{4,}")
+_TCIA_STUDY = re.compile(r"\d\d-\d\d-\d{4}(-|$)")
+_TCIA_SERIES = re.compile(r"\d+\.\d+-.*-\d{1,6}|\d+-[A-Za-z].*-\d{4,6}")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one name tells.
+
+    Args:
+        text: the name without the endings of scan files.
+        core: what is left once all other parts are taken; "" where nothing names anybody.
+        label: the name without its time and contrast, as written.
+        when: the part that speaks of time, as written.
+        what: contrasts and phases.
+        modality: CT, PET, MR or XCT, where one and only one is said.
+        is_mask: speaks of a mask; `is_lesion` and `is_organ` say of what.
+        is_weak: a number that a medium or a server gave: it names somebody only where nothing else does.
+        is_shelf: holds many patients.
+        is_weak_time: `when` may mean something else.
+    """
+
+    text: str
+    core: str = ""
+    label: str = ""
+    when: str = ""
+    what: tuple[str, ...] = ()
+    modality: str | None = None
+    is_mask: bool = False
+    is_lesion: bool = False
+    is_organ: bool = False
+    is_weak: bool = False
+    is_shelf: bool = False
+    is_weak_time: bool = False
+
+
+def stem_of(name: str) -> str:
+    """Return a name without the endings of scan files."""
+    return _SUFFIXES.sub("", name)
+
+
+def tokens(name: str) -> list[str]:
+    """Cut a name into lower-case words at anything that is neither letter nor digit."""
+    return [word for word in re.split(r"[\W_]+", stem_of(name).lower()) if word]
+
+
+def is_mask(name: str) -> bool:
+    """Whether a name speaks of a mask rather than an image."""
+    return bool(MASK & set(tokens(name)))
+
+
+def modality_of(names: Iterable[str]) -> str | None:
+    """Return CT, PET, MR or XCT by the first name (nearest first) that says one and only one."""
+    for name in names:
+        words = set(tokens(name))
+        found = [modality for modality, known in MODALITIES.items() if known & words]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def fits(mask: str, image: str) -> int:
+    """Return how many words a mask's name shares with an image's; 0 where it does not belong to it.
+
+    `CT_mask` fits `CT_image`, `weave_150_phase_labels` fits `weave_150`, `lung_mask` fits neither.
+    """
+    own = [word for word in tokens(mask) if word not in MASK]
+    other = [word for word in tokens(image) if word not in IMAGE]
+    return len(other) if other and own[: len(other)] == other else 0
+
+
+def take_apart(name: str, *, is_t_time: bool = False, is_folder: bool = True) -> Part:
+    """Take a name apart.
+
+    Args:
+        name: of a folder or file.
+        is_t_time: t1 and t2 are time points here, not contrasts.
+        is_folder: whose numbers of media and servers name nobody; a file's may.
+    """
+    text = name if is_folder else stem_of(name)
+    if is_folder and _TCIA_STUDY.match(text):
+        return Part(text, when=text)
+    words = tokens(text)
+    told = _told(text, words)
+    if is_folder and (_TCIA_SERIES.fullmatch(text) or _MEDIA.fullmatch(text)):
+        return told
+    if _UID.fullmatch(text) or (is_folder and _MEDIA_PATIENT.fullmatch(text)):
+        return Part(text, core=text, label=text, is_weak=is_folder)
+    if is_folder and SHELF.fullmatch(text):
+        return Part(text, core=text, label=text, is_shelf=True)
+    part = _named(text, told, is_t_time)
+    return replace(part, label=text) if is_folder and not part.when else part
+
+
+def _told(text: str, words: list[str]) -> Part:
+    """Read what the words say beside whose it is."""
+    known = set(words)
+    return Part(
+        text,
+        what=tuple(w for w in words if w in CONTRASTS | PHASES),
+        modality=modality_of([text]),
+        is_mask=bool(MASK & known),
+        is_lesion=bool(LESION & known),
+        is_organ=bool(ORGANS & known),
+    )
+
+
+def _named(text: str, told: Part, is_t_time: bool) -> Part:
+    """Take time, contrast, modality and plain words out; what is left, signs and all, names somebody."""
+    text = _JOINED.sub(r"\1\2", text)
+    date = date_span(text)
+    rest = text if date is None else text[: date[0]] + " " * (date[1] - date[0]) + text[date[1] :]
+    pieces = list(re.finditer(r"[^\W_]+", rest))
+    lower = [p[0].lower() for p in pieces]
+    at, is_weak_time = time_words(lower, is_t_time)
+    when = text[date[0] : date[1]] if date else "-".join(pieces[n][0] for n in at)
+    what = {n for n, w in enumerate(lower) if w in CONTRASTS | PHASES and n not in at}
+    plain = {n for n, word in enumerate(lower) if word in _NAMELESS}
+    core = _without(rest, [p for n, p in enumerate(pieces) if n in what | plain or n in at])
+    is_person = bool(PERSON.fullmatch(core)) and any(c.isalpha() for c in core)
+    if is_weak_time and not date and core and not is_person:
+        when, is_weak_time, at = "", False, []  # D001_1 is an id
+        core = _without(rest, [p for n, p in enumerate(pieces) if n in what | plain])
+    if told.is_mask and set(tokens(core)) <= ORGANS:
+        core = ""
+    label = _without(rest, [p for n, p in enumerate(pieces) if n in what or n in at])
+    return Part(
+        text, core, label, when, tuple(lower[n] for n in sorted(what)), told.modality, told.is_mask,
+        told.is_lesion, told.is_organ, is_weak_time=is_weak_time and not date,
+    )  # fmt: skip
+
+
+def _without(text: str, pieces: Iterable[re.Match[str]]) -> str:
+    """Blank pieces of a text and the signs that joined them; all else stays, so that names that differ do."""
+    for piece in pieces:
+        text = text[: piece.start()] + " " * (piece.end() - piece.start()) + text[piece.end() :]
+    kept = re.sub(r"[ _.-]*  +[ _.-]*", "-", f"  {text}  ").strip("-_ .")
+    return kept if any(c.isalnum() for c in kept) else ""

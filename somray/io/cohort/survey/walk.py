@@ -1,0 +1,120 @@
+"""Folders and files below a place: every folder once, links followed, loops and dead ends named."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from somray.io.cohort.survey.found import Search
+
+__all__ = ["folders_within", "is_litter"]
+
+_SYSTEM = frozenset(
+    ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", "#recycle", "__pycache__")
+)  # fmt: skip
+_ARCHIVES = re.compile(r"\.(zip|tar|tgz|tbz2?|txz|7z|rar|(tar\.(gz|bz2|xz|zst)))$", re.IGNORECASE)
+_LITTER = frozenset(
+    ("thumbs.db", "desktop.ini", "version", "lockfile", "dicomdir", "readme", "license", "md5sums.md5", "autorun.inf")
+)  # fmt: skip
+_POINTERS = (b"version https://git-lfs", b"/annex/objects/", b"../.git/annex")
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file's name is that of an operating system's or a medium's own file."""
+    return name.startswith((".", "~$")) or name.lower() in _LITTER or name.lower().endswith(".lnk")
+
+
+def folders_within(
+    place: Path, search: Search, is_one: Callable[[Path], bool]
+) -> Iterator[tuple[Path, list[Path]]]:
+    """Yield every folder below a place with the files directly in it, sorted.
+
+    Folders that lie there in truth come first, those that links lead to after them, so that a folder that is
+    reached in two ways counts as itself. Hidden and system folders, and runs of somray, are passed over.
+
+    Args:
+        place: an existing folder.
+        search: told of links to nothing, loops, folders that cannot be opened, archives.
+        is_one: whether a folder is one scan by itself, such as an OME-Zarr image; it is yielded with no files.
+    """
+    seen: set[str] = set()
+    waiting = [place]
+    while waiting:
+        start = waiting.pop(0)
+        real = os.path.realpath(start)
+        if real in seen:
+            search.leave_out(start, "link", "is a link to a folder that was looked at already")
+            continue
+        yield from _below(start, search, seen, waiting, is_one)
+
+
+def _below(
+    start: Path,
+    search: Search,
+    seen: set[str],
+    waiting: list[Path],
+    is_one: Callable[[Path], bool],
+) -> Iterator[tuple[Path, list[Path]]]:
+    def told(error: OSError) -> None:
+        where = Path(str(error.filename))
+        search.leave_out(where, "unreadable", f"cannot be opened ({error.strerror})")
+
+    for root, below, names in os.walk(start, onerror=told):
+        folder = Path(root)
+        seen.add(os.path.realpath(folder))
+        if "run.json" in names and "cohort.yaml" in names:  # a run of ours
+            below[:] = []
+            search.note(f"{folder}: is a run of somray; passed over")
+            continue
+        walked = []
+        for name in sorted(below):
+            child = folder / name
+            if name.startswith(".") or name in _SYSTEM:
+                continue
+            if is_one(child):
+                yield child, []
+            elif name.lower().endswith(".zarr"):
+                search.leave_out(child, "unreadable", "is Zarr, but no OME-Zarr image")
+            elif child.is_symlink():
+                waiting.append(child)
+            else:
+                walked.append(name)
+        below[:] = walked
+        yield folder, list(_usable(folder, sorted(names), search))
+
+
+def _usable(folder: Path, names: list[str], search: Search) -> Iterator[Path]:
+    """Yield the files that may be scans; say why the others are none."""
+    for name in names:
+        file = folder / name
+        if is_litter(name):
+            continue
+        if _ARCHIVES.search(name):
+            search.leave_out(file, "archive", "is an archive; unpack it")
+            continue
+        try:
+            if not file.is_file():
+                if file.is_symlink():
+                    search.leave_out(
+                        file, "link", "is a link to nothing; bring its content here (git annex get)"
+                    )
+                continue
+            size = file.stat().st_size
+            if size == 0:
+                search.leave_out(file, "truncated", "is empty; copy it again")
+            elif size < 1024 and _is_pointer(file):
+                search.leave_out(
+                    file,
+                    "link",
+                    "stands for a file that is not here; bring its content (git lfs pull)",
+                )
+            else:
+                yield file
+        except OSError as error:
+            search.leave_out(file, "unreadable", f"cannot be opened ({error.strerror})")
+
+
+def _is_pointer(file: Path) -> bool:
+    with file.open("rb") as opened:
+        start = opened.read(64)
+    return any(start.startswith(sign) for sign in _POINTERS)

@@ -1,0 +1,155 @@
+import json
+
+from tests.io.cohort.trees import nifti, seen, series
+
+ROW = ("subject", "session", "protocol", "channel", "path", "truth")
+
+
+def test_decathlon_cases_have_their_labels_as_truth(tmp_path):
+    for n in range(2):
+        nifti(tmp_path / f"imagesTr/liver_{n}.nii.gz")
+        nifti(tmp_path / f"labelsTr/liver_{n}.nii.gz", "mask")
+    nifti(tmp_path / "imagesTs/liver_7.nii.gz")
+    (tmp_path / "dataset.json").write_text(json.dumps({"modality": {"0": "CT"}}))
+    rows, _ = seen(tmp_path, *ROW)
+    assert rows == [
+        ("liver_0", "t0", "ct", "CT", "imagesTr/liver_0.nii.gz", "labelsTr/liver_0.nii.gz"),
+        ("liver_1", "t0", "ct", "CT", "imagesTr/liver_1.nii.gz", "labelsTr/liver_1.nii.gz"),
+        ("liver_7", "t0", "ct", "CT", "imagesTs/liver_7.nii.gz", ""),
+    ]
+
+
+def test_channels_in_a_fourth_axis_are_no_times(tmp_path):
+    nifti(tmp_path / "imagesTr/BRATS_001.nii.gz", times=3)
+    nifti(tmp_path / "labelsTr/BRATS_001.nii.gz", "mask")
+    (tmp_path / "dataset.json").write_text(
+        json.dumps({"modality": {"0": "FLAIR", "1": "T1w", "2": "T2w"}})
+    )
+    rows, notes = seen(tmp_path, *ROW)
+    assert rows == []
+    assert "(FLAIR, T1w, T2w), no times" in notes
+
+
+def test_numbered_files_are_channels_of_one_case(tmp_path):
+    for n in range(2):
+        for channel in range(2):
+            nifti(tmp_path / f"imagesTr/case_{n:03}_{channel:04}.nii.gz")
+        nifti(tmp_path / f"labelsTr/case_{n:03}.nii.gz", "mask")
+    rows, _ = seen(tmp_path, *ROW)
+    assert rows == [
+        (
+            f"case_{n:03}", "t0", "other", f"ch{c}", f"imagesTr/case_{n:03}_{c:04}.nii.gz",
+            "" if c else f"labelsTr/case_{n:03}.nii.gz",
+        )
+        for n in range(2)
+        for c in range(2)
+    ]  # fmt: skip
+    (tmp_path / "dataset.json").write_text(json.dumps({"channel_names": {"0": "CT", "1": "PET"}}))
+    rows, _ = seen(tmp_path, "protocol", "channel")
+    assert rows == [("petct", "CT"), ("petct", "PET")] * 2
+
+
+def test_equal_cases_of_training_and_test_are_two_people(tmp_path):
+    nifti(tmp_path / "imagesTr/c_001_0000.nii.gz")
+    nifti(tmp_path / "imagesTs/c_001_0000.nii.gz")
+    (tmp_path / "dataset.json").write_text("{damaged")
+    rows, _ = seen(tmp_path, "subject")
+    assert rows == [("tr-c_001",), ("ts-c_001",)]
+
+
+def test_organs_of_totalsegmentator_are_anatomy(tmp_path):
+    for n in range(2):
+        nifti(tmp_path / f"s{n:04}/ct.nii.gz")
+        for organ in ("liver", "spleen", "aorta"):
+            nifti(tmp_path / f"s{n:04}/segmentations/{organ}.nii.gz", "mask")
+    rows, _ = seen(tmp_path, "subject", "path", "truth", "anatomy")
+    assert rows == [
+        (f"s{n:04}", f"s{n:04}/ct.nii.gz", "", f"s{n:04}/segmentations") for n in range(2)
+    ]
+
+
+def test_bids_entities_tell_subject_session_and_truth(tmp_path):
+    for n in range(2):
+        for session in ("01", "02", "10"):
+            nifti(tmp_path / f"sub-{n}/ses-{session}/ct/sub-{n}_ses-{session}_ct.nii.gz")
+        place = f"derivatives/manual/sub-{n}/ses-02/ct/sub-{n}_ses-02"
+        nifti(tmp_path / f"{place}_desc-lesion_mask.nii.gz", "mask")
+        nifti(tmp_path / f"{place}_desc-preproc_ct.nii.gz")
+    rows, notes = seen(tmp_path, "subject", "session", "protocol", "truth")
+    mask = "derivatives/manual/sub-{n}/ses-02/ct/sub-{n}_ses-02_desc-lesion_mask.nii.gz"
+    assert rows == [
+        (str(n), t, "ct", mask.format(n=n) if t == "02" else "")
+        for n in range(2)
+        for t in ("01", "02", "10")
+    ]
+    assert "left out (derived)" in notes
+
+
+def test_contrasts_of_one_visit_are_channels_where_every_visit_has_them(tmp_path):
+    for session in ("1", "2"):
+        for contrast in ("T1w", "T2w", "FLAIR"):
+            nifti(tmp_path / f"sub-01/ses-{session}/anat/sub-01_ses-{session}_{contrast}.nii.gz")
+    rows, _ = seen(tmp_path, "subject", "session", "protocol", "channel")
+    assert rows == [("01", t, "mr", c) for t in ("1", "2") for c in ("T1w", "FLAIR", "T2w")]
+    (tmp_path / "sub-01/ses-2/anat/sub-01_ses-2_FLAIR.nii.gz").unlink()
+    rows, _ = seen(tmp_path, "session", "protocol")
+    assert {p for _, p in rows} == {"mr-t1w", "mr-t2w", "mr-flair"}
+    assert len(set(rows)) == len(rows) == 5
+
+
+def test_equal_subjects_of_two_data_sets_are_two_people(tmp_path):
+    for data in ("ds1", "ds2"):
+        nifti(tmp_path / data / "sub-01/anat/sub-01_T1w.nii.gz")
+        nifti(tmp_path / data / "rawdata/sub-02/anat/sub-02_T1w.nii.gz")
+    rows, _ = seen(tmp_path, "subject")
+    assert len(set(rows)) == 4
+
+
+def test_a_run_of_the_same_contrast_is_no_session(tmp_path):
+    for run in ("", "_run-2", "_run-3"):
+        nifti(tmp_path / f"sub-01/ses-1/anat/sub-01_ses-1{run}_T1w.nii.gz")
+    rows, notes = seen(tmp_path, "path")
+    assert rows == [("sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz",)]
+    assert notes.count("left out (repeat)") == 2
+
+
+def test_trees_of_tcia_tell_patient_and_study(tmp_path):
+    studies = [("LIDC-0001", "01-01-2000-NA-NA-30178"), ("LIDC-0001", "01-01-2001-NA-NA-99999"),
+               ("LIDC-0002", "01-01-2000-NA-NA-98329")]  # fmt: skip
+    for patient, study in studies:
+        series(tmp_path / patient / study / "3000522.000000-NA-04919", patient="anon", day="")
+    rows, _ = seen(tmp_path, "subject", "session", "days")
+    assert rows == [(*studies[0], "0"), (*studies[1], "366"), (*studies[2], "")]
+
+
+def test_contrasts_with_the_patients_name_are_of_the_patient(tmp_path):
+    for patient in ("B_001", "B_002"):
+        for contrast in ("t1", "t1ce", "t2", "flair"):
+            nifti(tmp_path / patient / f"{patient}_{contrast}.nii.gz")
+        nifti(tmp_path / patient / f"{patient}_seg.nii.gz", "mask")
+    rows, _ = seen(tmp_path, "subject", "channel", "truth")
+    channels = ("T1", "T1CE", "FLAIR", "T2")
+    assert rows == [
+        (p, c, f"{p}/{p}_seg.nii.gz" if c == "T1" else "")
+        for p in ("B_001", "B_002")
+        for c in channels
+    ]
+
+
+def test_ct_and_pet_in_series_of_their_own_make_one_scan(tmp_path):
+    for patient in ("P1", "P2"):
+        study = {"StudyInstanceUID": f"1.2.{patient[-1]}"}
+        series(tmp_path / patient / "s1", patient, **study)
+        series(tmp_path / patient / "s2", patient, Modality="PT", **study)
+    rows, _ = seen(tmp_path, "subject", "protocol", "channel", "path")
+    assert rows == [
+        (p, "petct", c, f"{p}/{s}") for p in ("P1", "P2") for c, s in (("CT", "s1"), ("PET", "s2"))
+    ]
+
+
+def test_ct_and_pet_that_lie_apart_are_not_paired(tmp_path):
+    nifti(tmp_path / "P1/ct.nii.gz")
+    nifti(tmp_path / "P1/pet.nii.gz", shift=500.0)
+    rows, notes = seen(tmp_path, "session", "protocol")
+    assert rows == [("t0-ct", "ct"), ("t0-pet", "pet")]
+    assert "do not overlap" in notes

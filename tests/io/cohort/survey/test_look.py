@@ -1,0 +1,111 @@
+import os
+
+import pytest
+
+from somray.io.cohort.discover import propose
+from tests.io.cohort.trees import nifti, seen, series
+from tests.io.dicom_files import make_slice
+
+
+def test_links_are_followed_once_and_dead_ones_named(tmp_path):
+    for n in range(4):
+        nifti(tmp_path / f"store/sub-{n}/ses-1/sub-{n}_ses-1_ct.nii.gz")
+    subset = tmp_path / "subset"
+    (subset / "sub-2/ses-1").mkdir(parents=True)
+    for n in range(2):
+        os.symlink(tmp_path / f"store/sub-{n}", subset / f"sub-{n}")
+    name = "sub-{0}/ses-1/sub-{0}_ses-1_ct.nii.gz"
+    os.symlink(tmp_path / "store" / name.format(2), subset / name.format(2))
+    (subset / "sub-3/ses-1").mkdir(parents=True)
+    os.symlink("../../.git/annex/objects/none", subset / name.format(3))
+    os.symlink(subset, subset / "sub-2" / "loop")
+    rows, notes = seen(subset, "subject", "path")
+    assert rows == [(str(n), name.format(n)) for n in range(3)]
+    assert f"{name.format(3)}: is a link to nothing" in notes
+    assert "sub-2/loop: is a link to a folder that was looked at" in notes
+    found = propose([tmp_path])  # the folders themselves come before links to them
+    assert sorted({r["path"].split("/store/")[-1] for r in found.rows})[:4] == [
+        name.format(n) for n in range(4)
+    ]
+
+
+def test_litter_is_passed_over_and_the_rest_told(tmp_path):
+    nifti(tmp_path / "P1/ct.nii.gz")
+    for name in (
+        "Thumbs.db",
+        ".DS_Store",
+        "._ct.nii.gz",
+        "desktop.ini",
+        "VERSION",
+        "notes.txt",
+        "a.npy",
+    ):
+        (tmp_path / "P1" / name).write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600))
+    (tmp_path / "P1" / "scans.zip").write_bytes(b"PK\x03\x04")
+    (tmp_path / "P1" / "empty.nii.gz").write_bytes(b"")
+    (tmp_path / "P1" / "lfs.nii.gz").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "__MACOSX" / "x.nii.gz").write_bytes(b"x")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    (tmp_path / "run" / "cohort.yaml").write_text("{}")
+    rows, notes = seen(tmp_path, "path")
+    assert rows == [("P1/ct.nii.gz",)]
+    for words in ("scans.zip: is an archive; unpack", "empty.nii.gz: is empty", "git lfs pull",
+                  "run: is a run of somray", "(.txt 1, .npy 1)"):  # fmt: skip
+        assert words in notes
+    assert "Thumbs" not in notes
+
+
+def test_damaged_files_are_left_out_with_their_code(tmp_path):
+    nifti(tmp_path / "P1/ct.nii.gz")
+    (tmp_path / "P1/bad.nii.gz").write_bytes(b"nothing" * 20)
+    (tmp_path / "P1/bad.nrrd").write_bytes(b"NRRD0004\ntype: int\n")
+    (tmp_path / "P1/bad.mhd").write_bytes(b"NDims = 3\n")
+    (tmp_path / "P1/bad.dcm").write_bytes(bytes(128) + b"DICM" + b"\xff" * 300)
+    (tmp_path / "P1/bad.tif").write_bytes(b"II*\0" + b"\xff" * 100)
+    found = propose([tmp_path])
+    assert [row["path"] for row in found.rows] == [str(tmp_path / "P1/ct.nii.gz")]
+    told = {entry["path"].rsplit("/", 1)[-1] for entry in found.left_out}
+    assert {"bad.nii.gz", "bad.nrrd", "bad.mhd", "bad.tif"} <= told
+    assert all(entry["code"] and entry["why"] for entry in found.left_out)
+
+
+def test_scouts_do_not_cost_a_series_and_are_named(tmp_path):
+    series(tmp_path / "P1", "A1", names=[f"{n}.dcm" for n in range(4)])
+    scout = make_slice(
+        (0, 0, 50), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SeriesInstanceUID="1.2.9"
+    )
+    scout.save_as(tmp_path / "P1" / "scout.dcm", enforce_file_format=True)
+    found = propose([tmp_path])
+    assert len(found.rows) <= 1
+    assert any("localizer" in note for note in found.notes)
+
+
+def test_two_patients_of_one_folder_are_never_one_scan(tmp_path):
+    for patient in ("A1", "B2"):
+        series(tmp_path / "mix", patient, names=[f"{patient}{n}.dcm" for n in range(4)])
+    found = propose([tmp_path])
+    assert len({row["subject"] for row in found.rows}) == len(found.rows)
+    assert len(found.rows) + len(found.left_out) == 2
+    assert not any(row["path"].endswith("/mix") for row in found.rows)
+
+
+def test_a_copy_of_a_series_is_left_out(tmp_path):
+    told = {"SeriesInstanceUID": "1.2.3.4", "StudyInstanceUID": "1.2.3"}
+    series(tmp_path / "P1/a", "A1", **told)
+    series(tmp_path / "P1/b", "A1", **told)
+    series(tmp_path / "P2/a", "B1", SeriesInstanceUID="1.2.3.5")
+    series(tmp_path / "P2/b", "B1", count=2, SeriesInstanceUID="1.2.3.5")
+    rows, notes = seen(tmp_path, "path")
+    assert rows == [("P1/a",)]
+    assert "a copy of the series in P1/a" in notes
+    assert notes.count("a part of a series") == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
+def test_a_folder_without_permission_is_named(tmp_path):
+    nifti(tmp_path / "P1/ct.nii.gz")
+    (tmp_path / "shut").mkdir(mode=0)
+    _, notes = seen(tmp_path, "path")
+    assert "shut: cannot be opened" in notes
