@@ -101,6 +101,14 @@ class ResampledSource(Source):
             self._kept.popitem(last=False)
         return canvas
 
+    def verify(self) -> None:
+        """Verify the series beneath.
+
+        Raises:
+            DataError: as the series does.
+        """
+        self._source.verify()
+
     def close(self) -> None:
         """Let go of the series."""
         self._kept.clear()
