@@ -45,7 +45,6 @@ class PixelPlace:
         vr: OB or OW; bytes of OW are swapped in big-endian files.
         size: rows, columns, frames.
         bits: allocated, stored.
-        shift: unused bits below the value.
         is_signed: two's complement.
         offsets: extended table of frames, where there is one.
     """
@@ -59,7 +58,6 @@ class PixelPlace:
     vr: str
     size: tuple[int, int, int]
     bits: tuple[int, int]
-    shift: int
     is_signed: bool
     offsets: tuple[bytes, bytes] | None = None
 
@@ -85,11 +83,11 @@ def place_of(tags: Tags, count: int) -> PixelPlace:
     with _opened(tags.file, is_deflated=tags.is_deflated) as file:
         element, length, start, vr = _element(tags, file)
     keyword = _KEYWORDS[element]
-    bits, shift = _bits(tags, keyword)
+    bits = _bits(tags, keyword)
     table = [tags.value(n) for n in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")]
     place = PixelPlace(
         path=str(tags.file), syntax=tags.syntax, is_deflated=tags.is_deflated, start=start, length=length,
-        keyword=keyword, vr=vr, size=(rows, columns, count), bits=bits, shift=shift,
+        keyword=keyword, vr=vr, size=(rows, columns, count), bits=bits,
         is_signed=tags.whole("PixelRepresentation", 0) == 1,
         offsets=(table[0], table[1]) if all(isinstance(t, bytes) for t in table) else None,
     )  # fmt: skip
@@ -134,21 +132,20 @@ def _element(tags: Tags, file: BinaryIO) -> tuple[int, int | None, int, str]:
     return element, length, start, vr
 
 
-def _bits(tags: Tags, keyword: str) -> tuple[tuple[int, int], int]:
-    """Return bits allocated and stored, and the unused bits below the value."""
-    allocated = tags.whole("BitsAllocated", 16)
+def _bits(tags: Tags, keyword: str) -> tuple[int, int]:
+    """Return bits allocated and stored; values that do not sit in the low bits are refused."""
     if keyword in _FLOAT_BITS:
-        return (_FLOAT_BITS[keyword], _FLOAT_BITS[keyword]), 0
+        return _FLOAT_BITS[keyword], _FLOAT_BITS[keyword]
+    allocated = tags.whole("BitsAllocated", 16)
     if allocated not in (8, 16, 32):
         raise tags.wrong("BitsAllocated", f"is {allocated}; 8, 16 and 32 are read")
     stored = tags.whole("BitsStored", allocated)
-    high = tags.whole("HighBit", stored - 1)
     if not 1 <= stored <= allocated:
         raise tags.wrong("BitsStored", f"is {stored} of {allocated} allocated")
-    if not 0 <= high < allocated:
-        raise tags.wrong("HighBit", f"is {high} of {allocated} allocated")
-    shift = max(high + 1 - stored, 0)
-    return (allocated, stored + shift), shift
+    high = tags.whole("HighBit", stored - 1)
+    if high >= stored:
+        raise tags.wrong("HighBit", f"is {high} for {stored} bits stored; {stored - 1} is read")
+    return allocated, stored
 
 
 def stored_plane(place: PixelPlace, index: int) -> NDArray[Any]:
@@ -180,7 +177,7 @@ def stored_plane(place: PixelPlace, index: int) -> NDArray[Any]:
             "unreadable",
             f"{place.path}: its pixels are {plane.shape}, its header says {place.size[:2]}",
         )
-    return np.asarray(plane >> place.shift) if place.shift else plane
+    return plane
 
 
 def _short(error: Exception) -> str:

@@ -96,6 +96,11 @@ def _check_placed(place: str, frames: Sequence[DicomFrame]) -> tuple[str, ...]:
             "ImagePositionPatient (0020,0032)": frame.position,
             "ImageOrientationPatient (0020,0037)": frame.orientation,
         }
+        if frame.pixel_mm is not None and min(frame.pixel_mm) <= 0:
+            raise DataError(
+                "no_space",
+                f"{frame.path}: PixelSpacing (0028,0030) is not above 0; correct the header",
+            )
         lacking = [name for name, value in have.items() if value is None]
         is_alone = len(frames) == 1 and frame.pixel_mm is not None
         if lacking and is_alone:
