@@ -26,6 +26,7 @@ from somray.errors import DataError
 __all__ = ["Tags", "is_dicom_file", "open_tags", "quiet", "unwrapped"]
 
 MAGIC_AT = 128
+META_BYTES = 4096  # the file meta information, which names the transfer syntax, is among them
 INFLATED_BYTES = 256 << 20  # most that a deflated file may grow to; all of it is held at once
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
 _LATE_ELEMENT = 0x0100  # data sets begin with elements below it: character set, image type, class
@@ -111,8 +112,11 @@ class Tags:
         Raises:
             DataError: `unreadable`: it is damaged.
         """
+        tag = tag_for_keyword(name)
+        if tag is None or tag not in self.data:
+            return None
         try:
-            found = self.data.get(name)
+            found = self.data[tag].value
         except Exception as error:  # pydicom raises anything from a damaged value
             raise self.wrong(name, f"cannot be read ({type(error).__name__})") from None
         if found is None or (isinstance(found, str | bytes | MultiValue) and len(found) == 0):
@@ -227,11 +231,9 @@ def open_tags(file: Path) -> Tags:
 
 def _parsed(file: Path, opened: BinaryIO, size: int) -> Tags:
     """Read the elements, of the inflated data set where the file is deflated."""
-    has_preamble = opened.read(MAGIC_AT + 4)[MAGIC_AT:] == b"DICM"
-    opened.seek(0)
-    meta = pydicom.filereader.read_file_meta_info(file) if has_preamble else {}
     place: BinaryIO = opened
-    is_deflated = meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+    is_deflated = _is_deflated(file, opened.read(META_BYTES))
+    opened.seek(0)
     if is_deflated:
         place = io.BytesIO(unwrapped(file))
         size = len(place.getvalue())
@@ -242,6 +244,13 @@ def _parsed(file: Path, opened: BinaryIO, size: int) -> Tags:
         implicit, little = data.original_encoding
         syntax = UID("1.2.840.10008.1.2" + ("" if implicit else ".1" if little else ".2"))
     return Tags(file, data, str(syntax), bounded.tell(), size, is_deflated)
+
+
+def _is_deflated(file: Path, head: bytes) -> bool:
+    if DeflatedExplicitVRLittleEndian.encode() not in head or head[MAGIC_AT:][:4] != b"DICM":
+        return False
+    meta = pydicom.filereader.read_file_meta_info(file)
+    return bool(meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian)
 
 
 def unwrapped(file: Path) -> bytes:

@@ -180,8 +180,9 @@ def _one_series(
             "name the folder of one, or one file of it",
         )
     if not volumes:
-        if broken:
-            raise broken[0][1]
+        damaged = [error for file, error in broken if _may_be(file)]
+        if damaged:
+            raise damaged[0]
         kinds = ", ".join(sorted({f.what for f in found})) or "no DICOM files"
         raise DataError(
             "unreadable", f"{path}: holds no images ({kinds}); name the folder that does"
