@@ -4,8 +4,8 @@ import csv
 import shutil
 
 import numpy as np
-import pydicom
 import pyarrow.parquet as pq
+import pydicom
 import pytest
 import yaml
 import zarr

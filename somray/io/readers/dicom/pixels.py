@@ -1,8 +1,7 @@
 """Stored values of one frame: where they lie in a file, how they are packed, and their decoding.
 
-Decoding is pydicom's, with GDCM beneath it; what these two leave out (12-bit JPEG, high-throughput JPEG
-2000) goes to imagecodecs. Values come as they are stored: MONOCHROME1 is not inverted, for CT numbers and
-activities do not change with how they should be shown.
+Plain and run-length pixels are pydicom's to unpack, compressed frames imagecodecs'. Values come as they are
+stored: MONOCHROME1 is not inverted, for CT numbers and activities do not change with how they are shown.
 """
 
 import io
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.encaps import get_frame
@@ -21,6 +19,7 @@ from pydicom.pixels import get_decoder
 from pydicom.uid import UID
 
 from somray.errors import DataError
+from somray.io.readers.dicom.codecs import CODECS, decoded
 from somray.io.readers.dicom.dataset import Tags, quiet, unwrapped
 
 __all__ = ["PixelPlace", "check_whole", "place_of", "stored_plane"]
@@ -28,7 +27,6 @@ __all__ = ["PixelPlace", "check_whole", "place_of", "stored_plane"]
 _KEYWORDS = {0x0010: "PixelData", 0x0008: "FloatPixelData", 0x0009: "DoubleFloatPixelData"}
 _UNDEFINED = 0xFFFFFFFF
 _FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
-_JPEG_12, _HTJ2K = "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.20"
 
 
 @dataclass(frozen=True)
@@ -185,7 +183,7 @@ def _short(error: Exception) -> str:
 
 
 def _decoded(place: PixelPlace, file: BinaryIO, index: int) -> NDArray[Any]:
-    """Decode by pydicom, else by imagecodecs."""
+    """Decode by the codec of the transfer syntax, else by pydicom."""
     rows, columns, count = place.size
     options: dict[str, Any] = {
         "rows": rows, "columns": columns, "number_of_frames": count, "samples_per_pixel": 1,
@@ -195,10 +193,11 @@ def _decoded(place: PixelPlace, file: BinaryIO, index: int) -> NDArray[Any]:
     }  # fmt: skip
     if place.offsets is not None:
         options["extended_offsets"] = place.offsets
-    if place.syntax == _JPEG_12 or place.syntax.startswith(_HTJ2K):
+    if place.syntax in CODECS:
         frame = get_frame(file, index, number_of_frames=count, extended_offsets=place.offsets)
-        decode = imagecodecs.jpeg_decode if place.syntax == _JPEG_12 else imagecodecs.jpeg2k_decode
-        return np.asarray(decode(frame))
+        return decoded(
+            frame, place.syntax, (rows, columns), place.bits[1], is_signed=place.is_signed
+        )
     decoder = get_decoder(UID(place.syntax))
     plane, _ = decoder.as_array(file, index=index, validate=True, raw=True, **options)
     return np.asarray(plane)

@@ -14,10 +14,15 @@ from tests.io.dicom_files import make_slice, save
 SECRETS = ("Secret", "SECRET", "19550505", "20010203")
 
 
-def refusal(place):
-    with pytest.raises(DataError) as caught, open_source(place) as source:
+def read_all(place):
+    with open_source(place) as source:
         source.verify()
         source.read(0, 0, source.header.shape[1])
+
+
+def refusal(place):
+    with pytest.raises(DataError) as caught:
+        read_all(place)
     assert not any(secret in caught.value.message for secret in SECRETS)
     return caught.value
 
@@ -126,8 +131,8 @@ def test_random_damage_ends_in_a_code_or_a_volume(tmp_path):
     folder = save(tmp_path / "a", [make_slice((0, 0, 2.0 * i)) for i in range(3)])
     file = folder / "001.dcm"
     whole = file.read_bytes()
-    codes = set()
-    for trial in range(150):
+    told = []
+    for trial in range(80):
         content = bytearray(whole)
         for _ in range(rng.integers(1, 6)):
             content[rng.integers(100, len(content))] = rng.integers(256)
@@ -135,10 +140,8 @@ def test_random_damage_ends_in_a_code_or_a_volume(tmp_path):
             content = content[: rng.integers(len(content))]
         file.write_bytes(content)
         try:
-            with open_source(folder) as source:
-                source.verify()
-                source.read(0, 0, source.header.shape[1])
+            read_all(folder)
         except DataError as error:
-            codes.add(error.code)
-            assert not any(secret in error.message for secret in SECRETS)
-    assert {"truncated", "unreadable"} <= codes
+            told.append(error)
+    assert {"truncated", "unreadable"} <= {error.code for error in told}
+    assert not any(secret in error.message for secret in SECRETS for error in told)

@@ -125,7 +125,9 @@ def test_time_points_of_frames_are_kept_apart(tmp_path):
         assert source.header.shape[:2] == (2, 2)
         early, late = source.read(0, 0, 2), source.read(1, 0, 2)
     assert early.mean() == pytest.approx(field(np.array([5, -7, 11 + 5.0])).mean(), abs=40)
-    np.testing.assert_allclose(early - late, 2 * 4.0 * np.ones_like(early), atol=0.05)  # two slices up
+    np.testing.assert_allclose(
+        early - late, 2 * 4.0 * np.ones_like(early), atol=0.05
+    )  # two slices up
 
 
 @pytest.mark.parametrize(

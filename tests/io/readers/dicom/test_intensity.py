@@ -17,7 +17,11 @@ STORED = np.arange(48, dtype="<i2").reshape(6, 8) * 20 + 100
 
 
 def make(z, stored=STORED, **changes):
-    wanted = {"RescaleSlope": "1", "RescaleIntercept": "-1024", "PixelData": stored.tobytes()} | changes
+    wanted = {
+        "RescaleSlope": "1",
+        "RescaleIntercept": "-1024",
+        "PixelData": stored.tobytes(),
+    } | changes
     return make_slice((0, 0, z), **wanted)
 
 
@@ -111,7 +115,9 @@ def test_padding_is_found_whatever_its_vr_and_becomes_air(tmp_path, name):
 
 
 def test_a_range_of_padding_is_one_value(tmp_path):
-    slices = [with_padding(z, value, "US", 63536, 1, 63540) for z, value in ((0, -2000), (2, -1997))]
+    slices = [
+        with_padding(z, value, "US", 63536, 1, 63540) for z, value in ((0, -2000), (2, -1997))
+    ]
     with open_source(save(tmp_path / "a", slices)) as source:
         found = source.read(0, 0, 2)
         assert source.header.padding == -3100

@@ -22,6 +22,7 @@ from pydicom.uid import (
 
 from somray.errors import DataError
 from somray.io.readers import open_source
+from somray.io.readers.dicom.codecs import decoded
 from tests.io.dicom_files import make_slice, save
 
 ROWS, COLUMNS = 16, 20
@@ -127,7 +128,9 @@ def test_frames_of_a_run_length_file_and_of_an_extended_table_are_told_apart(tmp
         np.testing.assert_array_equal(source.read(0, 2, 3)[0] + 1000, planes[2])
 
 
-@pytest.mark.parametrize(("name", "kind"), [("FloatPixelData", "<f4"), ("DoubleFloatPixelData", "<f8")])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("FloatPixelData", "<f4"), ("DoubleFloatPixelData", "<f8")]
+)
 def test_floating_point_pixels_are_read_with_their_padding(tmp_path, name, kind):
     values = (U12 / 7).astype(kind)
     values[0, 0] = -5.0
@@ -210,3 +213,37 @@ def test_eight_bits_and_odd_lengths_are_read(tmp_path):
         return data
 
     np.testing.assert_array_equal(read(tmp_path, one), odd)
+
+
+STREAMS = {
+    JPEGLosslessSV1: imagecodecs.ljpeg_encode(U12, bitspersample=12),
+    JPEGLSLossless: imagecodecs.jpegls_encode(U12),
+    JPEG2000Lossless: imagecodecs.jpeg2k_encode(U12, codecformat="j2k", reversible=True, level=0),
+    JPEGBaseline8Bit: imagecodecs.jpeg_encode(U8, level=95),
+}
+
+
+@pytest.mark.parametrize("syntax", STREAMS)
+def test_a_damaged_stream_never_hangs_kills_or_allocates_by_its_own_word(tmp_path, syntax):
+    """CharLS looks for the end of a cut stream for ever, and GDCM's ends the process."""
+    rng = np.random.default_rng(3)
+    stream = STREAMS[syntax]
+    found = []
+    for trial in range(60):
+        frame = bytearray(stream)
+        for _ in range(rng.integers(1, 6)):
+            frame[rng.integers(len(frame))] = rng.integers(256)
+        if trial % 3 == 0:
+            frame = frame[: rng.integers(len(frame))]
+        try:
+            found.append(decoded(bytes(frame), str(syntax), (ROWS, COLUMNS), 16, is_signed=False))
+        except (EOFError, RuntimeError) as error:
+            found.append(error)
+    assert any(isinstance(f, EOFError) for f in found)
+    assert all(f.shape == (ROWS, COLUMNS) for f in found if isinstance(f, np.ndarray))
+    wide = bytearray(stream)
+    at = wide.find(ROWS.to_bytes(2, "big") + COLUMNS.to_bytes(2, "big"))
+    if at > 0:
+        wide[at : at + 4] = b"\xff\xff\xff\xff"
+        with pytest.raises(RuntimeError, match="the header says"):
+            decoded(bytes(wide), str(syntax), (ROWS, COLUMNS), 16, is_signed=False)

@@ -55,9 +55,7 @@ def test_voxels_and_world_are_those_of_simpleitk(tmp_path_factory, angles, order
         found = source.read(0, 0, 5)
         np.testing.assert_allclose(found, SimpleITK.GetArrayFromImage(image), atol=1e-3)
         corners = np.array([[0, 0, 0], [4, ROWS - 1, COLUMNS - 1], [2, 0, 3.5]], dtype=float)
-        wanted = [
-            image.TransformContinuousIndexToPhysicalPoint(c[::-1].tolist()) for c in corners
-        ]
+        wanted = [image.TransformContinuousIndexToPhysicalPoint(c[::-1].tolist()) for c in corners]
         np.testing.assert_allclose(source.header.geometry.to_world(corners), wanted, atol=1e-5)
 
 
@@ -67,7 +65,9 @@ def test_micrometre_voxels_keep_their_order_and_their_faults(tmp_path):
     with open_source(save(tmp_path / "even", stack(AXIAL, even, **tiny)[::-1])) as source:
         assert source.header.geometry.spacing_mm == pytest.approx((0.005, 0.004, 0.004))
     assert code_of(save(tmp_path / "gap", stack(AXIAL, even[:3] + even[4:], **tiny))) == "irregular"
-    assert code_of(save(tmp_path / "copy", stack(AXIAL, [*even, even[2]], **tiny))) == "mixed_series"
+    assert (
+        code_of(save(tmp_path / "copy", stack(AXIAL, [*even, even[2]], **tiny))) == "mixed_series"
+    )
     other = stack(AXIAL, even[:3], **tiny) + stack(
         AXIAL, even[3:], **{**tiny, "PixelSpacing": [0.0042, 0.0042]}
     )

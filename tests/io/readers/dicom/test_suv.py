@@ -8,7 +8,11 @@ from pydicom.dataset import Dataset
 from somray.io.readers import open_source
 from tests.io.dicom_files import make_pet, save
 
-DOSE, WEIGHT, HALF_LIFE = 3.5e8, 70.0, 6600.0  # of `make_pet`; the series starts one half-life after injection
+DOSE, WEIGHT, HALF_LIFE = (
+    3.5e8,
+    70.0,
+    6600.0,
+)  # of `make_pet`; the series starts one half-life after injection
 PLAIN = WEIGHT * 1000 / DOSE
 
 
