@@ -17,6 +17,7 @@ COHORT_FILES = (
     "tests/commands/test_export.py",
     "tests/pipeline/test_cohort.py",
     "tests/pipeline/test_confidence.py",
+    "tests/pipeline/test_privacy.py",
     "tests/pipeline/test_references.py",
     "tests/pipeline/test_student_cohort.py",
     "tests/runtime/test_nodes.py",

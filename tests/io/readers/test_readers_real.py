@@ -82,6 +82,22 @@ def test_pet_becomes_suv_with_the_documented_factor(real_data):
     assert hot[lesions > 0].mean() == pytest.approx(3.67, abs=0.01)
 
 
+def test_pet_lies_and_reads_as_simpleitk_reads_it(real_data):
+    folder = real_data / "pet_wholebody_QIN24" / "dicom_pt"
+    names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder))
+    pixels, matrix = reference(SimpleITK.ReadImage(names))
+    with open_source(folder) as source:
+        np.testing.assert_allclose(source.header.geometry.matrix, matrix, atol=1e-6)
+        assert source.header.repairs == ()
+        np.testing.assert_allclose(whole(source)[0], pixels * 2.9448042e-4, rtol=1e-6, atol=1e-7)
+
+
+def test_one_file_of_the_pet_is_the_whole_series(real_data):
+    with open_source(sorted((real_data / "pet_wholebody_QIN24/dicom_pt").iterdir())[7]) as source:
+        assert source.header.shape == (1, 299, 128, 128)
+        assert source.header.repairs == ("series_completed",)
+
+
 @pytest.mark.parametrize(
     ("place", "code"),
     [
@@ -89,6 +105,7 @@ def test_pet_becomes_suv_with_the_documented_factor(real_data):
         ("dicom_ct_head_irregular/localizer_other_patient", "localizer"),
         ("dicom_ct_head_irregular/localizer_other_patient/I10", "localizer"),
         ("pet_wholebody_QIN24/dicom_seg.dcm", "unreadable"),
+        ("pet_wholebody_QIN24", "unreadable"),
         ("README.md", "unreadable"),
         ("none", "missing"),
     ],

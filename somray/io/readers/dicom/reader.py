@@ -2,79 +2,76 @@
 
 Slices ascend along the normal of the image plane; rows and columns stay as they are, so the affine is
 always right-handed. Rescale slope and intercept are those of each slice (PET's differ). PET becomes SUVbw
-where every slice's header allows it.
+where every slice's header allows it, and else says in `repairs` why not.
 """
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.pixels import pixel_array
 
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
-from somray.io.readers.dicom.headers import DicomFrame, list_files, read_frames
+from somray.io.readers.dicom.dataset import is_dicom_file
+from somray.io.readers.dicom.frame import DicomFrame
+from somray.io.readers.dicom.gather import gather, is_called_dicom, is_dicom_folder
+from somray.io.readers.dicom.pixels import check_whole, stored_plane
 from somray.io.readers.dicom.resample import ResampledSource
 from somray.io.readers.dicom.series import Series, arrange
 from somray.io.readers.source import SliceFile, Source, grid_of
 
 __all__ = ["DicomSource", "is_dicom", "open_dicom"]
 
-MAGIC_AT = 128
+SAME_FACTOR = 1e-3  # relative: headers round times to a second
 
 
 def is_dicom(path: Path) -> bool:
-    """Tell DICOM by its magic number; a folder by its first files."""
+    """Tell DICOM by its first bytes, with preamble or without, or by its name; a folder by its files."""
     if path.is_dir():
-        return any(_has_magic(file) for file in list_files(path)[:20])
-    return _has_magic(path) or path.suffix.lower() in (".dcm", ".ima")
-
-
-def _has_magic(file: Path) -> bool:
-    with file.open("rb") as opened:
-        opened.seek(MAGIC_AT)
-        return opened.read(4) == b"DICM"
+        return is_dicom_folder(path)
+    return is_called_dicom(path) or is_dicom_file(path)
 
 
 def open_dicom(path: Path, irregular: str = "refuse") -> Source:
     """Open one series.
 
     Args:
-        path: folder of one series, or one file.
+        path: folder of one series, or one file of it.
         irregular: refuse or resample uneven gaps and gantry tilt.
 
     Raises:
         DataError: `unreadable`, `truncated`, `localizer`, `mixed_series`, `irregular`, `no_space`,
-            `no_units`.
+            `no_units`, `missing`.
     """
-    frames = [frame for file in list_files(path) for frame in read_frames(file)]
-    if not frames:
-        raise DataError("unreadable", f"{path}: holds no DICOM images; name the folder that does")
-    series = arrange(str(path), frames)
+    found = gather(path)
+    series = arrange(str(path), found.frames)
     problems = [p for p in (series.uneven, series.tilted) if p]
     if problems and irregular != "resample":
         raise DataError(
             "irregular",
             f"{path}: {' and '.join(problems)}; export an even series, or set `irregular: resample`",
         )
-    source = DicomSource(str(path), series)
+    source = DicomSource(str(path), series, found.repairs)
     return ResampledSource(source, series) if problems else source
 
 
-def _unit(place: str, frames: tuple[DicomFrame, ...]) -> tuple[str, bool]:
-    """Return the unit that all slices share, and whether PET becomes SUV."""
+def _unit(place: str, frames: tuple[DicomFrame, ...]) -> tuple[str, str]:
+    """Return the unit that all slices share, and the code of what kept PET from SUV or was chosen for it."""
     scalings = [f.pet for f in frames if f.pet is not None]
     if not scalings:
         units = {f.unit for f in frames}
-        return (units.pop(), False) if len(units) == 1 else ("raw", False)
-    if all(s.suv_factor is not None for s in scalings):
-        return "SUVbw", True
+        return (units.pop(), "") if len(units) == 1 else ("raw", "")
+    reasons = [s.note for s in scalings if s.suv_factor is None]
+    computed = [s.per_activity for s in scalings if s.per_activity is not None]
+    if not reasons:
+        if not computed or max(computed) <= (1 + SAME_FACTOR) * min(computed):
+            return "SUVbw", next((s.note for s in scalings if s.note), "")
+        reasons = ["suv_slices_disagree"]
     if len({s.unit for s in scalings}) > 1:
         raise DataError(
             "no_units", f"{place}: slices have different units; export the series again"
         )
-    return scalings[0].unit, False
+    return scalings[0].unit, reasons[0]
 
 
 class DicomSource(Source):
@@ -83,12 +80,14 @@ class DicomSource(Source):
     Args:
         path: for messages.
         series: from `arrange`; gaps and tilt are not looked at here.
+        repairs: codes of what was left out or taken in.
     """
 
-    def __init__(self, path: str, series: Series) -> None:
+    def __init__(self, path: str, series: Series, repairs: tuple[str, ...] = ()) -> None:
         self.series = series
         flat = tuple(frame for time in series.frames for frame in time)
-        unit, self._is_suv = _unit(path, flat)
+        unit, note = _unit(path, flat)
+        self._is_suv = unit == "SUVbw"
         size_z = len(series.frames[0])
         step = series.normal * series.gap_mm
         if size_z > 1:
@@ -101,8 +100,9 @@ class DicomSource(Source):
         if flat[0].padding is not None:
             padding = float(np.float32(flat[0].padding[0] * slope + intercept))
         shape = (len(series.frames), *geometry.shape)
+        codes = (*repairs, *series.repairs, *((note,) if note else ()))
         header = ScanHeader(
-            shape, geometry, "dicom", flat[0].modality, unit, padding, repairs=series.repairs
+            shape, geometry, "dicom", flat[0].modality, unit, padding, repairs=codes
         )
         super().__init__(path, header)
 
@@ -131,22 +131,27 @@ class DicomSource(Source):
         return np.stack([self._slice(frame) for frame in self.series.frames[t][z0:z1]])
 
     def _slice(self, frame: DicomFrame) -> NDArray[np.float32]:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                stored = pixel_array(frame.path, index=frame.index, raw=True)
-        except (RuntimeError, NotImplementedError) as error:
-            raise DataError(
-                "unreadable",
-                f"{frame.path}: its compression cannot be decoded here ({error}); decompress it",
-            ) from error
-        except (OSError, ValueError, AttributeError, EOFError, KeyError) as error:
-            raise DataError(
-                "truncated", f"{frame.path}: pixels are missing or damaged ({error}); copy it again"
-            ) from error
+        stored = stored_plane(frame.pixels, frame.index)
         slope, intercept = self._scale(frame)
         values = (stored.astype(np.float64) * slope + intercept).astype(np.float32)
         if frame.padding is not None and self.header.padding is not None:
             low, high = frame.padding
             values[(stored >= low) & (stored <= high)] = self.header.padding
         return np.asarray(values)
+
+    def verify(self) -> None:
+        """Decode a frame of every transfer syntax and size of pixel, and walk all compressed files.
+
+        Raises:
+            DataError: `unreadable` where a codec is missing, `truncated`.
+        """
+        seen, walked = set(), set()
+        for frame in (f for time in self.series.frames for f in time):
+            place = frame.pixels
+            if place.path not in walked:
+                walked.add(place.path)
+                check_whole(place)
+            kind = (place.syntax, place.keyword, place.bits, place.is_signed)
+            if kind not in seen:
+                seen.add(kind)
+                stored_plane(place, frame.index)

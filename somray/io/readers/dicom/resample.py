@@ -105,6 +105,14 @@ class ResampledSource(Source):
         """Return the stored slices as they were scanned."""
         return self._source.slice_files(t)
 
+    def verify(self) -> None:
+        """Verify the series beneath.
+
+        Raises:
+            DataError: as the series does.
+        """
+        self._source.verify()
+
     def close(self) -> None:
         """Let go of the series."""
         self._kept.clear()

@@ -111,7 +111,6 @@ def other(z, **changes):
         (lambda: other(3), "mixed_series"),  # the same place twice
         (lambda: other(15, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), "localizer"),
         (lambda: other(15, ImagePositionPatient=None), "no_space"),
-        (lambda: other(15, Modality="SEG"), "unreadable"),
         (lambda: other(15, SamplesPerPixel=3), "unreadable"),
         (lambda: other(15, PixelData=b"\0" * 10), "truncated"),
     ],

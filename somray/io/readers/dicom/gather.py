@@ -1,0 +1,208 @@
+"""The files of one series, out of whatever folder they lie in.
+
+Files are told by what they hold: a series is what shares its SeriesInstanceUID. What is no image (reports,
+segmentations, presentation states, system files) is left out with a code; a damaged file that looks like one
+of the slices is not, for a volume that lacks a slice must not pass as whole.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from somray.errors import DataError
+from somray.io.readers.dicom.dataset import is_dicom_file
+from somray.io.readers.dicom.frame import DicomFile, DicomFrame
+from somray.io.readers.dicom.headers import list_files, read_file
+
+__all__ = ["Gathered", "gather", "is_called_dicom", "is_dicom_folder"]
+
+MOST_FILES = 50_000  # below a folder; more is an archive, not a scan
+MOST_NAMED = 4  # series that a message names
+_SCAN_SUFFIXES = {
+    ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".nii", ".gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr",
+}  # fmt: skip
+_SKIPPED_FOLDERS = ("__MACOSX",)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The slices of one series.
+
+    Args:
+        frames: in no order.
+        repairs: codes of what was left out or taken in.
+    """
+
+    frames: tuple[DicomFrame, ...]
+    repairs: tuple[str, ...]
+
+
+def is_called_dicom(file: Path) -> bool:
+    """Whether a file's name says DICOM."""
+    return file.suffix.lower() in (".dcm", ".ima", ".dicom")
+
+
+def is_dicom_folder(folder: Path) -> bool:
+    """Whether a folder holds DICOM files, itself or, where it holds no other scans, in the folders below."""
+    files = list_files(folder)
+    if any(is_called_dicom(f) or is_dicom_file(f) for f in files):
+        return True
+    if any(p.suffix.lower() in _SCAN_SUFFIXES for p in folder.iterdir()):
+        return False
+    return any(is_dicom_file(f) for f in _below(folder))
+
+
+def _below(folder: Path) -> list[Path]:
+    """List the files of all folders below, links not followed; of hidden folders none."""
+    found: list[Path] = []
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        inner = [
+            p for p in here.iterdir()
+            if p.is_dir() and not p.is_symlink() and not p.name.startswith(".")
+            and p.name not in _SKIPPED_FOLDERS and p.suffix != ".zarr"
+        ]  # fmt: skip
+        waiting += inner
+        found += [f for p in inner for f in list_files(p)]
+        if len(found) > MOST_FILES:
+            raise DataError(
+                "unreadable",
+                f"{folder}: more than {MOST_FILES} files lie below it; name the folder of one series",
+            )
+    return sorted(found)
+
+
+def gather(path: Path) -> Gathered:
+    """Collect the slices of the one series of a folder, or of the series that a file belongs to.
+
+    Raises:
+        DataError: `unreadable`, `truncated`, `mixed_series`, `missing` parts.
+    """
+    repairs: list[str] = []
+    if path.is_file():
+        chosen = _series_of(path, repairs)
+    else:
+        files = list_files(path)
+        if not any(is_called_dicom(f) or is_dicom_file(f) for f in files):
+            files = _below(path)
+        found, broken = _read(files, repairs)
+        chosen = _one_series(path, found, broken, repairs)
+        _check_broken(chosen, broken)
+    for file in chosen:
+        if file.problem is not None:
+            raise file.problem
+    _check_parts(chosen)
+    return Gathered(tuple(f for file in chosen for f in file.frames), tuple(repairs))
+
+
+def _series_of(path: Path, repairs: list[str]) -> list[DicomFile]:
+    """Read one file, and where it is one slice of a series, the rest of the series beside it.
+
+    File dialogs name one file where a series is meant; a volume of one slice would be a wrong answer.
+    """
+    named = read_file(path)
+    if named.what:
+        raise DataError("unreadable", f"{path}: is a {named.what} object, not a scan")
+    if (
+        named.problem is not None
+        or not named.series
+        or (len(named.frames) > 1 and named.part[1] < 2)
+    ):
+        return [named]
+    beside = [f for f in list_files(path.parent) if f.name != path.name and _may_be(f)]
+    found, broken = _read(beside, [])
+    chosen = [named, *(f for f in found if f.series == named.series and not f.what)]
+    if len(chosen) > 1:
+        _check_broken(chosen, broken)
+        repairs.append("series_completed")
+    return sorted(chosen, key=lambda f: f.path)
+
+
+def _may_be(file: Path) -> bool:
+    return is_called_dicom(file) or is_dicom_file(file)
+
+
+def _read(
+    files: Sequence[Path], repairs: list[str]
+) -> tuple[list[DicomFile], list[tuple[Path, DataError]]]:
+    """Read all headers; returns what they hold, and the files that are damaged or no DICOM at all."""
+    found, broken = [], []
+    for file in files:
+        try:
+            found.append(read_file(file))
+        except DataError as error:
+            broken.append((file, error))
+    return found, broken
+
+
+def _shape_of(name: str) -> str:
+    """Return a name with its numbers taken out: IM0007.dcm and IM0012.dcm are alike."""
+    return re.sub(r"\d+", "#", name)
+
+
+def _check_broken(chosen: Sequence[DicomFile], broken: Sequence[tuple[Path, DataError]]) -> None:
+    """Refuse a damaged file that may be a slice of the series.
+
+    Raises:
+        DataError: what is wrong with it.
+    """
+    folders = {file.path.parent for file in chosen}
+    names = {_shape_of(file.path.name) for file in chosen}
+    for file, error in broken:
+        is_slice = _shape_of(file.name) in names or is_called_dicom(file) or is_dicom_file(file)
+        has_number = not file.suffix and re.search(r"\d", file.name) is not None
+        if file.parent in folders and (is_slice or has_number):
+            raise DataError(
+                error.code, f"{error.message}; it lies among the slices: move it out if it is none"
+            )
+
+
+def _one_series(
+    path: Path,
+    found: Sequence[DicomFile],
+    broken: Sequence[tuple[Path, DataError]],
+    repairs: list[str],
+) -> list[DicomFile]:
+    """Choose the one series of images, and note what is left out beside it."""
+    images = sorted((f for f in found if not f.what), key=lambda f: (f.series, f.path))
+    series = [list(group) for _, group in groupby(images, key=lambda f: f.series)]
+    whole = [s for s in series if not all(f.is_capture for f in s)] or series
+    volumes = [s for s in whole if not all(f.is_scout for f in s)] or whole
+    if len(volumes) > 1:
+        volumes.sort(key=lambda s: s[0].path)
+        named = "; ".join(f"{len(s)} files such as {s[0].path}" for s in volumes[:MOST_NAMED])
+        raise DataError(
+            "mixed_series",
+            f"{path}: holds {len(volumes)} series: {named}{' …' if len(volumes) > MOST_NAMED else ''}; "
+            "name the folder of one, or one file of it",
+        )
+    if not volumes:
+        damaged = [error for file, error in broken if _may_be(file)]
+        if damaged:
+            raise damaged[0]
+        kinds = ", ".join(sorted({f.what for f in found})) or "no DICOM files"
+        raise DataError(
+            "unreadable", f"{path}: holds no images ({kinds}); name the folder that does"
+        )
+    if any(f.what for f in found) or len(whole) < len(series):
+        repairs.append("objects_left_out")
+    if len(volumes) < len(whole):
+        repairs.append("scouts_left_out")
+    if broken:
+        repairs.append("litter_left_out")
+    return volumes[0]
+
+
+def _check_parts(files: Sequence[DicomFile]) -> None:
+    """Refuse a volume in parts that lacks one."""
+    there, total = {f.part[0] for f in files}, max(f.part[1] for f in files)
+    lost = sorted(set(range(1, total + 1)) - there)
+    if lost:
+        raise DataError(
+            "missing",
+            f"{files[0].path}: is one of {total} parts of a volume (ConcatenationUID), part {lost[0]} is "
+            "not there; bring it back",
+        )

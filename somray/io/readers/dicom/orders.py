@@ -1,0 +1,196 @@
+"""What tells the time points of a series apart, and two acquisitions that lie between each other.
+
+Slices that repeat a place belong to time points where one number of the header (cardiac phase, b-value,
+acquisition, time) sorts them alike at every place. Anything less is refused: which of two slices at one
+place comes first is never guessed.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somray.io.readers.dicom.clocks import clock_seconds, moment, moment_of_stamp
+from somray.io.readers.dicom.enhanced import FrameTags
+from somray.io.readers.dicom.frame import DicomFrame
+
+__all__ = ["POSITION", "interleaving", "orders_of", "sorted_alike"]
+
+POSITION = "TemporalPositionIdentifier"
+_CODES = {
+    "TriggerTime": "time_by_trigger",
+    "DiffusionBValue": "time_by_bvalue",
+    "AcquisitionNumber": "time_by_acquisition",
+    "AcquisitionTime": "time_by_acquisition",
+    "FrameReferenceTime": "time_by_acquisition",
+    "ContentTime": "time_by_content",
+}
+"""Orders in which they are asked, with the repair code of each."""
+
+_SHARED = ("DiffusionBValue", "AcquisitionNumber")  # the same numbers at every place
+_IN_TURN = (
+    "AcquisitionTime",
+    "FrameReferenceTime",
+    "ContentTime",
+)  # one whole volume after the other
+MIDNIGHT_SECONDS = 43200.0  # times without date that span more than half a day cross midnight
+MOST_GROUPS = 4  # of slices that share a time; more are how a scanner works its way along
+PAUSE_SECONDS, PAUSE_RATIO = 5.0, 10.0  # times the usual time from slice to slice
+BETWEEN = 0.5  # share of slices that lie between those of another acquisition
+_EPOCH = datetime(1900, 1, 1)
+
+
+def orders_of(frame: FrameTags) -> tuple[tuple[str, float], ...]:
+    """Collect the numbers by which a slice may belong to a time point."""
+    tags = frame.file
+    found: dict[str, float | None] = {
+        POSITION: _first(frame, POSITION, ("FrameContentSequence", "TemporalPositionIndex")),
+        "TriggerTime": _first(
+            frame,
+            "TriggerTime",
+            ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"),
+        ),
+        "DiffusionBValue": _b_value(frame),
+        "AcquisitionNumber": tags.number("AcquisitionNumber"),
+        "AcquisitionTime": _acquired(frame),
+        "FrameReferenceTime": tags.number("FrameReferenceTime"),
+        "ContentTime": _seconds(tags.text("ContentDate"), tags.text("ContentTime")),
+    }
+    if found["TriggerTime"] is None:
+        found["TriggerTime"] = tags.number("NominalPercentageOfCardiacPhase")
+    return tuple((name, value) for name, value in found.items() if value is not None)
+
+
+def _first(frame: FrameTags, name: str, place: tuple[str, str]) -> float | None:
+    item = frame.item(place[0])
+    found = item.number(place[1]) if item is not None else None
+    return frame.file.number(name) if found is None else found
+
+
+def _b_value(frame: FrameTags) -> float | None:
+    """Return the diffusion weighting: the standard's, Siemens', or GE's (first of four, 1e9 added by some)."""
+    item = frame.item("MRDiffusionSequence")
+    found = item.number("DiffusionBValue") if item is not None else None
+    if found is None:
+        found = frame.file.number("DiffusionBValue")
+    if found is not None:
+        return found
+    for group, creator, element in (
+        (0x0019, "SIEMENS MR HEADER", 0x0C),
+        (0x0043, "GEMS_PARM_01", 0x39),
+    ):
+        try:
+            value = frame.file.data.private_block(group, creator)[element].value
+            if isinstance(value, bytes):
+                value = value.decode("ascii").strip(" \0").split("\\")
+            first = value[0] if not isinstance(value, str | int | float) else value
+            return float(first) % 1e5
+        except (KeyError, ValueError, TypeError, IndexError):
+            continue
+    return None
+
+
+def _acquired(frame: FrameTags) -> float | None:
+    tags = frame.file
+    content = frame.item("FrameContentSequence")
+    stamps = [content.text("FrameAcquisitionDateTime")] if content is not None else []
+    for stamp in (*stamps, tags.text("AcquisitionDateTime")):
+        dated = moment_of_stamp(stamp)
+        if dated is not None:
+            return (dated - _EPOCH).total_seconds()
+    return _seconds(tags.text("AcquisitionDate"), tags.text("AcquisitionTime"))
+
+
+def _seconds(date: str, time: str) -> float | None:
+    dated = moment(date, time)
+    return clock_seconds(time) if dated is None else (dated - _EPOCH).total_seconds()
+
+
+def sorted_alike(
+    places: Sequence[Sequence[DicomFrame]],
+) -> tuple[list[list[DicomFrame]], str] | None:
+    """Sort the slices of every place into time points.
+
+    Args:
+        places: slices that share a place, the same count of them at each.
+
+    Returns:
+        Per time point one slice of each place, and the repair code of what sorted them; None where nothing
+        does.
+    """
+    for name, code in _CODES.items():
+        table = _table(places, name)
+        if table is None or not _is_order(table, name):
+            continue
+        ranks = np.argsort(table, axis=1)
+        times = range(table.shape[1])
+        return [[places[p][ranks[p, t]] for p in range(len(places))] for t in times], code
+    return None
+
+
+def _table(places: Sequence[Sequence[DicomFrame]], name: str) -> NDArray[np.float64] | None:
+    """Return one number per place and slice, None where one lacks it."""
+    rows = [[dict(frame.orders).get(name) for frame in place] for place in places]
+    if any(value is None for row in rows for value in row):
+        return None
+    table = np.array(rows, dtype=np.float64)
+    if name.endswith("Time") and table.max() < 86400 and np.ptp(table) > MIDNIGHT_SECONDS:
+        table[table < MIDNIGHT_SECONDS] += 86400
+    return table
+
+
+def _is_order(table: NDArray[np.float64], name: str) -> bool:
+    """Whether the numbers differ at every place, and in the way that time points do."""
+    ordered = np.sort(table, axis=1)
+    if (np.diff(ordered, axis=1) <= 0).any():
+        return False
+    if name in _SHARED:
+        return bool((ordered == ordered[0]).all())
+    if name in _IN_TURN:
+        return bool((ordered[:, :-1].max(axis=0) <= ordered[:, 1:].min(axis=0)).all())
+    return True
+
+
+def interleaving(frames: Sequence[DicomFrame]) -> str:
+    """Say what parts a volume into acquisitions that lie between each other, "" if nothing does.
+
+    Args:
+        frames: of one volume, ascending; all at different places.
+
+    Returns:
+        The name of the field that tells them apart.
+    """
+    keys: dict[str, list[float | str | None]] = {}
+    for name in ("AcquisitionNumber", "AcquisitionTime", "ContentTime"):
+        values = [dict(frame.orders).get(name) for frame in frames]
+        keys[name] = list(_runs(values) if name.endswith("Time") else values)
+    for name, _ in frames[0].traits:
+        keys[name] = [dict(frame.traits).get(name) or None for frame in frames]
+    for name, found in keys.items():
+        groups: dict[float | str, list[int]] = {}
+        for z, value in enumerate(found):
+            if value is not None:
+                groups.setdefault(value, []).append(z)
+        is_parted = 2 <= len(groups) <= MOST_GROUPS and min(map(len, groups.values())) > 1
+        if is_parted and any(_lie_between(*pair) for pair in combinations(groups.values(), 2)):
+            return name
+    return ""
+
+
+def _runs(times: list[float | None]) -> list[float | None]:
+    """Number the runs of slices that a pause parts: a scanner at work makes a slice every moment."""
+    known = sorted(t for t in times if t is not None)
+    if len(known) < len(times) or len(known) < MOST_GROUPS:
+        return [None] * len(times)
+    gaps = np.diff(known)
+    pause = max(PAUSE_RATIO * float(np.median(gaps)), PAUSE_SECONDS)
+    ends = np.array(known[1:])[gaps > pause]
+    return [float(np.searchsorted(ends, t, side="right")) for t in times if t is not None]
+
+
+def _lie_between(one: list[int], other: list[int]) -> bool:
+    """Whether slices of each acquisition lie between slices of the other."""
+    inside = [sum(b[0] < z < b[-1] for z in a) / len(a) for a, b in ((one, other), (other, one))]
+    return min(inside) >= BETWEEN
