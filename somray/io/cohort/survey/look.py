@@ -65,6 +65,8 @@ def _files(
         return []
     others = [f for f in files if _sniffed(f, dicom=False)]
     known = set(others)
+    if not alone:
+        others = _without_previews(others, search)
     maybe = [f for f in files if f not in known]
     listed = {str(f) for f in list_files(maybe[0].parent)} if maybe and not alone else set()
     dicom, litter = series_within(f for f in maybe if alone or str(f) in listed or _is_dicom(f))
@@ -76,6 +78,15 @@ def _files(
     for file in _worth_looking(others):
         found += _source(file, root, search)
     return found
+
+
+def _without_previews(files: Sequence[Path], search: Search) -> Sequence[Path]:
+    """Leave PNG files out but where they are many and nothing beside them is a scan: else they picture one."""
+    scans = [f for f in files if f.suffix.lower() != ".png"]
+    if not scans and len(files) >= STACK_FILES:
+        return files
+    search.others.update([".png"] * (len(files) - len(scans)))
+    return scans
 
 
 def _worth_looking(files: Sequence[Path]) -> Sequence[Path]:

@@ -16,7 +16,7 @@ from somray.io.readers.dicom.dataset import is_dicom_file
 from somray.io.readers.dicom.frame import DicomFile, DicomFrame
 from somray.io.readers.dicom.headers import list_files, read_file
 
-__all__ = ["Gathered", "gather", "is_called_dicom", "is_dicom_folder"]
+__all__ = ["SeriesFolder", "gather", "is_called_dicom", "is_dicom_folder"]
 
 MOST_FILES = 50_000  # below a folder; more is an archive, not a scan
 MOST_NAMED = 4  # series that a message names
@@ -27,7 +27,7 @@ _SKIPPED_FOLDERS = ("__MACOSX",)
 
 
 @dataclass(frozen=True)
-class Gathered:
+class SeriesFolder:
     """The slices of one series.
 
     Args:
@@ -75,7 +75,7 @@ def _below(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def gather(path: Path) -> Gathered:
+def gather(path: Path) -> SeriesFolder:
     """Collect the slices of the one series of a folder, or of the series that a file belongs to.
 
     Raises:
@@ -95,7 +95,7 @@ def gather(path: Path) -> Gathered:
         if file.problem is not None:
             raise file.problem
     _check_parts(chosen)
-    return Gathered(tuple(f for file in chosen for f in file.frames), tuple(repairs))
+    return SeriesFolder(tuple(f for file in chosen for f in file.frames), tuple(repairs))
 
 
 def _series_of(path: Path, repairs: list[str]) -> list[DicomFile]:

@@ -8,12 +8,12 @@ import numpy as np
 
 from somray.errors import DataError
 
-__all__ = ["Numbered", "in_order"]
+__all__ = ["NumberedFile", "in_order"]
 
 _NUMBER = re.compile(r"\d+")
 
 
-class Numbered:
+class NumberedFile:
     """Files of one stack, in order.
 
     Args:
@@ -26,7 +26,7 @@ class Numbered:
         self.files, self.step, self.others = files, step, others
 
 
-def in_order(folder: Path, files: Sequence[Path]) -> Numbered:
+def in_order(folder: Path, files: Sequence[Path]) -> NumberedFile:
     """Order files by the number that counts them; what is the same in all names says nothing.
 
     Args:
@@ -49,7 +49,7 @@ def in_order(folder: Path, files: Sequence[Path]) -> Numbered:
         )
     others = len(files) - len(chosen)
     if len(chosen) == 1:
-        return Numbered(list(chosen), 1.0, others)
+        return NumberedFile(list(chosen), 1.0, others)
     return _counted(folder, chosen, others)
 
 
@@ -58,7 +58,7 @@ def _is_litter(stacks: list[list[Path]]) -> bool:
     return len(stacks[0]) >= 3 and all(len(group) == 1 for group in stacks[1:])
 
 
-def _counted(folder: Path, files: list[Path], others: int) -> Numbered:
+def _counted(folder: Path, files: list[Path], others: int) -> NumberedFile:
     """Order by the numbers that differ from file to file."""
     table = np.array([[int(n) for n in _NUMBER.findall(f.stem)] for f in files], dtype=object)
     changing = [table[:, c] for c in range(table.shape[1]) if len(set(table[:, c])) > 1]
@@ -87,4 +87,4 @@ def _counted(folder: Path, files: list[Path], others: int) -> Numbered:
             f"{folder}: numbering jumps from {ordered[worst].name} to {ordered[worst + 1].name}; "
             "complete the stack or renumber it",
         )
-    return Numbered(ordered, float(even[0]), others)
+    return NumberedFile(ordered, float(even[0]), others)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers.sidecars import sidecar_spacing
-from somray.io.readers.slices.order import Numbered, in_order
+from somray.io.readers.slices.order import NumberedFile, in_order
 from somray.io.readers.slices.png import is_png, png_facts, png_plane
 from somray.io.readers.source import Source
 from somray.io.readers.tiff.header import stack_header
@@ -166,7 +166,7 @@ def _same_pixels(one: Spacing | None, other: Spacing | None) -> bool:
 
 
 def _spacing(
-    path: Path, seen: Sequence[_Slice], numbered: Numbered, shape: tuple[int, ...]
+    path: Path, seen: Sequence[_Slice], numbered: NumberedFile, shape: tuple[int, ...]
 ) -> Spacing | None:
     """Take the pages' own word, else a scanner's file beside them."""
     beside = sidecar_spacing(path, shape, numbered.step) if path.is_dir() else None
