@@ -139,7 +139,7 @@ def test_the_real_data_folder_is_understood(real_data):
 def test_png_slices_and_omezarr_groups_are_scans_and_one_png_is_none(tmp_path):
     (tmp_path / "xct_bone").mkdir()
     for z in range(6):
-        content = png_encode(np.full((4, 5), z, np.uint8))
+        content = png_encode(np.random.default_rng(z).integers(0, 255, (24, 30), np.uint8))
         (tmp_path / "xct_bone" / f"{z}.png").write_bytes(content)
     for number in range(6):  # previews beside a scan
         (tmp_path / f"preview{number}.png").write_bytes(content)
