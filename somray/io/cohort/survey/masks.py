@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from somray.errors import DataError
 from somray.io.cohort.survey.found import Found, Search
@@ -23,6 +24,7 @@ __all__ = ["give_masks", "part_masks"]
 MOST_BYTES = 64 << 20  # of a file whose values are looked at; larger ones are believed
 MOST_LABELS = 256  # a mask of a whole body has 117
 FEW_LABELS = 32  # of a file that no name calls a mask
+MOST_STEPS = 0.1  # of neighbours in a mask that may differ
 MOST_BESIDE = 12  # files of a folder whose values are looked at where no name tells
 LEAST_OVERLAP = 0.01
 _LOOKS = 5  # slices looked at
@@ -91,16 +93,23 @@ def _kind(path: Path, most: int) -> str:
         with open_source(path, "resample") as source:
             size_z = source.header.shape[1]
             places = sorted({round(z) for z in np.linspace(0, size_z - 1, _LOOKS)})
-            values = [np.unique(source.read(0, z, z + 1)) for z in places]
+            planes = [source.read(0, z, z + 1)[0] for z in places]
     except DataError:
         return "image"
-    seen = np.unique(np.concatenate(values))
+    seen = np.unique(np.concatenate([np.unique(plane) for plane in planes]))
     seen = seen[np.isfinite(seen)]
     if not seen.size or seen.min() < 0:
         return "image"
     if np.abs(seen - np.rint(seen)).max() < 1e-3:
-        return "mask" if seen.size <= most and seen.max() < 65536 else "image"
+        is_few = seen.size <= most and seen.max() < 65536
+        return "mask" if is_few and (seen.size <= FEW_LABELS or _is_flat(planes)) else "image"
     return "fractions" if seen.max() <= 1 else "image"
+
+
+def _is_flat(planes: Sequence[NDArray[np.float32]]) -> bool:
+    """Whether neighbours are mostly equal, as in a mask; eight bits of an image hold no more values than one."""
+    steps = [np.mean(np.diff(plane, axis=1) != 0) for plane in planes if plane.shape[1] > 1]
+    return bool(steps) and float(np.mean(steps)) <= MOST_STEPS
 
 
 def give_masks(scans: Sequence[Gathered], search: Search) -> None:
