@@ -80,7 +80,7 @@ def _files(
     return found
 
 
-def _without_previews(files: Sequence[Path], search: Search) -> Sequence[Path]:
+def _without_previews(files: list[Path], search: Search) -> list[Path]:
     """Leave PNG files out but where they are many and nothing beside them is a scan: else they picture one."""
     scans = [f for f in files if f.suffix.lower() != ".png"]
     if not scans and len(files) >= STACK_FILES:

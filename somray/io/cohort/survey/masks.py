@@ -67,7 +67,7 @@ def part_masks(found: Sequence[Found], search: Search) -> None:
 
 
 def _is_large(path: Path) -> bool:
-    return path.is_dir() or path.stat().st_size > MOST_BYTES
+    return path.is_file() and path.stat().st_size > MOST_BYTES
 
 
 def _unnamed(ones: Sequence[Found]) -> list[Found]:
