@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.scan import ScanHeader
+from somray.errors import DataError
 from somray.io.readers.dicom.series import Series
 from somray.io.readers.source import SliceFile, Source, grid_of
 
@@ -19,6 +20,10 @@ __all__ = ["ResampledSource"]
 
 TINY = 1e-6  # pixels and mm; rounding of headers and arithmetic
 KEPT_SLICES = 4  # neighbours that the next output slice needs again
+MOST_GROWTH = 4  # times that rows, columns or slices may become more; beyond it a header lies
+
+
+_AXES = ("slices", "rows", "columns")
 
 
 class ResampledSource(Source):
@@ -41,7 +46,9 @@ class ResampledSource(Source):
         self._slips = np.maximum(pixels - low, 0.0)
         rows, columns = source.header.shape[2:]
         size = (rows + int(high[1] - low[1]), columns + int(high[0] - low[0]))
-        self._wanted = np.arange(int(self._heights[-1] / series.gap_mm + TINY) + 1) * series.gap_mm
+        count = self._heights[-1] / series.gap_mm + TINY
+        _check_growth(source, (count, *size))
+        self._wanted = np.arange(int(count) + 1) * series.gap_mm
         matrix = np.eye(4)
         matrix[:3, :2], matrix[:3, 2] = series.across, series.normal * series.gap_mm
         matrix[:3, 3] = series.positions[0] + series.across @ low
@@ -117,6 +124,21 @@ class ResampledSource(Source):
         """Let go of the series."""
         self._kept.clear()
         self._source.close()
+
+
+def _check_growth(source: Source, sizes: tuple[float, float, float]) -> None:
+    """Refuse to fill a gap that is longer than what was scanned.
+
+    Raises:
+        DataError: `irregular`.
+    """
+    for size, stored, what in zip(sizes, source.header.shape[1:], _AXES, strict=True):
+        if not size <= MOST_GROWTH * (stored + 1):
+            raise DataError(
+                "irregular",
+                f"{source.path}: on an even grid {stored} {what} would become {size:.0f}: some slices lie far from the "
+                "others; correct their positions, or move them out",
+            )
 
 
 def _rolled(plane: NDArray[np.float32], pixels: int, axis: int) -> NDArray[np.float32]:

@@ -83,6 +83,11 @@ def test_a_missing_slice_is_irregular_and_rounded_positions_are_not(tmp_path):
         assert source.header.repairs == ()
 
 
+@pytest.mark.parametrize("steps", [(0, 3, 6, 9, 12, 1e6), (0, 3, 6, 9, 4e5)])
+def test_a_gap_longer_than_what_was_scanned_is_not_filled(tmp_path, steps):
+    assert code_of(save(tmp_path / "a", stack(steps=steps)), "resample") == "irregular"
+
+
 def test_padding_is_never_blended(tmp_path):
     slices = stack(steps=(0, 3, 6, 9, 14), PixelPaddingValue=-32000)
     for data in slices:
