@@ -324,7 +324,7 @@ def test_what_cannot_be_such_an_object_is_left_out_with_its_reason(tmp_path, cap
     slices = series(STRAIGHT)
     save(tmp_path / "empty", slices)
     save(tmp_path / "unplaced", series(STRAIGHT, FrameOfReferenceUID=None, RescaleIntercept="-99"))
-    image = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
+    image = np.random.default_rng(0).normal(40, 200, (5, 4, 3)).astype(np.float32)
     nib.Nifti1Image(image, np.eye(4)).to_filename(tmp_path / "c.nii.gz")
     rows = [("a", "t0", "empty"), ("b", "t0", "unplaced"), ("c", "t0", "c.nii.gz")]
 

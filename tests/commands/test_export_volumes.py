@@ -31,7 +31,7 @@ def told(run, out, form, capsys, *arguments):
 def source(path, affine, times=1, seed=0):
     """Write a scan of noise; RAS affine, x fastest."""
     shape = (*SHAPE, times) if times > 1 else SHAPE
-    image = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    image = np.random.default_rng(seed).normal(40, 200, shape).astype(np.float32)
     nib.Nifti1Image(image, affine).to_filename(path)
     return path
 
