@@ -124,9 +124,9 @@ def _prediction(
     return mask
 
 
-def _truth_on(path: str, meta: ScanMeta) -> Labels:
+def _truth_on(path: str, scan: ScanMeta | Geometry) -> Labels:
     """Read a label mask onto a scan's grid by nearest neighbour; 0 outside its field of view."""
-    geometry = meta.geometry
+    geometry = scan if isinstance(scan, Geometry) else scan.geometry
     with open_mask(path) as source:
         own = grid_of_mask(source.header, geometry)
         labels = _labels_of(source)
@@ -134,7 +134,7 @@ def _truth_on(path: str, meta: ScanMeta) -> Labels:
         return labels
     matrix, offset = linear_part(index_map(own, geometry))
     found = np.empty(geometry.shape, dtype=labels.dtype)
-    for z0, z1 in meta.slabs:  # all at once would hold a second grid
+    for z0, z1 in slabs(geometry.shape[0], SLICES_AT_ONCE):  # all at once would hold a second grid
         ndimage.affine_transform(
             labels, matrix, offset + matrix[:, 0] * z0, order=0, cval=0,
             output=found[z0:z1], output_shape=(z1 - z0, *geometry.shape[1:]), mode="grid-constant",
