@@ -135,12 +135,14 @@ def report(run: RunFolder, as_json: Json = False) -> None:
 @app.command()
 def apply(
     run: RunFolder,
-    scan: Annotated[Path, typer.Argument(metavar="SCAN", help="File or folder of one scan.")],
+    scan: Annotated[
+        str, typer.Argument(metavar="SCAN", help="File, folder or fsspec URL of one scan.")
+    ],
     protocol: Annotated[str, typer.Option(help="Protocol of the run whose model is applied.")],
     out: Annotated[Path, typer.Option(help="Folder for the masks.")],
     method: Annotated[str, typer.Option(help="som (direct transfer) or student.")] = "som",
     channel: Annotated[
-        list[Path] | None, typer.Option(help="Source of each further channel, in order.")
+        list[str] | None, typer.Option(help="Source of each further channel, in order.")
     ] = None,
     form: Annotated[
         str | None,

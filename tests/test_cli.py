@@ -112,7 +112,7 @@ def test_apply_equals_what_the_run_did_to_the_same_scan(
     source = str(cohort_folder / "scans/s02_t1_CT.nii.gz")
     out = tmp_path / "masks"
     arguments = ["--protocol", "phantom-ct", "--out", str(out), "--method", method, "--json"]
-    assert main(["apply", str(finished[0]), source, *arguments]) == 0
+    assert main(["apply", str(finished[0]), f"file://{source}", *arguments]) == 0
     told = _json(capsys)
     assert (told["drift"] or {}).get("status") == {"som": "ok"}.get(method)
     group = zarr.open_group(told["scan"], mode="r")

@@ -11,6 +11,7 @@ from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
 from somray.errors import ConfigError, DataError, ExportError
+from somray.io.cohort.place import place_of
 from somray.io.ome.image import read_meta, slabs
 from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
@@ -25,7 +26,7 @@ __all__ = ["apply_model"]
 def apply_model(
     location: str,
     protocol: str,
-    sources: list[Path],
+    sources: list[str],
     out: Path,
     method: str,
     form: str | None = None,
@@ -35,7 +36,7 @@ def apply_model(
     Args:
         location: path or URL of the run.
         protocol: whose model is applied.
-        sources: one file or folder per channel of the protocol, in its order.
+        sources: one file, folder or fsspec URL per channel of the protocol, in its order.
         out: folder; the scan is written there as OME-Zarr with `labels/METHOD`.
         method: som or student.
         form: nifti, nrrd, dicom-seg or rtstruct: the mask is written beside the scan in that format too.
@@ -59,8 +60,8 @@ def apply_model(
             f"{len(sources)} sources given, name the further ones with --channel"
         )
     root = Storage.at(out).root
-    paths = tuple(str(p.expanduser().absolute()) for p in sources)
-    scan = Scan("new", "t0", protocol, paths, str(sources[0]))
+    paths = tuple(place_of(source, Path.cwd(), "SCAN") for source in sources)
+    scan = Scan("new", "t0", protocol, paths, sources[0])
     level = ingest.run(ingest_item(root, scan, config)).value.get("uptake_level")
     place = ScanPlace(root, scan.subject, scan.session)
     windows = scaled_windows(teacher, level)

@@ -66,7 +66,7 @@ def _files(
     others = [f for f in files if _sniffed(f, dicom=False)]
     known = set(others)
     if not alone:
-        others = _without_previews(others, search)
+        others = _without_previews(_without_halves(others), search)
     maybe = [f for f in files if f not in known]
     listed = {str(f) for f in list_files(maybe[0].parent)} if maybe and not alone else set()
     dicom, litter = series_within(f for f in maybe if alone or str(f) in listed or _is_dicom(f))
@@ -78,6 +78,20 @@ def _files(
     for file in _worth_looking(others):
         found += _source(file, root, search)
     return found
+
+
+def _without_halves(files: list[Path]) -> list[Path]:
+    """Leave out the pixels of a pair whose header lies beside them: the header stands for both."""
+    stems = {_stem(f) for f in files if _is_half(f, ".hdr")}
+    return [f for f in files if not (_is_half(f, ".img") and _stem(f) in stems)]
+
+
+def _is_half(file: Path, ending: str) -> bool:
+    return file.name.lower().removesuffix(".gz").endswith(ending)
+
+
+def _stem(file: Path) -> str:
+    return file.name.removesuffix(".gz").rpartition(".")[0]
 
 
 def _without_previews(files: list[Path], search: Search) -> list[Path]:

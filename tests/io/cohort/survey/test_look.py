@@ -1,5 +1,7 @@
 import os
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from somray.io.cohort.discover import propose
@@ -109,3 +111,16 @@ def test_a_folder_without_permission_is_named(tmp_path):
     (tmp_path / "shut").mkdir(mode=0)
     _, notes = seen(tmp_path, "path")
     assert "shut: cannot be opened" in notes
+
+
+def test_a_pair_of_header_and_pixels_is_one_scan(tmp_path):
+    for subject in ("s1", "s2"):
+        place = tmp_path / subject
+        place.mkdir()
+        values = np.random.default_rng(0).normal(0, 300, (6, 5, 4)).astype(np.int16)
+        nib.save(nib.Nifti1Pair(values, np.diag([-1.0, -1, 2, 1])), place / "ct.img")
+    found = propose([tmp_path])
+    assert [row["path"] for row in found.rows] == [
+        str(tmp_path / s / "ct.hdr") for s in ("s1", "s2")
+    ]
+    assert found.left_out == ()
