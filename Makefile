@@ -29,11 +29,12 @@ bench: .venv/ready
 schemas: .venv/ready
 	$(BIN)/python -m jobs.write_schemas
 
-# torch goes first and by its exact pin: where a CPU wheel lies on disk, pip takes it only so.
+# torch goes first and by its exact pin: where a CPU wheel lies on disk, pip takes it only so. Byte code is made at the
+# first import: making it for all packages at once takes two minutes, and most of it is never read.
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check "$(TORCH)"
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile "$(TORCH)"
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[dev]"
 	touch $@
 
 # Peers of the benchmarks that somray must not depend on, in an environment of their own; somoclu builds
