@@ -1,8 +1,8 @@
-"""The pixel arrays of a scan's OME-Zarr group: made, written slab by slab, read.
+"""The pixel arrays of a scan's OME-Zarr group: made, written brick by brick, read.
 
 One zarr v3 array per pyramid level. A chunk is one slice (larger slices are cut into 2048 × 2048), a shard
-is one slab with all its channels. Two tasks that write one shard lose data silently (zarr-python #3682),
-so `write_levels` refuses anything but whole slabs; distinct slabs may be written at the same time.
+is one brick with all its channels. Two tasks that write one shard lose data silently (zarr-python #3682),
+so `write_levels` refuses anything but whole bricks; distinct bricks may be written at the same time.
 """
 
 from collections.abc import Iterator
@@ -14,8 +14,9 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
+from somray.domain.brick import Brick
 from somray.errors import ShapeError, StoreError
-from somray.io.ome.metadata import ScanMeta, level_shapes
+from somray.io.ome.metadata import ScanMeta, level_shapes, tile_shape
 from somray.io.storage import Storage
 
 __all__ = ["create_levels", "open_level", "store_errors", "write_levels"]
@@ -49,9 +50,15 @@ def create_levels(
     """
     is_label = label_dtype is not None
     lead = (meta.shape[0],) if is_label else meta.shape[:2]
-    for level, (rows, columns) in enumerate(level_shapes(*meta.shape[3:])):
-        chunk = (min(rows, CHUNK_PIXELS), min(columns, CHUNK_PIXELS))
-        whole = (-(-rows // chunk[0]) * chunk[0], -(-columns // chunk[1]) * chunk[1])
+    plane = meta.shape[3:]
+    tile = tile_shape((meta.shape[1], *plane))
+    for level, (rows, columns) in enumerate(level_shapes(*plane)):
+        part = (
+            rows if tile[0] == plane[0] else tile[0] >> level,
+            columns if tile[1] == plane[1] else tile[1] >> level,
+        )
+        chunk = (min(part[0], CHUNK_PIXELS), min(part[1], CHUNK_PIXELS))
+        whole = (-(-part[0] // chunk[0]) * chunk[0], -(-part[1] // chunk[1]) * chunk[1])
         # zarr's overloads cannot see that both branches give equal lengths
         zarr.create_array(
             store=storage.zarr(scan_name),
@@ -104,42 +111,44 @@ def _half(block: NDArray[Any]) -> NDArray[Any]:
 
 
 def write_levels(
-    storage: Storage, scan_name: str, path: str, t: int, z0: int, block: NDArray[Any]
+    storage: Storage, scan_name: str, path: str, brick: Brick, block: NDArray[Any]
 ) -> None:
-    """Write one whole slab to all levels.
+    """Write one whole brick to all levels.
 
     Args:
         storage: where the run lies.
         scan_name: the scan's group.
         path: prefix of the arrays inside the group, "" for the image.
-        t: time index.
-        z0: first slice of the slab, a multiple of the slab depth.
-        block: (c, z, y, x) of the image or (z, y, x) of a label: all slices of the slab.
+        brick: one of the scan's own (`ScanMeta.bricks`).
+        block: (c, z, y, x) of the image or (z, y, x) of a label: all that the brick holds.
 
     Raises:
-        ShapeError: the block is not exactly one slab.
+        ShapeError: there is no such brick, or the block is another size.
         StoreError: it cannot be written.
     """
     array = open_level(storage, scan_name, f"{path}/0".lstrip("/"), write=True)
-    _check_slab(array, t, z0, block)
-    slab = slice(z0, z0 + block.shape[-3])
+    _check_brick(array, brick, block)
+    y0, x0 = brick.y0, brick.x0
     for level in range(len(level_shapes(int(array.shape[-2]), int(array.shape[-1])))):
         if level > 0:
             array = open_level(storage, scan_name, f"{path}/{level}".lstrip("/"), write=True)
-            block = _half(block)
+            block, y0, x0 = _half(block), y0 // 2, x0 // 2
         block = np.ascontiguousarray(block, dtype=array.dtype)
+        rows, columns = block.shape[-2:]
         with store_errors(storage.uri(f"{scan_name}/{path}")):
-            array[t, ..., slab, :, :] = block
+            array[brick.t, ..., brick.z0 : brick.z1, y0 : y0 + rows, x0 : x0 + columns] = block
 
 
-def _check_slab(array: zarr.Array[Any], t: int, z0: int, block: NDArray[Any]) -> None:
-    shards = array.shards
-    depth = int(shards[-3]) if shards else 1
-    size_z = int(array.shape[-3])
-    expected = (*array.shape[1:-3], min(depth, size_z - z0), *array.shape[-2:])
-    if not (0 <= t < array.shape[0] and 0 <= z0 < size_z and z0 % depth == 0):
+def _check_brick(array: zarr.Array[Any], brick: Brick, block: NDArray[Any]) -> None:
+    """Refuse what is not exactly one shard."""
+    shape, shard = array.shape, (array.shards or array.chunks)[-3:]
+    corner, size = brick.corner, shape[-3:]
+    begins = all(0 <= c < n and c % s == 0 for c, n, s in zip(corner, size, shard, strict=True))
+    if not (begins and 0 <= brick.t < shape[0]):
+        raise ShapeError(f"no brick begins at t={brick.t}, {corner}; they have {shard} of {shape}")
+    wanted = tuple(min(s, n - c) for c, n, s in zip(corner, size, shard, strict=True))
+    expected = (*shape[1:-3], *wanted)
+    if tuple(block.shape) != expected or brick.shape != wanted:
         raise ShapeError(
-            f"no slab begins at t={t}, z={z0}; slabs of {depth} slices, {array.shape} voxels"
+            f"the brick at t={brick.t}, {corner} must have shape {expected}, got {block.shape}"
         )
-    if tuple(block.shape) != tuple(expected):
-        raise ShapeError(f"slab at z={z0} must have shape {expected}, got {block.shape}")

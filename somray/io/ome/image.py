@@ -1,6 +1,6 @@
 """One scan as an OME-Zarr 0.5 group (zarr v3, sharded): image, pyramid, labels, marks.
 
-The order is the law: `create_scan`, `write_slab` for every slab, `finish_scan`; only the last sets
+The order is the law: `create_scan`, `write_brick` for every brick, `finish_scan`; only the last sets
 `attributes.somray.complete`, so a reader never takes half a scan for a whole one. Labels follow the same
 order. Axes are (t, c, z, y, x); NaN means no data. No consolidated metadata: it goes stale.
 """
@@ -9,13 +9,16 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from somray.domain.brick import Brick
 from somray.io.ome.arrays import create_levels, open_level, store_errors, write_levels
 from somray.io.ome.labels import (
     create_labels,
     finish_labels,
     labels_complete,
     list_labels,
+    read_label_brick,
     read_label_slab,
+    write_label_brick,
     write_label_slab,
 )
 from somray.io.ome.marks import is_complete, read_meta
@@ -38,12 +41,16 @@ __all__ = [
     "is_complete",
     "labels_complete",
     "list_labels",
+    "read_brick",
     "read_channel",
+    "read_label_brick",
     "read_label_slab",
     "read_meta",
     "read_slab",
     "slab_depth",
     "slabs",
+    "write_brick",
+    "write_label_brick",
     "write_label_slab",
     "write_slab",
 ]
@@ -64,9 +71,22 @@ def create_scan(storage: Storage, name: str, meta: ScanMeta) -> None:
         create_levels(storage, name, "", meta)
 
 
+def write_brick(storage: Storage, name: str, brick: Brick, block: NDArray[np.float32]) -> None:
+    """Write one whole brick (c, z, y, x) to all levels; see `write_levels` for the errors."""
+    write_levels(storage, name, "", brick, block)
+
+
 def write_slab(storage: Storage, name: str, t: int, z0: int, block: NDArray[np.float32]) -> None:
-    """Write one whole slab (c, z, y, x) to all levels; see `write_levels` for the errors."""
-    write_levels(storage, name, "", t, z0, block)
+    """Write one whole slab (c, z, y, x) of slices that are not cut; see `write_levels` for the errors."""
+    brick = Brick.of_slices(t, z0, z0 + block.shape[1], block.shape[2:])
+    write_levels(storage, name, "", brick, block)
+
+
+def read_brick(storage: Storage, name: str, brick: Brick) -> NDArray[np.float32]:
+    """Read any box of voxels as (c, z, y, x) float32; see `read_slab`."""
+    array = open_level(storage, name, "0")
+    with store_errors(storage.uri(name)):
+        return np.asarray(array[(brick.t, slice(None), *brick.box)], dtype=np.float32)
 
 
 def finish_scan(storage: Storage, name: str, meta: ScanMeta) -> None:

@@ -13,6 +13,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.errors import ContainsGroupError
 
+from somray.domain.brick import Brick
 from somray.errors import ShapeError
 from somray.io.ome.arrays import create_levels, open_level, store_errors, write_levels
 from somray.io.ome.marks import group_attributes, read_meta
@@ -25,7 +26,9 @@ __all__ = [
     "label_look",
     "labels_complete",
     "list_labels",
+    "read_label_brick",
     "read_label_slab",
+    "write_label_brick",
     "write_label_slab",
 ]
 
@@ -61,11 +64,19 @@ def create_labels(storage: Storage, scan_name: str, label: str, dtype: str) -> N
         create_levels(storage, scan_name, path, meta, str(np.dtype(dtype)))
 
 
+def write_label_brick(
+    storage: Storage, scan_name: str, label: str, brick: Brick, block: NDArray[np.integer[Any]]
+) -> None:
+    """Write one whole brick (z, y, x) of a label to all levels; see `write_levels`."""
+    write_levels(storage, scan_name, f"labels/{label}", brick, block)
+
+
 def write_label_slab(
     storage: Storage, scan_name: str, label: str, t: int, z0: int, block: NDArray[np.integer[Any]]
 ) -> None:
-    """Write one whole slab (z, y, x) of a label to all levels; see `write_levels`."""
-    write_levels(storage, scan_name, f"labels/{label}", t, z0, block)
+    """Write one whole slab (z, y, x) of slices that are not cut; see `write_levels`."""
+    brick = Brick.of_slices(t, z0, z0 + len(block), (block.shape[1], block.shape[2]))
+    write_levels(storage, scan_name, f"labels/{label}", brick, block)
 
 
 def finish_labels(
@@ -127,3 +138,13 @@ def read_label_slab(
     array = open_level(storage, scan_name, path)
     with store_errors(storage.uri(f"{scan_name}/{path}")):
         return np.asarray(array[t, z0:z1])
+
+
+def read_label_brick(
+    storage: Storage, scan_name: str, label: str, brick: Brick
+) -> NDArray[np.integer[Any]]:
+    """Read any box of voxels of a label as (z, y, x) in its own type."""
+    path = f"labels/{label}/0"
+    array = open_level(storage, scan_name, path)
+    with store_errors(storage.uri(f"{scan_name}/{path}")):
+        return np.asarray(array[(brick.t, *brick.box)])

@@ -1,8 +1,9 @@
 """What stands in the metadata of one scan's OME-Zarr group, and how its arrays are cut.
 
-Images are (t, c, z, y, x), labels (t, z, y, x). A *slab* is `slab_depth` whole slices; it is one shard
-of level 0 and one shard of every smaller level, so whoever owns a slab owns its files. The pyramid halves
-y and x (rounding up) and keeps z. OME-Zarr knows only scale and translation, so coordinates there run
+Images are (t, c, z, y, x), labels (t, z, y, x). A *slab* is `slab_depth` whole slices. Slices of more than
+64 MiB are cut into tiles of 2048 × 2048. A *brick* is a slab, or a tile of one; it is one shard of level 0 and
+one shard of every smaller level, so whoever owns a brick owns its files. The pyramid halves y and x (rounding
+up) and keeps z. OME-Zarr knows only scale and translation, so coordinates there run
 along the scan's own axes; the full affine to LPS stands under our own key `somray`. Not here: bytes.
 """
 
@@ -12,11 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from somray.domain.brick import Brick
 from somray.domain.geometry import Geometry
 from somray.errors import ShapeError
 
 __all__ = [
     "ScanMeta",
+    "bricks",
+    "is_cut",
     "label_metadata",
     "level_shapes",
     "scan_from_attributes",
@@ -24,11 +28,13 @@ __all__ = [
     "slab_depth",
     "slabs",
     "somray_attributes",
+    "tile_shape",
 ]
 
 OME_VERSION = "0.5"
 MAX_SLAB_DEPTH = 32
-MAX_SLAB_BYTES = 64 * 1024 * 1024  # float32 block of one slab, the size a task holds several of
+MAX_SLAB_BYTES = 64 * 1024 * 1024  # float32 block of one brick, the size a task holds several of
+TILE_PIXELS = 2048  # even on all levels, so that tiles are halved as their slice would be
 COARSEST_PIXELS = 256  # the smallest level fits a thumbnail
 
 # Names of RFC-4 for an array axis that runs towards +x, +y, +z of LPS, and for the way back.
@@ -50,14 +56,27 @@ _LABEL_COLORS = (
 )
 
 
+def is_cut(shape: tuple[int, int, int]) -> bool:
+    """Whether slices of an image of (c, y, x) are too large for a task and cut into tiles."""
+    channels, rows, columns = shape
+    return channels * rows * columns * 4 > MAX_SLAB_BYTES
+
+
+def tile_shape(shape: tuple[int, int, int]) -> tuple[int, int]:
+    """Return (y, x) of a brick's slices for an image of (c, y, x): the whole slice unless it is cut."""
+    if not is_cut(shape):
+        return shape[1], shape[2]
+    return min(shape[1], TILE_PIXELS), min(shape[2], TILE_PIXELS)
+
+
 def slab_depth(shape: tuple[int, int, int]) -> int:
     """Return the slices per slab for an image of (c, y, x), from the shape alone.
 
-    The largest power of two up to 32 whose float32 block stays within 64 MiB, at least 1.
+    The largest power of two up to 32 with which the float32 block of a brick stays within 64 MiB, at least 1.
     """
-    channels, rows, columns = shape
+    rows, columns = tile_shape(shape)
     depth = MAX_SLAB_DEPTH
-    while depth > 1 and channels * depth * rows * columns * 4 > MAX_SLAB_BYTES:
+    while depth > 1 and shape[0] * depth * rows * columns * 4 > MAX_SLAB_BYTES:
         depth //= 2
     return depth
 
@@ -65,6 +84,20 @@ def slab_depth(shape: tuple[int, int, int]) -> int:
 def slabs(shape_z: int, depth: int) -> list[tuple[int, int]]:
     """Cut shape_z slices into slabs (z0, z1) of depth slices; the last may be thinner."""
     return [(z0, min(z0 + depth, shape_z)) for z0 in range(0, shape_z, depth)]
+
+
+def bricks(shape: tuple[int, int, int, int, int]) -> list[Brick]:
+    """Cut an image of (t, c, z, y, x) into bricks, by t, z, y and x."""
+    times, channels, depth, rows, columns = shape
+    seen = (channels, rows, columns)
+    high, wide = tile_shape(seen)
+    return [
+        Brick(t, z0, z1, y0, y1, x0, x1)
+        for t in range(times)
+        for z0, z1 in slabs(depth, slab_depth(seen))
+        for y0, y1 in slabs(rows, high)
+        for x0, x1 in slabs(columns, wide)
+    ]
 
 
 @dataclass(frozen=True)
@@ -115,6 +148,16 @@ class ScanMeta:
     def slabs(self) -> list[tuple[int, int]]:
         """The slabs (z0, z1) of one time point."""
         return slabs(self.shape[2], self.slab_depth)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether its slices are cut into tiles."""
+        return is_cut((self.shape[1], self.shape[3], self.shape[4]))
+
+    def bricks(self, t: int | None = None) -> list[Brick]:
+        """List the bricks of one time point, or of all, by t, z, y and x."""
+        every = bricks(self.shape)
+        return every if t is None else [brick for brick in every if brick.t == t]
 
 
 def level_shapes(rows: int, columns: int) -> list[tuple[int, int]]:

@@ -8,13 +8,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from somray.config import CohortConfig, ProtocolConfig
+from somray.domain.brick import Brick
 from somray.domain.channel import Channel, channels_of
 from somray.domain.scan import Scan
 from somray.domain.work import Needs, Unit, digest_of
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
 from somray.kernels.teacher.spec import TeacherSpec
 from somray.pipeline.digests import code_digest, ingest_digest, ingest_recipe
-from somray.pipeline.units.scan_state import SLICE_PIXELS, ScanState, Slab, scan_name, subject_name
+from somray.pipeline.units.scan_state import (
+    SLICE_PIXELS,
+    ScanState,
+    brick_name,
+    scan_name,
+    subject_name,
+)
 from somray.stages import drift, ingest, segment, truth
 from somray.stages.evolution import evolve
 from somray.stages.student.lessons import sees_volumes
@@ -195,14 +202,15 @@ class Units:
         inputs = state.source_digest, model_digest
         return self.unit("open", f"{state.name}+{label}", item, needs, inputs, of=state.scan)
 
-    def slabs(self, state: ScanState, label: str) -> list[Slab]:
+    def slabs(self, state: ScanState, label: str) -> list[Brick]:
         """List what one unit segments each: a slab, or a time point for a student of volumes."""
         if label == "student" and self.volume_rule is not None:
-            return [Slab(t, 0, state.shape[2]) for t in range(state.shape[0])]
+            plane, depth = (state.shape[3], state.shape[4]), state.shape[2]
+            return [Brick.of_slices(t, 0, depth, plane) for t in range(state.shape[0])]
         return state.slabs()
 
     def slab(
-        self, state: ScanState, label: str, where: Slab, model_digest: str, seen: Seen
+        self, state: ScanState, label: str, where: Brick, model_digest: str, seen: Seen
     ) -> Unit:
         """Segment one slab by direct transfer (som) or the student."""
         target, settings, by_map = self.config.teacher.target, self.config.student, label == "som"
@@ -219,7 +227,7 @@ class Units:
         slices = state.slices(where.z1 - where.z0)
         return self.unit(
             "som" if by_map else "segment",
-            f"{state.name}+{label}+{where.name}",
+            f"{state.name}+{label}+{brick_name(where)}",
             item,
             needs,
             [state.source_digest, model_digest, target],

@@ -2,27 +2,14 @@
 
 from dataclasses import dataclass
 
+from somray.domain.brick import Brick
 from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
-from somray.io.ome.image import slab_depth, slabs
+from somray.io.ome.metadata import bricks, is_cut, slab_depth, slabs, tile_shape
 
-__all__ = ["SLICE_PIXELS", "ScanState", "Slab", "scan_name", "subject_name"]
+__all__ = ["SLICE_PIXELS", "ScanState", "brick_name", "scan_name", "subject_name"]
 
 SLICE_PIXELS = 512 * 512  # of the slices that the table of stages measures by
-
-
-@dataclass(frozen=True)
-class Slab:
-    """Slices z0 ≤ z < z1 of time index t."""
-
-    t: int
-    z0: int
-    z1: int
-
-    @property
-    def name(self) -> str:
-        """Last part of the names of its units."""
-        return f"t{self.t}+z{self.z0:05d}"
 
 
 @dataclass(frozen=True)
@@ -61,9 +48,24 @@ class ScanState:
         return self.shape[3] * self.shape[4] * 4
 
     @property
+    def _planes(self) -> tuple[int, int, int]:
+        return self.shape[1], self.shape[3], self.shape[4]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether its slices are cut into tiles."""
+        return is_cut(self._planes)
+
+    @property
+    def tile_bytes(self) -> int:
+        """Bytes of one slice of a brick with all channels."""
+        rows, columns = tile_shape(self._planes)
+        return self.shape[1] * rows * columns * 4
+
+    @property
     def slab_bytes(self) -> int:
-        """Bytes of one slab with all channels."""
-        return self.slice_bytes * min(self.shape[2], slab_depth(self.shape[1:2] + self.shape[3:]))
+        """Bytes of one brick with all channels."""
+        return self.tile_bytes * min(self.shape[2], slab_depth(self._planes))
 
     def grid_voxels(self, size_mm: float) -> int:
         """Blocks of about a size that cover the scan (`kernels.objects.grid`)."""
@@ -81,11 +83,25 @@ class ScanState:
         count = self.shape[0] * self.shape[2] if own is None else own
         return count * self.shape[3] * self.shape[4] / SLICE_PIXELS
 
-    def slabs(self) -> list[Slab]:
-        """List every slab."""
-        depth = slab_depth(self.shape[1:2] + self.shape[3:])
+    def slabs(self) -> list[Brick]:
+        """List every slab of whole slices, by t and z."""
+        plane, depth = (self.shape[3], self.shape[4]), slab_depth(self._planes)
         times = range(self.shape[0])
-        return [Slab(t, z0, z1) for t in times for z0, z1 in slabs(self.shape[2], depth)]
+        return [
+            Brick.of_slices(t, z0, z1, plane)
+            for t in times
+            for z0, z1 in slabs(self.shape[2], depth)
+        ]
+
+    def bricks(self) -> list[Brick]:
+        """List every brick, by t, z, y and x: slabs where slices are not cut."""
+        return bricks(self.shape)
+
+
+def brick_name(brick: Brick, *, is_cut: bool = False) -> str:
+    """Name a brick, as the last part of the names of its units; a tile of a cut slice tells its corner too."""
+    name = f"t{brick.t}+z{brick.z0:05d}"
+    return f"{name}+y{brick.y0:05d}+x{brick.x0:05d}" if is_cut else name
 
 
 def scan_name(scan: Scan) -> str:

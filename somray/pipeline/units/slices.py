@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from somray.domain.brick import Brick
 from somray.domain.run import RunLayout
 from somray.domain.work import Unit, digest_of
 from somray.io.ledger import Entry
 from somray.pipeline.digests import code_digest
 from somray.pipeline.units.protocol import Units
-from somray.pipeline.units.scan_state import ScanState, Slab
+from somray.pipeline.units.scan_state import ScanState, brick_name
 from somray.stages.registration import align_slices, register, residuals
 
 __all__ = [
@@ -24,15 +25,15 @@ __all__ = [
 class RegisteredSlab:
     """A slab of a scan and how the registration of its pairs ended."""
 
-    slab: Slab
+    slab: Brick
     entry: Entry
 
 
-def slice_pairs(units: Units, state: ScanState, where: Slab) -> Unit:
+def slice_pairs(units: Units, state: ScanState, where: Brick) -> Unit:
     """Register the neighbouring slices that begin in one slab."""
     settings = units.config.registration
     choices = settings.detector, settings.model, settings.robust
-    name = f"{state.name}+slices+{where.name}"
+    name = f"{state.name}+slices+{brick_name(where)}"
     digest = digest_of(name, code_digest("register"), state.source_digest, choices)
     kept = f"{RunLayout.pairs(state.name, where.t)}/z{where.z0:05d}.json"
     item = register.SlicePairsItem(state.place, where.t, where.z0, where.z1, *choices, kept, digest)
@@ -70,7 +71,7 @@ def slice_residuals(
     slab, entry = registered.slab, registered.entry
     rows = tuple(entry.rows.get("registration", ()))
     item = residuals.SliceResidualItem(state.place, slab.t, rows, masks)
-    name = f"{state.name}+slices+{slab.name}"
+    name = f"{state.name}+slices+{brick_name(slab)}"
     needs, work = residuals.needs(state.plane_bytes), state.slices(slab.z1 - slab.z0)
     inputs = [state.source_digest, rows, masks, model]
     return units.unit("residuals", name, item, needs, inputs, of=state.scan, work=work)

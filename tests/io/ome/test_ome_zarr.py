@@ -85,7 +85,7 @@ def test_the_slab_depth_is_a_power_of_two_within_64_mib():
     assert ome_zarr.slab_depth((1, 512, 512)) == 32
     assert ome_zarr.slab_depth((2, 512, 512)) == 32
     assert ome_zarr.slab_depth((1, 1024, 1025)) == 8
-    assert ome_zarr.slab_depth((3, 20000, 20000)) == 1
+    assert ome_zarr.slab_depth((3, 20000, 20000)) == 1  # tiles
     for shape in [(1, 700, 700), (2, 333, 900), (5, 512, 512)]:
         depth = ome_zarr.slab_depth(shape)
         assert (
@@ -240,7 +240,7 @@ def test_a_rerun_replaces_a_slab_even_by_nothing(storage):
 def test_anything_but_a_whole_slab_is_refused(storage):
     meta = make_meta((1, 1, 40, 8, 8))
     ome_zarr.create_scan(storage, NAME, meta)
-    with pytest.raises(ShapeError, match="no slab begins"):
+    with pytest.raises(ShapeError, match="no brick begins"):
         ome_zarr.write_slab(storage, NAME, 0, 5, np.zeros((1, 32, 8, 8), np.float32))
     with pytest.raises(ShapeError, match="must have shape"):
         ome_zarr.write_slab(storage, NAME, 0, 32, np.zeros((1, 32, 8, 8), np.float32))
