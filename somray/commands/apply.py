@@ -7,18 +7,23 @@ from typing import Any
 from somray.commands.export.masks import check_form, write_mask
 from somray.commands.export.scans import StoredScan, told
 from somray.commands.export.sources import source_grid
+from somray.domain.brick import Brick
 from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
 from somray.errors import ConfigError, DataError, ExportError
 from somray.io.cohort.place import place_of
-from somray.io.ome.image import read_meta, slabs
+from somray.io.ome.image import read_meta
 from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
 from somray.kernels.teacher.apply import scaled_windows
 from somray.pipeline.units.protocol import ingest_item
-from somray.stages import ingest, segment
+from somray.stages import ingest
 from somray.stages.drift import judge
+from somray.stages.segment import labels
+from somray.stages.segment.rows import BrickItem
+from somray.stages.segment.som import run_som
+from somray.stages.segment.student import run_student
 
 __all__ = ["apply_model"]
 
@@ -67,11 +72,11 @@ def apply_model(
     windows = scaled_windows(teacher, level)
     target = config.teacher.target
     value = teacher.value_of(target)
-    slab = segment.SlabItem(place, target, 0, 0, 0, level, windows, value=value)
-    areas, signatures = _segment(slab, method, model)
+    asked = BrickItem(place, target, Brick(0, 0, 0, 0, 0, 0, 0), level, windows, value=value)
+    areas, signatures = _segment(asked, method, model)
     classes = tuple(teacher.class_names.items()) if method == "som" else ((value, target),)
-    segment.close_labels(segment.LabelItem(place, method, classes=classes))
-    segment.publish(segment.PublishItem(place, (method,)))
+    labels.close_labels(labels.LabelItem(place, method, classes=classes))
+    labels.publish(labels.PublishItem(place, (method,)))
     stored = StoredScan(root, scan, target, config.irregular, identity="")
     return {
         "scan": Storage.at(root).uri(place.name),
@@ -113,22 +118,22 @@ def _drift(teacher: TeacherModel, signatures: list[dict[str, Any]]) -> dict[str,
     return None if found is None else asdict(found)
 
 
-def _segment(
-    slab: segment.SlabItem, method: str, model: Any
-) -> tuple[list[float], list[dict[str, Any]]]:
+def _segment(asked: BrickItem, method: str, model: Any) -> tuple[list[float], list[dict[str, Any]]]:
     """Return the target's area in each slice, and the signatures of slabs by direct transfer."""
-    function: Any = segment.run_som if method == "som" else segment.run_student  # each has its rows
-    place = slab.place
+    function: Any = run_som if method == "som" else run_student  # each has its rows
+    place = asked.place
     meta = read_meta(Storage.at(place.root), place.name)
-    segment.open_labels(segment.LabelItem(place, method))
+    labels.open_labels(labels.LabelItem(place, method))
     areas: list[float] = []
     signatures: list[dict[str, Any]] = []
     whole = method == "student" and model.sees_volumes
-    pieces = [(0, meta.shape[2])] if whole else slabs(meta.shape[2], meta.slab_depth)
-    for t in range(meta.shape[0]):
-        for z0, z1 in pieces:
-            result = function(replace(slab, t=t, z0=z0, z1=z1), model)
-            areas += [row.target_area_mm2 for row in result.rows["slices"]]
-            if method == "som":
-                signatures.append(result.value["signature"])
+    times, _, depth, *plane = meta.shape
+    bricks = meta.bricks()
+    if whole:
+        bricks = [Brick.of_slices(t, 0, depth, (plane[0], plane[1])) for t in range(times)]
+    for brick in bricks:
+        result = function(replace(asked, brick=brick), model)
+        areas += [row.target_area_mm2 for row in result.rows["slices"]]
+        if method == "som":
+            signatures.append(result.value["signature"])
     return areas, signatures

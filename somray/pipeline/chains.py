@@ -26,12 +26,15 @@ from somray.pipeline.units.protocol import Seen
 from somray.pipeline.units.scan_state import ScanState
 from somray.pipeline.units.sessions import align_sessions_of
 from somray.pipeline.units.slices import RegisteredSlab
-from somray.stages import drift, segment, truth
+from somray.stages import drift, truth
 from somray.stages.evolution import evolve
 from somray.stages.objects import BASELINE
 from somray.stages.objects import GROUP as OBJECTS
 from somray.stages.registration import align_slices, register, residuals
 from somray.stages.registration.residuals import Masks
+from somray.stages.segment import labels
+from somray.stages.segment.som import run_som
+from somray.stages.segment.student import run_student
 
 __all__ = ["ProtocolChain"]
 
@@ -144,12 +147,12 @@ class ProtocolChain(ProtocolWork):
         self, state: ScanState, label: str, fitted: SharedModel, model: TeacherModel
     ) -> int | None:
         """Write one label group slab by slab; return the target's voxels, None if a slab failed."""
-        function = segment.run_som if label == "som" else segment.run_student
+        function = run_som if label == "som" else run_student
         groups = self.units.label_groups(label)
         digest = "+".join((fitted.digest, *groups[1:]))
         for group in groups:
             opening = self.units.open_labels(state, group, digest)
-            opened = await self.record.do(segment.open_labels, opening)
+            opened = await self.record.do(labels.open_labels, opening)
             if not opened.ok:
                 return None
         value = model.value_of(self.units.config.teacher.target)
@@ -173,15 +176,15 @@ class ProtocolChain(ProtocolWork):
         for group in groups:
             classes = self._classes(group, model)
             closed = await self.record.do(
-                segment.close_labels, self.units.close_labels(state, group, classes, digest)
+                labels.close_labels, self.units.close_labels(state, group, classes, digest)
             )
             if not closed.ok:
                 return None
         return sum(int(entry.value["voxels"]) for entry in entries)
 
     def _classes(self, label: str, model: TeacherModel) -> tuple[tuple[int, str], ...]:
-        if label == segment.CONFIDENCE:
-            return segment.confidence_classes()
+        if label == labels.CONFIDENCE:
+            return labels.confidence_classes()
         if label == "som":
             return tuple(sorted(model.class_names.items()))
         target = self.units.config.teacher.target
@@ -255,10 +258,10 @@ class ProtocolChain(ProtocolWork):
                 group for m in self._masks(teacher) for group in self.units.label_groups(m.method)
             )
             drawn = () if self.objects.rule is None else (OBJECTS,)
-            labels = (*written, *drawn, "lesions")
+            names = (*written, *drawn, "lesions")
             await gather_or_cancel(
                 *(
-                    self.record.do(segment.publish, self.units.publish(s, labels, digests))
+                    self.record.do(labels.publish, self.units.publish(s, names, digests))
                     for s in states
                 ),
                 *(

@@ -35,7 +35,9 @@ from somray.pipeline.cohort import Cohort, walk
 from somray.pipeline.record import FailureRows
 from somray.pipeline.stages import STAGES
 from somray.pipeline.units.scan_state import SLICE_PIXELS, scan_name
-from somray.stages import ingest, object_calls, objects, segment
+from somray.stages import ingest, object_calls, objects
+from somray.stages.segment.som import run_som
+from somray.stages.segment.student import run_student
 from somray.stages.student import fit as student
 from somray.stages.teacher import fit as teacher
 
@@ -202,8 +204,8 @@ _FORESEEN: Mapping[StageFunction, Callable[[Unit], Result]] = {
     teacher.run: lambda unit: Result(value={"digest": "", "slices": [0]}),
     teacher.missing: lambda unit: teacher.missing(unit.item),  # it fails whatever the pixels are
     student.run: lambda unit: Result(value={"digest": ""}),
-    segment.run_som: _segmented,
-    segment.run_student: _segmented,
+    run_som: _segmented,
+    run_student: _segmented,
     objects.find: _found,
     object_calls.call: lambda unit: Result(value={"lesions": [[]]}),
 }

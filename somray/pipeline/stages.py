@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from somray.domain.work import StageFunction, Unit
-from somray.stages import drift, ingest, object_calls, objects, segment, truth
+from somray.stages import drift, ingest, object_calls, objects, truth
 from somray.stages.evolution import evolve
 from somray.stages.registration import (
     align_sessions,
@@ -17,6 +17,8 @@ from somray.stages.registration import (
     register_sessions,
     residuals,
 )
+from somray.stages.segment import labels, som
+from somray.stages.segment import student as by_student
 from somray.stages.student import fit as student
 from somray.stages.teacher import fit as teacher
 
@@ -81,18 +83,18 @@ STAGES: Mapping[str, Stage] = {
         0.03, "slice of one channel, once per pass",
     ),
     "student": Stage((student.run,), seconds=0.12, measure="step of one worker"),
-    "open": Stage((segment.open_labels,), _of_the_group),
-    "som": Stage((segment.run_som,), seconds=0.03, measure="slice of one channel"),
+    "open": Stage((labels.open_labels,), _of_the_group),
+    "som": Stage((som.run_som,), seconds=0.03, measure="slice of one channel"),
     "drift": Stage((drift.run,)),
-    "segment": Stage((segment.run_student,), seconds=0.11, measure="slice"),
-    "close": Stage((segment.close_labels,)),
+    "segment": Stage((by_student.run_student,), seconds=0.11, measure="slice"),
+    "close": Stage((labels.close_labels,)),
     "objects": Stage(
         (objects.find,), lambda unit: [("calls", unit.name)], 0.08, "slice of one channel"
     ),
     "calls": Stage((object_calls.call,)),
     "evolve": Stage((evolve.run,), seconds=0.05, measure="slice"),
     "residuals": Stage((residuals.run_slices, residuals.run_sessions), seconds=0.08, measure="slice"),
-    "publish": Stage((segment.publish,)),
+    "publish": Stage((labels.publish,)),
     "truth": Stage((truth.run,), seconds=0.08, measure="slice of one mask"),
 }  # fmt: skip
 """Every stage by name, in the order that `status` shows."""

@@ -24,7 +24,7 @@ class DriftItem:
 
     Args:
         place: the scan.
-        signatures: of its slabs, in their order, as `segment.run_som` left them.
+        signatures: of its bricks, in their order, as `run_som` left them.
     """
 
     place: ScanPlace

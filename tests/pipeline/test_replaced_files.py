@@ -50,7 +50,7 @@ def test_pixels_replaced_with_size_and_time_kept_are_taken_in(folder):
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size
     count = rerun(folder)
-    assert (count["ingest.run"], count["segment.run_som"]) == (1, 1)
+    assert (count["ingest.run"], count["som.run_som"]) == (1, 1)
     scan = somray.open_run(folder / "run").scan("b", "t0")
     np.testing.assert_array_equal(scan.image.values[0, 0], body(seed=7))
 

@@ -22,8 +22,12 @@ from somray.pipeline.units.scan_state import (
     scan_name,
     subject_name,
 )
-from somray.stages import drift, ingest, segment, truth
+from somray.stages import drift, ingest, truth
 from somray.stages.evolution import evolve
+from somray.stages.segment import labels
+from somray.stages.segment.rows import BrickItem
+from somray.stages.segment.som import needs_som
+from somray.stages.segment.student import needs_student
 from somray.stages.student.lessons import sees_volumes
 from somray.stages.student.volumes import VOLUME_MM
 from somray.stages.teacher import fit as teacher
@@ -192,12 +196,12 @@ class Units:
     def label_groups(self, label: str) -> tuple[str, ...]:
         """List the label groups that a method writes together, its own first."""
         if label == "student" and self.config.student.confidence:
-            return label, segment.CONFIDENCE
+            return label, labels.CONFIDENCE
         return (label,)
 
     def open_labels(self, state: ScanState, label: str, model_digest: str) -> Unit:
         """Make an empty label group."""
-        item = segment.LabelItem(state.place, label)
+        item = labels.LabelItem(state.place, label)
         needs = Needs(cpus=0.1)
         inputs = state.source_digest, model_digest
         return self.unit("open", f"{state.name}+{label}", item, needs, inputs, of=state.scan)
@@ -214,16 +218,15 @@ class Units:
     ) -> Unit:
         """Segment one slab by direct transfer (som) or the student."""
         target, settings, by_map = self.config.teacher.target, self.config.student, label == "som"
-        item = segment.SlabItem(
-            state.place, target, where.t, where.z0, where.z1, state.level, seen.windows,
-            value=seen.value,
+        item = BrickItem(
+            state.place, target, where, state.level, seen.windows, value=seen.value
         )  # fmt: skip
         sizes, gpus = (state.slab_bytes, state.slice_bytes), self.cohort.resources.segment_gpus
         if by_map:
-            needs = segment.needs_som(*sizes, self.config.teacher.dimensions)
+            needs = needs_som(*sizes, self.config.teacher.dimensions)
         else:
             item = replace(item, confidence=settings.confidence, gpu=gpus > 0)
-            needs = segment.needs_student(*sizes, gpus, self.student_voxels(state))
+            needs = needs_student(*sizes, gpus, self.student_voxels(state))
         slices = state.slices(where.z1 - where.z0)
         return self.unit(
             "som" if by_map else "segment",
@@ -248,7 +251,7 @@ class Units:
         self, state: ScanState, label: str, classes: tuple[tuple[int, str], ...], model_digest: str
     ) -> Unit:
         """Name the classes of a label group and mark it complete."""
-        item = segment.LabelItem(state.place, label, classes=classes)
+        item = labels.LabelItem(state.place, label, classes=classes)
         needs, inputs = Needs(cpus=0.1), (state.source_digest, model_digest)
         return self.unit("close", f"{state.name}+{label}", item, needs, inputs, of=state.scan)
 
@@ -265,11 +268,11 @@ class Units:
         unit = self.unit("evolve", name, item, needs, inputs, of=subject, work=work)
         return replace(unit, written=sum(4 * state.voxels for state in states))
 
-    def publish(self, state: ScanState, labels: tuple[str, ...], model_digest: str) -> Unit:
+    def publish(self, state: ScanState, names: tuple[str, ...], model_digest: str) -> Unit:
         """List the complete labels of a scan."""
-        item = segment.PublishItem(state.place, labels)
+        item = labels.PublishItem(state.place, names)
         needs = Needs(cpus=0.1)
-        inputs = [state.source_digest, labels, model_digest]
+        inputs = [state.source_digest, names, model_digest]
         return self.unit("publish", state.name, item, needs, inputs, of=state.scan)
 
     def truth(

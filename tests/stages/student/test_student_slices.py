@@ -5,13 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from somray.domain.brick import Brick
 from somray.domain.geometry import Geometry
 from somray.domain.student import StudentModel
 from somray.io.ome import image as ome_zarr
 from somray.io.storage import Storage
 from somray.kernels.student.network import new_unet, unet_weights
 from somray.kernels.student.predict import predict_student
-from somray.stages import segment
+from somray.stages.segment import labels as groups
+from somray.stages.segment.rows import BrickItem
+from somray.stages.segment.student import run_student
 from tests.stages.stored import store, texture
 from tests.student_fixtures import WINDOW, small_shape
 
@@ -29,16 +32,18 @@ def student():
 
 def segmented(root, volume, student, spacing, pieces=((0, DEPTH),)):
     place = store(root, volume, Geometry.from_spacing(volume.shape, (2.0, *spacing)))
-    for group in ("student", segment.CONFIDENCE):
-        segment.open_labels(segment.LabelItem(place, group))
+    for group in ("student", groups.CONFIDENCE):
+        groups.open_labels(groups.LabelItem(place, group))
     rows = []
     for z0, z1 in pieces:
-        item = segment.SlabItem(place, "lesion", 0, z0, z1, value=5, confidence=True)
-        rows += segment.run_student(item, student).rows["slices"]
+        item = BrickItem(
+            place, "lesion", Brick.of_slices(0, z0, z1, volume.shape[1:]), value=5, confidence=True
+        )
+        rows += run_student(item, student).rows["slices"]
     storage = Storage.at(place.root)
     labels, sure = (
         ome_zarr.read_label_slab(storage, place.name, group, 0, 0, len(volume))
-        for group in ("student", segment.CONFIDENCE)
+        for group in ("student", groups.CONFIDENCE)
     )
     return rows, labels, sure
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import somray
+from somray.domain.brick import Brick
 from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
 from somray.domain.student import StudentModel
@@ -19,8 +20,10 @@ from somray.kernels.objects.scan_rule import rule_for
 from somray.kernels.objects.uptake.find import uptake_unit
 from somray.kernels.student.network import NetworkShape, new_unet, unet_weights
 from somray.kernels.student.views import SOFT_HU
-from somray.stages import segment
 from somray.stages.reading.volume import ScanVolume, read_volumes
+from somray.stages.segment import labels as groups
+from somray.stages.segment.rows import BrickItem
+from somray.stages.segment.student import run_student
 from somray.stages.student import lessons as student_lessons
 from somray.stages.student import volumes as module
 from somray.stages.student.lessons import Asked, LessonScan, outward, read_lessons
@@ -217,16 +220,16 @@ def stored(root, hole=True):
 
 def segmented(root, student):
     place, values = stored(root)
-    for group in ("student", segment.CONFIDENCE):
-        segment.open_labels(segment.LabelItem(place, group))
-    item = segment.SlabItem(place, "lesion", 0, 0, 20, value=7, confidence=True)
-    result = segment.run_student(item, student)
+    for group in ("student", groups.CONFIDENCE):
+        groups.open_labels(groups.LabelItem(place, group))
+    item = BrickItem(place, "lesion", Brick.of_slices(0, 0, 20, (24, 22)), value=7, confidence=True)
+    result = run_student(item, student)
     storage = Storage.at(place.root)
     drawn = [
         np.concatenate(
             [ome_zarr.read_label_slab(storage, place.name, group, 0, z, z + 1) for z in range(20)]
         )
-        for group in ("student", segment.CONFIDENCE)
+        for group in ("student", groups.CONFIDENCE)
     ]
     return result.rows["slices"], *drawn, values
 

@@ -1,0 +1,1 @@
+"""Masks of a scan, brick by brick: by direct transfer and by the student."""
