@@ -17,17 +17,16 @@ def store(root, volume, geometry=None, session="t0", labels=None):
     meta = ome_zarr.ScanMeta(shape, grid, ("CT",), "HU", f"digest-{session}")
     storage, place = Storage.at(root), ScanPlace(str(root), "s", session)
     ome_zarr.create_scan(storage, place.name, meta)
-    for t, block in enumerate(series):
-        for z0, z1 in meta.slabs:
-            ome_zarr.write_slab(storage, place.name, t, z0, block[None, z0:z1].astype(np.float32))
+    for brick in meta.bricks():
+        block = series[brick.t][brick.box].astype(np.float32)
+        ome_zarr.write_brick(storage, place.name, brick, block[None])
     ome_zarr.finish_scan(storage, place.name, meta)
     for name, mask in (labels or {}).items():
         whole = mask[None] if mask.ndim == 3 else mask
         ome_zarr.create_labels(storage, place.name, name, "uint8")
-        for t, block in enumerate(whole):
-            for z0, z1 in meta.slabs:
-                part = block[z0:z1].astype(np.uint8)
-                ome_zarr.write_label_slab(storage, place.name, name, t, z0, part)
+        for brick in meta.bricks():
+            block = whole[brick.t][brick.box].astype(np.uint8)
+            ome_zarr.write_label_brick(storage, place.name, name, brick, block)
         ome_zarr.finish_labels(storage, place.name, name, {})
     return place
 

@@ -19,7 +19,16 @@ from somray.kernels.student.determinism import deterministic
 from somray.kernels.student.network import UNet, build_unet, folded
 from somray.kernels.student.views import ImageViews, Window
 
-__all__ = ["chances", "device_for", "network_of_model", "predict_student", "views_of"]
+__all__ = [
+    "TILES",
+    "chances",
+    "device_for",
+    "network_of_model",
+    "predict_part",
+    "predict_student",
+    "tile_spans",
+    "views_of",
+]
 
 TILES = {2: 1024, 3: 128}
 """Largest side that the network sees at once, without halo, in two and three dimensions."""
@@ -95,6 +104,33 @@ def predict_student(
     return chances(network, images, views, threads, device, model.temperature)
 
 
+def predict_part(
+    model: StudentModel,
+    image: NDArray[np.float32],
+    inner: tuple[slice, ...],
+    windows: tuple[Window, ...] | None = None,
+    device: str = "cpu",
+) -> NDArray[np.float32]:
+    """Predict one tile of an image that is not held whole.
+
+    Args:
+        model: a trained student.
+        image: (c, [z,] y, x), a tile with all that is seen round it, as `tile_spans` cuts it.
+        inner: where the tile lies in it, along ([z,] y, x).
+        windows: as for `predict_student`.
+        device: as for `predict_student`.
+
+    Returns:
+        Probabilities of the tile, the same bits as of the whole image; 0 where any channel has no data.
+    """
+    network, views = network_of_model(model, device), views_of(model, windows)
+    with deterministic(1), torch.inference_mode():
+        inputs = views.inputs(image)[None]
+        found: NDArray[np.float32] = _chance(network, inputs, device, model.temperature)[0][inner]
+    found[np.isnan(image[(slice(None), *inner)]).any(axis=0)] = 0.0
+    return found
+
+
 def chances(
     network: UNet,
     images: Sequence[NDArray[np.float32]] | NDArray[np.float32],
@@ -129,22 +165,13 @@ def _tiled(
     """Run the network tile by tile over inputs (b, d, …)."""
     shape = inputs.shape[2:]
     out = np.empty((len(inputs), *shape), dtype=np.float32)
-    tile, halo = TILES[len(shape)], network.shape.halo
-    last = torch.channels_last if len(shape) == 2 else torch.channels_last_3d
-    half = torch.device(device).type == "cuda" and torch.cuda.is_bf16_supported(
-        including_emulation=False
-    )
-    spans = [list(_spans(size, tile, halo)) for size in shape]
+    spans = [list(tile_spans(size, len(shape), network.shape.halo)) for size in shape]
     with torch.inference_mode():
         for parts in itertools.product(*spans):
             outer = tuple(span for _, span in parts)
-            part = torch.from_numpy(
-                np.ascontiguousarray(inputs[(slice(None), slice(None), *outer)])
+            chance = _chance(
+                network, inputs[(slice(None), slice(None), *outer)], device, temperature
             )
-            part = part.to(device).contiguous(memory_format=last)
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
-                logits = network(part).float()
-            chance = torch.sigmoid(logits / temperature).cpu().numpy()
             inner = tuple(
                 slice(own.start - seen.start, own.stop - seen.start) for own, seen in parts
             )
@@ -152,8 +179,25 @@ def _tiled(
     return out
 
 
-def _spans(size: int, tile: int, halo: int) -> Iterator[tuple[slice, slice]]:
-    """Cut an axis into tiles; each with what is seen round it."""
+def _chance(
+    network: UNet, inputs: NDArray[np.float32], device: str, temperature: float
+) -> NDArray[np.float32]:
+    """Run the network once, over inputs (b, d, …)."""
+    last = torch.channels_last if inputs.ndim == 4 else torch.channels_last_3d
+    half = torch.device(device).type == "cuda" and torch.cuda.is_bf16_supported(
+        including_emulation=False
+    )
+    part = torch.from_numpy(np.ascontiguousarray(inputs))
+    part = part.to(device).contiguous(memory_format=last)
+    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
+        logits = network(part).float()
+    found: NDArray[np.float32] = torch.sigmoid(logits / temperature).cpu().numpy()
+    return found
+
+
+def tile_spans(size: int, dimensions: int, halo: int) -> Iterator[tuple[slice, slice]]:
+    """Cut an axis of an image into tiles; each with what is seen round it."""
+    tile = TILES[dimensions]
     for start in range(0, size, tile):
         stop = min(start + tile, size)
         yield slice(start, stop), slice(max(0, start - halo), min(size, stop + halo))

@@ -221,7 +221,7 @@ class Units:
         item = BrickItem(
             state.place, target, where, state.level, seen.windows, value=seen.value
         )  # fmt: skip
-        sizes, gpus = (state.slab_bytes, state.slice_bytes), self.cohort.resources.segment_gpus
+        sizes, gpus = (state.slab_bytes, state.tile_bytes), self.cohort.resources.segment_gpus
         if by_map:
             needs = needs_som(*sizes, self.config.teacher.dimensions)
         else:

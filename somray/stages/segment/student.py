@@ -3,8 +3,9 @@
 Beside its mask the student may write `labels/confidence` (`labels.CONFIDENCE`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,38 +24,51 @@ from somray.stages.segment.rows import BrickItem, slice_rows
 __all__ = ["needs_student", "run_student"]
 
 THRESHOLD = 0.5  # probability from which the student says target
-SLICE_PLANES = 80  # a slice at work holds so many times its bytes
-GRID_BYTES = 400  # and a voxel of the coarse grid so many
+TILE_PLANES = 80  # a tile at work holds so many times its bytes
+TILE_PIXELS = 1100**2  # at most, with all that is seen round it (`kernels.student.predict.TILES`)
+SLICE_PLANES = 16  # held of a slice: values at the student's pixel size, its views, probabilities
+GRID_BYTES = 400  # held of a voxel of the coarse grid
+MARGIN_PIXELS = (
+    24  # of the student's, read round a tile where it sees another pixel size than the scan's
+)
 
 
 def needs_student(
     slab_bytes: int, slice_bytes: int, gpus: float = 0.0, grid_voxels: int = 0
 ) -> Needs:
-    """Declare what the student takes: a few slabs, and a slice or a grid at work.
+    """Declare what the student takes: a few bricks, a slice, and a tile of it at work or a grid.
 
     Args:
-        slab_bytes: of one slab with all channels.
-        slice_bytes: of one slice with all channels.
+        slab_bytes: of one brick with all channels.
+        slice_bytes: of one slice of a brick with all channels.
         gpus: share of a GPU.
         grid_voxels: of the coarse grid, for a student that sees volumes; else 0.
     """
-    work = GRID_BYTES * grid_voxels if grid_voxels else SLICE_PLANES * slice_bytes
+    tile = min(slice_bytes, 4 * TILE_PIXELS)
+    work = (
+        GRID_BYTES * grid_voxels if grid_voxels else SLICE_PLANES * slice_bytes + TILE_PLANES * tile
+    )
     memory = WORKER_BYTES + 4 * slab_bytes + work
     return Needs(cpus=1, gpus=gpus, memory_bytes=memory)
 
 
 def run_student(item: BrickItem, shared: StudentModel) -> Result:
-    """Predict the target on every slice of the slab; rows of `slices`.
+    """Predict the target on every slice of the brick.
 
     The target has the value that it has in labels/som, so that names and colours agree. A student that sees
     volumes wants the whole time point as one slab, and draws it piece by piece.
+
+    Returns:
+        Rows of `slices`, where slices are not cut; value: `voxels` of the target and the device.
     """
     from somray.kernels.student.predict import device_for  # torch: only here
 
     device = device_for(gpu=item.gpu)
-    parts = (_volume_parts if shared.sees_volumes else _slice_parts)(item, shared, device)
     storage, name = Storage.at(item.place.root), item.place.name
-    _, dy, dx = read_meta(storage, name).geometry.spacing_mm
+    meta = read_meta(storage, name)
+    _, dy, dx = meta.geometry.spacing_mm
+    look = _volume_parts if shared.sees_volumes else _tile_parts if meta.is_cut else _slice_parts
+    parts = look(item, shared, device)
     rows: list[SliceRow] = []
     voxels = 0
     for brick, probability, known in parts:
@@ -90,6 +104,62 @@ def _slice_parts(item: BrickItem, model: StudentModel, device: str) -> Iterator[
     chance = at_shape(found, own)
     chance[~known] = 0.0
     yield item.brick, chance, known
+
+
+def _tile_parts(item: BrickItem, model: StudentModel, device: str) -> Iterator[Part]:
+    """Predict a brick of slices that are cut, with what is seen round it: the same as of whole slices.
+
+    Where the student sees another pixel size, a tile is brought to it with a margin, so that pixels lie up to
+    half a pixel beside those of the whole slice.
+    """
+    from somray.kernels.student.predict import network_of_model, predict_part, tile_spans
+    from somray.kernels.student.spacing import at_shape, shape_at
+
+    storage, brick = Storage.at(item.place.root), item.brick
+    meta = read_meta(storage, item.place.name)
+    plane, (_, dy, dx) = meta.shape[3:], meta.geometry.spacing_mm
+    wanted = shape_at(plane, (dy, dx), model.spacing_mm)
+    halo = network_of_model(model, device).shape.halo
+    reach = (halo, halo)
+    if wanted != plane:
+        reach = _margins(plane, wanted, halo)
+    chance = np.empty(brick.shape, dtype=np.float32)
+    known = np.empty(brick.shape, dtype=bool)
+    rows, columns = (
+        _inside(tile_spans(n, 2, halo), span) for n, span in zip(plane, brick.box[1:], strict=True)
+    )
+    for z in range(brick.z0, brick.z1):
+        for tile in (
+            Brick(brick.t, z, z + 1, y.start, y.stop, x.start, x.stop)
+            for y in rows
+            for x in columns
+        ):
+            seen = tile.grown((0, *reach), meta.shape[2:])
+            image = read_brick(storage, item.place.name, seen)[:, 0]
+            here, inner = tile.within(brick), tile.within(seen)[1:]
+            known[here] = ~np.isnan(image[(slice(None), *inner)]).any(axis=0)
+            if wanted == plane:
+                chance[here] = predict_part(model, image, inner, item.windows, device)
+            else:
+                shape = shape_at(seen.shape[1:], (dy, dx), model.spacing_mm)
+                brought, everything = at_shape(image, shape), (slice(None), slice(None))
+                found = predict_part(model, brought, everything, item.windows, device)
+                chance[here] = at_shape(found[None], seen.shape[1:])[0][inner]
+    chance[~known] = 0.0
+    yield brick, chance, known
+
+
+def _margins(plane: tuple[int, int], wanted: tuple[int, int], halo: int) -> tuple[int, int]:
+    """Return the pixels of a slice (y, x) that hold what a logit sees at another pixel size."""
+    high, wide = (
+        ceil((halo + MARGIN_PIXELS) * own / other) for own, other in zip(plane, wanted, strict=True)
+    )
+    return high, wide
+
+
+def _inside(spans: Iterable[tuple[slice, slice]], part: slice) -> list[slice]:
+    """Return the network's own tiles that lie in a part of an axis."""
+    return [own for own, _ in spans if part.start <= own.start < part.stop]
 
 
 def _volume_parts(item: BrickItem, model: StudentModel, device: str) -> Iterator[Part]:

@@ -9,7 +9,9 @@ from somray.domain.brick import Brick
 from somray.domain.geometry import Geometry
 from somray.domain.student import StudentModel
 from somray.io.ome import image as ome_zarr
+from somray.io.ome import metadata
 from somray.io.storage import Storage
+from somray.kernels.student import predict
 from somray.kernels.student.network import new_unet, unet_weights
 from somray.kernels.student.predict import predict_student
 from somray.stages.segment import labels as groups
@@ -90,3 +92,30 @@ def test_pixels_without_data_are_no_target_at_any_size(student, tmp_path):
         assert not labels[:, :20].any()
         assert not sure[:, :20].any()
         assert (sure[:, 20:] >= 50).all()
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.7, 0.7)])
+def test_tiles_of_cut_slices_have_the_labels_of_whole_ones(student, tmp_path, monkeypatch, spacing):
+    monkeypatch.setitem(predict.TILES, 2, 32)
+    volume = texture(3, (100, 141))
+    volume[1, :50, :40] = np.nan
+    _, whole, sure = segmented(tmp_path / "whole", volume, student, spacing, ((0, 3),))
+    monkeypatch.setattr(metadata, "TILE_PIXELS", 64)
+    monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 2 * 64 * 64 * 4)
+    place = store(tmp_path / "cut", volume, Geometry.from_spacing(volume.shape, (2.0, *spacing)))
+    storage = Storage.at(place.root)
+    for group in ("student", groups.CONFIDENCE):
+        groups.open_labels(groups.LabelItem(place, group))
+    bricks = ome_zarr.read_meta(storage, place.name).bricks()
+    assert len(bricks) == 2 * 2 * 3
+    for brick in bricks:
+        run_student(BrickItem(place, "lesion", brick, value=5, confidence=True), student)
+    labels, again = (
+        ome_zarr.read_label_slab(storage, place.name, group, 0, 0, 3)
+        for group in ("student", groups.CONFIDENCE)
+    )
+    if spacing == (1.0, 1.0):
+        np.testing.assert_array_equal(labels, whole)
+        np.testing.assert_array_equal(again, sure)
+    else:  # pixels of another size lie up to half a pixel elsewhere
+        assert ((labels > 0) == (whole > 0)).mean() > 0.97
