@@ -9,7 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["affine_part", "apart_mm", "mean_motion", "moved_mm", "normalised", "rigid_part"]
+__all__ = [
+    "affine_part",
+    "apart_mm",
+    "mean_motion",
+    "moved_mm",
+    "normalised",
+    "on_finer_pixels",
+    "rigid_part",
+]
 
 Matrix = NDArray[np.float64]
 
@@ -73,6 +81,22 @@ def affine_part(matrix: Matrix, shape: tuple[int, int]) -> Matrix:
     flat = np.eye(3)
     flat[:2, :2], flat[:2, 2] = linear, np.array([u / w, v / w]) - linear @ middle
     return flat
+
+
+def on_finer_pixels(matrix: Matrix, factor: float) -> Matrix:
+    """Express a motion between coarse pixels in the pixels that they are means of.
+
+    Args:
+        matrix: (3, 3) coarse pixels to coarse pixels.
+        factor: fine pixels along a coarse one; 1 / factor for the way back.
+
+    Returns:
+        (3, 3) fine pixels to fine pixels: a coarse pixel's centre lies (factor − 1) / 2 fine ones inwards.
+    """
+    if factor == 1.0:
+        return matrix
+    fine = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1.0]])
+    return np.asarray(fine @ matrix @ np.linalg.inv(fine), dtype=np.float64)
 
 
 def _about_middle(linear: Matrix, motion: Matrix, shape: tuple[int, int]) -> Matrix:
