@@ -101,9 +101,9 @@ def warp_label_slice(
         ShapeError: if moving is not 2D.
     """
     _check(moving)
-    places = np.empty(shape, dtype=np.int64)
-    _find(np.array(moving.shape), np.ascontiguousarray(sampling, dtype=np.float64), places)
-    return np.where(places < 0, moving.dtype.type(0), moving.ravel()[np.maximum(places, 0)])
+    found = np.zeros(shape, dtype=moving.dtype)
+    _pick(np.ascontiguousarray(moving), np.ascontiguousarray(sampling, dtype=np.float64), found)
+    return found
 
 
 def _check(moving: NDArray[np.generic]) -> None:
@@ -143,6 +143,7 @@ def _fill(
     moving: NDArray[np.float32], sampling: NDArray[np.float64], found: NDArray[np.float32]
 ) -> None:
     """Do to whole slices what `sample` does, to the bit: scipy's linear weights, added in its order."""
+    flat, width = moving.ravel(), np.uint64(moving.shape[1])
     low, high, wide = -_EDGE, moving.shape[0] - 1, moving.shape[1] - 1
     for y in range(found.shape[0]):
         for x in range(found.shape[1]):
@@ -153,28 +154,30 @@ def _fill(
             v, u = min(max(v, 0.0), float(high)), min(max(u, 0.0), float(wide))
             j, i = int(v), int(u)
             down, right = v - j, u - i
-            below, beside = min(j + 1, high), min(i + 1, wide)
-            values = (moving[j, i], moving[j, beside], moving[below, i], moving[below, beside])
-            total = values[0] * (1.0 - down) * (1.0 - right)
-            total += values[1] * (1.0 - down) * right
-            total += values[2] * down * (1.0 - right)
-            total += values[3] * down * right
-            if not np.isfinite(total):
-                total = _over_gaps(values, (1.0 - down, down), (1.0 - right, right))
+            # Unsigned: an index that cannot be negative needs no branch.
+            at = np.uint64(j) * width + np.uint64(i)
+            beside = at + np.uint64(1 if i < wide else 0)
+            step = width if j < high else np.uint64(0)
+            values = (flat[at], flat[beside], flat[at + step], flat[beside + step])
+            up, left = 1.0 - down, 1.0 - right
+            total = values[0] * up * left + values[1] * up * right
+            total = total + values[2] * down * left + values[3] * down * right
+            if total - total != 0.0:
+                total = _over_gaps(values, (up, down), (left, right))
             found[y, x] = total
 
 
 @compiled
-def _find(
-    size: NDArray[np.int64], sampling: NDArray[np.float64], places: NDArray[np.int64]
+def _pick(
+    moving: NDArray[np.integer[Any]],
+    sampling: NDArray[np.float64],
+    found: NDArray[np.integer[Any]],
 ) -> None:
-    """Find for each pixel of a slice the nearest of the source, as a flat index; -1 outside."""
-    high, wide = size[0] - 1, size[1] - 1
-    for y in range(places.shape[0]):
-        for x in range(places.shape[1]):
+    """Fill a slice with the nearest labels; what lies outside stays."""
+    high, wide = moving.shape[0] - 1, moving.shape[1] - 1
+    for y in range(found.shape[0]):
+        for x in range(found.shape[1]):
             v, u = _place(sampling, y, x)
-            if not (-0.5 <= v <= high + 0.5 and -0.5 <= u <= wide + 0.5):
-                places[y, x] = -1
-                continue
-            v, u = min(max(v, 0.0), float(high)), min(max(u, 0.0), float(wide))
-            places[y, x] = int(v + 0.5) * (wide + 1) + int(u + 0.5)
+            if -0.5 <= v <= high + 0.5 and -0.5 <= u <= wide + 0.5:
+                v, u = min(max(v, 0.0), float(high)), min(max(u, 0.0), float(wide))
+                found[y, x] = moving[np.uint64(v + 0.5), np.uint64(u + 0.5)]

@@ -14,9 +14,9 @@ from somray.io.storage import Storage
 
 __all__ = [
     "MOST_PIXELS",
-    "RUN_BYTES",
     "PlaneReader",
     "level_geometry",
+    "needed_bytes",
     "plane_level",
     "plane_pixels",
 ]
@@ -24,10 +24,10 @@ __all__ = [
 MOST_PIXELS = 4096 * 4096
 """Pixels of the largest slice that is looked at whole, where a scan's slices are cut."""
 
-RUN_BYTES = 8 * 1024 * 1024
-"""What is read at once at most, beyond one slice: a call to storage costs as much as decoding a megabyte."""
-
-_MOST_RUN = 8  # slices
+_RUN_BYTES = (
+    16 * 1024 * 1024
+)  # read at once: a call to storage costs as much as decoding a megabyte
+_MOST_RUN = 32  # slices
 
 Shape5 = tuple[int, int, int, int, int]
 
@@ -66,6 +66,11 @@ def level_geometry(geometry: Geometry, level: int) -> Geometry:
     return Geometry.from_matrix((geometry.shape[0], rows, columns), geometry.matrix @ shrink)
 
 
+def needed_bytes(plane_bytes: int) -> int:
+    """Return what a reader of float32 slices needs while it reads a run, which storage holds three times over."""
+    return 3 * max(plane_bytes, min(_MOST_RUN * plane_bytes, _RUN_BYTES))
+
+
 class PlaneReader:
     """Slices of one time point in order of z, of the first channel or of a label.
 
@@ -92,7 +97,7 @@ class PlaneReader:
         depth, rows, columns = (int(n) for n in self._array.shape[-3:])
         self.shape = depth, rows, columns
         self._stop = depth if stop is None else min(stop, depth)
-        fitting = RUN_BYTES // (rows * columns * self._array.dtype.itemsize)
+        fitting = _RUN_BYTES // (rows * columns * self._array.dtype.itemsize)
         self._run = max(1, min(_MOST_RUN, fitting))
         self._held: dict[int, NDArray[np.generic]] = {}
 

@@ -4,12 +4,12 @@ Slice pairs are (z, z + 1): what differs between them is anatomy, never change; 
 in `register_sessions`, and the two kinds never mix.
 
 One pass over the slab: slices are read in short runs; each is described once and serves both its neighbours, then it
-is let go; at most three are held. Slices that no task can hold are registered on the first level of the pyramid that
-fits, and what is found is told in pixels of the scan itself. Where a pair's motion would count in the scan's chain, or is not sure, the slice past
-it is registered directly as a second opinion; elsewhere that is done for every eighth pair, and for
-the last, whose next pair belongs to the next slab. The halo is therefore two slices. Finished pairs are kept
-in the file that the item names, so that a killed slab goes on where it was; the pipeline removes it, once the
-unit is in the ledger.
+is let go; at most three are held. Slices that no task can hold are registered on the first level of their pyramid
+that fits, and what is found is told in pixels of the scan itself. Where a pair's motion would count in the scan's
+chain, or is not sure, the slice past it is registered directly as a second opinion; elsewhere that is done for every
+eighth pair, and for the last, whose next pair belongs to the next slab. The halo is therefore two slices. Finished
+pairs are kept in the file that the item names, so that a killed slab goes on where it was; the pipeline removes it,
+once the unit is in the ledger.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,13 @@ from somray.kernels.registration.chain.compose import counts
 from somray.kernels.registration.chain.direct import register_direct
 from somray.kernels.registration.chain.repair import Step, cycle_errors, tolerance_px
 from somray.kernels.registration.plane.motions import apart_mm, on_finer_pixels
-from somray.stages.reading.planes import MOST_PIXELS, PlaneReader, plane_level, plane_pixels
+from somray.stages.reading.planes import (
+    MOST_PIXELS,
+    PlaneReader,
+    needed_bytes,
+    plane_level,
+    plane_pixels,
+)
 from somray.stages.reading.sessions import tells_sides
 from somray.stages.registration.rows import (
     RegisteredPair,
@@ -50,9 +56,9 @@ from somray.stages.registration.rows import (
 __all__ = ["SlicePairsItem", "most_pixels", "needs_slices", "plane_bytes", "run_slices"]
 
 EVERY = 8  # pairs: how often the slice past a sure pair is asked too
-SLICE_BYTES = {True: 178, False: 60}
-"""Times a plane's, by whether a model is named: three slices described, a run of slices, a pair under refinement;
-with a named model keypoints of whole slices, of which KAZE alone takes 150."""
+SLICE_BYTES = {True: 170, False: 40}
+"""Times a plane's, by whether a model is named: three slices described, a pair under refinement; with a named
+model keypoints of whole slices, of which KAZE alone takes 150."""
 KEYPOINT_PIXELS = 2048 * 2048  # of a cut slice that keypoints of a named model are sought on
 
 
@@ -85,7 +91,7 @@ class SlicePairsItem:
 
 def needs_slices(plane_bytes: int, model: str = "similarity") -> Needs:
     """Declare what slice pairs take, whatever the slab's depth: a few planes (one channel) at work."""
-    held = SLICE_BYTES[model != "auto"] * plane_bytes
+    held = SLICE_BYTES[model != "auto"] * plane_bytes + needed_bytes(plane_bytes)
     return Needs(cpus=1, memory_bytes=WORKER_BYTES + held)
 
 

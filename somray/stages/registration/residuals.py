@@ -24,9 +24,9 @@ from somray.kernels.grids.resample import warp_label_slice, warp_slice
 from somray.kernels.registration.plane.motions import on_finer_pixels
 from somray.kernels.registration.residual import ResidualSums
 from somray.stages.reading.planes import (
-    RUN_BYTES,
     PlaneReader,
     level_geometry,
+    needed_bytes,
     plane_level,
     plane_pixels,
 )
@@ -94,7 +94,7 @@ class SessionResidualItem:
 
 def needs_slices(plane_bytes: int) -> Needs:
     """Declare what a comparison of slices takes: some planes (one channel), however deep the scan."""
-    held = 30 * plane_bytes + 30 * min(plane_bytes, RUN_BYTES)
+    held = 24 * plane_bytes + 2 * needed_bytes(plane_bytes)
     return Needs(cpus=1, memory_bytes=WORKER_BYTES + held)
 
 
@@ -102,7 +102,7 @@ def needs_sessions(plane_bytes: int) -> Needs:
     """Declare what a comparison of sessions takes: some planes of either, the source's slices, one piece."""
     source = most_slices(plane_bytes) * plane_bytes
     small = min(plane_bytes, 4 * MOST_PIECE_PIXELS)
-    held = 14 * plane_bytes + 5 * source + 60 * small
+    held = 14 * plane_bytes + 5 * source + 60 * small + 2 * needed_bytes(plane_bytes)
     return Needs(cpus=1, memory_bytes=WORKER_BYTES + held)
 
 

@@ -106,7 +106,7 @@ def test_refused_sessions_are_compared_as_they_lie(tmp_path):
 def test_memory_does_not_grow_with_the_scan(tmp_path):
     peaks = []
     shape = (160, 180)
-    for depth in (20, 80):
+    for depth in (40, 160):
         first, second, back = sessions(tmp_path / str(depth), depth, shape)
         rows = pairs(*((z, shift(0.5, 0.0)) for z in range(depth - 1)))
         between = SessionResidualItem(first, second, back, MASKS)
