@@ -32,7 +32,7 @@ _MOST_RUN = 32  # slices
 Shape5 = tuple[int, int, int, int, int]
 
 
-def plane_level(shape: Shape5, most: int = MOST_PIXELS) -> int:
+def plane_level(shape: Shape5, most: int) -> int:
     """Return the pyramid level that whole slices of a scan are looked at on.
 
     Args:
@@ -49,7 +49,7 @@ def plane_level(shape: Shape5, most: int = MOST_PIXELS) -> int:
     return fitting[0] if fitting else len(shapes) - 1
 
 
-def plane_pixels(shape: Shape5, most: int = MOST_PIXELS) -> int:
+def plane_pixels(shape: Shape5, most: int) -> int:
     """Return the pixels of a scan's slices on the level they are looked at on; see `plane_level`."""
     rows, columns = level_shapes(shape[3], shape[4])[plane_level(shape, most)]
     return rows * columns

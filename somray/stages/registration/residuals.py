@@ -24,6 +24,7 @@ from somray.kernels.grids.resample import warp_label_slice, warp_slice
 from somray.kernels.registration.plane.motions import on_finer_pixels
 from somray.kernels.registration.residual import ResidualSums
 from somray.stages.reading.planes import (
+    MOST_PIXELS,
     PlaneReader,
     level_geometry,
     needed_bytes,
@@ -108,7 +109,7 @@ def needs_sessions(plane_bytes: int) -> Needs:
 
 def plane_bytes(shape: tuple[int, int, int, int, int]) -> int:
     """Return the bytes of a slice as it is compared (one channel) for a scan of (t, c, z, y, x)."""
-    return 4 * plane_pixels(shape)
+    return 4 * plane_pixels(shape, MOST_PIXELS)
 
 
 def most_slices(plane_bytes: int) -> int:
@@ -172,7 +173,7 @@ class _Planes:
 
     def __init__(self, storage: Storage, place: ScanPlace, masks: Masks, t: int = 0) -> None:
         meta = read_meta(storage, place.name)
-        level = plane_level(meta.shape)
+        level = plane_level(meta.shape, MOST_PIXELS)
         self.factor = 2.0**level
         self.geometry = level_geometry(meta.geometry, level)
         self._value = masks.value
