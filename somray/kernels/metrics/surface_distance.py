@@ -1,4 +1,4 @@
-"""Surface Dice at a tolerance: the share of two surfaces that lie as near each other as observers do.
+"""Pieces of a mask's surface and their areas: what surface Dice at a tolerance counts.
 
 The surface of a mask runs through the cells between voxels: one cell per 2 x 2 x 2 neighbouring voxels, of
 which some are inside and some outside (what lies beyond the array is outside). A cell's piece of surface is
@@ -15,65 +15,17 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.errors import ShapeError
-from somray.kernels.grids.distance import distances_mm
-from somray.kernels.metrics.overlap import bounding_box
-
-__all__ = ["surface_dice"]
+__all__ = ["EQUAL", "areas_of", "codes_of", "is_surface"]
 
 _CORNERS = tuple(itertools.product((0, 1), repeat=3))  # z, y, x; corner n is bit n of a cell's code
 _CODES = 256
-_EQUAL = 1.0 + 1e-6  # distances come in single precision; what lies at the tolerance is within it
+EQUAL = 1.0 + 1e-6
+"""Distances come in single precision; what lies at the tolerance is within it."""
 
 
-def surface_dice(
-    prediction: NDArray[np.bool_],
-    reference: NDArray[np.bool_],
-    spacing_mm: tuple[float, float, float],
-    tolerance_mm: float,
-) -> float | None:
-    """Measure which share of both surfaces' area lies within a tolerance of the other surface.
-
-    Args:
-        prediction: (z, y, x) bool.
-        reference: mask of the same shape.
-        spacing_mm: distance of voxel centres along z, y, x.
-        tolerance_mm: largest distance of a piece of surface that counts as met, itself included.
-
-    Returns:
-        0 to 1; None when both masks are empty.
-
-    Raises:
-        ShapeError: if the masks are not two volumes of one shape, or `spacing_mm` is not positive.
-
-    Cost: some ten bytes per voxel of the box round both masks.
-    Source: Nikolov et al., "Deep learning to achieve clinically applicable segmentation of head and neck
-    anatomy for radiotherapy", arXiv 1809.04430, 2018; the cells and weights of their `surface-distance`.
-    """
-    if prediction.ndim != 3 or prediction.shape != reference.shape:
-        raise ShapeError(
-            f"masks must be (z, y, x) of one shape, got {prediction.shape} and {reference.shape}"
-        )
-    either = prediction | reference
-    if not either.any():
-        return None
-    box = bounding_box(either)
-    del either
-    first, second = _codes(prediction[box]), _codes(reference[box])
-    areas = _areas(spacing_mm)
-    near, whole = 0.0, 0.0
-    for one, other in ((first, second), (second, first)):
-        surface = _is_surface(one)
-        met = distances_mm(_is_surface(other), spacing_mm, surface) <= tolerance_mm * _EQUAL
-        near += _sum(one[surface][met], areas)
-        whole += _sum(one[surface], areas)
-    return near / whole
-
-
-def _codes(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Tell which of its corners every cell has inside, (z + 1, y + 1, x + 1)."""
-    padded = np.pad(mask, 1)
-    size = [n + 1 for n in mask.shape]
+def codes_of(padded: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Tell which of its corners every cell has inside, (z − 1, y − 1, x − 1) for a mask of (z, y, x)."""
+    size = [n - 1 for n in padded.shape]
     codes = np.zeros(size, dtype=np.uint8)
     for bit, corner in enumerate(_CORNERS):
         part = padded[tuple(slice(c, c + n) for c, n in zip(corner, size, strict=True))]
@@ -81,20 +33,13 @@ def _codes(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return codes
 
 
-def _is_surface(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def is_surface(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tell the cells that have corners inside and outside."""
     return np.asarray((codes != 0) & (codes != _CODES - 1))
 
 
-def _sum(codes: NDArray[np.uint8], areas: list[float]) -> float:
-    """Add the areas of cells, kind by kind: the same bits in any order of cells."""
-    counts = np.zeros(_CODES, dtype=np.int64)
-    for start in range(0, len(codes), 1 << 20):  # a count takes eight bytes a cell
-        counts += np.bincount(codes[start : start + (1 << 20)], minlength=_CODES)
-    return sum(int(n) * area for n, area in zip(counts, areas, strict=True))
-
-
 @lru_cache(maxsize=64)
-def _areas(spacing_mm: tuple[float, float, float]) -> list[float]:
+def areas_of(spacing_mm: tuple[float, float, float]) -> list[float]:
     """Compute the surface in each of the 256 kinds of cell, mm²."""
     z, y, x = spacing_mm
     sides = np.array([y * x, z * x, z * y])
