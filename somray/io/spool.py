@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 __all__ = ["ArraySpool", "Spooled"]
 
-_IN_MEMORY = 32 * 1024 * 1024  # bytes
+_IN_MEMORY = 4 * 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True)

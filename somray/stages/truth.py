@@ -21,7 +21,7 @@ from somray.io.spool import ArraySpool
 from somray.io.storage import Storage
 from somray.kernels.metrics.comparison import ComparedMask, LabelCounts, TruthParts
 from somray.kernels.metrics.overlap import agreement_of_counts
-from somray.kernels.metrics.surface_figures import surface_dice_of, surface_distance_95_of
+from somray.kernels.metrics.surface.figures import surface_dice_of, surface_distance_95_of
 from somray.stages.reading.planes import MOST_PIXELS, PlaneReader, plane_level, plane_pixels
 from somray.stages.reading.truth_mask import VOXELS_AT_ONCE, TruthOnGrid
 from somray.stages.truth_surfaces import LaidSurface, MaskSurfaces, TruthSurfaces

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from somray.io.spool import ArraySpool
 from somray.kernels.metrics.comparison import SharedVoxels
-from somray.kernels.metrics.far_surfaces import SurfaceBlock, cut_in_blocks
 from somray.kernels.metrics.part_stream import PartStream
-from somray.kernels.metrics.surface_figures import CellBlock
-from somray.kernels.metrics.surface_stream import SlabWindows, rim_voxels, surface_cells
+from somray.kernels.metrics.surface.blocks import SurfaceBlock, cut_in_blocks
+from somray.kernels.metrics.surface.figures import CellBlock
+from somray.kernels.metrics.surface.stream import SlabWindows, rim_voxels, surface_cells
 
 __all__ = ["LaidSurface", "MaskSurfaces", "TruthSurfaces"]
 

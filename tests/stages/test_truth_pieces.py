@@ -1,5 +1,7 @@
 """A truth compared slab by slab and block by block: the figures of whole volumes."""
 
+import tracemalloc
+
 import nibabel
 import numpy as np
 import pytest
@@ -9,8 +11,8 @@ from scipy import ndimage
 
 from somray.domain.geometry import Geometry
 from somray.io.spool import ArraySpool
-from somray.kernels.metrics import far_surfaces
-from somray.kernels.metrics.far_surfaces import SurfaceBlock, SurfaceSearch
+from somray.kernels.metrics.surface import blocks as far
+from somray.kernels.metrics.surface.blocks import SurfaceBlock, SurfaceSearch
 from somray.stages import truth as stage
 from somray.stages.reading import truth_mask
 from somray.stages.reading.truth_mask import TruthOnGrid
@@ -37,8 +39,8 @@ def small(request):
     """Slabs of one slice or three, blocks of some voxels, hardly any tree held."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(truth_mask, "VOXELS_AT_ONCE", request.param)
-        patch.setattr(far_surfaces, "_SIDE", 5)
-        patch.setattr(far_surfaces, "_HELD_POINTS", 40)
+        patch.setattr(far, "_SIDE", 5)
+        patch.setattr(far, "_HELD_POINTS", 40)
         yield
 
 
@@ -109,11 +111,11 @@ def test_distances_over_blocks_are_those_of_all_pairs(seed, count, reach):
     surface = np.unique(rng.integers(0, 30, (count, 3)).astype(np.int32), axis=0)
     points = rng.integers(0, 30, (20, 3)).astype(np.int32)
     order = np.array_split(rng.permutation(len(surface)), min(4, len(surface)))
-    blocks = [
+    held = [
         SurfaceBlock(surface[o].min(axis=0), surface[o].max(axis=0), lambda o=o: surface[o])
         for o in order
     ]
-    found = SurfaceSearch(blocks, SPACING).squared_mm2(points, reach)
+    found = SurfaceSearch(held, SPACING).squared_mm2(points, reach)
     apart = (points[:, None] - surface[None]) * np.array(SPACING)
     expected = (apart**2).sum(axis=2).min(axis=1)
     expected[expected > reach**2] = np.inf
@@ -130,3 +132,25 @@ def test_arrays_laid_aside_come_back():
             found = spool.get(place)
             assert found.dtype == array.dtype
             np.testing.assert_array_equal(found, array)
+
+
+def test_memory_does_not_grow_with_the_scan(tmp_path, monkeypatch):
+    shape = (64, 64)
+    monkeypatch.setattr(truth_mask, "VOXELS_AT_ONCE", 8 * shape[0] * shape[1])
+    monkeypatch.setattr("somray.io.spool._IN_MEMORY", 1 << 16)
+    monkeypatch.setattr(far, "_HELD_POINTS", 20_000)
+    peaks = []
+    for depth in (16, 48, 192):  # the first for what is imported and compiled on the way
+        rng = np.random.default_rng(0)
+        mask = ndimage.zoom(rng.random((depth // 4, 16, 16)) > 0.7, 4, order=0)
+        place = store(
+            tmp_path / str(depth), np.zeros(mask.shape, np.float32), labels={"som": 3 * mask}
+        )
+        path = tmp_path / f"{depth}.nii.gz"
+        truth = np.roll(mask, 1, axis=2).astype(np.uint8)
+        nibabel.save(nibabel.Nifti1Image(truth.T, np.diag([-0.8, -0.8, 2.0, 1.0])), path)
+        tracemalloc.start()
+        run(TruthItem(place, str(path), (TruthMethod("som", "som", (3,)),)))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < 1.25 * peaks[1]  # of some megabytes; a number per part is meant to grow

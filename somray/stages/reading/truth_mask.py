@@ -78,7 +78,7 @@ class TruthOnGrid:
         matrix, offset = linear_part(index)
         for z0, z1 in self.slabs:
             size = (z1 - z0, self._geometry.shape[1], self._geometry.shape[2])
-            places = _Places.of((matrix, offset), z0, size, self._own.shape)
+            places = _NearestPlaces.of((matrix, offset), z0, size, self._own.shape)
             block = np.zeros(size, dtype=np.int32)
             for z, where in places.by_slice():
                 plane = self._spool.get(self._aside[z])
@@ -107,7 +107,7 @@ class TruthOnGrid:
 
 
 @dataclass(frozen=True, eq=False)
-class _Places:
+class _NearestPlaces:
     """The nearest source voxel of every voxel of a slab, flat; slice −1 where there is none."""
 
     slices: NDArray[np.int32]
@@ -121,7 +121,7 @@ class _Places:
         z0: int,
         size: tuple[int, int, int],
         source: tuple[int, int, int],
-    ) -> "_Places":
+    ) -> "_NearestPlaces":
         """Find them for a slab (z, y, x) from slice z0 on, under the linear part of an index map."""
         steps = [np.arange(n, dtype=np.float64) for n in size]
         steps[0] += z0

@@ -13,7 +13,7 @@ from somray.errors import ShapeError
 from somray.kernels.grids.distance import check_spacing, distances_mm
 from somray.kernels.metrics.lesion_scores import LesionScores
 from somray.kernels.metrics.overlap import agreement, bounding_box
-from somray.kernels.metrics.surface_distance import EQUAL, areas_of, codes_of, is_surface
+from somray.kernels.metrics.surface.cells import EQUAL, areas_of, codes_of, is_surface
 
 Labels = NDArray[np.uint8] | NDArray[np.int32]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-__all__ = ["Distances", "SurfaceBlock", "SurfaceSearch", "cut_in_blocks"]
+__all__ = ["SurfaceBlock", "SurfaceDistances", "SurfaceSearch", "cut_in_blocks"]
 
 _SIDE = 128  # voxels along y and x of a block: a few ten thousand points of a dense surface
 _HELD_POINTS = 2_000_000  # of trees that stay for the next block
@@ -107,8 +107,8 @@ class SurfaceSearch:
         return self._trees[number]
 
 
-class Distances:
-    """Distances counted by value: a surface has many points and few distances."""
+class SurfaceDistances:
+    """SurfaceDistances counted by value: a surface has many points and few distances."""
 
     def __init__(self) -> None:
         self._values, self._counts = np.zeros(0), np.zeros(0, dtype=np.int64)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.metrics.far_surfaces import Distances, SurfaceBlock, SurfaceSearch
-from somray.kernels.metrics.surface_distance import EQUAL, areas_of
+from somray.kernels.metrics.surface.blocks import SurfaceBlock, SurfaceDistances, SurfaceSearch
+from somray.kernels.metrics.surface.cells import EQUAL, areas_of
 
 __all__ = ["CellBlock", "surface_dice_of", "surface_distance_95_of"]
 
@@ -52,7 +52,7 @@ def surface_distance_95_of(
 def _directed_95(
     start: Sequence[SurfaceBlock], end: Sequence[SurfaceBlock], spacing_mm: Spacing
 ) -> float:
-    search, found = SurfaceSearch(end, spacing_mm), Distances()
+    search, found = SurfaceSearch(end, spacing_mm), SurfaceDistances()
     for block in start:
         found.add(search.squared_mm2(block.load()))
     return found.percentile_mm(95.0)

@@ -1,7 +1,7 @@
 """Surfaces of masks that arrive in slabs along z: voxels on the rim, and the cells that the surface runs through.
 
 A rim voxel has a face neighbour outside; a cell is 2 × 2 × 2 neighbouring voxels of which some are inside and some
-outside, told by a code of its eight corners (`surface_distance`). What lies beyond the volume is outside. A slab is
+outside, told by a code of its eight corners (`cells`). What lies beyond the volume is outside. A slab is
 looked at with the plane before it and without its last one, which comes again in front of the next slab.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.metrics.surface_distance import codes_of, is_surface
+from somray.kernels.metrics.surface.cells import codes_of, is_surface
 
 __all__ = ["SlabWindows", "rim_voxels", "surface_cells"]
 
