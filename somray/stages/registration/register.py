@@ -89,7 +89,7 @@ class SlicePairsItem:
     digest: str
 
 
-def needs_slices(plane_bytes: int, model: str = "similarity") -> Needs:
+def needs_slices(plane_bytes: int, model: str) -> Needs:
     """Declare what slice pairs take, whatever the slab's depth: a few planes (one channel) at work."""
     held = SLICE_BYTES[model != "auto"] * plane_bytes + needed_bytes(plane_bytes)
     return Needs(cpus=1, memory_bytes=WORKER_BYTES + held)
