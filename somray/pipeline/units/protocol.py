@@ -284,7 +284,7 @@ class Units:
     ) -> Unit:
         """Compare with the truth mask; `part` names a unit of its own beside the scan's first."""
         item = truth.TruthItem(state.place, str(state.scan.truth), methods)
-        needs = truth.needs(state.shape[2] * state.shape[3] * state.shape[4])
+        needs = truth.needs(state.shape)
         name = f"{state.name}+{part}" if part else state.name
         work = len(methods) * state.slices(state.shape[2])
         found = [state.source_digest, inputs, methods]
