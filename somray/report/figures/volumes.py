@@ -1,6 +1,6 @@
 """Lesion volumes by session, one line per lesion, every change marked where it was found."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from somray.report.data import Rows
-from somray.report.drawing.changes import CHANGES, OPEN, TimeAxis, counted, mark_key
+from somray.report.drawing.changes import (
+    CHANGES,
+    OPEN,
+    LesionTables,
+    TimeAxis,
+    counted,
+    mark_key,
+)
 from somray.report.drawing.style import INK, MUTED, SERIES, chart, drawing, plain_text, to_svg
 
 __all__ = ["lesion_volumes"]
@@ -31,12 +38,16 @@ class _LineEnd:
 
 
 @drawing
-def lesion_volumes(lesions: Rows, evolution: Rows, time: TimeAxis, name: str) -> Markup:
-    """Draw the volume of every lesion over the sessions, at time index 0."""
+def lesion_volumes(tables: LesionTables, time: TimeAxis, name: str) -> Markup:
+    """Draw the volume of every lesion over the sessions; its rows of `lesions` are those at time index 0."""
+    lesions, evolution = tables.lesions, tables.evolution
     figure, axes = chart(7.4, 3.8)
     volumes: dict[int, dict[str, float]] = {}
     for row in lesions:
         volumes.setdefault(row["lesion_id"], {})[row["session"]] = row["volume_mm3"] / 1000
+    changes: dict[int, Rows] = defaultdict(list)
+    for row in evolution:
+        changes[row["lesion_id"]].append(row)
     by_size = sorted(volumes, key=lambda i: (-max(volumes[i].values()), i))
     _volume_scale(axes, [v for by_session in volumes.values() for v in by_session.values()])
     ends: dict[float, list[_LineEnd]] = defaultdict(list)
@@ -50,8 +61,7 @@ def lesion_volumes(lesions: Rows, evolution: Rows, time: TimeAxis, name: str) ->
         last = max(i for i, v in enumerate(values) if np.isfinite(v))
         if shown:
             ends[time.places[last]].append(_LineEnd(values[last], f"#{lesion}", colour))
-        changes = [r for r in evolution if r["lesion_id"] == lesion]
-        _changes(axes, changes, volumes[lesion], time, colour)
+        _changes(axes, changes[lesion], volumes[lesion], time, colour)
     for kind in CHANGES:
         if any(r["change"] == kind for r in evolution):
             mark_key(axes, kind, CHANGES[kind].sign)
@@ -63,8 +73,9 @@ def lesion_volumes(lesions: Rows, evolution: Rows, time: TimeAxis, name: str) ->
         _end_labels(axes, place, labels)
     if evolution:
         axes.legend(loc="upper left", bbox_to_anchor=(1.06, 1), title="change", alignment="left")
-    told = ", ".join(c for c in (counted(evolution), f"{doubted} in doubt" if doubted else "") if c)
-    alt = f"Volumes of {len(volumes)} lesions over {len(time.sessions)} sessions"
+    changes_told = counted(Counter(r["change"] for r in evolution))
+    told = ", ".join(c for c in (changes_told, f"{doubted} in doubt" if doubted else "") if c)
+    alt = f"Volumes of {tables.told} over {len(time.sessions)} sessions"
     return to_svg(figure, f"{alt}; changes: {told or 'none'}.", name)
 
 
