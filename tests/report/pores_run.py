@@ -51,7 +51,7 @@ def lesion_rows(session: str, count: int, seed: int = 0) -> list[t.LesionRow]:
 
 def _evolution(count: int) -> list[t.EvolutionRow]:
     return [
-        t.EvolutionRow("s01", n + 1, "t0", "t1", KINDS[n % len(KINDS)], 1e-4, 1.2e-4, 0.2, 0.01, [],
+        t.EvolutionRow("s01", n + 1, "t0", "t1", KINDS[n % len(KINDS)], 1e-6 * (1 + n % 997), 1e-5, 0.2, 0.01, [],
                        True, "misaligned" if n % 40 == 0 else None, 0.9)
         for n in range(count)
     ]  # fmt: skip
@@ -69,7 +69,8 @@ def _porosity(session: str, shape: tuple[int, int, int]) -> list[t.PorosityRow]:
     for axis, size in zip("zyx", shape, strict=True):
         voxels = int(np.prod(shape)) // size
         for index in range(size):
-            lesions = int(voxels * (0.05 + 0.03 * np.sin(index / size * 6)))
+            turn = index / size * 6 + SESSIONS.index(session)
+            lesions = int(voxels * (0.05 + 0.03 * np.sin(turn)))
             sample = voxels * 8 // 10
             share = lesions / voxels
             rows.append(t.PorosityRow("s01", session, 0, axis, index, index * 0.01, voxels, lesions, share,
@@ -149,7 +150,9 @@ def build(
         t.ScanRow("s01", s, f"in/{s}.nii.gz", 1, 1, *told, *SPACING, "XCT", "raw", 7.0 * n, None, "done")
         for n, s in enumerate(SESSIONS)
     ])  # fmt: skip
-    run.rows("lesions", PROTOCOL, [r for n, s in enumerate(SESSIONS) for r in lesion_rows(s, pores, n)])
+    run.rows(
+        "lesions", PROTOCOL, [r for n, s in enumerate(SESSIONS) for r in lesion_rows(s, pores, n)]
+    )
     run.rows("evolution", PROTOCOL, _evolution(pores))
     run.rows("links", PROTOCOL, _links(pores))
     run.rows("porosity", PROTOCOL, [r for s in SESSIONS for r in _porosity(s, told)])

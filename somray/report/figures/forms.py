@@ -2,18 +2,14 @@
 
 import numpy as np
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
 from matplotlib.patches import Circle
-from matplotlib.ticker import FixedLocator, FuncFormatter
 from numpy.typing import NDArray
 
 from somray.report.data import Particles
-from somray.report.drawing.scales import LengthUnit
+from somray.report.drawing.scales import LengthUnit, decades
 from somray.report.drawing.style import (
     INK,
     MUTED,
-    PAPER,
     chart,
     drawing,
     label_axes,
@@ -26,6 +22,7 @@ from somray.report.drawing.table import number, plural
 __all__ = ["direction_map", "sphericity_by_size"]
 
 COLOURS = "viridis"
+RIM = "#ffffff"  # of rings on those colours, on light paper and dark
 CELLS = (36, 32)  # of the map of sphericity, along size and sphericity
 NET = 61  # pixels across the map of directions
 BINS = 48  # cells across, that directions are gathered in before they are smoothed
@@ -46,24 +43,19 @@ def sphericity_by_size(found: Particles, unit: LengthUnit, where: str, name: str
         size, found.sphericity[known], CELLS, [[low, high + 1e-9], [0.0, top]]
     )
     figure, axes = chart(4.3, 3.2)
-    drawn = np.ma.masked_equal(counts.T, 0)
-    image = axes.imshow(drawn, cmap=COLOURS, norm=LogNorm(1, max(2.0, counts.max())), aspect="auto",
-                        origin="lower", extent=(low, high, 0.0, top), interpolation="none")  # fmt: skip
-    _decades(axes, low, high)
+    drawn = np.ma.log10(np.ma.masked_equal(counts.T, 0))
+    image = axes.imshow(drawn, cmap=COLOURS, vmin=0, vmax=np.log10(max(2.0, counts.max())), aspect="auto",
+                        origin="lower", extent=(low, high, 0.0, top), interpolation="none", zorder=1)  # fmt: skip
+    decades(axes, np.array([low, high]))
     label_axes(axes, f"equivalent diameter ({unit.name})", "sphericity")
-    label_scale(figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02), "lesions in a cell")
+    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
+    marks = [n for e in range(7) for n in (10**e, 3 * 10**e) if n <= max(2.0, counts.max())]
+    bar.set_ticks([float(np.log10(n)) for n in marks], labels=[f"{n}" for n in marks])
+    label_scale(bar, "lesions in a cell")
     axes.set_title(plain_text(where), loc="left")
     median = number(float(np.median(found.sphericity[known])))
     alt = f"Sphericity against size of {plural(int(known.sum()), 'lesion')}, {where}: median {median}."
     return to_svg(figure, alt, name)
-
-
-def _decades(axes: Axes, low: float, high: float) -> None:
-    """Write an axis of logarithms as the numbers they are of."""
-    steps = (1, 2, 5) if high - low <= 2.5 else (1,)
-    ticks = np.log10([s * 10.0**e for e in range(int(np.floor(low)), int(np.ceil(high)) + 1) for s in steps])
-    axes.xaxis.set_major_locator(FixedLocator([t for t in ticks if low <= t <= high]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{10**v:.3g}"))
 
 
 def direction_density(
@@ -84,11 +76,16 @@ def direction_density(
     Source: Mardia and Jupp, "Directional Statistics", 2000, chapters 9 and 10; Lambert's net as in geology.
     """
     shrink = 1.0 / np.sqrt(1.0 + np.maximum(direction[:, 2], 0.0))
-    cells = np.clip((direction[:, :2] * shrink[:, None] + 1) / 2 * BINS, 0, BINS - 1).astype(np.int64)
+    cells = np.clip((direction[:, :2] * shrink[:, None] + 1) / 2 * BINS, 0, BINS - 1).astype(
+        np.int64
+    )
     mass = np.bincount(cells[:, 1] * BINS + cells[:, 0], weights, BINS * BINS)
     filled = np.flatnonzero(mass)
     mean = np.stack(
-        [np.bincount(cells[:, 1] * BINS + cells[:, 0], weights * direction[:, a], BINS * BINS) for a in range(3)]
+        [
+            np.bincount(cells[:, 1] * BINS + cells[:, 0], weights * direction[:, a], BINS * BINS)
+            for a in range(3)
+        ]
     )[:, filled]
     centres = mean / np.maximum(np.linalg.norm(mean, axis=0), _LEAST)  # (3, m)
     net, inside = _net()
@@ -125,17 +122,19 @@ def direction_map(found: Particles, where: str, name: str) -> Markup | None:
                         extent=(-1, 1, -1, 1), interpolation="none")  # fmt: skip
     for angle in (30, 60, 90):
         radius = np.sqrt(2) * np.sin(np.radians(angle) / 2)
-        axes.add_patch(Circle((0, 0), radius, fill=False, edgecolor=PAPER if angle < 90 else MUTED,
+        axes.add_patch(Circle((0, 0), radius, fill=False, edgecolor=RIM if angle < 90 else MUTED,
                               linewidth=0.6 if angle < 90 else 1.0))  # fmt: skip
     for x, y, text in ((1.1, 0, "x"), (0, 1.1, "y")):
         axes.text(x, y, text, ha="center", va="center", color=INK)
-    axes.plot(0, 0, "+", color=PAPER, markersize=6)
+    axes.plot(0, 0, "+", color=RIM, markersize=6)
     axes.set_xlim(-1.2, 1.2)
     axes.set_ylim(-1.2, 1.2)
     axes.set_aspect("equal")
     axes.axis("off")
     axes.set_title(plain_text(where), loc="left")
-    label_scale(figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02), "times as dense as evenly spread")
+    label_scale(
+        figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02), "times as dense as evenly spread"
+    )
     y, x = np.unravel_index(int(np.nanargmax(density)), density.shape)
     top = _net()[0][y, x]
     polar = np.degrees(np.arccos(min(1.0, float(top[2]))))

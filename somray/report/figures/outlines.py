@@ -72,9 +72,11 @@ def mask_pictures(
         if n in masks
     )
 
+    about = "about " if pixels.reduction > 1 else ""
+
     def picture(number: int, window: DisplayWindow) -> Picture:
         channel = pixels.meta.channels[number]
-        told = f"{channel}, slice {z}, {window}; target: {sizes}."
+        told = f"{channel}, slice {z}{pixels.reduced}, {window}; target: {about}{sizes}."
         text = TileText(f"{channel} · z {z}", lines, window.inverted)
         return Picture(tile(grey(image[number], window), frame, f"Outlines on {told}", text), told)
 
@@ -101,7 +103,7 @@ def reference_pictures(
         alt = f"{channel} of {key} in grey values, {window}."
         text = TileText(f"{channel} · z {key.z}", dark=window.inverted)
         markup = tile(grey(values, window), frame, alt, text)
-        pictures.append(Picture(markup, f"{channel} of {key}: {told}; {window}."))
+        pictures.append(Picture(markup, f"{channel} of {key}{scan.reduced}: {told}; {window}."))
     shares = ", ".join(
         f"{name} {100 * float(np.mean(labels == value)):.1f} %"
         for value, name in sorted(teacher.class_names.items())

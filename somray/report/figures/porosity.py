@@ -52,7 +52,9 @@ def porosity_along_axes(
     for axes, axis in zip(panels, AXES, strict=True):
         label_axes(axes, f"{axis} ({unit.name})", "share (%)" if axis == "z" else "")
         axes.set_ylim(0, top or 1.0)
-    panels[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title="session", alignment="left")
+    panels[-1].legend(
+        loc="upper left", bbox_to_anchor=(1.0, 1.0), title="session", alignment="left"
+    )
     what = "the sample" if within == "sample_voxels" else "the whole volume"
     alt = f"Share of {what} that lesions fill along z, y and x: {', '.join(told)} in all."
     return to_svg(figure, alt, name)

@@ -5,13 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter
 from numpy.typing import NDArray
 
 from somray.kernels.lesions.sizes import size_borders, size_classes, size_percentile
 from somray.report.data import Particles
 from somray.report.drawing.changes import CHANGES
-from somray.report.drawing.scales import LengthUnit
+from somray.report.drawing.scales import LengthUnit, decades
 from somray.report.drawing.style import (
     INK,
     MUTED,
@@ -34,19 +33,9 @@ _COLOURS = {
 }  # fmt: skip
 
 
-def _logarithmic(axes: Axes, borders: NDArray[np.float64]) -> None:
-    """Scale x by decades, written as plain numbers; two ticks a decade where there are few."""
-    axes.set_xscale("log")
-    axes.set_xlim(borders[0], borders[-1])
-    low, high = np.floor(np.log10(borders[0])), np.ceil(np.log10(borders[-1]))
-    steps = (1, 2, 5) if high - low <= 3 else (1,)
-    ticks = [s * 10.0**e for e in np.arange(low, high + 1) for s in steps]
-    axes.set_xticks([t for t in ticks if borders[0] <= t <= borders[-1]])
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _stairs(axes: Axes, values: NDArray[np.floating], borders: NDArray[np.float64], rank: int) -> None:
+def _stairs(
+    axes: Axes, values: NDArray[np.floating], borders: NDArray[np.float64], rank: int
+) -> None:
     """Draw one session's classes as a stair; the first is filled too."""
     colour, line = SERIES[rank % len(SERIES)], _DASHES[rank // len(SERIES) % len(_DASHES)]
     if rank == 0:
@@ -61,23 +50,23 @@ def size_distribution(sessions: Mapping[str, Particles], unit: LengthUnit, name:
     first.remove()
     panels = [figure.add_subplot(1, 2, n + 1) for n in range(2)]
     borders = size_borders(np.concatenate([p.diameter_mm for p in sessions.values()]))
-    told = []
+    places, told = np.log10(borders * unit.per_mm), []
     for rank, (session, found) in enumerate(sessions.items()):
         classes = size_classes(found.diameter_mm, found.volume_mm3, borders)
         share = 100 * classes.volume_mm3 / max(found.volume_mm3.sum(), 1e-300)
         for axes, values in zip(panels, (classes.lesions, share), strict=True):
-            _stairs(axes, values, borders * unit.per_mm, rank)
+            _stairs(axes, values, places, rank)
         colour = SERIES[rank % len(SERIES)]
         panels[1].plot([], [], color=colour, linestyle=_DASHES[rank // len(SERIES) % 4],
                        label=plain_text(session))  # fmt: skip
         for axes, weights in zip(panels, (np.ones(len(found)), found.volume_mm3), strict=True):
             if len(found):
                 middle = size_percentile(found.diameter_mm, weights, 50) * unit.per_mm
-                axes.axvline(middle, color=colour, linewidth=0.9, linestyle=":")
+                axes.axvline(np.log10(middle), color=colour, linewidth=0.9, linestyle=":")
         told.append(f"{session} {plural(len(found), 'lesion')}")
     for axes, y in zip(panels, ("lesions", "share of their volume (%)"), strict=True):
         label_axes(axes, f"equivalent diameter ({unit.name})", y)
-        _logarithmic(axes, borders * unit.per_mm)
+        decades(axes, places)
         axes.set_ylim(bottom=0)
     panels[0].set_title("by number", loc="left")
     panels[1].set_title("by volume", loc="left")
@@ -87,25 +76,30 @@ def size_distribution(sessions: Mapping[str, Particles], unit: LengthUnit, name:
 
 
 @drawing
-def nearest_distances(sessions: Mapping[str, Particles], unit: LengthUnit, name: str) -> Markup | None:
+def nearest_distances(
+    sessions: Mapping[str, Particles], unit: LengthUnit, name: str
+) -> Markup | None:
     """Draw how far lesions lie from their nearest neighbour; None where no session has two."""
-    known = {s: p.nearest_mm[np.isfinite(p.nearest_mm) & (p.nearest_mm > 0)] for s, p in sessions.items()}
+    known = {
+        s: p.nearest_mm[np.isfinite(p.nearest_mm) & (p.nearest_mm > 0)] for s, p in sessions.items()
+    }
     every = np.concatenate(list(known.values()))
     if not every.size:
         return None
     figure, axes = chart(5.0, 3.0)
-    borders, told = size_borders(every), []
+    borders = size_borders(every)
+    places, told = np.log10(borders * unit.per_mm), []
     for rank, (session, distances) in enumerate(known.items()):
         if not distances.size:
             continue
         counts = size_classes(distances, distances, borders).lesions
-        _stairs(axes, counts, borders * unit.per_mm, rank)
+        _stairs(axes, counts, places, rank)
         median = number(float(np.median(distances)) * unit.per_mm)
         axes.plot([], [], color=SERIES[rank % len(SERIES)], linestyle=_DASHES[rank // len(SERIES) % 4],
                   label=f"{plain_text(session)}, median {median} {unit.name}")  # fmt: skip
         told.append(f"{session} median {median} {unit.name} of {plural(len(distances), 'lesion')}")
     label_axes(axes, f"distance to the nearest other lesion ({unit.name})", "lesions")
-    _logarithmic(axes, borders * unit.per_mm)
+    decades(axes, places)
     axes.set_ylim(0, axes.get_ylim()[1] * 1.25)
     axes.legend(loc="upper left")
     return to_svg(figure, f"Distances to the nearest other lesion: {'; '.join(told)}.", name)
@@ -126,23 +120,34 @@ def changes_by_size(
     figure, axes = chart(7.4, 3.0)
     borders = size_borders(diameters_mm)
     every = size_classes(diameters_mm, diameters_mm, borders).lesions
+    places = np.log10(borders * unit.per_mm)
     floor, told = np.zeros(len(every)), []
     for kind in (*_COLOURS, ""):
         part = diameters_mm[kinds == kind]
         if not len(part):
             continue
         share = 100 * size_classes(part, part, borders).lesions / np.maximum(every, 1)
-        axes.stairs(floor + share, borders * unit.per_mm, baseline=floor, fill=True, linewidth=0.5,
+        axes.stairs(floor + share, places, baseline=floor, fill=True, linewidth=0.5,
                     facecolor=_COLOURS.get(kind, "none"), edgecolor=PAPER if kind else MUTED,
                     hatch=None if kind else "////", label=kind or "left open")  # fmt: skip
         floor = floor + share
         told.append(f"{len(part)} {kind or 'left open'}")
-    middles = np.sqrt(borders[:-1] * borders[1:]) * unit.per_mm
-    for place, count in zip(middles, every, strict=True):
+    for place, count in zip((places[:-1] + places[1:]) / 2, every, strict=True):
         if count:
-            axes.text(place, 102, f"{count}", ha="center", va="bottom", fontsize=6.5, color=INK, rotation=90)
-    label_axes(axes, f"equivalent diameter before, or after if new ({unit.name})", "share of the class (%)")
-    _logarithmic(axes, borders * unit.per_mm)
+            axes.text(
+                place,
+                102,
+                f"{count}",
+                ha="center",
+                va="bottom",
+                fontsize=6.5,
+                color=INK,
+                rotation=90,
+            )
+    label_axes(
+        axes, f"equivalent diameter before, or after if new ({unit.name})", "share of the class (%)"
+    )
+    decades(axes, places)
     axes.set_ylim(0, 125)
     axes.set_yticks([0, 25, 50, 75, 100])
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title="change", alignment="left")

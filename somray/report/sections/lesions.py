@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from somray.report.data import SubjectData, SubjectLesions, change_counts, is_4d
 from somray.report.drawing.blocks import Block, Details, Gallery, Notice, Picture, Section, Text
 from somray.report.drawing.changes import CHANGES, DOUBTS, LesionTables, TimeAxis
+from somray.report.drawing.scales import volume_unit
 from somray.report.drawing.table import TableColumn, number, rows_table, table_of
 from somray.report.figures.flow import lesion_flow
 from somray.report.figures.volumes import lesion_volumes
@@ -14,7 +15,8 @@ __all__ = ["lesions_section"]
 
 MOST_LESIONS = 60  # listed and drawn one by one; beyond, the largest
 LESION_COLUMNS = (
-    "session", "t", "lesion_id", "volume_mm3", "equivalent_diameter_mm", "longest_axis_mm", "axial_axis_mm", "axial_perpendicular_mm",
+    "session", "t", "lesion_id", "volume_mm3", "equivalent_diameter_mm", "longest_axis_mm", "axial_axis_mm",
+    "axial_perpendicular_mm",
     "suv_peak", "tlg_ml", "sphericity", "elongation", "flatness", "nearest_mm", "polar_angle_deg",
     "touches_border", "mean_intensity", "max_intensity", "min_intensity", "std_intensity",
     "centroid_x_mm", "centroid_y_mm", "centroid_z_mm",
@@ -47,7 +49,7 @@ def lesions_section(subject: SubjectData, found: SubjectLesions, prefix: str) ->
         *_what_is_shown(subject),
         *_over_time(subject, found, tables, prefix),
         *_left_out(subject, found, ids),
-        *_tables(subject, tables),
+        *_tables(subject, tables, ids if others else sorted(ids)),
     ]
     return Section(f"{prefix}-lesions", "Lesions over time", tuple(blocks))
 
@@ -58,10 +60,10 @@ def _left_out(subject: SubjectData, found: SubjectLesions, ids: list[int]) -> It
     if not others:
         return
     rest = found.others(ids)
+    unit, per_mm3 = volume_unit(max((volume for _, volume in rest.values()), default=0.0))
     told = "; ".join(
-        f"{count} of {number(volume * 1e-3, 2) if volume >= 10 else f'{volume:.3g}'} "
-        f"{'ml' if volume >= 10 else 'mm³'} in all in session {session}"
-        for session, (count, volume) in sorted(rest.items(), key=lambda s: subject.order.get(s[0], 0))
+        f"{rest[session][0]} of {number(rest[session][1] * per_mm3)} {unit} in all in session {session}"
+        for session in sorted(rest, key=lambda s: subject.order.get(s, 0))
     )
     lead = f"The {len(ids)} largest of {found.identities} lesions are listed."
     where = (
@@ -71,15 +73,16 @@ def _left_out(subject: SubjectData, found: SubjectLesions, ids: list[int]) -> It
     yield Notice(where, "note", lead)
 
 
-def _tables(subject: SubjectData, tables: LesionTables) -> Iterator[Block]:
-    """List changes, links and measures of the lesions that are shown."""
+def _tables(subject: SubjectData, tables: LesionTables, ids: list[int]) -> Iterator[Block]:
+    """List changes, links and measures of the lesions that are shown, in the order of their ids."""
     order, of = subject.order, tables.listed
+    rank = {lesion: place for place, lesion in enumerate(ids)}
     is_small = subject.config.modality == "XCT"
     evolution = sorted(
-        tables.evolution, key=lambda r: (r["lesion_id"], order.get(r["to_session"], 0))
+        tables.evolution, key=lambda r: (rank[r["lesion_id"]], order.get(r["to_session"], 0))
     )
     lesions = sorted(
-        tables.lesions, key=lambda r: (r["lesion_id"], order.get(r["session"], 0), r["t"])
+        tables.lesions, key=lambda r: (rank[r["lesion_id"]], order.get(r["session"], 0), r["t"])
     )
     told = f"Change of {of} between consecutive sessions."
     why = "there is only one session, or no lesion was found in any."

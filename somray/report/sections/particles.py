@@ -1,5 +1,7 @@
-"""Lesions as a population: sizes, porosity along the axes, form, direction, distances. For materials, and wherever
-there are more lesions than can be shown one by one."""
+"""Lesions as a population: sizes, porosity along the axes, form, direction, distances.
+
+For materials, and wherever there are more lesions than can be shown one by one.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
@@ -84,9 +86,9 @@ def _summary(sessions: Mapping[str, Particles], porosity: pd.DataFrame, unit: Le
             for kind, by, of in (("n", "number", "the lesions"), ("v", "volume", "their volume"))
             for p in PERCENTS
         ),
-        TableColumn("of the whole volume", "whole", "%", "voxels in lesions / all voxels", True, 3, optional=True),
-        TableColumn("of the sample", "sample", "%", "voxels in lesions / voxels that the map calls neither no data "
-                    "nor background, lesions among them", True, 3, optional=True),
+        TableColumn("share of the volume", "whole", "%", "voxels in lesions / all voxels", True, 3, optional=True),
+        TableColumn("share of the sample", "sample", "%", "voxels in lesions / voxels that the map calls "
+                    "neither no data nor background, lesions among them", True, 3, optional=True),
         TableColumn("at the border", "border", "", "lesions against a face of the volume: part may be missing", True),
     ]  # fmt: skip
     told = "Lesions of every session: how many, how large, what share they fill."
@@ -142,7 +144,10 @@ def _forms(sessions: Mapping[str, Particles], unit: LengthUnit, prefix: str) -> 
         markup = sphericity_by_size(found, unit, where, f"{prefix}-form{place}")
         if markup is not None:
             known = int(np.isfinite(found.sphericity).sum())
-            told = f"Sphericity (1 for a ball) against size, {where}: {known} of {len(found)} lesions; small ones are coarse."
+            told = (
+                f"Sphericity (1 for a ball) against size, {where}: {known} of {len(found)} lesions; small "
+                "ones are coarse."
+            )
             pictures.append(Picture(markup, told))
         markup = direction_map(found, where, f"{prefix}-direction{place}")
         if markup is not None:
@@ -152,7 +157,7 @@ def _forms(sessions: Mapping[str, Particles], unit: LengthUnit, prefix: str) -> 
         told = "Distance of each lesion to the nearest other one of its session, from voxel centre to voxel centre."
         pictures.append(Picture(distances, told))
     if pictures:
-        yield Gallery(tuple(pictures), "medium")
+        yield Gallery(tuple(pictures), "chart")
 
 
 def _directions_told(found: Particles, where: str) -> str:
@@ -160,8 +165,8 @@ def _directions_told(found: Particles, where: str) -> str:
     share = 100 * found.volume_mm3[known].sum() / max(found.volume_mm3.sum(), 1e-300)
     return (
         f"Where long axes point, {where}, weighted by volume: equal-area net seen along z, z in the middle, rings 30°, "
-        f"60° and 90° from it. {int(known.sum())} of {len(found)} lesions ({number(float(share))} % of the volume) have "
-        f"a long axis; the others are longer than wide by less than {LEAST_ELONGATION:g}."
+        f"60° and 90° from it. {int(known.sum())} of {len(found)} lesions ({number(float(share))} % of the volume) "
+        f"have a long axis; the others are longer than wide by less than {LEAST_ELONGATION:g}."
     )
 
 
@@ -173,7 +178,9 @@ def _changes(lesions: SubjectLesions, unit: LengthUnit, prefix: str) -> Iterator
     volume = rows["volume_from_mm3"].fillna(rows["volume_to_mm3"]).to_numpy(dtype=np.float64)
     known = volume > 0
     kinds = rows["change"].fillna("").to_numpy(dtype=object)
-    markup = changes_by_size(equivalent_diameter(volume[known]), kinds[known], unit, f"{prefix}-kinds")
+    markup = changes_by_size(
+        equivalent_diameter(volume[known]), kinds[known], unit, f"{prefix}-kinds"
+    )
     told = (
         f"What became of lesions between consecutive sessions, by size: {int(known.sum())} of {len(rows)} rows of "
         "evolution. Numbers above the bars: lesions in the class."

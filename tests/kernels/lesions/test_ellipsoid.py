@@ -99,7 +99,9 @@ def test_balls_have_no_direction_wherever_they_lie_between_voxels():
 
 def test_only_lesions_against_a_face_of_the_volume_touch_its_border():
     labels = np.zeros((8, 9, 10), np.int32)
-    labels[1, 1, 1], labels[0, 4, 4], labels[4, 8, 4], labels[4, 4, 9], labels[6, 7, 8] = range(1, 6)
+    labels[1, 1, 1], labels[0, 4, 4], labels[4, 8, 4], labels[4, 4, 9], labels[6, 7, 8] = range(
+        1, 6
+    )
     assert [f.touches_border for f in measured(labels)] == [False, True, True, True, False]
     assert [f.touches_border for f in measured(labels[1:2] * (labels[1:2] == 1))] == [False]
 
