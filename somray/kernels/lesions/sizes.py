@@ -39,10 +39,9 @@ def size_borders(diameters_mm: NDArray[np.floating]) -> NDArray[np.float64]:
     if not known.size:
         return np.array([1.0, 10.0])
     low, high = np.log10(known.min()), np.log10(known.max())
-    for steps in _STEPS:
-        first, last = int(np.floor(low * steps)), int(np.floor(high * steps)) + 1
-        if last - first <= MOST_CLASSES:
-            break
+    fine = [n for n in _STEPS if np.floor(high * n) - np.floor(low * n) < MOST_CLASSES]
+    steps = fine[0] if fine else _STEPS[-1]
+    first, last = int(np.floor(low * steps)), int(np.floor(high * steps)) + 1
     borders = 10.0 ** (np.arange(first, last + 1) / steps)
     borders[0] = min(borders[0], known.min())  # rounding must not lose the ends
     borders[-1] = max(borders[-1], np.nextafter(known.max(), np.inf))
@@ -59,8 +58,9 @@ def size_classes(
     inside = (place >= 0) & (place < len(borders_mm) - 1)
     size = len(borders_mm) - 1
     counts = np.bincount(place[inside], minlength=size)
-    volume = np.bincount(place[inside], weights=np.asarray(volumes_mm3)[inside], minlength=size)
-    return SizeClasses(borders_mm, counts, volume)
+    weights = np.asarray(volumes_mm3, dtype=np.float64)[inside]
+    volume = np.bincount(place[inside], weights=weights, minlength=size)
+    return SizeClasses(borders_mm, counts, volume.astype(np.float64))
 
 
 def size_percentile(

@@ -94,7 +94,8 @@ def outline_path(mask: NDArray[np.bool_], size: tuple[float, float]) -> str:
 def _blocks(mask: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
     """Reduce a mask to blocks of step × step pixels, true where any of them is."""
     rows, columns = (np.arange(0, n, step) for n in mask.shape)
-    return np.logical_or.reduceat(np.logical_or.reduceat(mask, rows, axis=0), columns, axis=1)
+    across = np.logical_or.reduceat(mask, rows, axis=0)
+    return np.asarray(np.logical_or.reduceat(across, columns, axis=1), dtype=np.bool_)
 
 
 def _contours(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
@@ -110,7 +111,7 @@ def _corners(line: NDArray[np.float64]) -> NDArray[np.float64]:
     """Leave out the points of a closed line where it runs straight on."""
     before, after = line - np.roll(line, 1, axis=0), np.roll(line, -1, axis=0) - line
     turn = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
-    return line[turn != 0]
+    return np.asarray(line[turn != 0])
 
 
 def _closed_line(corners: NDArray[np.float64]) -> str:

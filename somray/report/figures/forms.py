@@ -135,8 +135,7 @@ def direction_map(found: Particles, where: str, name: str) -> Markup | None:
     label_scale(
         figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02), "times as dense as evenly spread"
     )
-    y, x = np.unravel_index(int(np.nanargmax(density)), density.shape)
-    top = _net()[0][y, x]
+    top = _net()[0].reshape(-1, 3)[int(np.nanargmax(density))]
     polar = np.degrees(np.arccos(min(1.0, float(top[2]))))
     alt = (
         f"Directions of the long axes of {int(known.sum())} of {len(found)} lesions, {where}, weighted by "

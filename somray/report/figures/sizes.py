@@ -34,7 +34,7 @@ _COLOURS = {
 
 
 def _stairs(
-    axes: Axes, values: NDArray[np.floating], borders: NDArray[np.float64], rank: int
+    axes: Axes, values: NDArray[np.number], borders: NDArray[np.float64], rank: int
 ) -> None:
     """Draw one session's classes as a stair; the first is filled too."""
     colour, line = SERIES[rank % len(SERIES)], _DASHES[rank // len(SERIES) % len(_DASHES)]

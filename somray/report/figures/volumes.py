@@ -100,7 +100,8 @@ def _volume_scale(axes: Axes, volumes: Sequence[float], unit: str) -> None:
 def _end_labels(axes: Axes, place: float, ends: Sequence[_LineEnd]) -> None:
     """Name the lines that end at one session, pushed apart so that no name covers another."""
     height = axes.transScale + axes.transLimits  # data to the axes' own 0..1, whatever the layout
-    ordered, places = sorted(ends, key=lambda e: (e.volume, e.text)), []
+    ordered = sorted(ends, key=lambda e: (e.volume, e.text))
+    places: list[float] = []
     for end in ordered:
         wanted = float(height.transform((place, end.volume))[1])
         places.append(max(wanted, places[-1] + LABEL_GAP) if places else wanted)
