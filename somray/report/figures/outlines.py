@@ -67,7 +67,7 @@ def mask_pictures(
     )
     pixel_mm2 = frame.spacing_mm[0] * frame.spacing_mm[1]
     sizes = ", ".join(
-        f"{_NAMES[n]} {np.count_nonzero(masks[n]) * pixel_mm2:.0f} {frame.unit}²"
+        f"{_NAMES[n]} {_area(np.count_nonzero(masks[n]) * pixel_mm2)} {frame.unit}²"
         for n in _NAMES
         if n in masks
     )
@@ -83,6 +83,11 @@ def mask_pictures(
     main = [picture(number, own[0]) for number, own in enumerate(windows)]
     further = [picture(number, w) for number, own in enumerate(windows) for w in own[1:]]
     return MaskPictures(tuple(main), tuple(further))
+
+
+def _area(size: float) -> str:
+    """Write an area: whole numbers, three digits where it is small."""
+    return f"{size:.0f}" if size >= 10 or size == 0 else f"{size:.3g}"
 
 
 def reference_pictures(
