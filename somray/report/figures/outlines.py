@@ -67,20 +67,27 @@ def mask_pictures(
     )
     pixel_mm2 = frame.spacing_mm[0] * frame.spacing_mm[1]
     sizes = ", ".join(
-        f"{_NAMES[n]} {np.count_nonzero(masks[n]) * pixel_mm2:.0f} {frame.unit}²"
+        f"{_NAMES[n]} {_area(np.count_nonzero(masks[n]) * pixel_mm2)} {frame.unit}²"
         for n in _NAMES
         if n in masks
     )
 
+    about = "about " if pixels.reduction > 1 else ""
+
     def picture(number: int, window: DisplayWindow) -> Picture:
         channel = pixels.meta.channels[number]
-        told = f"{channel}, slice {z}, {window}; target: {sizes}."
+        told = f"{channel}, slice {z}{pixels.reduced}, {window}; target: {about}{sizes}."
         text = TileText(f"{channel} · z {z}", lines, window.inverted)
         return Picture(tile(grey(image[number], window), frame, f"Outlines on {told}", text), told)
 
     main = [picture(number, own[0]) for number, own in enumerate(windows)]
     further = [picture(number, w) for number, own in enumerate(windows) for w in own[1:]]
     return MaskPictures(tuple(main), tuple(further))
+
+
+def _area(size: float) -> str:
+    """Write an area: whole numbers, three digits where it is small."""
+    return f"{size:.0f}" if size >= 10 or size == 0 else f"{size:.3g}"
 
 
 def reference_pictures(
@@ -101,7 +108,7 @@ def reference_pictures(
         alt = f"{channel} of {key} in grey values, {window}."
         text = TileText(f"{channel} · z {key.z}", dark=window.inverted)
         markup = tile(grey(values, window), frame, alt, text)
-        pictures.append(Picture(markup, f"{channel} of {key}: {told}; {window}."))
+        pictures.append(Picture(markup, f"{channel} of {key}{scan.reduced}: {told}; {window}."))
     shares = ", ".join(
         f"{name} {100 * float(np.mean(labels == value)):.1f} %"
         for value, name in sorted(teacher.class_names.items())

@@ -89,7 +89,7 @@ def run(item: EvolveItem, shared: object = None) -> Result:
     """Find, identify, measure and write the lesions.
 
     Returns:
-        Rows of `lesions`, `evolution`, `links`, `burden` and, for the method `lesions`, of `slices`.
+        Rows of `lesions`, `evolution`, `links`, `burden`, `porosity` and, for the method `lesions`, of `slices`.
     """
     storage = Storage.at(item.sessions[0].place.root)
     scans = [SessionScan(storage, s.place, read_meta(storage, s.place.name)) for s in item.sessions]
@@ -116,6 +116,7 @@ def run(item: EvolveItem, shared: object = None) -> Result:
         rows={
             "lesions": [row for point in points for row in point.rows],
             "slices": [row for point in points for row in point.slices],
+            "porosity": [row for point in points for row in point.porosity],
             "evolution": [
                 EvolutionRow(subject=subject, **values_for(EvolutionRow, c)) for c in changes
             ],

@@ -7,15 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.run import ScanPlace
-from somray.domain.tables import LesionRow, SliceRow, values_for
+from somray.domain.tables import LesionRow, PorosityRow, SliceRow, values_for
 from somray.io.ome.image import ScanMeta, read_channel, slabs, write_label_slab
 from somray.io.storage import Storage
 from somray.kernels.evolution.time_points import LesionVoxels
+from somray.kernels.lesions.ellipsoid import EllipsoidFigures
 from somray.kernels.lesions.instances import LesionMeasure, LesionMeter
 from somray.kernels.lesions.peak import PeakMeter
 from somray.kernels.lesions.shape import ShapeFigures, shapes_of
 from somray.kernels.lesions.values import ValueMeter
 from somray.kernels.metrics.area import target_figures
+from somray.stages.evolution.particles import ParticleMeter
 
 __all__ = ["SessionScan", "TimePoint", "has_glycolysis", "write_time_point"]
 
@@ -38,12 +40,14 @@ class TimePoint:
         rows: one per lesion, by lesion_id.
         slices: one per slice, the area of all lesions in it.
         furthest_mm: largest distance between two lesion voxels; None without lesions.
+        porosity: one per plane across z, y and x; none of a patient.
     """
 
     t: int
     rows: list[LesionRow]
     slices: list[SliceRow]
     furthest_mm: float | None
+    porosity: list[PorosityRow]
 
 
 def has_glycolysis(meta: ScanMeta, channel: int) -> bool:
@@ -69,7 +73,8 @@ def write_time_point(scan: SessionScan, t: int, channel: int, lesions: LesionVox
         write_label_slab(scan.storage, name, "lesions", t, z0, labels)
         meters.add(labels, z0)
         areas += [_slice_row(scan, t, z0 + n, plane) for n, plane in enumerate(labels > 0)]
-    return TimePoint(t, meters.rows(lesions), areas, meters.lesions.furthest_mm)
+    porosity = list(meters.particles.porosity())
+    return TimePoint(t, meters.rows(lesions), areas, meters.lesions.furthest_mm, porosity)
 
 
 def _slice_row(scan: SessionScan, t: int, z: int, plane: NDArray[np.bool_]) -> SliceRow:
@@ -97,9 +102,11 @@ class _Meters:
         self._has_tlg = has_glycolysis(scan.meta, channel)
         self._peaks = PeakMeter(scan.meta.geometry, index) if is_suv else None
         self.lesions = LesionMeter(scan.meta.geometry)
+        self.particles = ParticleMeter(scan.storage, scan.place, scan.meta, t)
 
     def add(self, labels: NDArray[np.int32], z0: int) -> None:
         """Take one slab of final lesion ids."""
+        self.particles.add(labels, (z0, 0, 0))
         z1 = z0 + len(labels)
         holds = bool(labels.any())
         reached = self._peaks is not None and self._peaks.wants(z0, z1)
@@ -124,14 +131,18 @@ class _Meters:
         if self._peaks is not None:
             peaks = self._peaks.peaks(owner, len(numbers))
         return [
-            self._row(measured, shape, float(peak))
-            for measured, shape, peak in zip(self.lesions.finish(), shapes, peaks, strict=True)
+            self._row(measured, shape, form, float(peak))
+            for measured, shape, form, peak in zip(
+                self.lesions.finish(), shapes, self.particles.figures(), peaks, strict=True
+            )
         ]
 
     def _read(self, z0: int, z1: int, channel: int) -> NDArray[np.float32]:
         return read_channel(self._scan.storage, self._scan.place.name, self._t, z0, z1, channel)
 
-    def _row(self, measured: LesionMeasure, shape: ShapeFigures, peak: float) -> LesionRow:
+    def _row(
+        self, measured: LesionMeasure, shape: ShapeFigures, form: EllipsoidFigures, peak: float
+    ) -> LesionRow:
         place, lesion = self._scan.place, measured.instance
         is_suv, has_ct = self._peaks is not None, self._tissue_channel is not None
         mean, volume_ml = measured.mean_intensity, measured.volume_mm3 / 1000.0
@@ -149,6 +160,7 @@ class _Meters:
             tlg_ml=_known(mean * volume_ml) if self._has_tlg else None,
             **values_for(LesionRow, measured),
             **values_for(LesionRow, shape) | {"nearest_mm": _known(shape.nearest_mm)},
+            **values_for(LesionRow, form),
             ct_mean_hu=_known(self._tissue.mean(lesion)) if has_ct else None,
             ct_std_hu=_known(self._tissue.std(lesion)) if has_ct else None,
         )

@@ -166,7 +166,7 @@ def test_a_subject_without_lesions_has_labels_and_a_burden_of_none(tmp_path):
     areas = rows.pop("slices")
     assert {(a.method, a.target_area_mm2, a.confidence) for a in areas} == {("lesions", 0.0, None)}
     assert len(areas) == 2 * SHAPE[0]
-    assert rows == {"lesions": [], "evolution": [], "links": []}
+    assert rows == {"lesions": [], "evolution": [], "links": [], "porosity": []}
 
 
 def store_objects(root, session, labels, lesions):
