@@ -23,7 +23,11 @@ FLOOR_FRACTION = 0.05
 
 @compiled
 def _add_values(
-    image: Plane, bottom: float, top: float, sums: NDArray[np.float64], extremes: tuple[Plane, Plane]
+    image: Plane,
+    bottom: float,
+    top: float,
+    sums: NDArray[np.float64],
+    extremes: tuple[Plane, Plane],
 ) -> None:
     """Add clipped values to column sums, which become NaN where any value is, and note the extremes.
 

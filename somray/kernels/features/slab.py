@@ -43,7 +43,12 @@ class _Volume:
     """One channel's slices, windowed and padded, as each of them sees its neighbours."""
 
     def __init__(
-        self, block: NDArray[np.float32], channel: int, window: Window | None, step: Array, piece: Piece
+        self,
+        block: NDArray[np.float32],
+        channel: int,
+        window: Window | None,
+        step: Array,
+        piece: Piece,
     ) -> None:
         self._channel, self._window, self._step = block[channel], window, step
         self._along, self._piece = along_z(step), piece

@@ -139,7 +139,10 @@ def seen_box(box: Box, shape: tuple[int, int], seen: tuple[int, int]) -> Box:
 
 
 def interpolated(
-    stack: Plane, shape: tuple[int, int], box: Box | None = None, seen_shape: tuple[int, int] | None = None
+    stack: Plane,
+    shape: tuple[int, int],
+    box: Box | None = None,
+    seen_shape: tuple[int, int] | None = None,
 ) -> Plane:
     """Interpolate planes at the pixel centres of a slice over the same extent.
 
@@ -196,6 +199,8 @@ def feature_stack_at(
         if frame.missing == seen.size:
             target[:] = np.nan
             continue
-        SpacedStream(Patch.whole(seen), frame, plan, (0, shape[1]), shape).write(0, shape[0], target, 0)
+        SpacedStream(Patch.whole(seen), frame, plan, (0, shape[1]), shape).write(
+            0, shape[0], target, 0
+        )
         mask_holes(source, (0, shape[0]), target)
     return out.reshape(-1, *shape)

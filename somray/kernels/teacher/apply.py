@@ -164,9 +164,7 @@ class Transfer:
             threads: that a slice's rows are divided among; the result does not depend on them.
             with_confidence: whether it is wanted; labels alone take less.
         """
-        return self._write(
-            self._ready(slices), threads, with_confidence=with_confidence, sums=None
-        )
+        return self._write(self._ready(slices), threads, with_confidence=with_confidence, sums=None)
 
     def sign(self, slices: ScanSlices, threads: int = 1) -> SignedLabels:
         """Label slices, and sum up what the teacher sees in the same pass.

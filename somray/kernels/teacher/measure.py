@@ -138,7 +138,10 @@ def measure_slice(view: FeatureView, source: SliceSource) -> SliceScale:
 def noise_of_slice(view: FeatureView, source: SliceSource) -> list[Noise | None]:
     """Measure the noise of each channel of a slice at its own pixels; None of uptake."""
     heard = [kind != "PET" for kind in view.kinds]
-    return [n if is_heard else None for n, is_heard in zip(_own_noise(view, source)[1], heard, strict=True)]
+    return [
+        n if is_heard else None
+        for n, is_heard in zip(_own_noise(view, source)[1], heard, strict=True)
+    ]
 
 
 def _own_noise(view: FeatureView, source: SliceSource) -> tuple[list[bool], list[Noise]]:
@@ -161,7 +164,9 @@ def _calming(
     if is_auto and seen.is_other:
         sums = [NoiseSums(window) for window in view.windows]
         for box in seen.boxes:
-            for channel, plane in zip(sums, seen.planes(box, holes, [None] * len(sums)), strict=True):
+            for channel, plane in zip(
+                sums, seen.planes(box, holes, [None] * len(sums)), strict=True
+            ):
                 channel.add(plane)
         there = [channel.noise() for channel in sums]
     return [
