@@ -129,7 +129,7 @@ class SignatureSums:
         self._apart = np.zeros(2)
 
     def add(self, raw: Floats, labels: NDArray[np.uint8], first: int, part: Box) -> None:
-        """Add the pixels with data of a plane's rows `first`, `first` + `EVERY` …
+        """Add the pixels with data of every `EVERY`-th row of a plane, from row `first` on.
 
         Args:
             raw: (f, rows, x) raw features of these rows, anything where a pixel has no data.
