@@ -23,7 +23,7 @@ SHAPE = (5, 70, 101)
 def place(tmp_path, monkeypatch):
     monkeypatch.setattr(metadata, "TILE_PIXELS", 64)
     monkeypatch.setattr(metadata, "COARSEST_PIXELS", 64)
-    monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 2 * 64 * 64 * 4)
+    monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 64 * 64 * 4)
     return store_bricks(tmp_path, holed())
 
 
