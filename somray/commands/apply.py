@@ -13,7 +13,7 @@ from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
 from somray.errors import ConfigError, DataError, ExportError
 from somray.io.cohort.place import place_of
-from somray.io.ome.image import read_meta
+from somray.io.ome.image import ScanMeta, read_meta
 from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
 from somray.kernels.teacher.apply import scaled_windows
@@ -21,7 +21,8 @@ from somray.pipeline.units.protocol import ingest_item
 from somray.stages import ingest
 from somray.stages.drift import judge
 from somray.stages.segment import labels
-from somray.stages.segment.rows import BrickItem
+from somray.stages.segment.rows import BrickItem, SliceCount, joined_counts
+from somray.stages.segment.scales import all_scales, scales_for
 from somray.stages.segment.som import run_som
 from somray.stages.segment.student import run_student
 
@@ -124,6 +125,8 @@ def _segment(asked: BrickItem, method: str, model: Any) -> tuple[list[float], li
     place = asked.place
     meta = read_meta(Storage.at(place.root), place.name)
     labels.open_labels(labels.LabelItem(place, method))
+    if method == "som" and meta.is_cut:
+        return _segment_tiles(asked, model, meta)
     areas: list[float] = []
     signatures: list[dict[str, Any]] = []
     whole = method == "student" and model.sees_volumes
@@ -136,4 +139,21 @@ def _segment(asked: BrickItem, method: str, model: Any) -> tuple[list[float], li
         areas += [row.target_area_mm2 for row in result.rows["slices"]]
         if method == "som":
             signatures.append(result.value["signature"])
+    return areas, signatures
+
+
+def _segment_tiles(
+    asked: BrickItem, model: TeacherModel, meta: ScanMeta
+) -> tuple[list[float], list[dict[str, Any]]]:
+    """Segment by direct transfer a scan whose slices are cut into tiles; returns as `_segment`."""
+    depth, (_, dy, dx) = meta.shape[2], meta.geometry.spacing_mm
+    scales = all_scales(asked.place, meta, asked.level, model)
+    counts: list[SliceCount] = []
+    signatures: list[dict[str, Any]] = []
+    for brick in meta.bricks():
+        told = scales_for(scales, brick.t, (brick.z0, brick.z1), depth, model.dimensions)
+        value = run_som(replace(asked, brick=brick, scales=told), model).value
+        counts += [SliceCount.from_json(one) for one in value["counts"]]
+        signatures.append(value["signature"])
+    areas = [one.labels[asked.value] * dy * dx for one in joined_counts(counts)]
     return areas, signatures

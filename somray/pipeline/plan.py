@@ -36,6 +36,7 @@ from somray.pipeline.record import FailureRows
 from somray.pipeline.stages import STAGES
 from somray.pipeline.units.scan_state import SLICE_PIXELS, scan_name
 from somray.stages import ingest, object_calls, objects
+from somray.stages.segment.scales import run_scales
 from somray.stages.segment.som import run_som
 from somray.stages.segment.student import run_student
 from somray.stages.student import fit as student
@@ -191,7 +192,8 @@ def _ingested(unit: Unit) -> Result:
 
 
 def _segmented(unit: Unit) -> Result:
-    return Result(value={"signature": {}, "voxels": round(LESION_SHARE * unit.written)})
+    voxels = round(LESION_SHARE * unit.written)
+    return Result(value={"signature": {}, "voxels": voxels, "counts": []})
 
 
 def _found(unit: Unit) -> Result:
@@ -204,6 +206,7 @@ _FORESEEN: Mapping[StageFunction, Callable[[Unit], Result]] = {
     teacher.run: lambda unit: Result(value={"digest": "", "slices": [0]}),
     teacher.missing: lambda unit: teacher.missing(unit.item),  # it fails whatever the pixels are
     student.run: lambda unit: Result(value={"digest": ""}),
+    run_scales: lambda unit: Result(value={"scales": []}),
     run_som: _segmented,
     run_student: _segmented,
     objects.find: _found,

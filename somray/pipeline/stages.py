@@ -17,7 +17,7 @@ from somray.stages.registration import (
     register_sessions,
     residuals,
 )
-from somray.stages.segment import labels, som
+from somray.stages.segment import labels, rows, scales, som
 from somray.stages.segment import student as by_student
 from somray.stages.student import fit as student
 from somray.stages.teacher import fit as teacher
@@ -84,10 +84,10 @@ STAGES: Mapping[str, Stage] = {
     ),
     "student": Stage((student.run,), seconds=0.12, measure="step of one worker"),
     "open": Stage((labels.open_labels,), _of_the_group),
-    "som": Stage((som.run_som,), seconds=0.03, measure="slice of one channel"),
+    "som": Stage((som.run_som, scales.run_scales), seconds=0.03, measure="slice of one channel"),
     "drift": Stage((drift.run,)),
     "segment": Stage((by_student.run_student,), seconds=0.11, measure="slice"),
-    "close": Stage((labels.close_labels,)),
+    "close": Stage((labels.close_labels, rows.close_counted)),
     "objects": Stage(
         (objects.find,), lambda unit: [("calls", unit.name)], 0.08, "slice of one channel"
     ),

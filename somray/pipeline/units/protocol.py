@@ -4,7 +4,7 @@ Names join their parts with "+", which no subject, session or protocol may hold,
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from somray.config import CohortConfig, ProtocolConfig
@@ -26,6 +26,7 @@ from somray.stages import drift, ingest, truth
 from somray.stages.evolution import evolve
 from somray.stages.segment import labels
 from somray.stages.segment.rows import BrickItem
+from somray.stages.segment.scales import Scales, scales_for
 from somray.stages.segment.som import needs_som
 from somray.stages.segment.student import needs_student
 from somray.stages.student.lessons import sees_volumes
@@ -37,10 +38,17 @@ __all__ = ["Seen", "Units", "ingest_item"]
 
 @dataclass(frozen=True)
 class Seen:
-    """How a scan's pixels are looked at: windows per channel, and the target's label value."""
+    """How a scan's pixels are looked at.
+
+    Args:
+        windows: per channel.
+        value: the target's label.
+        scales: of a scan that is cut into tiles, what was measured of its slices.
+    """
 
     windows: tuple[tuple[float, float], ...]
     value: int
+    scales: Scales = field(default_factory=dict, repr=False)
 
 
 def ingest_item(root: str, scan: Scan, config: ProtocolConfig) -> ingest.IngestItem:
@@ -165,8 +173,11 @@ class Units:
             denoise=settings.denoise,
         )
         scans = tuple(teacher.ReferenceScan(s.place, slices, s.level) for s, slices in chosen)
-        item = teacher.TeacherItem(self.protocol, spec, scans, settings.every, settings.previous)
-        slice_bytes = max(state.slice_bytes for state, _ in chosen)
+        item = teacher.TeacherItem(
+            self.protocol, spec, scans, settings.every, settings.previous,
+            is_cut=any(state.is_cut for state, _ in chosen),
+        )  # fmt: skip
+        slice_bytes = max(state.tile_bytes for state, _ in chosen)
         held = 1 if item.folds else len(chosen[0][1] or (0,))
         needs = teacher.needs(slice_bytes, held, self._model_cpus, settings.dimensions)
         if settings.engine == "torch":
@@ -207,11 +218,11 @@ class Units:
         return self.unit("open", f"{state.name}+{label}", item, needs, inputs, of=state.scan)
 
     def slabs(self, state: ScanState, label: str) -> list[Brick]:
-        """List what one unit segments each: a slab, or a time point for a student of volumes."""
+        """List what one unit segments each: a brick, or a time point for a student of volumes."""
         if label == "student" and self.volume_rule is not None:
             plane, depth = (state.shape[3], state.shape[4]), state.shape[2]
             return [Brick.of_slices(t, 0, depth, plane) for t in range(state.shape[0])]
-        return state.slabs()
+        return state.bricks() if label == "som" else state.slabs()
 
     def slab(
         self, state: ScanState, label: str, where: Brick, model_digest: str, seen: Seen
@@ -223,14 +234,19 @@ class Units:
         )  # fmt: skip
         sizes, gpus = (state.slab_bytes, state.tile_bytes), self.cohort.resources.segment_gpus
         if by_map:
-            needs = needs_som(*sizes, self.config.teacher.dimensions)
+            sizes, dimensions = (state.slab_bytes, state.tile_bytes), self.config.teacher.dimensions
+            needs = needs_som(*sizes, dimensions)
+            if state.is_cut:
+                span, depth = (where.z0, where.z1), state.shape[2]
+                scales = scales_for(seen.scales, where.t, span, depth, dimensions)
+                item = replace(item, scales=scales)
         else:
             item = replace(item, confidence=settings.confidence, gpu=gpus > 0)
             needs = needs_student(*sizes, gpus, self.student_voxels(state))
-        slices = state.slices(where.z1 - where.z0)
+        slices = where.voxels / SLICE_PIXELS
         return self.unit(
             "som" if by_map else "segment",
-            f"{state.name}+{label}+{brick_name(where)}",
+            f"{state.name}+{label}+{brick_name(where, is_cut=by_map and state.is_cut)}",
             item,
             needs,
             [state.source_digest, model_digest, target],
