@@ -9,11 +9,12 @@ import pytest
 from somray.report.data import Particles, ReportData, SubjectData, SubjectLesions
 from somray.report.drawing.scales import LengthUnit, length_unit, runs, volume_unit
 from somray.report.figures.forms import direction_density, direction_map, sphericity_by_size
+from somray.report.figures.outlines import lesion_pictures
 from somray.report.figures.porosity import porosity_along_axes
 from somray.report.figures.sizes import changes_by_size, nearest_distances, size_distribution
 from somray.report.sections.particles import _porosity, particles_section
 
-from .pores_run import PROTOCOL, SESSIONS, build
+from .pores_run import PROTOCOL, SESSIONS, build, pores_mask
 
 MM = LengthUnit("mm", 1.0)
 PORES = 90
@@ -64,7 +65,7 @@ def test_the_summary_tells_percentiles_of_the_table_and_both_porosities(pores, s
 
 def test_every_figure_says_what_it_shows_of_how_many(section):
     pictures = pictures_of(section)
-    assert len(pictures) == 8
+    assert len(pictures) == 8 + 8  # charts and maps, then lesions one by one
     for picture in pictures:
         assert picture.caption.endswith(".")
         assert len(re.search(r'aria-label="([^"]+)"', picture.markup)[1]) > 20
@@ -152,3 +153,32 @@ def test_units_follow_the_sizes_of_things():
     assert runs(3).tolist() == [0, 1, 2, 3]
     assert runs(0).tolist() == [0]
     assert len(runs(100_000)) == 201
+
+
+def test_lesions_pictured_one_by_one_are_the_largest_and_a_sample_of_the_rest(pores):
+    found = SubjectLesions(SubjectData(ReportData(str(pores.root)), PROTOCOL, "s01"))
+    volumes = found.particles("t1").volume_mm3
+    rank = np.sort(volumes)[::-1].tolist()
+    places = [rank.index(r["volume_mm3"]) for r in found.sample("t1", 4, 4)]
+    assert places[:4] == [0, 1, 2, 3]
+    assert places == sorted(places)
+    assert len(places) == 8
+    assert max(np.diff(places)) < 25
+    assert len(found.sample("t1", PORES, 4)) == PORES
+    assert found.sample("nowhere", 4, 4) == []
+
+
+def test_a_lesion_is_pictured_in_the_slice_through_its_centroid(pores):
+    pixels = ReportData(str(pores.root)).scan("s01", "t0")
+    labels = pores_mask((6, 40, 48), 0)
+    z, y, x = (float(v.mean()) for v in np.nonzero(labels == 1))
+    row = {"lesion_id": 1, "longest_axis_mm": 0.05, "centroid_z_mm": z * 0.01,
+           "centroid_y_mm": y * 0.01, "centroid_x_mm": x * 0.01}  # fmt: skip
+    (picture,) = lesion_pictures(pixels, [row], "session t0")
+    height = round(z)
+    here = np.count_nonzero(labels[height] == 1)
+    assert picture.caption == (
+        f"Lesion #1, session t0, slice {height}, grey values 0 to 255: {here} pixels of it here."
+    )
+    assert 'class="outline"' in picture.markup
+    assert lesion_pictures(pixels, [], "session t0") == []

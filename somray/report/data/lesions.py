@@ -108,6 +108,15 @@ class SubjectLesions:
         inside = self.links["from_id"].isin(ids) & self.links["to_id"].isin(ids)
         return plain_rows("links", self.links[inside])
 
+    def sample(self, session: str, largest: int, others: int) -> Rows:
+        """Return rows of `lesions` of a session at time index 0: the largest, and some spread over all other sizes."""
+        rows = self.lesions[(self.lesions["session"] == session) & (self.lesions["t"] == 0)]
+        order = np.lexsort((rows["lesion_id"].to_numpy(), -rows["volume_mm3"].to_numpy()))
+        rest = np.linspace(largest, len(rows) - 1, others + 2).round()[1:-1].astype(int)
+        places = [*range(min(largest, len(rows))), *rest.tolist()]
+        chosen = [p for p in dict.fromkeys(places) if p < len(rows)]
+        return plain_rows("lesions", rows.iloc[order[chosen]])
+
     def others(self, ids: Collection[int]) -> dict[str, tuple[int, float]]:
         """Return how many lesions each session has at time index 0 beside some, and their volume in mm³."""
         rest = self.lesions[(self.lesions["t"] == 0) & ~self.lesions["lesion_id"].isin(ids)]

@@ -24,6 +24,8 @@ LONG_SIDE = 400.0
 
 PICTURE_PIXELS = 640  # of a slice's longer side, as tiles embed at most
 
+Crop = tuple[NDArray[np.float32], NDArray[np.integer[Any]]]  # image and lesion ids, (y, x)
+
 LABELS = ("som", "student", "lesions", "objects")
 _LETTERS = (("R", "L"), ("A", "P"), ("I", "S"))  # towards smaller and larger LPS x, y, z
 
@@ -162,6 +164,14 @@ class ScanPixels:
         """Read one slice of a label as (y, x), None where there is no complete one."""
         slab = self.coarse_label(label, self._level, t, z, z + 1)
         return None if slab is None else np.asarray(slab[0])
+
+    def crop(self, t: int, z: int, rows: slice, columns: slice) -> Crop:
+        """Read a small part of one slice at full resolution, first channel, and the lesions in it."""
+        where = (z, rows, columns)
+        image = self._stored("0", (t, 0, *where)).astype(np.float32)
+        if "lesions" not in self.labels:
+            return image, np.zeros(image.shape, np.int32)
+        return image, self._stored("labels/lesions/0", (t, *where))
 
     def level_for(self, size_mm: float) -> int:
         """Return the coarsest stored level whose pixels are no larger than a size; 0 where all are."""

@@ -1,21 +1,32 @@
 """Masks as outlines on slices, in the windows that radiologists use; class maps beside the image."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.channel import channels_of
 from somray.domain.teacher import TeacherModel
-from somray.report.data import ScanPixels
+from somray.report.data import Rows, ScanPixels
 from somray.report.data.selection import SliceKey
 from somray.report.drawing.blocks import Legend, Picture
 from somray.report.drawing.display import DisplayWindow, grey, painted, presets
 from somray.report.drawing.style import OUTLINES, class_colours
+from somray.report.drawing.table import plural
 from somray.report.drawing.tiles import Outline, TileText, outline_legend, outline_path, tile
 
-__all__ = ["MaskPictures", "mask_legend", "mask_pictures", "reference_pictures", "windows_of"]
+__all__ = [
+    "MaskPictures",
+    "lesion_pictures",
+    "mask_legend",
+    "mask_pictures",
+    "reference_pictures",
+    "windows_of",
+]
+
+LEAST_HALF, MOST_HALF = 20, 120  # pixels from a lesion's centroid to the edge of its own picture
 
 _NAMES = {
     "student": "student",
@@ -83,6 +94,45 @@ def mask_pictures(
     main = [picture(number, own[0]) for number, own in enumerate(windows)]
     further = [picture(number, w) for number, own in enumerate(windows) for w in own[1:]]
     return MaskPictures(tuple(main), tuple(further))
+
+
+def lesion_pictures(pixels: ScanPixels, rows: Rows, where: str) -> list[Picture]:
+    """Draw lesions (rows of `lesions` at time index 0) one by one, each in the slice through its centroid.
+
+    Each at full resolution in its surroundings, itself outlined solid and its neighbours broken; `where` names the
+    session.
+    """
+    meta, drawn = pixels.meta, []
+    centres = np.array([[r[f"centroid_{a}_mm"] for a in "xyz"] for r in rows]).reshape(-1, 3)
+    for row, centre in zip(rows, meta.geometry.to_index(centres), strict=True):
+        z, y, x = np.clip(np.rint(centre), 0, np.array(meta.shape[2:]) - 1).astype(int).tolist()
+        across = row["longest_axis_mm"] / min(meta.geometry.spacing_mm[1:])
+        half = int(np.clip(across, LEAST_HALF, MOST_HALF))
+        image, ids = pixels.crop(0, z, *(slice(max(0, c - half), c + half + 1) for c in (y, x)))
+        drawn.append((row, z, image, ids))
+    window = presets(
+        pixels.units[0],
+        meta.windows[0] if meta.windows else None,
+        np.concatenate([image.ravel() for _, _, image, _ in drawn])
+        if drawn
+        else np.zeros(0, np.float32),
+    )[0]
+    pictures = []
+    for row, z, image, ids in drawn:
+        number = row["lesion_id"]
+        frame = replace(pixels.frame, shape=image.shape, spacing_mm=meta.geometry.spacing_mm[1:])
+        masks = {"student": ids == number, "som": (ids > 0) & (ids != number)}
+        lines = tuple(Outline(outline_path(m, frame.size), OUTLINES[n]) for n, m in masks.items())
+        told = f"Lesion #{number}, {where}, slice {z}, {window}: {_cut(ids, number)}."
+        text = TileText(f"#{number}", lines)
+        pictures.append(Picture(tile(grey(image, window), frame, told, text, "small"), told))
+    return pictures
+
+
+def _cut(ids: NDArray[np.integer[Any]], number: int) -> str:
+    """Tell how many pixels of a lesion a picture shows."""
+    count = int(np.count_nonzero(ids == number))
+    return f"{plural(count, 'pixel')} of it here"
 
 
 def _area(size: float) -> str:

@@ -16,6 +16,7 @@ from somray.report.drawing.blocks import Block, Gallery, Picture, Section, Table
 from somray.report.drawing.scales import LengthUnit, length_unit
 from somray.report.drawing.table import TableColumn, number, plural, table_of
 from somray.report.figures.forms import direction_map, sphericity_by_size
+from somray.report.figures.outlines import lesion_pictures
 from somray.report.figures.porosity import porosity_along_axes
 from somray.report.figures.sizes import changes_by_size, nearest_distances, size_distribution
 
@@ -26,6 +27,7 @@ FROM = 60  # lesions of a patient from which they are shown as a population too
 MOST_SESSIONS = 6  # drawn: the first and the latest
 MOST_MAPS = 2  # sessions whose form and directions are pictured: the first and the last
 PERCENTS = (10, 50, 90)
+MOST_LARGEST, MOST_SAMPLED = 4, 4  # lesions pictured one by one
 
 Kept = TypeVar("Kept")
 
@@ -50,6 +52,7 @@ def particles_section(
         *_porosity(_few(sessions), porosity, is_assumed, prefix),
         *_forms(sessions, unit, prefix),
         *_changes(lesions, unit, prefix),
+        *_pictured(subject, lesions),
     )
     return (Section(anchor, TITLE, blocks),)
 
@@ -168,6 +171,24 @@ def _directions_told(found: Particles, where: str) -> str:
         f"60° and 90° from it. {int(known.sum())} of {len(found)} lesions ({number(float(share))} % of the volume) "
         f"have a long axis; the others are longer than wide by less than {LEAST_ELONGATION:g}."
     )
+
+
+def _pictured(subject: SubjectData, lesions: SubjectLesions) -> Iterator[Block]:
+    """Show the largest lesions of the last session that has any, and a sample of the others, one by one."""
+    for scan in reversed(subject.done):
+        session = str(scan["session"])
+        rows = lesions.sample(session, MOST_LARGEST, MOST_SAMPLED)
+        pixels = subject.scan(session)
+        if not rows or pixels is None:
+            continue
+        pictures = lesion_pictures(pixels, rows, f"session {session}")
+        largest, count = min(MOST_LARGEST, len(rows)), len(lesions.particles(session))
+        told = (
+            f"{len(rows)} of the {plural(count, 'lesion')} of session {session} in the slices through their "
+            f"centroids, each solid among its broken neighbours: the {largest} largest, then others down to the small."
+        )
+        yield Gallery(tuple(pictures), "small", told)
+        return
 
 
 def _changes(lesions: SubjectLesions, unit: LengthUnit, prefix: str) -> Iterator[Block]:
