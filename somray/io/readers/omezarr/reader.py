@@ -215,7 +215,7 @@ class _ZarrSource(Source):
 
     def _tiles(self, box: Brick) -> Iterator[tuple[slice, slice]]:
         """Cut the box along chunks, so that few are decoded at a time."""
-        rows, columns = self.header.shape[2:]
+        columns = self.header.shape[3]
         chunks = dict(zip(self._axes, self._array.chunks, strict=True))
         deep, down, across = chunks.get("z", 1), chunks["y"], chunks["x"]
         layers = -(-box.z1 // deep) - box.z0 // deep
