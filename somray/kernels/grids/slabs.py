@@ -18,7 +18,14 @@ from somray.domain.brick import Brick
 from somray.domain.geometry import Geometry
 from somray.kernels.grids.index_map import corner_indices, index_map, linear_part
 
-__all__ = ["nearest_box", "nearest_slab", "overlaps", "resample_box", "resample_slab"]
+__all__ = [
+    "nearest_box",
+    "nearest_slab",
+    "needed_box",
+    "overlaps",
+    "resample_box",
+    "resample_slab",
+]
 
 _TOLERANCE = 1e-4  # voxels; headers are rounded, so a border is met only nearly
 _BLOCK_VOXELS = 1 << 22  # source voxels of labels held at once
@@ -110,10 +117,15 @@ def _resampled(
     return result
 
 
+def needed_box(source: Geometry, target: Geometry, box: Brick) -> Brick:
+    """Return the box of a source that `resample_box` asks for; its sizes are 0 or less where none is needed."""
+    return _needed(index_map(source, target), box, source.shape, (1.0, 2.0))
+
+
 def _needed(
     index: Matrix, box: Brick, source_shape: tuple[int, int, int], margin: tuple[float, float]
 ) -> Brick:
-    """Return the box of the source that a box of the target lies in: so far below its lowest, above its highest index."""
+    """Return the box of the source that a box of the target lies in, and a margin below and above it."""
     matrix, start = linear_part(index)
     along = corner_indices(box.shape) @ matrix.T
     along += matrix @ np.array(box.corner, dtype=np.float64) + start

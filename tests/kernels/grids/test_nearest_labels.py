@@ -161,6 +161,6 @@ def test_boxes_of_a_turned_grid_ask_only_for_what_they_need_and_give_the_slabs_l
         box = Brick(0, z, z + 14, y, y + 10, x, x + 12)
         np.testing.assert_array_equal(nearest_box(read, source, target, box), whole[box.box])
         found = resample_box(lambda b: values[b.box], source, target, box)
-        np.testing.assert_allclose(found, image[box.box], rtol=1e-5)
+        np.testing.assert_allclose(found, image[box.box], rtol=1e-5, atol=1e-5)
     assert max(asked) < labels.size / 4
     assert (whole > 0).mean() > 0.8
