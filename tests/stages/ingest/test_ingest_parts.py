@@ -45,7 +45,9 @@ def item_for(root, *paths, modality="CT", **said):
 
 def files_of(root):
     return {
-        str(p.relative_to(root)): p.read_bytes() for p in sorted(Path(root).rglob("*")) if p.is_file()
+        str(p.relative_to(root)): p.read_bytes()
+        for p in sorted(Path(root).rglob("*"))
+        if p.is_file()
     }
 
 
@@ -96,7 +98,9 @@ def test_padding_and_nan_are_repaired_and_counted_across_tiles_as_in_whole_slice
     assert one.rows["scans"][0].repairs == "inf_filled,nan_filled,padding_filled"
     damage = sum(expected.counts.values()) - expected.by_design
     assert 25 < damage < 0.002 * values.size
-    tight = item_for(tmp_path / "t", tmp_path / "a.nii", repair_fraction=(damage + 0.5) / values.size)
+    tight = item_for(
+        tmp_path / "t", tmp_path / "a.nii", repair_fraction=(damage + 0.5) / values.size
+    )
     assert ingest.run(tight).value == one.value
     with pytest.raises(DataError) as caught:
         in_parts(replace(tight, repair_fraction=(damage - 0.5) / values.size))
