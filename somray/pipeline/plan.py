@@ -157,7 +157,8 @@ class CountingExecutor:
                 self.repairs.setdefault(code, []).append(f"{unit.subject} {unit.session}")
             t, c, z, y, x = result.value["shape"]
             size = t * c * z * y * x
-            unit = replace(unit, work=size / SLICE_PIXELS, written=4 * size)
+            if "parts" not in result.value:
+                unit = replace(unit, work=size / SLICE_PIXELS, written=4 * size)
         self._plan.add(unit)
         return Outcome(unit.stage, unit.name, result)
 
@@ -191,6 +192,21 @@ def _ingested(unit: Unit) -> Result:
     return Result(value={**facts, **told})
 
 
+def _filled(unit: Unit) -> Result:
+    """Refuse what no task can hold, as the unit will."""
+    try:
+        unit.item.refuse()
+    except DataError as error:
+        return Result(value={"fault": {"code": error.code, "message": error.message}})
+    return Result()
+
+
+def _closed(unit: Unit) -> Result:
+    if (fault := unit.item.fault()) is not None:
+        raise fault
+    return Result(value=unit.item.opened)
+
+
 def _segmented(unit: Unit) -> Result:
     voxels = round(LESION_SHARE * unit.written)
     return Result(value={"signature": {}, "voxels": voxels, "counts": []})
@@ -203,6 +219,8 @@ def _found(unit: Unit) -> Result:
 
 _FORESEEN: Mapping[StageFunction, Callable[[Unit], Result]] = {
     ingest.run: _ingested,
+    ingest.fill: _filled,
+    ingest.close: _closed,
     teacher.run: lambda unit: Result(value={"digest": "", "slices": [0]}),
     teacher.missing: lambda unit: teacher.missing(unit.item),  # it fails whatever the pixels are
     student.run: lambda unit: Result(value={"digest": ""}),
@@ -241,9 +259,14 @@ class PlannedRecord:
     async def renew(self, function: StageFunction, unit: Unit) -> None:
         """Do nothing: nothing was done before."""
 
+    def is_due(self, unit: Unit) -> bool:
+        """Say no: what is counted once is not asked for again."""
+        return False
+
     def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
         """Set a duplicate, or a scan in another unit, aside."""
-        scan = next(s for s in self._cohort.scans if scan_name(s) == entry.name)
+        name = entry.name.partition("+")[0]
+        scan = next(s for s in self._cohort.scans if scan_name(s) == name)
         self._set_aside(scan, replace(entry, code=code, message=message))
 
     def _set_aside(self, scan: Scan, entry: Entry) -> None:
@@ -261,6 +284,10 @@ class PlannedRecord:
         """Do nothing: nothing is kept."""
 
     def has_scan(self, name: str) -> bool:
+        """Say that what was counted stands."""
+        return True
+
+    def has_group(self, name: str) -> bool:
         """Say that what was counted stands."""
         return True
 

@@ -133,8 +133,8 @@ class Units:
         )
 
     def ingest(self, scan: Scan) -> Unit:
-        """Source files to OME-Zarr."""
-        item = ingest_item(self.root, scan, self.config)
+        """Source files to OME-Zarr, or its opening; see `units.ingest`."""
+        item = replace(ingest_item(self.root, scan, self.config), in_parts=True)
         return Unit(
             stage="ingest",
             name=scan_name(scan),
