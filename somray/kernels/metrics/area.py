@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["target_figures"]
+__all__ = ["area_figures", "target_figures"]
 
 
 def target_figures(
@@ -17,5 +17,9 @@ def target_figures(
         mask: (y, x) of the target.
         pixel_mm2: area of a pixel.
     """
-    count = int(np.count_nonzero(mask))
-    return {"target_area_mm2": count * pixel_mm2, "target_fraction": count / mask.size}
+    return area_figures(int(np.count_nonzero(mask)), mask.size, pixel_mm2)
+
+
+def area_figures(count: int, pixels: int, pixel_mm2: float) -> dict[str, Any]:
+    """Return the same of `count` pixels that were found among those of a slice."""
+    return {"target_area_mm2": count * pixel_mm2, "target_fraction": count / pixels}
