@@ -138,7 +138,6 @@ def carry(links: Sequence[Link], before: PlacedLesions, after: PlacedLesions) ->
     Returns:
         Position before to position after.
     """
-
     volumes = before.volume_mm3, after.volume_mm3
 
     def rank(link: Link) -> tuple[float, tuple[float, float, int, int]]:

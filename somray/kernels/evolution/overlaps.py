@@ -1,4 +1,4 @@
-"""What lesions of two sessions share, in voxels, counted piece by piece: whole numbers, the same however pieces are cut."""
+"""What lesions of two sessions share, in voxels, counted piece by piece: the same however pieces are cut."""
 
 from dataclasses import dataclass
 

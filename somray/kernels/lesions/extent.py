@@ -5,6 +5,8 @@ a lesion's voxels, and a lesion is measured and forgotten once its last slice ha
 corners of lesions that go on. Corners are found on whole numbers, so it matters nothing how bricks were cut.
 """
 
+import contextlib
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
@@ -160,10 +162,8 @@ def largest_distance(points: NDArray[np.float64]) -> float:
         The distance in the points' unit; 0 for a single point.
     """
     if len(points) > _HULL_FROM:
-        try:
+        with contextlib.suppress(QhullError):  # on a line or plane the hull has no volume
             points = points[np.sort(ConvexHull(points).vertices)]
-        except QhullError:  # on a line or plane: the hull has no volume
-            pass
     return float(np.sqrt(_largest_squared(np.ascontiguousarray(points))))
 
 

@@ -4,7 +4,8 @@ Voxel faces alone overstate a ball's surface by half. So each face between a les
 that lesion counts only by the share that looks along the true normal, which is the gradient of the mask,
 smoothed by binomial weights over a voxel of the coarsest axis and as many mm along the others. Weights and
 sums of a gradient are whole numbers; the faces are added up in scan order, so it matters nothing how slabs of whole
-slices are cut (tiles of a slice come one after the other: there the last digits of what crosses them may differ). Beyond the image's rim there is no lesion: the rim closes it.
+slices are cut (tiles of a slice come one after the other: the last digits of what crosses them may differ).
+Beyond the image's rim there is no lesion: the rim closes it.
 
 Measured: balls of 6 to 20 mm radius 0 to +3 % in cubic voxels, up to +6 % in voxels of 5 × 0.7 × 0.7 mm;
 turned cubes of 24 mm within 5 %; boxes of 20 to 60 mm up to −9 %, since normals turn about an edge; what

@@ -73,28 +73,11 @@ def _add_planes(
     """Add every plane's own sums in scan order, then merge them."""
     count, met = np.zeros(len(sums), dtype=np.int64), np.zeros(len(sums), dtype=np.int64)
     total, apart = np.zeros(len(sums)), np.zeros(len(sums))
-    rows, columns = labels.shape[1:]
     for z in range(len(labels)):
-        lesions = 0  # of this plane, listed in `met`
-        for y in range(rows):
-            for x in range(columns):
-                n = labels[z, y, x]
-                if n > 0 and not np.isnan(image[z, y, x]):
-                    if count[n] == 0:
-                        met[lesions] = n
-                        lesions += 1
-                    value = np.float64(image[z, y, x])
-                    count[n] += 1
-                    total[n] += value
-                    most[n], least[n] = max(most[n], value), min(least[n], value)
+        lesions = _sum_plane(labels[z], image[z], count, met, total, most, least)
         if lesions == 0:
             continue
-        for y in range(rows):
-            for x in range(columns):
-                n = labels[z, y, x]
-                if n > 0 and not np.isnan(image[z, y, x]):
-                    off = np.float64(image[z, y, x]) - total[n] / count[n]
-                    apart[n] += off * off
+        _spread_plane(labels[z], image[z], count, total, apart)
         for n in met[:lesions]:
             off = sums[n] / max(valid[n], 1) - total[n] / count[n]
             spread[n] += apart[n]
@@ -102,3 +85,46 @@ def _add_planes(
             valid[n] += count[n]
             sums[n] += total[n]
             count[n], total[n], apart[n] = 0, 0.0, 0.0
+
+
+@compiled
+def _sum_plane(
+    labels: NDArray[np.integer],
+    image: NDArray[np.floating],
+    count: NDArray[np.int64],
+    met: NDArray[np.int64],
+    total: NDArray[np.float64],
+    most: NDArray[np.float64],
+    least: NDArray[np.float64],
+) -> int:
+    """Sum a plane (y, x) up by lesion; list the lesions in `met` and return how many there are."""
+    lesions = 0
+    for y in range(labels.shape[0]):
+        for x in range(labels.shape[1]):
+            n = labels[y, x]
+            if n > 0 and not np.isnan(image[y, x]):
+                if count[n] == 0:
+                    met[lesions] = n
+                    lesions += 1
+                value = np.float64(image[y, x])
+                count[n] += 1
+                total[n] += value
+                most[n], least[n] = max(most[n], value), min(least[n], value)
+    return lesions
+
+
+@compiled
+def _spread_plane(
+    labels: NDArray[np.integer],
+    image: NDArray[np.floating],
+    count: NDArray[np.int64],
+    total: NDArray[np.float64],
+    apart: NDArray[np.float64],
+) -> None:
+    """Sum squared distances from a plane's own means."""
+    for y in range(labels.shape[0]):
+        for x in range(labels.shape[1]):
+            n = labels[y, x]
+            if n > 0 and not np.isnan(image[y, x]):
+                off = np.float64(image[y, x]) - total[n] / count[n]
+                apart[n] += off * off
