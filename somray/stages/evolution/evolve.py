@@ -26,10 +26,12 @@ from somray.stages.evolution.lesion_map import LABEL, SessionScan
 from somray.stages.evolution.surroundings import surroundings
 from somray.stages.registration.rows import matrix_of
 
-__all__ = ["EvolveItem", "EvolveSession", "needs", "run", "thresholds_of"]
+__all__ = ["EvolveItem", "EvolveSession", "expected_lesions", "needs", "run", "thresholds_of"]
 
 BRICKS_HELD = 12  # blocks of a brick's size at a time
-LESION_BYTES = 6_000  # of what is known of a lesion, its rows included
+LESION_BYTES = 5_000  # of what is known of a lesion, its rows included
+FEW_LESIONS = 20_000  # that any subject may have; of larger scans …
+VOXELS_A_LESION = 4_000  # … one more for so many voxels: pores of 20 voxels across
 FIXED_BYTES = 96 * MIB  # shells, pieces of lesions on their way to another session
 
 # Where the configuration names none, in voxels and pixels of the subject's coarsest session.
@@ -79,6 +81,12 @@ def needs(brick_bytes: int, lesions: int) -> Needs:
     """Declare what following takes: some bricks, what is known of each lesion, and shells."""
     held = BRICKS_HELD * brick_bytes + LESION_BYTES * lesions + FIXED_BYTES
     return Needs(cpus=1, memory_bytes=WORKER_BYTES + held)
+
+
+def expected_lesions(item: EvolveItem, lesion_voxels: int) -> int:
+    """Say how many lesions a subject may have, all sessions together, of which the voxels are known."""
+    drawn = sum(len(numbers) for s in item.sessions for numbers in s.objects or ())
+    return max(drawn, FEW_LESIONS + lesion_voxels // VOXELS_A_LESION)
 
 
 def run(item: EvolveItem, shared: object = None) -> Result:
