@@ -45,7 +45,7 @@ from somray.stages.teacher import fit as teacher
 __all__ = ["CORES_OF_A_GPU", "CountingExecutor", "RunPlan", "StagePlan", "make_plan"]
 
 MOST_NAMED = 5  # scans named in one note
-LESION_SHARE = 0.05  # of all voxels, for the memory of following lesions
+LESION_SHARE = 0.05  # of all voxels, for how many lesions may have to be followed
 CORES_OF_A_GPU = 10  # one GPU is planned to do the work of so many cores; a guess, not measured
 
 

@@ -275,7 +275,8 @@ class Units:
         self, item: evolve.EvolveItem, states: list[ScanState], lesion_voxels: int, model: str
     ) -> Unit:
         """Follow the lesions of one subject."""
-        needs = evolve.needs(max(s.slab_bytes for s in states), lesion_voxels)
+        lesions = evolve.expected_lesions(item, lesion_voxels)
+        needs = evolve.needs(max(s.slab_bytes for s in states), lesions)
         settings = [item.method, item.value, item.channel, item.config.model_dump(mode="json")]
         settings.append([s.objects for s in item.sessions])
         sources = [s.source_digest for s in states], [s.to_first for s in item.sessions]
