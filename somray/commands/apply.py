@@ -13,7 +13,7 @@ from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
 from somray.errors import ConfigError, DataError, ExportError
 from somray.io.cohort.place import place_of
-from somray.io.ome.image import ScanMeta, read_meta
+from somray.io.ome.image import read_meta
 from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
 from somray.kernels.teacher.apply import scaled_windows
@@ -120,40 +120,27 @@ def _drift(teacher: TeacherModel, signatures: list[dict[str, Any]]) -> dict[str,
 
 
 def _segment(asked: BrickItem, method: str, model: Any) -> tuple[list[float], list[dict[str, Any]]]:
-    """Return the target's area in each slice, and the signatures of slabs by direct transfer."""
-    function: Any = run_som if method == "som" else run_student  # each has its rows
-    place = asked.place
+    """Return the target's area in each slice, and the signatures of bricks by direct transfer."""
+    by_map, place = method == "som", asked.place
+    function: Any = run_som if by_map else run_student  # each has its rows
     meta = read_meta(Storage.at(place.root), place.name)
     labels.open_labels(labels.LabelItem(place, method))
-    if method == "som" and meta.is_cut:
-        return _segment_tiles(asked, model, meta)
-    areas: list[float] = []
-    signatures: list[dict[str, Any]] = []
-    whole = method == "student" and model.sees_volumes
     times, _, depth, *plane = meta.shape
     bricks = meta.bricks()
-    if whole:
+    if not by_map and model.sees_volumes:
         bricks = [Brick.of_slices(t, 0, depth, (plane[0], plane[1])) for t in range(times)]
-    for brick in bricks:
-        result = function(replace(asked, brick=brick), model)
-        areas += [row.target_area_mm2 for row in result.rows["slices"]]
-        if method == "som":
-            signatures.append(result.value["signature"])
-    return areas, signatures
-
-
-def _segment_tiles(
-    asked: BrickItem, model: TeacherModel, meta: ScanMeta
-) -> tuple[list[float], list[dict[str, Any]]]:
-    """Segment by direct transfer a scan whose slices are cut into tiles; returns as `_segment`."""
-    depth, (_, dy, dx) = meta.shape[2], meta.geometry.spacing_mm
-    scales = all_scales(asked.place, meta, asked.level, model)
-    counts: list[SliceCount] = []
+    scales = all_scales(place, meta, asked.level, model) if by_map and meta.is_cut else {}
+    areas: list[float] = []
     signatures: list[dict[str, Any]] = []
-    for brick in meta.bricks():
-        told = scales_for(scales, brick.t, (brick.z0, brick.z1), depth, model.dimensions)
-        value = run_som(replace(asked, brick=brick, scales=told), model).value
-        counts += [SliceCount.from_json(one) for one in value["counts"]]
-        signatures.append(value["signature"])
-    areas = [one.labels[asked.value] * dy * dx for one in joined_counts(counts)]
+    counts: list[SliceCount] = []
+    for brick in bricks:
+        span = brick.z0, brick.z1
+        told = scales_for(scales, brick.t, span, depth, model.dimensions) if scales else ()
+        result = function(replace(asked, brick=brick, scales=told), model)
+        areas += [row.target_area_mm2 for row in result.rows.get("slices", ())]
+        counts += [SliceCount.from_json(one) for one in result.value.get("counts", ())]
+        if by_map:
+            signatures.append(result.value["signature"])
+    _, dy, dx = meta.geometry.spacing_mm
+    areas += [count.labels[asked.value] * dy * dx for count in joined_counts(counts)]
     return areas, signatures

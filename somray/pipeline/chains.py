@@ -157,8 +157,8 @@ class ProtocolChain(ProtocolWork):
             if not opened.ok:
                 return None
         value = model.value_of(self.units.config.teacher.target)
-        is_cut, pair = label == "som" and state.is_cut, (fitted.digest, fitted.shared)
-        scales = await tiles.scales_of(self.record, self.units, state, pair) if is_cut else {}
+        by_map, pair = label == "som", (fitted.digest, fitted.shared)
+        scales = await tiles.scales_of(self.record, self.units, state, pair) if by_map else {}
         if scales is None:
             return None
         seen = Seen(scaled_windows(model, state.level), value, scales)
@@ -180,7 +180,7 @@ class ProtocolChain(ProtocolWork):
             await self.record.do(drift.run, judged, shared=fitted.shared)
         for group in groups:
             classes = self._classes(group, model)
-            if is_cut:
+            if state.is_cut and group == label:
                 item = labels.LabelItem(state.place, group, classes=classes)
                 told = item, value, digest
                 closed = await tiles.close_tiles(self.record, self.units, state, told, entries)

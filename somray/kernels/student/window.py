@@ -7,7 +7,7 @@ a part of it has not.
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_PIXELS", "lesson_window"]
+__all__ = ["MOST_PIXELS", "Window", "lesson_window", "window_worth"]
 
 MOST_PIXELS = 1024 * 1024
 """Of a lesson on a slice; smaller slices are lessons as they are."""
@@ -37,11 +37,15 @@ def lesson_window(mask: NDArray[np.bool_], valid: NDArray[np.bool_]) -> Window:
     for y in _starts(rows):
         for x in _starts(columns):
             window = slice(y, min(y + SIDE, rows)), slice(x, min(x + SIDE, columns))
-            share = min(_within(target, window) / SIDE**2, ENOUGH)
-            worth = (share, _within(known, window))
+            worth = window_worth(_within(target, window), _within(known, window))
             if worth > best:
                 best, chosen = worth, window
     return chosen
+
+
+def window_worth(target: int, known: int) -> tuple[float, int]:
+    """Tell what a window is worth by its pixels of target and those that count; more is better."""
+    return min(target / SIDE**2, ENOUGH), known
 
 
 def _starts(size: int) -> list[int]:

@@ -222,7 +222,7 @@ class Units:
         if label == "student" and self.volume_rule is not None:
             plane, depth = (state.shape[3], state.shape[4]), state.shape[2]
             return [Brick.of_slices(t, 0, depth, plane) for t in range(state.shape[0])]
-        return state.bricks() if label == "som" else state.slabs()
+        return state.bricks()
 
     def slab(
         self, state: ScanState, label: str, where: Brick, model_digest: str, seen: Seen
@@ -246,7 +246,7 @@ class Units:
         slices = where.voxels / SLICE_PIXELS
         return self.unit(
             "som" if by_map else "segment",
-            f"{state.name}+{label}+{brick_name(where, is_cut=by_map and state.is_cut)}",
+            f"{state.name}+{label}+{brick_name(where, is_cut=state.is_cut)}",
             item,
             needs,
             [state.source_digest, model_digest, target],

@@ -144,8 +144,9 @@ def class_rows(
     classes: Mapping[int, str],
     target: int,
     pixel_mm2: float,
+    method: str = "som",
 ) -> dict[str, Sequence[Row]]:
-    """Make the rows of `slices` and `areas` of whole slices by direct transfer."""
+    """Make the rows of `slices` of whole slices, and of direct transfer (som) those of `areas`."""
     slices, areas = [], []
     named = {"subject": place.subject, "session": place.session}
     for count in counts:
@@ -153,12 +154,12 @@ def class_rows(
         known = count.labels[target]
         mean = count.sure / (known * SURE_STEPS) if known else None
         figures = area_figures(known, count.pixels, pixel_mm2)
-        slices.append(SliceRow(**where, method="som", confidence=mean, **figures))
+        slices.append(SliceRow(**where, method=method, confidence=mean, **figures))
         for value, name in sorted(classes.items()):
             area = float(count.labels[value] * pixel_mm2)
             fraction = float(count.labels[value] / count.pixels)
             areas.append(AreaRow(**where, class_name=name, area_mm2=area, fraction=fraction))
-    return {"slices": slices, "areas": areas}
+    return {"slices": slices, "areas": areas} if method == "som" else {"slices": slices}
 
 
 def close_counted(item: CountedItem, shared: object = None) -> Result:
@@ -168,7 +169,8 @@ def close_counted(item: CountedItem, shared: object = None) -> Result:
     _, dy, dx = read_meta(Storage.at(place.root), place.name).geometry.spacing_mm
     counts = joined_counts(SliceCount.from_json(one) for one in item.counts)
     classes = dict(item.label.classes)
-    return Result(rows=class_rows(place, counts, classes, item.target, dy * dx))
+    method = item.label.label
+    return Result(rows=class_rows(place, counts, classes, item.target, dy * dx, method))
 
 
 def slice_rows(

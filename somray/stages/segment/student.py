@@ -6,6 +6,7 @@ Beside its mask the student may write `labels/confidence` (`labels.CONFIDENCE`).
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from somray.io.storage import Storage
 from somray.kernels.objects.scan_rule import rule_of_kinds
 from somray.stages.reading.volume import read_volumes
 from somray.stages.segment.labels import CONFIDENCE
-from somray.stages.segment.rows import BrickItem, slice_rows
+from somray.stages.segment.rows import BrickItem, count_slices, slice_rows
 
 __all__ = ["needs_student", "run_student"]
 
@@ -59,7 +60,7 @@ def run_student(item: BrickItem, shared: StudentModel) -> Result:
     volumes wants the whole time point as one slab, and draws it piece by piece.
 
     Returns:
-        Rows of `slices`, where slices are not cut; value: `voxels` of the target and the device.
+        Rows of `slices`, or of a tile its `counts`; value: `voxels` of the target and the device.
     """
     from somray.kernels.student.predict import device_for  # torch: only here
 
@@ -70,6 +71,7 @@ def run_student(item: BrickItem, shared: StudentModel) -> Result:
     look = _volume_parts if shared.sees_volumes else _tile_parts if meta.is_cut else _slice_parts
     parts = look(item, shared, device)
     rows: list[SliceRow] = []
+    counts: list[list[Any]] = []
     voxels = 0
     for brick, probability, known in parts:
         target = probability >= THRESHOLD
@@ -80,8 +82,14 @@ def run_student(item: BrickItem, shared: StudentModel) -> Result:
             sure = _percent_sure(probability, known)
             write_label_brick(storage, name, CONFIDENCE, brick, sure)
         confidence = np.abs(probability - THRESHOLD) / THRESHOLD
-        rows += slice_rows(replace(item, brick=brick), "student", target, confidence, dy * dx)
-    return Result(rows={"slices": rows}, value={"device": device, "voxels": voxels})
+        if meta.is_cut:
+            counts += [c.as_json() for c in count_slices(brick, labels, confidence, item.value)]
+        else:
+            rows += slice_rows(replace(item, brick=brick), "student", target, confidence, dy * dx)
+    told: dict[str, Any] = {"device": device, "voxels": voxels}
+    if meta.is_cut:
+        return Result(value={**told, "counts": counts})
+    return Result(rows={"slices": rows}, value=told)
 
 
 Part = tuple[Brick, NDArray[np.float32], NDArray[np.bool_]]

@@ -25,6 +25,7 @@ from somray.kernels.student.window import Window, lesson_window
 from somray.kernels.teacher.apply import apply_teacher, scaled_windows
 from somray.stages.reading.slices import read_seen
 from somray.stages.reading.volume import Target, read_volumes
+from somray.stages.student.cut_slices import taught_part
 from somray.stages.student.volumes import (
     TaughtVolume,
     near_planes,
@@ -118,6 +119,13 @@ def _labelled(
     window: Window | None = None,
 ) -> tuple[Lesson, Window]:
     """Read a slice and label it by the teacher; return what is learned from, and which part of it that is."""
+    meta = read_meta(Storage.at(scan.place.root), scan.place.name)
+    if meta.is_cut:
+        part = taught_part((scan.place, scan.level), z, teacher, asked.target, window)
+        _, dy, dx = meta.geometry.spacing_mm
+        whole = slice(0, part.mask.shape[0]), slice(0, part.mask.shape[1])
+        lesson, _ = _lesson(part.image, part.mask, part.valid, (scan, (dy, dx), teacher), whole)
+        return lesson, part.window
     seen, mask, valid = _by_teacher(asked, scan, z, teacher)
     of = scan, seen.spacing_mm, teacher
     return _lesson(seen.images[seen.inner[0]], mask, valid, of, window)
