@@ -14,7 +14,7 @@ from somray.domain.geometry import Geometry
 __all__ = ["moved", "placed_mm", "voxels_of"]
 
 
-def moved(points: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+def moved(points: NDArray[np.float64], matrix: NDArray[np.floating]) -> NDArray[np.float64]:
     """Apply a (4, 4) affine to points (n, 3)."""
     x, y, z = (points[:, k, None] for k in range(3))
     return np.asarray(x * matrix[:3, 0] + y * matrix[:3, 1] + z * matrix[:3, 2] + matrix[:3, 3])

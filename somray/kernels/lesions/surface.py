@@ -140,8 +140,8 @@ def _face(slopes: tuple[int, int, int], axis: int, covectors: NDArray[np.float64
         facing += face * normal
         plain += face * face
     if squared == 0.0:  # the same on both sides: nothing to go by but the face
-        return np.sqrt(plain)
-    return abs(facing) / np.sqrt(squared)
+        return float(np.sqrt(plain))
+    return float(abs(facing) / np.sqrt(squared))
 
 
 @compiled
