@@ -35,7 +35,7 @@ def exported(run, out, form, capsys, *further):
 def run(tmp_path, monkeypatch):
     monkeypatch.setattr(metadata, "TILE_PIXELS", 32)
     monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 2 * 32 * 32 * 4)
-    monkeypatch.setattr(voxels, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(voxels, "PIECE_VOXELS", 1000)
     monkeypatch.setattr(voxels, "SLICE_BYTES", 1000)
     paths = [("a", "t0", image(tmp_path / "a.nii"))]
     return ingested(tmp_path, paths, balls(*BALLS))
@@ -76,7 +76,7 @@ def test_rows_give_the_bytes_of_whole_slices_and_are_all_that_is_held(tmp_path, 
     mask = voxels.Voxels(Geometry.from_spacing(values.shape, (1, 1, 1)), 1, "uint8", read)
     storage = Storage.at(tmp_path)
     write_nifti(storage, "whole.nii.gz", mask)
-    monkeypatch.setattr(voxels, "PIECE_BYTES", 500)
+    monkeypatch.setattr(voxels, "PIECE_VOXELS", 500)
     monkeypatch.setattr(voxels, "SLICE_BYTES", 1000)
     asked.clear()
     write_nifti(storage, "rows.nii.gz", mask)

@@ -12,7 +12,7 @@ from somray.domain.geometry import Geometry
 
 __all__ = ["LabelMap", "Segment", "Voxels"]
 
-PIECE_BYTES = 16 * 1024 * 1024
+PIECE_VOXELS = 1 << 21  # at once; in a run they take up to four bytes each, whatever is written
 SLICE_BYTES = 128 * 1024 * 1024  # of the largest slice that is not written row by row
 
 
@@ -35,11 +35,11 @@ class Voxels:
     def pieces(self) -> Iterator[bytes]:
         """Give all voxels as little-endian bytes, x fastest, then y, z, t.
 
-        At most 16 MiB or one slice at once, and of slices above 128 MiB so many rows.
+        At most 2 million or one slice at once, and of slices above 128 MiB so many rows.
         """
         depth, rows, columns = self.geometry.shape
         kind = np.dtype(self.dtype).newbyteorder("<")
-        step = max(1, PIECE_BYTES // (rows * columns * kind.itemsize))
+        step = max(1, PIECE_VOXELS // (rows * columns))
         high = max(1, min(rows, SLICE_BYTES // (columns * kind.itemsize)))
         for t in range(self.times):
             for z0 in range(0, depth, step):

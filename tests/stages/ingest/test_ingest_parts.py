@@ -1,6 +1,7 @@
 """Scans taken in brick by brick: the same bits in one unit and in many, whatever is cut where."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from somray.domain.scan import Scan
 from somray.errors import DataError
 from somray.io.ome import metadata
 from somray.io.ome.image import read_meta, read_slab
-from somray.io.readers import open_source
+from somray.io.readers import open_source, spool
 from somray.io.storage import Storage
 from somray.kernels.repair import outside_circle, repair
 from somray.stages import ingest
@@ -202,3 +203,28 @@ def test_parts_of_a_slice_cost_memory_only_where_it_is_decoded_whole(tmp_path):
     assert told["slices"] == 0
     assert told["bytes"] <= ingest.needs().memory_bytes
     assert len(told["parts"]) == 64  # of 1024 bricks of 16 MiB
+
+
+@pytest.mark.parametrize("said", [{"tile": (64, 64)}, {"rowsperstrip": 16}])
+def test_memory_is_that_of_a_brick_however_wide_and_deep_the_scan(tmp_path, monkeypatch, said):
+    monkeypatch.setattr(metadata, "TILE_PIXELS", 256)
+    monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 4 * 256 * 256 * 4)
+    monkeypatch.setattr(items, "PART_BYTES", 1 << 20)
+    monkeypatch.setattr(spool, "_ROWS_PIXELS", 1 << 15)
+    peaks = []
+    for n, shape in enumerate([(4, 600, 700), (4, 600, 2800), (12, 1200, 700)]):
+        values = np.random.default_rng(0).integers(0, 99, shape).astype(np.uint8)
+        path = tmp_path / f"{n}.tif"
+        how = {"photometric": "minisblack", "metadata": None, "compression": "zlib"}
+        tifffile.imwrite(path, values, **how, **said)
+        item = item_for(tmp_path / str(n), path, modality="XCT", in_parts=True)
+        first, last = ingest.run(item).value["parts"][1]
+        part = ingest.PartItem(item, first, last)
+        ingest.fill(part)  # whatever is made once is made
+        tracemalloc.start()
+        ingest.fill(part)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert max(peaks) < 1.3 * peaks[0]
+    brick = 4 * 4 * 256 * 256
+    assert max(peaks) < items.HELD_BRICKS * brick
