@@ -58,8 +58,8 @@ class PartLabeller:
             raise ShapeError(f"a brick of {mask.shape} has no surroundings of {around.shape}")
         if mask.size == 0:
             return np.zeros(mask.shape, dtype=np.int32)
-        local, found = ndimage.label(mask, structure=_CONNECTED)
-        local = np.asarray(local, dtype=np.int32)
+        labelled, found = ndimage.label(mask, structure=_CONNECTED)
+        local: NDArray[np.int32] = np.asarray(labelled, dtype=np.int32)
         self._facts.add(local, corner, self._plane, self._count)
         self._grow(self._count + found)
         local[local > 0] += self._count

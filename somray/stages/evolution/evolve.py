@@ -20,7 +20,7 @@ from somray.kernels.evolution.overlaps import PairCounts
 from somray.kernels.evolution.surroundings import doubted
 from somray.kernels.evolution.time_points import carry_over_time
 from somray.stages.evolution.burden import MeasuredSession, burden_rows
-from somray.stages.evolution.instances import Drawn, FoundLesions, find_instances
+from somray.stages.evolution.instances import FollowedLabel, FoundLesions, find_instances
 from somray.stages.evolution.lesion_labels import write_time_point
 from somray.stages.evolution.lesion_map import LABEL, SessionScan
 from somray.stages.evolution.surroundings import surroundings
@@ -150,11 +150,11 @@ def thresholds_of(config: LesionConfig, grids: Sequence[Geometry]) -> ChangeThre
     )
 
 
-def _drawn(item: EvolveItem, session: EvolveSession, t: int) -> Drawn:
+def _drawn(item: EvolveItem, session: EvolveSession, t: int) -> FollowedLabel:
     """Say what is followed of a session: objects that were called lesion, or a mask."""
     if session.objects is None:
-        return Drawn(item.method, (item.value,), apart=False)
-    return Drawn.of_objects(session.objects[t], apart=item.apart)
+        return FollowedLabel(item.method, (item.value,), apart=False)
+    return FollowedLabel.of_objects(session.objects[t], apart=item.apart)
 
 
 def _shared_with_first(later: FoundLesions) -> PairCounts:

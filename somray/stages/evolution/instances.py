@@ -13,11 +13,11 @@ from somray.kernels.lesions.parts import PartLabeller
 from somray.stages.evolution.lesion_map import LABEL, LesionMap, SessionScan
 from somray.stages.objects import GROUP as OBJECTS
 
-__all__ = ["Drawn", "FoundLesions", "find_instances"]
+__all__ = ["FollowedLabel", "FoundLesions", "find_instances"]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class FollowedLabel:
     """What is followed of a scan.
 
     Args:
@@ -31,7 +31,7 @@ class Drawn:
     apart: bool
 
     @classmethod
-    def of_objects(cls, numbers: tuple[int, ...], *, apart: bool) -> "Drawn":
+    def of_objects(cls, numbers: tuple[int, ...], *, apart: bool) -> "FollowedLabel":
         """Follow some objects of `labels/objects`."""
         return cls(OBJECTS, numbers, apart)
 
@@ -52,7 +52,7 @@ class FoundLesions:
     voxels: LesionMap
 
 
-def find_instances(scan: SessionScan, drawn: Drawn, t: int) -> FoundLesions:
+def find_instances(scan: SessionScan, drawn: FollowedLabel, t: int) -> FoundLesions:
     """Find all lesions of one time point, the smallest ones too, and write them where they lie."""
     plane = scan.meta.shape[3:]
     finder = _Numbered(plane) if drawn.apart else _Connected(plane)
