@@ -9,7 +9,7 @@ from somray.io.ome import metadata
 from tests.pipeline.tiny import run_tiny, save, write_manifest
 
 SHAPE = (8, 150, 176)
-PROTOCOL = {"modality": "XCT", "segment": "som"}
+PROTOCOL = {"modality": "XCT", "segment": "som", "registration": {"pairs": ["sessions"]}}
 EQUAL = ("lesions", "evolution", "slices", "areas", "clusters", "burden", "links")
 
 
@@ -40,10 +40,10 @@ def ran(folder, sessions=2):
     return somray.open_run(folder / "run")
 
 
-def assert_same(one, other):
+def assert_same(one, other, **digits):
     for name in EQUAL:
         assert len(one.table(name)), name
-        pandas.testing.assert_frame_equal(one.table(name), other.table(name), check_exact=True)
+        pandas.testing.assert_frame_equal(one.table(name), other.table(name), **digits)
     pandas.testing.assert_frame_equal(one.table("drift"), other.table("drift"), rtol=1e-9)
     for session in ("t0", "t1"):
         for array in ("image", "som", "lesions"):
@@ -55,7 +55,7 @@ def assert_same(one, other):
 def test_slabs_of_any_depth_give_the_same(tmp_path, monkeypatch):
     deep = ran(tmp_path / "deep")
     monkeypatch.setattr(metadata, "MAX_SLAB_DEPTH", 2)
-    assert_same(deep, ran(tmp_path / "flat"))
+    assert_same(deep, ran(tmp_path / "flat"), check_exact=True)
 
 
 @pytest.mark.parametrize("depth", [1, 4])
@@ -64,4 +64,4 @@ def test_tiles_give_the_same_as_whole_slices(tmp_path, monkeypatch, depth):
     monkeypatch.setattr(metadata, "TILE_PIXELS", 64)
     monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 4 * depth * 64 * 64)
     cut = ran(tmp_path / "cut")
-    assert_same(whole, cut)
+    assert_same(whole, cut, rtol=1e-9)  # floats of a lesion add up tile by tile
