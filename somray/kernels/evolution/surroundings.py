@@ -203,9 +203,9 @@ def _mean(block: NDArray[np.float32], z: int, y: int, x: int) -> float:
             if not np.isnan(value):
                 total += value
                 known += 1
-        mean += np.float32(total / 3.0)
-        share += np.float32(known / 3.0)
-    return np.float32(mean / 3.0) / np.float32(share / 3.0)
+        mean += float(np.float32(total / 3.0))
+        share += float(np.float32(known / 3.0))
+    return float(np.float32(mean / 3.0) / np.float32(share / 3.0))
 
 
 def correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float | None:

@@ -94,7 +94,7 @@ class FactSums:
             offset: what numbers are more than labels.
         """
         self.grow(offset + int(labels.max(initial=0)))
-        _gather(labels, np.array(corner), plane, offset, *self.arrays)
+        _gather(labels, np.array(corner), plane, offset, self.arrays)
 
     def finish(self, numbers: NDArray[np.int64] | None = None) -> PartFacts:
         """Return the facts of what has voxels, under numbers of its own or others in the same order."""
@@ -119,13 +119,10 @@ def _gather(
     corner: NDArray[np.int64],
     plane: tuple[int, int],
     offset: int,
-    voxels: NDArray[np.int64],
-    sums: NDArray[np.int64],
-    low: NDArray[np.int64],
-    high: NDArray[np.int64],
-    first: NDArray[np.int64],
+    facts: tuple[NDArray[np.int64], ...],
 ) -> None:
     """Add a brick's voxels up, in scan order."""
+    voxels, sums, low, high, first = facts
     for z in range(labels.shape[0]):
         for y in range(labels.shape[1]):
             row = ((corner[0] + z) * plane[0] + corner[1] + y) * plane[1] + corner[2]

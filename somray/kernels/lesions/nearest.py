@@ -82,7 +82,7 @@ class NearestSearch:
     @property
     def bricks(self) -> list[int]:
         """Numbers of the bricks whose rim voxels are needed, ascending."""
-        return np.unique(self._brick[self._due >= 0]).tolist()
+        return [int(n) for n in np.unique(self._brick[self._due >= 0])]
 
     @property
     def nearest_mm(self) -> NDArray[np.float64]:

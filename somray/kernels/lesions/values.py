@@ -11,6 +11,9 @@ from somray.kernels.compiled import compiled
 
 __all__ = ["ValueMeter"]
 
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
 
 class ValueMeter:
     """Sums of one channel, per lesion.
@@ -29,8 +32,8 @@ class ValueMeter:
     def add_slab(self, labels: NDArray[np.integer], image: NDArray[np.floating]) -> None:
         """Take a slab plane by plane: lesions (z, y, x), 0 outside, and their values (z, y, x)."""
         self._grow(int(labels.max(initial=0)))
-        sums = self._sum, self._valid, self._spread, self._max, self._min
-        _add_planes(labels, image, *sums)
+        so_far = self._sum, self._valid, self._spread, self._max, self._min
+        _add_planes(labels, image, so_far)
 
     def mean(self, lesion: int) -> float:
         """Return the mean; NaN where no value was known."""
@@ -64,17 +67,14 @@ class ValueMeter:
 def _add_planes(
     labels: NDArray[np.integer],
     image: NDArray[np.floating],
-    sums: NDArray[np.float64],
-    valid: NDArray[np.int64],
-    spread: NDArray[np.float64],
-    most: NDArray[np.float64],
-    least: NDArray[np.float64],
+    so_far: tuple[Floats, Counts, Floats, Floats, Floats],
 ) -> None:
     """Add every plane's own sums in scan order, then merge them."""
+    sums, valid, spread, most, least = so_far
     count, met = np.zeros(len(sums), dtype=np.int64), np.zeros(len(sums), dtype=np.int64)
     total, apart = np.zeros(len(sums)), np.zeros(len(sums))
     for z in range(len(labels)):
-        lesions = _sum_plane(labels[z], image[z], count, met, total, most, least)
+        lesions = _sum_plane(labels[z], image[z], (count, met), (total, most, least))
         if lesions == 0:
             continue
         _spread_plane(labels[z], image[z], count, total, apart)
@@ -91,13 +91,11 @@ def _add_planes(
 def _sum_plane(
     labels: NDArray[np.integer],
     image: NDArray[np.floating],
-    count: NDArray[np.int64],
-    met: NDArray[np.int64],
-    total: NDArray[np.float64],
-    most: NDArray[np.float64],
-    least: NDArray[np.float64],
+    counts: tuple[Counts, Counts],
+    figures: tuple[Floats, Floats, Floats],
 ) -> int:
-    """Sum a plane (y, x) up by lesion; list the lesions in `met` and return how many there are."""
+    """Sum a plane (y, x) up by lesion; list the lesions met and return how many there are."""
+    (count, met), (total, most, least) = counts, figures
     lesions = 0
     for y in range(labels.shape[0]):
         for x in range(labels.shape[1]):
