@@ -17,6 +17,7 @@ from zarr.codecs import BloscCodec
 from somray.domain.brick import Brick
 from somray.errors import ShapeError, StoreError
 from somray.io.ome.metadata import ScanMeta, level_shapes, tile_shape
+from somray.io.ome.shards import write_shard
 from somray.io.storage import Storage
 
 __all__ = ["create_levels", "open_level", "store_errors", "write_levels"]
@@ -140,9 +141,9 @@ def write_levels(
             array = open_level(storage, scan_name, f"{path}/{level}".lstrip("/"), write=True)
             block, y0, x0 = _half(block), y0 // 2, x0 // 2
         block = np.ascontiguousarray(block, dtype=array.dtype)
-        rows, columns = block.shape[-2:]
+        corner = (brick.t, *(0,) * (block.ndim - 3), brick.z0, y0, x0)
         with store_errors(storage.uri(f"{scan_name}/{path}")):
-            array[brick.t, ..., brick.z0 : brick.z1, y0 : y0 + rows, x0 : x0 + columns] = block
+            write_shard(array, corner, block[None])
 
 
 def _check_brick(array: zarr.Array[Any], brick: Brick, block: NDArray[Any]) -> None:

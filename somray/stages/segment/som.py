@@ -17,17 +17,18 @@ __all__ = ["needs_som", "run_som"]
 
 
 def needs_som(brick_bytes: int, slice_bytes: int, dimensions: int = 2) -> Needs:
-    """Declare what direct transfer takes: the brick, denoised too, its labels, and a slice of it at work.
+    """Declare what direct transfer takes: the brick as read and denoised, its labels, a slice of it at work.
 
-    In three dimensions, features of a slice and its neighbours in float64 as well.
+    A slice at work holds a quarter of its features for the signature, and what the filter takes. In three
+    dimensions it holds all features, and its neighbours in float64.
 
     Args:
         brick_bytes: of one brick with all channels.
         slice_bytes: of one slice of a brick with all channels.
         dimensions: of the teacher.
     """
-    planes = 12 if dimensions == 2 else 160
-    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 9 * brick_bytes + planes * slice_bytes)
+    planes = 10 if dimensions == 2 else 120
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + 5 * brick_bytes + planes * slice_bytes)
 
 
 def run_som(item: BrickItem, shared: TeacherModel) -> Result:

@@ -108,8 +108,8 @@ def missing(item: MissingReference, shared: object = None) -> Result:
 
 
 def needs(slice_bytes: int, slices: int, cpus: float = 1, dimensions: int = 2) -> Needs:
-    """Declare what a fit in memory takes: twice all features of the reference slices, and a slab."""
-    planes = 32 * slices + (64 if dimensions == 2 else 200)
+    """Declare what a fit in memory takes: twice all features of the reference slices, and a slice at work."""
+    planes = 24 * slices + (10 if dimensions == 2 else 120)
     return Needs(cpus=cpus, memory_bytes=WORKER_BYTES + planes * slice_bytes)
 
 
