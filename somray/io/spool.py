@@ -5,8 +5,7 @@ The file has no name and is gone with the task, however that ends.
 
 import tempfile
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ class Spooled:
 
 
 class ArraySpool:
-    """A pile of arrays; use it as a context."""
+    """A pile of arrays; to be closed."""
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
@@ -48,15 +47,6 @@ class ArraySpool:
         content = self._file.read(count * place.dtype.itemsize)
         return np.frombuffer(content, dtype=place.dtype).reshape(place.shape)
 
-    def __enter__(self) -> Self:
-        """Use as a context that lets go of the file."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Let go of the file."""
         self._file.close()

@@ -5,6 +5,7 @@ then surfaces can be told. Those are laid aside in blocks, and distances are mea
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -89,7 +90,7 @@ def run(item: TruthItem, shared: object = None) -> Result:
     meta = read_meta(storage, item.place.name)
     level = plane_level(meta.shape, MOST_PIXELS)
     grid = _grid(meta.geometry, level)
-    with TruthOnGrid(item.path, grid) as truth, ArraySpool() as spool:
+    with closing(TruthOnGrid(item.path, grid)) as truth, closing(ArraySpool()) as spool:
         _check_times(truth, meta)
         pair = _Pair(storage, item, level, truth)
         parts, masks = pair.counted()
@@ -137,7 +138,7 @@ def _grid(geometry: Geometry, level: int) -> Geometry:
 def _truth_on(path: str, scan: ScanMeta | Geometry) -> Labels:
     """Read a whole label mask onto a scan's grid; see `TruthOnGrid`."""
     geometry = scan if isinstance(scan, Geometry) else scan.geometry
-    with TruthOnGrid(path, geometry) as truth:
+    with closing(TruthOnGrid(path, geometry)) as truth:
         return np.concatenate([block for _, block in truth.labels()])
 
 

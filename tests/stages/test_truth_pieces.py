@@ -1,6 +1,7 @@
 """A truth compared slab by slab and block by block: the figures of whole volumes."""
 
 import tracemalloc
+from contextlib import closing
 
 import nibabel
 import numpy as np
@@ -98,7 +99,7 @@ def test_a_truth_on_another_grid_is_the_nearest_voxel_of_the_whole(tmp_path, sma
         truth, index[:3, :3], index[:3, 3], order=0, mode="grid-constant", output_shape=SHAPE
     )
     assert expected.any()
-    with TruthOnGrid(str(path), GRID) as opened:
+    with closing(TruthOnGrid(str(path), GRID)) as opened:
         for _ in range(2):
             found = np.concatenate([block for _, block in opened.labels()])
             np.testing.assert_array_equal(found, expected)
@@ -126,7 +127,7 @@ def test_distances_over_blocks_are_those_of_all_pairs(seed, count, reach):
 def test_arrays_laid_aside_come_back():
     rng = np.random.default_rng(0)
     arrays = [rng.integers(0, 99, (n, 3)).astype(kind) for n, kind in ((5, "int32"), (0, "uint8"))]
-    with ArraySpool() as spool:
+    with closing(ArraySpool()) as spool:
         places = [spool.put(array) for array in arrays]
         for place, array in zip(places, arrays, strict=True):
             found = spool.get(place)
@@ -135,14 +136,13 @@ def test_arrays_laid_aside_come_back():
 
 
 def test_memory_does_not_grow_with_the_scan(tmp_path, monkeypatch):
-    shape = (64, 64)
-    monkeypatch.setattr(truth_mask, "VOXELS_AT_ONCE", 8 * shape[0] * shape[1])
+    monkeypatch.setattr(truth_mask, "VOXELS_AT_ONCE", 8 * 48 * 48)
     monkeypatch.setattr("somray.io.spool._IN_MEMORY", 1 << 16)
-    monkeypatch.setattr(far, "_HELD_POINTS", 20_000)
+    monkeypatch.setattr(far, "_HELD_POINTS", 2_000)
     peaks = []
-    for depth in (16, 48, 192):  # the first for what is imported and compiled on the way
+    for depth in (8, 40, 160):  # the first for what is imported and compiled on the way
         rng = np.random.default_rng(0)
-        mask = ndimage.zoom(rng.random((depth // 4, 16, 16)) > 0.7, 4, order=0)
+        mask = ndimage.zoom(rng.random((depth // 4, 12, 12)) > 0.95, 4, order=0)
         place = store(
             tmp_path / str(depth), np.zeros(mask.shape, np.float32), labels={"som": 3 * mask}
         )

@@ -6,8 +6,6 @@ a byte a voxel where labels fit, since a slab of the scan may meet any of them i
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +32,7 @@ VOXELS_AT_ONCE = 4 * 1024 * 1024
 
 
 class TruthOnGrid:
-    """An open truth mask; use it as a context.
+    """A truth mask and what was laid aside of it; to be closed.
 
     Args:
         path: label mask, in any readable format, on any grid.
@@ -92,18 +90,9 @@ class TruthOnGrid:
                 "drawn on",
             )
 
-    def __enter__(self) -> Self:
-        """Use as a context that lets go of what was laid aside."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Let go of what was laid aside."""
-        self._spool.__exit__(kind, error, trace)
+        self._spool.close()
 
 
 @dataclass(frozen=True, eq=False)

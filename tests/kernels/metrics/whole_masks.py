@@ -12,7 +12,7 @@ from somray.domain.tables import TruthRow
 from somray.errors import ShapeError
 from somray.kernels.grids.distance import check_spacing, distances_mm
 from somray.kernels.metrics.lesion_scores import LesionScores
-from somray.kernels.metrics.overlap import agreement, bounding_box
+from somray.kernels.metrics.overlap import _masks, agreement, bounding_box
 from somray.kernels.metrics.surface.cells import EQUAL, areas_of, codes_of, is_surface
 
 Labels = NDArray[np.uint8] | NDArray[np.int32]
@@ -148,18 +148,6 @@ def surface_distance_95(
     box = bounding_box(predicted | expected)
     first, second = _surface(predicted[box]), _surface(expected[box])
     return max(_directed_95(first, second, spacing_mm), _directed_95(second, first, spacing_mm))
-
-
-def _masks(
-    prediction: NDArray[np.bool_], reference: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    predicted, expected = np.asarray(prediction), np.asarray(reference)
-    if predicted.shape != expected.shape:
-        raise ShapeError(
-            f"prediction and reference must have one shape, got {predicted.shape} "
-            f"and {expected.shape}"
-        )
-    return predicted.astype(bool, copy=False), expected.astype(bool, copy=False)
 
 
 def _surface(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
