@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas
-import pytest
 
 import somray
 from somray.io.ome import metadata
@@ -29,13 +28,14 @@ def solid(seed):
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
-def ran(folder, sessions=2):
+def ran(folder, previous=None, sessions=2):
+    """Run the solids, with a teacher of an earlier run where there is one."""
     folder.mkdir()
     for n in range(sessions):
         save(folder / f"{n}.nii", solid(n))
-    write_manifest(
-        folder, [("a", f"t{n}", "p", f"{n}.nii") for n in range(sessions)], {"p": PROTOCOL}
-    )
+    rows = [("a", f"t{n}", "p", f"{n}.nii") for n in range(sessions)]
+    carried = {} if previous is None else {"teacher": {"previous": previous.root}}
+    write_manifest(folder, rows, {"p": {**PROTOCOL, **carried}})
     assert run_tiny(folder)["failed"] == 0
     return somray.open_run(folder / "run")
 
@@ -58,10 +58,22 @@ def test_slabs_of_any_depth_give_the_same(tmp_path, monkeypatch):
     assert_same(deep, ran(tmp_path / "flat"), check_exact=True)
 
 
-@pytest.mark.parametrize("depth", [1, 4])
-def test_tiles_give_the_same_as_whole_slices(tmp_path, monkeypatch, depth):
-    whole = ran(tmp_path / "whole")
+def test_tiles_give_the_same_as_whole_slices(tmp_path, monkeypatch):
+    """The teacher is carried over: tiles are fitted on as a fold, which adds up in another order."""
+    first = ran(tmp_path / "first", sessions=1)
+    whole = ran(tmp_path / "whole", first)
     monkeypatch.setattr(metadata, "TILE_PIXELS", 64)
-    monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 4 * depth * 64 * 64)
-    cut = ran(tmp_path / "cut")
+    monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 4 * 2 * 64 * 64)
+    cut = ran(tmp_path / "cut", first)
     assert_same(whole, cut, rtol=1e-9)  # floats of a lesion add up tile by tile
+
+
+def test_a_cut_scan_is_fitted_and_learned_from(tmp_path, monkeypatch):
+    monkeypatch.setattr(metadata, "TILE_PIXELS", 64)
+    monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 4 * 2 * 64 * 64)
+    monkeypatch.setitem(PROTOCOL, "segment", "student")
+    monkeypatch.setitem(PROTOCOL, "student", {"rounds": 2, "steps": 20})
+    run = ran(tmp_path / "cut", sessions=1)
+    slices = run.table("slices")
+    assert slices.groupby("method").size().to_dict() == {"lesions": 8, "som": 8, "student": 8}
+    assert run.scan("a", "t0")["student"].values.shape[-3:] == SHAPE
