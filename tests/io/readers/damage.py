@@ -29,9 +29,7 @@ MEMORY_BYTES = 300 << 20  # that are touched beyond what the process holds befor
 ADDRESS_BYTES = (
     5 << 30
 )  # asked for in all: a lying length of 32 bits is read into a buffer that nobody fills
-SLICE_BYTES = (
-    100 << 20
-)  # a larger slice is refused by ingest from its header (`ingest.MAX_SLAB_BYTES`)
+SLICE_BYTES = 100 << 20  # a larger one is read in parts, or asks for its memory
 MOST_READS = 300
 HEADER_BYTES = 600
 LIES = (
