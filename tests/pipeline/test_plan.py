@@ -67,7 +67,8 @@ def test_every_unit_runs_a_function_of_its_stage(petct_folder, cohort_folder, mo
     for folder in (petct_folder, cohort_folder):
         make_plan(load_cohort(folder / "cohort.yaml", ()))
     table = {(name, function) for name, stage in STAGES.items() for function in stage.functions}
-    assert {f.__name__ for _, f in table - seen} == {"run_bridges", "missing"}
+    large = {"fill", "close", "run_scales", "close_counted"}  # of scans that no test here has
+    assert {f.__name__ for _, f in table - seen} == {"run_bridges", "missing", *large}
     assert not seen - table
 
 

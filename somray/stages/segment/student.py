@@ -166,8 +166,9 @@ def _margins(plane: tuple[int, int], wanted: tuple[int, int], halo: int) -> tupl
 
 
 def _inside(spans: Iterable[tuple[slice, slice]], part: slice) -> list[slice]:
-    """Return the network's own tiles that lie in a part of an axis."""
-    return [own for own, _ in spans if part.start <= own.start < part.stop]
+    """Return the network's own tiles, as far as they lie in a part of an axis."""
+    met = (own for own, _ in spans if own.start < part.stop and part.start < own.stop)
+    return [slice(max(own.start, part.start), min(own.stop, part.stop)) for own in met]
 
 
 def _volume_parts(item: BrickItem, model: StudentModel, device: str) -> Iterator[Part]:
