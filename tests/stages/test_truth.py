@@ -109,7 +109,7 @@ def test_a_truth_elsewhere_is_refused(tmp_path):
 
 def test_memory_stays_within_what_is_declared_even_for_noise(tmp_path):
     rng = np.random.default_rng(0)
-    shape = (64, 128, 128)
+    shape = (48, 64, 64)
     truth = np.where(rng.random(shape) > 0.5, np.where(rng.random(shape) > 0.5, 300, 1), 0)
     som = np.where(rng.random(shape) > 0.5, 3, 1)
     (tmp_path / "small").mkdir()
