@@ -207,11 +207,11 @@ class Units:
         return self.unit("open", f"{state.name}+{label}", item, needs, inputs, of=state.scan)
 
     def slabs(self, state: ScanState, label: str) -> list[Brick]:
-        """List what one unit segments each: a slab, or a time point for a student of volumes."""
+        """List what one unit segments each: a brick, or a time point for a student of volumes."""
         if label == "student" and self.volume_rule is not None:
             plane, depth = (state.shape[3], state.shape[4]), state.shape[2]
             return [Brick.of_slices(t, 0, depth, plane) for t in range(state.shape[0])]
-        return state.slabs()
+        return state.bricks()
 
     def slab(
         self, state: ScanState, label: str, where: Brick, model_digest: str, seen: Seen
@@ -221,16 +221,16 @@ class Units:
         item = BrickItem(
             state.place, target, where, state.level, seen.windows, value=seen.value
         )  # fmt: skip
-        sizes, gpus = (state.slab_bytes, state.slice_bytes), self.cohort.resources.segment_gpus
+        sizes, gpus = (state.slab_bytes, state.tile_bytes), self.cohort.resources.segment_gpus
         if by_map:
             needs = needs_som(*sizes, self.config.teacher.dimensions)
         else:
             item = replace(item, confidence=settings.confidence, gpu=gpus > 0)
             needs = needs_student(*sizes, gpus, self.student_voxels(state))
-        slices = state.slices(where.z1 - where.z0)
+        slices = where.voxels / SLICE_PIXELS
         return self.unit(
             "som" if by_map else "segment",
-            f"{state.name}+{label}+{brick_name(where)}",
+            f"{state.name}+{label}+{brick_name(where, is_cut=state.is_cut)}",
             item,
             needs,
             [state.source_digest, model_digest, target],

@@ -1,10 +1,11 @@
-"""Segment one brick of a scan by the student.
+"""Segment one brick of a scan by the student: whole slices, a tile of larger ones, or a whole time point.
 
 Beside its mask the student may write `labels/confidence` (`labels.CONFIDENCE`).
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from somray.domain.brick import Brick
 from somray.domain.student import StudentModel
 from somray.domain.tables import SliceRow
-from somray.domain.work import WORKER_BYTES, Needs, Result
+from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
 from somray.io.ome.image import read_brick, read_meta, slabs, write_label_brick
 from somray.io.storage import Storage
 from somray.kernels.objects.scan_rule import rule_of_kinds
@@ -23,41 +24,56 @@ from somray.stages.segment.rows import BrickItem, slice_rows
 __all__ = ["needs_student", "run_student"]
 
 THRESHOLD = 0.5  # probability from which the student says target
-SLICE_PLANES = 80  # a slice at work holds so many times its bytes
-GRID_BYTES = 400  # and a voxel of the coarse grid so many
+BRICK_COPIES = 6  # a brick, its probabilities, masks and confidence
+SLICE_COPIES = 4  # a slice that is brought to the student's pixel size and back
+TILE_BYTES = 320 * MIB  # of a tile of `kernels.student.predict` at work
+TILE_PLANES = 80  # the same of a slice that is smaller, in times its bytes
+GRID_BYTES = 400  # a voxel of the coarse grid holds so many
 
 
 def needs_student(
-    slab_bytes: int, slice_bytes: int, gpus: float = 0.0, grid_voxels: int = 0
+    brick_bytes: int, slice_bytes: int, gpus: float = 0.0, grid_voxels: int = 0
 ) -> Needs:
-    """Declare what the student takes: a few slabs, and a slice or a grid at work.
+    """Declare what the student takes: a few bricks, and a tile or a grid at work.
 
     Args:
-        slab_bytes: of one slab with all channels.
-        slice_bytes: of one slice with all channels.
+        brick_bytes: of one brick with all channels.
+        slice_bytes: of one slice of a brick with all channels.
         gpus: share of a GPU.
         grid_voxels: of the coarse grid, for a student that sees volumes; else 0.
     """
-    work = GRID_BYTES * grid_voxels if grid_voxels else SLICE_PLANES * slice_bytes
-    memory = WORKER_BYTES + 4 * slab_bytes + work
+    work = SLICE_COPIES * slice_bytes + min(TILE_BYTES, TILE_PLANES * slice_bytes)
+    if grid_voxels:
+        work = GRID_BYTES * grid_voxels
+    memory = WORKER_BYTES + BRICK_COPIES * brick_bytes + work
     return Needs(cpus=1, gpus=gpus, memory_bytes=memory)
 
 
 def run_student(item: BrickItem, shared: StudentModel) -> Result:
-    """Predict the target on every slice of the slab; rows of `slices`.
+    """Predict the target on every slice of the brick; rows of `slices`, or the figures of a tile.
 
     The target has the value that it has in labels/som, so that names and colours agree. A student that sees
     volumes wants the whole time point as one slab, and draws it piece by piece.
+
+    Returns:
+        Rows of `slices` where the brick has whole slices; value: `device`, the target's `voxels`, and of a tile
+        `figures`, per slice what adds up to its row: z, pixels, target pixels, confidence summed over these.
     """
     from somray.kernels.student.predict import device_for  # torch: only here
 
     device = device_for(gpu=item.gpu)
-    parts = (_volume_parts if shared.sees_volumes else _slice_parts)(item, shared, device)
     storage, name = Storage.at(item.place.root), item.place.name
-    _, dy, dx = read_meta(storage, name).geometry.spacing_mm
+    meta = read_meta(storage, name)
+    parts = _slice_parts
+    if shared.sees_volumes:
+        parts = _volume_parts
+    elif meta.is_cut:
+        parts = _tile_parts
+    _, dy, dx = meta.geometry.spacing_mm
     rows: list[SliceRow] = []
+    figures: list[dict[str, float]] = []
     voxels = 0
-    for brick, probability, known in parts:
+    for brick, probability, known in parts(item, shared, device):
         target = probability >= THRESHOLD
         voxels += int(np.count_nonzero(target))
         labels = np.where(target, np.uint8(item.value), np.uint8(0))
@@ -66,8 +82,27 @@ def run_student(item: BrickItem, shared: StudentModel) -> Result:
             sure = _percent_sure(probability, known)
             write_label_brick(storage, name, CONFIDENCE, brick, sure)
         confidence = np.abs(probability - THRESHOLD) / THRESHOLD
-        rows += slice_rows(replace(item, brick=brick), "student", target, confidence, dy * dx)
-    return Result(rows={"slices": rows}, value={"device": device, "voxels": voxels})
+        if meta.is_cut:
+            figures += _figures(brick, target, confidence)
+        else:
+            rows += slice_rows(replace(item, brick=brick), "student", target, confidence, dy * dx)
+    value: dict[str, Any] = {"device": device, "voxels": voxels}
+    return Result(rows={"slices": rows}, value={**value, "figures": figures} if figures else value)
+
+
+def _figures(
+    brick: Brick, target: NDArray[np.bool_], confidence: NDArray[np.float32]
+) -> list[dict[str, float]]:
+    """Return what a tile adds to the rows of its slices."""
+    return [
+        {
+            "z": brick.z0 + n,
+            "pixels": mask.size,
+            "target": int(np.count_nonzero(mask)),
+            "confidence": float(confidence[n][mask].sum(dtype=np.float64)),
+        }
+        for n, mask in enumerate(target)
+    ]
 
 
 Part = tuple[Brick, NDArray[np.float32], NDArray[np.bool_]]
@@ -75,8 +110,8 @@ Part = tuple[Brick, NDArray[np.float32], NDArray[np.bool_]]
 
 
 def _slice_parts(item: BrickItem, model: StudentModel, device: str) -> Iterator[Part]:
-    """Predict the slab at the pixel size that the student learned at."""
-    from somray.kernels.student.predict import predict_student
+    """Predict whole slices at the pixel size that the student learned at, a few at a time."""
+    from somray.kernels.student.predict import DEVICE_PIXELS, predict_student
     from somray.kernels.student.spacing import at_shape, shape_at
 
     storage = Storage.at(item.place.root)
@@ -84,12 +119,36 @@ def _slice_parts(item: BrickItem, model: StudentModel, device: str) -> Iterator[
     block = np.moveaxis(read_brick(storage, item.place.name, item.brick), 1, 0)
     own = (block.shape[2], block.shape[3])
     shape = shape_at(own, (dy, dx), model.spacing_mm)
-    images = np.stack([at_shape(image, shape) for image in block])
-    found = predict_student(model, images, item.windows, item.threads, device)
     known = np.asarray(~np.isnan(block).any(axis=1))
-    chance = at_shape(found, own)
+    chance = np.empty(known.shape, dtype=np.float32)
+    together = max(item.threads, DEVICE_PIXELS // (shape[0] * shape[1]), 1)
+    for z0 in range(0, len(block), together):
+        some = slice(z0, z0 + together)
+        images = (
+            block[some] if shape == own else np.stack([at_shape(i, shape) for i in block[some]])
+        )
+        chance[some] = at_shape(
+            predict_student(model, images, item.windows, item.threads, device), own
+        )
     chance[~known] = 0.0
     yield item.brick, chance, known
+
+
+def _tile_parts(item: BrickItem, model: StudentModel, device: str) -> Iterator[Part]:
+    """Predict a tile of slices that are larger, with what is seen beside it."""
+    from somray.kernels.student.pieces import SlicePart, predict_part, read_halo
+
+    storage, brick = Storage.at(item.place.root), item.brick
+    meta = read_meta(storage, item.place.name)
+    _, dy, dx = meta.geometry.spacing_mm
+    shape, spacing = meta.shape[3:], (dy, dx)
+    seen = brick.grown((0, *read_halo(model, shape, spacing)), meta.shape[2:])
+    images = np.moveaxis(read_brick(storage, item.place.name, seen), 1, 0)
+    rows, columns = (brick.y0, brick.y1), (brick.x0, brick.x1)
+    part = SlicePart(shape, spacing, rows, columns, (seen.y0, seen.x0))
+    chance = predict_part(model, images, part, item.windows, device)
+    known = np.asarray(~np.isnan(images[:, :, *brick.within(seen)[1:]]).any(axis=1))
+    yield brick, chance, known
 
 
 def _volume_parts(item: BrickItem, model: StudentModel, device: str) -> Iterator[Part]:

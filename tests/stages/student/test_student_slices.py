@@ -7,9 +7,12 @@ import pytest
 
 from somray.domain.brick import Brick
 from somray.domain.geometry import Geometry
+from somray.domain.run import ScanPlace
 from somray.domain.student import StudentModel
 from somray.io.ome import image as ome_zarr
+from somray.io.ome import metadata
 from somray.io.storage import Storage
+from somray.kernels.student import predict
 from somray.kernels.student.network import new_unet, unet_weights
 from somray.kernels.student.predict import predict_student
 from somray.stages.segment import labels as groups
@@ -90,3 +93,63 @@ def test_pixels_without_data_are_no_target_at_any_size(student, tmp_path):
         assert not labels[:, :20].any()
         assert not sure[:, :20].any()
         assert (sure[:, 20:] >= 50).all()
+
+
+def cut_into_tiles(monkeypatch):
+    """Let tiles have 64 × 64 pixels, and the network's 32 × 32."""
+    monkeypatch.setattr(metadata, "TILE_PIXELS", 64)
+    monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 2 * 64 * 64 * 4)
+    monkeypatch.setitem(predict.TILES, 2, 32)
+
+
+@pytest.mark.parametrize("spacing", [1.0, 0.6])
+def test_a_scan_cut_into_tiles_has_the_masks_of_whole_slices(
+    student, tmp_path, monkeypatch, spacing
+):
+    volume = texture(DEPTH, (100, 150))
+    volume[1, 40:60, 60:70] = np.nan
+    monkeypatch.setitem(predict.TILES, 2, 32)
+    rows, whole, sure = segmented(tmp_path / "whole", volume, student, (spacing, spacing))
+    cut_into_tiles(monkeypatch)
+    place = store_cut(tmp_path / "cut", volume, spacing)
+    storage = Storage.at(place.root)
+    figures = []
+    for brick in ome_zarr.read_meta(storage, place.name).bricks():
+        item = BrickItem(place, "lesion", brick, value=5, confidence=True)
+        result = run_student(item, student)
+        assert not result.rows["slices"]
+        assert [part["z"] for part in result.value["figures"]] == list(range(brick.z0, brick.z1))
+        figures += result.value["figures"]
+    everything = Brick.of_slices(0, 0, DEPTH, volume.shape[1:])
+    labels, percent = (
+        ome_zarr.read_label_brick(storage, place.name, group, everything)
+        for group in ("student", groups.CONFIDENCE)
+    )
+    if spacing == 1.0:
+        np.testing.assert_array_equal(labels, whole)
+        np.testing.assert_array_equal(percent, sure)
+    else:  # to rounding: none flips here, and a percent may
+        assert (labels != whole).mean() < 1e-4
+        assert np.abs(percent.astype(int) - sure).max() <= 1
+    for row in rows:
+        parts = [part for part in figures if part["z"] == row.z]
+        target = sum(part["target"] for part in parts)
+        assert sum(part["pixels"] for part in parts) == 100 * 150
+        assert target == pytest.approx(row.target_area_mm2 / spacing**2, rel=1e-3)
+        mean = sum(part["confidence"] for part in parts) / target
+        assert mean == pytest.approx(row.confidence, rel=1e-3)
+
+
+def store_cut(root, volume, spacing):
+    """Write a volume as a scan whose slices are cut, with empty labels."""
+    geometry = Geometry.from_spacing(volume.shape, (2.0, spacing, spacing))
+    meta = ome_zarr.ScanMeta((1, 1, *volume.shape), geometry, ("CT",), "HU", "digest")
+    assert meta.is_cut
+    storage, place = Storage.at(root), ScanPlace(str(root), "s", "t0")
+    ome_zarr.create_scan(storage, place.name, meta)
+    for brick in meta.bricks():
+        ome_zarr.write_brick(storage, place.name, brick, volume[None, *brick.box])
+    ome_zarr.finish_scan(storage, place.name, meta)
+    for group in ("student", groups.CONFIDENCE):
+        groups.open_labels(groups.LabelItem(place, group))
+    return place
