@@ -41,7 +41,7 @@ QUARANTINE_CODES = {
     "duplicate": "its pixels equal those of a scan further up in the manifest",
     "not_fittable": "the reference slices carry nothing that a teacher could be fitted on",
     "no_space": "the scan's geometry is not usable (zero spacing, singular direction)",
-    "too_large": "one slab of the scan does not fit the memory declared for a task",
+    "too_large": "a slice that its format has to decode whole does not fit the memory of a task",
     "storage": "storage could not be read or written; the run stops",
     "worker_died": "the worker died each time it worked on this unit",
     "internal": "an error in somray itself; the message names it, please report it",
@@ -66,7 +66,8 @@ REMEDIES = {
     "duplicate": "remove one of the two rows, or correct its path",
     "not_fittable": "name another reference slice in `teacher.reference`",
     "no_space": "correct voxel sizes and directions in the header",
-    "too_large": "crop or bin the slices",
+    "too_large": "raise `resources.task_memory_mb`, or write TIFF in strips or tiles, OME-Zarr, or NIfTI, NRRD or "
+    "MetaImage without compression",
     "storage": "see to space and permissions, then run again: what is done stays done",
     "worker_died": "give its task more memory (`resources.task_memory_mb`), then run again",
     "internal": "report it with its message; the rest of the cohort went on",

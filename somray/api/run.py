@@ -10,6 +10,7 @@ import pandas as pd
 import xarray
 from numpy.typing import NDArray
 
+from somray.domain.brick import Brick
 from somray.domain.run import RunLayout
 from somray.errors import ConfigError, StoreError
 from somray.io import run as reading
@@ -18,11 +19,13 @@ from somray.io.ome.image import ScanMeta, read_meta
 from somray.io.storage import Storage
 from somray.kernels.grids.blocks import fill_slice
 from somray.kernels.grids.index_map import index_map
+from somray.kernels.grids.regions import part_of_plane, part_of_volume
 from somray.kernels.grids.resample import warp_label_slice, warp_slice
 
 __all__ = ["Run", "open_run"]
 
-Block = Callable[[Any, int, tuple[int, ...]], NDArray[Any]]  # Any: a zarr array; any pixel type
+TILE = 2048  # rows and columns of larger slices that are resampled at once
+Block = Callable[[Any, tuple[int, ...], Brick], NDArray[Any]]  # Any: a zarr array; any pixel type
 
 
 class Run(reading.StoredRun):
@@ -38,9 +41,10 @@ class Run(reading.StoredRun):
                 "slices": every slice brought to the reference slice of the scan's own chain.
 
         Returns:
-            As `scan` returns it: the image linear, NaN where the scan shows nothing; labels by the
-            nearest voxel, 0 there. `attrs` tell `reference_session`, or `reference_z` and the slices
-            that nothing leads from (`refused_slices`): those are empty.
+            As `scan` returns it, in blocks of one slice, or of a tile of a large one: the image linear, NaN
+            where the scan shows nothing; labels by the nearest voxel, 0 there. `attrs` tell
+            `reference_session`, or `reference_z` and the slices that nothing leads from
+            (`refused_slices`): those are empty.
 
         Raises:
             ConfigError: `to` is neither.
@@ -82,12 +86,19 @@ class Run(reading.StoredRun):
         sampling = np.asarray(np.linalg.inv(matrix))
         index = index_map(moving.geometry, fixed.geometry, sampling)
 
-        def block(array: Any, z: int, lead: tuple[int, ...]) -> NDArray[Any]:  # Any: see `Block`
-            nothing = _nothing(fixed.geometry.shape[1:], array.dtype)
-            depth = moving.geometry.shape[0]
+        def block(
+            array: Any, lead: tuple[int, ...], box: Brick
+        ) -> NDArray[Any]:  # Any: see `Block`
+            nothing, shape = _nothing(box.shape[1:], array.dtype), moving.geometry.shape
+            rows, columns, at = slice(0, shape[1]), slice(0, shape[2]), index
+            if box.shape[1:] != fixed.geometry.shape[1:]:
+                rows, columns, at = part_of_volume(index, box, shape)
+            if rows.start == rows.stop or columns.start == columns.stop:
+                return nothing
             return fill_slice(
-                nothing, index, z, depth, lambda part: np.asarray(array[(*lead, part)])
-            )
+                nothing, at, box.z0, shape[0],
+                lambda part: np.asarray(array[(*lead, part, rows, columns)]),
+            )  # fmt: skip
 
         attributes = {**grid.attrs, "unit": scan.attrs["unit"], "reference_session": reference}
         coords = {axis: grid.coords[axis] for axis in "zyx"} | {"c": scan.coords["c"]}
@@ -102,14 +113,21 @@ class Run(reading.StoredRun):
         places = {(int(row["t"]), int(row["z"])): row["matrix"] for _, row in rows.iterrows()}
         refused = sorted(where for where, matrix in places.items() if matrix is None)
 
-        def block(array: Any, z: int, lead: tuple[int, ...]) -> NDArray[Any]:  # Any: see `Block`
-            matrix = places.get((lead[0], z))
+        def block(
+            array: Any, lead: tuple[int, ...], box: Brick
+        ) -> NDArray[Any]:  # Any: see `Block`
+            matrix = places.get((lead[0], box.z0))
             if matrix is None:
-                return _nothing(shape, array.dtype)
+                return _nothing(box.shape[1:], array.dtype)
             sampling = np.linalg.inv(np.reshape(np.asarray(matrix, dtype=np.float64), (3, 3)))
-            source = np.asarray(array[(*lead, z)])
+            rows, columns = slice(0, shape[0]), slice(0, shape[1])
+            if box.shape[1:] != shape:
+                rows, columns, sampling = part_of_plane(sampling, box, shape)
+            source = np.asarray(array[(*lead, box.z0, rows, columns)])
+            if not source.size:
+                return _nothing(box.shape[1:], array.dtype)
             warp = warp_slice if source.dtype.kind == "f" else warp_label_slice
-            return warp(source, sampling, shape)
+            return warp(source, sampling, box.shape[1:])
 
         attributes = {
             **scan.attrs,
@@ -130,6 +148,7 @@ class Run(reading.StoredRun):
     ) -> xarray.Dataset:
         """Make the dataset whose blocks are computed when they are read; `made`: block, coords, attrs."""
         place = RunLayout.scan(*name)
+        is_large = grid.shape[3] * grid.shape[4] > TILE * TILE
         data: dict[str, Any] = {}
         for variable, array in scan.data_vars.items():
             path = "0" if variable == "image" else f"labels/{variable}/0"
@@ -137,7 +156,7 @@ class Run(reading.StoredRun):
             chunks = (
                 *((1,) * n for n in lead),
                 (1,) * grid.shape[2],
-                *((n,) for n in grid.shape[3:]),
+                *(_cut(n, TILE if is_large else n) for n in grid.shape[3:]),
             )
             lazy = dask.array.map_blocks(
                 _compute, chunks=chunks, dtype=array.dtype, meta=np.empty((0,) * array.ndim, array.dtype),
@@ -150,12 +169,17 @@ class Run(reading.StoredRun):
 def _compute(
     storage: Storage, place: str, path: str, block: Block, block_info: Any = None
 ) -> NDArray[Any]:  # Any: dask tells blocks so; any pixel type
-    """Compute one slice of one variable."""
-    *lead, z, _, _ = (start for start, _ in block_info[None]["array-location"])
+    """Compute one slice of one variable, or a tile of it."""
+    *lead, (z0, z1), (y0, y1), (x0, x1) = block_info[None]["array-location"]
     array = open_level(storage, place, path)
     with store_errors(storage.uri(f"{place}/{path}")):
-        found = block(array, z, tuple(lead))
+        found = block(array, tuple(start for start, _ in lead), Brick(0, z0, z1, y0, y1, x0, x1))
     return found.reshape((1,) * (len(lead) + 1) + found.shape)
+
+
+def _cut(size: int, step: int) -> tuple[int, ...]:
+    """Return the sizes of the parts of an axis."""
+    return tuple(min(step, size - start) for start in range(0, size, step))
 
 
 def _nothing(shape: tuple[int, int], dtype: Any) -> NDArray[Any]:  # Any: any pixel type

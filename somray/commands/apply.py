@@ -21,7 +21,8 @@ from somray.pipeline.units.protocol import ingest_item
 from somray.stages import ingest
 from somray.stages.drift import judge
 from somray.stages.segment import labels
-from somray.stages.segment.rows import BrickItem
+from somray.stages.segment.rows import BrickItem, SliceCount, joined_counts
+from somray.stages.segment.scales import all_scales, scales_for
 from somray.stages.segment.som import run_som
 from somray.stages.segment.student import run_student
 
@@ -119,21 +120,27 @@ def _drift(teacher: TeacherModel, signatures: list[dict[str, Any]]) -> dict[str,
 
 
 def _segment(asked: BrickItem, method: str, model: Any) -> tuple[list[float], list[dict[str, Any]]]:
-    """Return the target's area in each slice, and the signatures of slabs by direct transfer."""
-    function: Any = run_som if method == "som" else run_student  # each has its rows
-    place = asked.place
+    """Return the target's area in each slice, and the signatures of bricks by direct transfer."""
+    by_map, place = method == "som", asked.place
+    function: Any = run_som if by_map else run_student  # each has its rows
     meta = read_meta(Storage.at(place.root), place.name)
     labels.open_labels(labels.LabelItem(place, method))
-    areas: list[float] = []
-    signatures: list[dict[str, Any]] = []
-    whole = method == "student" and model.sees_volumes
     times, _, depth, *plane = meta.shape
     bricks = meta.bricks()
-    if whole:
+    if not by_map and model.sees_volumes:
         bricks = [Brick.of_slices(t, 0, depth, (plane[0], plane[1])) for t in range(times)]
+    scales = all_scales(place, meta, asked.level, model) if by_map and meta.is_cut else {}
+    areas: list[float] = []
+    signatures: list[dict[str, Any]] = []
+    counts: list[SliceCount] = []
     for brick in bricks:
-        result = function(replace(asked, brick=brick), model)
-        areas += [row.target_area_mm2 for row in result.rows["slices"]]
-        if method == "som":
+        span = brick.z0, brick.z1
+        told = scales_for(scales, brick.t, span, depth, model.dimensions) if scales else ()
+        result = function(replace(asked, brick=brick, scales=told), model)
+        areas += [row.target_area_mm2 for row in result.rows.get("slices", ())]
+        counts += [SliceCount.from_json(one) for one in result.value.get("counts", ())]
+        if by_map:
             signatures.append(result.value["signature"])
+    _, dy, dx = meta.geometry.spacing_mm
+    areas += [count.labels[asked.value] * dy * dx for count in joined_counts(counts)]
     return areas, signatures

@@ -5,7 +5,8 @@ rescaled, grey levels and values scaled to a unit range are met in them. Only wh
 called out; a crop that holds neither air nor fat, or one clipped at both ends, passes.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +88,19 @@ class HounsfieldTally:
         self.bright += int(np.count_nonzero(known > BRIGHT))
         self.least = min(self.least, float(known.min()))
         self.most = max(self.most, float(known.max()))
+
+    def join(self, other: "HounsfieldTally") -> None:
+        """Add the counts of other voxels."""
+        for one in fields(self):
+            mine, its = getattr(self, one.name), getattr(other, one.name)
+            told = {"least": min(mine, its), "most": max(mine, its)}.get(one.name, mine + its)
+            setattr(self, one.name, told)
+
+    @classmethod
+    def of(cls, told: Mapping[str, str]) -> "HounsfieldTally":
+        """Return the tally whose counts are spelled out by name."""
+        counts = {name: int(told[name]) for name in told if name not in ("least", "most")}
+        return cls(**counts, least=float(told["least"]), most=float(told["most"]))
 
     def fault(self) -> str | None:
         """Say in words why these are no Hounsfield units; None where they may be."""

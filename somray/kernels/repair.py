@@ -2,14 +2,17 @@
 
 NaN, infinities, and padding: what a scanner writes where it cannot measure. Padding outside the circle
 that a scanner reconstructs is how CT slices are stored and no damage; it is counted apart.
+
+A slice is repaired by itself, whole or part by part: what a part must know of its whole slice are `SliceFacts`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Repair", "outside_circle", "repair"]
+__all__ = ["Repair", "SliceFacts", "outside_circle", "repair", "slice_facts"]
 
 AIR_HU = -1000.0
 AIR_MARGIN_HU = 100.0  # declared padding this close to air needs no repair
@@ -34,12 +37,52 @@ class Repair:
     by_design: int = 0
 
 
+@dataclass(frozen=True)
+class SliceFacts:
+    """What a part of a slice must know of the whole.
+
+    Args:
+        box: first and last row, first and last column that hold a finite value; None where there is none.
+        lowest: least finite value, infinite where there is none.
+    """
+
+    box: tuple[int, int, int, int] | None = None
+    lowest: float = np.inf
+
+    def join(self, other: "SliceFacts") -> "SliceFacts":
+        """Return the facts of two parts of one slice, in any order."""
+        if self.box is None or other.box is None:
+            return self if other.box is None else other
+        (a, b, c, d), (e, f, g, h) = self.box, other.box
+        box = min(a, e), max(b, f), min(c, g), max(d, h)
+        return SliceFacts(box, min(self.lowest, other.lowest))
+
+
+def slice_facts(values: NDArray[np.float32], corner: tuple[int, int] = (0, 0)) -> SliceFacts:
+    """Return the facts of a slice, or of a part (y, x) of it that begins at a corner."""
+    finite = np.isfinite(values)
+    box = _box(finite)
+    if box is None:
+        return SliceFacts()
+    y, x = corner
+    return SliceFacts((box[0] + y, box[1] + y, box[2] + x, box[3] + x), float(values[finite].min()))
+
+
+def _box(known: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
+    if not rows.size:
+        return None
+    return int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
+
+
 def repair(
     values: NDArray[np.float32],
     kind: str,
     padding: float | None = None,
     *,
     outside_is_nan: bool = False,
+    whole: Callable[[int], SliceFacts] | None = None,
+    corner: tuple[int, int] = (0, 0),
 ) -> Repair:
     """Replace what was never measured by the channel's background.
 
@@ -48,11 +91,14 @@ def repair(
         kind: what the channel measures: CT, PET or another modality.
         padding: value that the header declares for padding.
         outside_is_nan: NaN means "no data" and stays.
+        whole: where slices are cut, the facts of one by its number in `values`; asked only where it is needed.
+        corner: first row and column of the part of a slice that `values` is.
 
     Returns:
         Repaired values and counts; each slice is repaired by itself, so slabs may be cut anywhere.
     """
-    finite = np.isfinite(values)
+    if _is_sound(values, kind, padding):
+        return Repair(values)
     padded = _padding(values, kind, padding)
     faults = {"inf_filled": np.isinf(values), "padding_filled": padded}
     if not outside_is_nan:
@@ -65,10 +111,21 @@ def repair(
     by_design = 0
     repaired = values.copy()
     for z in np.flatnonzero(bad.any(axis=(1, 2))):
-        repaired[z][bad[z]] = _background(values[z][finite[z] & ~bad[z]], kind)
+        facts = slice_facts(values[z]) if whole is None else whole(int(z))
+        repaired[z][bad[z]] = _background(facts, kind)
         if padded[z].any():
-            by_design += int(np.count_nonzero(padded[z] & outside_circle(finite[z])))
+            outside = _outside(facts.box, padded[z].shape, corner)
+            by_design += int(np.count_nonzero(padded[z] & outside))
     return Repair(repaired, counts, by_design)
+
+
+def _is_sound(values: NDArray[np.float32], kind: str, declared: float | None) -> bool:
+    """Tell from the extremes alone, which costs next to nothing, that there is nothing to replace."""
+    low, high = float(values.min()), float(values.max())  # NaN where one is NaN
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return False
+    is_above = kind != "CT" or low > PADDING_HU
+    return is_above and (declared is None or not low <= np.float32(declared) <= high)
 
 
 def _padding(values: NDArray[np.float32], kind: str, declared: float | None) -> NDArray[np.bool_]:
@@ -83,13 +140,11 @@ def _padding(values: NDArray[np.float32], kind: str, declared: float | None) -> 
     return np.zeros(values.shape, dtype=bool)
 
 
-def _background(known: NDArray[np.float32], kind: str) -> float:
+def _background(facts: SliceFacts, kind: str) -> float:
     """Return what stands where nothing was measured: air for CT, nothing for PET, else the darkest."""
     if kind == "CT":
         return AIR_HU
-    if kind == "PET" or not known.size:
-        return 0.0
-    return float(known.min())
+    return 0.0 if kind == "PET" or facts.box is None else facts.lowest
 
 
 def outside_circle(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -101,12 +156,20 @@ def outside_circle(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Returns:
         (y, x), True in the corners beyond the ellipse; all True where nothing is known.
     """
-    inside = np.zeros(known.shape, dtype=bool)
-    rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
-    if rows.size:
-        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
-        y = (2 * np.arange(height)[:, None] + 1) / height - 1  # -1 to 1 over the box
-        x = (2 * np.arange(width)[None, :] + 1) / width - 1
-        inside[box] = y * y + x * x <= CIRCLE * CIRCLE
-    return ~inside
+    return _outside(_box(known), known.shape, (0, 0))
+
+
+def _outside(
+    box: tuple[int, int, int, int] | None, shape: tuple[int, ...], corner: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Mark the pixels of a part of a slice that lie outside the ellipse inscribed in a box of the whole."""
+    if box is None:
+        return np.ones(shape, dtype=bool)
+    inside = []
+    for first, last, start, size in zip(box[::2], box[1::2], corner, shape, strict=True):
+        count = last - first + 1
+        at = np.arange(start - first, start - first + size)
+        along = (2 * at + 1) / count - 1  # -1 to 1 over the box
+        inside.append(np.where((at >= 0) & (at < count), along, np.inf))
+    y, x = inside[0][:, None], inside[1][None, :]
+    return np.asarray(y * y + x * x > CIRCLE * CIRCLE)

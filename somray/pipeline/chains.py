@@ -22,6 +22,7 @@ from somray.pipeline.fitting import FittedTeacher, Fitting, Models, ProtocolWork
 from somray.pipeline.gather import gather_or_cancel
 from somray.pipeline.objects import Called, ObjectStep
 from somray.pipeline.units import slices as slice_units
+from somray.pipeline.units import tiles
 from somray.pipeline.units.protocol import Seen
 from somray.pipeline.units.scan_state import ScanState
 from somray.pipeline.units.sessions import align_sessions_of
@@ -156,7 +157,11 @@ class ProtocolChain(ProtocolWork):
             if not opened.ok:
                 return None
         value = model.value_of(self.units.config.teacher.target)
-        seen = Seen(scaled_windows(model, state.level), value)
+        by_map, pair = label == "som", (fitted.digest, fitted.shared)
+        scales = await tiles.scales_of(self.record, self.units, state, pair) if by_map else {}
+        if scales is None:
+            return None
+        seen = Seen(scaled_windows(model, state.level), value, scales)
         entries = await gather_or_cancel(
             *(
                 self.record.do(
@@ -175,9 +180,14 @@ class ProtocolChain(ProtocolWork):
             await self.record.do(drift.run, judged, shared=fitted.shared)
         for group in groups:
             classes = self._classes(group, model)
-            closed = await self.record.do(
-                labels.close_labels, self.units.close_labels(state, group, classes, digest)
-            )
+            if state.is_cut and group == label:
+                item = labels.LabelItem(state.place, group, classes=classes)
+                told = item, value, digest
+                closed = await tiles.close_tiles(self.record, self.units, state, told, entries)
+            else:
+                closed = await self.record.do(
+                    labels.close_labels, self.units.close_labels(state, group, classes, digest)
+                )
             if not closed.ok:
                 return None
         return sum(int(entry.value["voxels"]) for entry in entries)

@@ -10,9 +10,9 @@ from somray.domain.scan import Scan
 from somray.domain.tables import FailureRow, ScanRow
 from somray.io.ledger import Entry
 from somray.pipeline.record import Record
+from somray.pipeline.units.ingest import take_in
 from somray.pipeline.units.protocol import Units
 from somray.pipeline.units.scan_state import ScanState
-from somray.stages import ingest
 
 __all__ = ["Intake"]
 
@@ -41,6 +41,7 @@ class Intake:
         self._record = record
         self._scans = list(scans)
         self._accepted: dict[Scan, asyncio.Future[ScanState | None]] = {}
+        self._entries: dict[Scan, list[Entry]] = {}
 
     def start(self, units: dict[str, Units]) -> asyncio.Task[None]:
         """Begin; the task ends when every scan is judged."""
@@ -79,13 +80,10 @@ class Intake:
             raise
 
     async def _ingest(self, scan: Scan, units: Units) -> Entry:
-        unit = units.ingest(scan)
-        await self._record.renew(ingest.look, unit)
-        return await self._record.do(
-            ingest.run,
-            unit,
-            on_failure=lambda outcome: [_quarantined(scan, units)],
-        )
+        """Take a scan in; return what the last of its units told."""
+        rows = [_quarantined(scan, units)]
+        self._entries[scan] = await take_in(self._record, units, scan, lambda outcome: rows)
+        return self._entries[scan][-1]
 
     async def _accept(
         self, scan: Scan, entry: Entry, reason: tuple[str, str] | None, units: Units
@@ -98,7 +96,8 @@ class Intake:
             self._set_aside(scan, entry, reason, units)
             return None
         if not entry.ok or not self._record.has_scan(place.name):
-            self._record.forget(entry)
+            for one in self._entries[scan]:
+                self._record.forget(one)
             entry = await self._ingest(scan, units)
             if not entry.ok:
                 return None

@@ -36,6 +36,7 @@ from somray.pipeline.record import FailureRows
 from somray.pipeline.stages import STAGES
 from somray.pipeline.units.scan_state import SLICE_PIXELS, scan_name
 from somray.stages import ingest, object_calls, objects
+from somray.stages.segment.scales import run_scales
 from somray.stages.segment.som import run_som
 from somray.stages.segment.student import run_student
 from somray.stages.student import fit as student
@@ -44,7 +45,7 @@ from somray.stages.teacher import fit as teacher
 __all__ = ["CORES_OF_A_GPU", "CountingExecutor", "RunPlan", "StagePlan", "make_plan"]
 
 MOST_NAMED = 5  # scans named in one note
-LESION_SHARE = 0.05  # of all voxels, for the memory of following lesions
+LESION_SHARE = 0.05  # of all voxels, for how many lesions may have to be followed
 CORES_OF_A_GPU = 10  # one GPU is planned to do the work of so many cores; a guess, not measured
 
 
@@ -156,7 +157,8 @@ class CountingExecutor:
                 self.repairs.setdefault(code, []).append(f"{unit.subject} {unit.session}")
             t, c, z, y, x = result.value["shape"]
             size = t * c * z * y * x
-            unit = replace(unit, work=size / SLICE_PIXELS, written=4 * size)
+            if "parts" not in result.value:
+                unit = replace(unit, work=size / SLICE_PIXELS, written=4 * size)
         self._plan.add(unit)
         return Outcome(unit.stage, unit.name, result)
 
@@ -190,8 +192,24 @@ def _ingested(unit: Unit) -> Result:
     return Result(value={**facts, **told})
 
 
+def _filled(unit: Unit) -> Result:
+    """Refuse what no task can hold, as the unit will."""
+    try:
+        unit.item.refuse()
+    except DataError as error:
+        return Result(value={"fault": {"code": error.code, "message": error.message}})
+    return Result()
+
+
+def _closed(unit: Unit) -> Result:
+    if (fault := unit.item.fault()) is not None:
+        raise fault
+    return Result(value=unit.item.opened)
+
+
 def _segmented(unit: Unit) -> Result:
-    return Result(value={"signature": {}, "voxels": round(LESION_SHARE * unit.written)})
+    voxels = round(LESION_SHARE * unit.written)
+    return Result(value={"signature": {}, "voxels": voxels, "counts": []})
 
 
 def _found(unit: Unit) -> Result:
@@ -201,9 +219,12 @@ def _found(unit: Unit) -> Result:
 
 _FORESEEN: Mapping[StageFunction, Callable[[Unit], Result]] = {
     ingest.run: _ingested,
+    ingest.fill: _filled,
+    ingest.close: _closed,
     teacher.run: lambda unit: Result(value={"digest": "", "slices": [0]}),
     teacher.missing: lambda unit: teacher.missing(unit.item),  # it fails whatever the pixels are
     student.run: lambda unit: Result(value={"digest": ""}),
+    run_scales: lambda unit: Result(value={"scales": []}),
     run_som: _segmented,
     run_student: _segmented,
     objects.find: _found,
@@ -238,9 +259,14 @@ class PlannedRecord:
     async def renew(self, function: StageFunction, unit: Unit) -> None:
         """Do nothing: nothing was done before."""
 
+    def is_due(self, unit: Unit) -> bool:
+        """Say no: what is counted once is not asked for again."""
+        return False
+
     def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
         """Set a duplicate, or a scan in another unit, aside."""
-        scan = next(s for s in self._cohort.scans if scan_name(s) == entry.name)
+        name = entry.name.partition("+")[0]
+        scan = next(s for s in self._cohort.scans if scan_name(s) == name)
         self._set_aside(scan, replace(entry, code=code, message=message))
 
     def _set_aside(self, scan: Scan, entry: Entry) -> None:
@@ -258,6 +284,10 @@ class PlannedRecord:
         """Do nothing: nothing is kept."""
 
     def has_scan(self, name: str) -> bool:
+        """Say that what was counted stands."""
+        return True
+
+    def has_group(self, name: str) -> bool:
         """Say that what was counted stands."""
         return True
 

@@ -14,7 +14,7 @@ from somray.domain.work import Executor, Outcome, Result, StageFunction, Unit
 from somray.errors import StoreError
 from somray.io import leftovers, models
 from somray.io.ledger import Entry, Ledger, entry_of
-from somray.io.ome.image import is_complete
+from somray.io.ome.marks import group_attributes, is_complete
 from somray.io.storage import Storage
 from somray.io.tables import row_to_plain
 from somray.pipeline.run_state import Progress, RunState
@@ -60,6 +60,9 @@ class Record(Protocol):
             unit: due by its digest, perhaps for no reason but a file's time.
         """
 
+    def is_due(self, unit: Unit) -> bool:
+        """Whether a unit would be run."""
+
     def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
         """Turn a done unit into a failed one after the fact (a duplicate is known only by comparison)."""
 
@@ -68,6 +71,9 @@ class Record(Protocol):
 
     def has_scan(self, name: str) -> bool:
         """Whether a scan's group stands complete."""
+
+    def has_group(self, name: str) -> bool:
+        """Whether there is a group for a scan, complete or not."""
 
     def remove(self, name: str) -> None:
         """Remove a scan's group, or what a finished unit kept while under way."""
@@ -141,6 +147,11 @@ class RunRecord:
             self._tables.replace(entry, after)
         self._ledger.put(after)
 
+    def is_due(self, unit: Unit) -> bool:
+        """Whether a unit would be run."""
+        entry = self._ledger.find(unit)
+        return entry is None or entry.digest != unit.digest
+
     def _wipe(self, unit: Unit) -> None:
         """Forget the units whose results this one destroys, before it touches the first byte."""
         for stage, family in STAGES[unit.stage].wipes(unit):
@@ -191,6 +202,10 @@ class RunRecord:
     def has_scan(self, name: str) -> bool:
         """Whether a scan's group stands complete."""
         return is_complete(self._storage, name)
+
+    def has_group(self, name: str) -> bool:
+        """Whether there is a group for a scan, complete or not."""
+        return group_attributes(self._storage, name) is not None
 
     def remove(self, name: str) -> None:
         """Remove a scan's group, or what a finished unit kept while under way."""

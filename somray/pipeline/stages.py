@@ -17,7 +17,7 @@ from somray.stages.registration import (
     register_sessions,
     residuals,
 )
-from somray.stages.segment import labels, som
+from somray.stages.segment import labels, rows, scales, som
 from somray.stages.segment import student as by_student
 from somray.stages.student import fit as student
 from somray.stages.teacher import fit as teacher
@@ -50,12 +50,18 @@ class Stage:
 
 
 def _of_the_scan(unit: Unit) -> Wiped:
-    """Ingest writes a scan's group anew: its labels are gone, and what was told of them."""
+    """Ingest writes a scan's group anew: its bricks and labels are gone, and what was told of them.
+
+    A part of it, or its closing, destroys nothing: it runs between an opening and the mark.
+    """
+    if "+" in unit.name:
+        return ()
     stages = (
         "register", "open", "som", "drift", "segment", "close", "objects", "calls", "residuals",
         "publish", "truth",
     )  # fmt: skip
-    return [*((stage, unit.name) for stage in stages), ("evolve", f"sub-{unit.subject}")]
+    own = [("ingest", f"{unit.name}+part"), ("ingest", f"{unit.name}+close")]
+    return [*own, *((stage, unit.name) for stage in stages), ("evolve", f"sub-{unit.subject}")]
 
 
 def _of_the_group(unit: Unit) -> Wiped:
@@ -67,7 +73,7 @@ def _of_the_group(unit: Unit) -> Wiped:
 
 STAGES: Mapping[str, Stage] = {
     "ingest": Stage(
-        (ingest.run,), _of_the_scan, 0.1, "slice of one channel",
+        (ingest.run, ingest.fill, ingest.close), _of_the_scan, 0.1, "slice of one channel",
         "a scan that its pixels condemn (blank, damaged, equal to another file's) is planned as a good one",
     ),
     "register": Stage(
@@ -84,10 +90,10 @@ STAGES: Mapping[str, Stage] = {
     ),
     "student": Stage((student.run,), seconds=0.12, measure="step of one worker"),
     "open": Stage((labels.open_labels,), _of_the_group),
-    "som": Stage((som.run_som,), seconds=0.03, measure="slice of one channel"),
+    "som": Stage((som.run_som, scales.run_scales), seconds=0.03, measure="slice of one channel"),
     "drift": Stage((drift.run,)),
     "segment": Stage((by_student.run_student,), seconds=0.11, measure="slice"),
-    "close": Stage((labels.close_labels,)),
+    "close": Stage((labels.close_labels, rows.close_counted)),
     "objects": Stage(
         (objects.find,), lambda unit: [("calls", unit.name)], 0.08, "slice of one channel"
     ),

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from somray.domain.run import RunLayout
-from somray.report.data import ReportData, SubjectData
+from somray.report.data import ReportData, SubjectData, SubjectLesions
 from somray.report.drawing.blocks import Block, Notice, Section
 from somray.report.drawing.table import rows_table
 from somray.report.sections.burden import burden_section, cohort_burden_section
@@ -27,6 +27,7 @@ from somray.report.sections.cohort import (
 from somray.report.sections.lesions import lesions_section
 from somray.report.sections.masks import masks_section
 from somray.report.sections.objects import objects_section
+from somray.report.sections.particles import particles_section
 from somray.report.sections.registration import registration_section
 from somray.report.sections.student import student_section
 from somray.report.sections.teacher import teacher_section
@@ -95,10 +96,12 @@ def _subject(data: ReportData, name: str) -> Iterator[Section]:
     protocols = [p.protocol for p in data.protocols if p.protocol in met]
     for number, protocol in enumerate(protocols):
         subject, prefix = SubjectData(data, protocol, name), f"p{number}"
+        lesions = SubjectLesions(subject)
         parts = (
             objects_section(subject, prefix),
             burden_section(subject, prefix),
-            lesions_section(subject, prefix),
+            *particles_section(subject, lesions, prefix),
+            lesions_section(subject, lesions, prefix),
             masks_section(subject, prefix),
             registration_section(subject, prefix),
             areas_section(subject, prefix),

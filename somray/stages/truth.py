@@ -1,43 +1,42 @@
-"""Compare a scan's masks with its truth mask; the only place that ever reads truth."""
+"""Compare a scan's masks with its truth mask; the only place that ever reads truth.
 
+Both are read twice, slab by slab: what is counted first tells which parts of a mask belong to which label, and only
+then surfaces can be told. Those are laid aside in blocks, and distances are measured a few blocks at a time.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
 from somray.domain.tables import TruthRow
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.errors import DataError
-from somray.io.masks.dicom_seg import open_mask
-from somray.io.masks.label_masks import MOST_LABEL, grid_of_mask
-from somray.io.ome.image import ScanMeta, read_label_slab, read_meta, slabs
-from somray.io.readers import Source
+from somray.io.ome.image import ScanMeta, read_meta
+from somray.io.spool import ArraySpool
 from somray.io.storage import Storage
-from somray.kernels.grids.index_map import index_map, linear_part
-from somray.kernels.metrics.lesion_scores import (
-    LesionScores,
-    lesion_scores,
-    parts_of,
-    parts_that_count,
-    voxels_of,
-)
-from somray.kernels.metrics.overlap import agreement, surface_distance_95
-from somray.kernels.metrics.surface_distance import surface_dice
+from somray.kernels.metrics.comparison import ComparedMask, LabelCounts, TruthParts
+from somray.kernels.metrics.overlap import agreement_of_counts
+from somray.kernels.metrics.surface.figures import surface_dice_of, surface_distance_95_of
+from somray.stages.reading.planes import MOST_PIXELS, PlaneReader, plane_level, plane_pixels
+from somray.stages.reading.truth_mask import VOXELS_AT_ONCE, TruthOnGrid
+from somray.stages.truth_surfaces import LaidSurface, MaskSurfaces, TruthSurfaces
 
 __all__ = ["TruthItem", "TruthMethod", "needs", "run"]
 
-Labels = NDArray[np.uint8] | NDArray[np.int32]
+Labels = NDArray[np.int32]
 
 UNION = 0  # the label of the row for all labels together
-SLICES_AT_ONCE = 32  # of the truth, while it is read
+MOST_LABELS = 1000
+"""Labels that have rows of their own; more are numbers of lesions, and are compared all together."""
 COLUMNS = {field.name for field in fields(TruthRow)}
-NOISE = 0.2  # a value this near to a whole number is that label; masks go through float and lossy scaling
 TOLERANCE_MM = 2.0  # of `surface_dice_2mm`
-_HELD_BYTES = 21  # per voxel, measured with noise as both masks and labels above 255
+_SLAB_BYTES = 110  # per voxel of a slab, or of a slice that is more
+_HELD_BYTES = 200 * 1024 * 1024  # blocks of surfaces with their trees, and numbers of parts
 
 
 @dataclass(frozen=True)
@@ -70,12 +69,14 @@ class TruthItem:
     methods: tuple[TruthMethod, ...]
 
 
-def needs(voxels: int) -> Needs:
-    """Declare what the comparison takes: masks, their parts, and distances over a box round both.
+def needs(shape: tuple[int, int, int, int, int]) -> Needs:
+    """Declare what the comparison takes for a scan of (t, c, z, y, x), however many slices it has.
 
-    A truth that comes on a grid of its own takes one to four bytes more for each of its own voxels.
+    Where slices are cut, a whole one of the truth is read at a time: readers give no less.
     """
-    return Needs(cpus=1, memory_bytes=WORKER_BYTES + _HELD_BYTES * voxels)
+    slab = max(plane_pixels(shape, MOST_PIXELS), VOXELS_AT_ONCE)
+    whole = 8 * shape[3] * shape[4] if plane_level(shape, MOST_PIXELS) else 0
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + _HELD_BYTES + _SLAB_BYTES * slab + whole)
 
 
 def run(item: TruthItem, shared: object = None) -> Result:
@@ -86,139 +87,130 @@ def run(item: TruthItem, shared: object = None) -> Result:
     """
     storage = Storage.at(item.place.root)
     meta = read_meta(storage, item.place.name)
-    _check_times(item.path, meta)
-    truth = _truth_on(item.path, meta)
-    labels = [UNION, *sorted({int(n) for plane in truth for n in np.unique(plane)} - {0})]
-    rows = []
-    for method in item.methods:
-        prediction = _prediction(storage, item.place, method, meta)
-        for label in labels:
-            figures = _row(label, prediction, truth, meta.geometry)
-            rows.append(
+    level = plane_level(meta.shape, MOST_PIXELS)
+    grid = _grid(meta.geometry, level)
+    with TruthOnGrid(item.path, grid) as truth, ArraySpool() as spool:
+        _check_times(truth, meta)
+        pair = _Pair(storage, item, level, truth)
+        parts, masks = pair.counted()
+        labels = parts.labels if len(parts.labels) <= MOST_LABELS else []
+        # With one label alone its row says what the union's says.
+        told = labels if len(labels) > 1 else []
+        surfaces = [MaskSurfaces(mask.roots(), mask.shared(), told, spool) for mask in masks]
+        reference = pair.with_surfaces(surfaces, told, spool)
+        rows = []
+        for method, mask, drawn in zip(item.methods, masks, surfaces, strict=True):
+            counts, figures = mask.counts(told), dict[int, dict[str, Any]]()
+            for label in (UNION, *told):
+                key = label or None
+                found = drawn.of(key), reference[key]
+                figures[label] = _figures(counts[key], found, grid)
+            rows += [
                 TruthRow(
                     subject=item.place.subject, session=item.place.session, method=method.name,
-                    label=label, ref="ground_truth", **figures,
+                    label=label, ref="ground_truth", **figures[label if told else UNION],
                 )
-            )  # fmt: skip
+                for label in (UNION, *labels)
+            ]  # fmt: skip
     return Result(rows={"truth": rows})
 
 
-def _check_times(path: str, meta: ScanMeta) -> None:
+def _check_times(truth: TruthOnGrid, meta: ScanMeta) -> None:
     """Refuse a stack of masks beside a scan of one time point: it may be one mask per label."""
-    with open_mask(path) as source:
-        times = source.header.shape[0]
-    if times > 1 and meta.shape[0] == 1:
+    if truth.times > 1 and meta.shape[0] == 1:
         raise DataError(
             "channel_mismatch",
-            f"truth {path}: holds {times} volumes, the scan one; write all labels in one volume",
+            f"truth {truth.path}: holds {truth.times} volumes, the scan one; write all labels in one volume",
         )
 
 
-def _prediction(
-    storage: Storage, place: ScanPlace, method: TruthMethod, meta: ScanMeta
-) -> NDArray[np.bool_]:
-    mask = np.empty(meta.shape[2:], dtype=bool)
-    for z0, z1 in meta.slabs:
-        labels = read_label_slab(storage, place.name, method.group, 0, z0, z1)
-        mask[z0:z1] = labels > 0 if method.values is None else np.isin(labels, method.values)
-    return mask
+def _grid(geometry: Geometry, level: int) -> Geometry:
+    """Return the grid of a level of labels: every so many-th voxel of the scan stands for those behind it."""
+    if level == 0:
+        return geometry
+    factor = 2**level
+    rows, columns = (-(-n // factor) for n in geometry.shape[1:])
+    matrix = geometry.matrix @ np.diag([factor, factor, 1.0, 1.0])
+    return Geometry.from_matrix((geometry.shape[0], rows, columns), matrix)
 
 
 def _truth_on(path: str, scan: ScanMeta | Geometry) -> Labels:
-    """Read a label mask onto a scan's grid by nearest neighbour; 0 outside its field of view."""
+    """Read a whole label mask onto a scan's grid; see `TruthOnGrid`."""
     geometry = scan if isinstance(scan, Geometry) else scan.geometry
-    with open_mask(path) as source:
-        own = grid_of_mask(source.header, geometry)
-        labels = _labels_of(source)
-    if own.is_same_grid(geometry):
-        return labels
-    matrix, offset = linear_part(index_map(own, geometry))
-    found = np.empty(geometry.shape, dtype=labels.dtype)
-    for z0, z1 in slabs(geometry.shape[0], SLICES_AT_ONCE):  # all at once would hold a second grid
-        ndimage.affine_transform(
-            labels, matrix, offset + matrix[:, 0] * z0, order=0, cval=0,
-            output=found[z0:z1], output_shape=(z1 - z0, *geometry.shape[1:]), mode="grid-constant",
-        )  # fmt: skip
-    if labels.any() and not found.any():
-        raise DataError(
-            "channel_mismatch",
-            f"truth {path}: its mask lies outside the scan; save it with the affine of the scan it was drawn on",
-        )
-    return found
+    with TruthOnGrid(path, geometry) as truth:
+        return np.concatenate([block for _, block in truth.labels()])
 
 
-def _labels_of(source: Source) -> Labels:
-    """Read a mask of t 0 slab by slab, a byte per voxel where its labels fit into it.
+class _Pair:
+    """The masks of a scan and its truth, slab by slab."""
 
-    Values that are no whole numbers are rounded where they are noise, or a share of one label between 0 and 1
-    (a probability, an interpolated mask): half of it counts.
-    """
-    shape = source.header.shape[1:]
-    labels: Labels = np.zeros(shape, dtype=np.uint8)
-    most, is_whole = 0.0, True
-    for z0, z1 in slabs(shape[0], SLICES_AT_ONCE):
-        values = np.nan_to_num(source.read(0, z0, z1), posinf=np.inf, neginf=0.0)
-        most = max(most, float(np.abs(values).max()))
-        if most > MOST_LABEL:
-            raise DataError(
-                "unreadable", f"truth {source.path}: holds labels above {MOST_LABEL}; renumber them"
-            )
-        block = values.round().astype(np.int32)
-        is_whole = is_whole and bool((np.abs(values - block) <= NOISE).all())
-        if labels.dtype == np.uint8 and (block.min() < 0 or block.max() > 255):
-            labels = labels.astype(np.int32)
-        labels[z0:z1] = block
-    if not is_whole and most > 1.0 + NOISE:
-        raise DataError(
-            "unreadable",
-            f"truth {source.path}: holds values that are no whole numbers up to {most:g}; a label mask is "
-            "expected, or one label's probability from 0 to 1",
-        )
-    return labels
+    def __init__(self, storage: Storage, item: TruthItem, level: int, truth: TruthOnGrid) -> None:
+        self._storage, self._item, self._level, self._truth = storage, item, level, truth
+
+    def _slabs(self) -> Iterator[tuple[int, Labels, list[NDArray[np.bool_]]]]:
+        """Yield first slice, truth and masks (z, y, x) of each slab."""
+        name = self._item.place.name
+        readers = [
+            PlaneReader(self._storage, name, 0, self._level, method.group)
+            for method in self._item.methods
+        ]
+        for z0, truth in self._truth.labels():
+            wanted = range(z0, z0 + len(truth))
+            masks = [
+                np.stack([_target(reader.plane(z), method) for z in wanted])
+                for reader, method in zip(readers, self._item.methods, strict=True)
+            ]
+            yield z0, truth, masks
+
+    def counted(self) -> tuple[TruthParts, list[ComparedMask]]:
+        """Count voxels and parts."""
+        parts = TruthParts()
+        compared = [ComparedMask(parts) for _ in self._item.methods]
+        for _, truth, masks in self._slabs():
+            for z, plane in enumerate(truth):
+                numbers = parts.add(plane)
+                for one, mask in zip(compared, masks, strict=True):
+                    one.add(mask[z], plane, numbers)
+        return parts, compared
+
+    def with_surfaces(
+        self, surfaces: list[MaskSurfaces], labels: list[int], spool: ArraySpool
+    ) -> dict[int | None, LaidSurface]:
+        """Lay the masks' surfaces aside, and those of the truth; returns the latter by label, None for all."""
+        reference = TruthSurfaces(labels, spool)
+        for _, truth, masks in self._slabs():
+            reference.add(truth)
+            for one, mask in zip(surfaces, masks, strict=True):
+                one.add(mask, truth)
+        reference.finish()
+        for one in surfaces:
+            one.finish()
+        return reference.laid
 
 
-def _row(
-    label: int, prediction: NDArray[np.bool_], truth: Labels, geometry: Geometry
-) -> dict[str, Any]:  # Any: the row's types
-    """Compare in a label's row all there is, or what does not belong to other labels.
-
-    Parts are numbered anew for every label: held from row to row, they would be there while distances need
-    the memory.
-    """
-    parts = parts_of(prediction)
-    if label == UNION:
-        target, counts = truth != 0, np.arange(parts.count + 1) > 0
-    else:
-        target = truth == label
-        elsewhere = (truth != 0) & ~target
-        counts = parts_that_count(parts, target, elsewhere)
-        prediction = voxels_of(parts, counts)
-        prediction &= ~elsewhere
-        del elsewhere
-    lesions = lesion_scores(parts, target, counts)
-    del parts
-    return _figures(prediction, target, lesions, geometry)
+def _target(labels: NDArray[Any], method: TruthMethod) -> NDArray[np.bool_]:
+    return np.asarray(labels > 0) if method.values is None else np.isin(labels, method.values)
 
 
 def _figures(
-    prediction: NDArray[np.bool_],
-    target: NDArray[np.bool_],
-    lesions: LesionScores,
-    geometry: Geometry,
+    counts: LabelCounts, surfaces: tuple[LaidSurface, LaidSurface], geometry: Geometry
 ) -> dict[str, Any]:  # Any: the row's types
-    ml = geometry.voxel_mm3 / 1000.0
-    overlap = agreement(prediction, target)
+    ml, lesions = geometry.voxel_mm3 / 1000.0, counts.lesions
+    size = int(np.prod(geometry.shape, dtype=np.int64))
+    overlap = agreement_of_counts(counts.both, counts.predicted, counts.expected, size)
+    one, other = surfaces
+    spacing = geometry.spacing_mm
     return {
         **{name: figure for name, figure in overlap.items() if name in COLUMNS},
-        "hd95_mm": surface_distance_95(prediction, target, geometry.spacing_mm),
+        "hd95_mm": surface_distance_95_of(one.rims, other.rims, spacing),
         "lesions_true": lesions.true,
         "lesions_found": lesions.found,
-        "false_positive_ml": np.count_nonzero(prediction & ~target) * ml,
-        "false_negative_ml": np.count_nonzero(target & ~prediction) * ml,
+        "false_positive_ml": (counts.predicted - counts.both) * ml,
+        "false_negative_ml": (counts.expected - counts.both) * ml,
         "lesions_predicted": lesions.predicted,
         "lesion_recall": lesions.recall,
         "lesion_precision": lesions.precision,
-        "surface_dice_2mm": surface_dice(prediction, target, geometry.spacing_mm, TOLERANCE_MM),
+        "surface_dice_2mm": surface_dice_of(one.cells, other.cells, spacing, TOLERANCE_MM),
         "false_positive_lesions_ml": lesions.false_voxels * ml,
         "false_negative_lesions_ml": lesions.missed_voxels * ml,
     }

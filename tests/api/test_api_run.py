@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import somray
+from somray.api import run as api_run
 from somray.domain.geometry import Geometry
 from somray.domain.run import RunLayout
 from somray.domain.tables import AlignmentRow
@@ -110,3 +111,15 @@ def test_what_was_refused_or_never_done_says_so(run):
         opened.aligned("s", "t9")
     with pytest.raises(ConfigError, match="'session' or 'slices'"):
         opened.aligned("s", "t1", to="mars")
+
+
+def test_large_slices_are_brought_there_tile_by_tile(run, monkeypatch):
+    opened = run[0]
+    for to in ("session", "slices"):
+        whole = opened.aligned("s", "t1", to=to).load()
+        with monkeypatch.context() as patched:
+            patched.setattr(api_run, "TILE", 24)
+            tiled = opened.aligned("s", "t1", to=to)
+            assert max(tiled["image"].chunks[-1]) == 24
+            np.testing.assert_allclose(tiled["image"], whole["image"], atol=1e-3)
+            np.testing.assert_array_equal(tiled["som"], whole["som"])

@@ -85,7 +85,7 @@ def units(place, meta, tag, **changes):
         Unit(
             "register", f"{tag}{z0}", "p", tag,
             SlicePairsItem(place, 0, z0, z1, progress=f"work/{tag}/{z0}.json", digest=tag, **named),
-            needs_slices(side),
+            needs_slices(side, named["model"]),
         )
         for z0, z1 in meta.slabs
     ]  # fmt: skip

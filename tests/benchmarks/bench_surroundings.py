@@ -17,7 +17,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from somray.domain.geometry import Geometry
-from somray.kernels.evolution.common_frame import SessionLesions, place_lesions
+from somray.kernels.evolution.common_frame import place_lesions
 from somray.kernels.evolution.surroundings import (
     MISALIGNED_BELOW,
     Shells,
@@ -25,6 +25,7 @@ from somray.kernels.evolution.surroundings import (
     values_in_block,
 )
 from somray.phantom import make_subject
+from tests.kernels.whole_lesions import session_lesions
 
 pytestmark = pytest.mark.bench
 
@@ -45,33 +46,33 @@ def read(path):
 
 
 def balls(grid, centres):
-    """Voxels of a ball around each centre (n, 3) in z, y, x; where two meet, the later one's."""
+    """Draw a ball around each centre (n, 3) in z, y, x; where two meet, the later one's."""
     pixel = grid.spacing_mm[2]
     reach = np.ceil(RADIUS_PIXELS * pixel / np.array(grid.spacing_mm)).astype(int)
     box = np.stack(np.meshgrid(*[np.arange(-r, r + 1) for r in reach], indexing="ij"), -1)
     box = box.reshape(-1, 3)
     ball = box[np.linalg.norm(box * grid.spacing_mm, axis=1) <= RADIUS_PIXELS * pixel]
-    owner = {}
+    drawn = np.zeros(grid.shape, dtype=np.int32)
     for number, centre in enumerate(centres, 1):
-        for voxel in map(tuple, centre + ball):
-            if all(0 <= v < n for v, n in zip(voxel, grid.shape, strict=True)):
-                owner[voxel] = number
-    return np.array(list(owner), dtype=np.int32), np.array(list(owner.values()), dtype=np.int32)
+        voxels = centre + ball
+        held = ((voxels >= 0) & (voxels < np.array(grid.shape))).all(axis=1)
+        drawn[tuple(voxels[held].T)] = number
+    return drawn
 
 
 def correlations(one, other, tissue, rng, shift, count):
     """Correlate shells around balls in tissue; `other` is an image, its grid and its way to the first."""
     image, grid = one
     where = np.argwhere(tissue)
-    index, owner = balls(grid, where[rng.choice(len(where), count, replace=False)])
-    lesions = place_lesions(SessionLesions("a", grid, index, owner), np.eye(4))
+    drawn = balls(grid, where[rng.choice(len(where), count, replace=False)])
+    lesions = place_lesions(session_lesions("a", grid, drawn), np.eye(4))
+    none = session_lesions("b", other[1], np.zeros(other[1].shape, dtype=np.int32))
     found = []
     for position in range(len(lesions.numbers)):
         step = rng.normal(size=3) * [1.0, 1.0, 0.5]
         matrix = other[2].copy()
         matrix[:3, 3] += step / np.linalg.norm(step) * shift * grid.spacing_mm[2]
-        nothing = SessionLesions("b", other[1], np.zeros((0, 3), np.int32), np.zeros(0, np.int32))
-        here, there = Shells(lesions, place_lesions(nothing, matrix)).points(position)
+        ((here, there),) = Shells(lesions, place_lesions(none, matrix)).points([position])
         if len(here):
             values = values_in_block(image, here), values_in_block(other[0], there)
             found.append(correlation(*values))

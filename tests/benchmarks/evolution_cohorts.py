@@ -12,13 +12,15 @@ import zarr
 import somray
 from somray.commands.launch import load_cohort
 from somray.domain.geometry import Geometry
-from somray.kernels.evolution.follow import SessionLesions, follow
-from somray.kernels.lesions.instances import lesions, sparse_voxels
+from somray.kernels.evolution.follow import follow
+from somray.kernels.evolution.time_points import identity_lookup
+from somray.kernels.lesions.instances import lesions
 from somray.phantom import make_subject
 from somray.pipeline.cohort import run_cohort
 from somray.runtime.serial import SerialExecutor
 from somray.stages.evolution.evolve import LesionConfig, thresholds_of
 from tests.benchmarks.evolution_scores import Score, score
+from tests.kernels.whole_lesions import session_lesions
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -85,8 +87,7 @@ def tracked(subject, name, transforms=None):
     """Follow true masks by true movements (or others), and score what is told."""
     sessions = []
     for number, (drawn, grid) in enumerate(zip(subject.identities, subject.grids, strict=True)):
-        index, instance = sparse_voxels(lesions(drawn > 0, grid.spacing_mm))
-        sessions.append(SessionLesions(f"t{number}", grid, index, instance))
+        sessions.append(session_lesions(f"t{number}", grid, lesions(drawn > 0, grid.spacing_mm)))
     transforms = transforms or [np.linalg.inv(m) for m in subject.movement]
     config = LesionConfig()
     if (
@@ -96,11 +97,7 @@ def tracked(subject, name, transforms=None):
     evolution = follow(sessions, transforms, thresholds_of(config, subject.grids))
     found = []
     for session, identities in zip(sessions, evolution.identities, strict=True):
-        lookup = np.zeros(int(session.instance.max(initial=0)) + 1, dtype=np.int32)
-        lookup[list(identities)] = list(identities.values())
-        volume = np.zeros(session.geometry.shape, dtype=np.int32)
-        volume[tuple(session.index.T)] = lookup[session.instance]
-        found.append(volume)
+        found.append(identity_lookup(session, identities)[session.voxels.labels])
     rows = [
         {
             "lesion_id": c.lesion_id,

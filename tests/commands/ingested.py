@@ -58,8 +58,8 @@ def _mask(storage, name, draw):
         for t in range(meta.shape[0]):
             drawn = np.asarray(draw(places, t)).reshape(size)
             value = {"lesions": drawn, "student": 3 * (drawn > 0), "som": 2 + (drawn > 0)}[label]
-            for z0, z1 in meta.slabs:
-                ome.write_label_slab(storage, name, label, t, z0, value[z0:z1].astype(kind))
+            for brick in meta.bricks(t):
+                ome.write_label_brick(storage, name, label, brick, value[brick.box].astype(kind))
         classes = {"lesions": {}, "student": {3: "lesion"}, "som": CLASSES}[label]
         ome.finish_labels(storage, name, label, classes)
 

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from somray.kernels.lesions.instances import LesionMeter
+from tests.kernels.whole_lesions import facts_of
 
 
 def flood_fill(mask):
@@ -36,7 +37,13 @@ def longest_axis(points_mm):
 
 
 def measure(labels, image, geometry):
-    """Measure every instance of a volume taken as one slab."""
-    meter = LesionMeter(geometry)
-    meter.add(labels, image)
+    """Measure every instance of a volume taken as one brick."""
+    meter = LesionMeter(geometry, facts_of(labels))
+    meter.add_brick(padded(labels, meter.margin), image, (0, 0, 0))
+    meter.close_slab(len(labels))
     return meter.finish()
+
+
+def padded(labels, margin):
+    """Put a margin of nothing about a volume."""
+    return np.pad(labels, [(m, m) for m in margin])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from somray.kernels.repair import outside_circle, repair
+from somray.kernels.repair import SliceFacts, outside_circle, repair, slice_facts
 
 RNG = np.random.default_rng(0)
 
@@ -82,3 +82,30 @@ def test_slices_are_repaired_one_by_one():
     whole = repair(values, "MR").values
     parts = [repair(values[z : z + 1], "MR").values for z in range(3)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+@pytest.mark.parametrize("kind", ["CT", "PET", "XCT"])
+@pytest.mark.parametrize("nan_stays", [False, True])
+def test_a_slice_is_repaired_part_by_part_as_it_is_whole(kind, nan_stays):
+    values = noise((2, 41, 57), mean=300)
+    values[:, outside_circle(np.ones((41, 57), bool))] = -2000 if kind == "CT" else -7.0
+    values[0, :3] = np.nan
+    values[1, 20:22, 30] = -2000.0 if kind == "CT" else -7.0, np.inf
+    whole = repair(values, kind, -7.0, outside_is_nan=nan_stays)
+    facts = [SliceFacts(), SliceFacts()]
+    cuts = [(y, x) for y in (0, 16, 32) for x in (0, 25, 50)]
+    for y, x in cuts:
+        parts = (slice_facts(v[y : y + 16, x : x + 25], (y, x)) for v in values)
+        facts = [one.join(part) for one, part in zip(facts, parts, strict=True)]
+    counts, by_design = dict.fromkeys(whole.counts, 0), 0
+    for y, x in cuts:
+        part = values[:, y : y + 16, x : x + 25]
+        found = repair(
+            part, kind, -7.0, outside_is_nan=nan_stays, whole=facts.__getitem__, corner=(y, x)
+        )
+        np.testing.assert_array_equal(found.values, whole.values[:, y : y + 16, x : x + 25])
+        by_design += found.by_design
+        for code, count in found.counts.items():
+            counts[code] += count
+    assert (counts, by_design) == (whole.counts, whole.by_design)
+    assert by_design > 0 or kind == "XCT"

@@ -50,7 +50,7 @@ def test_pixels_replaced_with_size_and_time_kept_are_taken_in(folder):
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size
     count = rerun(folder)
-    assert (count["ingest.run"], count["som.run_som"]) == (1, 1)
+    assert (count["scan.run"], count["som.run_som"]) == (1, 1)
     scan = somray.open_run(folder / "run").scan("b", "t0")
     np.testing.assert_array_equal(scan.image.values[0, 0], body(seed=7))
 
@@ -61,7 +61,7 @@ def test_pixels_replaced_behind_a_detached_header_are_taken_in(folder):
     write_manifest(folder, [("a", "t0", "p", "a.nii"), ("c", "t0", "p", "c.mhd")])
     run_tiny(folder)
     (folder / "c.raw").write_bytes(body(seed=8).tobytes())
-    assert rerun(folder)["ingest.run"] == 1
+    assert rerun(folder)["scan.run"] == 1
     scan = somray.open_run(folder / "run").scan("c", "t0")
     np.testing.assert_array_equal(scan.image.values[0, 0], body(seed=8))
 
@@ -72,7 +72,7 @@ def test_copies_with_other_times_are_looked_at_and_nothing_is_done_again(folder)
         (folder / "copy").replace(folder / name)
         os.utime(folder / name, (1, 1))
     labels = somray.open_run(folder / "run").scan("a", "t0").som.values
-    assert rerun(folder) == {"ingest.look": 2}
+    assert rerun(folder) == {"scan.look": 2}
     np.testing.assert_array_equal(somray.open_run(folder / "run").scan("a", "t0").som, labels)
     assert rerun(folder) == {}
 
@@ -82,6 +82,6 @@ def test_a_folder_that_was_renamed_is_told_by_its_new_name(folder):
     for name in ("a.nii", "b.nii"):
         (folder / name).rename(folder / "moved" / name)
     write_manifest(folder, [(n, "t0", "p", f"moved/{n}.nii") for n in "ab"])
-    assert set(rerun(folder)) <= {"ingest.look"}
+    assert set(rerun(folder)) <= {"scan.look"}
     told = somray.open_run(folder / "run").table("scans")["path"]
     assert sorted(told) == ["moved/a.nii", "moved/b.nii"]

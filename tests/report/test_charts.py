@@ -208,7 +208,7 @@ def test_every_kind_of_change_is_drawn_and_counted():
     lesions = [lesion(s, n, 100.0 * n) for n in range(1, 8) for s in "ab"]
     lesions = [r for r in lesions if (r["session"], r["lesion_id"]) not in {("a", 1), ("b", 2)}]
     changes = [change(kind, n + 1) for n, kind in enumerate(CHANGES)]
-    drawn = lesion_volumes(lesions, changes, time, "v")
+    drawn = lesion_volumes(LesionTables(lesions, changes, []), time, "v")
     assert "Volumes of 7 lesions over 2 sessions" in drawn
     for kind in CHANGES:
         assert f"1 {kind}" in drawn
@@ -219,7 +219,8 @@ def test_every_kind_of_change_is_drawn_and_counted():
 def test_a_change_in_doubt_is_drawn_as_such():
     time = TimeAxis(("a", "b"), (0.0, 1.0), False)
     gone, come = change(None, 1), change(None, 2)
-    drawn = lesion_volumes([lesion("a", 1, 90.0), lesion("b", 2, 70.0)], [gone, come], time, "v")
+    lesions = [lesion("a", 1, 90.0), lesion("b", 2, 70.0)]
+    drawn = lesion_volumes(LesionTables(lesions, [gone, come], []), time, "v")
     assert "changes: 2 in doubt." in drawn
     assert ">in doubt<" in drawn
 
@@ -271,8 +272,11 @@ def test_the_match_graph_keeps_linked_lesions_side_by_side_and_leaves_out_the_sm
 
 def test_volumes_that_span_much_are_drawn_logarithmically_and_say_so():
     time = TimeAxis(("a", "b"), (0.0, 1.0), False)
-    narrow = lesion_volumes([lesion("a", 1, 900.0), lesion("b", 1, 1000.0)], [], time, "v")
-    wide = lesion_volumes([lesion("a", 1, 90.0), lesion("b", 2, 100000.0)], [], time, "v")
+    near, far = (
+        LesionTables([lesion("a", 1, small), lesion("b", 2, large)], [], [])
+        for small, large in ((900.0, 1000.0), (90.0, 100000.0))
+    )
+    narrow, wide = (lesion_volumes(tables, time, "v") for tables in (near, far))
     assert "logarithmic" not in narrow
     assert "logarithmic above" in wide
 

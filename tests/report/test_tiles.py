@@ -24,7 +24,12 @@ NO_DATA = [38, 46, 56]
 
 
 def points(path: str) -> np.ndarray:
-    return np.array([[float(v) for v in p.split()] for p in re.findall(r"[ML]([^MLz]+)", path)])
+    """Return the corners of all lines of a path, each written as a first corner and steps from it."""
+    found = []
+    for first, steps in re.findall(r"M([^l]+)l([^z]+)z", path):
+        moves = [first.split(), *np.reshape(re.findall(r"-?[\d.]+", steps), (-1, 2))]
+        found.append(np.cumsum(np.asarray(moves, dtype=float), axis=0))
+    return np.concatenate(found)
 
 
 def test_an_outline_runs_half_way_between_pixels_in_mm():
@@ -50,7 +55,23 @@ def test_no_mask_gives_no_outline():
 
 def test_a_ragged_outline_stays_bounded():
     mask = np.random.default_rng(0).random((400, 400)) < 0.5
-    assert outline_path(mask, (400.0, 400.0)).count(" ") < 25000
+    assert len(outline_path(mask, (400.0, 400.0))) < 100_000
+
+
+def test_an_outline_of_many_specks_is_coarsened_without_losing_one():
+    mask = np.zeros((900, 901), dtype=bool)
+    y, x = np.indices(mask.shape)
+    mask[(y % 20 < 5) & (x % 20 < 5) & ((x + y) % 2 == 0)] = True  # 45 × 46 ragged specks
+    path = outline_path(mask, (901.0, 900.0))
+    assert path.count("M") == 45 * 46
+    assert len(points(path)) <= 20_000
+    assert points(path).max() <= 901.0
+
+
+def test_an_outline_has_a_corner_only_where_it_turns():
+    mask = np.zeros((8, 40), dtype=bool)
+    mask[2:6, 3:37] = True
+    assert len(points(outline_path(mask, (400.0, 80.0)))) == 8  # corners are cut
 
 
 def test_oblong_pixels_give_an_oblong_picture():

@@ -17,17 +17,16 @@ def store(root, volume, geometry=None, session="t0", labels=None):
     meta = ome_zarr.ScanMeta(shape, grid, ("CT",), "HU", f"digest-{session}")
     storage, place = Storage.at(root), ScanPlace(str(root), "s", session)
     ome_zarr.create_scan(storage, place.name, meta)
-    for t, block in enumerate(series):
-        for z0, z1 in meta.slabs:
-            ome_zarr.write_slab(storage, place.name, t, z0, block[None, z0:z1].astype(np.float32))
+    for brick in meta.bricks():
+        block = series[brick.t][brick.box].astype(np.float32)
+        ome_zarr.write_brick(storage, place.name, brick, block[None])
     ome_zarr.finish_scan(storage, place.name, meta)
     for name, mask in (labels or {}).items():
         whole = mask[None] if mask.ndim == 3 else mask
         ome_zarr.create_labels(storage, place.name, name, "uint8")
-        for t, block in enumerate(whole):
-            for z0, z1 in meta.slabs:
-                part = block[z0:z1].astype(np.uint8)
-                ome_zarr.write_label_slab(storage, place.name, name, t, z0, part)
+        for brick in meta.bricks():
+            block = whole[brick.t][brick.box].astype(np.uint8)
+            ome_zarr.write_label_brick(storage, place.name, name, brick, block)
         ome_zarr.finish_labels(storage, place.name, name, {})
     return place
 
@@ -49,3 +48,26 @@ def shifted(volume, where, by):
     for z in where:
         moved[z] = np.roll(volume[z], by, (0, 1))
     return moved
+
+
+def store_bricks(root, volume, spacing_mm=(0.8, 0.8, 0.8), session="t0"):
+    """Write (z, y, x) as one complete XCT scan, brick by brick, whether or not its slices are cut."""
+    geometry = Geometry.from_spacing(volume.shape, spacing_mm)
+    meta = ome_zarr.ScanMeta((1, 1, *volume.shape), geometry, ("XCT",), "", f"digest-{session}")
+    storage, place = Storage.at(root), ScanPlace(str(root), "s", session)
+    ome_zarr.create_scan(storage, place.name, meta)
+    for brick in meta.bricks():
+        ome_zarr.write_brick(storage, place.name, brick, volume[None][(slice(None), *brick.box)])
+    ome_zarr.finish_scan(storage, place.name, meta)
+    return place
+
+
+def pores(shape, seed=0, noise=6.0):
+    """Draw dark pores in a bright solid with a gradient, 8-bit: (z, y, x) float32."""
+    rng = np.random.default_rng(seed)
+    z, y, x = np.indices(shape)
+    solid = 130 + 0.2 * y + 0.1 * x
+    for cz, cy, cx, r in rng.integers([0, 0, 0, 4], [*shape, 10], (12, 4)):
+        solid[4 * (z - cz) ** 2 + (y - cy) ** 2 + (x - cx) ** 2 < r * r] = 40
+    grey = solid + rng.normal(0, noise, shape)
+    return np.rint(np.clip(grey, 0, 255)).astype(np.float32)

@@ -65,7 +65,7 @@ def test_pixels_grid_unit_and_row_arrive_as_they_are(tmp_path):
 def test_probe_tells_the_same_from_headers_alone(tmp_path):
     item = item_for(tmp_path, save(tmp_path / "a.nii.gz", ct()))
     facts = probe(item)
-    assert facts["shape"] == (1, 1, 5, 40, 40)
+    assert facts["shape"] == [1, 1, 5, 40, 40]
     assert facts["unit"] == "HU"
     assert not Storage.at(item.root).exists(NAME)
 
@@ -139,21 +139,6 @@ def test_a_scan_cut_short_leaves_nothing_behind(tmp_path):
     save(path, RNG.integers(-1000, 1000, (70, 30, 30)).astype(np.int16))
     path.write_bytes(path.read_bytes()[:-4000])
     assert code_of(item_for(tmp_path, str(path))) == "truncated"
-
-
-def test_a_slice_too_large_for_a_task_is_refused_from_its_header(tmp_path):
-    path = tmp_path / "a.nii"
-    header = nib.Nifti1Header()
-    header.set_data_shape((9000, 9000, 1))
-    header.set_data_dtype(np.uint8)
-    header.set_sform(np.eye(4), 1)
-    with path.open("wb") as file:
-        header["magic"], header["vox_offset"] = b"n+1", 352
-        file.write(header.binaryblock + bytes(4))
-        file.truncate(352 + 9000 * 9000)
-    with pytest.raises(DataError) as caught:
-        probe(item_for(tmp_path, str(path)))
-    assert caught.value.code == "too_large"
 
 
 def test_digests_tell_pixels_from_place_and_are_the_same_every_time(tmp_path):

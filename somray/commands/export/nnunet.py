@@ -8,7 +8,7 @@ channel has in the scan, since nnU-Net takes no NaN. `dataset.json` is written l
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from somray import __version__
 from somray.commands.export.request import ExportRequest
 from somray.commands.export.scans import StoredScan, chosen_scans, labels_of, told
+from somray.domain.brick import Brick
 from somray.domain.channel import channels_of
 from somray.errors import ConfigError, ExportError
-from somray.io.ome.image import read_channel
+from somray.io.ome.image import read_channel_box
 from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
 from somray.io.writers.nifti import is_sheared, write_nifti
@@ -159,8 +160,8 @@ def _write_cases(dataset: _Dataset, stored: StoredScan) -> tuple[list[str], list
             if has_gaps and meta.channels[channel] not in filled:
                 filled.append(meta.channels[channel])
 
-        def read(_: int, z0: int, z1: int, t: int = t) -> NDArray[np.uint8]:
-            return np.asarray(table[labels.voxels.read(t, z0, z1)])
+        def read(box: Brick, t: int = t) -> NDArray[np.uint8]:
+            return np.asarray(table[labels.voxels.read(replace(box, t=t))])
 
         name = f"{dataset.folder}/labelsTr/{case}{ENDING}"
         write_nifti(dataset.storage, name, Voxels(meta.geometry, 1, "uint8", read))
@@ -169,8 +170,8 @@ def _write_cases(dataset: _Dataset, stored: StoredScan) -> tuple[list[str], list
 
 
 def _image_reader(stored: StoredScan, channel: int, t: int, low: float) -> Any:  # Any: a reader
-    def read(_: int, z0: int, z1: int) -> NDArray[np.float32]:
-        block = read_channel(stored.storage, stored.name, t, z0, z1, channel)
+    def read(box: Brick) -> NDArray[np.float32]:
+        block = read_channel_box(stored.storage, stored.name, replace(box, t=t), channel)
         return np.where(np.isfinite(block), block, np.float32(low))
 
     return read
@@ -179,12 +180,11 @@ def _image_reader(stored: StoredScan, channel: int, t: int, low: float) -> Any: 
 def _lowest(stored: StoredScan, channel: int) -> tuple[float, bool]:
     """Return a channel's lowest value, and whether it has voxels without data."""
     meta, low, has_gaps = stored.meta, np.inf, False
-    for t in range(meta.shape[0]):
-        for z0, z1 in meta.slabs:
-            block = read_channel(stored.storage, stored.name, t, z0, z1, channel)
-            known = np.isfinite(block)
-            has_gaps |= not bool(known.all())
-            low = min(low, float(block[known].min(initial=np.inf)))
+    for brick in meta.bricks():
+        block = read_channel_box(stored.storage, stored.name, brick, channel)
+        known = np.isfinite(block)
+        has_gaps |= not bool(known.all())
+        low = min(low, float(block[known].min(initial=np.inf)))
     return (low if np.isfinite(low) else 0.0), has_gaps
 
 

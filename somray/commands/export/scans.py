@@ -9,11 +9,12 @@ import numpy as np
 
 from somray.commands.export.request import LABELS, ExportRequest
 from somray.config import CohortConfig
+from somray.domain.brick import Brick
 from somray.domain.run import RunLayout
 from somray.domain.scan import Scan
 from somray.errors import ConfigError, ExportError
 from somray.io.cohort.manifest import load_manifest
-from somray.io.ome.image import ScanMeta, labels_complete, read_label_slab, read_meta
+from somray.io.ome.image import ScanMeta, labels_complete, read_label_brick, read_meta
 from somray.io.ome.labels import label_look
 from somray.io.run import StoredRun
 from somray.io.storage import Storage
@@ -137,13 +138,12 @@ def labels_of(stored: StoredScan, label: str) -> LabelMap:
         why = " (with `segment: som` there is none)" if label == "student" else ""
         raise ExportError(f"labels/{label} is not there, or not complete; let the run finish{why}")
 
-    def read(t: int, z0: int, z1: int) -> Any:  # Any: numpy integers
-        return read_label_slab(storage, name, label, t, z0, z1)
+    def read(box: Brick) -> Any:  # Any: numpy integers
+        return read_label_brick(storage, name, label, box)
 
     values: set[int] = set()
-    for t in range(meta.shape[0]):
-        for z0, z1 in meta.slabs:
-            values.update(np.unique(read(t, z0, z1)).tolist())
+    for brick in meta.bricks():
+        values.update(np.unique(read(brick)).tolist())
     segments = _segments(stored, label, values - {0})
     highest = max((segment.value for segment in segments), default=0)
     kind = "uint8" if highest < 256 else "uint16" if highest < 65536 else "int32"

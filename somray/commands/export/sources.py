@@ -2,23 +2,25 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.commands.export.scans import StoredScan
+from somray.domain.brick import Brick
 from somray.domain.geometry import Geometry
 from somray.errors import DataError
 from somray.io.ome.image import ScanMeta
 from somray.io.readers import Source, open_source
 from somray.io.readers.source import SliceFile
 from somray.io.writers.voxels import LabelMap, Voxels
-from somray.kernels.grids.slabs import nearest_slab
+from somray.kernels.grids.slabs import nearest_box
 
 __all__ = ["SourceGrid", "on_grid", "on_slices", "source_grid"]
 
+WHOLE_PIXELS = 1 << 22  # of the largest slice whose voxels' places are held at once
 CLOSE = 0.01  # voxels; headers are rounded
 EVEN = 0.02  # share by which gaps of one series differ at most, as in the DICOM reader
 
@@ -112,11 +114,28 @@ def _stacked(planes: list[Geometry]) -> Geometry | None:
     return Geometry.from_matrix((len(planes), *planes[0].shape[1:]), matrix)
 
 
-def _reader(labels: LabelMap, t: int) -> Callable[[int, int], NDArray[np.int32]]:
-    def read(z0: int, z1: int) -> NDArray[np.int32]:
-        return np.asarray(labels.voxels.read(t, z0, z1), dtype=np.int32)
+def _reader(labels: LabelMap) -> Callable[[Brick], NDArray[np.int32]]:
+    def read(box: Brick) -> NDArray[np.int32]:
+        return np.asarray(labels.voxels.read(box), dtype=np.int32)
 
     return read
+
+
+def _nearest(labels: LabelMap, geometry: Geometry, box: Brick) -> NDArray[np.int32]:
+    """Return a box of another grid, a few rows of large slices at a time: their places take much more than they."""
+    crops = max(_pixels(geometry), _pixels(labels.geometry)) > WHOLE_PIXELS
+    step = max(1, WHOLE_PIXELS // box.shape[2]) if crops else box.shape[1]
+    parts = [
+        nearest_box(
+            _reader(labels), labels.geometry, geometry, replace(box, y0=y, y1=min(box.y1, y + step)), crops=crops
+        )
+        for y in range(box.y0, box.y1, step)
+    ]  # fmt: skip
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def _pixels(geometry: Geometry) -> int:
+    return geometry.shape[1] * geometry.shape[2]
 
 
 def on_grid(labels: LabelMap, geometry: Geometry) -> LabelMap:
@@ -124,8 +143,8 @@ def on_grid(labels: LabelMap, geometry: Geometry) -> LabelMap:
     if geometry == labels.geometry:
         return labels
 
-    def read(t: int, z0: int, z1: int) -> Any:  # Any: numpy integers
-        return nearest_slab(_reader(labels, t), labels.geometry, geometry, z0, z1)
+    def read(box: Brick) -> Any:  # Any: numpy integers
+        return _nearest(labels, geometry, box)
 
     old = labels.voxels
     return LabelMap(Voxels(geometry, old.times, old.dtype, read), labels.segments)
@@ -137,13 +156,14 @@ def on_slices(
     """Return a mask on slices that lie as they like, (slices, y, x) uint8 or uint16, by the nearest voxel."""
     kind = np.uint8 if labels.voxels.dtype == "uint8" else np.uint16
     found = np.zeros((len(files), *files[0].plane.shape[1:]), dtype=kind)
-    read = _reader(labels, t)
+    read = _reader(labels)
     for shown, file in zip(found, files, strict=True):
         z = _slice_of(labels.geometry, file.plane)
         if z is None:
-            shown[:] = nearest_slab(read, labels.geometry, file.plane, 0, 1)[0]
+            plane = Brick.of_slices(t, 0, 1, file.plane.shape[1:])
+            shown[:] = _nearest(labels, file.plane, plane)[0]
         else:
-            shown[:] = read(z, z + 1)[0]
+            shown[:] = read(Brick.of_slices(t, z, z + 1, file.plane.shape[1:]))[0]
     return found
 
 

@@ -91,6 +91,53 @@ class LesionRow(Row):
     ct_std_hu: Annotated[
         float | None, Column("HU", "standard deviation of the same; null without one")
     ] = None
+    equivalent_diameter_mm: Annotated[
+        float | None, Column("mm", "diameter of a ball of its volume, (6V/π)^⅓")
+    ] = None
+    ellipsoid_major_mm: Annotated[
+        float | None,
+        Column(
+            "mm",
+            "longest axis, from tip to tip, of the solid ellipsoid with its second moments, its voxels being "
+            "solid too; so one voxel has axes, and they may pass longest_axis_mm",
+        ),
+    ] = None
+    ellipsoid_middle_mm: Annotated[
+        float | None, Column("mm", "the same ellipsoid's middle axis")
+    ] = None
+    ellipsoid_minor_mm: Annotated[
+        float | None, Column("mm", "the same ellipsoid's shortest axis")
+    ] = None
+    elongation: Annotated[
+        float | None, Column("1", "ellipsoid_major_mm / ellipsoid_middle_mm, from 1 (as ITK's)")
+    ] = None
+    flatness: Annotated[
+        float | None, Column("1", "ellipsoid_middle_mm / ellipsoid_minor_mm, from 1 (as ITK's)")
+    ] = None
+    orientation_x: Annotated[
+        float | None,
+        Column(
+            "1",
+            "unit vector of the ellipsoid's longest axis, LPS x; null where elongation is below 1.1, "
+            "since the direction is chance then",
+        ),
+    ] = None
+    orientation_y: Annotated[float | None, Column("1", "the same vector, LPS y")] = None
+    orientation_z: Annotated[
+        float | None,
+        Column("1", "the same vector, LPS z, 0 or more: of both directions the one that looks up"),
+    ] = None
+    polar_angle_deg: Annotated[
+        float | None, Column("°", "angle between that axis and LPS z, 0 to 90; null likewise")
+    ] = None
+    touches_border: Annotated[
+        bool | None,
+        Column(
+            "",
+            "whether it lies against a face of the volume, so that part of it may be missing; faces "
+            "across an axis of one voxel do not count",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

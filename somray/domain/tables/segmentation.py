@@ -1,4 +1,4 @@
-"""Rows about masks: slices and areas, agreement and convergence of rounds, training, truth."""
+"""Rows about masks: slices, areas and planes, agreement and convergence of rounds, training, truth."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -12,7 +12,15 @@ from somray.domain.tables.columns import (
     TimeIndex,
 )
 
-__all__ = ["AgreementRow", "AreaRow", "ConvergenceRow", "SliceRow", "TrainingRow", "TruthRow"]
+__all__ = [
+    "AgreementRow",
+    "AreaRow",
+    "ConvergenceRow",
+    "PorosityRow",
+    "SliceRow",
+    "TrainingRow",
+    "TruthRow",
+]
 
 SliceIndex = Annotated[int, Column("", "slice index within the scan, from 0")]
 Method = Annotated[str, Column("", "som (direct transfer) or student")]
@@ -61,6 +69,40 @@ class AreaRow(Row):
     class_name: Annotated[str, Column("", "class")]
     area_mm2: Annotated[float, Column("mm²", "area it covers, 0 where it covers nothing")]
     fraction: Fraction
+
+
+@dataclass(frozen=True)
+class PorosityRow(Row):
+    """One row per plane across z, y and x of a material's scan: how much of it the lesions fill.
+
+    Materials alone (`XCT`): a share of a picture's frame says nothing of a patient.
+    """
+
+    table: ClassVar[str] = "porosity"
+    sort_by: ClassVar[tuple[str, ...]] = ("subject", "session", "t", "axis", "index")
+    subject: Subject
+    session: Session
+    t: TimeIndex
+    axis: Annotated[str, Column("", "z, y or x: the axis of the volume that the plane lies across")]
+    index: Annotated[int, Column("", "the plane's index along that axis, from 0")]
+    position_mm: Annotated[
+        float, Column("mm", "along that axis, from the centre of the first plane")
+    ]
+    voxels: Annotated[int, Column("", "voxels of the plane")]
+    lesion_voxels: Annotated[int, Column("", "those in any lesion (pores, inclusions)")]
+    fraction: Annotated[float, Column("1", "lesion_voxels / voxels: of the whole plane")]
+    sample_voxels: Annotated[
+        int | None,
+        Column(
+            "",
+            "voxels that labels/som calls neither no data nor background, and all in a lesion; null where "
+            "the map finds no background in the scan, so that sample and volume are one",
+        ),
+    ]
+    sample_fraction: Annotated[
+        float | None,
+        Column("1", "lesion_voxels / sample_voxels: of the sample alone; null where it has none"),
+    ]
 
 
 @dataclass(frozen=True)

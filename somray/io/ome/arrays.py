@@ -90,6 +90,12 @@ def open_level(
 def _mean_half(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     """Halve one (y, x) plane: mean of each 2 × 2, NaN left out; odd edges average what is there."""
     rows, columns = plane.shape
+    if not (rows % 2 or columns % 2) and np.isfinite(plane.min()) and np.isfinite(plane.max()):
+        # The same sum in the same order, without looking for what is missing.
+        whole = np.add(plane[0::2, 0::2], plane[0::2, 1::2], dtype=np.float64)
+        whole += plane[1::2, 0::2]
+        whole += plane[1::2, 1::2]
+        return np.asarray(whole / 4, dtype=np.float32)
     padded = np.pad(plane, ((0, rows % 2), (0, columns % 2)), constant_values=np.nan)
     four = np.stack(
         [padded[0::2, 0::2], padded[0::2, 1::2], padded[1::2, 0::2], padded[1::2, 1::2]]

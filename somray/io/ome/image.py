@@ -43,6 +43,7 @@ __all__ = [
     "list_labels",
     "read_brick",
     "read_channel",
+    "read_channel_box",
     "read_label_brick",
     "read_label_slab",
     "read_meta",
@@ -132,3 +133,12 @@ def read_channel(
     array = open_level(storage, name, "0")
     with store_errors(storage.uri(name)):
         return np.asarray(array[t, channel, z0:z1], dtype=np.float32)
+
+
+def read_channel_box(
+    storage: Storage, name: str, box: Brick, channel: int = 0
+) -> NDArray[np.float32]:
+    """Read any box of voxels of one channel as (z, y, x) float32; see `read_slab`."""
+    array = open_level(storage, name, "0")
+    with store_errors(storage.uri(name)):
+        return np.asarray(array[(box.t, channel, *box.box)], dtype=np.float32)

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.brick import Brick
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers.source import Source
 from somray.io.readers.voxels.layout import RawLayout
+from somray.io.readers.voxels.rows import StoredPlane
 from somray.io.readers.voxels.stream import VoxelStream
 
 __all__ = ["RawLayout", "RawSource", "volume_shape"]
@@ -43,6 +45,9 @@ class RawSource(Source):
     def __init__(self, path: str, header: ScanHeader, layout: RawLayout) -> None:
         super().__init__(path, header)
         self._layout = layout
+        self.windows = "boxes" if layout.encoding == "raw" else "rows"
+        self.splits = layout.encoding == "raw"
+        self.is_forward = not self.splits
         self._dtype = np.dtype(layout.dtype)
         times, size_z, rows, columns = header.shape
         planes = times * size_z // layout.values_per_voxel
@@ -98,12 +103,30 @@ class RawSource(Source):
 
     def _plane(self, t: int, z: int) -> NDArray[np.float32]:
         """Read one slice."""
-        _, size_z, rows, columns = self.header.shape
+        _, _, rows, columns = self.header.shape
         together = self._layout.values_per_voxel
-        file, place = divmod(z if together > 1 else t * size_z + z, self._per_file)
-        data = self._streams[file].read(place * self._slice_bytes, self._slice_bytes)
+        file, start = self._place(t, z)
+        data = self._streams[file].read(start, self._slice_bytes)
         stored = np.frombuffer(data, dtype=self._dtype).reshape(rows, columns, together)
         return self._physical(stored[..., t if together > 1 else 0])
+
+    def _place(self, t: int, z: int) -> tuple[int, int]:
+        """Return the file of a plane and where it begins there."""
+        together = self._layout.values_per_voxel > 1
+        file, place = divmod(z if together else t * self.header.shape[1] + z, self._per_file)
+        return file, place * self._slice_bytes
+
+    def _read_box(self, box: Brick) -> NDArray[np.float32]:
+        found = np.empty(box.shape, dtype=np.float32)
+        together = self._layout.values_per_voxel
+        for z in range(box.z0, box.z1):
+            file, start = self._place(box.t, z)
+            plane = StoredPlane(
+                start, self.header.shape[3], self._dtype, together, self._streams[file].read
+            )
+            for rows, stored in plane.rows(box):
+                found[z - box.z0, rows] = self._physical(stored[..., box.t if together > 1 else 0])
+        return found
 
     def _physical(self, stored: NDArray[np.generic]) -> NDArray[np.float32]:
         with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is infinite

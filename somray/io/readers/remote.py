@@ -16,6 +16,7 @@ import fsspec
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.brick import Brick
 from somray.errors import DataError, SomrayError
 from somray.io.readers.omezarr.reader import MARKS, open_omezarr
 from somray.io.readers.source import Source, coded
@@ -202,6 +203,8 @@ class _FetchedSource(Source):
     def __init__(self, url: str, folder: Path, inner: Source) -> None:
         super().__init__(shown_url(url), inner.header)
         self._url, self._folder, self._inner = url, folder, inner
+        self.windows, self.slice_bytes = inner.windows, inner.slice_bytes
+        self.is_forward = inner.is_forward
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -213,6 +216,10 @@ class _FetchedSource(Source):
     def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
         with self._named():
             return self._inner.read(t, z0, z1)
+
+    def _read_box(self, box: Brick) -> NDArray[np.float32]:
+        with self._named():
+            return self._inner.read_box(box)
 
     def verify(self) -> None:
         """Verify what was fetched.

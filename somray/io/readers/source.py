@@ -1,20 +1,24 @@
-"""What every reader returns: a header at once, pixels slab by slab on request."""
+"""What every reader returns: a header at once, pixels slab by slab or box by box on request."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.brick import Brick
 from somray.domain.geometry import Geometry
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError, ShapeError, SomrayError
 
 __all__ = ["SliceFile", "Source", "coded", "grid_of"]
+
+_WHOLE_PIXELS = 1 << 24  # of the largest slice that is decoded whole without being asked for
+_PART = 2048  # rows and columns that are decoded of larger ones
 
 
 @contextmanager
@@ -63,7 +67,21 @@ class Source(ABC):
     Args:
         path: where it lies, for messages.
         header: what it says of itself.
+
+    What a box costs, which readers that can do better say of themselves:
+
+    Attributes:
+        windows: how little is decoded for a box: "slices", whole ones; "rows", all columns of its rows; "boxes".
+        splits: whether tasks that read a part each take no more than one that reads all of it: nothing has to be
+            unpacked or fetched before, and headers are read in no time.
+        is_forward: what was passed is read again from the start, so that asking in order of t, z, y counts.
+        slice_bytes: most bytes that are held for a pixel while a whole slice is decoded.
     """
+
+    windows: Literal["slices", "rows", "boxes"] = "slices"
+    splits = False
+    is_forward = False
+    slice_bytes = 16
 
     def __init__(self, path: str, header: ScanHeader) -> None:
         self.path = path
@@ -86,15 +104,47 @@ class Source(ABC):
         with coded(self.path):
             return self._read(t, z0, z1)
 
+    def _read_box(self, box: Brick) -> NDArray[np.float32]:
+        """Read a checked box; here whole slices, one at a time."""
+        found = np.empty(box.shape, dtype=np.float32)
+        for z in range(box.z0, box.z1):
+            found[z - box.z0] = self._read(box.t, z, z + 1)[0][box.box[1:]]
+        return found
+
+    def read_box(self, box: Brick) -> NDArray[np.float32]:
+        """Read a box of one time point as (z, y, x) in physical values: the bits that `read` gives there.
+
+        Raises:
+            ShapeError: it is empty or lies outside the scan.
+            DataError: `truncated` or `unreadable`.
+        """
+        times, *size = self.header.shape
+        ends = [(part.start, part.stop) for part in box.box]
+        inside = all(0 <= low < high <= n for (low, high), n in zip(ends, size, strict=True))
+        if not (inside and 0 <= box.t < times):
+            raise ShapeError(f"no {box}; the scan has (t, z, y, x) {self.header.shape}")
+        with coded(self.path):
+            if box.shape[1:] == tuple(size[1:]):
+                return self._read(box.t, box.z0, box.z1)
+            return self._read_box(box)
+
     def verify(self) -> None:
         """Find what reading would find, without reading it all: a codec that is not here, a file cut short.
 
-        The first slice is decoded; formats that can tell more do.
+        The first slice is decoded, or the beginning of one that is large; formats that can tell more do.
 
         Raises:
             DataError: as `read`.
         """
-        self.read(0, 0, 1)
+        self.read_box(self._first)
+
+    @property
+    def _first(self) -> Brick:
+        """The first slice, or as much of it as can be decoded alone."""
+        rows, columns = self.header.shape[2:]
+        if self.windows == "slices" or rows * columns <= _WHOLE_PIXELS:
+            return Brick.of_slices(0, 0, 1, (rows, columns))
+        return Brick(0, 0, 1, 0, min(rows, _PART), 0, min(columns, _PART))
 
     def slice_files(self, t: int) -> tuple[SliceFile, ...]:
         """Return the stored slices of a time point in their order along z; () where the source is not DICOM.

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.brick import Brick
 from somray.domain.geometry import Geometry
 
 __all__ = ["LabelMap", "Segment", "Voxels"]
 
-PIECE_BYTES = 16 * 1024 * 1024
+PIECE_VOXELS = 1 << 21  # at once; in a run they take up to four bytes each, whatever is written
+SLICE_BYTES = 128 * 1024 * 1024  # of the largest slice that is not written row by row
 
 
 @dataclass(frozen=True)
@@ -22,23 +24,29 @@ class Voxels:
         geometry: grid of one time point.
         times: time points.
         dtype: numpy's name of the type they are written as.
-        read: (t, z0, z1) to slices z0 to z1 (excluded) as (z, y, x).
+        read: a box to its voxels (z, y, x); asked for whole slices, or for whole rows of one.
     """
 
     geometry: Geometry
     times: int
     dtype: str
-    read: Callable[[int, int, int], NDArray[Any]]
+    read: Callable[[Brick], NDArray[Any]]
 
     def pieces(self) -> Iterator[bytes]:
-        """Give all voxels as little-endian bytes, x fastest, then y, z, t; at most 16 MiB or one slice at once."""
+        """Give all voxels as little-endian bytes, x fastest, then y, z, t.
+
+        At most 2 million or one slice at once, and of slices above 128 MiB so many rows.
+        """
         depth, rows, columns = self.geometry.shape
         kind = np.dtype(self.dtype).newbyteorder("<")
-        step = max(1, PIECE_BYTES // (rows * columns * kind.itemsize))
+        step = max(1, PIECE_VOXELS // (rows * columns))
+        high = max(1, min(rows, SLICE_BYTES // (columns * kind.itemsize)))
         for t in range(self.times):
             for z0 in range(0, depth, step):
-                block = self.read(t, z0, min(depth, z0 + step))
-                yield np.ascontiguousarray(block, dtype=kind).tobytes()
+                for y0 in range(0, rows, high):
+                    ends = min(depth, z0 + step), y0, min(rows, y0 + high)
+                    block = self.read(Brick(t, z0, *ends, 0, columns))
+                    yield np.ascontiguousarray(block, dtype=kind).tobytes()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.teacher import TeacherModel
+from somray.errors import ShapeError
 from somray.kernels.classes.density import retold_values, tell_by_density
 from somray.kernels.classes.profiles import GroupSums, groups_of
 from somray.kernels.classes.rule import BACKGROUND
@@ -33,9 +34,14 @@ def told_of(view: FeatureView, slices: ScanSlices) -> Labels | None:
 
     Returns:
         (n,) uint8, or None for what is no PET/CT.
+
+    Raises:
+        ShapeError: the slices are parts: regions that CT tells need whole ones.
     """
     if not has_told(view):
         return None
+    if slices.piece is not None:
+        raise ShapeError("classes that CT tells beside PET need whole slices")
     found = []
     slices = calmed(view, slices)
     for image in slices.images[slice(*slices.inner)]:

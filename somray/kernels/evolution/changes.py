@@ -12,6 +12,7 @@ from somray.errors import ShapeError
 from somray.kernels.evolution.common_frame import PlacedLesions
 from somray.kernels.evolution.identities import Pairing
 from somray.kernels.evolution.links import Link
+from somray.kernels.evolution.overlaps import Overlaps
 
 __all__ = [
     "USUAL",
@@ -122,22 +123,33 @@ def _edge(session: str, one: int, later: str, other: int, link: Link) -> LesionL
     )  # fmt: skip
 
 
-def changes_between(pairing: Pairing, thresholds: ChangeThresholds) -> list[LesionChange]:
+def changes_between(
+    pairing: Pairing, thresholds: ChangeThresholds, overlaps: Overlaps
+) -> list[LesionChange]:
     """Name what became of every lesion of two consecutive sessions.
+
+    Args:
+        pairing: the sessions with identities.
+        thresholds: what counts as change.
+        overlaps: what pairs of sessions share.
 
     Returns:
         One row per identity that is there in either session, by identity; none for the first session.
     """
     if pairing.before is None:
         return []
-    return _Comparison(pairing, pairing.before, thresholds).all_changes()
+    return _Comparison(pairing, pairing.before, thresholds, overlaps).all_changes()
 
 
 class _Comparison:
     """Two consecutive sessions with identities, asked lesion by lesion."""
 
     def __init__(
-        self, pairing: Pairing, before: PlacedLesions, thresholds: ChangeThresholds
+        self,
+        pairing: Pairing,
+        before: PlacedLesions,
+        thresholds: ChangeThresholds,
+        overlaps: Overlaps,
     ) -> None:
         self._before, self._after = before, pairing.after
         self._ids_before, self._ids_after = pairing.ids_before, pairing.ids_after
@@ -145,7 +157,13 @@ class _Comparison:
         self._position_after = {lesion: b for b, lesion in enumerate(pairing.ids_after)}
         self._earlier = set(pairing.ids_before)
         self._registered = before.registered and pairing.after.registered
-        self._seen = (before.share_inside(pairing.after), pairing.after.share_inside(before))
+        self._volumes = before.volume_mm3, pairing.after.volume_mm3
+        self._seen = np.ones(len(before.numbers)), np.ones(len(pairing.after.numbers))
+        if self._registered:  # else nothing is said that depends on it
+            self._seen = (
+                overlaps.share_inside(before, pairing.after),
+                overlaps.share_inside(pairing.after, before),
+            )
         self._to: dict[int, list[int]] = {}
         self._from: dict[int, list[int]] = {}
         for link in pairing.links:
@@ -166,7 +184,7 @@ class _Comparison:
         """Describe a lesion that was there in the earlier session."""
         joined = self._to.get(a, [])
         b = self._position_after.get(lesion_id)
-        volume = float(self._before.volume_mm3[a])
+        volume = float(self._volumes[0][a])
         if b is None:
             others = {self._ids_after[k] for k in joined}
             if joined:
@@ -175,7 +193,7 @@ class _Comparison:
         # A linked neighbour that lives on under its own id was neither absorbed nor split off.
         absorbed = {self._ids_before[k] for k in self._from.get(b, [])} - set(self._position_after)
         parted = {self._ids_after[k] for k in joined} - self._earlier
-        volumes = (volume, float(self._after.volume_mm3[b]))
+        volumes = (volume, float(self._volumes[1][b]))
         moved = float(np.linalg.norm(self._after.centroid_mm[b] - self._before.centroid_mm[a]))
         if absorbed or parted:
             change = "merged" if absorbed else "split"
@@ -189,7 +207,7 @@ class _Comparison:
     def _arrival(self, b: int, lesion_id: int) -> LesionChange:
         """Describe a lesion that was not there, as such, in the earlier session."""
         parents = {self._ids_before[k] for k in self._from.get(b, [])}
-        volume = float(self._after.volume_mm3[b])
+        volume = float(self._volumes[1][b])
         if parents:
             return self._row(lesion_id, "split", (None, volume), linked=parents)
         return self._lonely(lesion_id, "new", (None, volume), self._seen[1][b])

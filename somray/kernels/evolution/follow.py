@@ -41,6 +41,7 @@ from somray.kernels.evolution.changes import (
 )
 from somray.kernels.evolution.common_frame import PlacedLesions, SessionLesions, place_lesions
 from somray.kernels.evolution.identities import Follower
+from somray.kernels.evolution.overlaps import Overlaps
 from somray.kernels.evolution.smallest import lesions_that_count
 
 __all__ = [
@@ -95,7 +96,8 @@ def follow(
     Raises:
         ShapeError: if sessions and transforms differ in number, or a transform is not usable.
 
-    Cost: O(voxels of lesions · log) per pair; images are not needed.
+    Cost: one look at the voxels of lesions per pair of sessions and direction, piece by piece; memory follows
+    the lesions. Images are not needed.
     """
     if len(sessions) != len(transforms):
         raise ShapeError(f"{len(sessions)} sessions but {len(transforms)} transforms")
@@ -105,15 +107,16 @@ def follow(
     every = [
         place_lesions(found, matrix) for found, matrix in zip(sessions, transforms, strict=True)
     ]
-    kept = lesions_that_count(every, thresholds.min_volume_mm3, thresholds.min_overlap)
+    overlaps = Overlaps()
+    kept = lesions_that_count(every, thresholds.min_volume_mm3, thresholds.min_overlap, overlaps)
     placed = tuple(one.only(mask) for one, mask in zip(every, kept, strict=True))
-    follower = Follower(thresholds.min_overlap, thresholds.reach_mm)
+    follower = Follower(thresholds.min_overlap, thresholds.reach_mm, overlaps)
     identities: list[dict[int, int]] = []
     changes: list[LesionChange] = []
     links: list[LesionLink] = []
     for found in placed:
         pairing = follower.add(found)
         identities.append(dict(zip(found.numbers.tolist(), pairing.ids_after, strict=True)))
-        changes += changes_between(pairing, thresholds)
+        changes += changes_between(pairing, thresholds, overlaps)
         links += links_between(pairing)
     return Evolution(tuple(identities), tuple(changes), tuple(links), placed)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from somray.kernels.evolution.common_frame import PlacedLesions
 from somray.kernels.evolution.links import Link, distance_links, nine_digits, same_place_links
+from somray.kernels.evolution.overlaps import Overlaps
 
 __all__ = ["Follower", "Memory", "Pairing", "carry", "strongest_links"]
 
@@ -46,7 +47,8 @@ class Pairing:
 class Follower:
     """Gives lesions their identities, one session after the other."""
 
-    def __init__(self, min_overlap: float, reach_mm: float) -> None:
+    def __init__(self, min_overlap: float, reach_mm: float, overlaps: Overlaps) -> None:
+        self._overlaps = overlaps
         self._min_overlap = min_overlap
         self._reach_mm = reach_mm
         self._sessions: list[PlacedLesions] = []
@@ -78,7 +80,7 @@ class Follower:
         return Pairing(before, found, ids_before, ids, links, tuple(memories))
 
     def _link(self, before: PlacedLesions, after: PlacedLesions) -> list[Link]:
-        links = same_place_links(before, after, self._min_overlap)
+        links = same_place_links(before, after, self._min_overlap, self._overlaps)
         if not (before.registered and after.registered):
             return links
         joined = ({link.before for link in links}, {link.after for link in links})
@@ -136,9 +138,10 @@ def carry(links: Sequence[Link], before: PlacedLesions, after: PlacedLesions) ->
     Returns:
         Position before to position after.
     """
+    volumes = before.volume_mm3, after.volume_mm3
 
     def rank(link: Link) -> tuple[float, tuple[float, float, int, int]]:
-        smaller = min(before.volume_mm3[link.before], after.volume_mm3[link.after])
+        smaller = min(volumes[0][link.before], volumes[1][link.after])
         return -nine_digits(float(smaller)), link.rank
 
     passed: dict[int, int] = {}

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from somray.kernels.evolution.common_frame import PlacedLesions
+from somray.kernels.evolution.overlaps import Overlaps
 
 __all__ = ["Link", "distance_links", "nine_digits", "overlap_links", "same_place_links"]
 
@@ -46,27 +47,30 @@ def nine_digits(value: float) -> float:
     return float(f"{value:.9g}")
 
 
-def overlap_links(before: PlacedLesions, after: PlacedLesions, min_fraction: float) -> list[Link]:
+def overlap_links(
+    before: PlacedLesions, after: PlacedLesions, min_fraction: float, overlaps: Overlaps
+) -> list[Link]:
     """Link lesions that share at least `min_fraction` of the smaller one.
 
     The shared volume is counted on both grids and the larger count taken, so that a lesion smaller than
     the other grid's voxels is not missed.
     """
     shared: dict[tuple[int, int], float] = {}
-    for (a, b), count in _meetings(before.owner, after.at(before.points_mm)):
+    for (a, b), count in overlaps.shared(before, after):
         shared[a, b] = count * before.geometry.voxel_mm3
-    for (b, a), count in _meetings(after.owner, before.at(after.points_mm)):
+    for (b, a), count in overlaps.shared(after, before):
         shared[a, b] = max(shared.get((a, b), 0.0), count * after.geometry.voxel_mm3)
+    volumes = before.volume_mm3, after.volume_mm3
     links = []
     for (a, b), volume in sorted(shared.items()):
-        fraction = min(1.0, volume / min(before.volume_mm3[a], after.volume_mm3[b]))
+        fraction = min(1.0, volume / min(volumes[0][a], volumes[1][b]))
         if fraction >= min_fraction - 1e-9:
             links.append(Link(a, b, volume, float(fraction), _distance(before, a, after, b)))
     return links
 
 
 def same_place_links(
-    before: PlacedLesions, after: PlacedLesions, min_fraction: float
+    before: PlacedLesions, after: PlacedLesions, min_fraction: float, overlaps: Overlaps
 ) -> list[Link]:
     """Link by overlap, in the common frame or, where one is not registered, in the scanner's.
 
@@ -74,20 +78,9 @@ def same_place_links(
     between two means nothing.
     """
     if before.registered and after.registered:
-        return overlap_links(before, after, min_fraction)
+        return overlap_links(before, after, min_fraction, overlaps)
     least = max(min_fraction, UNREGISTERED_OVERLAP)
-    return overlap_links(before.in_scanner(), after.in_scanner(), least)
-
-
-def _meetings(
-    owner: NDArray[np.int64], met: NDArray[np.int64]
-) -> list[tuple[tuple[int, int], int]]:
-    """Count, per pair of lesions, the voxels of one that lie in the other."""
-    both = np.stack([owner, met], axis=1)[met >= 0]
-    pairs, counts = np.unique(both, axis=0, return_counts=True)
-    return [
-        ((one, other), n) for (one, other), n in zip(pairs.tolist(), counts.tolist(), strict=True)
-    ]
+    return overlap_links(before.in_scanner(), after.in_scanner(), least, overlaps)
 
 
 def distance_links(

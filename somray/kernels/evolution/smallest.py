@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from somray.kernels.evolution.common_frame import PlacedLesions
 from somray.kernels.evolution.links import Link, same_place_links
+from somray.kernels.evolution.overlaps import Overlaps
 
 __all__ = ["lesions_that_count"]
 
@@ -22,7 +23,7 @@ LEAST_LEFT = 0.2  # of a lesion, where what is left of it is below the smallest 
 
 
 def lesions_that_count(
-    sessions: Sequence[PlacedLesions], least_mm3: float, min_overlap: float
+    sessions: Sequence[PlacedLesions], least_mm3: float, min_overlap: float, overlaps: Overlaps
 ) -> list[NDArray[np.bool_]]:
     """Tell which instances of each session count as lesions.
 
@@ -30,6 +31,7 @@ def lesions_that_count(
         sessions: all instances of each session, in time order, in one frame.
         least_mm3: smallest volume of a lesion.
         min_overlap: share of the smaller of two that makes them the same.
+        overlaps: what pairs of sessions share.
 
     Returns:
         Per session (m,) bool over its `numbers`.
@@ -41,7 +43,8 @@ def lesions_that_count(
         for here, there in itertools.pairwise(steps):
             if whole[here].any() and not whole[there].all():
                 pair = (sessions[here], sessions[there])
-                whole[there] |= _continued(pair, whole[here], whole[there], min_overlap)
+                links = same_place_links(pair[0].only(whole[here]), pair[1], min_overlap, overlaps)
+                whole[there] |= _continued(pair, whole[here], whole[there], links)
     return whole
 
 
@@ -49,16 +52,15 @@ def _continued(
     pair: tuple[PlacedLesions, PlacedLesions],
     lesions: NDArray[np.bool_],
     known: NDArray[np.bool_],
-    min_overlap: float,
+    links: Sequence[Link],
 ) -> NDArray[np.bool_]:
     """Find the parts of the second session by which alone a lesion of the first one goes on."""
-    here, there = pair[0].only(lesions), pair[1]
-    links = same_place_links(here, there, min_overlap)
+    volumes = pair[0].volume_mm3[lesions], pair[1].volume_mm3
     held = {link.before for link in links if known[link.after]}
     best: dict[int, Link] = {}
     for link in links:
-        least = LEAST_LEFT * here.volume_mm3[link.before] * (1.0 - 1e-9)
-        enough = there.volume_mm3[link.after] >= least
+        least = LEAST_LEFT * volumes[0][link.before] * (1.0 - 1e-9)
+        enough = volumes[1][link.after] >= least
         if link.before not in held and enough:
             best[link.before] = min(best.get(link.before, link), link, key=lambda k: k.rank)
     found = np.zeros(len(known), dtype=bool)

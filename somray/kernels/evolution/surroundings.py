@@ -6,19 +6,28 @@ session and what lies next to them. No volume is held here: points go out, and t
 each the mean of 3×3 pixels, so that noise does not pass for a mismatch.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from somray.kernels.compiled import compiled
 from somray.kernels.evolution.changes import LesionChange
 from somray.kernels.evolution.common_frame import PlacedLesions
 
-__all__ = ["HALO", "MISALIGNED_BELOW", "Shells", "correlation", "doubted", "values_in_block"]
+__all__ = [
+    "HALO",
+    "MISALIGNED_BELOW",
+    "Shells",
+    "correlation",
+    "doubted",
+    "near_in_block",
+    "values_in_block",
+]
 
-HALO = 1  # slices on either side of a block that the values of its points depend on
+HALO = 2  # voxels about the one next to a point that its values depend on
 MARGIN_PIXELS = 10.0  # that the bounding box is grown by, of the coarser session
 CLEAR_PIXELS = 4  # around a lesion, whose rim a mask may miss
 MOST_POINTS = 2048  # of one shell; larger ones are thinned out evenly
@@ -29,12 +38,15 @@ MISALIGNED_BELOW = 0.5
 of smooth noise 1 in 10; shifted by 8 pixels half do, by 12 two in three."""
 
 
+ShellPoints = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
 class Shells:
     """The surroundings of one session's lesions, as another session should show them too."""
 
     def __init__(self, lesions: PlacedLesions, other: PlacedLesions) -> None:
-        self._lesions, self._other = lesions, other
-        self._low, self._high = lesions.bounds()
+        self._sessions = lesions, other
+        self._counted = lesions.counted(), other.counted()
         self._spacing = np.array(lesions.geometry.spacing_mm)
         pixel_mm = max(self._spacing[2], other.geometry.spacing_mm[2])
         margin = np.round(MARGIN_PIXELS * pixel_mm / self._spacing)
@@ -42,30 +54,82 @@ class Shells:
 
     def first_slice(self, position: int) -> int:
         """Return the first slice of a lesion."""
-        return int(self._low[position, 0])
+        return int(self._sessions[0].low[position, 0])
 
-    def points(self, position: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Choose the points around a lesion.
+    def points(self, positions: Sequence[int]) -> list[ShellPoints]:
+        """Choose the points around some lesions.
 
         Args:
-            position: of the lesion in `numbers`.
+            positions: of the lesions in `numbers`.
 
         Returns:
-            Their voxel coordinates (n, 3) in z, y, x in the lesion's session, whole numbers, and in the
+            For each the voxel coordinates (n, 3) in z, y, x in the lesion's session, whole numbers, and in the
             other one; n is at most 2048, and less where the other scan does not reach.
         """
-        low = np.maximum(self._low[position] - self._margin, 0)
+        lesions, other = self._sessions
+        index = [self._lattice(position) for position in positions]
+        cuts = np.cumsum([len(part) for part in index])[:-1]
+        here = np.concatenate(index)
+        there = other.to_voxels(lesions.to_common(here))
+        nearest = np.floor(there + 0.5).astype(np.int64)
+        kept = np.flatnonzero(other.holds(nearest))
+        kept = kept[~self._near(0, here[kept])]
+        kept = kept[~self._near(1, nearest[kept])]
+        which = np.searchsorted(cuts, kept, side="right")
+        ends = np.searchsorted(which, np.arange(len(positions) + 1))
+        return [
+            (here[kept[a:b]].astype(np.float64), there[kept[a:b]])
+            for a, b in itertools.pairwise(ends.tolist())
+        ]
+
+    def _lattice(self, position: int) -> NDArray[np.int64]:
+        """Lay evenly spaced voxels over a lesion's box and what is around."""
+        lesions = self._sessions[0]
+        low = np.maximum(lesions.low[position] - self._margin, 0)
         high = np.minimum(
-            self._high[position] + self._margin + 1, np.array(self._lesions.geometry.shape)
+            lesions.high[position] + self._margin + 1, np.array(lesions.geometry.shape)
         )
         steps = _steps(high - low, self._spacing)
         axes = [np.arange(a, b, s) for a, b, s in zip(low, high, steps, strict=True)]
-        lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-        common = self._lesions.to_common(lattice)
-        kept = self._other.inside(common)
-        for session in (self._lesions, self._other):
-            kept &= ~_near(common, session)
-        return lattice[kept].astype(np.float64), self._other.to_voxels(common[kept])
+        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+
+    def _near(self, side: int, index: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which voxels lie in a lesion or within four pixels of one, along the session's axes."""
+        session = self._sessions[side]
+        if len(session.numbers) == 0:
+            return np.zeros(len(index), dtype=bool)
+        spacing = session.geometry.spacing_mm
+        z, y, x = (round(CLEAR_PIXELS * spacing[2] / s) for s in spacing)
+        return session.voxels.near(index, (z, y, x), self._counted[side])
+
+
+@compiled
+def near_in_block(
+    block: NDArray[np.int32],
+    index: NDArray[np.int64],
+    reach: tuple[int, int, int],
+    counted: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Look along the axes of some voxels for an instance that counts.
+
+    Args:
+        block: (z, y, x) instance numbers, with `reach` voxels about the voxels wherever the volume has them.
+        index: (n, 3) voxels of the block.
+        reach: along z, y, x.
+        counted: by instance number, whether it counts; 0 does not.
+    """
+    near = np.zeros(len(index), dtype=np.bool_)
+    for n in range(len(index)):
+        for axis in range(3):
+            place = index[n].copy()
+            first = max(place[axis] - reach[axis], 0)
+            last = min(place[axis] + reach[axis], block.shape[axis] - 1)
+            for step in range(first, last + 1):
+                place[axis] = step
+                number = block[place[0], place[1], place[2]]
+                if counted[number]:
+                    near[n] = True
+    return near
 
 
 def _steps(size: NDArray[np.int64], spacing: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -76,55 +140,72 @@ def _steps(size: NDArray[np.int64], spacing: NDArray[np.float64]) -> NDArray[np.
     return steps
 
 
-def _near(points: NDArray[np.float64], session: PlacedLesions) -> NDArray[np.bool_]:
-    """Tell which points lie in a lesion or within four pixels of one, along the session's axes."""
-    near = np.zeros(len(points), dtype=bool)
-    if len(session.numbers) == 0:
-        return near
-    index, spacing = session.index_of(points), session.geometry.spacing_mm
-    for axis in range(3):
-        reach = round(CLEAR_PIXELS * spacing[2] / spacing[axis])
-        for step in range(-reach, reach + 1):
-            if axis == 0 or step != 0:
-                shift = np.zeros(3, dtype=np.int64)
-                shift[axis] = step
-                near |= session.at_voxels(index + shift) >= 0
-    return near
-
-
-def values_in_block(block: NDArray[np.float32], points: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Look up voxels and their neighbourhoods.
+def values_in_block(
+    block: NDArray[np.float32],
+    points: NDArray[np.float64],
+    corner: tuple[int, int, int] = (0, 0, 0),
+) -> NDArray[np.float32]:
+    """Look up voxels and their neighbourhoods; a point's values depend on it alone, however blocks are cut.
 
     Args:
-        block: (z, y, x), NaN where there is no data, with `HALO` slices around what the points lie in
+        block: (z, y, x), NaN where there is no data, with `HALO` voxels around what the points lie between
             wherever the volume has them.
-        points: (n, 3) z, y, x in voxels of the block, at most half a voxel outside.
+        points: (n, 3) z, y, x in voxels of the volume, at most half a voxel outside.
+        corner: of the block in the volume.
 
     Returns:
         (2, n): the value, and the mean of the 3×3 pixels around, both linear between voxels, NaN where
         there is no data.
     """
-    low = np.maximum(np.floor(points.min(axis=0)).astype(np.int64) - 1, 0)
-    high = np.ceil(points.max(axis=0)).astype(np.int64) + 2
-    part = block[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
-    at = (points - low).T
-    found = [
-        ndimage.map_coordinates(values, at, order=1, mode="nearest", output=np.float32)
-        for values in (part, _means(part))
-    ]
-    return np.stack(found)
+    found = np.empty((2, len(points)), dtype=np.float32)
+    _look_up(block, points, np.array(corner, dtype=np.int64), found)
+    return found
 
 
-def _means(block: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Average 3×3 pixels of every slice over those that hold data."""
-    size = (1, 3, 3)
-    unknown = np.isnan(block)
-    if not unknown.any():
-        return np.asarray(ndimage.uniform_filter(block, size, mode="nearest"))
-    share = ndimage.uniform_filter((~unknown).astype(np.float32), size, mode="nearest")
-    mean = ndimage.uniform_filter(np.where(unknown, np.float32(0), block), size, mode="nearest")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(unknown, np.float32(np.nan), mean / share)
+@compiled
+def _look_up(
+    block: NDArray[np.float32],
+    points: NDArray[np.float64],
+    corner: NDArray[np.int64],
+    found: NDArray[np.float32],
+) -> None:
+    """Interpolate values and means between the eight voxels about each point."""
+    first, share = np.zeros(3, dtype=np.int64), np.zeros((3, 2))
+    for n in range(len(points)):
+        for axis in range(3):
+            place = min(max(points[n, axis], corner[axis]), corner[axis] + block.shape[axis] - 1.0)
+            below = np.floor(place)
+            first[axis] = int(below) - corner[axis]
+            share[axis, 1] = place - below
+            share[axis, 0] = 1.0 - share[axis, 1]
+        value, mean = 0.0, 0.0
+        for k in range(2):
+            z = min(first[0] + k, block.shape[0] - 1)
+            for j in range(2):
+                y = min(first[1] + j, block.shape[1] - 1)
+                for i in range(2):
+                    x = min(first[2] + i, block.shape[2] - 1)
+                    value += block[z, y, x] * share[0, k] * share[1, j] * share[2, i]
+                    mean += _mean(block, z, y, x) * share[0, k] * share[1, j] * share[2, i]
+        found[0, n], found[1, n] = value, mean
+
+
+@compiled
+def _mean(block: NDArray[np.float32], z: int, y: int, x: int) -> float:
+    """Average the 3×3 pixels of a slice that hold data, the border's standing for what is beyond; NaN without data."""
+    if np.isnan(block[z, y, x]):
+        return np.nan
+    mean, share = 0.0, 0.0
+    for i in range(x - 1, x + 2):
+        total, known = 0.0, 0
+        for j in range(y - 1, y + 2):
+            value = block[z, min(max(j, 0), block.shape[1] - 1), min(max(i, 0), block.shape[2] - 1)]
+            if not np.isnan(value):
+                total += value
+                known += 1
+        mean += np.float32(total / 3.0)
+        share += np.float32(known / 3.0)
+    return np.float32(mean / 3.0) / np.float32(share / 3.0)
 
 
 def correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float | None:

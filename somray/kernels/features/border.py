@@ -9,7 +9,7 @@ from somray.errors import ShapeError
 from somray.kernels.compiled import compiled
 from somray.kernels.features.band import Frame, Tile
 
-__all__ = ["FLOOR_FRACTION", "TENSOR_FLOOR", "frame_of", "mask_holes", "pad_tile"]
+__all__ = ["FLOOR_FRACTION", "TENSOR_FLOOR", "FrameSums", "frame_of", "mask_holes", "pad_tile"]
 
 Plane = NDArray[np.float32]
 Window = tuple[float, float]
@@ -22,16 +22,20 @@ FLOOR_FRACTION = 0.05
 
 
 @compiled
-def _sum_and_extremes(image: Plane, bottom: float, top: float) -> tuple[float, float, float]:
-    """Return the sum of clipped values, NaN where any value is, and else the extremes of the values.
+def _add_values(
+    image: Plane,
+    bottom: float,
+    top: float,
+    sums: NDArray[np.float64],
+    extremes: tuple[Plane, Plane],
+) -> None:
+    """Add clipped values to column sums, which become NaN where any value is, and note the extremes.
 
-    Sums run down the columns, four rows at a time, and then along the row of column sums: a fixed
-    order. Rows that are missing to a multiple of four are counted by themselves.
+    Sums run down the columns, four rows at a time: a fixed order, that parts of a slice go on with where
+    all but the last have a multiple of four rows. Rows that are missing to one are counted by themselves.
     """
     rows, columns = image.shape
-    sums = np.zeros(columns)
-    lowest = np.full(columns, np.float32(math.inf))
-    highest = np.full(columns, np.float32(-math.inf))
+    lowest, highest = extremes
     whole = rows - rows % 4
     for y in range(0, whole, 4):
         lines = (image[y], image[y + 1], image[y + 2], image[y + 3])
@@ -44,12 +48,6 @@ def _sum_and_extremes(image: Plane, bottom: float, top: float) -> tuple[float, f
             highest[x] = value if value > highest[x] else highest[x]
             value = np.float32(bottom) if value < np.float32(bottom) else value
             sums[x] += np.float32(top) if value > np.float32(top) else value
-    total, least, most = 0.0, math.inf, -math.inf
-    for x in range(columns):
-        total += sums[x]
-        least = min(least, lowest[x])
-        most = max(most, highest[x])
-    return total, least, most
 
 
 @compiled
@@ -78,10 +76,11 @@ def _add_rows(
 
 
 @compiled
-def _count_holes(image: Plane, bottom: float, top: float) -> tuple[float, int, float, float]:
-    """Return sum and extremes of the values that are there, and the number of those that are not."""
+def _add_known(
+    image: Plane, bottom: float, top: float, sums: NDArray[np.float64]
+) -> tuple[int, float, float]:
+    """Add clipped values that are there to column sums; return how many are not, and the extremes."""
     rows, columns = image.shape
-    sums = np.zeros(columns)
     missing, least, most = 0, math.inf, -math.inf
     for y in range(rows):
         for x in range(columns):
@@ -91,10 +90,16 @@ def _count_holes(image: Plane, bottom: float, top: float) -> tuple[float, int, f
                 least, most = min(least, value), max(most, value)
             else:
                 missing += 1
+    return missing, least, most
+
+
+@compiled
+def _in_order(sums: NDArray[np.float64]) -> float:
+    """Add column sums along the row."""
     total = 0.0
-    for x in range(columns):
+    for x in range(sums.size):
         total += sums[x]
-    return total, missing, least, most
+    return total
 
 
 @compiled
@@ -179,6 +184,90 @@ def mask_holes(image: Plane, rows: tuple[int, int], out: NDArray[np.float32]) ->
                     target[x] = np.float32(math.nan)
 
 
+class FrameSums:
+    """What a slice's frame is taken from, gathered part by part: the bits of the whole slice.
+
+    Args:
+        columns: of the slice.
+        window: (low, high) to clip at and scale to [0, 1], or None to leave values as they are.
+        clips_infinite: whether a window may clip infinite values; they are refused otherwise.
+    """
+
+    def __init__(self, columns: int, window: Window | None, *, clips_infinite: bool = True) -> None:
+        self._window, self._clips_infinite = window, clips_infinite
+        bottom, top = window if window is not None else (-math.inf, math.inf)
+        self._limits = float(np.float32(bottom)), float(np.float32(top))
+        self._sums, self._known = np.zeros(columns), np.zeros(columns)
+        self._lowest = np.full(columns, np.float32(math.inf))
+        self._highest = np.full(columns, np.float32(-math.inf))
+        self._missing, self._least, self._most = 0, math.inf, -math.inf
+
+    def add(self, part: Plane, x0: int = 0) -> None:
+        """Add a part of the slice.
+
+        Args:
+            part: (y, x) float32, C-contiguous, NaN where there is no data. Parts of the same columns come
+                from the top down; all but the last have a multiple of four rows.
+            x0: its first column.
+        """
+        self._add_values(part, x0)
+        self._add_known(part, x0)
+
+    def _add_values(self, part: Plane, x0: int) -> None:
+        columns = slice(x0, x0 + part.shape[1])
+        extremes = self._lowest[columns], self._highest[columns]
+        _add_values(part, *self._limits, self._sums[columns], extremes)
+
+    def _add_known(self, part: Plane, x0: int) -> None:
+        known = self._known[x0 : x0 + part.shape[1]]
+        missing, least, most = _add_known(part, *self._limits, known)
+        self._missing += missing
+        self._least, self._most = min(self._least, least), max(self._most, most)
+
+    def add_whole(self, image: Plane) -> None:
+        """Add the whole slice at once; slices without holes take half the time so."""
+        self._add_values(image, 0)
+        if math.isnan(_in_order(self._sums)):
+            self._add_known(image, 0)
+
+    def frame(self, pixels: int, step: NDArray[np.float64]) -> Frame:
+        """Return the frame of a slice of so many pixels, once all of them were added.
+
+        Raises:
+            ShapeError: infinite values and nothing that clips them.
+        """
+        window, missing = self._window, self._missing
+        total = _in_order(self._sums)
+        low, high = float(self._lowest.min()), float(self._highest.max())
+        if math.isnan(total):
+            total, low, high = _in_order(self._known), self._least, self._most
+        if (window is None or not self._clips_infinite) and (high == math.inf or low == -math.inf):
+            way = ", or give a window" if self._clips_infinite else ""
+            raise ShapeError(f"a slice holds infinite values; mark pixels without data as NaN{way}")
+        if window is not None:
+            low, high = float(window[0]), float(window[1])
+        if missing == pixels:
+            low, high = 0.0, 0.0
+        width = high - low if high > low else 1.0
+        # The exponent stays where both the unit and its inverse are normal float32 numbers.
+        unit = 2.0 ** -min(max(math.frexp(width)[1], -100), 100)
+        mean = total / (pixels - missing) if missing < pixels else 0.0
+        return Frame(
+            bottom=self._limits[0],
+            top=self._limits[1],
+            unit=unit,
+            zero=low * unit if window is not None else 0.0,
+            gain=1.0 / (width * unit) if window is not None else 1.0 / unit,
+            low=low * unit,
+            floor=(FLOOR_FRACTION if high > low else 1.0) * width * unit,
+            mean=mean * unit,
+            tensor_floor=TENSOR_FLOOR * (width * unit) ** 2,
+            step_y=float(step[0]),
+            step_x=float(step[1]),
+            missing=int(missing),
+        )
+
+
 def frame_of(
     image: Plane, window: Window | None, step: NDArray[np.float64], clips_infinite: bool = True
 ) -> Frame:
@@ -196,34 +285,6 @@ def frame_of(
     Raises:
         ShapeError: infinite values and nothing that clips them.
     """
-    bottom, top = window if window is not None else (-math.inf, math.inf)
-    bottom, top = float(np.float32(bottom)), float(np.float32(top))
-    total, low, high = _sum_and_extremes(image, bottom, top)
-    missing = 0
-    if math.isnan(total):
-        total, missing, low, high = _count_holes(image, bottom, top)
-    if (window is None or not clips_infinite) and (high == math.inf or low == -math.inf):
-        way = ", or give a window" if clips_infinite else ""
-        raise ShapeError(f"a slice holds infinite values; mark pixels without data as NaN{way}")
-    if window is not None:
-        low, high = float(window[0]), float(window[1])
-    if missing == image.size:
-        low, high = 0.0, 0.0
-    width = high - low if high > low else 1.0
-    # The exponent stays where both the unit and its inverse are normal float32 numbers.
-    unit = 2.0 ** -min(max(math.frexp(width)[1], -100), 100)
-    mean = total / (image.size - missing) if missing < image.size else 0.0
-    return Frame(
-        bottom=bottom,
-        top=top,
-        unit=unit,
-        zero=low * unit if window is not None else 0.0,
-        gain=1.0 / (width * unit) if window is not None else 1.0 / unit,
-        low=low * unit,
-        floor=(FLOOR_FRACTION if high > low else 1.0) * width * unit,
-        mean=mean * unit,
-        tensor_floor=TENSOR_FLOOR * (width * unit) ** 2,
-        step_y=float(step[0]),
-        step_x=float(step[1]),
-        missing=int(missing),
-    )
+    sums = FrameSums(image.shape[1], window, clips_infinite=clips_infinite)
+    sums.add_whole(image)
+    return sums.frame(image.size, step)

@@ -24,9 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
-from somray.kernels.features.band import Tile
+from somray.kernels.features.band import Frame, Tile
 from somray.kernels.features.border import FLOOR_FRACTION, frame_of, pad_tile
 from somray.kernels.features.filters import CORE, CORE_HALO
+from somray.kernels.features.piece import Piece
 from somray.kernels.features.slab_view import HALO_Z, SlabView, along_z, core_planes
 from somray.kernels.features.stack import checked_window
 from somray.kernels.features.table import FEATURES, plan_of
@@ -41,13 +42,21 @@ Window = tuple[float, float]
 class _Volume:
     """One channel's slices, windowed and padded, as each of them sees its neighbours."""
 
-    def __init__(self, channel: NDArray[np.float32], window: Window | None, step: Array) -> None:
-        self._channel, self._window, self._step = channel, window, step
-        self._along = along_z(step)
-        self._kept: dict[int, tuple[Array, NDArray[np.bool_]]] = {}
+    def __init__(
+        self,
+        block: NDArray[np.float32],
+        channel: int,
+        window: Window | None,
+        step: Array,
+        piece: Piece,
+    ) -> None:
+        self._channel, self._window, self._step = block[channel], window, step
+        self._along, self._piece = along_z(step), piece
+        self._scales = [scale[channel].frame for scale in piece.scales]
+        self._kept: dict[int, tuple[Array, NDArray[np.bool_], Frame]] = {}
 
-    def _slice(self, z: int) -> tuple[Array, NDArray[np.bool_]]:
-        """Return slice z of the reflected block, windowed and padded, and its holes."""
+    def _slice(self, z: int) -> tuple[Array, NDArray[np.bool_], Frame]:
+        """Return slice z of the reflected block, windowed and padded, its holes and its scale."""
         count = len(self._channel)
         z %= 2 * count
         z = z if z < count else 2 * count - 1 - z
@@ -55,36 +64,34 @@ class _Volume:
             while len(self._kept) > 2 * HALO_Z:
                 del self._kept[next(iter(self._kept))]
             image = np.ascontiguousarray(self._channel[z], dtype=np.float32)
-            frame = frame_of(image, self._window, self._step[1:])
-            padded = np.empty([n + 2 * CORE_HALO for n in image.shape], dtype=np.float32)
-            pad_tile(image, Tile(0, image.shape[0], 0, image.shape[1]), CORE_HALO, frame, padded)
+            frame = self._scales[z] if self._scales else None
+            frame = frame or frame_of(image, self._window, self._step[1:])
+            rows, columns = self._piece.inside
+            tile = Tile(rows.start, rows.stop, columns.start, columns.stop)
+            shape = tile.y1 - tile.y0, tile.x1 - tile.x0
+            padded = np.empty([n + 2 * CORE_HALO for n in shape], dtype=np.float32)
+            pad_tile(image, tile, CORE_HALO, frame, padded)
             holes = np.pad(np.isnan(image), CORE_HALO, mode="symmetric")
-            self._kept[z] = ((padded.astype(np.float64) - frame.zero) * frame.gain, holes)
+            holes = holes[tile.y0 : tile.y1 + 2 * CORE_HALO, tile.x0 : tile.x1 + 2 * CORE_HALO]
+            self._kept[z] = ((padded.astype(np.float64) - frame.zero) * frame.gain, holes, frame)
         return self._kept[z]
 
     def features(self, z: int, names: Sequence[str], out: NDArray[np.float32]) -> None:
         """Write the features of slice z into `out` (f, y, x); NaN in its holes."""
-        middle, holes = self._slice(z)
+        middle, holes, frame = self._slice(z)
         inside = (slice(CORE_HALO, -CORE_HALO),) * 2
         there = middle[inside][~holes[inside]]
         if there.size == 0:
             out[:] = np.nan
             return
-        near = [self._slice(z + k) for k in range(-HALO_Z, HALO_Z + 1)]
+        near = [self._slice(z + k)[:2] for k in range(-HALO_Z, HALO_Z + 1)]
         planes = np.stack([np.where(gap, middle, plane) for plane, gap in near])
         low, high = (there.min(), there.max()) if self._window is None else (0.0, 1.0)
         width = float(high - low) if high > low else 1.0
         low = float(low) if high > low else float(low) - 1.0 + FLOOR_FRACTION
-        view = SlabView(
-            planes,
-            self._along,
-            float(self._step[1]),
-            float(self._step[2]),
-            low,
-            width,
-            there.mean(),
-        )
-        found = core_planes(view)
+        mean = (frame.mean - frame.zero) * frame.gain
+        steps = float(self._step[1]), float(self._step[2])
+        found = core_planes(SlabView(planes, self._along, *steps, low, width, mean))
         for target, name in zip(out, names, strict=True):
             target[:] = found[name]
         out[:, holes[inside]] = np.nan
@@ -96,6 +103,7 @@ def slab_features(
     names: Sequence[str] = FEATURES,
     spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0),
     inner: tuple[int, int] | None = None,
+    piece: Piece | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield chosen features of consecutive slices with their neighbours, slice by slice.
 
@@ -108,6 +116,8 @@ def slab_features(
         names: features to keep, in the order wanted.
         spacing_mm: distance between pixels along (z, y, x).
         inner: first slice wanted and the one after the last; all where left out.
+        piece: where the block lies in larger slices, with windows and what their scale is; the slices
+            are whole where left out.
 
     Yields:
         (c·f, y, x) float32, channel-major; NaN where a channel is NaN.
@@ -131,16 +141,19 @@ def slab_features(
     if not 0 <= first < last <= array.shape[1]:
         raise ShapeError(f"inner {inner} must be slices of 0 to {array.shape[1]}")
     step = checked_spacing(spacing_mm, "z, y, x")
+    rows, columns = array.shape[2:]
+    part = piece or Piece((0, 0), (rows, columns), (0, rows, 0, columns), ())
     volumes = [
-        _Volume(channel, checked_window(window, ""), step)
-        for channel, window in zip(array, windows, strict=True)
+        _Volume(array, channel, checked_window(window, ""), step, part)
+        for channel, window in enumerate(windows)
     ]
+    shape = part.box[1] - part.box[0], part.box[3] - part.box[2]
 
     def made() -> Iterator[NDArray[np.float32]]:
         for z in range(first, last):
-            out = np.empty((len(array), len(names), *array.shape[2:]), dtype=np.float32)
+            out = np.empty((len(array), len(names), *shape), dtype=np.float32)
             for volume, planes in zip(volumes, out, strict=True):
                 volume.features(z, names, planes)
-            yield out.reshape(-1, *array.shape[2:])
+            yield out.reshape(-1, *shape)
 
     return made()

@@ -8,6 +8,7 @@ to the slice's own pixel centres.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,10 @@ from somray.kernels.features.stack import (
     feature_stack,
 )
 from somray.kernels.features.table import FEATURES, FeaturePlan, plan_of
+from somray.kernels.grids.patch import Box, Patch
 from somray.kernels.grids.pixel_size import Taps, brought_to_spacing, has_other_spacing
 
-__all__ = [
-    "SpacedStream",
-    "feature_stack_at",
-    "interpolated",
-]
+__all__ = ["ChannelView", "SpacedStream", "feature_stack_at", "interpolated", "seen_box"]
 
 Plane = NDArray[np.float32]
 Spacing = tuple[float, float]
@@ -64,7 +62,7 @@ class SpacedStream:
     A `FeatureStream` in all that its user sees.
 
     Args:
-        plane: (Y, X) float32, the slice at the size that features are defined at.
+        seen: the slice at the size that features are defined at, or the part that is held of that.
         frame: scale of that plane.
         plan: what to write.
         columns: first column of the slice and the one after the last.
@@ -73,19 +71,19 @@ class SpacedStream:
 
     def __init__(
         self,
-        plane: Plane,
+        seen: Patch,
         frame: Frame,
         plan: FeaturePlan,
         columns: tuple[int, int],
         shape: tuple[int, int],
     ) -> None:
-        self._rows = _centres(shape[0], plane.shape[0])
-        firsts, shares = _centres(shape[1], plane.shape[1])
+        self._rows = _centres(shape[0], seen.shape[0])
+        firsts, shares = _centres(shape[1], seen.shape[1])
         first, share = firsts[columns[0] : columns[1]], shares[columns[0] : columns[1]]
-        begin, end = int(first[0]), min(int(first[-1]) + 2, plane.shape[1])
+        begin, end = int(first[0]), min(int(first[-1]) + 2, seen.shape[1])
         self._columns: Taps = (first - begin, share)
-        self._count, self._planes, self._limit = end - begin, plan.planes, plane.shape[0]
-        self._source, self._begin = (plane, frame, plan), begin
+        self._count, self._planes, self._limit = end - begin, plan.planes, seen.shape[0]
+        self._source, self._begin = (seen, frame, plan), begin
 
     def write(self, y0: int, y1: int, out: Plane, into: int) -> None:
         """Write rows [y0, y1) of the slice into `out` (f, y, x) from its row `into`."""
@@ -107,12 +105,61 @@ def _centres(count: int, coarse: int) -> Taps:
     return first, (place - first).astype(np.float32)
 
 
-def interpolated(stack: Plane, shape: tuple[int, int]) -> Plane:
-    """Interpolate planes (f, Y, X) at the pixel centres of a slice (y, x) over the same extent."""
+class ChannelView(NamedTuple):
+    """One channel of a slice, or of a part of it, as it is and as features see it.
+
+    Args:
+        patch: the channel's own pixels.
+        seen: the same at the pixel size that features are defined at; `patch` where that is its own.
+        frame: scale of what is seen of the whole slice.
+        has_holes: whether pixels without data may be in the patch.
+    """
+
+    patch: Patch
+    seen: Patch
+    frame: Frame
+    has_holes: bool
+
+    def stream(
+        self, plan: FeaturePlan, columns: tuple[int, int], rows: int
+    ) -> FeatureStream | SpacedStream:
+        """Return the features of some columns of the slice, at its own pixels."""
+        if self.seen is self.patch:
+            return FeatureStream(self.patch, self.frame, plan, columns, rows)
+        return SpacedStream(self.seen, self.frame, plan, columns, self.patch.shape)
+
+
+def seen_box(box: Box, shape: tuple[int, int], seen: tuple[int, int]) -> Box:
+    """Return what features of a box of a slice (y, x) are interpolated from, of the plane that is seen (Y, X)."""
+    rows, columns = _centres(shape[0], seen[0])[0], _centres(shape[1], seen[1])[0]
+    return (
+        int(rows[box[0]]), min(int(rows[box[1] - 1]) + 2, seen[0]),
+        int(columns[box[2]]), min(int(columns[box[3] - 1]) + 2, seen[1]),
+    )  # fmt: skip
+
+
+def interpolated(
+    stack: Plane,
+    shape: tuple[int, int],
+    box: Box | None = None,
+    seen_shape: tuple[int, int] | None = None,
+) -> Plane:
+    """Interpolate planes at the pixel centres of a slice over the same extent.
+
+    Args:
+        stack: (f, Y, X), or with `box` the part `seen_box` of it.
+        shape: (y, x) of the slice.
+        box: the pixels of the slice that are wanted; all where left out.
+        seen_shape: (Y, X) of the whole planes; those of `stack` where left out.
+    """
+    whole = (stack.shape[1], stack.shape[2]) if seen_shape is None else seen_shape
+    y0, y1, x0, x1 = box or (0, shape[0], 0, shape[1])
     coarse = np.pad(stack, ((0, 0), (0, 1), (0, 1)))
-    out = np.empty((len(stack), *shape), dtype=np.float32)
-    rows, columns = (_centres(n, m) for n, m in zip(shape, stack.shape[1:], strict=True))
-    _interpolate(coarse, rows, columns, (0, 0), out)
+    out = np.empty((len(stack), y1 - y0, x1 - x0), dtype=np.float32)
+    y, x = (_centres(n, m) for n, m in zip(shape, whole, strict=True))
+    rows, columns = (y[0][y0:y1], y[1][y0:y1]), (x[0][x0:x1], x[1][x0:x1])
+    begin, left = int(rows[0][0]), int(columns[0][0])
+    _interpolate(coarse, rows, (columns[0] - left, columns[1]), (begin, 0), out)
     return out
 
 
@@ -152,6 +199,8 @@ def feature_stack_at(
         if frame.missing == seen.size:
             target[:] = np.nan
             continue
-        SpacedStream(seen, frame, plan, (0, shape[1]), shape).write(0, shape[0], target, 0)
+        SpacedStream(Patch.whole(seen), frame, plan, (0, shape[1]), shape).write(
+            0, shape[0], target, 0
+        )
         mask_holes(source, (0, shape[0]), target)
     return out.reshape(-1, *shape)

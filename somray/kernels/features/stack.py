@@ -11,6 +11,7 @@ from somray.kernels.features.band import Band, Frame, Tile
 from somray.kernels.features.border import frame_of, mask_holes, pad_tile
 from somray.kernels.features.filters import CORE_LINES
 from somray.kernels.features.table import FEATURES, FeaturePlan, plan_of
+from somray.kernels.grids.patch import Patch
 from somray.kernels.grids.pixel_size import checked_spacing
 
 __all__ = ["FeatureStream", "checked_window", "feature_stack", "features"]
@@ -36,30 +37,33 @@ class FeatureStream:
     """Features of one channel, written band by band from the top of some columns to the bottom.
 
     Args:
-        plane: (y, x) float32, the whole slice.
-        frame: its scale.
+        patch: the slice, or a part that reaches twice the plan's halo beyond what is asked for, wherever the
+            slice does.
+        frame: scale of the slice.
         plan: what to write.
-        columns: first column and the one after the last.
+        columns: first column of the slice and the one after the last.
         rows: most rows of a band.
     """
 
     def __init__(
         self,
-        plane: Plane,
+        patch: Patch,
         frame: Frame,
         plan: FeaturePlan,
         columns: tuple[int, int],
         rows: int,
     ) -> None:
         width = columns[1] - columns[0] + 2 * plan.halo
-        self._plane, self._frame, self._plan, self._columns = plane, frame, plan, columns
+        top, left = patch.corner
+        self._plane, self._frame, self._plan, self._top = patch.pixels, frame, plan, top
+        self._columns = columns[0] - left, columns[1] - left
         self._padded = np.empty((rows + 2 * plan.halo, width), dtype=np.float32)
         self._work = np.empty((CORE_LINES, width), dtype=np.float32)
         self._next = -1
 
     def write(self, y0: int, y1: int, out: Plane, into: int) -> None:
-        """Write rows [y0, y1) into `out` (f, y, x) from its row `into`; holes hold anything."""
-        halo = self._plan.halo
+        """Write rows [y0, y1) of the slice into `out` (f, y, x) from its row `into`; holes hold anything."""
+        halo, y0, y1 = self._plan.halo, y0 - self._top, y1 - self._top
         padded = self._padded[: y1 - y0 + 2 * halo]
         pad_tile(self._plane, Tile(y0, y1, *self._columns), halo, self._frame, padded)
         band = Band(padded, halo, y0, into, y0 != self._next, self._work, self._frame)
@@ -77,7 +81,7 @@ def _write_channel(plane: Plane, frame: Frame, plan: FeaturePlan, out: Plane, th
     height = max(8, BAND_PIXELS // columns)
 
     def write(begin: int, end: int) -> None:
-        stream = FeatureStream(plane, frame, plan, (0, columns), min(height, rows))
+        stream = FeatureStream(Patch.whole(plane), frame, plan, (0, columns), min(height, rows))
         for y in range(begin, end, height):
             stream.write(y, min(y + height, end), out, y)
         if frame.missing:

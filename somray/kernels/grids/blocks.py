@@ -74,7 +74,11 @@ def fill_slice(
 
 
 def slice_pieces(
-    index: Matrix, result: tuple[int, int, int], depth: int, most: int
+    index: Matrix,
+    result: tuple[int, int, int],
+    depth: int,
+    most: int,
+    most_pixels: float = float("inf"),
 ) -> Iterator[SlicePiece]:
     """Cut one slice of the result into pieces.
 
@@ -83,6 +87,7 @@ def slice_pieces(
         result: the slice's z, its rows and its columns.
         depth: slices of the source volume.
         most: source slices that a piece may need, at least 3.
+        most_pixels: pixels of the result that a piece may have.
 
     Yields:
         Pieces that do not overlap; where the source shows nothing there is none.
@@ -105,9 +110,12 @@ def slice_pieces(
         if high <= low:
             continue
         height, width = tall.stop - tall.start, wide.stop - wide.start
-        if high - low <= most or height * width == 1:
+        fits = high - low <= most and height * width <= most_pixels
+        if fits or height * width == 1:
             yield SlicePiece(tall, wide, slice(low, high), index, z)
-        elif abs(index[0, 1]) * height >= abs(index[0, 2]) * width and height > 1:
+        elif height > 1 and (
+            high - low <= most or abs(index[0, 1]) * height >= abs(index[0, 2]) * width
+        ):
             middle = tall.start + height // 2
             waiting += [(slice(tall.start, middle), wide), (slice(middle, tall.stop), wide)]
         else:

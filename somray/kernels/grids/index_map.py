@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
 
-__all__ = ["corner_indices", "depths_met", "index_map", "linear_part", "slice_coordinates"]
+__all__ = ["corner_indices", "index_map", "linear_part", "slice_coordinates"]
 
 Matrix = NDArray[np.float64]
 
@@ -45,11 +45,3 @@ def corner_indices(shape: tuple[int, ...]) -> Matrix:
     """Return the eight corner voxels' indices of a grid, (8, 3) in z, y, x."""
     ends = [(0.0, float(size - 1)) for size in shape]
     return np.array(np.meshgrid(*ends, indexing="ij")).reshape(3, -1).T
-
-
-def depths_met(index: Matrix, z0: int, shape: tuple[int, ...]) -> tuple[float, float]:
-    """Return from which to which source slice a target slab of a shape (z, y, x) reaches, from slice z0 on."""
-    matrix, start = linear_part(index)
-    start = matrix @ np.array([z0, 0.0, 0.0]) + start
-    along = (corner_indices(shape) @ matrix.T + start)[:, 0]
-    return float(along.min()), float(along.max())

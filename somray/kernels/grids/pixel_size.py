@@ -6,19 +6,24 @@ continues beyond the border.
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import ShapeError
 from somray.kernels.compiled import compiled
+from somray.kernels.grids.patch import Box, Patch
 
 __all__ = [
     "SPACING_TOLERANCE",
+    "Raster",
     "Taps",
+    "brought_part",
     "brought_to_spacing",
     "checked_spacing",
     "has_other_spacing",
+    "raster_of",
 ]
 
 Plane = NDArray[np.float32]
@@ -96,6 +101,78 @@ def _resample(plane: Plane, rows: Taps, columns: Taps) -> Plane:
     return out
 
 
+class Raster(NamedTuple):
+    """How planes of one shape are brought to another pixel size.
+
+    Args:
+        shape: (y, x) wanted.
+        step: its exact distance of pixels in mm.
+        rows: taps along y.
+        columns: taps along x.
+    """
+
+    shape: tuple[int, int]
+    step: NDArray[np.float64]
+    rows: Taps
+    columns: Taps
+
+    def source_of(self, box: Box) -> Box:
+        """Return the pixels of the plane that a box (not empty) of the wanted one is made of."""
+        (y0, y1), (x0, x1) = _span(self.rows, box[:2]), _span(self.columns, box[2:])
+        return y0, y1, x0, x1
+
+
+def _span(taps: Taps, part: tuple[int, ...]) -> tuple[int, int]:
+    first, weights = taps
+    return int(first[part[0]]), int(first[part[1] - 1]) + weights.shape[1]
+
+
+def raster_of(shape: tuple[int, int], spacing_mm: Spacing, reference_mm: Spacing) -> Raster:
+    """Say how planes (y, x) are brought to pixels of about the reference's size.
+
+    Args:
+        shape: (y, x) of the planes.
+        spacing_mm: their distance of pixels along (y, x).
+        reference_mm: the distance wanted; met exactly but for a whole number of pixels.
+
+    Raises:
+        ShapeError: a spacing is not positive.
+    """
+    step, wanted = checked_spacing(spacing_mm), checked_spacing(reference_mm)
+    y, x = (max(1, round(n * a / b)) for n, a, b in zip(shape, step, wanted, strict=True))
+    rows, columns = _taps(shape[0], y), _taps(shape[1], x)
+    return Raster((y, x), step * np.array(shape) / np.array((y, x)), rows, columns)
+
+
+def brought_part(patch: Patch, raster: Raster, box: Box, *, has_holes: bool) -> Plane:
+    """Bring a part of a plane to another pixel size: the bits of the whole plane brought there.
+
+    Args:
+        patch: holds at least `raster.source_of(box)`.
+        raster: of the plane.
+        box: the part wanted, in pixels of the plane wanted.
+        has_holes: whether the plane has pixels without data (NaN) anywhere.
+
+    Raises:
+        ShapeError: the patch holds less.
+    """
+    source = raster.source_of(box)
+    limited = (source[0], min(source[1], patch.shape[0]), source[2], min(source[3], patch.shape[1]))
+    if not patch.holds(limited):
+        raise ShapeError(f"{limited} lies outside what is held from {patch.corner} on")
+    (y_first, y_taps), (x_first, x_taps) = raster.rows, raster.columns
+    rows = y_first[box[0] : box[1]] - source[0], y_taps[box[0] : box[1]]
+    columns = x_first[box[2] : box[3]] - source[2], x_taps[box[2] : box[3]]
+    plane = np.ascontiguousarray(patch.at(limited))
+    if not has_holes:
+        return _resample(plane, rows, columns)
+    holes = np.isnan(plane)
+    there = _resample((~holes).astype(np.float32), rows, columns)
+    total = _resample(np.where(holes, np.float32(0), plane), rows, columns)
+    with np.errstate(invalid="ignore"):
+        return np.where(there > 0, total / there, np.float32(np.nan))
+
+
 def brought_to_spacing(
     plane: Plane, spacing_mm: Spacing, reference_mm: Spacing
 ) -> tuple[Plane, NDArray[np.float64]]:
@@ -115,14 +192,8 @@ def brought_to_spacing(
     """
     if np.isinf(plane).any():
         raise ShapeError("a slice holds infinite values; mark pixels without data as NaN")
-    step, wanted = checked_spacing(spacing_mm), checked_spacing(reference_mm)
-    shape = [max(1, round(n * a / b)) for n, a, b in zip(plane.shape, step, wanted, strict=True)]
-    rows, columns = (_taps(n, m) for n, m in zip(plane.shape, shape, strict=True))
-    exact = step * np.array(plane.shape) / np.array(shape)
-    holes = np.isnan(plane)
-    if not holes.any():
-        return _resample(plane, rows, columns), exact
-    there = _resample((~holes).astype(np.float32), rows, columns)
-    total = _resample(np.where(holes, np.float32(0), plane), rows, columns)
-    with np.errstate(invalid="ignore"):
-        return np.where(there > 0, total / there, np.float32(np.nan)), exact
+    patch = Patch.whole(plane)
+    raster = raster_of(patch.shape, spacing_mm, reference_mm)
+    everything = (0, raster.shape[0], 0, raster.shape[1])
+    has_holes = bool(np.isnan(plane).any())
+    return brought_part(patch, raster, everything, has_holes=has_holes), raster.step

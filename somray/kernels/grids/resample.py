@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from somray.errors import ShapeError
+from somray.kernels.compiled import compiled
 
 __all__ = ["sample", "sample_labels", "warp_label_slice", "warp_slice"]
 
@@ -81,7 +82,11 @@ def warp_slice(
     Raises:
         ShapeError: if moving is not 2D.
     """
-    return sample(moving.astype(np.float32), _pixels(moving, sampling, shape))
+    _check(moving)
+    found = np.empty(shape, dtype=np.float32)
+    values = np.ascontiguousarray(moving, dtype=np.float32)
+    _fill(values, np.ascontiguousarray(sampling, dtype=np.float64), found)
+    return found
 
 
 def warp_label_slice(
@@ -95,17 +100,84 @@ def warp_label_slice(
     Raises:
         ShapeError: if moving is not 2D.
     """
-    return sample_labels(moving, _pixels(moving, sampling, shape))
+    _check(moving)
+    found = np.zeros(shape, dtype=moving.dtype)
+    _pick(np.ascontiguousarray(moving), np.ascontiguousarray(sampling, dtype=np.float64), found)
+    return found
 
 
-def _pixels(
-    moving: NDArray[np.generic], sampling: NDArray[np.float64], shape: tuple[int, int]
-) -> NDArray[np.float64]:
-    """Return (2, y, x): where each pixel of the result lies in the source, y and x."""
+def _check(moving: NDArray[np.generic]) -> None:
     if moving.ndim != 2:
         raise ShapeError(f"moving must be one slice (y, x), got {moving.shape}")
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float64)
-    row_x, row_y, row_w = (r[0] * x + r[1] * y + r[2] for r in sampling)
-    ahead = row_w > 1e-9  # a homography's horizon shows nothing
-    scale = np.where(ahead, row_w, 1.0)
-    return np.where(ahead, np.stack([row_y / scale, row_x / scale]), -2.0)
+
+
+@compiled
+def _place(sampling: NDArray[np.float64], y: int, x: int) -> tuple[float, float]:
+    """Return where a pixel of the result lies in the source, y and x; a homography's horizon outside it."""
+    away = sampling[2, 0] * x + sampling[2, 1] * y + sampling[2, 2]
+    if not away > 1e-9:
+        return -2.0, -2.0
+    down = sampling[1, 0] * x + sampling[1, 1] * y + sampling[1, 2]
+    along = sampling[0, 0] * x + sampling[0, 1] * y + sampling[0, 2]
+    return (down, along) if away == 1.0 else (down / away, along / away)
+
+
+@compiled
+def _over_gaps(
+    values: tuple[float, float, float, float],
+    along: tuple[float, float],
+    across: tuple[float, float],
+) -> float:
+    """Return the weighted values of those of four pixels that hold data; NaN where they weigh too little."""
+    total = share = 0.0
+    for n in range(4):
+        down, right = along[n // 2], across[n % 2]
+        if np.isfinite(values[n]):
+            total += values[n] * down * right
+            share += down * right
+    return np.nan if np.float32(share) < np.float32(_TRUSTED) else total
+
+
+@compiled
+def _fill(
+    moving: NDArray[np.float32], sampling: NDArray[np.float64], found: NDArray[np.float32]
+) -> None:
+    """Do to whole slices what `sample` does, to the bit: scipy's linear weights, added in its order."""
+    flat, width = moving.ravel(), np.uint64(moving.shape[1])
+    low, high, wide = -_EDGE, moving.shape[0] - 1, moving.shape[1] - 1
+    for y in range(found.shape[0]):
+        for x in range(found.shape[1]):
+            v, u = _place(sampling, y, x)
+            if not (low <= v <= high + _EDGE and low <= u <= wide + _EDGE):
+                found[y, x] = np.nan
+                continue
+            v, u = min(max(v, 0.0), float(high)), min(max(u, 0.0), float(wide))
+            j, i = int(v), int(u)
+            down, right = v - j, u - i
+            # Unsigned: an index that cannot be negative needs no branch.
+            at = np.uint64(j) * width + np.uint64(i)
+            beside = at + np.uint64(1 if i < wide else 0)
+            step = width if j < high else np.uint64(0)
+            values = (flat[at], flat[beside], flat[at + step], flat[beside + step])
+            up, left = 1.0 - down, 1.0 - right
+            total = values[0] * up * left + values[1] * up * right
+            total = total + values[2] * down * left + values[3] * down * right
+            if total - total != 0.0:
+                total = _over_gaps(values, (up, down), (left, right))
+            found[y, x] = total
+
+
+@compiled
+def _pick(
+    moving: NDArray[np.integer[Any]],
+    sampling: NDArray[np.float64],
+    found: NDArray[np.integer[Any]],
+) -> None:
+    """Fill a slice with the nearest labels; what lies outside stays."""
+    high, wide = moving.shape[0] - 1, moving.shape[1] - 1
+    for y in range(found.shape[0]):
+        for x in range(found.shape[1]):
+            v, u = _place(sampling, y, x)
+            if -0.5 <= v <= high + 0.5 and -0.5 <= u <= wide + 0.5:
+                v, u = min(max(v, 0.0), float(high)), min(max(u, 0.0), float(wide))
+                found[y, x] = moving[np.uint64(v + 0.5), np.uint64(u + 0.5)]

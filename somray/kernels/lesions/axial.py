@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from somray.kernels.compiled import compiled
 
-__all__ = ["AxialDiameter", "hull_corners", "longest_pair", "perpendicular_mm"]
+__all__ = [
+    "AxialDiameter",
+    "hull_corners",
+    "longest_pair",
+    "perpendicular_mm",
+    "plane_hulls",
+    "widest_slices",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,13 +97,19 @@ def perpendicular_mm(diameter: AxialDiameter) -> float:
 
     The chord's length is piecewise linear along the diameter, so the longest one starts at a corner.
     """
-    if diameter.length_mm == 0.0 or len(diameter.corners_mm) < 3:
+    first, second = diameter.ends
+    return float(_perpendicular(diameter.corners_mm, first, second, diameter.length_mm))
+
+
+@compiled
+def _perpendicular(corners: NDArray[np.float64], first: int, second: int, length: float) -> float:
+    if length == 0.0 or len(corners) < 3:
         return 0.0
-    corners, (first, second) = diameter.corners_mm, diameter.ends
-    step_y, step_x = ((corners[second] - corners[first]) / diameter.length_mm).tolist()
+    step_y = (corners[second, 0] - corners[first, 0]) / length
+    step_x = (corners[second, 1] - corners[first, 1]) / length
     along = corners[:, 0] * step_y + corners[:, 1] * step_x
     across = corners[:, 1] * step_y - corners[:, 0] * step_x
-    return float(_longest_chord(along, across))
+    return _longest_chord(along, across)
 
 
 @compiled
@@ -114,3 +127,59 @@ def _longest_chord(along: NDArray[np.float64], across: NDArray[np.float64]) -> f
                 top, bottom = max(top, met), min(bottom, met)
         longest = max(longest, top - bottom)
     return longest
+
+
+@compiled
+def plane_hulls(
+    points: NDArray[np.int32], cuts: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Take of every lesion and slice the corners of the convex hull of its points.
+
+    Args:
+        points: (n, 4) lesion, z, y, x, sorted so.
+        cuts: (m + 1,) where a lesion's points of one slice begin, and n.
+
+    Returns:
+        (k, 4) corners, in turn within a lesion and slice, and their (m + 1,) cuts.
+    """
+    kept, size = np.empty_like(points), 0
+    begins = np.zeros_like(cuts)
+    for m in range(len(cuts) - 1):
+        start = cuts[m]
+        corners = hull_corners(points[start : cuts[m + 1], 2:].astype(np.int64))
+        for corner in corners:
+            kept[size, :2] = points[start, :2]
+            kept[size, 2:] = corner
+            size += 1
+        begins[m + 1] = size
+    return kept[:size].copy(), begins
+
+
+@compiled
+def widest_slices(
+    corners: NDArray[np.int32],
+    cuts: NDArray[np.int64],
+    plane: NDArray[np.float64],
+    length: NDArray[np.float64],
+    across: NDArray[np.float64],
+) -> None:
+    """Note every lesion's longest diameter in a slice and its longest perpendicular there, the first of several.
+
+    Args:
+        corners: (k, 4) as `plane_hulls` gives them, z ascending within a lesion.
+        cuts: (m + 1,) of them.
+        plane: (2, 2) mm of a step along y and along x on two axes at right angles.
+        length: by lesion, the longest so far, −1 before the first; changed.
+        across: by lesion, its perpendicular; changed.
+    """
+    for m in range(len(cuts) - 1):
+        part = corners[cuts[m] : cuts[m + 1]]
+        placed = np.empty((len(part), 2))
+        for n in range(len(part)):
+            placed[n, 0] = part[n, 2] * plane[0, 0]
+            placed[n, 1] = part[n, 2] * plane[0, 1] + part[n, 3] * plane[1, 1]
+        squared, first, second = _furthest(placed)
+        longest, lesion = np.sqrt(squared), part[0, 0]
+        if longest > length[lesion]:
+            length[lesion] = longest
+            across[lesion] = _perpendicular(placed, first, second, longest)

@@ -1,80 +1,89 @@
-"""The axes of an instance, from its outermost voxels only.
+"""The axes of lesions, from their outermost voxels only.
 
-The two voxels furthest apart are corners of the convex hull, so each plane keeps only the corners of the
-hull of its voxels: what is held is bounded by the surface's corners, not by the volume.
+The two voxels furthest apart are corners of the convex hull, so each slice keeps only the corners of the hull of
+a lesion's voxels, and a lesion is measured and forgotten once its last slice has passed: what is held are the
+corners of lesions that go on. Corners are found on whole numbers, so it matters nothing how bricks were cut.
 """
 
-from collections.abc import Iterable
+import contextlib
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
 from somray.domain.geometry import Geometry
-from somray.kernels.lesions.axial import (
-    AxialDiameter,
-    hull_corners,
-    longest_pair,
-    perpendicular_mm,
-)
+from somray.kernels.compiled import compiled
+from somray.kernels.lesions.axial import hull_corners, plane_hulls, widest_slices
+from somray.kernels.lesions.placing import placed_mm
 
 __all__ = ["ExtremePoints", "largest_distance"]
 
-_HULL_FROM = 64  # points; below that all pairs are compared at once
+_HULL_FROM = 1024  # points; below that all pairs are compared at once
+
+Corners = tuple[NDArray[np.int32], NDArray[np.int64]]  # (k, 4) lesion, z, y, x, and their cuts
 
 
 class ExtremePoints:
-    """Collects, plane by plane, the voxels that can be ends of an instance's longest axes."""
+    """Collects, slab by slab, the voxels that can be ends of a lesion's longest axes.
 
-    def __init__(self, geometry: Geometry) -> None:
-        self._geometry = geometry
+    Args:
+        geometry: grid of the volume.
+        last: (n,) by lesion the last slice that it has.
+    """
+
+    def __init__(self, geometry: Geometry, last: NDArray[np.int64]) -> None:
+        self._geometry, self._last = geometry, last
         self._plane = _plane_axes(geometry)
-        self._corners: dict[int, list[tuple[int, NDArray[np.int64]]]] = {}  # z, (k, 2)
-        self._axial: dict[int, AxialDiameter] = {}
+        self._pending: list[Corners] = []  # of the bricks of this slab
+        self._open = np.zeros((0, 4), dtype=np.int32)  # corners of lesions that go on
+        self._outermost = np.zeros((0, 3), dtype=np.int32)  # of all lesions
+        self.longest_mm = np.zeros(len(last))
+        """(n,) largest distance between two voxel centres of each lesion, once its last slice has passed."""
+        self.axial_mm = np.full(len(last), -1.0)
+        """(n,) the same within one slice."""
+        self.across_mm = np.zeros(len(last))
+        """(n,) longest perpendicular to it in that slice's hull."""
 
-    def add_plane(
-        self, ids: NDArray[np.int64], y: NDArray[np.int64], x: NDArray[np.int64], z: int
-    ) -> None:
-        """Take one plane's voxels in scan order: instance numbers and indices, (n,) each."""
-        order = np.lexsort((x, y, ids))
-        ids, y, x = ids[order], y[order], x[order]
-        new_row = np.ones(len(ids), dtype=bool)
-        new_row[1:] = (np.diff(ids) != 0) | (np.diff(y) != 0)
-        row_end = np.append(new_row[1:], True)
-        keep = new_row | row_end  # inside a row only its two ends can be corners
-        ids, points = ids[keep], np.stack([y, x], axis=1)[keep].astype(np.int64)
-        starts = np.flatnonzero(np.append(True, np.diff(ids) != 0))
-        for start, stop in zip(starts, np.append(starts[1:], len(ids)), strict=True):
-            corners = hull_corners(points[start:stop])
-            self._keep(int(ids[start]), corners, z)
+    def add_brick(self, labels: NDArray[np.int32], corner: tuple[int, int, int]) -> None:
+        """Take a brick of the slab: lesions (z, y, x), 0 outside, and where it begins."""
+        ends = _run_ends(labels, *corner)
+        if len(ends):
+            ends = ends[np.argsort(ends[:, 0], kind="stable")]  # then by z, y, x: they came so
+            self._pending.append(plane_hulls(ends, _cuts(ends)))
 
-    def _keep(self, instance: int, corners: NDArray[np.int64], z: int) -> None:
-        self._corners.setdefault(instance, []).append((z, corners))
-        y, x = corners[:, 0], corners[:, 1]
-        along_x = y * self._plane[0, 1] + x * self._plane[1, 1]
-        here = longest_pair(np.stack([y * self._plane[0, 0], along_x], axis=1))
-        best = self._axial.get(instance)
-        if best is None or here.length_mm > best.length_mm:  # the first slice where several tie
-            self._axial[instance] = here
+    def close_slab(self, z1: int) -> None:
+        """Take note that all bricks of slices before z1 were taken."""
+        if not self._pending:
+            return
+        corners, cuts = self._pending[0]
+        if len(self._pending) > 1:  # a hull of hulls
+            every = np.concatenate([part for part, _ in self._pending])
+            every = every[np.lexsort(every.T[::-1])]
+            corners, cuts = plane_hulls(every, _cuts(every))
+        self._pending = []
+        widest_slices(corners, cuts, self._plane, self.axial_mm, self.across_mm)
+        self._outermost = _outer(np.concatenate([self._outermost, corners[:, 1:]]))
+        held = np.concatenate([self._open, corners])
+        passed = self._last[held[:, 0]] < z1
+        self._open = held[~passed]
+        self._measure(held[passed])
 
-    def longest_mm(self, instance: int) -> float:
-        """Return the largest distance between two voxel centres of an instance in mm."""
-        return largest_distance(self._placed([instance]))
+    def furthest_mm(self) -> float | None:
+        """Return the largest distance between two voxel centres of any lesions; None without one."""
+        if not len(self._outermost):
+            return None
+        return largest_distance(placed_mm(self._geometry, self._outermost))
 
-    def furthest_mm(self) -> float:
-        """Return the largest distance between two voxel centres of any instances; 0 for none."""
-        return largest_distance(self._placed(self._corners)) if self._corners else 0.0
-
-    def axial_mm(self, instance: int) -> tuple[float, float]:
-        """Return an instance's longest diameter within one plane, and its longest perpendicular there."""
-        diameter = self._axial[instance]
-        return diameter.length_mm, perpendicular_mm(diameter)
-
-    def _placed(self, instances: Iterable[int]) -> NDArray[np.float64]:
-        planes = [part for instance in instances for part in self._corners[instance]]
-        z = np.repeat([z for z, _ in planes], [len(corners) for _, corners in planes])
-        index = np.column_stack([z, np.concatenate([corners for _, corners in planes])])
-        return self._geometry.to_world(index.astype(np.float64))
+    def _measure(self, corners: NDArray[np.int32]) -> None:
+        """Find the longest axis of lesions that are complete."""
+        corners = corners[np.argsort(corners[:, 0], kind="stable")]
+        points = placed_mm(self._geometry, corners[:, 1:])
+        starts = np.flatnonzero(np.diff(corners[:, 0], prepend=-1))
+        cuts = np.append(starts, len(corners))
+        for m in np.flatnonzero(np.diff(cuts) > _HULL_FROM).tolist():
+            part = slice(cuts[m], cuts[m + 1])
+            self.longest_mm[corners[cuts[m], 0]] = largest_distance(points[part])
+        _longest(points, cuts, corners[starts, 0], self.longest_mm)
 
 
 def _plane_axes(geometry: Geometry) -> NDArray[np.float64]:
@@ -84,6 +93,63 @@ def _plane_axes(geometry: Geometry) -> NDArray[np.float64]:
     shear = float(step_y @ step_x) / length_x
     upright = float(np.sqrt(max(0.0, float(step_y @ step_y) - shear**2)))
     return np.array([[upright, shear], [0.0, length_x]])
+
+
+def _cuts(points: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Tell where in (n, 4) sorted points another lesion or slice begins, and n."""
+    new = np.diff(points[:, :2], axis=0, prepend=-1).any(axis=1)
+    return np.append(np.flatnonzero(new), len(points)).astype(np.int64)
+
+
+@compiled
+def _run_ends(labels: NDArray[np.int32], z0: int, y0: int, x0: int) -> NDArray[np.int32]:
+    """List both ends of every run of a lesion along x, in scan order: lesion, z, y, x of the volume."""
+    found = np.empty((0, 4), dtype=np.int32)
+    for step in range(2):  # counted, then listed
+        size = 0
+        for z in range(labels.shape[0]):
+            for y in range(labels.shape[1]):
+                row = labels[z, y]
+                for x in range(len(row)):
+                    lesion = row[x]
+                    if lesion > 0 and not (
+                        0 < x < len(row) - 1 and row[x - 1] == lesion and row[x + 1] == lesion
+                    ):
+                        if step == 1:
+                            found[size, 0] = lesion
+                            found[size, 1], found[size, 2], found[size, 3] = z0 + z, y0 + y, x0 + x
+                        size += 1
+        if step == 0:
+            found = np.empty((size, 4), dtype=np.int32)
+    return found
+
+
+@compiled
+def _longest(
+    points: NDArray[np.float64],
+    cuts: NDArray[np.int64],
+    lesions: NDArray[np.int32],
+    longest: NDArray[np.float64],
+) -> None:
+    """Compare all pairs of points of every lesion that has not too many."""
+    for m in range(len(lesions)):
+        part = points[cuts[m] : cuts[m + 1]]
+        if len(part) <= _HULL_FROM:
+            longest[lesions[m]] = np.sqrt(_largest_squared(part))
+
+
+@compiled
+def _largest_squared(points: NDArray[np.float64]) -> float:
+    best = 0.0
+    for i in range(len(points)):
+        for j in range(i + 1, len(points)):
+            x, y, z = (
+                points[i, 0] - points[j, 0],
+                points[i, 1] - points[j, 1],
+                points[i, 2] - points[j, 2],
+            )
+            best = max(best, x * x + y * y + z * z)
+    return best
 
 
 def largest_distance(points: NDArray[np.float64]) -> float:
@@ -96,17 +162,19 @@ def largest_distance(points: NDArray[np.float64]) -> float:
         The distance in the points' unit; 0 for a single point.
     """
     if len(points) > _HULL_FROM:
-        points = points[_hull_corners(points)]
-    best = 0.0
-    for start in range(0, len(points), 256):  # bounded memory: 256 × n distances
-        offset = points[start : start + 256, None, :] - points[None, start:, :]
-        best = max(best, float(np.sqrt((offset**2).sum(axis=2).max())))
-    return best
+        with contextlib.suppress(QhullError):  # on a line or plane the hull has no volume
+            points = points[np.sort(ConvexHull(points).vertices)]
+    return float(np.sqrt(_largest_squared(np.ascontiguousarray(points))))
 
 
-def _hull_corners(points: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the indices of hull corners; all points where they lie on a line or plane."""
+def _outer(index: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Leave only corners of the hull of voxels (n, 3); in z, y, x."""
+    if len(index) <= _HULL_FROM:
+        return index
     try:
-        return np.sort(ConvexHull(points).vertices).astype(np.int64)
-    except QhullError:  # flat: the hull has no volume
-        return np.arange(len(points))
+        return np.asarray(index[np.sort(ConvexHull(index.astype(np.float64)).vertices)])
+    except QhullError:
+        if (index[:, 0] != index[0, 0]).any():  # an oblique plane or a line
+            return np.unique(index, axis=0)
+        flat = hull_corners(np.unique(index[:, 1:], axis=0).astype(np.int64)).astype(np.int32)
+        return np.insert(flat, 0, index[0, 0], axis=1)

@@ -2,7 +2,7 @@
 
 The sphere holds the voxels whose centres lie within 6.204 mm of its own centre's; it may reach beyond the
 lesion, not beyond the image or into missing data. Planes are taken in order of z and each adds its disc to
-every sphere that it cuts, so no plane is read twice and none is held: the bits do not depend on slabs.
+every sphere that it cuts: the bits do not depend on how slabs of whole slices were cut.
 
 Source: Wahl, Jacene, Kasamon, Lodge, "From RECIST to PERCIST: evolving considerations for PET response
 criteria in solid tumors", J Nucl Med 50 Suppl 1, 2009.
@@ -39,61 +39,61 @@ def sphere_rows(geometry: Geometry, radius_mm: float = SPHERE_MM) -> NDArray[np.
 
 
 class PeakMeter:
-    """Means over the spheres about all voxels of some lesions, one plane after the other.
+    """Highest means over the spheres about the voxels of every lesion, brick by brick.
 
     Args:
         geometry: grid of the volume.
-        index: (n, 3) voxels of the lesions in z, y, x, in scan order.
+        largest: largest number of a lesion.
     """
 
-    def __init__(self, geometry: Geometry, index: NDArray[np.integer]) -> None:
-        self._index = index
+    def __init__(self, geometry: Geometry, largest: int) -> None:
         self._rows = sphere_rows(geometry)
         self._size = int((self._rows[:, 3] - self._rows[:, 2] + 1).sum())
-        self._sum = np.zeros(len(index), dtype=np.float64)
-        self._count = np.zeros(len(index), dtype=np.int32)
+        self._highest = np.full(largest + 1, -np.inf)
+        z, y, x = np.abs(self._rows[:, [0, 1, 3]]).max(axis=0).tolist()
+        self.reach: tuple[int, int, int] = (z, y, x)
+        """Voxels along (z, y, x) that a sphere reaches beyond its centre."""
 
-    def wants(self, z0: int, z1: int) -> bool:
-        """Tell whether a sphere reaches into the planes z0 to z1 (excluded)."""
-        reach = int(self._rows[-1, 0])
-        part = self._between(z0 - reach, z1 + reach)
-        return bool(part.stop > part.start)
+    @property
+    def peaks(self) -> NDArray[np.float64]:
+        """(largest + 1,) highest mean by lesion, as far as bricks were taken; NaN where no sphere fits."""
+        return np.where(np.isneginf(self._highest), np.nan, self._highest)
 
-    def add(self, image: NDArray[np.floating], z_start: int) -> None:
-        """Take the next planes (z, y, x), in order of z; those that no sphere reaches may be left out."""
-        for plane in range(len(image)):
-            z = z_start + plane
-            if self.wants(z, z + 1):
-                values = image[plane].astype(np.float64)
-                known = np.isfinite(values)
-                pad = ((0, 0), (1, 0))
-                sums = np.cumsum(np.pad(np.where(known, values, 0.0), pad), axis=1)
-                counts = np.cumsum(np.pad(known, pad), axis=1, dtype=np.int32)
-                self._add_plane(z, sums, counts)
-
-    def _add_plane(self, z: int, sums: NDArray[np.float64], counts: NDArray[np.int32]) -> None:
-        reach = int(self._rows[-1, 0])
-        for offset in range(-reach, reach + 1):
-            part = self._between(z - offset, z - offset + 1)
-            rows = self._rows[self._rows[:, 0] == offset, 1:]
-            centres = self._index[part, 1:].astype(np.int64)
-            _add_discs(sums, counts, centres, rows, self._sum[part], self._count[part])
-
-    def peaks(self, owner: NDArray[np.integer], lesions: int) -> NDArray[np.float64]:
-        """Return the highest mean of each lesion, (lesions,); NaN where no sphere fits.
+    def add_brick(
+        self,
+        labels: NDArray[np.int32],
+        image: NDArray[np.floating],
+        inset: tuple[int, int, int],
+    ) -> None:
+        """Take a brick.
 
         Args:
-            owner: (n,) number of each voxel's lesion, from 0.
-            lesions: how many there are.
+            labels: (z, y, x) lesions of the brick, 0 outside.
+            image: its values and those about it, `reach` voxels to all sides where the volume has them.
+            inset: where the brick begins in `image`, in z, y, x.
         """
-        whole = self._count == self._size
-        highest = np.full(lesions, -np.inf)
-        np.maximum.at(highest, owner[whole], self._sum[whole] / self._size)
-        return np.where(np.isneginf(highest), np.nan, highest)
-
-    def _between(self, z0: int, z1: int) -> slice:
-        """Return which voxels lie in the planes z0 to z1 (excluded)."""
-        return slice(*np.searchsorted(self._index[:, 0], (z0, z1)).tolist())
+        index = np.argwhere(labels).astype(np.int32)
+        slices = np.ascontiguousarray(index[:, 0])  # ascending
+        total, known = np.zeros(len(index)), np.zeros(len(index), dtype=np.int32)
+        far = self.reach[0]
+        for plane, values in enumerate(image):
+            z = plane - inset[0]
+            first, last = np.searchsorted(slices, (z - far, z + far + 1)).tolist()
+            if first == last:  # no sphere reaches it
+                continue
+            values = values.astype(np.float64)
+            finite = np.isfinite(values)
+            pad = ((0, 0), (1, 0))
+            sums = np.cumsum(np.pad(np.where(finite, values, 0.0), pad), axis=1)
+            counts = np.cumsum(np.pad(finite, pad), axis=1, dtype=np.int32)
+            for offset in range(-far, far + 1):
+                part = slice(*np.searchsorted(slices, (z - offset, z - offset + 1)).tolist())
+                rows = self._rows[self._rows[:, 0] == offset, 1:]
+                centres = index[part, 1:] + np.array(inset[1:])
+                _add_discs(sums, counts, centres, rows, total[part], known[part])
+        whole = known == self._size
+        owner = labels[tuple(index[whole].T)]
+        np.maximum.at(self._highest, owner, total[whole] / self._size)
 
 
 @compiled

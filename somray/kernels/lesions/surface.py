@@ -1,10 +1,11 @@
-"""The surface of lesions drawn in voxels, and the voxels that lie on it.
+"""The surface of lesions drawn in voxels.
 
 Voxel faces alone overstate a ball's surface by half. So each face between a lesion's voxel and what is not
 that lesion counts only by the share that looks along the true normal, which is the gradient of the mask,
 smoothed by binomial weights over a voxel of the coarsest axis and as many mm along the others. Weights and
-sums of a gradient are whole numbers; the faces are added up in scan order, so it matters nothing how the
-volume is taken apart. Beyond the image's rim there is no lesion: the rim closes it.
+sums of a gradient are whole numbers; the faces are added up in scan order, so it matters nothing how slabs of whole
+slices are cut (tiles of a slice come one after the other: the last digits of what crosses them may differ).
+Beyond the image's rim there is no lesion: the rim closes it.
 
 Measured: balls of 6 to 20 mm radius 0 to +3 % in cubic voxels, up to +6 % in voxels of 5 × 0.7 × 0.7 mm;
 turned cubes of 24 mm within 5 %; boxes of 20 to 60 mm up to −9 %, since normals turn about an edge; what
@@ -16,32 +17,15 @@ Source: Coeurjolly, Flin, Teytaud, Tougne, "Multigrid convergence and surface ar
 Morphology, and Computational Imaging, LNCS 2616, 2003.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
 from somray.kernels.compiled import compiled
 
-__all__ = ["Surface", "sphericity", "surface_of"]
+__all__ = ["SurfaceMeter", "sphericity"]
 
 MOST_VOXELS = 8  # half width of the smoothing along fine axes; its weights fit 64 bits
-BLOCK_VOXELS = 2**22  # drawn at once where planes are small
-
-
-@dataclass(frozen=True, eq=False)
-class Surface:
-    """The surface of some lesions.
-
-    Args:
-        area_mm2: (m,) float64, by position of the lesion among the ascending ids.
-        rim: (n,) whether each voxel has a face that is not inside its lesion.
-    """
-
-    area_mm2: NDArray[np.float64]
-    rim: NDArray[np.bool_]
 
 
 def sphericity(volume_mm3: float, surface_mm2: float) -> float:
@@ -49,33 +33,39 @@ def sphericity(volume_mm3: float, surface_mm2: float) -> float:
     return float((36.0 * np.pi * volume_mm3**2) ** (1.0 / 3.0) / surface_mm2)
 
 
-def surface_of(
-    index: NDArray[np.integer],
-    owner: NDArray[np.integer],
-    geometry: Geometry,
-    block_voxels: int = BLOCK_VOXELS,
-) -> Surface:
-    """Measure the surface of every lesion of a volume.
+class SurfaceMeter:
+    """Adds the surfaces of all lesions up, brick by brick.
 
     Args:
-        index: (n, 3) voxels in z, y, x, in scan order.
-        owner: (n,) position of each voxel's lesion, from 0.
-        geometry: grid that they lie on.
-        block_voxels: drawn at once; a plane and its surroundings at least. Decides no bit.
+        geometry: grid of the volume.
+        largest: largest number of a lesion.
 
-    Cost: O(voxels + faces · window) time; memory is one block.
+    Cost: O(voxels + faces · window) time.
     """
-    half = _half_widths(geometry.spacing_mm)
-    weights = _weights(half)
-    inverse = np.linalg.inv(geometry.matrix[:3, :3])
-    covectors = np.ascontiguousarray(inverse[::-1], dtype=np.float64)  # rows: 1/mm along z, y, x
-    area = np.zeros(int(owner.max(initial=-1)) + 1)
-    rim = np.zeros(len(index), dtype=bool)
-    for part, block, corner in _blocks(index, owner, half, block_voxels):
-        placed = (index[part] - corner).astype(np.int64)
-        rim[part] = _add_faces(block, placed, half, weights, covectors, area)
-    area *= geometry.voxel_mm3
-    return Surface(area, rim)
+
+    def __init__(self, geometry: Geometry, largest: int) -> None:
+        self._half = _half_widths(geometry.spacing_mm)
+        self._weights = _weights(self._half)
+        inverse = np.linalg.inv(geometry.matrix[:3, :3])
+        # rows: 1/mm along z, y, x
+        self._covectors = np.ascontiguousarray(inverse[::-1], dtype=np.float64)
+        self._voxel_mm3 = geometry.voxel_mm3
+        self._area = np.zeros(largest + 1)
+
+    @property
+    def margin(self) -> tuple[int, int, int]:
+        """Voxels along (z, y, x) that must be known on either side of a brick."""
+        z, y, x = (self._half + 1).tolist()
+        return z, y, x
+
+    @property
+    def area_mm2(self) -> NDArray[np.float64]:
+        """(largest + 1,) by lesion, as far as bricks were taken."""
+        return self._area * self._voxel_mm3
+
+    def add_brick(self, block: NDArray[np.int32]) -> None:
+        """Take a brick of lesions (z, y, x) with its margin on all sides, 0 outside of lesions and volume."""
+        _add_faces(block, self._half, self._weights, self._covectors, self._area)
 
 
 def _half_widths(spacing_mm: tuple[float, float, float]) -> NDArray[np.int64]:
@@ -110,97 +100,80 @@ def _weights(half: NDArray[np.int64]) -> NDArray[np.int64]:
     return table
 
 
-def _blocks(
-    index: NDArray[np.integer],
-    owner: NDArray[np.integer],
-    half: NDArray[np.int64],
-    block_voxels: int,
-) -> Iterator[tuple[slice, NDArray[np.int32], NDArray[np.int64]]]:
-    """Draw the lesions some planes at a time: voxels they are for, (z, y, x) of owner + 1, corner."""
-    if not len(index):
-        return
-    margin = half + 1
-    low, high = index.min(axis=0) - margin, index.max(axis=0) + margin + 1
-    plane = int((high[1] - low[1]) * (high[2] - low[2]))
-    depth = max(1, block_voxels // plane - 2 * int(margin[0]))
-    z = index[:, 0]
-    for z0 in range(int(z[0]), int(z[-1]) + 1, depth):
-        part = slice(*np.searchsorted(z, (z0, z0 + depth)).tolist())
-        if part.start == part.stop:
-            continue
-        corner = np.array([z0 - margin[0], low[1], low[2]], dtype=np.int64)
-        seen = slice(*np.searchsorted(z, (corner[0], z0 + depth + margin[0])).tolist())
-        tall = depth + 2 * int(margin[0])
-        block = np.zeros((tall, int(high[1] - low[1]), int(high[2] - low[2])), dtype=np.int32)
-        block[tuple((index[seen] - corner).T)] = owner[seen] + 1
-        yield part, block, corner
-
-
 @compiled
 def _add_faces(
     block: NDArray[np.int32],
-    placed: NDArray[np.int64],
     half: NDArray[np.int64],
     weights: NDArray[np.int64],
     covectors: NDArray[np.float64],
     area: NDArray[np.float64],
-) -> NDArray[np.bool_]:
-    """Add each voxel's open faces, weighted by the normal there; tell which voxels have any."""
-    rim = np.zeros(len(placed), dtype=np.bool_)
-    for n in range(len(placed)):
-        z, y, x = placed[n]
-        lesion = block[z, y, x]
-        for axis in range(3):
-            for side in (-1, 1):
-                beside = placed[n].copy()
-                beside[axis] += side
-                if block[beside[0], beside[1], beside[2]] != lesion:
-                    rim[n] = True
-                    slopes = _gradient(block, placed[n], axis, side, half, weights)
-                    area[lesion - 1] += _face(slopes, axis, covectors)
-    return rim
+) -> None:
+    """Add each voxel's open faces, weighted by the normal there; the margin's voxels are only looked at."""
+    depth, rows, columns = block.shape
+    for z in range(half[0] + 1, depth - half[0] - 1):
+        for y in range(half[1] + 1, rows - half[1] - 1):
+            for x in range(half[2] + 1, columns - half[2] - 1):
+                lesion = block[z, y, x]
+                if lesion == 0:
+                    continue
+                for axis in range(3):
+                    for side in (-1, 1):
+                        k = z + side if axis == 0 else z
+                        j = y + side if axis == 1 else y
+                        i = x + side if axis == 2 else x
+                        if block[k, j, i] != lesion:
+                            here = min(z, k), min(y, j), min(x, i)
+                            slopes = _gradient(block, lesion, here, axis, half, weights)
+                            area[lesion] += _face(slopes, axis, covectors)
 
 
 @compiled
 def _face(slopes: tuple[int, int, int], axis: int, covectors: NDArray[np.float64]) -> float:
     """Return a face's area along the normal, per mm³ of a voxel."""
-    normal = slopes[0] * covectors[0] + slopes[1] * covectors[1] + slopes[2] * covectors[2]
-    length = np.sqrt((normal * normal).sum())
-    face = covectors[axis]
-    if length == 0.0:  # the same on both sides: nothing to go by but the face
-        return float(np.sqrt((face * face).sum()))
-    return float(abs((face * normal).sum()) / length)
+    squared, facing, plain = 0.0, 0.0, 0.0
+    for k in range(3):
+        face = covectors[axis, k]
+        normal = slopes[0] * covectors[0, k]
+        normal = normal + slopes[1] * covectors[1, k]
+        normal = normal + slopes[2] * covectors[2, k]
+        squared += normal * normal
+        facing += face * normal
+        plain += face * face
+    if squared == 0.0:  # the same on both sides: nothing to go by but the face
+        return float(np.sqrt(plain))
+    return float(abs(facing) / np.sqrt(squared))
 
 
 @compiled
 def _gradient(
     block: NDArray[np.int32],
-    here: NDArray[np.int64],
+    lesion: int,
+    here: tuple[int, int, int],
     axis: int,
-    side: int,
     half: NDArray[np.int64],
     weights: NDArray[np.int64],
 ) -> tuple[int, int, int]:
-    """Sum the mask's smoothed differences along z, y, x about one face."""
-    lesion = block[here[0], here[1], here[2]]
-    first, last = here - half, here + half
-    if side > 0:
-        last[axis] += 1
+    """Sum the mask's smoothed differences along z, y, x about the face between a voxel and the next one on an axis."""
+    z0, y0, x0 = here[0] - half[0], here[1] - half[1], here[2] - half[2]
+    wide_z, wide_y, wide_x = 2 * half[0] + 1, 2 * half[1] + 1, 2 * half[2] + 1
+    # halfway between voxels along the face's axis, on them along the others
+    kind_z, kind_y, kind_x = 0, 0, 0
+    if axis == 0:
+        wide_z, kind_z = wide_z + 1, 2
+    elif axis == 1:
+        wide_y, kind_y = wide_y + 1, 2
     else:
-        first[axis] -= 1
-    kind = np.array([2 if a == axis else 0 for a in range(3)])  # halfway between voxels, or on them
+        wide_x, kind_x = wide_x + 1, 2
     along_z, along_y, along_x = 0, 0, 0
-    for z in range(first[0], last[0] + 1):
-        smooth_z = weights[0, kind[0], z - first[0]]
-        slope_z = weights[0, kind[0] + 1, z - first[0]]
-        for y in range(first[1], last[1] + 1):
-            smooth_y = weights[1, kind[1], y - first[1]]
-            slope_y = weights[1, kind[1] + 1, y - first[1]]
+    for z in range(wide_z):
+        smooth_z, slope_z = weights[0, kind_z, z], weights[0, kind_z + 1, z]
+        for y in range(wide_y):
+            smooth_y, slope_y = weights[1, kind_y, y], weights[1, kind_y + 1, y]
             smooth_x, slope_x = 0, 0
-            for x in range(first[2], last[2] + 1):
-                if block[z, y, x] == lesion:
-                    smooth_x += weights[2, kind[2], x - first[2]]
-                    slope_x += weights[2, kind[2] + 1, x - first[2]]
+            for x in range(wide_x):
+                if block[z0 + z, y0 + y, x0 + x] == lesion:
+                    smooth_x += weights[2, kind_x, x]
+                    slope_x += weights[2, kind_x + 1, x]
             along_z += slope_z * smooth_y * smooth_x
             along_y += smooth_z * slope_y * smooth_x
             along_x += smooth_z * smooth_y * slope_x

@@ -8,15 +8,33 @@ what it shows.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.kernels.grids.pixel_size import brought_to_spacing, has_other_spacing
-from somray.kernels.noise.level import FLOOR, LEAST, noise_excess, noise_on_top, noise_scale
-from somray.kernels.noise.nonlocal_means import nonlocal_means
+from somray.kernels.noise.level import (
+    FLOOR,
+    LEAST,
+    Noise,
+    noise_excess,
+    noise_on_top,
+    noise_scale,
+)
+from somray.kernels.noise.nonlocal_means import REACH, nonlocal_means
 
-__all__ = ["DENOISE", "QUIET", "calmed_plane", "reference_noise"]
+__all__ = [
+    "CALM_HALO",
+    "DENOISE",
+    "QUIET",
+    "Calming",
+    "calm",
+    "calmed_plane",
+    "calming_of",
+    "joined_noise",
+    "reference_noise",
+]
 
 Window = tuple[float, float]
 Spacing = tuple[float, float]
@@ -29,8 +47,22 @@ QUIET = 0.35
 up to .15, a gain of 5 % makes some of them .3."""
 SURE = 2.0
 """Standard errors by which it must exceed that."""
+CALM_HALO = REACH + 1
+"""Pixels to each side that decide about a pixel's denoised value."""
 UNKNOWN = 1e6
 """Noise of a reference that does not tell it: no slice is noisier."""
+
+
+class Calming(NamedTuple):
+    """How a plane is denoised.
+
+    Args:
+        sigma: standard deviation of the noise, in the channel's values.
+        left: share of what the filter takes that is given back.
+    """
+
+    sigma: float
+    left: float
 
 
 def reference_noise(
@@ -49,10 +81,47 @@ def reference_noise(
     found: list[tuple[float, ...]] = []
     for c, (window, kind) in enumerate(zip(windows, kinds, strict=True)):
         planes = [] if kind == "PET" else [np.ascontiguousarray(i[c], np.float32) for i in images]
-        noises = [noise_scale(plane, window) for plane in planes]
-        scales = [np.where(n.blocks < LEAST, UNKNOWN, n.shares) for n in noises]
-        found.append(tuple(float(s) for s in np.median(scales, axis=0)) if scales else ())
+        found.append(joined_noise([noise_scale(plane, window) for plane in planes]))
     return tuple(found)
+
+
+def joined_noise(noises: Sequence[Noise]) -> tuple[float, ...]:
+    """Return the median of several slices' noise in each direction and at each scale; () of none."""
+    scales = [np.where(n.blocks < LEAST, UNKNOWN, n.shares) for n in noises]
+    return tuple(float(s) for s in np.median(scales, axis=0)) if scales else ()
+
+
+def calming_of(
+    now: Noise, seen: Noise, noise: Sequence[float] | None, window: Window
+) -> Calming | None:
+    """Decide whether a channel of a slice is denoised, and how strongly; None where it is quiet.
+
+    Whether it is noisier is asked at the reference's pixel size, where features see it; smaller pixels are
+    noisier by themselves. How strong the filter must be is asked at its own pixels.
+
+    Args:
+        now: its noise.
+        seen: its noise at the reference's pixel size.
+        noise: of the reference, that is left in the slice; None for whatever there is to go.
+        window: (low, high) of the channel.
+    """
+    if noise is None:
+        before, left = np.full(now.shares.shape, FLOOR), 0.0
+    else:
+        if noise_excess(seen, noise, SURE) <= QUIET:
+            return None
+        before = np.asarray(noise) * now.shares / seen.shares
+        left = 2.0 ** -noise_excess(seen, noise)
+    sigma = noise_on_top(now.shares, before, window)
+    return Calming(sigma, left) if sigma > 0.0 else None
+
+
+def calm(plane: Plane, calming: Calming) -> Plane:
+    """Denoise a plane (y, x) of finite values and NaN; `CALM_HALO` pixels round a part give the whole's bits."""
+    quiet = nonlocal_means(plane, calming.sigma)
+    if not calming.left:
+        return quiet
+    return quiet + np.float32(calming.left) * (plane - quiet)
 
 
 def calmed_plane(
@@ -61,10 +130,7 @@ def calmed_plane(
     noise: Sequence[float] | None,
     spacing: tuple[Spacing, Spacing],
 ) -> Plane | None:
-    """Denoise one channel of one slice by non-local means if need be.
-
-    Whether it is noisier is asked at the reference's pixel size, where features see it; smaller pixels are
-    noisier by themselves. How strong the filter must be is asked at its own pixels.
+    """Denoise one channel of one slice by non-local means if need be (`calming_of`).
 
     Args:
         plane: (y, x) float32, NaN where there is no data.
@@ -77,18 +143,10 @@ def calmed_plane(
     """
     plane = np.ascontiguousarray(plane)
     now = noise_scale(plane, window)
-    if noise is None:
-        before, left = np.full(now.shares.shape, FLOOR), 0.0
-    else:
-        seen = now
-        if has_other_spacing(*spacing) and not np.isinf(plane).any():
-            seen = noise_scale(brought_to_spacing(plane, *spacing)[0], window)
-        if noise_excess(seen, noise, SURE) <= QUIET:
-            return None
-        before = np.asarray(noise) * now.shares / seen.shares
-        left = 2.0 ** -noise_excess(seen, noise)
-    sigma = noise_on_top(now.shares, before, window)
-    if sigma <= 0.0 or np.isinf(plane).any():
+    seen = now
+    if noise is not None and has_other_spacing(*spacing) and not np.isinf(plane).any():
+        seen = noise_scale(brought_to_spacing(plane, *spacing)[0], window)
+    calming = calming_of(now, seen, noise, window)
+    if calming is None or np.isinf(plane).any():
         return None
-    calm = nonlocal_means(plane, sigma)
-    return calm + np.float32(left) * (plane - calm) if left else calm
+    return calm(plane, calming)

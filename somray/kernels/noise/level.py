@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from somray.kernels.compiled import compiled
 
-__all__ = ["FLOOR", "LEAST", "Noise", "noise_excess", "noise_on_top", "noise_scale"]
+__all__ = ["FLOOR", "LEAST", "Noise", "NoiseSums", "noise_excess", "noise_on_top", "noise_scale"]
 
 Window = tuple[float, float]
 Plane = NDArray[np.float32]
@@ -49,23 +49,47 @@ class Noise(NamedTuple):
     blocks: NDArray[np.float64]
 
 
-def noise_scale(plane: Plane, window: Window) -> Noise:
-    """Measure a channel's noise.
+class NoiseSums:
+    """Counts of a channel's finest details, part by part; parts add up to the bits of the whole.
 
     Args:
-        plane: (y, x) float32 values, NaN where there is no data.
         window: (low, high); only where the local mean lies inside is noise looked for.
     """
-    width = float(window[1]) - float(window[0])
-    limits = np.array(window, dtype=np.float32)
-    shares: list[float] = []
-    blocks: list[float] = []
-    for _ in range(LEVELS):
-        counts, known, plane = _details(plane, limits, np.float32(BINS_PER_WINDOW / width))
-        medians = [_median(row, known) if known >= LEAST else 0.0 for row in counts]
-        shares += [math.hypot(FLOOR, m / (2 * QUARTILE * BINS_PER_WINDOW)) for m in medians]
-        blocks += [float(known)] * len(counts)
-    return Noise(np.array(shares), np.array(blocks))
+
+    def __init__(self, window: Window) -> None:
+        self._limits = np.array(window, dtype=np.float32)
+        self._per_bin = np.float32(BINS_PER_WINDOW / (float(window[1]) - float(window[0])))
+        self._counts = np.zeros((LEVELS, 3, BINS + 1), dtype=np.int64)
+        self._known = [0] * LEVELS
+
+    def add(self, plane: Plane) -> None:
+        """Count a plane, or a part of one that begins at multiples of four.
+
+        Args:
+            plane: (y, x) float32 values, NaN where there is no data; only the last part of a row or column
+                may have sizes that four does not divide.
+        """
+        for level in range(LEVELS):
+            counts, known, plane = _details(plane, self._limits, self._per_bin)
+            self._counts[level] += counts
+            self._known[level] += known
+
+    def noise(self) -> Noise:
+        """Return the noise of all that was counted."""
+        shares: list[float] = []
+        blocks: list[float] = []
+        for counts, known in zip(self._counts, self._known, strict=True):
+            medians = [_median(row, known) if known >= LEAST else 0.0 for row in counts]
+            shares += [math.hypot(FLOOR, m / (2 * QUARTILE * BINS_PER_WINDOW)) for m in medians]
+            blocks += [float(known)] * len(counts)
+        return Noise(np.array(shares), np.array(blocks))
+
+
+def noise_scale(plane: Plane, window: Window) -> Noise:
+    """Measure the noise of a channel's plane; see `NoiseSums`."""
+    sums = NoiseSums(window)
+    sums.add(plane)
+    return sums.noise()
 
 
 @compiled
@@ -110,7 +134,7 @@ def _details(plane: Plane, window: Plane, per_bin: np.float32) -> tuple[Counts, 
 
 
 @compiled
-def _median(counts: Counts, known: int) -> float:
+def _median(counts: NDArray[np.int64], known: int) -> float:
     """Return the median in bins of so many details, evenly spread within its own."""
     half = 0.5 * known
     if counts[0] >= half:

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Figures", "PixelSums", "correlation_of_sums", "weighted_correlation"]
+from somray.kernels.compiled import compiled
+
+__all__ = [
+    "Figures",
+    "PixelSums",
+    "correlation_of_sums",
+    "region_sums",
+    "weighted_correlation",
+]
 
 Float32 = NDArray[np.float32]
 
@@ -43,6 +51,37 @@ def weighted_correlation(one: Float32, other: Float32, weight: Float32) -> float
     return float((a * b * weight).sum(dtype=np.float64) / power**0.5)
 
 
+@compiled
+def region_sums(one: Float32, other: Float32, target: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Add up two images of one grid over the pixels that both show, outside a target and inside.
+
+    Args:
+        one: (rows, columns) float32; what is not finite counts as no data.
+        other: the same of the other image.
+        target: (rows, columns) bool.
+
+    Returns:
+        (2, 7) float64, outside first: n, Σa, Σb, Σa², Σb², Σa·b, Σ|a − b|, added row by row.
+    """
+    sums = np.zeros((2, 7))
+    row = np.zeros((2, 7))
+    for y in range(one.shape[0]):
+        row[:] = 0.0
+        for x in range(one.shape[1]):
+            a, b = np.float64(one[y, x]), np.float64(other[y, x])
+            if np.isfinite(a) and np.isfinite(b):
+                part = row[1] if target[y, x] else row[0]
+                part[0] += 1.0
+                part[1] += a
+                part[2] += b
+                part[3] += a * a
+                part[4] += b * b
+                part[5] += a * b
+                part[6] += abs(a - b)
+        sums += row
+    return sums
+
+
 @dataclass
 class PixelSums:
     """Sums over the pixels that two images share, added piece by piece."""
@@ -50,12 +89,10 @@ class PixelSums:
     count: int = 0
     sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(6))
 
-    def add(self, one: Float32, other: Float32) -> None:
-        """Add pixels (n,) of both images."""
-        a, b = one.astype(np.float64), other.astype(np.float64)
-        self.count += a.size
-        self.sums += [a.sum(), b.sum(), (a * a).sum(), (b * b).sum(), (a * b).sum(),
-                      np.abs(a - b).sum()]  # fmt: skip
+    def add(self, sums: NDArray[np.float64]) -> None:
+        """Add one region's sums of a piece, (7,); see `region_sums`."""
+        self.count += int(sums[0])
+        self.sums += sums[1:]
 
     def figures(self) -> Figures:
         """Return what the pixels say so far."""

@@ -4,15 +4,14 @@ Sums are added piece by piece, so that a whole volume is never held. Where two i
 compared, what is left is anatomy; of two sessions, change: the caller keeps the two apart.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.registration.correlation import PixelSums
+from somray.kernels.registration.correlation import PixelSums, region_sums
 
-__all__ = ["REGIONS", "Residual", "ResidualSums", "regions_of"]
+__all__ = ["REGIONS", "Residual", "ResidualSums"]
 
 REGIONS = ("lesion", "outside")
 
@@ -51,23 +50,20 @@ class ResidualSums:
         self._before = {region: PixelSums() for region in REGIONS}
         self._after = {region: PixelSums() for region in REGIONS}
 
-    def add(
-        self, fixed: Image, before: Image, after: Image | None, regions: Mapping[str, Mask]
-    ) -> None:
+    def add(self, fixed: Image, before: Image, after: Image | None, target: Mask) -> None:
         """Add a piece.
 
         Args:
-            fixed: any shape; NaN means no data.
+            fixed: (y, x); NaN means no data.
             before: the moving image on the same pixels, as the files lie; NaN where it shows nothing.
             after: the moving image after registration; None where that was refused.
-            regions: region to its pixels; see `regions_of`.
+            target: (y, x) bool, the target in either image, both on these pixels; all else is outside.
         """
         for sums, moving in ((self._before, before), (self._after, after)):
             if moving is not None:
-                both = np.isfinite(fixed) & np.isfinite(moving)
-                for region, mask in regions.items():
-                    here = both & mask
-                    sums[region].add(fixed[here], moving[here])
+                outside, inside = region_sums(fixed, moving, target)
+                sums["outside"].add(outside)
+                sums["lesion"].add(inside)
 
     def residuals(self) -> dict[str, Residual]:
         """Return what is left, region by region."""
@@ -78,9 +74,3 @@ class ResidualSums:
             one, two = before.figures(), after.figures()
             found[region] = Residual(count, one.mad, two.mad, one.ncc, two.ncc)
         return found
-
-
-def regions_of(fixed: Mask, moving: Mask) -> dict[str, Mask]:
-    """Return the target in either image, both on the same pixels, and all the rest."""
-    target = fixed | moving
-    return {"lesion": target, "outside": ~target}

@@ -14,13 +14,23 @@ from numpy.typing import NDArray
 from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
 from somray.kernels.classes.density import retold_values, tell_by_density
-from somray.kernels.classes.smoothing import smooth_classes
+from somray.kernels.classes.smoothing import smooth_classes, smoothing_halo
 from somray.kernels.features.border import frame_of
+from somray.kernels.features.piece import Piece, halo_of
+from somray.kernels.features.spacing import ChannelView
 from somray.kernels.features.table import FeaturePlan, plan_of
-from somray.kernels.features.view import FeatureView, ScanSlices, calmed, stacks, view_of
+from somray.kernels.features.view import (
+    FeatureView,
+    ScanSlices,
+    calmed,
+    channels_of_pieces,
+    stacks,
+    view_of,
+)
+from somray.kernels.grids.patch import Box, Patch, grown_box
 from somray.kernels.grids.pixel_size import brought_to_spacing, checked_spacing, has_other_spacing
-from somray.kernels.teacher.signature import EVERY, Signature, signature_of
-from somray.kernels.teacher.tiles import ChannelView, SliceView, label_slice, take_back
+from somray.kernels.teacher.signature import EVERY, Signature, SignatureSums
+from somray.kernels.teacher.tiles import SliceView, kept_rows, label_slice, take_back
 from somray.kernels.teacher.transfer import Nodes, Verdict, label_block, nodes_of
 
 __all__ = [
@@ -154,10 +164,7 @@ class Transfer:
             threads: that a slice's rows are divided among; the result does not depend on them.
             with_confidence: whether it is wanted; labels alone take less.
         """
-        slices = self._ready(slices)
-        found = _no_labels(slices, with_confidence=with_confidence)
-        self._write(slices, found, threads, with_rows=False)
-        return found
+        return self._write(self._ready(slices), threads, with_confidence=with_confidence, sums=None)
 
     def sign(self, slices: ScanSlices, threads: int = 1) -> SignedLabels:
         """Label slices, and sum up what the teacher sees in the same pass.
@@ -165,95 +172,118 @@ class Transfer:
         The model must know its reference's spread (`signature.spread_facts`).
         """
         slices = self._ready(slices)
-        found = _no_labels(slices, with_confidence=True)
-        raw = self._write(slices, found, threads, with_rows=True)
-        rows = slices.images[slice(*slices.inner), :, ::EVERY]
-        signature = signature_of(self.model, raw, found.labels[:, ::EVERY][_has_data(rows)])
-        return SignedLabels(found.labels, found.confidence, signature)
+        sums = SignatureSums(self.model)
+        found = self._write(slices, threads, with_confidence=True, sums=sums)
+        return SignedLabels(found.labels, found.confidence, sums.signature())
+
+    def halo(self, spacing_mm: tuple[float, float]) -> tuple[int, int]:
+        """Return how many rows and columns more than a piece's own decide about its labels."""
+        beyond = self._beyond(spacing_mm)
+        denoises = self.view.denoise != "none"
+        return halo_of(spacing_mm, self.view.spacing_mm, denoises=denoises, beyond=beyond)
+
+    def _beyond(self, spacing_mm: tuple[float, float]) -> tuple[int, int]:
+        """Return how many rows and columns more than a piece's own are labelled for the vote."""
+        if self.model.smoothing_mm is None:
+            return 0, 0
+        return smoothing_halo(self.model.smoothing_mm, spacing_mm)
 
     def _ready(self, slices: ScanSlices) -> ScanSlices:
         """Check slices, and denoise them where need be."""
         images = _checked_shape(slices.images, self.model.channels)
         images = images.astype(np.float32, copy=False)
+        if slices.piece is not None and retold_values(self.model.extra):
+            raise ShapeError("classes that CT tells beside PET need whole slices")
         return calmed(self.view, replace(slices, images=images))
 
     def _write(
-        self, slices: ScanSlices, found: TeacherLabels, threads: int, *, with_rows: bool
-    ) -> NDArray[np.float32]:
-        """Write the verdict on slices.
-
-        Returns:
-            (c·f, n) raw features of every `EVERY`-th row's pixels with data; n = 0 without `with_rows`.
-        """
-        images = slices.images[slice(*slices.inner)]
+        self, slices: ScanSlices, threads: int, *, with_confidence: bool, sums: SignatureSums | None
+    ) -> TeacherLabels:
+        """Return the verdict on slices; `sums` get their features."""
+        wanted = slices.piece
+        if wanted is not None:  # the vote needs labels beyond what is wanted
+            box = grown_box(wanted.box, self._beyond(slices.spacing_mm), wanted.shape)
+            slices = replace(slices, piece=replace(wanted, box=box))
+        found = _no_labels(slices, with_confidence=with_confidence)
         verdicts = [Verdict(*planes) for planes in zip(found.labels, found.confidence, strict=True)]
+        box, part = _boxes(slices, wanted)
+        y0, y1, x0, x1 = part[0] - box[0], part[1] - box[0], part[2] - box[2], part[3] - box[2]
         if self.view.dimensions == 3:
-            rows = self._label_slab(slices, verdicts)
+            rows = self._label_slab(slices, verdicts, box)
         else:
-            rows = self._label_planes(slices, verdicts, threads, with_rows=with_rows)
-        kept = [np.zeros((len(self._nodes.scale), 0), dtype=np.float32)]
-        for image, part in zip(images, rows, strict=True):
-            if with_rows:
-                kept.append(part[:, _has_data(image[None, :, ::EVERY])[0]])
-        self._finish(images, slices.spacing_mm, found.labels)
-        return np.concatenate(kept, axis=1)
+            rows = self._label_planes(slices, verdicts, threads, with_rows=sums is not None)
+        for image, labels, kept in zip(slices.counted, found.labels, rows, strict=True):
+            self._finish(image, slices.spacing_mm, labels)
+            if sums is not None:
+                sums.add(kept, labels, -box[0] % EVERY, (y0, y1, x0, x1))
+        return TeacherLabels(found.labels[:, y0:y1, x0:x1], found.confidence[:, y0:y1, x0:x1])
 
     def _label_planes(
         self, slices: ScanSlices, verdicts: list[Verdict], threads: int, *, with_rows: bool
     ) -> Iterator[NDArray[np.float32]]:
         """Label slices, each by itself; yield the features of every `EVERY`-th row (c·f, rows, x)."""
+        kept = np.zeros((0, 0, 0), dtype=np.float32)
+        for channels, out in zip(self._channels(slices), verdicts, strict=True):
+            box = _boxes(slices, None)[0]
+            if with_rows and not kept.size:
+                shape = len(self._nodes.scale), kept_rows(box), box[3] - box[2]
+                kept = np.zeros(shape, dtype=np.float32)
+            label_slice(SliceView(channels, box, self._plan, self._nodes), out, threads, kept)
+            yield kept
+
+    def _channels(self, slices: ScanSlices) -> Iterator[list[ChannelView]]:
+        """Return the channels of each slice that counts, as features see them."""
+        if slices.piece is not None:
+            yield from channels_of_pieces(self.view, slices)
+            return
         windows, own = self.view.windows_at(slices.level), slices.spacing_mm
         reference = self.view.spacing_mm if has_other_spacing(own, self.view.spacing_mm) else None
-        for image, out in zip(slices.images[slice(*slices.inner)], verdicts, strict=True):
-            channels = [
+        for image in slices.images[slice(*slices.inner)]:
+            yield [
                 _channel(np.ascontiguousarray(plane), window, own, reference)
                 for plane, window in zip(image, windows, strict=True)
             ]
-            rows = -(-image.shape[1] // EVERY) if with_rows else 0
-            kept = np.zeros((len(self._nodes.scale), rows, image.shape[2]), dtype=np.float32)
-            label_slice(SliceView(channels, self._plan, self._nodes), out, threads, kept)
-            yield kept
 
     def _label_slab(
-        self, slices: ScanSlices, verdicts: list[Verdict]
+        self, slices: ScanSlices, verdicts: list[Verdict], box: Box
     ) -> Iterator[NDArray[np.float32]]:
         """Label consecutive slices that see their neighbours; yields as `_label_planes`."""
         if np.isinf(slices.images).any():
             raise ShapeError("a slice holds infinite values; mark pixels without data as NaN")
-        images = slices.images[slice(*slices.inner)]
-        for out, image, stack in zip(verdicts, images, stacks(self.view, slices), strict=True):
+        for out, image, stack in zip(
+            verdicts, slices.counted, stacks(self.view, slices), strict=True
+        ):
             np.nan_to_num(stack, copy=False)
             label_block(stack.reshape(len(stack), -1), self._nodes, out.flat)
             take_back(np.isnan(image).any(axis=0), (0, image.shape[1]), out)
-            yield stack[:, ::EVERY]
+            yield np.ascontiguousarray(stack[:, -box[0] % EVERY :: EVERY])
 
     def _finish(
-        self,
-        images: NDArray[np.float32],
-        spacing_mm: tuple[float, float],
-        found: NDArray[np.uint8],
+        self, image: NDArray[np.float32], spacing_mm: tuple[float, float], labels: NDArray[np.uint8]
     ) -> None:
-        """Take the vote over labels (n, y, x), and tell by CT what is not hot beside PET."""
+        """Take the vote over labels (y, x), and tell by CT what is not hot beside PET."""
         if self.model.smoothing_mm is not None:
-            for labels in found:
-                labels[:] = smooth_classes(labels, self.model.smoothing_mm, spacing_mm)
+            labels[:] = smooth_classes(labels, self.model.smoothing_mm, spacing_mm)
         retold = retold_values(self.model.extra)
         if retold:
-            for labels, ct in zip(found, images[:, self.view.kinds.index("CT")], strict=True):
-                tell_by_density(labels, ct, spacing_mm, retold)
+            tell_by_density(labels, image[self.view.kinds.index("CT")], spacing_mm, retold)
+
+
+def _boxes(slices: ScanSlices, wanted: Piece | None) -> tuple[Box, Box]:
+    """Return the rows and columns of the slice that are labelled, and those of them that are wanted."""
+    if slices.piece is None:
+        whole = (0, slices.images.shape[2], 0, slices.images.shape[3])
+        return whole, whole
+    return slices.piece.box, (wanted or slices.piece).box
 
 
 def _no_labels(slices: ScanSlices, *, with_confidence: bool) -> TeacherLabels:
     """Make room for the verdict on slices."""
     first, last = slices.inner
-    shape = (last - first, *slices.images.shape[2:])
+    y0, y1, x0, x1 = _boxes(slices, None)[0]
+    shape = last - first, y1 - y0, x1 - x0
     sure = np.zeros(shape if with_confidence else (last - first, 0, 0), dtype=np.float32)
     return TeacherLabels(np.zeros(shape, dtype=np.uint8), sure)
-
-
-def _has_data(images: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Tell where all channels of slices (n, c, y, x) have data, (n, y, x)."""
-    return np.asarray(np.isfinite(images).all(axis=1))
 
 
 def _channel(
@@ -268,4 +298,5 @@ def _channel(
         seen, step = brought_to_spacing(plane, spacing_mm, reference_mm)
     frame = frame_of(seen, window, step, clips_infinite=False)
     has_holes = frame.missing > 0 if seen is plane else bool(np.isnan(plane).any())
-    return ChannelView(plane, seen, frame, has_holes)
+    patch = Patch.whole(plane)
+    return ChannelView(patch, patch if seen is plane else Patch.whole(seen), frame, has_holes)

@@ -28,7 +28,6 @@ __all__ = [
     "DriftReference",
     "DriftSums",
     "drift_of",
-    "drift_sums",
     "merge_drift",
 ]
 
@@ -97,35 +96,6 @@ class Drift:
     shift: float
     sharpness: float | None = None
     reason: str = ""
-
-
-def drift_sums(
-    standardised: NDArray[np.float32],
-    distances: NDArray[np.float32],
-    reference: DriftReference,
-) -> DriftSums:
-    """Add up the pixels of a slab, in pixel order, in float64.
-
-    Args:
-        standardised: (f, n) features, standardised on the reference, not weighted.
-        distances: (n,) to the nearest node, in weighted units.
-        reference: of the teacher.
-
-    Raises:
-        ShapeError: shapes differ.
-    """
-    if standardised.ndim != 2 or distances.shape != standardised.shape[1:]:
-        raise ShapeError(
-            f"features must be (f, n) and distances (n,), got {standardised.shape} and "
-            f"{distances.shape}"
-        )
-    return DriftSums(
-        count=int(distances.size),
-        sums=tuple(float(line.sum(dtype=np.float64)) for line in standardised),
-        squares=tuple(float((line.astype(np.float64) ** 2).sum()) for line in standardised),
-        distance=float(distances.sum(dtype=np.float64)),
-        far=int((distances > reference.far_distance).sum()),
-    )
 
 
 def merge_drift(parts: Sequence[DriftSums]) -> DriftSums:

@@ -4,6 +4,7 @@ So memory does not grow with the slice beyond its result, and a pixel's verdict 
 nor on threads.
 """
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import NamedTuple
@@ -11,14 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.kernels.features.band import Frame
-from somray.kernels.features.spacing import SpacedStream
-from somray.kernels.features.stack import FeatureStream
+from somray.kernels.features.spacing import ChannelView
 from somray.kernels.features.table import FeaturePlan
+from somray.kernels.grids.patch import Box
 from somray.kernels.teacher.signature import EVERY
 from somray.kernels.teacher.transfer import Nodes, Verdict, label_block
 
-__all__ = ["ChannelView", "SliceView", "label_slice", "take_back"]
+__all__ = ["SliceView", "kept_rows", "label_slice", "take_back"]
 
 TILE_COLUMNS = 1024
 """Columns of a tile; whole rows where a slice has no more."""
@@ -28,44 +28,44 @@ TILE_VALUES = 262_144
 for its calls, and more brings nothing)."""
 
 
-class ChannelView(NamedTuple):
-    """One channel of a slice, as it is and as features see it."""
-
-    plane: NDArray[np.float32]
-    seen: NDArray[np.float32]
-    frame: Frame
-    has_holes: bool
-
-    def stream(
-        self, plan: FeaturePlan, columns: tuple[int, int], rows: int
-    ) -> FeatureStream | SpacedStream:
-        """Return the features of some columns, at the plane's own pixels."""
-        if self.seen is self.plane:
-            return FeatureStream(self.plane, self.frame, plan, columns, rows)
-        shape = (self.plane.shape[0], self.plane.shape[1])
-        return SpacedStream(self.seen, self.frame, plan, columns, shape)
-
-
 class SliceView(NamedTuple):
-    """One slice with everything that labelling it takes."""
+    """One slice, or a part of one, with everything that labelling it takes.
+
+    Args:
+        channels: in image order.
+        box: rows and columns of the slice that are labelled.
+        plan: which features.
+        nodes: of the teacher.
+    """
 
     channels: list[ChannelView]
+    box: Box
     plan: FeaturePlan
     nodes: Nodes
 
+    @property
+    def first_kept(self) -> int:
+        """The first row that a scan's signature looks at, counted from the first that is labelled."""
+        return -self.box[0] % EVERY
+
+
+def kept_rows(box: Box) -> int:
+    """Count the rows of a box of a slice that its scan's signature looks at."""
+    return -(-box[1] // EVERY) - -(-box[0] // EVERY)
+
 
 def label_slice(slice_: SliceView, out: Verdict, threads: int, kept: NDArray[np.float32]) -> None:
-    """Write a slice's verdict, its rows divided among threads.
+    """Write the verdict on a slice's box, its rows divided among threads.
 
     Args:
         slice_: the slice.
-        out: planes (y, x), written.
+        out: planes (y, x) of the box, written.
         threads: the result does not depend on them.
-        kept: (c·f, ⌈y / `EVERY`⌉, x), written with the raw features of every `EVERY`-th row, anything where
-            a channel has no data; of size 0 where they are not wanted.
+        kept: (c·f, `kept_rows`, x), written with the raw features of every `EVERY`-th row of the slice,
+            anything where a channel has no data; of size 0 where they are not wanted.
     """
     rows = out.labels.shape[0]
-    if any(channel.frame.missing == channel.seen.size for channel in slice_.channels):
+    if any(c.frame.missing == math.prod(c.seen.shape) for c in slice_.channels):
         _mark_holes(slice_, (0, rows), out)
         return
     if threads <= 1 or rows < 2 * threads:
@@ -79,28 +79,34 @@ def label_slice(slice_: SliceView, out: Verdict, threads: int, kept: NDArray[np.
 def _label_rows(
     slice_: SliceView, rows: tuple[int, int], out: Verdict, kept: NDArray[np.float32]
 ) -> None:
-    """Write some rows of a slice's verdict, columns by columns and band by band."""
+    """Write some rows of the verdict, columns by columns and band by band."""
     count, width = slice_.plan.planes, out.labels.shape[1]
+    top, _, left, _ = slice_.box
     wide = min(width, TILE_COLUMNS)
     high = min(max(4, TILE_VALUES // (count * len(slice_.channels) * wide)), rows[1] - rows[0])
     for x in range(0, width, wide):
         columns = (x, min(x + wide, width))
         across = columns[1] - columns[0]
-        streams = [channel.stream(slice_.plan, columns, high) for channel in slice_.channels]
+        place = (left + columns[0], left + columns[1])
+        streams = [channel.stream(slice_.plan, place, high) for channel in slice_.channels]
         block = np.empty((len(streams), count, high, across), dtype=np.float32)
         samples = block.reshape(len(streams) * count, high * across)
         for y in range(rows[0], rows[1], high):
             end = min(y + high, rows[1])
             for stream, part in zip(streams, block, strict=True):
-                stream.write(y, end, part, 0)
+                stream.write(top + y, top + end, part, 0)
             _label_tile(samples, slice_.nodes, out.part((slice(y, end), slice(*columns))))
             if kept.size:
-                first, last = -(-y // EVERY), -(-end // EVERY)
                 planes = samples.reshape(len(samples), high, across)
-                kept[:, first:last, slice(*columns)] = planes[
-                    :, first * EVERY - y : end - y : EVERY
-                ]
+                _keep(planes[:, : end - y], y, slice_.first_kept, kept[:, :, slice(*columns)])
     _mark_holes(slice_, rows, out)
+
+
+def _keep(planes: NDArray[np.float32], y: int, first: int, kept: NDArray[np.float32]) -> None:
+    """Keep the rows first, first + `EVERY` … of features (f, rows, x) whose first row is y."""
+    begin = -(-(y - first) // EVERY)
+    source = planes[:, first + begin * EVERY - y :: EVERY]
+    kept[:, begin : begin + source.shape[1]] = source
 
 
 def _label_tile(samples: NDArray[np.float32], nodes: Nodes, out: Verdict) -> None:
@@ -117,7 +123,9 @@ def _mark_holes(slice_: SliceView, rows: tuple[int, int], out: Verdict) -> None:
     """Take back the verdict where any channel has no data."""
     for channel in slice_.channels:
         if channel.has_holes:
-            take_back(np.isnan(channel.plane[slice(*rows)]), rows, out)
+            top, _, left, right = slice_.box
+            part = channel.patch.at((top + rows[0], top + rows[1], left, right))
+            take_back(np.isnan(part), rows, out)
 
 
 def take_back(holes: NDArray[np.bool_], rows: tuple[int, int], out: Verdict) -> None:

@@ -4,7 +4,7 @@ Names join their parts with "+", which no subject, session or protocol may hold,
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from somray.config import CohortConfig, ProtocolConfig
@@ -26,6 +26,7 @@ from somray.stages import drift, ingest, truth
 from somray.stages.evolution import evolve
 from somray.stages.segment import labels
 from somray.stages.segment.rows import BrickItem
+from somray.stages.segment.scales import Scales, scales_for
 from somray.stages.segment.som import needs_som
 from somray.stages.segment.student import needs_student
 from somray.stages.student.lessons import sees_volumes
@@ -37,10 +38,17 @@ __all__ = ["Seen", "Units", "ingest_item"]
 
 @dataclass(frozen=True)
 class Seen:
-    """How a scan's pixels are looked at: windows per channel, and the target's label value."""
+    """How a scan's pixels are looked at.
+
+    Args:
+        windows: per channel.
+        value: the target's label.
+        scales: of a scan that is cut into tiles, what was measured of its slices.
+    """
 
     windows: tuple[tuple[float, float], ...]
     value: int
+    scales: Scales = field(default_factory=dict, repr=False)
 
 
 def ingest_item(root: str, scan: Scan, config: ProtocolConfig) -> ingest.IngestItem:
@@ -125,8 +133,8 @@ class Units:
         )
 
     def ingest(self, scan: Scan) -> Unit:
-        """Source files to OME-Zarr."""
-        item = ingest_item(self.root, scan, self.config)
+        """Source files to OME-Zarr, or its opening; see `units.ingest`."""
+        item = replace(ingest_item(self.root, scan, self.config), in_parts=True)
         return Unit(
             stage="ingest",
             name=scan_name(scan),
@@ -165,8 +173,11 @@ class Units:
             denoise=settings.denoise,
         )
         scans = tuple(teacher.ReferenceScan(s.place, slices, s.level) for s, slices in chosen)
-        item = teacher.TeacherItem(self.protocol, spec, scans, settings.every, settings.previous)
-        slice_bytes = max(state.slice_bytes for state, _ in chosen)
+        item = teacher.TeacherItem(
+            self.protocol, spec, scans, settings.every, settings.previous,
+            is_cut=any(state.is_cut for state, _ in chosen),
+        )  # fmt: skip
+        slice_bytes = max(state.tile_bytes for state, _ in chosen)
         held = 1 if item.folds else len(chosen[0][1] or (0,))
         needs = teacher.needs(slice_bytes, held, self._model_cpus, settings.dimensions)
         if settings.engine == "torch":
@@ -223,7 +234,12 @@ class Units:
         )  # fmt: skip
         sizes, gpus = (state.slab_bytes, state.tile_bytes), self.cohort.resources.segment_gpus
         if by_map:
-            needs = needs_som(*sizes, self.config.teacher.dimensions)
+            sizes, dimensions = (state.slab_bytes, state.tile_bytes), self.config.teacher.dimensions
+            needs = needs_som(*sizes, dimensions)
+            if state.is_cut:
+                span, depth = (where.z0, where.z1), state.shape[2]
+                scales = scales_for(seen.scales, where.t, span, depth, dimensions)
+                item = replace(item, scales=scales)
         else:
             item = replace(item, confidence=settings.confidence, gpu=gpus > 0)
             needs = needs_student(*sizes, gpus, self.student_voxels(state))
@@ -259,7 +275,8 @@ class Units:
         self, item: evolve.EvolveItem, states: list[ScanState], lesion_voxels: int, model: str
     ) -> Unit:
         """Follow the lesions of one subject."""
-        needs = evolve.needs(max(s.slab_bytes for s in states), lesion_voxels)
+        lesions = evolve.expected_lesions(item, lesion_voxels)
+        needs = evolve.needs(max(s.slab_bytes for s in states), lesions)
         settings = [item.method, item.value, item.channel, item.config.model_dump(mode="json")]
         settings.append([s.objects for s in item.sessions])
         sources = [s.source_digest for s in states], [s.to_first for s in item.sessions]
@@ -284,7 +301,7 @@ class Units:
     ) -> Unit:
         """Compare with the truth mask; `part` names a unit of its own beside the scan's first."""
         item = truth.TruthItem(state.place, str(state.scan.truth), methods)
-        needs = truth.needs(state.shape[2] * state.shape[3] * state.shape[4])
+        needs = truth.needs(state.shape)
         name = f"{state.name}+{part}" if part else state.name
         work = len(methods) * state.slices(state.shape[2])
         found = [state.source_digest, inputs, methods]

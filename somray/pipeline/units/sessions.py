@@ -25,9 +25,7 @@ def session_pair(units: Units, fixed: ScanState, moving: ScanState) -> Unit:
     """Register two sessions of a subject."""
     settings = units.config.registration
     item = register_sessions.SessionPairItem(fixed.place, moving.place, settings, units.cohort.seed)
-    needs = register_sessions.needs_sessions(
-        max(fixed.slab_bytes, moving.slab_bytes), max(fixed.slice_bytes, moving.slice_bytes)
-    )
+    needs = register_sessions.needs_sessions([fixed.shape, moving.shape], settings)
     name = f"{moving.name}+sessions+{fixed.scan.session}"
     sources = [fixed.source_digest, moving.source_digest]
     inputs = [sources, settings.model_dump(mode="json", exclude={"pairs"}), units.cohort.seed]

@@ -37,7 +37,9 @@ def slice_pairs(units: Units, state: ScanState, where: Brick) -> Unit:
     digest = digest_of(name, code_digest("register"), state.source_digest, choices)
     kept = f"{RunLayout.pairs(state.name, where.t)}/z{where.z0:05d}.json"
     item = register.SlicePairsItem(state.place, where.t, where.z0, where.z1, *choices, kept, digest)
-    needs, work = register.needs_slices(state.plane_bytes), state.slices(where.z1 - where.z0)
+    plane = register.plane_bytes(state.shape, settings.model)
+    needs = register.needs_slices(plane, settings.model)
+    work = state.slices(where.z1 - where.z0)
     return units.unit("register", name, item, needs, [digest], of=state.scan, work=work)
 
 
@@ -72,7 +74,8 @@ def slice_residuals(
     rows = tuple(entry.rows.get("registration", ()))
     item = residuals.SliceResidualItem(state.place, slab.t, rows, masks)
     name = f"{state.name}+slices+{brick_name(slab)}"
-    needs, work = residuals.needs(state.plane_bytes), state.slices(slab.z1 - slab.z0)
+    needs = residuals.needs_slices(residuals.plane_bytes(state.shape))
+    work = state.slices(slab.z1 - slab.z0)
     inputs = [state.source_digest, rows, masks, model]
     return units.unit("residuals", name, item, needs, inputs, of=state.scan, work=work)
 
@@ -88,7 +91,8 @@ def session_residuals(
     fixed, moving = pair
     item = residuals.SessionResidualItem(fixed.place, moving.place, matrix, masks)
     name = f"{moving.name}+sessions+{fixed.scan.session}"
-    needs = residuals.needs(max(fixed.plane_bytes, moving.plane_bytes))
+    planes = [residuals.plane_bytes(state.shape) for state in pair]
+    needs = residuals.needs_sessions(max(planes))
     inputs = [fixed.source_digest, moving.source_digest, matrix, masks, model]
     work = fixed.slices(fixed.shape[2])
     return units.unit("residuals", name, item, needs, [inputs], of=moving.scan, work=work)

@@ -42,8 +42,9 @@ def student_unit(
         tuple(LessonScan(scan.place, scan.level) for scan in cohort),
     )
     scans = (state, *cohort)
-    slice_bytes = max(scan.slice_bytes for scan in scans)
-    needs = student.needs(config, slice_bytes, sum(map(units.student_voxels, scans)))
+    channels, voxels = state.shape[1], sum(map(units.student_voxels, scans))
+    pixels = max(scan.tile_bytes for scan in scans) // (4 * channels)
+    needs = student.needs(config, pixels, channels, voxels)
     looked_at = sum(scan.shape[1] * scan.slices() for scan in cohort)
     dimensions = 3 if units.volume_rule else 2
     steps = all_steps(dimensions, config.rounds, config.steps, cohort=bool(cohort))

@@ -53,7 +53,8 @@ def planar_pair(fixed: ScanPixels, moving: ScanPixels, row: Row) -> PairImages:
     shape = (still.shape[0], still.shape[1])
 
     def placed(matrix: NDArray[np.float64]) -> NDArray[np.float32]:
-        return SliceRegistration("ok", None, matrix, str(row["model"]), shape).warp(moved)
+        read = fixed.planar_matrix(matrix, moving)
+        return SliceRegistration("ok", None, read, str(row["model"]), shape).warp(moved)
 
     matrix = row["matrix"]
     after = None if matrix is None else placed(np.asarray(matrix, dtype=np.float64).reshape(3, 3))
@@ -122,6 +123,8 @@ def pair_matches(
         if found.status == "refused":
             note += f" Keypoints alone would have been refused: {found.reason}."
     how = f"{settings.detector.upper()} + {robust}, {model}"
+    if fixed.reduction * moving.reduction > 1:
+        note += f" Found again on smaller pictures of the slices{fixed.reduced}, so they may differ from the run's."
     return PairMatches(still, moved, found, robust, how, note)
 
 
@@ -129,7 +132,7 @@ def _resampled(
     fixed: ScanPixels, moving: ScanPixels, matrix: NDArray[np.float64], z: int
 ) -> NDArray[np.float32]:
     """Resample the moving volume onto one fixed slice, reading the moving slices it meets."""
-    still, moved = fixed.meta.geometry, moving.meta.geometry
+    still, moved = fixed.geometry, moving.geometry
 
     def read(source: slice) -> NDArray[np.float32]:
         return np.asarray(moving.slab(0, source.start, source.stop)[CHANNEL])

@@ -26,13 +26,13 @@ from somray.io.ome import image as ome_zarr
 from somray.io.run import StoredRun
 from somray.report.data.scan import ScanPixels
 
-__all__ = ["ProtocolData", "ReportData", "Row", "Rows", "SubjectData", "is_4d"]
+__all__ = ["ProtocolData", "ReportData", "Row", "Rows", "SubjectData", "is_4d", "plain_rows"]
 
 Row = dict[str, Any]  # Any: one row of a table of domain/tables/, values plain
 Rows = list[Row]
 
 
-def _plain_rows(table: str, frame: pd.DataFrame) -> Rows:
+def plain_rows(table: str, frame: pd.DataFrame) -> Rows:
     """Turn rows of a table into plain ones; pandas holds whole numbers with gaps as floats."""
     kinds = {s.name: s.kind for s in field_specs(TABLES[table])}
     columns = [str(c) for c in frame.columns]
@@ -112,12 +112,16 @@ class ReportData:
             self._tables[name] = self.run.table(name)
         return self._tables[name]
 
-    def rows(self, table: str, **where: object) -> Rows:
-        """Return the rows whose columns equal what is given, in the table's order."""
+    def frame(self, table: str, **where: object) -> pd.DataFrame:
+        """Return what `rows` does as columns, for tables that may be long."""
         frame = self.table(table)
         for column, value in where.items():
             frame = frame[frame[column] == value]
-        return _plain_rows(table, frame)
+        return frame
+
+    def rows(self, table: str, **where: object) -> Rows:
+        """Return the rows whose columns equal what is given, in the table's order."""
+        return plain_rows(table, self.frame(table, **where))
 
     def teacher(self, protocol: str) -> TeacherModel | None:
         """Return a protocol's teacher, None while there is none; read once."""
@@ -169,6 +173,10 @@ class ProtocolData:
         info = self.cohort.run.model_info(self.protocol).get("student", {})
         return dict(info.get("history", {}))
 
+    def frame(self, table: str, **where: object) -> pd.DataFrame:
+        """Return what `rows` does as columns, for tables that may be long."""
+        return self.cohort.frame(table, protocol=self.protocol, **where)
+
     def rows(self, table: str, **where: object) -> Rows:
         """Return the protocol's rows of a table whose columns equal what is given."""
         return self.cohort.rows(table, protocol=self.protocol, **where)
@@ -184,6 +192,10 @@ class SubjectData(ProtocolData):
     """What a run holds of one subject in one protocol; rows are the subject's alone."""
 
     subject: str
+
+    def frame(self, table: str, **where: object) -> pd.DataFrame:
+        """Return what `rows` does as columns, for tables that may be long."""
+        return super().frame(table, subject=self.subject, **where)
 
     def rows(self, table: str, **where: object) -> Rows:
         """Return the subject's rows of a table whose columns equal what is given."""

@@ -1,6 +1,7 @@
 """One scan's pixels, labels and truth, read slice by slice, and the physical frame of its slices."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,10 @@ __all__ = ["LONG_SIDE", "ScanPixels", "SliceFrame"]
 
 LONG_SIDE = 400.0
 """Drawing units of a picture's longer side."""
+
+PICTURE_PIXELS = 640  # of a slice's longer side, as tiles embed at most
+
+Crop = tuple[NDArray[np.float32], NDArray[np.integer[Any]]]  # image and lesion ids, (y, x)
 
 LABELS = ("som", "student", "lesions", "objects")
 _LETTERS = (("R", "L"), ("A", "P"), ("I", "S"))  # towards smaller and larger LPS x, y, z
@@ -67,8 +72,16 @@ def _letter(direction: NDArray[np.float64]) -> str:
     return _LETTERS[axis][int(direction[axis] > 0)]
 
 
+def _shown_level(meta: ScanMeta) -> int:
+    """Choose the coarsest stored level whose slices still fill a picture; 0 for slices of common size."""
+    sizes = [max(shape) for shape in level_shapes(*meta.shape[3:])]
+    return max((n for n, size in enumerate(sizes) if size >= PICTURE_PIXELS), default=0)
+
+
 class ScanPixels:
-    """One complete scan, read slice by slice.
+    """One complete scan, read slice by slice; large slices at a stored level that fills a picture.
+
+    So memory follows the picture, never the scan: less than (2 × `PICTURE_PIXELS`)² pixels a slice.
 
     Args:
         storage: where the run lies.
@@ -86,6 +99,7 @@ class ScanPixels:
             except (SomrayError, OSError) as error:
                 self.truth_trouble = str(error)  # the page says so
         self.meta: ScanMeta = ome_zarr.read_meta(storage, name)
+        self._level = _shown_level(self.meta)
         self.labels = tuple(n for n in LABELS if ome_zarr.labels_complete(storage, name, n))
 
     @property
@@ -95,9 +109,42 @@ class ScanPixels:
 
     @property
     def frame(self) -> SliceFrame:
-        """The physical frame of a slice; in pixels where the file gave no spacing."""
+        """The physical frame of a slice as it is read; in pixels where the file gave no spacing."""
         unit = "px" if "spacing_assumed" in self.meta.repairs else "mm"
-        return SliceFrame.of(self.meta.geometry, self.meta.anatomical, unit)
+        return SliceFrame.of(self.geometry, self.meta.anatomical, unit)
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """The grid that slices are read on: the scan's own, or that of the stored level that fits a picture."""
+        step = np.eye(4)
+        step[:3, :3] *= self.reduction
+        step[2, 2] = 1.0  # levels keep z
+        step[:2, 3] = (
+            self.reduction - 1
+        ) / 2  # the middle of the pixels that a coarse one stands for
+        return Geometry.from_matrix(self.level_shape(self._level), self.meta.geometry.matrix @ step)
+
+    @property
+    def reduction(self) -> int:
+        """Pixels along y and x that one pixel stands for, as slices are read here; 1 for the scan's own."""
+        return int(2**self._level)
+
+    @property
+    def reduced(self) -> str:
+        """What a caption must say of slices that are not read at full resolution, "" where they are."""
+        return "" if self._level == 0 else f" (read at 1/{self.reduction} of its resolution)"
+
+    def planar_matrix(
+        self, matrix: NDArray[np.float64], moving: "ScanPixels"
+    ) -> NDArray[np.float64]:
+        """Turn a registration in pixels (3×3, moving to fixed) into one of the pixels read, this scan being fixed."""
+        own, other = self._to_full(), moving._to_full()
+        return np.asarray(np.linalg.inv(own) @ matrix @ other)
+
+    def _to_full(self) -> NDArray[np.float64]:
+        shift = (self.reduction - 1) / 2
+        factor = float(self.reduction)
+        return np.array([[factor, 0, shift], [0, factor, shift], [0, 0, 1]])
 
     def uptake_channel(self, modality: str) -> int | None:
         """Return the index of the channel that measures uptake, None where there is none."""
@@ -105,8 +152,9 @@ class ScanPixels:
         return kinds.index("PET") if "PET" in kinds else None
 
     def slab(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        """Read slices z0 to z1 (excluded) as (c, z, y, x)."""
-        return ome_zarr.read_slab(self._storage, self._name, t, z0, z1)
+        """Read slices z0 to z1 (excluded) as (c, z, y, x), on the grid of `geometry`."""
+        where = (t, slice(None), slice(z0, z1))
+        return np.asarray(self._stored(str(self._level), where), dtype=np.float32)
 
     def image(self, t: int, z: int) -> NDArray[np.float32]:
         """Read one slice as (c, y, x)."""
@@ -114,10 +162,16 @@ class ScanPixels:
 
     def label(self, label: str, t: int, z: int) -> NDArray[np.integer[Any]] | None:
         """Read one slice of a label as (y, x), None where there is no complete one."""
-        if label not in self.labels:
-            return None
-        slab = ome_zarr.read_label_slab(self._storage, self._name, label, t, z, z + 1)
-        return np.asarray(slab[0])
+        slab = self.coarse_label(label, self._level, t, z, z + 1)
+        return None if slab is None else np.asarray(slab[0])
+
+    def crop(self, t: int, z: int, rows: slice, columns: slice) -> Crop:
+        """Read a small part of one slice at full resolution, first channel, and the lesions in it."""
+        where = (z, rows, columns)
+        image = self._stored("0", (t, 0, *where)).astype(np.float32)
+        if "lesions" not in self.labels:
+            return image, np.zeros(image.shape, np.int32)
+        return image, self._stored("labels/lesions/0", (t, *where))
 
     def level_for(self, size_mm: float) -> int:
         """Return the coarsest stored level whose pixels are no larger than a size; 0 where all are."""
@@ -160,7 +214,7 @@ class ScanPixels:
         if self._truth is None:
             return None
         try:
-            return self._truth.on_slice(self.meta.geometry, t, z)
+            return self._truth.on_slice(self.geometry, t, z)
         except (SomrayError, OSError) as error:
             self.truth_trouble = str(error)
             return None

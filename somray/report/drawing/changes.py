@@ -64,10 +64,9 @@ OPEN = r"$?$"
 """Mark of a change or response that could not be named."""
 
 
-def counted(evolution: Rows) -> str:
-    """Count the kinds of change in words; "" where there is none."""
-    counts = [(sum(r["change"] == kind for r in evolution), kind) for kind in CHANGES]
-    return ", ".join(f"{count} {kind}" for count, kind in counts if count)
+def counted(changes: Mapping[str, int]) -> str:
+    """Write how often each kind of change was found, as `change_counts` counts them; "" where none was."""
+    return ", ".join(f"{changes[kind]} {kind}" for kind in CHANGES if changes.get(kind))
 
 
 def mark_key(axes: Axes, label: str, sign: str) -> None:
@@ -77,11 +76,32 @@ def mark_key(axes: Axes, label: str, sign: str) -> None:
 
 @dataclass(frozen=True)
 class LesionTables:
-    """Rows of `lesions`, `evolution` and `links` of one subject and protocol."""
+    """Rows of `lesions`, `evolution` and `links` of one subject and protocol, or of its largest lesions.
+
+    Args:
+        lesions: rows of `lesions`.
+        evolution: rows of `evolution`.
+        links: rows of `links`.
+        others: further lesions, all smaller, whose rows are not here.
+    """
 
     lesions: Rows
     evolution: Rows
     links: Rows
+    others: int = 0
+
+    @property
+    def told(self) -> str:
+        """The lesions in words, and of how many they are the largest."""
+        count = len({r["lesion_id"] for r in self.lesions})
+        if not self.others:
+            return f"{count} lesions"
+        return f"the {count} largest of {count + self.others} lesions"
+
+    @property
+    def listed(self) -> str:
+        """The lesions as a phrase: every one, or so many of all."""
+        return self.told if self.others else "every lesion"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 from somray.domain.tables import TABLES, FieldSpec, field_specs
 from somray.report.data import Row, Rows
 from somray.report.drawing.blocks import Cell, Heading, Table
+from somray.report.drawing.scales import SMALL_MM
 from somray.report.drawing.style import class_colour
 
 __all__ = [
@@ -35,7 +36,8 @@ _TONES = {
     "change": {"new": "bad", "enlarging": "bad", "resolved": "good", "shrinking": "good"},
     "registered": {"no": "warn"},
 }  # fmt: skip
-_UNITS_TOLD = {"mm", "mm²", "mm³", "ml", "px", "s", "d", "std"}
+_UNITS_TOLD = {"mm", "mm²", "mm³", "ml", "px", "s", "d", "std", "°"}
+_POWERS = {"mm": 1, "mm²": 2, "mm³": 3}
 _LABELS = {
     "volume_mm3": "volume", "volume_from_mm3": "volume before", "volume_to_mm3": "volume after",
     "volume_change_fraction": "change of volume", "hd95_mm": "HD95", "ncc_before": "NCC before",
@@ -46,6 +48,7 @@ _LABELS = {
     "false_positive_ml": "false positive", "false_negative_ml": "false negative",
     "suv_peak": "SUVpeak", "tlg_ml": "TLG (SUV·ml)", "axial_axis_mm": "longest axis in a slice",
     "axial_perpendicular_mm": "across it",
+    "polar_angle_deg": "long axis from z", "nearest_mm": "nearest lesion", "touches_border": "at the border",
     "lesion_id": "lesion", "linked_ids": "linked lesions",
 }  # fmt: skip
 
@@ -134,7 +137,14 @@ def table_of(
     return Table(caption, headings, tuple(zip(*(own for _, own in kept), strict=True)), empty)
 
 
-def rows_table(table: str, rows: Rows, columns: Sequence[str], caption: str, empty: str) -> Table:
+def rows_table(
+    table: str,
+    rows: Rows,
+    columns: Sequence[str],
+    caption: str,
+    empty: str,
+    is_small: bool = False,
+) -> Table:
     """Show chosen columns of a table's rows, as the data dictionary names them.
 
     Args:
@@ -143,24 +153,35 @@ def rows_table(table: str, rows: Rows, columns: Sequence[str], caption: str, emp
         columns: names, in order; `protocol` is known too.
         caption: what the table shows.
         empty: why there may be nothing to show.
+        is_small: whether a column of small lengths, areas or volumes is told in µm, µm² or µm³.
     """
     specs = {s.name: s for s in field_specs(TABLES[table])}
     specs["protocol"] = FieldSpec("protocol", "str", False, "", "protocol of the configuration")
-    return table_of(caption, rows, [_spec_column(specs[c]) for c in columns], empty)
+    shown = [_spec_column(specs[c], is_small and _is_micro(specs[c], rows)) for c in columns]
+    return table_of(caption, rows, shown, empty)
 
 
-def _spec_column(spec: FieldSpec) -> TableColumn:
+def _is_micro(spec: FieldSpec, rows: Rows) -> bool:
+    """Whether a column's values are so small that micrometres tell them better."""
+    power = _POWERS.get(spec.unit, 0)
+    values = [abs(r[spec.name]) for r in rows if power and r[spec.name] is not None]
+    return bool(values) and max(values) < SMALL_MM**power
+
+
+def _spec_column(spec: FieldSpec, is_micro: bool = False) -> TableColumn:
     name = spec.name
-    for ending in ("_mm3", "_mm2", "_mm", "_ml", "_px"):
+    for ending in ("_mm3", "_mm2", "_mm", "_ml", "_px", "_deg"):
         name = name.removesuffix(ending)
     label = _LABELS.get(spec.name, name.replace("_", " "))
     unit = spec.unit if spec.unit in _UNITS_TOLD else ""
+    unit = unit.replace("mm", "µm") if is_micro else unit
+    scale = 1000.0 ** _POWERS[spec.unit] if is_micro else 1.0
 
     def told(row: Row) -> Cell:
         value = row[spec.name]
         if value is None:
             return cell(None)
-        text = f"{value:g}" if spec.unit == "d" else fact(value)
+        text = f"{value:g}" if spec.unit == "d" else fact(value * scale if is_micro else value)
         swatch = class_colour(text) if spec.name == "class_name" else ""
         return Cell(text, _TONES.get(spec.name, {}).get(text, ""), swatch=swatch)
 

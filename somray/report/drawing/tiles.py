@@ -7,12 +7,12 @@ patient. Images lie as their arrays do: row 0 on top, column 0 on the left; lett
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
 
 import cv2
 import numpy as np
+from contourpy import LineType, contour_generator
 from markupsafe import Markup, escape
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from somray.report.data.scan import LONG_SIDE, SliceFrame
@@ -34,7 +34,7 @@ __all__ = [
 DETAIL = {"fine": 640, "small": 360, "classes": 640}
 """Most pixels along the longer side of an embedded picture; classes are shown as squares, never blended."""
 
-MOST_VERTICES = 20000  # a ragged outline is coarsened until it has fewer
+MOST_VERTICES = 20000  # an outline of more corners is coarsened until it has fewer
 
 
 @dataclass(frozen=True)
@@ -78,33 +78,54 @@ def _shrunk(pixels: NDArray[np.uint8], detail: str) -> NDArray[np.uint8]:
 def outline_path(mask: NDArray[np.bool_], size: tuple[float, float]) -> str:
     """Trace a mask's outline half-way between pixels, as SVG path data in drawing units.
 
-    Marching squares on the mask with a rim of zeros, so that every line closes.
+    Marching squares on the mask with a rim of zeros, so that every line closes. Where there are too many corners,
+    blocks of pixels stand for what lies anywhere in them, so that nothing small gets lost.
     """
-    step = 1
-    while True:
-        vertices, codes = _contour(mask[::step, ::step])
-        if len(codes) <= MOST_VERTICES:
-            break
+    step, lines = 1, _contours(mask)
+    while sum(len(line) for line in lines) > MOST_VERTICES:
         step *= 2
-    scale = (size[0] / mask.shape[1] * step, size[1] / mask.shape[0] * step)
-    parts, last = [], ""
-    for (x, y), code in zip(vertices, codes, strict=True):
-        if code == 79:  # matplotlib's CLOSEPOLY
-            parts.append("z")
-            continue
-        point = f"{(x - 0.5) * scale[0]:.1f} {(y - 0.5) * scale[1]:.1f}"
-        if code == 1 or point != last:
-            parts.append(("M" if code == 1 else "L") + point)
-        last = point
-    return "".join(parts)
+        lines = _contours(_blocks(mask, step))
+    per_pixel = np.array([size[0] / mask.shape[1], size[1] / mask.shape[0]])
+    edge = np.array(mask.shape[::-1])
+    drawn = (np.minimum((line - 0.5) * step, edge) * per_pixel for line in lines)
+    return "".join(_closed_line(corners) for corners in drawn)
 
 
-def _contour(mask: NDArray[np.bool_]) -> tuple[Any, Any]:  # Any: matplotlib's path arrays
+def _blocks(mask: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
+    """Reduce a mask to blocks of step × step pixels, true where any of them is."""
+    rows, columns = (np.arange(0, n, step) for n in mask.shape)
+    across = np.logical_or.reduceat(mask, rows, axis=0)
+    return np.asarray(np.logical_or.reduceat(across, columns, axis=1), dtype=np.bool_)
+
+
+def _contours(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
+    """Return closed outlines as corners (n, 2) x y, a pixel's centre lying one behind its index; no corner twice."""
     if not mask.any():
-        return (), ()
+        return []
     padded = np.pad(mask, 1).astype(np.float64)
-    path = Figure().add_subplot().contour(padded, levels=[0.5]).get_paths()[0]
-    return path.vertices, path.codes
+    found = contour_generator(z=padded, name="serial", line_type=LineType.Separate).lines(0.5)
+    return [_corners(np.asarray(line)[:-1]) for line in found]
+
+
+def _corners(line: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Leave out the points of a closed line where it runs straight on."""
+    before, after = line - np.roll(line, 1, axis=0), np.roll(line, -1, axis=0) - line
+    turn = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
+    return np.asarray(line[turn != 0])
+
+
+def _closed_line(corners: NDArray[np.float64]) -> str:
+    """Write a closed line to a tenth of a unit, by steps from corner to corner, which takes half the room."""
+    tenths = np.rint(corners * 10).astype(np.int64)
+    steps = np.diff(tenths, axis=0)
+    (x, y), steps = tenths[0], steps[(steps != 0).any(axis=1)]
+    moves = " ".join(map(_tenths, steps.ravel().tolist())).replace(" -", "-")
+    return f"M{_tenths(int(x))} {_tenths(int(y))}l{moves}z" if moves else ""
+
+
+@cache
+def _tenths(count: int) -> str:
+    return f"{count / 10:g}".replace("0.", ".", 1) if abs(count) < 10 else f"{count / 10:g}"
 
 
 def _image(pixels: NDArray[np.uint8], box: tuple[float, float, float, float], detail: str) -> str:

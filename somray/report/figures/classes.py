@@ -18,6 +18,7 @@ from somray.domain.teacher import TeacherModel
 from somray.report.data import Rows
 from somray.report.drawing.blocks import Picture
 from somray.report.drawing.classes import Profile
+from somray.report.drawing.scales import runs
 from somray.report.drawing.style import (
     INK,
     MUTED,
@@ -190,8 +191,11 @@ def areas_along_z(rows: Rows, teacher: TeacherModel, where: str, name: str) -> P
     if count == 0:
         return None
     figure, axes = chart(5.0, 2.7)
-    edges = np.arange(count + 1) - 0.5  # a slice reaches from half before to half behind its index
-    floor = np.zeros(count + 1)
+    starts = runs(
+        count
+    )  # of neighbouring slices, where there are more than the picture has room for
+    edges = starts - 0.5  # a slice reaches from half before to half behind its index
+    floor = np.zeros(len(starts))
     means = []
     for value, class_name in sorted(teacher.class_names.items()):
         part = [r for r in rows if r["class_name"] == class_name]
@@ -199,7 +203,8 @@ def areas_along_z(rows: Rows, teacher: TeacherModel, where: str, name: str) -> P
             continue
         share = np.full(count, np.nan)
         share[[r["z"] for r in part]] = [r["fraction"] for r in part]
-        top = floor + np.append(np.nan_to_num(share), 0.0)
+        heights = np.add.reduceat(np.nan_to_num(share), starts[:-1]) / np.diff(starts)
+        top = floor + np.append(heights, 0.0)
         colour = class_colour(class_name, value)
         axes.fill_between(edges, floor, top, step="post", color=colour, linewidth=0)
         floor = top

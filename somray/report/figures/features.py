@@ -37,10 +37,10 @@ def feature_pictures(scan: ScanPixels, teacher: TeacherModel, key: SliceKey) -> 
     pictures = []
     for values, short, (channel, feature) in zip(stack, short_names(teacher), names, strict=True):
         window = _window(values, feature)
-        alt = f"Feature {channel} {feature} of {key}."
+        alt = f"Feature {channel} {feature} of {key}{scan.reduced}."
         markup = tile(grey(values, window), frame, alt, TileText(short), "small")
         name = f"{channel} {feature.replace('_', ' ')}"
-        told = f"{name}: {MEANINGS.get(feature, 'a feature')}; shown {window}."
+        told = f"{name}: {MEANINGS.get(feature, 'a feature')}; shown {window}{scan.reduced}."
         pictures.append(Picture(markup, told))
     return pictures
 

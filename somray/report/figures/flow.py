@@ -87,12 +87,12 @@ def lesion_flow(tables: LesionTables, sessions: Sequence[str], name: str) -> Les
     key = _key(evolution, tables.links, places)
     axes.legend(handles=key, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     alt = (
-        f"{len({lesion for _, lesion in volumes})} lesions over {len(sessions)} sessions; links between "
+        f"{tables.told[:1].upper()}{tables.told[1:]} over {len(sessions)} sessions; links between "
         f"them: {len(tables.links)}, of these merges or splits: "
         f"{sum(not link['carried'] for link in tables.links)}; changes in doubt: "
         f"{sum(bool(r['doubt']) for r in evolution)}."
     )
-    return LesionFlow(to_svg(figure, alt, name), left_out)
+    return LesionFlow(to_svg(figure, alt, name), left_out + tables.others)
 
 
 def _row_of(volumes: Mapping[LesionKey, float], links: Rows) -> tuple[dict[int, int], int]:

@@ -67,7 +67,7 @@ def object_slices(
             name: np.isin(labels, [n for n, call in calls.items() if call == name])
             for name in CALL_NAMES
         }  # fmt: skip
-        told = f"Slice {z}, {where}, {window}; in the whole scan {_counted(calls)}."
+        told = f"Slice {z}{pixels.reduced}, {where}, {window}; in the whole scan {_counted(calls)}."
         lines, drawn = _drawn(grey(image, window), masks, pixels.frame)
         pictures.append(Picture(tile(drawn, pixels.frame, told, TileText(f"z {z}", lines)), told))
     return pictures

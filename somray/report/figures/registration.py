@@ -1,5 +1,7 @@
 """Pictures of registration: overlay, checkerboard, |difference| and matches of a pair; chains of slices."""
 
+from itertools import pairwise
+
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from somray.report.drawing.display import (
     presets,
     two_colours,
 )
+from somray.report.drawing.scales import runs
 from somray.report.drawing.style import MUTED, SERIES, chart, drawing, label_axes, to_svg
 from somray.report.drawing.table import number
 from somray.report.drawing.tiles import TileText, colour_bar, matches_tile, tile
@@ -120,7 +123,11 @@ def match_picture(
 def chain_drift(rows: Rows, name: str) -> Markup:
     """Draw drift and cycle error of one scan's slices over z; slices that nothing leads to are shaded."""
     figure, axes = chart(5.0, 2.9)
-    known = [r for r in sorted(rows, key=lambda r: r["z"]) if r["drift_mm"] is not None]
+    every = [r for r in sorted(rows, key=lambda r: r["z"]) if r["drift_mm"] is not None]
+    borders = runs(
+        len(every)
+    ).tolist()  # of many slices, the farthest of each run stands for its run
+    known = [max(every[a:b], key=lambda r: r["drift_mm"]) for a, b in pairwise(borders)]
     axes.plot(
         [r["z"] for r in known], [r["drift_mm"] for r in known], color=SERIES[0], label="drift"
     )
@@ -133,9 +140,10 @@ def chain_drift(rows: Rows, name: str) -> Markup:
         if part:
             axes.plot([r["z"] for r in part], [r["drift_mm"] for r in part], mark,
                       color=colour, markersize=5, label=label)  # fmt: skip
-    refused = [r["z"] for r in rows if r["matrix"] is None]
-    for count, z in enumerate(refused):
-        axes.axvspan(z - 0.5, z + 0.5, color=MUTED, alpha=0.3, linewidth=0,
+    refused = np.array(sorted(r["z"] for r in rows if r["matrix"] is None), dtype=np.int64)
+    gaps = np.split(refused, np.flatnonzero(np.diff(refused) > 1) + 1) if len(refused) else []
+    for count, gap in enumerate(gaps):
+        axes.axvspan(gap[0] - 0.5, gap[-1] + 0.5, color=MUTED, alpha=0.3, linewidth=0,
                      label="" if count else "not aligned")  # fmt: skip
     axes.set_ylim(bottom=0)
     label_axes(axes, "slice z", "mm", whole=True)

@@ -1,6 +1,6 @@
 """Lesion volumes by session, one line per lesion, every change marked where it was found."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from somray.report.data import Rows
-from somray.report.drawing.changes import CHANGES, OPEN, TimeAxis, counted, mark_key
+from somray.report.drawing.changes import (
+    CHANGES,
+    OPEN,
+    LesionTables,
+    TimeAxis,
+    counted,
+    mark_key,
+)
+from somray.report.drawing.scales import volume_unit
 from somray.report.drawing.style import INK, MUTED, SERIES, chart, drawing, plain_text, to_svg
 
 __all__ = ["lesion_volumes"]
@@ -25,20 +33,26 @@ _DASHES = ("-", "--", "-.", ":")
 class _LineEnd:
     """Where a lesion's line ends, and the name that it gets there."""
 
-    volume_ml: float
+    volume: float
     text: str
     colour: str
 
 
 @drawing
-def lesion_volumes(lesions: Rows, evolution: Rows, time: TimeAxis, name: str) -> Markup:
-    """Draw the volume of every lesion over the sessions, at time index 0."""
+def lesion_volumes(tables: LesionTables, time: TimeAxis, name: str) -> Markup:
+    """Draw the volume of every lesion over the sessions; its rows of `lesions` are those at time index 0."""
+    lesions, evolution = tables.lesions, tables.evolution
     figure, axes = chart(7.4, 3.8)
+    unit, per_mm3 = volume_unit(max(r["volume_mm3"] for r in lesions))
     volumes: dict[int, dict[str, float]] = {}
     for row in lesions:
-        volumes.setdefault(row["lesion_id"], {})[row["session"]] = row["volume_mm3"] / 1000
+        volumes.setdefault(row["lesion_id"], {})[row["session"]] = row["volume_mm3"] * per_mm3
+    changes: dict[int, Rows] = defaultdict(list)
+    for row in evolution:
+        changes[row["lesion_id"]].append(row)
     by_size = sorted(volumes, key=lambda i: (-max(volumes[i].values()), i))
-    _volume_scale(axes, [v for by_session in volumes.values() for v in by_session.values()])
+    every = [v for by_session in volumes.values() for v in by_session.values()]
+    _volume_scale(axes, every, unit)
     ends: dict[float, list[_LineEnd]] = defaultdict(list)
     for rank, lesion in reversed(list(enumerate(by_size))):
         shown = rank < MOST_LINES
@@ -50,8 +64,7 @@ def lesion_volumes(lesions: Rows, evolution: Rows, time: TimeAxis, name: str) ->
         last = max(i for i, v in enumerate(values) if np.isfinite(v))
         if shown:
             ends[time.places[last]].append(_LineEnd(values[last], f"#{lesion}", colour))
-        changes = [r for r in evolution if r["lesion_id"] == lesion]
-        _changes(axes, changes, volumes[lesion], time, colour)
+        _changes(axes, changes[lesion], volumes[lesion], time, colour)
     for kind in CHANGES:
         if any(r["change"] == kind for r in evolution):
             mark_key(axes, kind, CHANGES[kind].sign)
@@ -63,12 +76,13 @@ def lesion_volumes(lesions: Rows, evolution: Rows, time: TimeAxis, name: str) ->
         _end_labels(axes, place, labels)
     if evolution:
         axes.legend(loc="upper left", bbox_to_anchor=(1.06, 1), title="change", alignment="left")
-    told = ", ".join(c for c in (counted(evolution), f"{doubted} in doubt" if doubted else "") if c)
-    alt = f"Volumes of {len(volumes)} lesions over {len(time.sessions)} sessions"
+    changes_told = counted(Counter(r["change"] for r in evolution))
+    told = ", ".join(c for c in (changes_told, f"{doubted} in doubt" if doubted else "") if c)
+    alt = f"Volumes of {tables.told} over {len(time.sessions)} sessions"
     return to_svg(figure, f"{alt}; changes: {told or 'none'}.", name)
 
 
-def _volume_scale(axes: Axes, volumes: Sequence[float]) -> None:
+def _volume_scale(axes: Axes, volumes: Sequence[float], unit: str) -> None:
     """Scale volumes linearly, or, where they span much, logarithmically above the smallest."""
     known = [v for v in volumes if v > 0]
     if known and max(known) / min(known) > WIDE_RANGE:
@@ -76,21 +90,27 @@ def _volume_scale(axes: Axes, volumes: Sequence[float]) -> None:
         axes.set_yscale("symlog", linthresh=least, linscale=0.4)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.set_ylabel(f"volume (ml), logarithmic above {least:g}")
+        axes.set_ylabel(f"volume ({unit}), logarithmic above {least:g}")
         axes.set_ylim(0, 2.0 * max(known))
     else:
-        axes.set_ylabel("volume (ml)")
+        axes.set_ylabel(f"volume ({unit})")
         axes.set_ylim(0, 1.08 * max([*known, 1e-3]))
 
 
 def _end_labels(axes: Axes, place: float, ends: Sequence[_LineEnd]) -> None:
     """Name the lines that end at one session, pushed apart so that no name covers another."""
     height = axes.transScale + axes.transLimits  # data to the axes' own 0..1, whatever the layout
-    last = -1.0
-    for end in sorted(ends, key=lambda e: (e.volume_ml, e.text)):
-        wanted = float(height.transform((place, end.volume_ml))[1])
-        last = max(wanted, last + LABEL_GAP)
-        axes.annotate(end.text, (place, last), xycoords=("data", "axes fraction"), xytext=(7, 0),
+    ordered = sorted(ends, key=lambda e: (e.volume, e.text))
+    places: list[float] = []
+    for end in ordered:
+        wanted = float(height.transform((place, end.volume))[1])
+        places.append(max(wanted, places[-1] + LABEL_GAP) if places else wanted)
+    most = 1.0
+    for rank in reversed(range(len(places))):  # and none above the frame
+        places[rank] = min(places[rank], most)
+        most = places[rank] - LABEL_GAP
+    for end, at in zip(ordered, places, strict=True):
+        axes.annotate(end.text, (place, at), xycoords=("data", "axes fraction"), xytext=(7, 0),
                       textcoords="offset points", va="center", fontsize=8, color=end.colour)  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from somray.errors import QUARANTINE_CODES
-from somray.report.data import ReportData, Row, Rows, SubjectData
+from somray.report.data import ReportData, Row, Rows, SubjectData, change_counts
 from somray.report.drawing.blocks import Block, Cell, Details, Facts, Notice, Section, Text
 from somray.report.drawing.changes import counted
 from somray.report.drawing.table import TableColumn, fact, plural, subject_column, table_of
@@ -75,7 +75,7 @@ def glance(data: ReportData) -> tuple[Block, ...]:
         ("failures", str(len(data.table("failures")))),
         ("protocols", str(len(data.protocols))),
         ("lesions followed", str(len(lesions))),
-        ("changes found", counted(data.rows("evolution")) or "none"),
+        ("changes found", counted(change_counts(data.frame("evolution"))) or "none"),
     ))  # fmt: skip
     if not data.is_unfinished:
         return (facts,)
@@ -138,7 +138,7 @@ def subjects_section(data: ReportData, hrefs: Mapping[str, str]) -> Section:
 def _subject_row(data: ReportData, name: str) -> Row:
     """Sum one subject up; lesions and volumes are null while none of its scans is done."""
     scans = data.rows("scans", subject=name)
-    lesions = data.rows("lesions", subject=name, t=0)
+    lesions = data.frame("lesions", subject=name, t=0)
     failures = len(data.rows("failures", subject=name))
     protocols = sorted({r["protocol"] for r in scans})
     volumes = {0: 0.0, -1: 0.0}  # of the first and of the last session, over all protocols
@@ -146,10 +146,10 @@ def _subject_row(data: ReportData, name: str) -> Row:
         done = SubjectData(data, protocol, name).done
         for end in volumes if done else ():
             where = (protocol, done[end]["session"])
-            part = [r for r in lesions if (r["protocol"], r["session"]) == where]
-            volumes[end] += sum(r["volume_mm3"] for r in part) / 1000
+            part = lesions[(lesions["protocol"] == where[0]) & (lesions["session"] == where[1])]
+            volumes[end] += float(part["volume_mm3"].sum()) / 1000
     done_count = sum(r["status"] == "done" for r in scans)
-    identities = len({(r["protocol"], r["lesion_id"]) for r in lesions})
+    identities = len(lesions[["protocol", "lesion_id"]].drop_duplicates())
     tone = "" if done_count == len(scans) else "bad"
     return {
         "subject": name,
@@ -158,6 +158,6 @@ def _subject_row(data: ReportData, name: str) -> Row:
         "lesions": identities if done_count else None,
         "first": volumes[0] if done_count else None,
         "last": volumes[-1] if done_count else None,
-        "changes": counted(data.rows("evolution", subject=name)) or None,
+        "changes": counted(change_counts(data.frame("evolution", subject=name))) or None,
         "failures": Cell(str(failures), "bad" if failures else ""),
     }

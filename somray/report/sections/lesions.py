@@ -1,23 +1,30 @@
 """A subject's lesions of one protocol: volumes over time, the match graph, every change and measure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from somray.report.data import Rows, SubjectData, is_4d
+from somray.report.data import SubjectData, SubjectLesions, change_counts, is_4d
 from somray.report.drawing.blocks import Block, Details, Gallery, Notice, Picture, Section, Text
 from somray.report.drawing.changes import CHANGES, DOUBTS, LesionTables, TimeAxis
-from somray.report.drawing.table import TableColumn, rows_table, table_of
+from somray.report.drawing.scales import volume_unit
+from somray.report.drawing.table import TableColumn, number, rows_table, table_of
 from somray.report.figures.flow import lesion_flow
 from somray.report.figures.volumes import lesion_volumes
 from somray.report.texts.notices import doubts
 
 __all__ = ["lesions_section"]
 
+MOST_LESIONS = 60  # listed and drawn one by one; beyond, the largest
 LESION_COLUMNS = (
-    "session", "t", "lesion_id", "volume_mm3", "longest_axis_mm", "axial_axis_mm", "axial_perpendicular_mm",
-    "suv_peak", "tlg_ml", "mean_intensity", "max_intensity", "min_intensity", "std_intensity",
+    "session", "t", "lesion_id", "volume_mm3", "equivalent_diameter_mm", "longest_axis_mm", "axial_axis_mm",
+    "axial_perpendicular_mm",
+    "suv_peak", "tlg_ml", "sphericity", "elongation", "flatness", "nearest_mm", "polar_angle_deg",
+    "touches_border", "mean_intensity", "max_intensity", "min_intensity", "std_intensity",
     "centroid_x_mm", "centroid_y_mm", "centroid_z_mm",
 )  # fmt: skip
-WHERE_KNOWN = ("axial_axis_mm", "axial_perpendicular_mm", "suv_peak", "tlg_ml")
+WHERE_KNOWN = (
+    "equivalent_diameter_mm", "axial_axis_mm", "axial_perpendicular_mm", "suv_peak", "tlg_ml", "sphericity",
+    "elongation", "flatness", "nearest_mm", "polar_angle_deg", "touches_border",
+)  # fmt: skip
 """Columns that are left out where no lesion has them: another modality, or a run of an earlier version."""
 EVOLUTION_COLUMNS = (
     "from_session", "to_session", "lesion_id", "change", "volume_from_mm3", "volume_to_mm3",
@@ -30,34 +37,66 @@ LINK_COLUMNS = (
 )  # fmt: skip
 
 
-def lesions_section(subject: SubjectData, prefix: str) -> Section:
-    """Show a subject's lesions of one protocol: volumes, the match graph, changes, measures."""
-    tables = LesionTables(*(subject.rows(t) for t in ("lesions", "evolution", "links")))
+def lesions_section(subject: SubjectData, found: SubjectLesions, prefix: str) -> Section:
+    """Show a subject's lesions of one protocol: volumes, the match graph, changes, measures; of many the largest."""
+    ids = found.largest(MOST_LESIONS)
+    others = found.identities - len(ids)
+    tables = LesionTables(
+        found.lesion_rows(ids), found.evolution_rows(ids), found.link_rows(ids), others
+    )
     blocks: list[Block] = [
         *doubts(subject.teacher, (subject.config.teacher.target,)),
         *_what_is_shown(subject),
-        *_over_time(subject, tables, prefix),
+        *_over_time(subject, found, tables, prefix),
+        *_left_out(subject, found, ids),
+        *_tables(subject, tables, ids if others else sorted(ids)),
     ]
-    order = subject.order
+    return Section(f"{prefix}-lesions", "Lesions over time", tuple(blocks))
+
+
+def _left_out(subject: SubjectData, found: SubjectLesions, ids: list[int]) -> Iterator[Block]:
+    """Say how many lesions the tables leave out, what they add up to, and where they stand."""
+    others = found.identities - len(ids)
+    if not others:
+        return
+    rest = found.others(ids)
+    unit, per_mm3 = volume_unit(max((volume for _, volume in rest.values()), default=0.0))
+    told = "; ".join(
+        f"{rest[session][0]} of {number(rest[session][1] * per_mm3)} {unit} in all in session {session}"
+        for session in sorted(rest, key=lambda s: subject.order.get(s, 0))
+    )
+    lead = f"The {len(ids)} largest of {found.identities} lesions are listed."
+    where = (
+        f"Not listed at time index 0: {told}. Every lesion stands in tables/lesions, every change in "
+        f"tables/evolution and every link in tables/links (protocol={subject.protocol})."
+    )
+    yield Notice(where, "note", lead)
+
+
+def _tables(subject: SubjectData, tables: LesionTables, ids: list[int]) -> Iterator[Block]:
+    """List changes, links and measures of the lesions that are shown, in the order of their ids."""
+    order, of = subject.order, tables.listed
+    rank = {lesion: place for place, lesion in enumerate(ids)}
+    is_small = subject.config.modality == "XCT"
     evolution = sorted(
-        tables.evolution, key=lambda r: (r["lesion_id"], order.get(r["to_session"], 0))
+        tables.evolution, key=lambda r: (rank[r["lesion_id"]], order.get(r["to_session"], 0))
     )
     lesions = sorted(
-        tables.lesions, key=lambda r: (r["lesion_id"], order.get(r["session"], 0), r["t"])
+        tables.lesions, key=lambda r: (rank[r["lesion_id"]], order.get(r["session"], 0), r["t"])
     )
-    told = "Change of every lesion between consecutive sessions."
+    told = f"Change of {of} between consecutive sessions."
     why = "there is only one session, or no lesion was found in any."
-    blocks.append(rows_table("evolution", evolution, EVOLUTION_COLUMNS, told, why))
+    yield rows_table("evolution", evolution, EVOLUTION_COLUMNS, told, why, is_small)
     told = "Links between lesions of two sessions; an identity passes along those that carry it."
-    graph = rows_table("links", tables.links, LINK_COLUMNS, told, "no lesion was found again.")
-    blocks.append(Details("The match graph, link by link", (graph,)))
-    told = "Every lesion in every session (centroids in patient LPS coordinates)."
+    why = "no lesion was found again."
+    graph = rows_table("links", tables.links, LINK_COLUMNS, told, why, is_small)
+    yield Details("The match graph, link by link", (graph,))
+    told = f"{of[:1].upper()}{of[1:]} in every session (centroids in patient LPS coordinates)."
     columns = [
         c for c in LESION_COLUMNS
         if c not in WHERE_KNOWN or any(r.get(c) is not None for r in lesions)
     ]  # fmt: skip
-    blocks.append(rows_table("lesions", lesions, columns, told, "no lesion was found."))
-    return Section(f"{prefix}-lesions", "Lesions over time", tuple(blocks))
+    yield rows_table("lesions", lesions, columns, told, "no lesion was found.", is_small)
 
 
 def _what_is_shown(subject: SubjectData) -> Iterator[Block]:
@@ -77,7 +116,9 @@ def _what_is_shown(subject: SubjectData) -> Iterator[Block]:
         yield Notice(told, "warn", "The run is not finished.")
 
 
-def _over_time(subject: SubjectData, tables: LesionTables, prefix: str) -> Iterator[Block]:
+def _over_time(
+    subject: SubjectData, found: SubjectLesions, tables: LesionTables, prefix: str
+) -> Iterator[Block]:
     first = [r for r in tables.lesions if r["t"] == 0]
     if len(subject.done) < 2:
         yield Text("Nothing to show over time: this subject has fewer than two done sessions here.")
@@ -86,34 +127,35 @@ def _over_time(subject: SubjectData, tables: LesionTables, prefix: str) -> Itera
         yield Text("Nothing to show over time: no lesion was found in any session.")
         return
     time = TimeAxis.of(subject.done)
-    markup = lesion_volumes(first, tables.evolution, time, f"{prefix}-volumes")
+    tables = LesionTables(first, tables.evolution, tables.links, tables.others)
+    markup = lesion_volumes(tables, time, f"{prefix}-volumes")
     told = (
-        "Volume of every lesion by session, one line per lesion id; marks tell the kind of change found "
+        f"Volume of {tables.listed} by session, one line per lesion id; marks tell the kind of change found "
         "at that session, dotted lines lead to or from “not there”."
     )
     yield Gallery((Picture(markup, told),), "large")
-    tables = LesionTables(first, tables.evolution, tables.links)
     flow = lesion_flow(tables, time.sessions, f"{prefix}-flow")
     told = (
         "Every lesion in every session, the radius as of a sphere of its volume, one row per lesion id; lines "
         "join what is the same tissue, thicker where more of it is shared."
     )
     if flow.left_out:
-        told += f" The {flow.left_out} smallest are not drawn."
+        told += f" The {flow.left_out} smallest of {found.identities} are not drawn."
     yield Gallery((Picture(flow.markup, told),), "large")
-    yield from _doubtful(tables.evolution)
+    yield from _doubtful(found.doubts())
+    counts = change_counts(found.evolution)
     columns = (
         TableColumn("change", lambda kind: kind),
         TableColumn("meaning", lambda kind: CHANGES[kind].meaning),
-        TableColumn("found", lambda kind: sum(r["change"] == kind for r in tables.evolution), "", "times", True),
-    )  # fmt: skip
+        TableColumn("found", lambda kind: counts.get(kind, 0), "", "times, of all lesions", True),
+    )
     kinds = table_of("Kinds of change between consecutive sessions.", CHANGES, columns)
     yield Details("What the kinds of change mean", (kinds,))
 
 
-def _doubtful(evolution: Rows) -> Iterator[Block]:
+def _doubtful(reasons: Mapping[str, int]) -> Iterator[Block]:
     """Say which changes are in doubt, and why; nothing where none is."""
-    found = {kind: sum(r["doubt"] == kind for r in evolution) for kind in DOUBTS}
+    found = {kind: reasons.get(kind, 0) for kind in DOUBTS}
     told = "; ".join(f"{count} because {DOUBTS[kind]}" for kind, count in found.items() if count)
     if told:
         lead = f"{sum(found.values())} changes are in doubt."

@@ -37,6 +37,7 @@ TITLE = "Objects: lesions, physiology, doubt"
 MOST_SESSIONS = 6  # with pictures: the first and the latest
 MOST_SLICES = 3
 MOST_ROWS_OPEN = 40
+MOST_ROWS = 150  # of a folded table, and of lines to overrule
 _TONES = {LESION: "bad", DOUBT: "warn", PHYSIOLOGICAL: "muted"}
 _OTHER = {LESION: PHYSIOLOGICAL, DOUBT: LESION, PHYSIOLOGICAL: LESION}
 _NONE = (
@@ -161,15 +162,32 @@ def _tables(session: SessionObjects, protocol: str) -> Iterator[Block]:
     told = f"Lesions and objects in doubt, {session.where}."
     yield _table(told, open_rows[:MOST_ROWS_OPEN], lesions)
     if len(open_rows) > MOST_ROWS_OPEN:
-        title = f"All {len(open_rows)} lesions and objects in doubt of {session.where}"
-        yield Details(title, (_table(told, open_rows, lesions),))
+        noun = f"lesions and objects in doubt of {session.where}"
+        yield _folded(f"All {len(open_rows)} {noun}", told, open_rows, lesions)
     if folded:
         told = f"Physiological objects, {session.where}."
         title = f"{plural(len(folded), 'physiological object')} of {session.where}"
-        yield Details(title, (_table(told, folded, lesions),))
+        yield _folded(title, told, folded, lesions)
     if session.rows:
         title = f"Overrule a call of {session.where}"
-        yield Details(title, _overrule(protocol, open_rows + folded))
+        yield Details(title, _overrule(protocol, _largest(open_rows) + _largest(folded)))
+
+
+def _largest(rows: Rows) -> Rows:
+    """Return all rows of `objects`, or where they are many so many of the largest, in their own order."""
+    order = sorted(range(len(rows)), key=lambda n: (-rows[n]["volume_mm3"], n))
+    return [rows[n] for n in sorted(order[:MOST_ROWS])]
+
+
+def _folded(title: str, told: str, rows: Rows, lesions: Mapping[int, int]) -> Details:
+    """Fold a table away; a very long one is cut to the largest, and says so."""
+    listed = _largest(rows)
+    if len(listed) < len(rows):
+        told = (
+            f"{told[:-1]}: the {len(listed)} largest of {len(rows)}; all stand in tables/objects."
+        )
+        title = f"{title.removeprefix('All ')}: the {len(listed)} largest"
+    return Details(title, (_table(told, listed, lesions),))
 
 
 def _table(told: str, rows: Rows, lesions: Mapping[int, int]) -> Table:

@@ -32,6 +32,7 @@ __all__ = ["registration_section"]
 MOST_SESSION_PAIRS = 6
 MOST_SCANS_PICTURED = 3  # neighbouring slices show anatomy, which needs no picture per session
 MOST_CHAINS = 6
+MOST_ROWS = 120  # of slice pairs
 COLUMNS = (
     "fixed_session", "moving_session", "t", "fixed_z", "moving_z", "model", "status", "reason",
     "inliers", "matches", "inlier_fraction", "rmse_px", "mad_before", "mad_after", "ncc_before",
@@ -153,7 +154,22 @@ def _slices(subject: SubjectData, rows: Rows, prefix: str) -> Iterator[Block]:
     yield from _residuals(subject, "slices")
     yield from _chains(subject, prefix)
     told = f"All {plural(len(rows), 'pair')} of neighbouring slices."
-    yield Details(told, (_table(rows, told),))
+    listed = _worst(rows)
+    if len(listed) < len(rows):
+        told = (
+            f"{len(listed)} of {len(rows)} pairs of neighbouring slices: those not ok, then those that agree "
+            "least; all stand in tables/registration."
+        )
+    yield Details(told, (_table(listed, told),))
+
+
+def _worst(rows: Rows) -> Rows:
+    """Return all rows of `registration`, or where they are many so many of the worst, in their own order."""
+    worst = sorted(
+        range(len(rows)),
+        key=lambda n: (rows[n]["status"] == "ok", rows[n]["ncc_after"] or 0.0, n),
+    )
+    return [rows[n] for n in sorted(worst[:MOST_ROWS])]
 
 
 def _summary(rows: Rows) -> str:

@@ -11,6 +11,7 @@ from somray.report.texts.student import account, comparisons, verdict
 
 __all__ = ["student_section"]
 
+MOST_ROWS = 200  # of comparisons
 CONVERGENCE_COLUMNS = (
     "round", "stage", "mean_iou", "delta_iou", "converged", "copy_forward_iou", "control_iou",
     "collapse",
@@ -64,5 +65,11 @@ def _rounds(protocol: ProtocolData, prefix: str, convergence: Rows) -> Iterator[
     why = "no round is finished."
     yield rows_table("convergence", convergence, CONVERGENCE_COLUMNS, told, why)
     told = "Agreement of every slice after every round, student against teacher."
+    title = f"All {len(agreement)} comparisons, slice by slice"
+    if len(agreement) > MOST_ROWS:
+        worst = sorted(range(len(agreement)), key=lambda n: (agreement[n]["iou"] or 0.0, n))
+        agreement = [agreement[n] for n in sorted(worst[:MOST_ROWS])]
+        told = f"The {MOST_ROWS} comparisons that agree least, slice by slice; all stand in tables/agreement."
+        title = told[:-1]
     table = rows_table("agreement", agreement, AGREEMENT_COLUMNS, told, "no slice was compared.")
-    yield Details(f"All {len(agreement)} comparisons, slice by slice", (table,))
+    yield Details(title, (table,))

@@ -9,7 +9,8 @@ from somray.io.ome.image import ScanMeta
 from somray.kernels.evolution.burden import LesionSize, SessionLoad, burden_at, burdens
 from somray.kernels.evolution.changes import LesionChange
 from somray.kernels.evolution.response import ResponseThresholds
-from somray.stages.evolution.lesion_labels import SessionScan, TimePoint, has_glycolysis
+from somray.stages.evolution.lesion_labels import TimePoint, has_glycolysis
+from somray.stages.evolution.lesion_map import SessionScan
 
 __all__ = ["MeasuredSession", "burden_rows"]
 

@@ -1,40 +1,38 @@
 """Follow the lesions of one subject: instances, one identity each over all sessions, what changed.
 
-Objects that were called lesion (or the masks themselves, where a modality has no object step) are read slab
-by slab: once to find what belongs together, once more to measure and to write `labels/lesions`. What stays in
-memory are the coordinates of lesion voxels, never a volume.
+Objects that were called lesion (or the masks themselves, where a modality has no object step) are read brick by
+brick: once to find what belongs together, once more to measure and to write `labels/lesions`. What stays in
+memory is what is known of each lesion, never its voxels and never a volume.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from somray.config import LesionConfig
 from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
 from somray.domain.tables import EvolutionRow, LinkRow, values_for
-from somray.domain.work import WORKER_BYTES, Needs, Result
-from somray.io.ome.image import create_labels, finish_labels, read_label_slab, read_meta, slabs
+from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
+from somray.io.ome.image import create_labels, finish_labels, read_meta
 from somray.io.storage import Storage
-from somray.kernels.evolution.follow import (
-    ChangeThresholds,
-    SessionLesions,
-    follow,
-)
+from somray.kernels.evolution.follow import ChangeThresholds, follow
+from somray.kernels.evolution.overlaps import PairCounts
 from somray.kernels.evolution.surroundings import doubted
-from somray.kernels.evolution.time_points import carry_over_time, with_identities
-from somray.kernels.lesions.instances import SlabLabeller, sparse_voxels
-from somray.kernels.lesions.surface import BLOCK_VOXELS
+from somray.kernels.evolution.time_points import carry_over_time
 from somray.stages.evolution.burden import MeasuredSession, burden_rows
-from somray.stages.evolution.lesion_labels import SessionScan, write_time_point
-from somray.stages.evolution.surroundings import POINTS_AT_ONCE, surroundings
-from somray.stages.objects import GROUP as OBJECTS
+from somray.stages.evolution.instances import FollowedLabel, FoundLesions, find_instances
+from somray.stages.evolution.lesion_labels import write_time_point
+from somray.stages.evolution.lesion_map import LABEL, SessionScan
+from somray.stages.evolution.surroundings import surroundings
 from somray.stages.registration.rows import matrix_of
 
-__all__ = ["EvolveItem", "EvolveSession", "needs", "run", "thresholds_of"]
+__all__ = ["EvolveItem", "EvolveSession", "expected_lesions", "needs", "run", "thresholds_of"]
+
+BRICKS_HELD = 12  # blocks of a brick's size at a time
+LESION_BYTES = 5_000  # of what is known of a lesion, its rows included
+FEW_LESIONS = 20_000  # that any subject may have; of larger scans …
+VOXELS_A_LESION = 4_000  # … one more for so many voxels: pores of 20 voxels across
+FIXED_BYTES = 96 * MIB  # shells, pieces of lesions on their way to another session
 
 # Where the configuration names none, in voxels and pixels of the subject's coarsest session.
 MIN_VOXELS = 5  # of a lesion: less is noise of a pixel map
@@ -79,43 +77,53 @@ class EvolveItem:
     apart: bool = True
 
 
-def needs(slab_bytes: int, lesion_voxels: int) -> Needs:
-    """Declare what following takes: a few slabs, the coordinates of all lesion voxels, and shells."""
-    held = 12 * slab_bytes + 250 * lesion_voxels + 150 * POINTS_AT_ONCE + 4 * BLOCK_VOXELS
+def needs(brick_bytes: int, lesions: int) -> Needs:
+    """Declare what following takes: some bricks, what is known of each lesion, and shells."""
+    held = BRICKS_HELD * brick_bytes + LESION_BYTES * lesions + FIXED_BYTES
     return Needs(cpus=1, memory_bytes=WORKER_BYTES + held)
+
+
+def expected_lesions(item: EvolveItem, lesion_voxels: int) -> int:
+    """Say how many lesions a subject may have, all sessions together, of which the voxels are known."""
+    drawn = sum(len(numbers) for s in item.sessions for numbers in s.objects or ())
+    return max(drawn, FEW_LESIONS + lesion_voxels // VOXELS_A_LESION)
 
 
 def run(item: EvolveItem, shared: object = None) -> Result:
     """Find, identify, measure and write the lesions.
 
     Returns:
-        Rows of `lesions`, `evolution`, `links`, `burden` and, for the method `lesions`, of `slices`.
+        Rows of `lesions`, `evolution`, `links`, `burden`, `porosity` and, for the method `lesions`, of `slices`.
     """
     storage = Storage.at(item.sessions[0].place.root)
     scans = [SessionScan(storage, s.place, read_meta(storage, s.place.name)) for s in item.sessions]
-    found = [_instances(scan, s, item) for scan, s in zip(scans, item.sessions, strict=True)]
+    for scan in scans:
+        create_labels(storage, scan.place.name, LABEL, "int32")
+    sessions = list(zip(scans, item.sessions, strict=True))
+    found = [find_instances(scan, _drawn(item, session, 0), 0) for scan, session in sessions]
     transforms = [matrix_of(s.to_first) for s in item.sessions]
     thresholds = thresholds_of(item.config, [scan.meta.geometry for scan in scans])
-    evolution = follow(found, transforms, thresholds)
+    evolution = follow([one.lesions for one in found], transforms, thresholds)
     changes = doubted(evolution.changes, surroundings(evolution, scans))
     highest = max((i for ids in evolution.identities for i in ids.values()), default=0)
     measured: list[MeasuredSession] = []
-    for n, scan in enumerate(scans):
-        session = item.sessions[n]
-        create_labels(storage, scan.place.name, "lesions", "int32")
-        at_zero = with_identities(found[n], evolution.identities[n])
-        points = [write_time_point(scan, 0, item.channel, at_zero)]
+    for (scan, session), first, ids in zip(sessions, found, evolution.identities, strict=True):
+        points = [write_time_point(first, item.channel, ids)]
         for t in range(1, scan.meta.shape[0]):
-            later = _instances(scan, session, item, t)
-            ids, highest = carry_over_time(at_zero, later, thresholds.min_volume_mm3, highest)
-            points.append(write_time_point(scan, t, item.channel, with_identities(later, ids)))
-        finish_labels(storage, scan.place.name, "lesions", {})
+            later = find_instances(scan, _drawn(item, session, t), t)
+            shared_voxels = _shared_with_first(later)
+            known, highest = carry_over_time(
+                shared_voxels, later.lesions, thresholds.min_volume_mm3, highest
+            )
+            points.append(write_time_point(later, item.channel, known))
+        finish_labels(storage, scan.place.name, LABEL, {})
         measured.append(MeasuredSession(scan, session.to_first is not None, points))
     subject, points = item.sessions[0].place.subject, [p for one in measured for p in one.points]
     return Result(
         rows={
             "lesions": [row for point in points for row in point.rows],
             "slices": [row for point in points for row in point.slices],
+            "porosity": [row for point in points for row in point.porosity],
             "evolution": [
                 EvolutionRow(subject=subject, **values_for(EvolutionRow, c)) for c in changes
             ],
@@ -142,31 +150,19 @@ def thresholds_of(config: LesionConfig, grids: Sequence[Geometry]) -> ChangeThre
     )
 
 
-def _slabs(
-    scan: SessionScan, session: EvolveSession, item: EvolveItem, t: int
-) -> Iterator[tuple[int, NDArray[np.integer[Any]]]]:
-    """Read what is followed slab by slab: 0 outside, else an object's number, or 1 where a mask is followed."""
-    for z0, z1 in slabs(scan.meta.shape[2], scan.meta.slab_depth):
-        if session.objects is None:
-            labels = read_label_slab(scan.storage, scan.place.name, item.method, t, z0, z1)
-            yield z0, (labels == item.value).astype(np.uint8)
-            continue
-        labels = read_label_slab(scan.storage, scan.place.name, OBJECTS, t, z0, z1)
-        chosen = np.isin(labels, np.asarray(session.objects[t], dtype=labels.dtype))
-        yield z0, np.where(chosen, labels, 0)
+def _drawn(item: EvolveItem, session: EvolveSession, t: int) -> FollowedLabel:
+    """Say what is followed of a session: objects that were called lesion, or a mask."""
+    if session.objects is None:
+        return FollowedLabel(item.method, (item.value,), apart=False)
+    return FollowedLabel.of_objects(session.objects[t], apart=item.apart)
 
 
-def _instances(
-    scan: SessionScan, session: EvolveSession, item: EvolveItem, t: int = 0
-) -> SessionLesions:
-    """Find all lesions of one time point as sparse voxels, the smallest ones too."""
-    labeller, index, numbers = SlabLabeller(), [], []
-    apart = session.objects is not None and item.apart
-    for z0, slab in _slabs(scan, session, item, t):
-        where, own = sparse_voxels(slab if apart else labeller.add(slab > 0), z0)
-        index.append(where)
-        numbers.append(own)
-    final = np.concatenate(numbers)
-    if not apart:
-        final = labeller.finish()[final].astype(np.int32)
-    return SessionLesions(scan.place.session, scan.meta.geometry, np.concatenate(index), final)
+def _shared_with_first(later: FoundLesions) -> PairCounts:
+    """Count in how many voxels instances of a later time point meet the lesions of t 0, which are written."""
+    shared, scan = PairCounts(), later.voxels.scan
+    for brick in later.voxels.bricks:
+        first = scan.labels(LABEL, replace(brick, t=0))
+        here = later.voxels.numbers(brick)
+        both = (first > 0) & (here > 0)
+        shared.add(here[both], first[both])
+    return shared

@@ -1,32 +1,31 @@
-"""Write `labels/lesions` of one scan and measure what is written, slab by slab."""
+"""Write `labels/lesions` of one time point and measure what is written, brick by brick."""
 
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.domain.run import ScanPlace
-from somray.domain.tables import LesionRow, SliceRow, values_for
-from somray.io.ome.image import ScanMeta, read_channel, slabs, write_label_slab
-from somray.io.storage import Storage
-from somray.kernels.evolution.time_points import LesionVoxels
+from somray.domain.brick import Brick
+from somray.domain.tables import LesionRow, PorosityRow, SliceRow, values_for
+from somray.io.ome.image import ScanMeta, write_label_brick
+from somray.kernels.evolution.time_points import identity_lookup
+from somray.kernels.lesions.ellipsoid import EllipsoidFigures
+from somray.kernels.lesions.facts import PartFacts
 from somray.kernels.lesions.instances import LesionMeasure, LesionMeter
+from somray.kernels.lesions.nearest import NearestMeter
+from somray.kernels.lesions.parts import inner, renumber
 from somray.kernels.lesions.peak import PeakMeter
-from somray.kernels.lesions.shape import ShapeFigures, shapes_of
+from somray.kernels.lesions.rim import pieces_of
 from somray.kernels.lesions.values import ValueMeter
-from somray.kernels.metrics.area import target_figures
+from somray.kernels.metrics.area import area_figures
+from somray.stages.evolution.instances import FoundLesions
+from somray.stages.evolution.lesion_map import LABEL, LesionMap
+from somray.stages.evolution.particles import ParticleMeter
 
-__all__ = ["SessionScan", "TimePoint", "has_glycolysis", "write_time_point"]
-
-
-@dataclass(frozen=True)
-class SessionScan:
-    """One session's scan, opened: where it lies and what it says of itself."""
-
-    storage: Storage
-    place: ScanPlace
-    meta: ScanMeta
+__all__ = ["TimePoint", "has_glycolysis", "write_time_point"]
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,14 @@ class TimePoint:
         rows: one per lesion, by lesion_id.
         slices: one per slice, the area of all lesions in it.
         furthest_mm: largest distance between two lesion voxels; None without lesions.
+        porosity: one per plane across z, y and x; none of a patient.
     """
 
     t: int
     rows: list[LesionRow]
     slices: list[SliceRow]
     furthest_mm: float | None
+    porosity: list[PorosityRow]
 
 
 def has_glycolysis(meta: ScanMeta, channel: int) -> bool:
@@ -55,83 +56,105 @@ def has_glycolysis(meta: ScanMeta, channel: int) -> bool:
     return unit == "SUVbw" or (unit == "raw" and meta.channels[channel] == "PET")
 
 
-def write_time_point(scan: SessionScan, t: int, channel: int, lesions: LesionVoxels) -> TimePoint:
-    """Write one time point's lesion ids slab by slab, measuring `channel` on the way."""
-    index, ids = lesions.index, lesions.ids
-    meta, name = scan.meta, scan.place.name
-    meters = _Meters(scan, t, channel, index)
-    areas: list[SliceRow] = []
-    for z0, z1 in slabs(meta.shape[2], meta.slab_depth):
-        inside = slice(*np.searchsorted(index[:, 0], (z0, z1)))  # scan order: z ascends
-        labels = np.zeros((z1 - z0, *meta.shape[3:]), dtype=np.int32)
-        z, y, x = index[inside].T
-        labels[z - z0, y, x] = ids[inside]
-        write_label_slab(scan.storage, name, "lesions", t, z0, labels)
-        meters.add(labels, z0)
-        areas += [_slice_row(scan, t, z0 + n, plane) for n, plane in enumerate(labels > 0)]
-    return TimePoint(t, meters.rows(lesions), areas, meters.lesions.furthest_mm)
+def write_time_point(found: FoundLesions, channel: int, identities: Mapping[int, int]) -> TimePoint:
+    """Put lesion_ids in place of the provisional numbers of one time point, measuring `channel` on the way.
+
+    Args:
+        found: its instances, as `find_instances` left them.
+        channel: index of the channel whose intensities are measured.
+        identities: instance number to lesion_id; what has none is no lesion.
+    """
+    voxels, scan = found.voxels, found.voxels.scan
+    ids = identity_lookup(found.lesions, identities)
+    meters = _Meters(voxels, channel, found.lesions.facts.renamed(ids))
+    ids, held = ids[voxels.lookup], set(voxels.bricks)
+    depth, rows, columns = scan.meta.shape[2:]
+    pixels = np.zeros(depth, dtype=np.int64)  # of lesions, by slice
+    for z1, slab in itertools.groupby(scan.meta.bricks(voxels.t), lambda brick: brick.z1):
+        for brick in slab:
+            block = None
+            if brick in held:
+                block = scan.surrounded(brick, meters.lesions.margin)
+                renumber(block, ids)
+                labels = inner(block, meters.lesions.margin)
+                write_label_brick(scan.storage, scan.place.name, LABEL, brick, labels)
+                pixels[brick.z0 : brick.z1] += np.count_nonzero(labels, axis=(1, 2))
+            meters.add(brick, block)
+        meters.lesions.close_slab(z1)
+    areas = [_slice_row(voxels, z, n, rows * columns) for z, n in enumerate(pixels.tolist())]
+    porosity = list(meters.particles.porosity())
+    return TimePoint(voxels.t, meters.rows(), areas, meters.lesions.furthest_mm, porosity)
 
 
-def _slice_row(scan: SessionScan, t: int, z: int, plane: NDArray[np.bool_]) -> SliceRow:
-    _, dy, dx = scan.meta.geometry.spacing_mm
+def _slice_row(voxels: LesionMap, z: int, count: int, pixels: int) -> SliceRow:
+    place, (_, dy, dx) = voxels.scan.place, voxels.scan.meta.geometry.spacing_mm
     return SliceRow(
-        subject=scan.place.subject,
-        session=scan.place.session,
-        method="lesions",
-        t=t,
+        subject=place.subject,
+        session=place.session,
+        method=LABEL,
+        t=voxels.t,
         z=z,
         confidence=None,
-        **target_figures(plane, dy * dx),
+        **area_figures(count, pixels, dy * dx),
     )
 
 
 class _Meters:
-    """What measures one time point: values, axes, CT inside, and peaks where values are SUV."""
+    """What measures one time point: values, axes, surface, CT inside, peaks where values are SUV, neighbours."""
 
-    def __init__(self, scan: SessionScan, t: int, channel: int, index: NDArray[np.int32]) -> None:
+    def __init__(self, voxels: LesionMap, channel: int, facts: PartFacts) -> None:
+        scan, largest = voxels.scan, int(facts.numbers.max(initial=0))
         units = scan.meta.unit.split(",")
-        self._scan, self._t, self._channel = scan, t, channel
+        self._scan, self._t, self._channel, self._facts = scan, voxels.t, channel, facts
         self._tissue_channel = units.index("HU") if "HU" in units else None
         self._tissue = ValueMeter()
-        is_suv = units[channel] == "SUVbw"
         self._has_tlg = has_glycolysis(scan.meta, channel)
-        self._peaks = PeakMeter(scan.meta.geometry, index) if is_suv else None
-        self.lesions = LesionMeter(scan.meta.geometry)
+        geometry = scan.meta.geometry
+        self._peaks = PeakMeter(geometry, largest) if units[channel] == "SUVbw" else None
+        self._nearest, self._rims = NearestMeter(geometry, largest), list[Brick]()
+        self.lesions = LesionMeter(geometry, facts)
+        self.particles = ParticleMeter(scan.storage, scan.place, scan.meta, voxels.t)
 
-    def add(self, labels: NDArray[np.int32], z0: int) -> None:
-        """Take one slab of final lesion ids."""
-        z1 = z0 + len(labels)
-        holds = bool(labels.any())
-        reached = self._peaks is not None and self._peaks.wants(z0, z1)
-        if not holds and not reached:
+    def add(self, brick: Brick, block: NDArray[np.int32] | None) -> None:
+        """Take one brick of final lesion ids with a margin about it; None where it holds none.
+
+        A further meter belongs here: it gets every brick of the time point once, by z, y and x.
+        """
+        labels = np.zeros(brick.shape, np.int32)
+        if block is not None:
+            labels = inner(block, self.lesions.margin)
+        self.particles.add(labels, brick.corner)
+        if block is None or not labels.any():
             return
-        image = self._read(z0, z1, self._channel)
+        image = self._scan.values(brick, self._channel)
+        self.lesions.add_brick(block, image, brick.corner)
+        self._nearest.add_brick(pieces_of(block, brick.corner, self.lesions.margin))
+        self._rims.append(brick)
+        if self._tissue_channel is not None:
+            same = self._tissue_channel == self._channel
+            tissue = image if same else self._scan.values(brick, self._tissue_channel)
+            self._tissue.add_slab(labels, tissue)
         if self._peaks is not None:
-            self._peaks.add(image, z0)
-        if holds:
-            self.lesions.add(labels, image, z0)
-            if self._tissue_channel is not None:
-                same = self._tissue_channel == self._channel
-                self._tissue.add_slab(
-                    labels, image if same else self._read(z0, z1, self._tissue_channel)
-                )
+            outer = brick.grown(self._peaks.reach, self._scan.meta.shape[2:])
+            z, y, x = (a - b for a, b in zip(brick.corner, outer.corner, strict=True))
+            self._peaks.add_brick(labels, self._scan.values(outer, self._channel), (z, y, x))
 
-    def rows(self, lesions: LesionVoxels) -> list[LesionRow]:
-        """Return one row per lesion."""
-        numbers, owner = np.unique(lesions.ids, return_inverse=True)
-        shapes = shapes_of(lesions.index, owner, self._scan.meta.geometry)
-        peaks = np.full(len(numbers), np.nan)
-        if self._peaks is not None:
-            peaks = self._peaks.peaks(owner, len(numbers))
-        return [
-            self._row(measured, shape, float(peak))
-            for measured, shape, peak in zip(self.lesions.finish(), shapes, peaks, strict=True)
-        ]
+    def rows(self) -> list[LesionRow]:
+        """Return one row per lesion, by lesion_id, once all bricks were taken and written."""
+        search, numbers = self._nearest.search(), self._facts.numbers
+        for number in search.bricks:
+            brick = self._rims[number]
+            block = self._scan.surrounded(brick, (1, 1, 1))
+            search.add_brick(number, pieces_of(block, brick.corner))
+        none = np.full(int(numbers.max(initial=0)) + 1, np.nan)
+        peaks = none if self._peaks is None else self._peaks.peaks
+        columns = search.nearest_mm[numbers].tolist(), peaks[numbers].tolist()
+        told = zip(self.lesions.finish(), self.particles.figures(), *columns, strict=True)
+        return [self._row(*row) for row in told]
 
-    def _read(self, z0: int, z1: int, channel: int) -> NDArray[np.float32]:
-        return read_channel(self._scan.storage, self._scan.place.name, self._t, z0, z1, channel)
-
-    def _row(self, measured: LesionMeasure, shape: ShapeFigures, peak: float) -> LesionRow:
+    def _row(
+        self, measured: LesionMeasure, form: EllipsoidFigures, nearest_mm: float, peak: float
+    ) -> LesionRow:
         place, lesion = self._scan.place, measured.instance
         is_suv, has_ct = self._peaks is not None, self._tissue_channel is not None
         mean, volume_ml = measured.mean_intensity, measured.volume_mm3 / 1000.0
@@ -148,7 +171,8 @@ class _Meters:
             suv_peak=_known(peak),
             tlg_ml=_known(mean * volume_ml) if self._has_tlg else None,
             **values_for(LesionRow, measured),
-            **values_for(LesionRow, shape) | {"nearest_mm": _known(shape.nearest_mm)},
+            **values_for(LesionRow, form),
+            nearest_mm=_known(nearest_mm),
             ct_mean_hu=_known(self._tissue.mean(lesion)) if has_ct else None,
             ct_std_hu=_known(self._tissue.std(lesion)) if has_ct else None,
         )

@@ -1,19 +1,19 @@
-"""Compare what two registered sessions show around every lesion, reading only the slabs that are met."""
+"""Compare what two registered sessions show around every lesion, reading only what is met."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.io.ome.image import read_channel, slabs
+from somray.domain.brick import Brick
 from somray.kernels.evolution.common_frame import PlacedLesions
 from somray.kernels.evolution.follow import Evolution, LesionChange
 from somray.kernels.evolution.surroundings import HALO, Shells, correlation, values_in_block
-from somray.stages.evolution.lesion_labels import SessionScan
+from somray.stages.evolution.lesion_map import SessionScan, by_brick
 
-__all__ = ["POINTS_AT_ONCE", "surroundings"]
+__all__ = ["surroundings"]
 
-POINTS_AT_ONCE = 500_000  # of all shells that are looked up together
+SHELLS_AT_ONCE = 256  # looked up together, half a million points at most
 
 Around = dict[tuple[int, str], float | None]
 
@@ -51,51 +51,34 @@ def _correlations(
     which: Sequence[int],
 ) -> dict[int, float | None]:
     """Correlate the shells of some lesions of the first session, by position."""
-    if not which:
-        return {}
     shells = Shells(*sessions)
-    along_z = sorted(which, key=lambda k: shells.first_slice(k))
+    along_z = sorted(which, key=shells.first_slice)
     found: dict[int, float | None] = {}
-    for positions, here, there in _batches(shells, along_z):
+    for start in range(0, len(along_z), SHELLS_AT_ONCE):
+        positions = along_z[start : start + SHELLS_AT_ONCE]
+        points = shells.points(positions)
         one, other = (
-            _values(scan, np.concatenate(points))
-            for scan, points in zip(scans, (here, there), strict=True)
+            _values(scan, np.concatenate([pair[side] for pair in points]))
+            for side, scan in enumerate(scans)
         )
-        start = 0
-        for position, points in zip(positions, here, strict=True):
-            part = slice(start, start + len(points))
+        first = 0
+        for position, (here, _) in zip(positions, points, strict=True):
+            part = slice(first, first + len(here))
             found[position] = correlation(one[:, part], other[:, part])
-            start += len(points)
+            first += len(here)
     return found
 
 
-Batch = tuple[list[int], list[NDArray[np.float64]], list[NDArray[np.float64]]]
-
-
-def _batches(shells: Shells, positions: Sequence[int]) -> Iterator[Batch]:
-    """Gather the points of shells until there are enough of them for one look at the slabs."""
-    batch: Batch = ([], [], [])
-    for position in positions:
-        here, there = shells.points(position)
-        batch[0].append(position)
-        batch[1].append(here)
-        batch[2].append(there)
-        if sum(len(points) for points in batch[1]) >= POINTS_AT_ONCE:
-            yield batch
-            batch = ([], [], [])
-    if batch[0]:
-        yield batch
-
-
 def _values(scan: SessionScan, points: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Look up points (n, 3) of the first channel at t 0, slab by slab; (2, n)."""
-    depth = scan.meta.shape[2]
+    """Look up points (n, 3) of the first channel at t 0, brick by brick; (2, n)."""
     found = np.full((2, len(points)), np.nan, dtype=np.float32)
-    nearest = np.clip(np.floor(points[:, 0] + 0.5), 0, depth - 1)
-    for z0, z1 in slabs(depth, scan.meta.slab_depth):
-        inside = (nearest >= z0) & (nearest < z1)
-        if inside.any():
-            first = max(0, z0 - HALO)
-            block = read_channel(scan.storage, scan.place.name, 0, first, min(depth, z1 + HALO))
-            found[:, inside] = values_in_block(block, points[inside] - [first, 0, 0])
+    shape = scan.meta.shape[2:]
+    nearest = np.clip(np.floor(points + 0.5), 0, np.array(shape) - 1).astype(np.int64)
+    for _, which in by_brick(scan.meta.bricks(0), nearest):
+        low = nearest[which].min(axis=0).tolist()
+        high = (nearest[which].max(axis=0) + 1).tolist()
+        met = Brick(0, low[0], high[0], low[1], high[1], low[2], high[2])
+        outer = met.grown((HALO, HALO, HALO), shape)
+        block = scan.values(outer, 0)
+        found[:, which] = values_in_block(block, points[which], outer.corner)
     return found

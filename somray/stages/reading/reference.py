@@ -1,15 +1,24 @@
-"""Single slices of an ingested scan, as a teacher's reference or a student's lesson needs them."""
+"""Single slices of an ingested scan, as a teacher's reference or a student's lesson needs them.
+
+Where slices are cut into tiles they are looked at on the finest level of the pyramid that has no more pixels than
+a tile, or through some tiles alone.
+"""
+
+import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.run import ScanPlace
 from somray.errors import DataError
-from somray.io.ome.image import read_meta, read_slab, slabs
+from somray.io.ome.arrays import open_level
+from somray.io.ome.image import read_brick, read_meta, read_slab, slabs
+from somray.io.ome.metadata import level_shapes, tile_shape
 from somray.io.storage import Storage
 from somray.kernels.teacher.interest import slice_interest
 
-__all__ = ["check_slice", "most_worthwhile", "read_slices"]
+__all__ = ["check_slice", "most_worthwhile", "read_coarse", "read_slices", "sample_tiles"]
 
 Windows = tuple[tuple[float, float] | None, ...]
 
@@ -57,13 +66,54 @@ def most_worthwhile(
         channels: names in image order.
         level: the scan's own lesion level of uptake, where a channel is PET.
     """
-    storage = Storage.at(place.root)
-    meta = read_meta(storage, place.name)
+    meta = read_meta(Storage.at(place.root), place.name)
     best, best_z = -np.inf, 0
     for z0, z1 in slabs(meta.shape[2], meta.slab_depth):
-        block = read_slab(storage, place.name, 0, z0, z1)
-        for z in range(z0, z1):
-            interest = slice_interest(block[:, z - z0], modality, windows, channels, level)
+        if meta.is_cut:
+            images = read_coarse(place, tuple(range(z0, z1)))
+        else:
+            images = np.moveaxis(read_slab(Storage.at(place.root), place.name, 0, z0, z1), 1, 0)
+        for z, image in zip(range(z0, z1), images, strict=True):
+            interest = slice_interest(image, modality, windows, channels, level)
             if interest > best:
                 best, best_z = interest, z
     return best_z
+
+
+def read_coarse(place: ScanPlace, chosen: tuple[int, ...], t: int = 0) -> NDArray[np.float32]:
+    """Read slices as (n, c, y, x) from the finest level that has no more pixels than a tile.
+
+    Raises:
+        DataError: the scan has no such slice.
+    """
+    for z in chosen:
+        check_slice(place, z)
+    storage = Storage.at(place.root)
+    meta = read_meta(storage, place.name)
+    _, channels, _, rows, columns = meta.shape
+    most = math.prod(tile_shape((channels, rows, columns)))
+    shapes = level_shapes(rows, columns)
+    fine = [n for n, shape in enumerate(shapes) if math.prod(shape) <= most]
+    level = open_level(storage, place.name, str(fine[0] if fine else len(shapes) - 1))
+    return np.stack([np.asarray(level[t, :, z], dtype=np.float32) for z in chosen])
+
+
+def sample_tiles(place: ScanPlace, most: int, every: int) -> NDArray[np.float32]:
+    """Read pixels as (c, n) from tiles spread over a scan.
+
+    They are the scan's own, not the pyramid's: what is averaged has another range.
+
+    Args:
+        place: the scan.
+        most: tiles at most; of each the first slice is read.
+        every: rows of a tile of which one is taken.
+    """
+    storage = Storage.at(place.root)
+    bricks = read_meta(storage, place.name).bricks(0)
+    spread = np.unique(np.linspace(0, len(bricks) - 1, most).round().astype(int))
+    found = []
+    for number in spread:
+        brick = replace(bricks[number], z1=bricks[number].z0 + 1)
+        block = read_brick(storage, place.name, brick)[:, 0, ::every]
+        found.append(block.reshape(len(block), -1))
+    return np.concatenate(found, axis=1)

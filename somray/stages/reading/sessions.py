@@ -8,31 +8,50 @@ from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
-from somray.io.ome.image import ScanMeta, read_meta, read_slab, slabs
+from somray.io.ome.image import ScanMeta, read_meta
 from somray.io.storage import Storage
 from somray.kernels.registration.space.few_slices import Stack
 from somray.kernels.registration.space.reduction import VolumeReducer
+from somray.stages.reading.planes import PlaneReader, level_geometry, plane_level
 
-__all__ = ["reduced_volume", "slice_stack", "tells_sides"]
+__all__ = ["REDUCED_PIXELS", "reduced_volume", "slice_stack", "tells_sides"]
+
+REDUCED_PIXELS = 2048 * 2048
+"""Pixels of a cut slice that a volume is reduced from: four such slices are more than it keeps."""
 
 _BARE = 1e-6  # of a voxel
 _ASSUMED = "position_assumed"  # the readers' code for a header that does not place the scan
 
 
 def reduced_volume(storage: Storage, place: ScanPlace) -> tuple[NDArray[np.float32], Geometry]:
-    """Read the first channel at t 0, slab by slab, averaged until it fits registration's budget."""
-    meta = read_meta(storage, place.name)
-    reducer = VolumeReducer(meta.geometry)
-    for z0, z1 in slabs(meta.shape[2], meta.slab_depth):
-        for plane in read_slab(storage, place.name, 0, z0, z1)[0]:
-            reducer.add(plane)
+    """Read the first channel at t 0, slice by slice, averaged until it fits registration's budget."""
+    planes, geometry, _ = _planes(storage, place, REDUCED_PIXELS)
+    reducer = VolumeReducer(geometry)
+    for z in range(geometry.shape[0]):
+        reducer.add(planes.plane(z).astype(np.float32, copy=False))
     return reducer.finish()
 
 
-def slice_stack(storage: Storage, place: ScanPlace) -> Stack:
-    """Return the first channel at t 0 as slices that are read when asked for."""
-    geometry = read_meta(storage, place.name).geometry
-    return Stack(lambda z: read_slab(storage, place.name, 0, z, z + 1)[0, 0], geometry)
+def slice_stack(storage: Storage, place: ScanPlace, most: int) -> tuple[Stack, float]:
+    """Return the first channel at t 0 as slices that are read when asked for.
+
+    Args:
+        storage: of the run.
+        place: the scan.
+        most: pixels of a slice that may be held, where slices are cut.
+
+    Returns:
+        The stack, and how many pixels of the scan lie along one of its own: 1 where slices are not cut.
+    """
+    planes, geometry, factor = _planes(storage, place, most)
+    return Stack(planes.plane, geometry), factor
+
+
+def _planes(storage: Storage, place: ScanPlace, most: int) -> tuple[PlaneReader, Geometry, float]:
+    meta = read_meta(storage, place.name)
+    level = plane_level(meta.shape, most)
+    planes = PlaneReader(storage, place.name, level=level)
+    return planes, level_geometry(meta.geometry, level), 2.0**level
 
 
 def tells_sides(meta: ScanMeta) -> bool:

@@ -4,7 +4,8 @@ Session pairs show the same anatomy at another time: what differs after registra
 (anatomy) are registered in `register`, and the two kinds never mix.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from somray.config.parts import RegistrationConfig
 from somray.domain.run import ScanPlace
@@ -13,9 +14,17 @@ from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.io.ome.image import read_meta
 from somray.io.storage import Storage
 from somray.kernels.registration import PlaneOptions, SpaceOptions, register_volumes
+from somray.kernels.registration.plane.motions import on_finer_pixels
 from somray.kernels.registration.space.few_slices import lifted, match_planes
 from somray.kernels.registration.space.reduction import MOST_VOXELS
-from somray.stages.reading.sessions import reduced_volume, slice_stack, tells_sides
+from somray.stages.reading.planes import needed_bytes, plane_pixels
+from somray.stages.reading.sessions import (
+    REDUCED_PIXELS,
+    reduced_volume,
+    slice_stack,
+    tells_sides,
+)
+from somray.stages.registration.register import most_pixels, needs_slices, plane_bytes
 from somray.stages.registration.rows import RegisteredPair, numbers_of, registration_row
 
 __all__ = ["LEAST_SLICES", "SessionPairItem", "needs_sessions", "run_sessions"]
@@ -40,10 +49,20 @@ class SessionPairItem:
     seed: int
 
 
-def needs_sessions(slab_bytes: int, slice_bytes: int) -> Needs:
-    """Declare what a session pair takes: two reduced volumes and a slab, or scale spaces of two slices."""
-    read = 2 * slab_bytes + 8 * slice_bytes
-    return Needs(cpus=1, memory_bytes=WORKER_BYTES + read + 60 * slice_bytes + 64 * MOST_VOXELS)
+def needs_sessions(
+    shapes: Sequence[tuple[int, int, int, int, int]], config: RegistrationConfig
+) -> Needs:
+    """Declare what a session pair takes: two reduced volumes and some slices, or a pair of slices.
+
+    Args:
+        shapes: (t, c, z, y, x) of both.
+        config: how they are aligned.
+    """
+    if min(shape[2] for shape in shapes) < LEAST_SLICES or config.sessions == "plane":
+        return needs_slices(max(plane_bytes(shape, config.model) for shape in shapes), config.model)
+    plane = max(4 * plane_pixels(shape, REDUCED_PIXELS) for shape in shapes)
+    held = 64 * MOST_VOXELS + 8 * plane + needed_bytes(plane)
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + held)
 
 
 def run_sessions(item: SessionPairItem, shared: object = None) -> Result:
@@ -71,12 +90,20 @@ def run_sessions(item: SessionPairItem, shared: object = None) -> Result:
 def _in_plane(storage: Storage, item: SessionPairItem, oriented: bool) -> Result:
     """Find the matching slices and align them in the plane."""
     config = item.config
-    stacks = slice_stack(storage, item.fixed), slice_stack(storage, item.moving)
+    most = most_pixels(config.model)
+    (fixed, finer), (moving, other) = (
+        slice_stack(storage, place, most) for place in (item.fixed, item.moving)
+    )
     options = PlaneOptions(config.detector, config.model, config.robust, oriented)
-    match = match_planes(*stacks, options)
+    match = match_planes(fixed, moving, options)
     pair = RegisteredPair("sessions", item.fixed, item.moving, 0, match.fixed_z, match.moving_z)
-    row = registration_row(pair, match.found, match.matrix)
-    return _result(row, numbers_of(lifted(match, stacks[0].geometry, stacks[1].geometry)))
+    matrix, found = match.matrix, match.found
+    if matrix is not None:
+        matrix = on_finer_pixels(matrix, finer, other)
+    if found.rmse_px is not None:
+        found = replace(found, rmse_px=found.rmse_px * finer)
+    row = registration_row(pair, found, matrix)
+    return _result(row, numbers_of(lifted(match, fixed.geometry, moving.geometry)))
 
 
 def _result(row: RegistrationRow, in_space: list[float] | None) -> Result:

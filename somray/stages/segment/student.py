@@ -19,7 +19,7 @@ from somray.io.storage import Storage
 from somray.kernels.objects.scan_rule import rule_of_kinds
 from somray.stages.reading.volume import read_volumes
 from somray.stages.segment.labels import CONFIDENCE
-from somray.stages.segment.rows import BrickItem, slice_rows
+from somray.stages.segment.rows import BrickItem, count_slices, slice_rows
 
 __all__ = ["needs_student", "run_student"]
 
@@ -50,14 +50,13 @@ def needs_student(
 
 
 def run_student(item: BrickItem, shared: StudentModel) -> Result:
-    """Predict the target on every slice of the brick; rows of `slices`, or the figures of a tile.
+    """Predict the target on every slice of the brick.
 
     The target has the value that it has in labels/som, so that names and colours agree. A student that sees
     volumes wants the whole time point as one slab, and draws it piece by piece.
 
     Returns:
-        Rows of `slices` where the brick has whole slices; value: `device`, the target's `voxels`, and of a tile
-        `figures`, per slice what adds up to its row: z, pixels, target pixels, confidence summed over these.
+        Rows of `slices`, or of a tile its `counts`; value: `voxels` of the target and the device.
     """
     from somray.kernels.student.predict import device_for  # torch: only here
 
@@ -71,7 +70,7 @@ def run_student(item: BrickItem, shared: StudentModel) -> Result:
         parts = _tile_parts
     _, dy, dx = meta.geometry.spacing_mm
     rows: list[SliceRow] = []
-    figures: list[dict[str, float]] = []
+    counts: list[list[Any]] = []  # Any: JSON
     voxels = 0
     for brick, probability, known in parts(item, shared, device):
         target = probability >= THRESHOLD
@@ -83,26 +82,13 @@ def run_student(item: BrickItem, shared: StudentModel) -> Result:
             write_label_brick(storage, name, CONFIDENCE, brick, sure)
         confidence = np.abs(probability - THRESHOLD) / THRESHOLD
         if meta.is_cut:
-            figures += _figures(brick, target, confidence)
+            counts += [c.as_json() for c in count_slices(brick, labels, confidence, item.value)]
         else:
             rows += slice_rows(replace(item, brick=brick), "student", target, confidence, dy * dx)
-    value: dict[str, Any] = {"device": device, "voxels": voxels}
-    return Result(rows={"slices": rows}, value={**value, "figures": figures} if figures else value)
-
-
-def _figures(
-    brick: Brick, target: NDArray[np.bool_], confidence: NDArray[np.float32]
-) -> list[dict[str, float]]:
-    """Return what a tile adds to the rows of its slices."""
-    return [
-        {
-            "z": brick.z0 + n,
-            "pixels": mask.size,
-            "target": int(np.count_nonzero(mask)),
-            "confidence": float(confidence[n][mask].sum(dtype=np.float64)),
-        }
-        for n, mask in enumerate(target)
-    ]
+    told: dict[str, Any] = {"device": device, "voxels": voxels}
+    if meta.is_cut:
+        return Result(value={**told, "counts": counts})
+    return Result(rows={"slices": rows}, value=told)
 
 
 Part = tuple[Brick, NDArray[np.float32], NDArray[np.bool_]]

@@ -17,6 +17,7 @@ from somray.io import models
 from somray.io.storage import Storage
 from somray.kernels.objects.scan_rule import rule_for
 from somray.kernels.student.rounds.spec import StudentSpec
+from somray.kernels.student.window import MOST_PIXELS
 from somray.stages.student.lessons import (
     COHORT_SLICES,
     COHORT_VOXELS,
@@ -29,6 +30,8 @@ from somray.stages.student.training import StudentTraining
 
 __all__ = ["StudentItem", "StudentShared", "needs", "run"]
 
+READ_PLANES = 12
+"""Times its bytes that a slice takes while it is read and labelled, beyond what its lesson takes."""
 VOXEL_BYTES = 24
 """Held of each of the cohort's voxels: values, target, weight, and where patches may lie."""
 
@@ -78,15 +81,18 @@ class StudentShared:
     trainer: str = ""
 
 
-def needs(config: StudentConfig, slice_bytes: int, volume_voxels: int = 0) -> Needs:
-    """Declare what training takes: activations of a batch, the lessons, one predicted.
+def needs(config: StudentConfig, slice_pixels: int, channels: int, volume_voxels: int = 0) -> Needs:
+    """Declare what training takes: activations of a batch, the lessons, one predicted, one slice read.
 
     Args:
         config: rounds, threads.
-        slice_bytes: of one slice with all channels, of the largest scan that takes part.
+        slice_pixels: of one slice of a brick, of the largest scan that takes part.
+        channels: of the protocol.
         volume_voxels: on the coarse grid, of all scans together; 0 for a student that sees slices.
     """
-    slices = (6 * (config.rounds + COHORT_SLICES) + 60) * slice_bytes
+    learned = 4 * channels * min(slice_pixels, MOST_PIXELS)
+    read = READ_PLANES * 4 * channels * max(0, slice_pixels - MOST_PIXELS)
+    slices = (6 * (config.rounds + COHORT_SLICES) + 60) * learned + read
     volumes = VOXEL_BYTES * 4 * min(volume_voxels, COHORT_VOXELS)
     held = volumes if volume_voxels else slices
     return Needs(cpus=config.threads, memory_bytes=WORKER_BYTES + 500 * MIB + held)

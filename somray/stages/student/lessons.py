@@ -3,7 +3,8 @@
 Where uptake is measured the student sees volumes (`student_volumes`); else slices, at the reference's pixel
 size. The cohort's slices lie evenly spaced in scans spread over subjects, so that reading them costs the same
 whatever the cohort's size. They are taught by direct transfer; on MR by the objects of heads, where there are
-any.
+any. Of slices with more than a million pixels a window is learned from (`kernels.student.window`), the same of
+A, B, C …, so that lessons stay small; agreement is measured there.
 """
 
 from dataclasses import dataclass, replace
@@ -20,9 +21,11 @@ from somray.kernels.objects.found import DOUBT, LESION
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
 from somray.kernels.student.rounds.lesson import Lesson
 from somray.kernels.student.spacing import at_shape, shape_at
+from somray.kernels.student.window import Window, lesson_window
 from somray.kernels.teacher.apply import apply_teacher, scaled_windows
 from somray.stages.reading.slices import read_seen
 from somray.stages.reading.volume import Target, read_volumes
+from somray.stages.student.cut_slices import taught_part
 from somray.stages.student.volumes import (
     TaughtVolume,
     near_planes,
@@ -99,17 +102,33 @@ def _slices(
 ) -> tuple[list[Lesson], tuple[int, ...]]:
     meta = read_meta(Storage.at(asked.reference.place.root), asked.reference.place.name)
     chosen = outward(asked.z, meta.shape[2], asked.rounds)
-    lessons = [_labelled(asked, asked.reference, z, teacher) for z in chosen]
+    first, window = _labelled(asked, asked.reference, asked.z, teacher)
+    further = (_labelled(asked, asked.reference, z, teacher, window)[0] for z in chosen[1:])
+    lessons = [first, *further]
     each = max(1, COHORT_SLICES // max(1, len(asked.cohort)))
     for scan in asked.cohort[:COHORT_SLICES]:
         lessons += _taught(asked, scan, each, teacher, rule)
     return lessons, chosen
 
 
-def _labelled(asked: Asked, scan: LessonScan, z: int, teacher: TeacherModel) -> Lesson:
-    """Read a slice and label it by the teacher."""
+def _labelled(
+    asked: Asked,
+    scan: LessonScan,
+    z: int,
+    teacher: TeacherModel,
+    window: Window | None = None,
+) -> tuple[Lesson, Window]:
+    """Read a slice and label it by the teacher; return what is learned from, and which part of it that is."""
+    meta = read_meta(Storage.at(scan.place.root), scan.place.name)
+    if meta.is_cut:
+        part = taught_part((scan.place, scan.level), z, teacher, asked.target, window)
+        _, dy, dx = meta.geometry.spacing_mm
+        whole = slice(0, part.mask.shape[0]), slice(0, part.mask.shape[1])
+        lesson, _ = _lesson(part.image, part.mask, part.valid, (scan, (dy, dx), teacher), whole)
+        return lesson, part.window
     seen, mask, valid = _by_teacher(asked, scan, z, teacher)
-    return _lesson(seen.images[seen.inner[0]], mask, valid, (scan, seen.spacing_mm, teacher))
+    of = scan, seen.spacing_mm, teacher
+    return _lesson(seen.images[seen.inner[0]], mask, valid, of, window)
 
 
 def _by_teacher(
@@ -133,20 +152,21 @@ def _lesson(
     mask: NDArray[np.bool_],
     valid: NDArray[np.bool_],
     of: tuple[LessonScan, tuple[float, float], TeacherModel],
-    *,
-    cohort: bool = False,
-) -> Lesson:
-    """Bring a slice to the pixel size of the teacher's reference."""
+    window: Window | None = None,
+) -> tuple[Lesson, Window]:
+    """Bring a slice, or the part of it that is worth most, to the pixel size of the teacher's reference."""
     scan, spacing_mm, teacher = of
+    window = window or lesson_window(mask, valid)
+    image, mask, valid = image[(slice(None), *window)], mask[window], valid[window]
     shape = shape_at((image.shape[1], image.shape[2]), spacing_mm, teacher.spacing_mm)
     share = at_shape(np.where(valid, mask, np.nan).astype(np.float32)[None], shape)[0]
-    return Lesson(
-        values=at_shape(image, shape),
+    lesson = Lesson(
+        values=np.ascontiguousarray(at_shape(image, shape)),
         target=np.nan_to_num(share),
         weight=np.isfinite(share).astype(np.float32),
         windows=scaled_windows(teacher, scan.level),
-        cohort=cohort,
     )
+    return lesson, window
 
 
 def _taught(
@@ -160,7 +180,7 @@ def _taught(
         found = _by_objects(asked, scan, places, (teacher, rule))
         if found is not None:
             return found
-    lessons = [_labelled(asked, scan, int(z), teacher) for z in places]
+    lessons = [_labelled(asked, scan, int(z), teacher)[0] for z in places]
     return [replace(lesson, cohort=True) for lesson in lessons]
 
 
@@ -186,7 +206,8 @@ def _by_objects(
         drawn = seen.grid.draw(found.labels, int(z), int(z) + 1)[0]
         valid = np.isfinite(image).all(axis=0) & ~np.isin(drawn, doubts)
         of = scan, (dy, dx), teacher
-        lessons.append(_lesson(image, np.isin(drawn, lesions), valid, of, cohort=True))
+        lesson, _ = _lesson(image, np.isin(drawn, lesions), valid, of)
+        lessons.append(replace(lesson, cohort=True))
     return lessons
 
 

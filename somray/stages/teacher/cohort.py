@@ -1,7 +1,8 @@
 """A whole cohort as a teacher's reference: each pass of the fit is a map over parts of scans.
 
-A part is the reference slices of one slab. Every pass reads them again and computes their features again,
-so that no task holds more than one slice; what travels back are partial sums, merged in the parts' order.
+A part is the reference slices of one slab, or a tile of a slice that is cut. Every pass reads them again and
+computes their features again, so that no task holds more than one slice; what travels back are partial sums,
+merged in the parts' order.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,11 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.brick import Brick
 from somray.domain.run import ScanPlace
 from somray.domain.work import WORKER_BYTES, Mapper, Needs
 from somray.errors import DataError
+from somray.io.ome.image import read_meta
+from somray.io.storage import Storage
 from somray.kernels.classes.told import has_told, told_of
-from somray.kernels.features.view import FeatureView, gather
+from somray.kernels.features.piece import SliceScale, halo_of
+from somray.kernels.features.view import FeatureView, ScanSlices, gather
+from somray.kernels.grids.patch import Box
 from somray.kernels.som.lattice import Lattice
 from somray.kernels.som.partials import (
     MapErrors,
@@ -28,7 +34,7 @@ from somray.kernels.som.partials import (
 from somray.kernels.som.passes import NodeQuery, Passes, errors_of, moments_of, node_sums_of
 from somray.kernels.teacher.reference import Description, Standard, describe, merge_descriptions
 from somray.stages.reading.reference import check_slice
-from somray.stages.reading.slices import read_seen
+from somray.stages.reading.slices import read_piece, read_seen
 
 __all__ = ["CohortPart", "CohortReference", "part_needs", "raw_features", "told_classes"]
 
@@ -37,23 +43,34 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class CohortPart:
-    """The reference slices of one slab of one scan.
+    """The reference slices of one slab of one scan, or a tile of one slice.
 
     Args:
         place: the scan.
         t: time index.
-        slices: slice indices.
+        slices: slice indices; of a tile its one.
         level: the scan's own level of uptake, where a channel is PET.
+        box: rows and columns of a tile; None for whole slices.
+        scales: of the slices that are seen with a tile's (`measure.measure_slice`).
     """
 
     place: ScanPlace
     t: int
     slices: tuple[int, ...]
     level: float | None = None
+    box: Box | None = None
+    scales: tuple[SliceScale, ...] = field(default=(), repr=False)
 
 
 def part_needs(slice_bytes: int, dimensions: int = 2) -> Needs:
-    """Declare what one part takes: twice the features of one slice, its neighbours in three dimensions."""
+    """Declare what one part takes: its slice or tile, and twice its features.
+
+    In three dimensions, its neighbours as well.
+
+    Args:
+        slice_bytes: of a slice, or of a slice of a tile, with all channels.
+        dimensions: of the teacher.
+    """
     planes = 40 if dimensions == 2 else 200
     return Needs(cpus=1, memory_bytes=WORKER_BYTES + planes * slice_bytes)
 
@@ -66,8 +83,17 @@ def raw_features(part: CohortPart, view: FeatureView) -> Iterator[Floats]:
     """
     for z in part.slices:
         check_slice(part.place, z)
-        where = (part.t, z, z + 1)
-        yield gather(view, read_seen(part.place, where, part.level, view.dimensions))
+        yield gather(view, _seen(part, z, view))
+
+
+def _seen(part: CohortPart, z: int, view: FeatureView) -> ScanSlices:
+    """Read a slice of a part, or its tile, as features look at it."""
+    if part.box is None:
+        return read_seen(part.place, (part.t, z, z + 1), part.level, view.dimensions)
+    meta = read_meta(Storage.at(part.place.root), part.place.name)
+    _, dy, dx = meta.geometry.spacing_mm
+    halo = halo_of((dy, dx), view.spacing_mm, denoises=view.denoise != "none")
+    return read_piece(part.place, Brick(part.t, z, z + 1, *part.box), part.level, halo, part.scales)
 
 
 def told_classes(part: CohortPart, view: FeatureView) -> Iterator[NDArray[np.uint8] | None]:

@@ -1,7 +1,7 @@
 """Fit a protocol's teacher on its reference, or carry an earlier one over, and store it.
 
 The reference is one slice or a few of one scan, held in memory, or the slices of several scans, which are
-spread over the cluster as a fold (`teacher_cohort`).
+spread over the cluster as a fold (`cohort`). Slices that are cut into tiles are always a fold, a tile a part.
 """
 
 import hashlib
@@ -15,14 +15,15 @@ from somray.domain.teacher import TeacherModel
 from somray.domain.work import WORKER_BYTES, Mapper, Needs, Result
 from somray.errors import DataError, ShapeError, StoreError
 from somray.io import models
-from somray.io.ome.image import ScanMeta, read_meta, slabs
+from somray.io.ome.image import read_meta, slabs
+from somray.io.ome.metadata import tile_shape
 from somray.io.storage import Storage
 from somray.kernels.classes.told import joined_told
-from somray.kernels.features.view import carried_view
+from somray.kernels.features.view import FeatureView, carried_view
 from somray.kernels.features.windows import auto_window
 from somray.kernels.teacher.fit import TeacherFit, TeacherSpec, choose_view, fit_reference
 from somray.kernels.teacher.reference import ArrayReference
-from somray.stages.reading.reference import most_worthwhile, read_slices
+from somray.stages.reading.reference import most_worthwhile, read_slices, sample_tiles
 from somray.stages.teacher.cohort import (
     CohortPart,
     CohortReference,
@@ -30,11 +31,13 @@ from somray.stages.teacher.cohort import (
     raw_features,
     told_classes,
 )
+from somray.stages.teacher.tiles import ReferenceSlice, tile_parts, tile_view
 
 __all__ = ["MissingReference", "ReferenceScan", "TeacherItem", "missing", "needs", "run"]
 
 Windows = tuple[tuple[float, float] | None, ...]
 WINDOW_SLICES = 16  # slices spread over the scan that automatic windows are chosen from
+TILE_ROWS = 4  # of a tile every so many-th row, where slices are cut
 MOST_NAMED = 64  # reference slices that the model names one by one
 
 
@@ -63,6 +66,7 @@ class TeacherItem:
         scans: of the reference; windows are chosen on the first, and the student learns there.
         every: take every n-th slice of all scans; None where slices are named or chosen.
         previous: run whose teacher of this protocol is carried over.
+        is_cut: whether slices of a scan are cut into tiles.
     """
 
     protocol: str
@@ -70,6 +74,7 @@ class TeacherItem:
     scans: tuple[ReferenceScan, ...]
     every: int | None = None
     previous: str | None = None
+    is_cut: bool = False
 
     @property
     def place(self) -> ScanPlace:
@@ -79,7 +84,7 @@ class TeacherItem:
     @property
     def folds(self) -> bool:
         """Whether the fit is spread over tasks."""
-        return self.every is not None or len(self.scans) > 1
+        return self.every is not None or len(self.scans) > 1 or self.is_cut
 
 
 @dataclass(frozen=True)
@@ -151,10 +156,7 @@ def _fit(item: TeacherItem, mapper: Mapper) -> tuple[TeacherFit, list[tuple[str,
     chosen = first.slices or (
         most_worthwhile(first.place, spec.modality, spec.windows, spec.channels, first.level),
     )
-    meta = read_meta(Storage.at(first.place.root), first.place.name)
-    view = choose_view(
-        read_slices(first.place, chosen), spec, meta.geometry.spacing_mm[1:], first.level
-    )
+    view = _view(first, chosen, spec, mapper)
     previous = _previous(item)
     if previous is not None:
         view = carried_view(previous, view, refit=spec.refit)
@@ -164,8 +166,8 @@ def _fit(item: TeacherItem, mapper: Mapper) -> tuple[TeacherFit, list[tuple[str,
         told = joined_told(told_classes(part, view.fitting))
         reference = ArrayReference(raw, told=told)
         return fit_reference(reference, view, spec, previous), _named([part])
-    parts = _parts(item)
-    per_part = part_needs(_slice_bytes(meta), spec.dimensions)
+    parts = _parts(item, chosen, view.fitting, mapper)
+    per_part = part_needs(max(map(_part_bytes, item.scans)), spec.dimensions)
     fold = CohortReference(parts, view.fitting, mapper, per_part)
     named = _named(parts)
     learned = (first.place.subject, first.place.session, chosen[0])
@@ -174,8 +176,23 @@ def _fit(item: TeacherItem, mapper: Mapper) -> tuple[TeacherFit, list[tuple[str,
     ]  # fmt: skip
 
 
-def _slice_bytes(meta: ScanMeta) -> int:
-    return 4 * meta.shape[1] * meta.shape[3] * meta.shape[4]
+def _view(
+    first: ReferenceScan, chosen: tuple[int, ...], spec: TeacherSpec, mapper: Mapper
+) -> FeatureView:
+    """Decide how pixels are looked at, from the chosen slices of the first scan."""
+    meta = read_meta(Storage.at(first.place.root), first.place.name)
+    if meta.is_cut:
+        slices = [ReferenceSlice(first.place, 0, z, first.level) for z in chosen]
+        return tile_view(slices, spec, mapper)
+    images = read_slices(first.place, chosen)
+    return choose_view(images, spec, meta.geometry.spacing_mm[1:], first.level)
+
+
+def _part_bytes(scan: ReferenceScan) -> int:
+    """Return the bytes of a slice that a part of a fold holds, with all channels."""
+    meta = read_meta(Storage.at(scan.place.root), scan.place.name)
+    rows, columns = tile_shape((meta.shape[1], meta.shape[3], meta.shape[4]))
+    return 4 * meta.shape[1] * rows * columns
 
 
 def _previous(item: TeacherItem) -> TeacherModel | None:
@@ -188,13 +205,21 @@ def _previous(item: TeacherItem) -> TeacherModel | None:
         raise DataError("not_fittable", f"teacher.previous: {error}") from error
 
 
-def _parts(item: TeacherItem) -> list[CohortPart]:
-    """Cut the reference of several scans into parts, a slab each, in the manifest's order."""
-    parts = []
+def _parts(
+    item: TeacherItem, chosen: tuple[int, ...], view: FeatureView, mapper: Mapper
+) -> list[CohortPart]:
+    """Cut the reference into parts, a slab or a tile each, in the manifest's order."""
+    parts: list[CohortPart] = []
+    single = item.every is None and len(item.scans) == 1
     for scan in item.scans:
         meta = read_meta(Storage.at(scan.place.root), scan.place.name)
-        wanted = scan.slices or range(0, meta.shape[2], item.every or 1)
-        times = range(meta.shape[0]) if scan.slices is None else range(1)
+        named = chosen if single else scan.slices
+        wanted = named or range(0, meta.shape[2], item.every or 1)
+        times = range(meta.shape[0]) if named is None else range(1)
+        if meta.is_cut:
+            slices = [ReferenceSlice(scan.place, t, z, scan.level) for t in times for z in wanted]
+            parts += tile_parts(slices, view, mapper)
+            continue
         for t in times:
             for z0, z1 in slabs(meta.shape[2], meta.slab_depth):
                 inside = tuple(z for z in wanted if z0 <= z < z1)
@@ -204,12 +229,13 @@ def _parts(item: TeacherItem) -> list[CohortPart]:
 
 
 def _named(parts: list[CohortPart]) -> list[tuple[str, str, int]]:
-    return [
+    found = (
         (part.place.subject, part.place.session, z)
         for part in parts
         if part.t == 0
         for z in part.slices
-    ]
+    )
+    return list(dict.fromkeys(found))  # tiles tell their slice again
 
 
 def _words(item: TeacherItem, references: list[tuple[str, str, int]]) -> str:
@@ -230,16 +256,19 @@ def _words(item: TeacherItem, references: list[tuple[str, str, int]]) -> str:
 
 
 def _windows(item: TeacherItem) -> Windows:
-    """Fill in the windows that were left to `auto`, from slices spread over the first scan.
+    """Fill in the windows that were left to `auto`, from slices or tiles spread over the first scan.
 
     A PET channel's stays open where the scan has a level of uptake: the fit derives it from that.
     """
     given = item.spec.windows or (None,) * len(item.spec.channels)
     if all(w is not None for w in given):
         return given
-    depth = read_meta(Storage.at(item.place.root), item.place.name).shape[2]
-    spread = np.unique(np.linspace(0, depth - 1, WINDOW_SLICES).round().astype(int))
-    sample = read_slices(item.place, tuple(int(z) for z in spread))
+    meta = read_meta(Storage.at(item.place.root), item.place.name)
+    if meta.is_cut:
+        sample = sample_tiles(item.place, WINDOW_SLICES, TILE_ROWS)[None]
+    else:
+        spread = np.unique(np.linspace(0, meta.shape[2] - 1, WINDOW_SLICES).round().astype(int))
+        sample = read_slices(item.place, tuple(int(z) for z in spread))
     modality = item.spec.modality
     channels = channels_of(modality, item.spec.channels)
 

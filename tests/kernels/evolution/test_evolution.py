@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -5,7 +7,9 @@ from scipy.spatial.transform import Rotation
 from somray.domain.geometry import Geometry
 from somray.errors import ShapeError
 from somray.kernels.evolution.follow import ChangeThresholds, SessionLesions, follow
-from somray.kernels.lesions.instances import lesions, sparse_voxels
+from somray.kernels.lesions.instances import lesions
+from somray.kernels.lesions.parts import PartLabeller
+from tests.kernels.whole_lesions import WholeMap, facts_of, session_lesions
 
 SHAPE, SPACING = (24, 64, 64), (2.0, 1.0, 1.0)
 GRID = Geometry.from_spacing(SHAPE, SPACING)
@@ -24,8 +28,7 @@ def session(name, *balls, geometry=GRID, pose=HERE):
     for centre, radius in balls:
         mask |= ((world - centre) ** 2).sum(axis=1) <= radius**2
     labels = lesions(mask.reshape(geometry.shape), geometry.spacing_mm)
-    index, instance = sparse_voxels(labels)
-    return SessionLesions(name, geometry, index, instance)
+    return session_lesions(name, geometry, labels)
 
 
 def changes(*sessions, transforms=None, thresholds=None):
@@ -201,7 +204,8 @@ def test_sessions_without_lesions_say_nothing():
 def test_instances_of_one_session_in_another_order_change_nothing_but_numbers():
     before = session("t0", (A, 5), (B, 6), (C, 4))
     after = session("t1", (A, 6.5), (B, 6), (C, 4))
-    shuffled = SessionLesions("t1", GRID, after.index[::-1].copy(), 4 - after.instance[::-1])
+    labels = after.voxels.labels
+    shuffled = session_lesions("t1", GRID, np.where(labels > 0, 4 - labels, 0))
     straight, turned = (follow([before, s], [HERE, HERE]) for s in (after, shuffled))
     assert straight.changes == turned.changes
     assert turned.identities[1] == {4 - n: i for n, i in straight.identities[1].items()}
@@ -211,27 +215,24 @@ def test_a_thousand_small_lesions_are_followed_quickly():
     rng = np.random.default_rng(1)
     grid = Geometry.from_spacing((60, 200, 200), (1.0, 1.0, 1.0))
     labels = lesions(rng.random(grid.shape) < 0.004, grid.spacing_mm)
-    index, instance = sparse_voxels(labels)
-    both = [SessionLesions(n, grid, index, instance) for n in ("t0", "t1")]
+    labeller = PartLabeller(grid.shape[1:])
+    labeller.add(labels > 0, (0, 0, 0))
+    _, facts = labeller.finish()
+    both = [SessionLesions(n, grid, facts, WholeMap(labels)) for n in ("t0", "t1")]
     found = follow(both, [HERE, HERE])
-    assert int(instance.max()) > 5000
+    assert len(facts.numbers) > 5000
     assert {c.change for c in found.changes} == {"stable"}
     assert found.identities[0] == found.identities[1]
 
 
-@pytest.mark.parametrize(
-    ("index", "instance", "message"),
-    [
-        ([[0, 0, 0]], [0], "numbered from 1"),
-        ([[0, 0, 64]], [1], "outside"),
-        ([[0, 0, 0]], [1, 1], "must be"),
-        ([[0, 0, 0], [0, 0, 0]], [1, 1], "twice"),
-    ],
-)
-def test_voxels_that_make_no_sense_are_refused(index, instance, message):
-    voxels = np.array(index, dtype=np.int32), np.array(instance, dtype=np.int32)
-    with pytest.raises(ShapeError, match=message):
-        follow([SessionLesions("t0", GRID, *voxels)], [HERE])
+def test_voxels_that_make_no_sense_are_refused():
+    labels = np.zeros((24, 64, 65), dtype=int)
+    labels[0, 0, 64] = 1
+    with pytest.raises(ShapeError, match="outside"):
+        session_lesions("t0", GRID, labels)
+    facts = facts_of(np.ones((1, 1, 1)))
+    with pytest.raises(ShapeError, match="numbered from 1"):
+        SessionLesions("t0", GRID, replace(facts, numbers=facts.numbers - 1), WholeMap(labels))
 
 
 def test_wrong_arguments_are_refused():

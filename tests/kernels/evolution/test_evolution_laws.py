@@ -9,8 +9,9 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from somray.domain.geometry import Geometry
-from somray.kernels.evolution.follow import ChangeThresholds, SessionLesions, follow
-from somray.kernels.lesions.instances import lesions, sparse_voxels
+from somray.kernels.evolution.follow import ChangeThresholds, follow
+from somray.kernels.lesions.instances import lesions
+from tests.kernels.whole_lesions import session_lesions
 
 GRID = Geometry.from_spacing((12, 40, 40), (2.0, 1.0, 1.1))
 LIMITS = ChangeThresholds(change_floor_mm3=20.0, reach_mm=4.0, min_volume_mm3=11.0)
@@ -25,8 +26,8 @@ def by_chance(seed, count=4):
     for number in range(count):
         angle = 0.45 * number
         field = np.cos(angle) * fields[0] + np.sin(angle) * fields[1]
-        index, instance = sparse_voxels(lesions(field > 1.4 * field.std(), GRID.spacing_mm))
-        found.append(SessionLesions(f"t{number}", GRID, index, instance))
+        labels = lesions(field > 1.4 * field.std(), GRID.spacing_mm)
+        found.append(session_lesions(f"t{number}", GRID, labels))
     return found
 
 
@@ -36,7 +37,7 @@ def followed(sessions, transforms=None, limits=LIMITS):
 
 def volumes(session, identities):
     """Volume of each identity of a session."""
-    counts = np.bincount(session.instance)
+    counts = np.bincount(session.voxels.labels.ravel())
     return {i: counts[n] * session.geometry.voxel_mm3 for n, i in identities.items()}
 
 
@@ -103,14 +104,16 @@ def test_numbering_the_instances_otherwise_renames_and_nothing_else(seed):
     rng = np.random.default_rng(100 + seed)
     shuffled = []
     for s in sessions:
-        order = np.append(0, 1 + rng.permutation(int(s.instance.max())))
-        shuffled.append(replace(s, instance=order[s.instance].astype(np.int32)))
+        labels = s.voxels.labels
+        order = np.append(0, 1 + rng.permutation(int(labels.max())))
+        shuffled.append(session_lesions(s.session, GRID, order[labels]))
     straight, turned = followed(sessions), followed(shuffled)
     names = {}
     for one, other, a, b in zip(
         sessions, shuffled, straight.identities, turned.identities, strict=True
     ):
-        for first, second in zip(one.instance.tolist(), other.instance.tolist(), strict=True):
+        both = np.stack([one.voxels.labels, other.voxels.labels], axis=-1)
+        for first, second in np.unique(both[both[..., 0] > 0], axis=0).tolist():
             assert (first in a) == (second in b)
             if first in a:
                 assert names.setdefault(a[first], b[second]) == b[second]

@@ -1,7 +1,7 @@
 import numpy as np
 
 from somray.domain.geometry import Geometry
-from somray.kernels.grids.index_map import depths_met, index_map, linear_part, slice_coordinates
+from somray.kernels.grids.index_map import index_map, linear_part, slice_coordinates
 from tests.kernels.registration.known_motion import rigid
 
 SOURCE = Geometry.from_matrix(
@@ -36,10 +36,3 @@ def test_coordinates_of_a_part_of_a_slice_are_those_of_its_pixels():
     at = slice_coordinates(index_map(SOURCE, TARGET, MOTION), 5, slice(2, 4), slice(3, 6))
     pixels = [(5, y, x) for y in (2, 3) for x in (3, 4, 5)]
     np.testing.assert_allclose(at.reshape(3, -1).T, through_the_world(pixels), atol=1e-9)
-
-
-def test_the_slices_that_a_slab_meets_hold_all_its_voxels():
-    lowest, highest = depths_met(index_map(SOURCE, TARGET, MOTION), 2, (3, 8, 10))
-    voxels = [(z, y, x) for z in (2, 3, 4) for y in range(8) for x in range(10)]
-    depths = through_the_world(voxels)[:, 0]
-    np.testing.assert_allclose((lowest, highest), (depths.min(), depths.max()), atol=1e-9)

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
+from somray.domain.brick import Brick
 from somray.domain.geometry import Geometry
 from somray.kernels.grids import slabs
-from somray.kernels.grids.slabs import nearest_slab
+from somray.kernels.grids.slabs import nearest_box, nearest_slab, resample_box, resample_slab
 
 
 def turned(shape, spacing_xyz, degrees, origin, flips=(1, 1, 1)):
@@ -140,3 +141,26 @@ def test_outside_the_source_is_no_label():
     found = resampled(Geometry.from_matrix((6, 6, 6), matrix), labels=labels, source=source)
     assert found.sum() == 8 * 7
     assert (found[2:4, 2:4, 2:4] == 7).all()
+
+
+def test_boxes_of_a_turned_grid_ask_only_for_what_they_need_and_give_the_slabs_labels():
+    labels = np.random.default_rng(0).integers(0, 9, (30, 40, 50)).astype(np.int32)
+    source = Geometry.from_spacing(labels.shape, (1.0, 1.0, 1.0))
+    turned = np.array([[0.0, 0, 0.9, 2], [0, 1.1, 0, 1], [0.8, 0.1, 0, 3], [0, 0, 0, 1]])
+    target = Geometry.from_matrix((28, 30, 24), turned)
+    whole = nearest_slab(lambda a, b: labels[a:b], source, target, 0, 28)
+    values = labels.astype(np.float32)
+    image = resample_slab(lambda a, b: values[a:b], source, target, 0, 28)
+    asked = []
+
+    def read(box):
+        asked.append(box.voxels)
+        return labels[box.box]
+
+    for z, y, x in itertools.product((0, 14), (0, 10, 20), (0, 12)):
+        box = Brick(0, z, z + 14, y, y + 10, x, x + 12)
+        np.testing.assert_array_equal(nearest_box(read, source, target, box), whole[box.box])
+        found = resample_box(lambda b: values[b.box], source, target, box)
+        np.testing.assert_allclose(found, image[box.box], rtol=1e-5, atol=1e-5)
+    assert max(asked) < labels.size / 4
+    assert (whole > 0).mean() > 0.8

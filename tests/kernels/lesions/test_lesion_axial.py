@@ -4,7 +4,7 @@ from scipy.spatial import ConvexHull
 
 from somray.domain.geometry import Geometry
 from somray.kernels.lesions.axial import hull_corners, longest_pair, perpendicular_mm
-from somray.kernels.lesions.instances import LesionMeter
+from somray.kernels.lesions.extent import ExtremePoints
 from tests.kernels.naive_figures import axial, widest_chord
 from tests.kernels.naive_lesions import measure
 
@@ -98,8 +98,9 @@ def test_a_turned_grid_changes_no_axis():
 
 def test_the_furthest_voxels_may_belong_to_two_lesions():
     labels = np.zeros((3, 30, 8), dtype=np.int32)
-    meter = LesionMeter(Geometry.from_spacing(labels.shape, (1.0, 1.0, 1.0)))
-    assert meter.furthest_mm is None
+    extremes = ExtremePoints(Geometry.from_spacing(labels.shape, (1.0, 1.0, 1.0)), np.full(3, 1))
+    assert extremes.furthest_mm() is None
     labels[1, 2:6, 4], labels[1, 20:23, 4] = 1, 2
-    meter.add(labels, np.zeros(labels.shape))
-    assert meter.furthest_mm == pytest.approx(20.0)
+    extremes.add_brick(labels, (0, 0, 0))
+    extremes.close_slab(3)
+    assert extremes.furthest_mm() == pytest.approx(20.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from somray.errors import ShapeError
-from somray.kernels.metrics.lesion_scores import (
+from tests.kernels.metrics.whole_masks import (
     lesion_scores,
     parts_of,
     parts_that_count,

@@ -9,7 +9,8 @@ from hypothesis.extra import numpy as hnp
 from skimage.metrics import hausdorff_distance
 
 from somray.errors import ShapeError
-from somray.kernels.metrics.overlap import agreement, surface_distance_95
+from somray.kernels.metrics.overlap import agreement
+from tests.kernels.metrics.whole_masks import surface_distance_95
 from tests.kernels.naive_metrics import naive_surface_distance_95
 
 MASKS = hnp.arrays(bool, (5, 6), elements=st.booleans())

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from somray.errors import ShapeError
-from somray.kernels.metrics.surface_distance import surface_dice
+from tests.kernels.metrics.whole_masks import surface_dice
 from tests.kernels.naive_metrics import naive_surface_dice
 
 ONE = (1.0, 1.0, 1.0)

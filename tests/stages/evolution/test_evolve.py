@@ -1,16 +1,12 @@
 """One subject's lesions from stored masks to rows and labels."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
 
 from somray.config import LesionConfig
 from somray.domain.geometry import Geometry
-from somray.domain.work import WORKER_BYTES
 from somray.io.ome.image import read_label_slab
 from somray.io.storage import Storage
-from somray.kernels.evolution.follow import SessionLesions, follow
 from somray.stages.evolution import evolve
 from tests.stages.stored import store, texture
 
@@ -166,7 +162,7 @@ def test_a_subject_without_lesions_has_labels_and_a_burden_of_none(tmp_path):
     areas = rows.pop("slices")
     assert {(a.method, a.target_area_mm2, a.confidence) for a in areas} == {("lesions", 0.0, None)}
     assert len(areas) == 2 * SHAPE[0]
-    assert rows == {"lesions": [], "evolution": [], "links": []}
+    assert rows == {"lesions": [], "evolution": [], "links": [], "porosity": []}
 
 
 def store_objects(root, session, labels, lesions):
@@ -195,41 +191,3 @@ def test_objects_of_a_map_are_followed_as_connected_parts(tmp_path):
     session = store_objects(tmp_path, "t0", labels, (1, 2))
     rows = evolve.run(evolve.EvolveItem((session,), "som", 3, 0, LesionConfig(), apart=False)).rows
     assert len(rows["lesions"]) == 1
-
-
-def test_what_is_held_stays_within_what_is_declared(tmp_path):
-    """A volume with a twentieth of it in lesions: coordinates, slabs and shells, no more."""
-    shape = (64, 128, 128)
-    rng = np.random.default_rng(0)
-    parts = [(tuple(int(rng.integers(8, n - 8)) for n in shape), 11) for _ in range(20)]
-    mask = balls(*parts, shape=shape)
-    assert 0.04 < mask.mean() < 0.08
-    image = rng.normal(size=shape).astype(np.float32)
-    grid = Geometry.from_spacing(shape, (2.0, 1.0, 1.0))
-    item = evolve.EvolveItem(
-        tuple(
-            evolve.EvolveSession(store(tmp_path, image, grid, f"t{n}", {"som": 3 * mask}), STILL)
-            for n in range(2)
-        ),
-        "som", 3, 0, LesionConfig(),
-    )  # fmt: skip
-    tracemalloc.start()
-    evolve.run(item)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    slab = 32 * shape[1] * shape[2] * 4
-    declared = evolve.needs(slab, 2 * int(mask.sum())).memory_bytes - WORKER_BYTES
-    assert peak < declared
-
-
-def test_following_takes_the_same_bytes_of_every_lesion_voxel():
-    shape = (32, 96, 96)
-    grid = Geometry.from_spacing(shape, (1.0, 1.0, 1.0))
-    index = np.argwhere(np.arange(np.prod(shape)).reshape(shape) % 2 == 0).astype(np.int32)
-    instance = (1 + index[:, 0] // 4).astype(np.int32)
-    sessions = [SessionLesions(f"t{n}", grid, index, instance) for n in range(2)]
-    tracemalloc.start()
-    follow(sessions, [np.eye(4), np.eye(4)])
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 250 * 2 * len(index)

@@ -124,12 +124,14 @@ def test_progress_that_cannot_be_read_is_no_progress(tmp_path):
         assert PairProgress(storage, "p.json", "d").find(3) is None
 
 
-@pytest.mark.parametrize("detector", ["kaze", "orb"])
-def test_memory_is_that_of_a_few_slices_however_deep_the_scan_and_the_slab(tmp_path, detector):
+@pytest.mark.parametrize(
+    ("detector", "model"), [("kaze", "similarity"), ("orb", "similarity"), ("kaze", "auto")]
+)
+def test_memory_is_that_of_a_few_slices_however_deep_the_scan(tmp_path, detector, model):
     peaks, shape = [], (96, 112)
-    for depth in (12, 120):
+    for depth in (48, 192):
         place = store(tmp_path / str(depth), np.tile(texture(12, shape), (depth // 12, 1, 1)))
-        named = {"detector": detector, "model": "similarity"}
+        named = {"detector": detector, "model": model}
         run_slices(item_for(place, 0, 2, progress="work/warm.json", **named))
         tracemalloc.start()
         found = run_slices(item_for(place, 0, 10, **named))
@@ -137,7 +139,7 @@ def test_memory_is_that_of_a_few_slices_however_deep_the_scan_and_the_slab(tmp_p
         tracemalloc.stop()
         assert found.rows["registration"]
     plane = shape[0] * shape[1] * 4
-    declared = needs_slices(plane).memory_bytes - needs_slices(0).memory_bytes
+    declared = needs_slices(plane, model).memory_bytes - needs_slices(0, model).memory_bytes
     assert peaks[1] < 1.3 * peaks[0]
     assert peaks[1] < declared
 

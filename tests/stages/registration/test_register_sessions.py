@@ -110,7 +110,6 @@ def test_memory_stays_within_what_is_declared_however_long_the_scan(tmp_path, mo
     peaks = []
     for depth in (100, 400):
         place = stored(tmp_path, f"t{depth}", Deep((depth, 128, 128)), (1.0, 1.0, 1.0))
-        slab_bytes = 4 * 128 * 128 * 16
         tracemalloc.start()
         volume, grid = reduced_volume(Storage.at(place.root), place)
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -119,7 +118,9 @@ def test_memory_stays_within_what_is_declared_however_long_the_scan(tmp_path, mo
         middle = grid.to_world(np.array([[volume.shape[0] // 2, 3, 3]]))[0, 2]
         assert volume[volume.shape[0] // 2, 3, 3] == pytest.approx(middle, abs=1e-3)
     whole = 4 * 400 * 128 * 128
-    declared = needs_sessions(slab_bytes, 4 * 128 * 128).memory_bytes - WORKER_BYTES
+    shape = (1, 1, 400, 128, 128)
+    needs = needs_sessions([shape, shape], RegistrationConfig())
+    declared = needs.memory_bytes - WORKER_BYTES
     assert max(peaks) < min(whole / 3, declared)
     assert peaks[1] < 1.3 * peaks[0]
 

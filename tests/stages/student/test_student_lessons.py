@@ -11,6 +11,7 @@ from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
 from somray.io import models
 from somray.io.storage import Storage
+from somray.kernels.student import window
 from somray.kernels.teacher.apply import apply_teacher
 from somray.phantom.files.write import write_phantom
 from somray.stages.student import lessons as module
@@ -50,6 +51,18 @@ def test_slices_go_outward_the_upper_neighbour_first():
     assert outward(0, 3, 9) == (0, 1, 2)
     assert outward(11, 12, 3) == (11, 10, 9)
     assert outward(7, 20, 4, step=3) == (7, 10, 4, 13)
+
+
+def test_of_large_slices_one_window_is_learned_from(run, teacher, monkeypatch):
+    (whole, *_), _ = read_lessons(asked_of(run, 5, 1), teacher)
+    for name, value in {"MOST_PIXELS": 1600, "SIDE": 40, "STEP": 10}.items():
+        monkeypatch.setattr(window, name, value)
+    lessons, _ = read_lessons(asked_of(run, 5, 3), teacher)
+    assert {lesson.values.shape[1:] for lesson in lessons} == {(40, 40)}
+    rows, columns = window.lesson_window(whole.mask, whole.known)
+    np.testing.assert_array_equal(lessons[0].values, whole.values[:, rows, columns])
+    np.testing.assert_array_equal(lessons[0].target, whole.target[rows, columns])
+    assert lessons[0].mask.any()
 
 
 def test_a_lesson_is_what_the_scan_and_its_labels_show(run, teacher):

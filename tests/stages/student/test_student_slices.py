@@ -7,7 +7,6 @@ import pytest
 
 from somray.domain.brick import Brick
 from somray.domain.geometry import Geometry
-from somray.domain.run import ScanPlace
 from somray.domain.student import StudentModel
 from somray.io.ome import image as ome_zarr
 from somray.io.ome import metadata
@@ -16,7 +15,7 @@ from somray.kernels.student import predict
 from somray.kernels.student.network import new_unet, unet_weights
 from somray.kernels.student.predict import predict_student
 from somray.stages.segment import labels as groups
-from somray.stages.segment.rows import BrickItem
+from somray.stages.segment.rows import BrickItem, SliceCount, class_rows, joined_counts
 from somray.stages.segment.student import run_student
 from tests.stages.stored import store, texture
 from tests.student_fixtures import WINDOW, small_shape
@@ -111,15 +110,17 @@ def test_a_scan_cut_into_tiles_has_the_masks_of_whole_slices(
     monkeypatch.setitem(predict.TILES, 2, 32)
     rows, whole, sure = segmented(tmp_path / "whole", volume, student, (spacing, spacing))
     cut_into_tiles(monkeypatch)
-    place = store_cut(tmp_path / "cut", volume, spacing)
+    geometry = Geometry.from_spacing(volume.shape, (2.0, spacing, spacing))
+    place = store(tmp_path / "cut", volume, geometry)
     storage = Storage.at(place.root)
-    figures = []
+    for group in ("student", groups.CONFIDENCE):
+        groups.open_labels(groups.LabelItem(place, group))
+    counts = []
     for brick in ome_zarr.read_meta(storage, place.name).bricks():
         item = BrickItem(place, "lesion", brick, value=5, confidence=True)
         result = run_student(item, student)
-        assert not result.rows["slices"]
-        assert [part["z"] for part in result.value["figures"]] == list(range(brick.z0, brick.z1))
-        figures += result.value["figures"]
+        assert not result.rows
+        counts += result.value["counts"]
     everything = Brick.of_slices(0, 0, DEPTH, volume.shape[1:])
     labels, percent = (
         ome_zarr.read_label_brick(storage, place.name, group, everything)
@@ -131,25 +132,11 @@ def test_a_scan_cut_into_tiles_has_the_masks_of_whole_slices(
     else:  # to rounding: none flips here, and a percent may
         assert (labels != whole).mean() < 1e-4
         assert np.abs(percent.astype(int) - sure).max() <= 1
-    for row in rows:
-        parts = [part for part in figures if part["z"] == row.z]
-        target = sum(part["target"] for part in parts)
-        assert sum(part["pixels"] for part in parts) == 100 * 150
-        assert target == pytest.approx(row.target_area_mm2 / spacing**2, rel=1e-3)
-        mean = sum(part["confidence"] for part in parts) / target
-        assert mean == pytest.approx(row.confidence, rel=1e-3)
-
-
-def store_cut(root, volume, spacing):
-    """Write a volume as a scan whose slices are cut, with empty labels."""
-    geometry = Geometry.from_spacing(volume.shape, (2.0, spacing, spacing))
-    meta = ome_zarr.ScanMeta((1, 1, *volume.shape), geometry, ("CT",), "HU", "digest")
-    assert meta.is_cut
-    storage, place = Storage.at(root), ScanPlace(str(root), "s", "t0")
-    ome_zarr.create_scan(storage, place.name, meta)
-    for brick in meta.bricks():
-        ome_zarr.write_brick(storage, place.name, brick, volume[None, *brick.box])
-    ome_zarr.finish_scan(storage, place.name, meta)
-    for group in ("student", groups.CONFIDENCE):
-        groups.open_labels(groups.LabelItem(place, group))
-    return place
+    counted = joined_counts(map(SliceCount.from_json, counts))
+    again = class_rows(place, counted, {5: "lesion"}, 5, spacing**2, "student")
+    assert list(again) == ["slices"]
+    for row, other in zip(rows, again["slices"], strict=True):
+        assert (other.method, other.z) == ("student", row.z)
+        assert other.target_area_mm2 == pytest.approx(row.target_area_mm2, rel=1e-3)
+        assert other.target_fraction == pytest.approx(row.target_fraction, rel=1e-3)
+        assert other.confidence == pytest.approx(row.confidence, rel=1e-3)

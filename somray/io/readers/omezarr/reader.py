@@ -12,6 +12,7 @@ import zarr.errors
 import zarr.storage
 from numpy.typing import NDArray
 
+from somray.domain.brick import Brick
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers.omezarr.metadata import ZarrImage, image_of, own_affine
@@ -26,6 +27,7 @@ MARKS = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 
 MOST_BYTES = 128 * 2**20  # of one chunk, which is decoded whole
 AT_ONCE_BYTES = 64 * 2**20  # of the chunks that are decoded together
+WIDEST_CHUNK = 2048  # columns; reading tile by tile decodes wider ones several times
 _ZIPS = (".ozx", ".zip")
 
 
@@ -186,34 +188,47 @@ def _parent_affine(place: str) -> NDArray[np.float64] | None:
 class _ZarrSource(Source):
     """One channel of one array."""
 
+    splits = True
+
     def __init__(self, path: str, facts: _Facts, array: Any) -> None:  # Any: zarr
         super().__init__(path, facts.header)
         self._axes, self._channel, self._array = facts.axes, facts.channel, array
+        chunks = dict(zip(self._axes, array.chunks, strict=True))
+        self.windows = "boxes" if chunks["x"] <= WIDEST_CHUNK else "rows"
 
     def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        rows, columns = self.header.shape[2:]
-        block = np.empty((z1 - z0, rows, columns), dtype=np.float32)
+        return self._read_box(Brick.of_slices(t, z0, z1, self.header.shape[2:]))
+
+    def _read_box(self, box: Brick) -> NDArray[np.float32]:
+        block = np.empty(box.shape, dtype=np.float32)
         kept = [axis for axis in self._axes if axis in "zyx"]
         order = [kept.index(axis) for axis in "zyx" if axis in kept]
-        for y, x in self._tiles(z0, z1):
-            where = {"t": t, "c": self._channel, "z": slice(z0, z1), "y": y, "x": x}
+        z, row, column = box.box
+        for y, x in self._tiles(box):
+            where = {"t": box.t, "c": self._channel, "z": z, "y": y, "x": x}
             found = np.asarray(self._array[tuple(where[axis] for axis in self._axes)])
-            block[:, y, x] = found.transpose(order)
+            block[
+                :, y.start - row.start : y.stop - row.start,
+                x.start - column.start : x.stop - column.start,
+            ] = found.transpose(order)  # fmt: skip
         return block
 
-    def _tiles(self, z0: int, z1: int) -> Iterator[tuple[slice, slice]]:
-        """Cut the plane along chunks, so that few are decoded at a time."""
-        rows, columns = self.header.shape[2:]
+    def _tiles(self, box: Brick) -> Iterator[tuple[slice, slice]]:
+        """Cut the box along chunks, so that few are decoded at a time."""
+        columns = self.header.shape[3]
         chunks = dict(zip(self._axes, self._array.chunks, strict=True))
         deep, down, across = chunks.get("z", 1), chunks["y"], chunks["x"]
-        layers = -(-z1 // deep) - z0 // deep
+        layers = -(-box.z1 // deep) - box.z0 // deep
         size = math.prod(self._array.chunks) * np.dtype(self._array.dtype).itemsize * layers
         fit, wide = max(AT_ONCE_BYTES // size, 1), -(-columns // across)
         high = down * max(fit // wide, 1)
         broad = columns if fit >= wide else across * fit
-        for y in range(0, rows, high):
-            for x in range(0, columns, broad):
-                yield slice(y, min(y + high, rows)), slice(x, min(x + broad, columns))
+        for y in range(box.y0 // high * high, box.y1, high):
+            for x in range(box.x0 // broad * broad, box.x1, broad):
+                yield (
+                    slice(max(y, box.y0), min(y + high, box.y1)),
+                    slice(max(x, box.x0), min(x + broad, box.x1)),
+                )
 
     def close(self) -> None:
         """Let go of a zip archive."""

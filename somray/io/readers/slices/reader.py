@@ -8,17 +8,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from somray.domain.brick import Brick
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers.sidecars import sidecar_spacing
 from somray.io.readers.slices.order import NumberedFile, in_order
 from somray.io.readers.slices.png import is_png, png_facts, png_plane
 from somray.io.readers.source import Source
+from somray.io.readers.tiff.boxes import PageBoxes, Windows, windows_of
 from somray.io.readers.tiff.header import stack_header
 from somray.io.readers.tiff.omeset import SetSource, is_ome_set
 from somray.io.readers.tiff.pages import check_whole, facts_of, planes_of, strict
@@ -40,6 +43,7 @@ class _Slice:
     type: str
     notes: tuple[str, ...] = ()
     spacing: Spacing | None = None
+    windows: Windows = "slices"
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -87,7 +91,11 @@ def open_slices(path: Path, irregular: str = "refuse", channel: str | None = Non
     kind = "png" if _is_png_name(numbered.files[0]) or not path.is_dir() else "tiff"
     notes = (*first.notes, *(("others_ignored",) if numbered.others else ()))
     spacing = _spacing(path, seen, numbered, shape[1:])
-    return _SlicesSource(str(path), stack_header(path, shape, spacing, notes, kind), numbered.files)
+    header = stack_header(path, shape, spacing, notes, kind)
+    source = _SlicesSource(str(path), header, numbered.files)
+    windows = {one.windows for one in seen}
+    source.windows = windows.pop() if len(windows) == 1 else "slices"
+    return source
 
 
 def _is_set(file: Path) -> bool:
@@ -138,7 +146,8 @@ def _look(file: Path, *, decode: bool) -> _Slice:
             > 1
         ):
             raise DataError("unreadable", f"{file}: holds a volume; name the file itself")
-        return _Slice(page.rows, page.columns, page.dtype, page.notes, spacing_zyx_mm(opened))
+        spacing, windows = spacing_zyx_mm(opened), windows_of(full)
+        return _Slice(page.rows, page.columns, page.dtype, page.notes, spacing, windows)
 
 
 def _check_alike(folder: Path, files: list[Path], seen: Sequence[_Slice]) -> None:
@@ -179,9 +188,13 @@ def _spacing(
 class _SlicesSource(Source):
     """One file per slice."""
 
+    splits = True
+    slice_bytes = 12  # a file, its decoded samples, float32
+
     def __init__(self, path: str, header: ScanHeader, files: list[Path]) -> None:
         super().__init__(path, header)
         self._files = files
+        self._boxes = PageBoxes()
 
     def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
         block = np.empty((z1 - z0, *self.header.shape[2:]), dtype=np.float32)
@@ -189,9 +202,22 @@ class _SlicesSource(Source):
             block[z] = self._plane(file)
         return block
 
+    def _read_box(self, box: Brick) -> NDArray[np.float32]:
+        if self.windows == "slices":
+            return super()._read_box(box)
+        found = np.empty(box.shape, dtype=np.float32)
+        for z, file in enumerate(self._files[box.z0 : box.z1]):
+            with strict(file), tifffile.TiffFile(file) as opened:
+                found[z] = self._boxes.read(file, _full(opened), box)
+        return found
+
     def _plane(self, file: Path) -> NDArray[np.float32]:
         if file.suffix.lower() not in SUFFIXES:
             return np.asarray(png_plane(file), dtype=np.float32)
         with strict(file), tifffile.TiffFile(file) as opened:
-            page = next(p for p in opened.pages if not p.keyframe.is_reduced)
-            return np.asarray(planes_of(file, page)[0], dtype=np.float32)
+            return np.asarray(planes_of(file, _full(opened))[0], dtype=np.float32)
+
+
+def _full(opened: Any) -> Any:  # Any: tifffile
+    """Return the page of full size of an open file."""
+    return next(page for page in opened.pages if not page.keyframe.is_reduced)

@@ -11,9 +11,11 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from somray.domain.brick import Brick
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers.source import Source
+from somray.io.readers.tiff.boxes import PageBoxes, Windows, windows_of
 from somray.io.readers.tiff.header import stack_header
 from somray.io.readers.tiff.omexml import OmePixels, TiffData, metadata_file, parsed, pixels_of
 from somray.io.readers.tiff.pages import PageFacts, check_whole, facts_of, planes_of, strict
@@ -66,11 +68,13 @@ def open_ome_set(path: Path, text: str, channel: str | None = None) -> Source:
     where = _Members(path, image).places()
     stack = stack_of(path, image.axes, image.sizes, (channel, image.channels), timed=image.is_timed)
     planes = [[where[n] for n in row] for row in stack.planes]
-    facts = _checked(path, [plane for row in planes for plane in row])
+    facts, windows = _checked(path, [plane for row in planes for plane in row])
     shape = (*stack.planes.shape, facts.rows, facts.columns)
     notes = (*stack.notes, *facts.notes)
     header = stack_header(path, shape, ome_spacing(text), notes)
-    return SetSource(str(path), header, planes, frozenset(file for file, _ in where))
+    source = SetSource(str(path), header, planes, frozenset(file for file, _ in where))
+    source.windows = windows
+    return source
 
 
 def _open_master(path: Path, name: str, channel: str | None) -> Source:
@@ -169,9 +173,10 @@ def _page_count(file: Path) -> int:
         return len(opened.pages)
 
 
-def _checked(path: Path, planes: Sequence[tuple[Path, int]]) -> PageFacts:
-    """Refuse a set whose planes differ, or are not whole."""
+def _checked(path: Path, planes: Sequence[tuple[Path, int]]) -> tuple[PageFacts, Windows]:
+    """Refuse a set whose planes differ, or are not whole; tell how little of them can be decoded."""
     facts: dict[PageFacts, Path] = {}
+    windows: set[Windows] = set()
     pages: dict[Path, list[int]] = {}
     for file, page in planes:
         pages.setdefault(file, []).append(page)
@@ -181,6 +186,7 @@ def _checked(path: Path, planes: Sequence[tuple[Path, int]]) -> PageFacts:
                 raise DataError("truncated", f"{file}: lacks page {max(numbers)}; copy it again")
             inside: list[Any] = [opened.pages[n] for n in numbers]
             check_whole(file, inside)
+            windows.add(windows_of(inside))
             for page in inside:
                 facts.setdefault(facts_of(file, page, decode=not facts), file)
     if len(facts) != 1:
@@ -188,7 +194,7 @@ def _checked(path: Path, planes: Sequence[tuple[Path, int]]) -> PageFacts:
         raise DataError(
             "mixed_series", f"{path}: planes of its set differ in size or type: {names}"
         )
-    return next(iter(facts))
+    return next(iter(facts)), windows.pop() if len(windows) == 1 else "slices"
 
 
 class SetSource(Source):
@@ -201,6 +207,8 @@ class SetSource(Source):
         members: all files of the set, those of other channels too.
     """
 
+    splits = True
+
     def __init__(
         self,
         path: str,
@@ -210,6 +218,7 @@ class SetSource(Source):
     ) -> None:
         super().__init__(path, header)
         self._planes, self.members = planes, members
+        self._boxes = PageBoxes()
         self._open: tuple[Path, Any] | None = None  # Any: tifffile
 
     def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
@@ -217,6 +226,14 @@ class SetSource(Source):
         for z, (file, page) in enumerate(self._planes[t][z0:z1]):
             block[z] = planes_of(file, self._opened(file).pages[page])[0]
         return block
+
+    def _read_box(self, box: Brick) -> NDArray[np.float32]:
+        if self.windows == "slices":
+            return super()._read_box(box)
+        found = np.empty(box.shape, dtype=np.float32)
+        for z, (file, page) in enumerate(self._planes[box.t][box.z0 : box.z1]):
+            found[z] = self._boxes.read(file, self._opened(file).pages[page], box)
+        return found
 
     def _opened(self, file: Path) -> Any:  # Any: tifffile
         if self._open is None or self._open[0] != file:

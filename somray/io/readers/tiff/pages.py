@@ -16,9 +16,18 @@ from tifffile import COMPRESSION, PHOTOMETRIC
 from somray.errors import DataError
 from somray.io.readers.gray import gray_of
 
-__all__ = ["PageFacts", "check_whole", "facts_of", "is_imagej_page", "planes_of", "strict"]
+__all__ = [
+    "PageFacts",
+    "check_whole",
+    "facts_of",
+    "is_imagej_page",
+    "measured",
+    "planes_of",
+    "strict",
+]
 
-MOST_BYTES = 128 * 2**20  # of one decoded page; ingest refuses slices that come near it
+MOST_BYTES = 128 * 2**20  # of one decoded page of several slices
+MOST_PLANE_BYTES = 2**32  # of one that is a slice; ingest asks for the memory, or reads it in parts
 _GRAY = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MASK, PHOTOMETRIC.LINEAR_RAW)
 _COLOR = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
 _LOSSY = frozenset({
@@ -123,7 +132,7 @@ def facts_of(path: Path, page: Any, *, decode: bool = True) -> PageFacts:  # Any
         notes.append("lut_ignored")
     if page.samplesperpixel > 1 + _alphas(page):
         notes.append("gray_from_rgb")
-    if page.samplesperpixel > 1 and decode:
+    if page.samplesperpixel > 1 and decode and page.nbytes <= MOST_BYTES:
         planes_of(path, page)  # refuses what is really in color
     sizes = dict(zip(page.axes, page.shape, strict=True))
     return PageFacts(sizes["Y"], sizes["X"], str(dtype), tuple(notes))
@@ -179,19 +188,32 @@ def planes_of(path: Path, page: Any) -> NDArray[Any]:  # Any: tifffile, any numb
         DataError: `unreadable`, `truncated`, `too_large`.
     """
     key = page.keyframe
-    if key.nbytes > MOST_BYTES:
+    is_plane = key.imagedepth == 1
+    if key.nbytes > (MOST_PLANE_BYTES if is_plane else MOST_BYTES):
         raise DataError(
             "too_large",
-            f"{path}: one page takes {key.nbytes / 2**20:.0f} MiB; crop or bin the slices",
+            f"{path}: one page takes {key.nbytes / 2**20:.0f} MiB and is decoded whole; write it in strips or "
+            "tiles, one slice a page",
         )
     with strict(path):
         stored = page.asarray(maxworkers=1)
-        if "S" in key.axes:
-            samples = np.moveaxis(stored, key.axes.index("S"), -1)
-            stored = gray_of(path, samples, _alphas(key))
+        has_samples = "S" in key.axes
+        samples = np.moveaxis(stored, key.axes.index("S"), -1) if has_samples else stored[..., None]
+        stored = measured(path, key, samples)
+    return np.asarray(stored.reshape(-1, *stored.shape[-2:]))
+
+
+def measured(path: Path, key: Any, samples: NDArray[Any]) -> NDArray[Any]:  # Any: tifffile, numbers
+    """Turn samples (..., y, x, s) of a page or a part of it into the values (..., y, x) that were measured.
+
+    Raises:
+        DataError: `unreadable`: they are colors, or transparent.
+    """
+    single = samples.shape[-1] == 1
+    stored = samples[..., 0] if single else gray_of(path, samples, _alphas(key))
     if key.photometric == PHOTOMETRIC.MINISWHITE and _is_inverted(key):
         stored = _turned(stored, int(key.bitspersample))
-    return np.asarray(stored.reshape(-1, *stored.shape[-2:]))
+    return np.asarray(stored)
 
 
 def _turned(stored: NDArray[Any], bits: int) -> NDArray[Any]:

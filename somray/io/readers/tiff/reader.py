@@ -12,16 +12,19 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from somray.domain.brick import Brick
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers.sidecars import sidecar_spacing
 from somray.io.readers.source import Source
+from somray.io.readers.tiff.boxes import PageBoxes, windows_of
 from somray.io.readers.tiff.header import stack_header
 from somray.io.readers.tiff.omeset import is_ome_set, open_ome_set
 from somray.io.readers.tiff.omexml import channel_names, is_timed, parsed
 from somray.io.readers.tiff.pages import check_whole, facts_of, planes_of, strict
 from somray.io.readers.tiff.spacing import spacing_zyx_mm
 from somray.io.readers.tiff.stack import PlaneOrder, series_of, stack_of
+from somray.io.readers.voxels.rows import StoredPlane
 
 __all__ = ["SUFFIXES", "is_tiff", "open_tiff"]
 
@@ -113,6 +116,9 @@ class _PlainSource(Source):
         DataError: `truncated`.
     """
 
+    windows = "boxes"
+    splits = True
+
     def __init__(
         self,
         path: str,
@@ -137,6 +143,23 @@ class _PlainSource(Source):
                 block[z - z0] = found.reshape(self.header.shape[2:])
         return block
 
+    def _read_box(self, box: Brick) -> NDArray[np.float32]:
+        found = np.empty(box.shape, dtype=np.float32)
+        with Path(self.path).open("rb") as file:
+
+            def read(at: int, count: int) -> bytes:
+                file.seek(at)
+                return file.read(count)
+
+            for z in range(box.z0, box.z1):
+                place = int(self._planes[box.t, z]) * self._pixels * self._dtype.itemsize
+                plane = StoredPlane(
+                    self._offset + place, self.header.shape[3], self._dtype, 1, read
+                )
+                for rows, stored in plane.rows(box):
+                    found[z - box.z0, rows] = stored[..., 0]
+        return found
+
 
 class _PagedSource(Source):
     """One file, decoded page by page."""
@@ -153,6 +176,10 @@ class _PagedSource(Source):
         if inside > len(pages) * each:
             raise DataError("truncated", f"{path}: has {len(pages)} pages for {inside} planes")
         self._each = each
+        self.windows = windows_of(pages) if each == 1 else "slices"
+        self.splits = each == 1
+        self.slice_bytes = 8 + 3 * int(np.dtype(key.dtype).itemsize) * int(key.samplesperpixel)
+        self._boxes = PageBoxes()
         self._last: tuple[int, NDArray[Any]] | None = None  # a page of many planes, decoded
 
     def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
@@ -164,6 +191,14 @@ class _PagedSource(Source):
             block[z - z0] = self._last[1][inside]
         return block
 
+    def _read_box(self, box: Brick) -> NDArray[np.float32]:
+        if self.windows == "slices":
+            return super()._read_box(box)
+        planes = (self._pages[int(n)] for n in self._planes[box.t, box.z0 : box.z1])
+        return np.stack(
+            [self._boxes.read(Path(self.path), p, box).astype(np.float32) for p in planes]
+        )
+
     def verify(self) -> None:
         """Decode the first slice, and one page of every other codec.
 
@@ -173,8 +208,10 @@ class _PagedSource(Source):
         super().verify()
         others = {int(page.keyframe.compression): page for page in self._pages}
         for page in others.values():
-            if page.keyframe is not self._pages[0].keyframe:
+            if page.keyframe is not self._pages[0].keyframe and self.windows == "slices":
                 planes_of(Path(self.path), page)
+            elif page.keyframe is not self._pages[0].keyframe:
+                self._boxes.read(Path(self.path), page, self._first)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -114,7 +114,7 @@ class SliceMask:
         Raises:
             ExportError: none has.
         """
-        found = set(np.unique(self.pixels).tolist())
+        found = {value for plane in self.pixels for value in np.unique(plane).tolist()}
         kept = tuple(segment for segment in self.segments if segment.value in found)
         if not kept:
             raise ExportError(
@@ -127,7 +127,8 @@ class SliceMask:
         """What tells two masks of the same slices apart."""
         found = hashlib.sha256(f"{self.label} {self.version} {self.pixels.shape}".encode())
         found.update(repr(self.segments).encode())
-        found.update(np.ascontiguousarray(self.pixels, dtype="<u2").data)
+        for plane in self.pixels:
+            found.update(np.ascontiguousarray(plane, dtype="<u2").data)
         return found.hexdigest()
 
 

@@ -9,7 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["affine_part", "apart_mm", "mean_motion", "moved_mm", "normalised", "rigid_part"]
+__all__ = [
+    "affine_part",
+    "apart_mm",
+    "mean_motion",
+    "moved_mm",
+    "normalised",
+    "on_finer_pixels",
+    "rigid_part",
+]
 
 Matrix = NDArray[np.float64]
 
@@ -73,6 +81,28 @@ def affine_part(matrix: Matrix, shape: tuple[int, int]) -> Matrix:
     flat = np.eye(3)
     flat[:2, :2], flat[:2, 2] = linear, np.array([u / w, v / w]) - linear @ middle
     return flat
+
+
+def on_finer_pixels(matrix: Matrix, factor: float, moving: float | None = None) -> Matrix:
+    """Express a motion between coarse pixels in the pixels that they are means of.
+
+    Args:
+        matrix: (3, 3) coarse pixels of moving to coarse pixels of fixed.
+        factor: fine pixels along a coarse one of fixed; 1 / factor for the way back.
+        moving: the same of moving; as of fixed where left out.
+
+    Returns:
+        (3, 3) fine pixels to fine pixels: a coarse pixel's centre lies (factor − 1) / 2 fine ones inwards.
+    """
+    other = factor if moving is None else moving
+    if factor == other == 1.0:
+        return matrix
+    return np.asarray(_means(factor) @ matrix @ np.linalg.inv(_means(other)), dtype=np.float64)
+
+
+def _means(factor: float) -> Matrix:
+    inwards = (factor - 1.0) / 2.0
+    return np.array([[factor, 0.0, inwards], [0.0, factor, inwards], [0.0, 0.0, 1.0]])
 
 
 def _about_middle(linear: Matrix, motion: Matrix, shape: tuple[int, int]) -> Matrix:

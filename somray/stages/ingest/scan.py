@@ -1,0 +1,140 @@
+"""A scan taken in by one unit, or opened for several."""
+
+import contextlib
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from somray.domain.tables import ScanRow
+from somray.domain.work import Needs, Result
+from somray.io.ome.image import ScanMeta, create_scan, finish_scan, write_brick
+from somray.io.readers import Source
+from somray.io.storage import Storage
+from somray.kernels.features.uptake_level import subject_level
+from somray.stages.ingest.bricks import stream
+from somray.stages.ingest.item import IngestItem, bytes_held, bytes_of_slices, meta_of, parts_of
+from somray.stages.ingest.tally import Tally, judge
+
+__all__ = ["look", "needs", "probe", "run", "told"]
+
+
+def needs() -> Needs:
+    """Declare what a unit takes that does not know its scan yet: bricks of the largest size.
+
+    Slices that are decoded whole and are too large for this are left to units that know their size.
+    """
+    return Needs(cpus=1, memory_bytes=bytes_held())
+
+
+def probe(item: IngestItem) -> dict[str, Any]:
+    """Read headers, and so little of the pixels as tells whether they can be decoded.
+
+    Returns:
+        As `run` tells of a scan that is only opened, without `parts` where one unit takes it in.
+
+    Raises:
+        DataError: what headers can tell, and a missing codec or a file cut short.
+    """
+    with contextlib.ExitStack() as opened:
+        sources = item.opened(opened)
+        meta = meta_of(item, sources)
+        for source in sources:
+            if not bytes_of_slices(meta, sources):
+                source.verify()
+        return {**item.facts(meta), **_shared(meta, sources)}
+
+
+def run(item: IngestItem, shared: object = None) -> Result:
+    """Ingest one scan, or open it for units that fill it (`IngestItem.in_parts`).
+
+    Returns:
+        Its row of `scans`; value: shape, pixel_digest (of the values alone), source_digest (with grid
+        and unit), uptake_level (None without PET), spacing_mm, unit, windows, repairs
+        and recipe. Of a scan that is only opened no row and no digests, but `parts`: first and last brick
+        (excluded) of each unit, `bytes` that each holds, and how many of them whole slices take (`slices`).
+
+    Raises:
+        DataError: the scan cannot be used; its code says why.
+    """
+    storage = Storage.at(item.root)
+    with contextlib.ExitStack() as opened:
+        sources = item.opened(opened)
+        meta = meta_of(item, sources)
+        parts = _shared(meta, sources) if item.in_parts else {}
+        create_scan(storage, item.name, meta)
+        if parts:
+            return Result(value={**item.facts(meta), **parts})
+        try:
+            write = functools.partial(write_brick, storage, item.name)
+            tally = stream(item, sources, meta, meta.bricks(), write)
+            judge(item, tally)
+        except BaseException:
+            storage.remove(item.name)
+            raise
+    meta, result = told(item, meta, tally)
+    finish_scan(storage, item.name, meta)
+    return result
+
+
+def look(item: IngestItem, shared: object = None) -> Result:
+    """Read one scan as `run` does and tell the same of it, but write nothing.
+
+    Raises:
+        DataError: as `run`.
+    """
+    with contextlib.ExitStack() as opened:
+        sources = item.opened(opened)
+        meta = meta_of(item, sources)
+        if item.in_parts and (parts := _shared(meta, sources)):
+            return Result(value={**item.facts(meta), **parts})
+        tally = stream(item, sources, meta, meta.bricks(), lambda brick, block: None)
+        judge(item, tally)
+    return told(item, meta, tally)[1]
+
+
+def _shared(meta: ScanMeta, sources: Sequence[Source]) -> dict[str, Any]:
+    parts = parts_of(meta, sources)
+    if not parts:
+        return {}
+    slices = bytes_of_slices(meta, sources)
+    held = bytes_held(meta, slices)
+    return {"parts": [list(part) for part in parts], "bytes": held, "slices": slices}
+
+
+def told(item: IngestItem, meta: ScanMeta, tally: Tally) -> tuple[ScanMeta, Result]:
+    """Complete what a scan says of itself, and make its row and facts."""
+    found = f"{meta.shape} {' '.join(tally.pixels)}"
+    pixels = hashlib.sha256(found.encode()).hexdigest()[:32]
+    identity = f"{pixels} {meta.geometry.affine} {meta.unit}"
+    source = hashlib.sha256(identity.encode()).hexdigest()[:32]
+    repairs = (*meta.repairs, *sorted(tally.repaired))
+    whole = replace(meta, source_digest=source, repairs=repairs)
+    spacing = meta.geometry.spacing_mm
+    row = ScanRow(
+        subject=item.scan.subject,
+        session=item.scan.session,
+        path=item.scan.path,
+        shape_t=meta.shape[0],
+        shape_c=meta.shape[1],
+        shape_z=meta.shape[2],
+        shape_y=meta.shape[3],
+        shape_x=meta.shape[4],
+        spacing_z_mm=spacing[0],
+        spacing_y_mm=spacing[1],
+        spacing_x_mm=spacing[2],
+        modality=item.modality,
+        unit=meta.unit,
+        days=item.scan.days,
+        repairs=",".join(repairs) or None,
+        status="done",
+    )
+    level = None if tally.uptake is None else subject_level(tally.uptake, item.modality)
+    value = {
+        **item.facts(whole),
+        "pixel_digest": pixels,
+        "source_digest": source,
+        "uptake_level": level,
+    }
+    return whole, Result(rows={"scans": [row]}, value=value)

@@ -1,0 +1,67 @@
+"""Slices too large for a task, and slabs of another depth: the same masks and tables."""
+
+import numpy as np
+import pandas
+import pytest
+
+import somray
+from somray.io.ome import metadata
+from tests.pipeline.tiny import run_tiny, save, write_manifest
+
+SHAPE = (8, 150, 176)
+PROTOCOL = {"modality": "XCT", "segment": "som"}
+EQUAL = ("lesions", "evolution", "slices", "areas", "clusters", "burden", "links")
+
+
+def solid(seed):
+    """Draw pores of several sizes in a noisy solid, some of them across the borders of tiles and slabs."""
+    random = np.random.default_rng(seed)
+    z, y, x = np.indices(SHAPE)
+    values = 170 + 4 * np.sin(y / 17) + random.normal(0, 3, SHAPE)
+    for cz, cy, cx, r in (
+        (4, 64, 64, 5),
+        (2, 30, 128, 4),
+        (5, 100, 90, 6),
+        (4, 128, 20, 3),
+        (1, 70, 150, 4),
+    ):
+        values[(2 * (z - cz)) ** 2 + (y - cy) ** 2 + (x - cx) ** 2 <= (r + 0.45) ** 2] = 60
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def ran(folder, sessions=2):
+    folder.mkdir()
+    for n in range(sessions):
+        save(folder / f"{n}.nii", solid(n))
+    write_manifest(
+        folder, [("a", f"t{n}", "p", f"{n}.nii") for n in range(sessions)], {"p": PROTOCOL}
+    )
+    assert run_tiny(folder)["failed"] == 0
+    return somray.open_run(folder / "run")
+
+
+def assert_same(one, other):
+    for name in EQUAL:
+        assert len(one.table(name)), name
+        pandas.testing.assert_frame_equal(one.table(name), other.table(name), check_exact=True)
+    pandas.testing.assert_frame_equal(one.table("drift"), other.table("drift"), rtol=1e-9)
+    for session in ("t0", "t1"):
+        for array in ("image", "som", "lesions"):
+            np.testing.assert_array_equal(
+                one.scan("a", session)[array].values, other.scan("a", session)[array].values
+            )
+
+
+def test_slabs_of_any_depth_give_the_same(tmp_path, monkeypatch):
+    deep = ran(tmp_path / "deep")
+    monkeypatch.setattr(metadata, "MAX_SLAB_DEPTH", 2)
+    assert_same(deep, ran(tmp_path / "flat"))
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_tiles_give_the_same_as_whole_slices(tmp_path, monkeypatch, depth):
+    whole = ran(tmp_path / "whole")
+    monkeypatch.setattr(metadata, "TILE_PIXELS", 64)
+    monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 4 * depth * 64 * 64)
+    cut = ran(tmp_path / "cut")
+    assert_same(whole, cut)
