@@ -83,7 +83,8 @@ def _chunk(
 
 def _blosc(array: zarr.Array[Any]) -> Any:  # numcodecs has no types
     """Return what packs a chunk's bytes."""
-    (sharding,) = array.metadata.codecs
+    metadata: Any = array.metadata  # of zarr v3, as all arrays of a run are
+    (sharding,) = metadata.codecs
     assert isinstance(sharding, ShardingCodec)
     (blosc,) = (codec for codec in sharding.codecs if isinstance(codec, BloscCodec))
     return blosc._blosc_codec

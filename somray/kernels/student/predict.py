@@ -1,7 +1,8 @@
 """From images to a student's probabilities: one path for slices and volumes, on a CPU or a GPU.
 
-Images are taken whole where they fit, else in tiles with all that a logit sees round them. On a CPU every
-image is computed by one thread and several images at once, so the bits depend on no number of threads.
+Images are taken whole where they fit, else in tiles with all that a logit sees round them; views of pixels are
+made tile by tile too. On a CPU every image is computed by one thread and several images at once, so the bits depend
+on no number of threads.
 """
 
 import hashlib
@@ -20,13 +21,13 @@ from somray.kernels.student.network import UNet, build_unet, folded
 from somray.kernels.student.views import ImageViews, Window
 
 __all__ = [
+    "DEVICE_PIXELS",
     "TILES",
     "chances",
     "device_for",
     "network_of_model",
-    "predict_part",
     "predict_student",
-    "tile_spans",
+    "tile_chances",
     "views_of",
 ]
 
@@ -91,8 +92,7 @@ def predict_student(
     Raises:
         ShapeError: the images do not fit the model.
 
-    Cost: memory of one image's inputs and of one tile at work for each thread, beside the result; on a
-    device of `DEVICE_PIXELS` pixels at work.
+    Cost: memory of one tile at work for each thread, beside the result; on a device of `DEVICE_PIXELS` pixels.
     """
     dimensions = int(model.network["dimensions"])
     if images.ndim != dimensions + 2 or images.shape[1] != len(model.channels):
@@ -102,33 +102,6 @@ def predict_student(
         )
     network, views = network_of_model(model, device), views_of(model, windows)
     return chances(network, images, views, threads, device, model.temperature)
-
-
-def predict_part(
-    model: StudentModel,
-    image: NDArray[np.float32],
-    inner: tuple[slice, ...],
-    windows: tuple[Window, ...] | None = None,
-    device: str = "cpu",
-) -> NDArray[np.float32]:
-    """Predict one tile of an image that is not held whole.
-
-    Args:
-        model: a trained student.
-        image: (c, [z,] y, x), a tile with all that is seen round it, as `tile_spans` cuts it.
-        inner: where the tile lies in it, along ([z,] y, x).
-        windows: as for `predict_student`.
-        device: as for `predict_student`.
-
-    Returns:
-        Probabilities of the tile, the same bits as of the whole image; 0 where any channel has no data.
-    """
-    network, views = network_of_model(model, device), views_of(model, windows)
-    with deterministic(1), torch.inference_mode():
-        inputs = views.inputs(image)[None]
-        found: NDArray[np.float32] = _chance(network, inputs, device, model.temperature)[0][inner]
-    found[np.isnan(image[(slice(None), *inner)]).any(axis=0)] = 0.0
-    return found
 
 
 def chances(
@@ -144,14 +117,10 @@ def chances(
     pixels = max(1, int(np.prod(out.shape[1:])))
     together = max(1, DEVICE_PIXELS // pixels) if device != "cpu" else 1
     groups = [slice(n, n + together) for n in range(0, len(images), together)]
+    settings = device, temperature
 
     def predict(group: slice) -> None:
-        part = images[group]
-        inputs = np.stack([views.inputs(image) for image in part])
-        found = _tiled(network, inputs, device, temperature)
-        for image, chance in zip(part, found, strict=True):
-            chance[np.isnan(image).any(axis=0)] = 0.0
-        out[group] = found
+        _tiled(network, [np.asarray(image) for image in images[group]], views, out[group], settings)
 
     workers = max(1, min(threads, len(groups))) if device == "cpu" else 1
     with deterministic(1), ThreadPoolExecutor(workers) as pool:
@@ -160,44 +129,52 @@ def chances(
 
 
 def _tiled(
-    network: UNet, inputs: NDArray[np.float32], device: str, temperature: float
-) -> NDArray[np.float32]:
-    """Run the network tile by tile over inputs (b, d, …)."""
-    shape = inputs.shape[2:]
-    out = np.empty((len(inputs), *shape), dtype=np.float32)
-    spans = [list(tile_spans(size, len(shape), network.shape.halo)) for size in shape]
-    with torch.inference_mode():
-        for parts in itertools.product(*spans):
-            outer = tuple(span for _, span in parts)
-            chance = _chance(
-                network, inputs[(slice(None), slice(None), *outer)], device, temperature
-            )
-            inner = tuple(
-                slice(own.start - seen.start, own.stop - seen.start) for own, seen in parts
-            )
-            out[(slice(None), *(own for own, _ in parts))] = chance[(slice(None), *inner)]
-    return out
+    network: UNet,
+    images: list[NDArray[np.float32]],
+    views: ImageViews,
+    out: NDArray[np.float32],
+    settings: tuple[str, float],
+) -> None:
+    """Run the network tile by tile over images (c, …) into out (b, …); `settings` are device and temperature."""
+    shape = out.shape[1:]
+    tile, halo = TILES[len(shape)], network.shape.halo
+    spans = [list(_spans(size, tile, halo)) for size in shape]
+    for parts in itertools.product(*spans):
+        outer = (slice(None), *(span for _, span in parts))
+        chance = tile_chances(network, [image[outer] for image in images], views, *settings)
+        inner = tuple(slice(own.start - seen.start, own.stop - seen.start) for own, seen in parts)
+        out[(slice(None), *(own for own, _ in parts))] = chance[(slice(None), *inner)]
 
 
-def _chance(
-    network: UNet, inputs: NDArray[np.float32], device: str, temperature: float
+def tile_chances(
+    network: UNet,
+    tiles: Sequence[NDArray[np.float32]],
+    views: ImageViews,
+    device: str = "cpu",
+    temperature: float = 1.0,
 ) -> NDArray[np.float32]:
-    """Run the network once, over inputs (b, d, …)."""
-    last = torch.channels_last if inputs.ndim == 4 else torch.channels_last_3d
+    """Run a folded network once, on tiles (b, c, [z,] y, x) as they are; inside `deterministic`.
+
+    Returns:
+        (b, [z,] y, x) float32, right where all that a logit sees is in the tile; 0 where there is no data.
+    """
+    last = torch.channels_last if tiles[0].ndim == 3 else torch.channels_last_3d
     half = torch.device(device).type == "cuda" and torch.cuda.is_bf16_supported(
         including_emulation=False
     )
-    part = torch.from_numpy(np.ascontiguousarray(inputs))
-    part = part.to(device).contiguous(memory_format=last)
-    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
-        logits = network(part).float()
-    found: NDArray[np.float32] = torch.sigmoid(logits / temperature).cpu().numpy()
+    inputs = torch.from_numpy(np.stack([views.inputs(values) for values in tiles]))
+    inputs = inputs.to(device).contiguous(memory_format=last)
+    with torch.inference_mode():
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
+            logits = network(inputs).float()
+        found: NDArray[np.float32] = torch.sigmoid(logits / temperature).cpu().numpy()
+    for chance, values in zip(found, tiles, strict=True):
+        chance[np.isnan(values).any(axis=0)] = 0.0
     return found
 
 
-def tile_spans(size: int, dimensions: int, halo: int) -> Iterator[tuple[slice, slice]]:
-    """Cut an axis of an image into tiles; each with what is seen round it."""
-    tile = TILES[dimensions]
+def _spans(size: int, tile: int, halo: int) -> Iterator[tuple[slice, slice]]:
+    """Cut an axis into tiles; each with what is seen round it."""
     for start in range(0, size, tile):
         stop = min(start + tile, size)
         yield slice(start, stop), slice(max(0, start - halo), min(size, stop + halo))

@@ -1,11 +1,10 @@
-"""Segment one brick of a scan by the student.
+"""Segment one brick of a scan by the student: whole slices, a tile of larger ones, or a whole time point.
 
 Beside its mask the student may write `labels/confidence` (`labels.CONFIDENCE`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from somray.domain.brick import Brick
 from somray.domain.student import StudentModel
 from somray.domain.tables import SliceRow
-from somray.domain.work import WORKER_BYTES, Needs, Result
+from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
 from somray.io.ome.image import read_brick, read_meta, slabs, write_label_brick
 from somray.io.storage import Storage
 from somray.kernels.objects.scan_rule import rule_of_kinds
@@ -25,31 +24,28 @@ from somray.stages.segment.rows import BrickItem, count_slices, slice_rows
 __all__ = ["needs_student", "run_student"]
 
 THRESHOLD = 0.5  # probability from which the student says target
-TILE_PLANES = 80  # a tile at work holds so many times its bytes
-TILE_PIXELS = 1100**2  # at most, with all that is seen round it (`kernels.student.predict.TILES`)
-SLICE_PLANES = 16  # held of a slice: values at the student's pixel size, its views, probabilities
-GRID_BYTES = 400  # held of a voxel of the coarse grid
-MARGIN_PIXELS = (
-    24  # of the student's, read round a tile where it sees another pixel size than the scan's
-)
+BRICK_COPIES = 6  # a brick, its probabilities, masks and confidence
+SLICE_COPIES = 4  # a slice that is brought to the student's pixel size and back
+TILE_BYTES = 320 * MIB  # of a tile of `kernels.student.predict` at work
+TILE_PLANES = 80  # the same of a slice that is smaller, in times its bytes
+GRID_BYTES = 400  # a voxel of the coarse grid holds so many
 
 
 def needs_student(
-    slab_bytes: int, slice_bytes: int, gpus: float = 0.0, grid_voxels: int = 0
+    brick_bytes: int, slice_bytes: int, gpus: float = 0.0, grid_voxels: int = 0
 ) -> Needs:
-    """Declare what the student takes: a few bricks, a slice, and a tile of it at work or a grid.
+    """Declare what the student takes: a few bricks, and a tile or a grid at work.
 
     Args:
-        slab_bytes: of one brick with all channels.
+        brick_bytes: of one brick with all channels.
         slice_bytes: of one slice of a brick with all channels.
         gpus: share of a GPU.
         grid_voxels: of the coarse grid, for a student that sees volumes; else 0.
     """
-    tile = min(slice_bytes, 4 * TILE_PIXELS)
-    work = (
-        GRID_BYTES * grid_voxels if grid_voxels else SLICE_PLANES * slice_bytes + TILE_PLANES * tile
-    )
-    memory = WORKER_BYTES + 4 * slab_bytes + work
+    work = SLICE_COPIES * slice_bytes + min(TILE_BYTES, TILE_PLANES * slice_bytes)
+    if grid_voxels:
+        work = GRID_BYTES * grid_voxels
+    memory = WORKER_BYTES + BRICK_COPIES * brick_bytes + work
     return Needs(cpus=1, gpus=gpus, memory_bytes=memory)
 
 
@@ -67,13 +63,16 @@ def run_student(item: BrickItem, shared: StudentModel) -> Result:
     device = device_for(gpu=item.gpu)
     storage, name = Storage.at(item.place.root), item.place.name
     meta = read_meta(storage, name)
+    parts = _slice_parts
+    if shared.sees_volumes:
+        parts = _volume_parts
+    elif meta.is_cut:
+        parts = _tile_parts
     _, dy, dx = meta.geometry.spacing_mm
-    look = _volume_parts if shared.sees_volumes else _tile_parts if meta.is_cut else _slice_parts
-    parts = look(item, shared, device)
     rows: list[SliceRow] = []
-    counts: list[list[Any]] = []
+    counts: list[list[Any]] = []  # Any: JSON
     voxels = 0
-    for brick, probability, known in parts:
+    for brick, probability, known in parts(item, shared, device):
         target = probability >= THRESHOLD
         voxels += int(np.count_nonzero(target))
         labels = np.where(target, np.uint8(item.value), np.uint8(0))
@@ -97,8 +96,8 @@ Part = tuple[Brick, NDArray[np.float32], NDArray[np.bool_]]
 
 
 def _slice_parts(item: BrickItem, model: StudentModel, device: str) -> Iterator[Part]:
-    """Predict the slab at the pixel size that the student learned at."""
-    from somray.kernels.student.predict import predict_student
+    """Predict whole slices at the pixel size that the student learned at, a few at a time."""
+    from somray.kernels.student.predict import DEVICE_PIXELS, predict_student
     from somray.kernels.student.spacing import at_shape, shape_at
 
     storage = Storage.at(item.place.root)
@@ -106,69 +105,36 @@ def _slice_parts(item: BrickItem, model: StudentModel, device: str) -> Iterator[
     block = np.moveaxis(read_brick(storage, item.place.name, item.brick), 1, 0)
     own = (block.shape[2], block.shape[3])
     shape = shape_at(own, (dy, dx), model.spacing_mm)
-    images = np.stack([at_shape(image, shape) for image in block])
-    found = predict_student(model, images, item.windows, item.threads, device)
     known = np.asarray(~np.isnan(block).any(axis=1))
-    chance = at_shape(found, own)
+    chance = np.empty(known.shape, dtype=np.float32)
+    together = max(item.threads, DEVICE_PIXELS // (shape[0] * shape[1]), 1)
+    for z0 in range(0, len(block), together):
+        some = slice(z0, z0 + together)
+        images = (
+            block[some] if shape == own else np.stack([at_shape(i, shape) for i in block[some]])
+        )
+        chance[some] = at_shape(
+            predict_student(model, images, item.windows, item.threads, device), own
+        )
     chance[~known] = 0.0
     yield item.brick, chance, known
 
 
 def _tile_parts(item: BrickItem, model: StudentModel, device: str) -> Iterator[Part]:
-    """Predict a brick of slices that are cut, with what is seen round it: the same as of whole slices.
-
-    Where the student sees another pixel size, a tile is brought to it with a margin, so that pixels lie up to
-    half a pixel beside those of the whole slice.
-    """
-    from somray.kernels.student.predict import network_of_model, predict_part, tile_spans
-    from somray.kernels.student.spacing import at_shape, shape_at
+    """Predict a tile of slices that are larger, with what is seen beside it."""
+    from somray.kernels.student.pieces import SlicePart, predict_part, read_halo
 
     storage, brick = Storage.at(item.place.root), item.brick
     meta = read_meta(storage, item.place.name)
-    plane, (_, dy, dx) = meta.shape[3:], meta.geometry.spacing_mm
-    wanted = shape_at(plane, (dy, dx), model.spacing_mm)
-    halo = network_of_model(model, device).shape.halo
-    reach = (halo, halo)
-    if wanted != plane:
-        reach = _margins(plane, wanted, halo)
-    chance = np.empty(brick.shape, dtype=np.float32)
-    known = np.empty(brick.shape, dtype=bool)
-    rows, columns = (
-        _inside(tile_spans(n, 2, halo), span) for n, span in zip(plane, brick.box[1:], strict=True)
-    )
-    for z in range(brick.z0, brick.z1):
-        for tile in (
-            Brick(brick.t, z, z + 1, y.start, y.stop, x.start, x.stop)
-            for y in rows
-            for x in columns
-        ):
-            seen = tile.grown((0, *reach), meta.shape[2:])
-            image = read_brick(storage, item.place.name, seen)[:, 0]
-            here, inner = tile.within(brick), tile.within(seen)[1:]
-            known[here] = ~np.isnan(image[(slice(None), *inner)]).any(axis=0)
-            if wanted == plane:
-                chance[here] = predict_part(model, image, inner, item.windows, device)
-            else:
-                shape = shape_at(seen.shape[1:], (dy, dx), model.spacing_mm)
-                brought, everything = at_shape(image, shape), (slice(None), slice(None))
-                found = predict_part(model, brought, everything, item.windows, device)
-                chance[here] = at_shape(found[None], seen.shape[1:])[0][inner]
-    chance[~known] = 0.0
+    _, dy, dx = meta.geometry.spacing_mm
+    shape, spacing = meta.shape[3:], (dy, dx)
+    seen = brick.grown((0, *read_halo(model, shape, spacing)), meta.shape[2:])
+    images = np.moveaxis(read_brick(storage, item.place.name, seen), 1, 0)
+    rows, columns = (brick.y0, brick.y1), (brick.x0, brick.x1)
+    part = SlicePart(shape, spacing, rows, columns, (seen.y0, seen.x0))
+    chance = predict_part(model, images, part, item.windows, device)
+    known = np.asarray(~np.isnan(images[:, :, *brick.within(seen)[1:]]).any(axis=1))
     yield brick, chance, known
-
-
-def _margins(plane: tuple[int, int], wanted: tuple[int, int], halo: int) -> tuple[int, int]:
-    """Return the pixels of a slice (y, x) that hold what a logit sees at another pixel size."""
-    high, wide = (
-        ceil((halo + MARGIN_PIXELS) * own / other) for own, other in zip(plane, wanted, strict=True)
-    )
-    return high, wide
-
-
-def _inside(spans: Iterable[tuple[slice, slice]], part: slice) -> list[slice]:
-    """Return the network's own tiles, as far as they lie in a part of an axis."""
-    met = (own for own, _ in spans if own.start < part.stop and part.start < own.stop)
-    return [slice(max(own.start, part.start), min(own.stop, part.stop)) for own in met]
 
 
 def _volume_parts(item: BrickItem, model: StudentModel, device: str) -> Iterator[Part]:

@@ -1,6 +1,5 @@
 """Prediction: tiles, threads, holes, temperature, and what does not fit."""
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -14,9 +13,7 @@ from somray.kernels.student.predict import (
     chances,
     device_for,
     network_of_model,
-    predict_part,
     predict_student,
-    tile_spans,
     views_of,
 )
 from somray.kernels.student.training.calibration import calibrated
@@ -61,23 +58,6 @@ def test_tiles_equal_the_whole_image(dimensions, monkeypatch):
     for tile in (shape.multiple, 2 * shape.multiple, 4 * shape.multiple):
         monkeypatch.setitem(module.TILES, dimensions, tile)
         np.testing.assert_allclose(predict_student(model, images), whole, atol=1e-5)
-
-
-def test_a_tile_with_what_is_seen_round_it_has_the_bits_of_the_whole_image(monkeypatch):
-    monkeypatch.setitem(module.TILES, 2, 16)
-    model, image = model_of(), images_of(count=1)[0]
-    image[:, 10:14, 30:] = np.nan
-    whole = predict_student(model, image[None])[0]
-    halo = network_of_model(model).shape.halo
-    spans = [list(tile_spans(size, 2, halo)) for size in image.shape[1:]]
-    for (y, seen_y), (x, seen_x) in itertools.product(*spans):
-        inner = (
-            slice(y.start - seen_y.start, y.stop - seen_y.start),
-            slice(x.start - seen_x.start, x.stop - seen_x.start),
-        )
-        np.testing.assert_array_equal(
-            predict_part(model, image[:, seen_y, seen_x], inner), whole[y, x]
-        )
 
 
 def test_tiles_begin_where_the_networks_halvings_do():

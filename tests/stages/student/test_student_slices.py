@@ -15,7 +15,7 @@ from somray.kernels.student import predict
 from somray.kernels.student.network import new_unet, unet_weights
 from somray.kernels.student.predict import predict_student
 from somray.stages.segment import labels as groups
-from somray.stages.segment.rows import BrickItem
+from somray.stages.segment.rows import BrickItem, SliceCount, class_rows, joined_counts
 from somray.stages.segment.student import run_student
 from tests.stages.stored import store, texture
 from tests.student_fixtures import WINDOW, small_shape
@@ -94,28 +94,49 @@ def test_pixels_without_data_are_no_target_at_any_size(student, tmp_path):
         assert (sure[:, 20:] >= 50).all()
 
 
-@pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.7, 0.7)])
-def test_tiles_of_cut_slices_have_the_labels_of_whole_ones(student, tmp_path, monkeypatch, spacing):
-    monkeypatch.setitem(predict.TILES, 2, 32)
-    volume = texture(3, (100, 141))
-    volume[1, :50, :40] = np.nan
-    _, whole, sure = segmented(tmp_path / "whole", volume, student, spacing, ((0, 3),))
+def cut_into_tiles(monkeypatch):
+    """Let tiles have 64 × 64 pixels, and the network's 32 × 32."""
     monkeypatch.setattr(metadata, "TILE_PIXELS", 64)
     monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 2 * 64 * 64 * 4)
-    place = store(tmp_path / "cut", volume, Geometry.from_spacing(volume.shape, (2.0, *spacing)))
+    monkeypatch.setitem(predict.TILES, 2, 32)
+
+
+@pytest.mark.parametrize("spacing", [1.0, 0.6])
+def test_a_scan_cut_into_tiles_has_the_masks_of_whole_slices(
+    student, tmp_path, monkeypatch, spacing
+):
+    volume = texture(DEPTH, (100, 150))
+    volume[1, 40:60, 60:70] = np.nan
+    monkeypatch.setitem(predict.TILES, 2, 32)
+    rows, whole, sure = segmented(tmp_path / "whole", volume, student, (spacing, spacing))
+    cut_into_tiles(monkeypatch)
+    geometry = Geometry.from_spacing(volume.shape, (2.0, spacing, spacing))
+    place = store(tmp_path / "cut", volume, geometry)
     storage = Storage.at(place.root)
     for group in ("student", groups.CONFIDENCE):
         groups.open_labels(groups.LabelItem(place, group))
-    bricks = ome_zarr.read_meta(storage, place.name).bricks()
-    assert len(bricks) == 2 * 2 * 3
-    for brick in bricks:
-        run_student(BrickItem(place, "lesion", brick, value=5, confidence=True), student)
-    labels, again = (
-        ome_zarr.read_label_slab(storage, place.name, group, 0, 0, 3)
+    counts = []
+    for brick in ome_zarr.read_meta(storage, place.name).bricks():
+        item = BrickItem(place, "lesion", brick, value=5, confidence=True)
+        result = run_student(item, student)
+        assert not result.rows
+        counts += result.value["counts"]
+    everything = Brick.of_slices(0, 0, DEPTH, volume.shape[1:])
+    labels, percent = (
+        ome_zarr.read_label_brick(storage, place.name, group, everything)
         for group in ("student", groups.CONFIDENCE)
     )
-    if spacing == (1.0, 1.0):
+    if spacing == 1.0:
         np.testing.assert_array_equal(labels, whole)
-        np.testing.assert_array_equal(again, sure)
-    else:  # pixels of another size lie up to half a pixel elsewhere
-        assert ((labels > 0) == (whole > 0)).mean() > 0.97
+        np.testing.assert_array_equal(percent, sure)
+    else:  # to rounding: none flips here, and a percent may
+        assert (labels != whole).mean() < 1e-4
+        assert np.abs(percent.astype(int) - sure).max() <= 1
+    counted = joined_counts(map(SliceCount.from_json, counts))
+    again = class_rows(place, counted, {5: "lesion"}, 5, spacing**2, "student")
+    assert list(again) == ["slices"]
+    for row, other in zip(rows, again["slices"], strict=True):
+        assert (other.method, other.z) == ("student", row.z)
+        assert other.target_area_mm2 == pytest.approx(row.target_area_mm2, rel=1e-3)
+        assert other.target_fraction == pytest.approx(row.target_fraction, rel=1e-3)
+        assert other.confidence == pytest.approx(row.confidence, rel=1e-3)
