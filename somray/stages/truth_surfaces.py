@@ -4,7 +4,9 @@ Of a label's mask count the parts that touch the label and those that touch none
 all labels and laid aside once. Different parts never touch, so that surfaces of some are those of each.
 """
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,10 @@ __all__ = ["LaidSurface", "MaskSurfaces", "TruthSurfaces"]
 Labels = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
+BLOCK_DEPTH = 32
+"""Planes of a block: many more would hold too many points, many fewer make too many blocks."""
+_MOST_WAITING = 1_000_000  # cells, 13 bytes each
+
 
 class LaidSurface:
     """One surface that is laid aside: its rim voxels and its cells.
@@ -31,23 +37,38 @@ class LaidSurface:
 
     def __init__(self, spool: ArraySpool) -> None:
         self._spool = spool
+        self._waiting: list[tuple[Labels, Labels, NDArray[np.uint8]]] = []  # rims, cells, codes
+        self._begun = 0
         self.rims: list[SurfaceBlock] = []
         self.cells: list[CellBlock] = []
 
     def add(self, window: Mask, z: int) -> None:
         """Take a window of the mask that begins with plane z; see `SlabWindows`."""
-        rims = rim_voxels(window, z)
+        if not self._waiting:
+            self._begun = z
+        self._waiting.append((rim_voxels(window, z), *surface_cells(window, z)))
+        held = sum(len(cells) for _, cells, _ in self._waiting)
+        if z + len(window) - self._begun >= BLOCK_DEPTH or held > _MOST_WAITING:
+            self.finish()
+
+    def finish(self) -> None:
+        """Cut into blocks what waits for more planes."""
+        if not self._waiting:
+            return
+        rims, cells, codes = (np.concatenate(part) for part in zip(*self._waiting, strict=True))
+        self._waiting = []
         for part in cut_in_blocks(rims):
             points = rims[part]
-            laid = partial(self._spool.get, self._spool.put(points))
-            self.rims.append(SurfaceBlock(points.min(axis=0), points.max(axis=0), laid))
-        cells, codes = surface_cells(window, z)
+            self.rims.append(
+                SurfaceBlock(points.min(axis=0), points.max(axis=0), self._aside(points))
+            )
         for part in cut_in_blocks(cells):
             points = cells[part]
-            laid, kinds = (
-                partial(self._spool.get, self._spool.put(array)) for array in (points, codes[part])
-            )
+            laid, kinds = self._aside(points), self._aside(codes[part])
             self.cells.append(CellBlock(points.min(axis=0), points.max(axis=0), laid, kinds))
+
+    def _aside(self, array: NDArray[Any]) -> Callable[[], NDArray[Any]]:  # Any: any number type
+        return partial(self._spool.get, self._spool.put(array))
 
     def with_all(self, other: "LaidSurface") -> "LaidSurface":
         """Return both surfaces as one."""
@@ -78,6 +99,8 @@ class TruthSurfaces:
     def finish(self) -> None:
         """Take the end of the volume."""
         self._lay(self._windows.finish())
+        for surface in self.laid.values():
+            surface.finish()
 
     def _lay(self, windows: list[tuple[int, Labels]]) -> None:
         for z, window in windows:
@@ -122,6 +145,8 @@ class MaskSurfaces:
     def finish(self) -> None:
         """Take the end of the volume."""
         self._lay(self._windows.finish())
+        for surface in (self._whole, self._free, *self._own.values()):
+            surface.finish()
 
     def _lay(self, windows: list[tuple[int, NDArray[np.generic]]]) -> None:
         for z, window in windows:

@@ -16,6 +16,7 @@ from somray.io.spool import ArraySpool
 from somray.kernels.metrics.surface import blocks as far
 from somray.kernels.metrics.surface.blocks import SurfaceBlock, SurfaceSearch
 from somray.stages import truth as stage
+from somray.stages import truth_surfaces
 from somray.stages.reading import truth_mask
 from somray.stages.reading.truth_mask import TruthOnGrid
 from somray.stages.truth import TruthItem, TruthMethod, run
@@ -36,14 +37,14 @@ def blobs(seed, share, labels=1):
     return np.where(mask, rng.integers(1, labels + 1, (1, 1, SHAPE[2])), 0).astype(np.int32)
 
 
-@pytest.fixture(scope="module", params=[1, 3 * 17 * 19], ids=["slices", "slabs"])
-def small(request):
+@pytest.fixture(params=[(1, 1), (1, 4), (3, 2)], ids=["planes", "four", "slabs"])
+def small(request, monkeypatch):
     """Slabs of one slice or three, blocks of some voxels, hardly any tree held."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(truth_mask, "VOXELS_AT_ONCE", request.param)
-        patch.setattr(far, "_SIDE", 5)
-        patch.setattr(far, "_HELD_POINTS", 40)
-        yield
+    slices, depth = request.param
+    monkeypatch.setattr(truth_mask, "VOXELS_AT_ONCE", slices * SHAPE[1] * SHAPE[2])
+    monkeypatch.setattr(truth_surfaces, "BLOCK_DEPTH", depth)
+    monkeypatch.setattr(far, "_SIDE", 5)
+    monkeypatch.setattr(far, "_HELD_POINTS", 40)
 
 
 def figures(tmp_path, prediction, truth):
