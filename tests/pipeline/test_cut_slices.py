@@ -5,6 +5,7 @@ import pandas
 
 import somray
 from somray.io.ome import metadata
+from somray.kernels.student import predict
 from tests.pipeline.tiny import run_tiny, save, write_manifest
 
 SHAPE = (8, 150, 176)
@@ -69,6 +70,7 @@ def test_tiles_give_the_same_as_whole_slices(tmp_path, monkeypatch):
 
 
 def test_a_cut_scan_is_fitted_and_learned_from(tmp_path, monkeypatch):
+    monkeypatch.setitem(predict.TILES, 2, 64)
     monkeypatch.setattr(metadata, "TILE_PIXELS", 64)
     monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 4 * 2 * 64 * 64)
     monkeypatch.setitem(PROTOCOL, "segment", "student")
