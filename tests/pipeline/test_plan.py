@@ -9,6 +9,7 @@ import somray
 from somray.cli import main
 from somray.commands.launch import load_cohort
 from somray.domain.work import Needs, Unit
+from somray.io.ome import metadata
 from somray.pipeline.plan import CORES_OF_A_GPU, CountingExecutor, RunPlan, make_plan
 from somray.pipeline.stages import STAGES
 from tests.pipeline.planned import planned_units
@@ -66,6 +67,9 @@ def test_every_unit_runs_a_function_of_its_stage(petct_folder, cohort_folder, mo
     monkeypatch.setattr(CountingExecutor, "submit", noted)
     for folder in (petct_folder, cohort_folder):
         make_plan(load_cohort(folder / "cohort.yaml", ()))
+    monkeypatch.setattr(metadata, "TILE_PIXELS", 64)
+    monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 4 * 64 * 64)  # slices are cut into tiles
+    make_plan(load_cohort(cohort_folder / "cohort.yaml", ()))
     table = {(name, function) for name, stage in STAGES.items() for function in stage.functions}
     large = {"fill", "close", "run_scales", "close_counted"}  # of scans that no test here has
     assert {f.__name__ for _, f in table - seen} == {"run_bridges", "missing", *large}

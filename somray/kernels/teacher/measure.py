@@ -62,7 +62,7 @@ class SliceSource:
         return [Patch(np.ascontiguousarray(plane), corner, self.shape) for plane in block]
 
 
-class _Seen:
+class _SeenSlice:
     """A slice at the pixel size that features are defined at."""
 
     def __init__(self, source: SliceSource, reference_mm: tuple[float, float]) -> None:
@@ -117,7 +117,7 @@ def measure_slice(view: FeatureView, source: SliceSource) -> SliceScale:
     Cost: a pass or two over the slice, memory of a part.
     """
     windows, count = view.windows_at(source.level), len(view.windows)
-    seen = _Seen(source, view.spacing_mm)
+    seen = _SeenSlice(source, view.spacing_mm)
     holes: list[bool] = [True] * count
     calming: list[Calming | None] = [None] * count
     denoises = view.denoise != "none" and any(view.noise)
@@ -156,7 +156,7 @@ def _own_noise(view: FeatureView, source: SliceSource) -> tuple[list[bool], list
 
 
 def _calming(
-    view: FeatureView, seen: _Seen, holes: list[bool], noises: list[Noise]
+    view: FeatureView, seen: _SeenSlice, holes: list[bool], noises: list[Noise]
 ) -> list[Calming | None]:
     """Decide channel by channel how it is denoised."""
     is_auto = view.denoise == "auto"
