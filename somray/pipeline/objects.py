@@ -183,7 +183,7 @@ def find_unit(
     found = [rule, masks, anatomy, source_signature(state.scan.anatomy)]
     inputs = [state.source_digest, model, found]
     blocks = state.grid_voxels(rule.grid_mm(state.shape[2:], state.spacing_mm))
-    needs = objects.needs(state.slab_bytes, blocks)
+    needs = objects.needs(state.slab_bytes, blocks, rule, units.student_voxels(state))
     name = state.name if group == objects.GROUP else f"{state.name}+{group}"
     work, written = state.shape[1] * state.slices(), 4 * state.voxels
     return units.unit(

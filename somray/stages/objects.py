@@ -1,6 +1,6 @@
 """From pixels to objects: found on a coarse grid, drawn on the scan's own.
 
-`find` reads a scan slab by slab, averages it onto blocks, finds the objects and draws them into `labels/objects`;
+`find` reads a scan brick by brick, averages it onto blocks, finds the objects and draws them into `labels/objects`;
 what they measure goes on as plain figures, so that calling them (`object_calls`) costs no second look at pixels.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.brick import Brick
 from somray.domain.run import ScanPlace
 from somray.domain.student import StudentModel
 from somray.domain.tables import FailureRow
@@ -22,10 +23,9 @@ from somray.io.ome.image import (
     ScanMeta,
     create_labels,
     finish_labels,
-    read_label_slab,
+    read_label_brick,
     read_meta,
-    slabs,
-    write_label_slab,
+    write_label_brick,
 )
 from somray.io.storage import Storage
 from somray.kernels.objects.found import LESION, FoundObject
@@ -58,7 +58,12 @@ BASELINE = (
     "objects_som"  # the same by direct transfer alone, beside a student, where a truth judges both
 )
 
-GRID_BYTES = 400  # per voxel of the coarse grid, all that is held of it at once
+RULE_BYTES = {"uptake": 150, "dense": 130, "map": 90, "intensity": 260}
+"""Per voxel of the coarse grid, all that is held of it at once by each rule, half as much again as `find` was seen to
+add on drawn bodies: 95 on PET alone and 80 on CT (5.5 million blocks, some 360 objects), 40 on a map (4 million), 165
+on MR (0.9 million)."""
+STUDENT_BYTES = 400  # the same where a student of volumes has a say, of its own grid
+BRICK_COPIES = 6  # a brick with the target beside it, labels, what is drawn
 
 
 @dataclass(frozen=True)
@@ -102,10 +107,17 @@ class FindItem:
         return self.anatomy.exclude if self.anatomy else ()
 
 
-def needs(slab_bytes: int, grid_voxels: int) -> Needs:
-    """Declare what finding takes: a few slabs with their labels, and the coarse grid with its tree."""
-    held = 6 * slab_bytes + GRID_BYTES * grid_voxels
-    return Needs(cpus=1, memory_bytes=WORKER_BYTES + held)
+def needs(brick_bytes: int, grid_voxels: int, rule: ScanRule, student_voxels: int = 0) -> Needs:
+    """Declare what finding takes: a few bricks with their labels, and the coarse grid with its tree.
+
+    Args:
+        brick_bytes: of one brick with all channels.
+        grid_voxels: of the rule's grid.
+        rule: how objects are found.
+        student_voxels: of the grid of a student of volumes; 0 without.
+    """
+    grids = RULE_BYTES[rule.name] * grid_voxels + STUDENT_BYTES * student_voxels
+    return Needs(cpus=1, memory_bytes=WORKER_BYTES + BRICK_COPIES * brick_bytes + grids)
 
 
 def find(item: FindItem, shared: StudentModel | TeacherModel | None = None) -> Result:
@@ -184,6 +196,7 @@ class _Drawing:
         if anatomy is None or any(one.code != "exclude_unknown" for one in failures):
             return None
         try:
+            _check_whole(self.meta, anatomy.path)
             names = organ_names(anatomy.path, dict(anatomy.names))
             body = None if self.found.body is None else self._body
             organs = opened.enter_context(
@@ -217,34 +230,45 @@ class _Drawing:
         return self.grid.nearest(body.astype(np.int32), z0, z1) > 0
 
     def draw(self, organs: Organs | None) -> tuple[int, Shares, dict[int, str]]:
-        """Draw slab by slab, counting on the way in which organs the objects lie.
+        """Draw brick by brick, counting on the way in which organs the objects lie.
 
         Returns:
             Voxels drawn, voxels per object and organ, the organs' names.
         """
         name, count = self.item.place.name, int(self.found.labels.max(initial=0))
         parts, voxels = [], 0
-        for z0, z1 in slabs(self.meta.shape[2], self.meta.slab_depth):
-            drawn = self._slab(z0, z1)
+        for brick in self.meta.bricks(self.t):
+            drawn = self._brick(brick)
             voxels += int(np.count_nonzero(drawn))
             if organs is not None:
-                parts.append(organ_shares(drawn, organs.slab(z0, z1), count))
+                parts.append(organ_shares(drawn, organs.slab(brick.z0, brick.z1), count))
             drawn[drawn > 0] += self.last
-            write_label_slab(self.storage, name, self.item.group, self.t, z0, drawn)
+            write_label_brick(self.storage, name, self.item.group, brick, drawn)
         return voxels, add_shares(parts), {} if organs is None else organs.names
 
-    def _slab(self, z0: int, z1: int) -> NDArray[np.int32]:
-        """Draw one slab; where the map draws lesions itself they keep its pixels."""
+    def _brick(self, brick: Brick) -> NDArray[np.int32]:
+        """Draw one brick; where the map draws lesions itself they keep its pixels."""
+        where = brick.z0, brick.z1, ((brick.y0, brick.y1), (brick.x0, brick.x1))
         if not self.found.keeps_mask:
-            return self.grid.draw(self.found.labels, z0, z1)
-        mask = _mask(self.storage, self.item, self.t, (z0, z1))
-        return np.where(mask, self.grid.nearest(self.found.labels, z0, z1), 0).astype(np.int32)
+            return self.grid.draw(self.found.labels, *where)
+        labels = read_label_brick(self.storage, self.item.place.name, self.item.method, brick)
+        drawn = self.grid.nearest(self.found.labels, *where)
+        drawn[labels != self.item.value] = 0
+        return drawn
 
 
-def _mask(storage: Storage, item: FindItem, t: int, where: tuple[int, int]) -> NDArray[np.bool_]:
-    """Read the target's mask of some slices."""
-    labels = read_label_slab(storage, item.place.name, item.method, t, *where)
-    return np.asarray(labels == item.value)
+def _check_whole(meta: ScanMeta, path: str) -> None:
+    """Refuse organ masks of slices that no task holds: masks are read by whole slices.
+
+    Raises:
+        DataError: slices are cut into tiles.
+    """
+    if meta.is_cut:
+        raise DataError(
+            "too_large",
+            f"anatomy {path}: slices of {meta.shape[3]} × {meta.shape[4]} pixels are larger than the 64 MiB that "
+            "organ masks are read by; bin the scan, or leave the mask out",
+        )
 
 
 def _told(

@@ -18,6 +18,9 @@ from somray.errors import ShapeError
 
 __all__ = ["BlockMeans", "ObjectGrid", "object_grid"]
 
+Span = tuple[int, int]
+Plane = tuple[Span, Span]
+
 
 @dataclass(frozen=True)
 class ObjectGrid:
@@ -83,25 +86,34 @@ class ObjectGrid:
         factors = np.array(self.factors, dtype=np.float64)
         return self.source.to_world(source * factors + (factors - 1) / 2)
 
-    def draw(self, labels: NDArray[np.int32], z0: int, z1: int) -> NDArray[np.int32]:
+    def _box(self, z0: int, z1: int, plane: Plane | None) -> tuple[Span, Span, Span]:
+        """Return the voxels of the scan that are asked for; whole slices without `plane`."""
+        rows, columns = plane or tuple((0, n) for n in self.source.shape[1:])
+        return (z0, z1), rows, columns
+
+    def draw(
+        self, labels: NDArray[np.int32], z0: int, z1: int, plane: Plane | None = None
+    ) -> NDArray[np.int32]:
         """Draw objects on the scan's slices z0 to z1 (excluded).
 
         Args:
             labels: (z, y, x) int32 on the grid, 0 outside.
             z0: first slice of the scan.
             z1: slice after the last.
+            plane: rows and columns, (start, stop) each; all where left out.
 
         Returns:
             (z1 - z0, y, x) int32: the object whose own mask, interpolated linearly, is largest and at
             least one half.
         """
         blocks: NDArray[np.int32] = np.ascontiguousarray(self.unturned(labels), dtype=np.int32)
-        shape = (z1 - z0, *self.source.shape[1:])
+        box = self._box(z0, z1, plane)
+        shape = tuple(stop - start for start, stop in box)
         drawn, share = np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=np.float32)
         for number, (low, high) in _boxes(blocks).items():
             places = [
                 _between(self.factors[axis], (low[axis], high[axis]), limits)
-                for axis, limits in enumerate(((z0, z1), *((0, n) for n in shape[1:])))
+                for axis, limits in enumerate(box)
             ]
             if any(len(where) == 0 for where, _, _ in places):
                 continue
@@ -114,12 +126,14 @@ class ObjectGrid:
             share[window][better] = own[better]
         return drawn
 
-    def sampled(self, values: NDArray[np.float32], z0: int, z1: int) -> NDArray[np.float32]:
-        """Interpolate values (z, y, x) on the grid linearly on slices z0 to z1 (excluded): (z1 - z0, y, x)."""
+    def sampled(
+        self, values: NDArray[np.float32], z0: int, z1: int, plane: Plane | None = None
+    ) -> NDArray[np.float32]:
+        """Interpolate values (z, y, x) on the grid linearly on slices z0 to z1 (excluded); see `draw`."""
         found: NDArray[np.float32] = np.ascontiguousarray(self.unturned(values), dtype=np.float32)
         shape = found.shape
         found = np.pad(found, 1, mode="edge")
-        for axis, limits in enumerate(((z0, z1), *((0, n) for n in self.source.shape[1:]))):
+        for axis, limits in enumerate(self._box(z0, z1, plane)):
             reach = (0, shape[axis] - 1)
             _, index, weight = _between(self.factors[axis], reach, limits)
             found = _lerp(found, axis, index, weight)
@@ -137,10 +151,12 @@ class ObjectGrid:
             found = _lerp(found, axis, low, np.clip(at - low, 0.0, 1.0).astype(np.float32))
         return np.ascontiguousarray(other.turned(found), dtype=np.float32)
 
-    def nearest(self, labels: NDArray[np.int32], z0: int, z1: int) -> NDArray[np.int32]:
-        """Give every voxel of slices z0 to z1 (excluded) its block's label, (z1 - z0, y, x)."""
+    def nearest(
+        self, labels: NDArray[np.int32], z0: int, z1: int, plane: Plane | None = None
+    ) -> NDArray[np.int32]:
+        """Give every voxel of slices z0 to z1 (excluded) its block's label; see `draw`."""
         blocks = self.unturned(labels)
-        ranges = (np.arange(z0, z1), *(np.arange(n) for n in self.source.shape[1:]))
+        ranges = [np.arange(*span) for span in self._box(z0, z1, plane)]
         z, y, x = (voxels // f for voxels, f in zip(ranges, self.factors, strict=True))
         return np.ascontiguousarray(blocks[np.ix_(z, y, x)], dtype=np.int32)
 
@@ -187,17 +203,34 @@ class BlockMeans:
         self._sum = np.zeros((channels, *grid.block_shape))
         self._count = np.zeros((channels, *grid.block_shape), dtype=np.int32)
 
-    def add(self, slab: NDArray[np.floating], z_start: int) -> None:
-        """Take slices (c, z, y, x) from `z_start` on; NaN is no data."""
+    def add(
+        self, slab: NDArray[np.floating], z_start: int, corner: tuple[int, int] = (0, 0)
+    ) -> None:
+        """Take slices (c, z, y, x) from `z_start` on; NaN is no data.
+
+        Args:
+            slab: whole slices, or boxes of whole blocks, so that each is summed in one piece.
+            z_start: first slice.
+            corner: first row and column.
+
+        Raises:
+            ShapeError: the corner cuts a block.
+        """
         _, fy, fx = self._grid.factors
+        if corner[0] % fy or corner[1] % fx:
+            raise ShapeError(f"a box must begin where a block of {fy} × {fx} does, got {corner}")
         starts = [np.arange(0, n, f) for n, f in zip(slab.shape[2:], (fy, fx), strict=True)]
+        rows, columns = (
+            slice(at // f, at // f + len(some))
+            for at, f, some in zip(corner, (fy, fx), starts, strict=True)
+        )
         for n in range(slab.shape[1]):
             plane = slab[:, n].astype(np.float64)
             known = np.isfinite(plane)
             row = (z_start + n) // self._grid.factors[0]
             filled = np.where(known, plane, 0.0)
-            self._sum[:, row] += _block_sums(filled, starts)
-            self._count[:, row] += _block_sums(known.astype(np.int32), starts)
+            self._sum[:, row, rows, columns] += _block_sums(filled, starts)
+            self._count[:, row, rows, columns] += _block_sums(known.astype(np.int32), starts)
 
     def finish(self) -> NDArray[np.float32]:
         """Return the means (c, z, y, x) float32 on the grid, NaN where no voxel of a block has data."""

@@ -1,5 +1,6 @@
 """Which rule finds a scan's objects: one per kind of image, chosen by the protocol's modality."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,18 @@ __all__ = ["FoundScan", "ScanRule", "rule_for", "rule_of_kinds"]
 
 
 GRIDS_MM = {"uptake": UPTAKE_GRID_MM, "intensity": INTENSITY_GRID_MM, "dense": DENSE_GRID_MM}
+
+
+FLAT = 4
+"""Times `MOST_BLOCKS` that whole voxels may make of it; a flat scan, thinner than such a block, would have more."""
+
+
+def _blocks(
+    size_mm: float, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]
+) -> int:
+    """Return how many blocks of about a size cover a scan (`grid.object_grid`)."""
+    factors = [max(1, round(size_mm / s)) for s in spacing_mm]
+    return math.prod(-(-n // f) for n, f in zip(shape, factors, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +76,10 @@ class ScanRule:
         """
         if self.name == "map":
             extent = float(np.prod(np.multiply(shape, spacing_mm)))
-            return max(float(np.cbrt(extent / MOST_BLOCKS)), min(spacing_mm))
+            size = max(float(np.cbrt(extent / MOST_BLOCKS)), min(spacing_mm))
+            while _blocks(size, shape, spacing_mm) > FLAT * MOST_BLOCKS:
+                size *= 1.1
+            return size
         return GRIDS_MM[self.name]
 
     @property

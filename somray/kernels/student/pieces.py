@@ -157,9 +157,8 @@ def _block(
     chance = tile_chances(network, [values], *settings)
     if shapes[0] == shapes[1]:
         return np.asarray(chance[0][_within(own, read)])
-    found: NDArray[np.float32] = part_at(
-        chance, (axes[0].seen[0], axes[1].seen[0]), own, (shapes[1], shapes[0])
-    )[0]
+    seen_from = axes[0].seen[0], axes[1].seen[0]
+    found: NDArray[np.float32] = part_at(chance, seen_from, own, (shapes[1], shapes[0]))[0]
     found[np.isnan(known).any(axis=0)] = 0.0
     return found
 

@@ -14,7 +14,7 @@ from somray.domain.brick import Brick
 from somray.domain.student import StudentModel
 from somray.domain.tables import SliceRow
 from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
-from somray.io.ome.image import read_brick, read_meta, slabs, write_label_brick
+from somray.io.ome.image import read_brick, read_meta, write_label_brick
 from somray.io.storage import Storage
 from somray.kernels.objects.scan_rule import rule_of_kinds
 from somray.stages.reading.volume import read_volumes
@@ -138,7 +138,7 @@ def _tile_parts(item: BrickItem, model: StudentModel, device: str) -> Iterator[P
 
 
 def _volume_parts(item: BrickItem, model: StudentModel, device: str) -> Iterator[Part]:
-    """Predict a whole time point on the coarse grid, then draw it slab by slab."""
+    """Predict a whole time point on the coarse grid, then draw it brick by brick."""
     from somray.stages.student.volumes import VOLUME_MM, volume_chance
 
     storage, name = Storage.at(item.place.root), item.place.name
@@ -146,11 +146,11 @@ def _volume_parts(item: BrickItem, model: StudentModel, device: str) -> Iterator
     t = item.brick.t
     seen = read_volumes(item.place, (VOLUME_MM,), t)[0]
     chance = volume_chance(model, seen, rule, device)
-    for z0, z1 in slabs(seen.meta.shape[2], seen.meta.slab_depth):
-        brick = Brick.of_slices(t, z0, z1, seen.meta.shape[3:])
+    for brick in seen.meta.bricks(t):
         block = read_brick(storage, name, brick)
         known = np.asarray(~np.isnan(block).any(axis=0))
-        drawn = seen.grid.sampled(chance, z0, z1)
+        plane = (brick.y0, brick.y1), (brick.x0, brick.x1)
+        drawn = seen.grid.sampled(chance, brick.z0, brick.z1, plane)
         drawn[~known] = 0.0
         yield brick, drawn, known
 

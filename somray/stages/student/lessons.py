@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.brick import Brick
 from somray.domain.run import ScanPlace
 from somray.domain.teacher import NO_DATA, TeacherModel
 from somray.io.ome.image import read_meta
@@ -176,7 +177,7 @@ def _taught(
     meta = read_meta(Storage.at(scan.place.root), scan.place.name)
     depth = meta.shape[2]
     places = np.unique(((np.arange(count) + 0.5) * depth / count).astype(int))
-    if rule.name == "intensity":
+    if rule.name == "intensity" and not meta.is_cut:
         found = _by_objects(asked, scan, places, (teacher, rule))
         if found is not None:
             return found
@@ -217,8 +218,8 @@ def _map_of(asked: Asked, scan: LessonScan, depth: int, teacher: TeacherModel) -
     known = ((np.arange(count) + 0.5) * depth / count).astype(int)
     masks = [_by_teacher(asked, scan, int(z), teacher)[1] for z in known]
 
-    def read(z0: int, z1: int) -> NDArray[np.float32]:
-        nearest = [int(np.argmin(np.abs(known - z))) for z in range(z0, z1)]
+    def read(box: Brick) -> NDArray[np.float32]:
+        nearest = [int(np.argmin(np.abs(known - z))) for z in range(box.z0, box.z1)]
         return np.stack([masks[n] for n in nearest]).astype(np.float32)
 
     return read
