@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.io.spool import ArraySpool
-from somray.kernels.metrics.comparison import SharedVoxels
+from somray.kernels.metrics.comparison import PartsOfLabels
 from somray.kernels.metrics.part_stream import PartStream
 from somray.kernels.metrics.surface.blocks import SurfaceBlock, cut_in_blocks
 from somray.kernels.metrics.surface.figures import CellBlock
@@ -121,7 +121,7 @@ class MaskSurfaces:
     """
 
     def __init__(
-        self, roots: NDArray[np.int32], shared: SharedVoxels, labels: list[int], spool: ArraySpool
+        self, roots: NDArray[np.int32], shared: PartsOfLabels, labels: list[int], spool: ArraySpool
     ) -> None:
         self._roots, self._shared = roots, shared
         self._touching = np.zeros(len(roots), dtype=bool)

@@ -19,7 +19,7 @@ from somray.runtime.serial import SerialExecutor
 
 TEXTS = {
     "PatientName": "Zyxwuth^Quintessa", "PatientID": "PID-8461973", "OtherPatientIDs": "ALT-5519042",
-    "PatientBirthDate": "19330917", "PatientBirthTime": "031758", "StudyDate": "20190704",
+    "PatientBirthDate": "19330917", "PatientBirthTime": "031759", "StudyDate": "20190704",
     "SeriesDate": "20190704", "AcquisitionDate": "20190705", "ContentDate": "20190706",
     "StudyTime": "134759.25", "SeriesTime": "134801.5", "AcquisitionTime": "134913.75",
     "ContentTime": "135117.125", "AccessionNumber": "ACC-77120358", "PatientComments": "Kestrelwick",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from somray.kernels.metrics.lesion_scores import LesionScores
 from somray.kernels.metrics.part_stream import PartStream
 
-__all__ = ["ComparedMask", "LabelCounts", "SharedVoxels", "TruthParts"]
+__all__ = ["ComparedMask", "LabelCounts", "PartsOfLabels", "TruthParts"]
 
 _LABEL_SHIFT = 1 << 25  # labels lie between −2²⁴ and 2²⁴
 _LABELS = 2 * _LABEL_SHIFT
@@ -40,7 +40,7 @@ class LabelCounts:
 
 
 @dataclass(frozen=True, eq=False)
-class SharedVoxels:
+class PartsOfLabels:
     """Which part of a mask shares voxels with which label, each pair once.
 
     Args:
@@ -156,14 +156,14 @@ class ComparedMask:
         """Return the part of every provisional number."""
         return self._parts.roots()
 
-    def shared(self) -> SharedVoxels:
+    def shared(self) -> PartsOfLabels:
         """Return which parts share voxels with which labels."""
         keys, voxels = _added_up(self._loose)
         parts, labels = self.roots()[keys // _LABELS], keys % _LABELS - _LABEL_SHIFT
         merged, counts = _added_up(
             [(parts.astype(np.int64) * _LABELS + labels + _LABEL_SHIFT, voxels)]
         )
-        return SharedVoxels(merged // _LABELS, merged % _LABELS - _LABEL_SHIFT, counts)
+        return PartsOfLabels(merged // _LABELS, merged % _LABELS - _LABEL_SHIFT, counts)
 
     def counts(self, labels: list[int]) -> dict[int | None, LabelCounts]:
         """Return what is counted for all labels together, None, and for each of some."""
