@@ -49,11 +49,6 @@ class Brick:
         """The same as slices along (z, y, x)."""
         return slice(self.z0, self.z1), slice(self.y0, self.y1), slice(self.x0, self.x1)
 
-    @property
-    def is_slab(self) -> bool:
-        """Whether it begins where its slices do; a tile that does not is a part of them."""
-        return (self.y0, self.x0) == (0, 0)
-
     def grown(self, halo: Shape, shape: Shape) -> "Brick":
         """Return it with `halo` voxels more to all sides, as far as a volume of (z, y, x) `shape` has them."""
         z, y, x = halo
