@@ -12,17 +12,13 @@ from collections.abc import Iterator
 import ray
 
 from somray.errors import PlanError
+from somray.runtime.machine import available_cpus
 from somray.runtime.on_ray.places import check_places
 
-__all__ = ["available_cpus", "ray_session"]
+__all__ = ["ray_session"]
 
 START_ATTEMPTS = 3  # on a busy machine Ray's start can exceed the 30 s it allows itself
 OBJECT_STORE_BYTES = 256 * 2**20  # units exchange URIs and small state; pixels never cross
-
-
-def available_cpus() -> int:
-    """Return the CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
