@@ -1,5 +1,6 @@
 """A protocol, and the whole cohort."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
@@ -18,6 +19,7 @@ from somray.domain.work import digest_of
 
 __all__ = ["CohortConfig", "ProtocolConfig"]
 
+_SECRET = re.compile(r"[^/]*://(?:[^/@]*:[^/@]*@|[^?]*[?])")
 
 OrganValue = Annotated[int, Field(ge=1, lt=2**24)]  # readers give float32, exact up to here
 SizeMm = Annotated[float, Field(gt=0, lt=1e6)]
@@ -106,6 +108,17 @@ class CohortConfig(Strict):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     protocols: Annotated[dict[Name, ProtocolConfig], Field(min_length=1)]
     resources: ResourcesConfig = ResourcesConfig()
+
+    @field_validator("output")
+    @classmethod
+    def _holds_no_secret(cls, value: str) -> str:
+        """Refuse a password or signature in a place that stands in the run, its report and every message."""
+        if _SECRET.match(value):
+            raise ValueError(
+                "holds a password or signature, which would stand in the run and its logs; give it by the "
+                "environment (for s3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) and leave it out here"
+            )
+        return value
 
     def digest(self) -> str:
         """Hash what decides results: everything but places and resources."""

@@ -20,7 +20,7 @@ class Scan:
         session: when, as in the manifest.
         protocol: a protocol of the configuration.
         paths: one source per channel of the protocol, absolute; None where the manifest has no row.
-        path: the first channel's source as the manifest writes it.
+        path: the first channel's source as the manifest writes it, without the secrets of a URL; for tables and people.
         days: days since the subject's first session, where given.
         truth: absolute path of the label mask, where given; never used for fitting or choosing.
         order: place of the session among the subject's sessions, from 0.

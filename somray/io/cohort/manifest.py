@@ -16,6 +16,8 @@ from somray.domain.scan import Scan
 from somray.errors import ConfigError
 from somray.io.cohort.place import place_of
 from somray.io.cohort.sheet import Sheet, read_sheet
+from somray.io.readers.remote import shown_url
+from somray.io.storage import is_url
 
 __all__ = ["COLUMNS", "load_manifest"]
 
@@ -224,12 +226,13 @@ def _colliding(gathered: Mapping[tuple[str, str], _Rows]) -> list[str]:
 
 def _scan(rows: _Rows, config: CohortConfig) -> Scan:
     sources = [rows.sources.get(c) for c in config.protocols[rows.protocol].channels]
+    shown = next(source[0] for source in sources if source is not None)
     return Scan(
         subject=rows.subject,
         session=rows.session,
         protocol=rows.protocol,
         paths=tuple(None if source is None else source[1] for source in sources),
-        path=next(source[0] for source in sources if source is not None),
+        path=shown_url(shown) if is_url(shown) else shown,
         days=rows.days,
         truth=rows.truth,
         anatomy=rows.anatomy,

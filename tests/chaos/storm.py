@@ -1,0 +1,227 @@
+"""Break a run on purpose, by a seed, until it has ended, and compare what it left with an undisturbed run.
+
+`python -m tests.chaos.storm [--faults 100] [--seed 0] [--log FILE.md]`
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from somray.io.status import read_status
+from tests.chaos.cohort import write_cohort
+from tests.chaos.faults import FAULTS
+from tests.chaos.processes import City, Driver
+from tests.pipeline.same import differences
+
+__all__ = ["Storm", "let_loose"]
+
+POLL_SECONDS = 0.1
+READ = ("scans", "timings", "failures", "lesions")
+"""Tables that are read all the while: a reader never sees half a part."""
+
+
+class Storm:
+    """One output, one cluster, one driver after the other.
+
+    Args:
+        folder: with the cohort; everything else is put there too.
+        name: of the output.
+        rng: chooses moments and victims.
+    """
+
+    def __init__(self, folder, name, rng):
+        self.folder, self.output, self.rng = folder, folder / name, rng
+        self.trouble = folder / f"{name}.trouble.json"
+        self.city = City(self.trouble)
+        self.driver = None
+        self.kept = {}
+        self.codes = []
+
+    # -- what faults do ---------------------------------------------------------------------------
+
+    def start(self, *settings):
+        """Start a driver where none works."""
+        if self.driver is None or not self.driver.alive:
+            self.driver = self.another(*settings)
+
+    def another(self, *settings):
+        """Start a driver whoever works already."""
+        return Driver(self.city, self.folder / "cohort.yaml", self.output, self.trouble, *settings)
+
+    def rebuild(self):
+        """Start a new cluster in the place of one that fell."""
+        self.city = City(self.trouble)
+
+    def set(self, kind, **more):
+        """Let something go wrong below somray, from now on."""
+        facts = {"kind": kind, "root": str(self.output), **more}
+        partial = self.trouble.with_suffix(".new")
+        partial.write_text(json.dumps(facts))
+        partial.rename(self.trouble)
+
+    def clear(self):
+        """Let it go right again."""
+        self.trouble.unlink(missing_ok=True)
+
+    def ended(self, *codes):
+        """Wait for the driver's end; it must be one of these."""
+        code = self.driver.end()
+        assert code in codes, f"exit {code}, not {codes}: {self.driver.told()[-3000:]}"
+        return code
+
+    def done(self):
+        """Return the units that the ledger knows done, by file, with what they hold."""
+        found = {}
+        for file in (self.output / "work/ledger").rglob("*.json"):
+            with contextlib.suppress(OSError, ValueError):  # replaced meanwhile
+                data = file.read_bytes()
+                if json.loads(data)["code"] is None:
+                    found[str(file)] = hashlib.sha256(data).hexdigest()
+        return found
+
+    def keep(self):
+        """Remember what is done; `check_kept` sees that none of it is done again."""
+        self.kept = self.done()
+
+    def check_kept(self):
+        """See that what was done has neither gone nor been done again."""
+        now = self.done()
+        lost = [file for file, digest in self.kept.items() if now.get(file) != digest]
+        assert lost == [], f"done again or lost: {lost[:5]} of {len(lost)}"
+
+    def wait(self, units):
+        """Wait until so many more units are done; False if the driver has ended before."""
+        goal = len(self.done()) + units
+        deadline = time.monotonic() + 600
+        while self.driver.alive:
+            if len(self.done()) >= goal:
+                return True
+            assert time.monotonic() < deadline, f"nothing goes on: {self.driver.told()[-3000:]}"
+            self._read()
+            time.sleep(POLL_SECONDS)
+        return False
+
+    def _read(self):
+        """Read what stands, as somebody does who looks in: nothing is half-written."""
+        if not (self.output / "run.json").exists():
+            return
+        found = read_status(str(self.output))
+        assert found["left"] == sum(stage["left"] for stage in found["stages"])
+        for table in READ:
+            with contextlib.suppress(FileNotFoundError):  # compacted between listing and reading
+                pd.read_parquet(self.output / "tables" / table)
+
+    # -- one storm --------------------------------------------------------------------------------
+
+    def rage(self, kinds, log):
+        """Let faults of these kinds come until the run has ended; return how many came."""
+        count = 0
+        for kind in kinds:
+            self.start()
+            if not self.wait(int(self.rng.integers(1, 14))):
+                break
+            began, units = time.monotonic(), len(self.done())
+            how = FAULTS[kind](self)
+            log(kind, units, how, time.monotonic() - began)
+            count += 1
+        return count
+
+    def finish(self, reference):
+        """Let the run end undisturbed; compare every bit with the reference."""
+        self.clear()
+        self.start()
+        code = self.driver.end()
+        if code:  # a fault's echo: a unit that was given up is tried again by the next run
+            self.start()
+            self.ended(0)
+        self.check_kept()
+        found = read_status(str(self.output))
+        assert (found["state"], found["left"], found["failed"]) == ("done", 0, 0), found
+        assert differences(reference, self.output) == []
+        assert [p for p in self.output.rglob("*") if p.name.endswith(".partial")] == []
+
+    def close(self):
+        """End all processes."""
+        if self.driver is not None and self.driver.alive:
+            self.driver.kill()
+        self.city.close()
+
+
+def let_loose(folder, faults, seed, kinds=tuple(FAULTS), tell=lambda line: None):
+    """Let so many faults come, in as many storms as they fill.
+
+    Args:
+        folder: empty; cohort and runs go there.
+        faults: how many.
+        seed: of their kinds, moments and victims.
+        kinds: to choose from; each comes before one comes twice.
+        tell: told every line of the log.
+    """
+    rng = np.random.default_rng(seed)
+    write_cohort(folder)
+    calm = Storm(folder, "calm", rng)
+    try:
+        calm.start()
+        calm.ended(0)
+    finally:
+        calm.close()
+    tell("| fault | storm | kind | units done | what came of it | seconds |")
+    tell("| ---: | ---: | --- | ---: | --- | ---: |")
+    came, number = 0, 0
+
+    def log(kind, units, how, seconds):
+        nonlocal came
+        came += 1
+        tell(f"| {came} | {number} | {kind} | {units} | {how} | {seconds:.0f} |")
+
+    waiting = []
+    while came < faults:
+        number += 1
+        storm = Storm(folder, f"storm{number}", rng)
+        try:
+            while (
+                storm.driver is None or storm.driver.alive or read_status(str(storm.output))["left"]
+            ):
+                waiting = waiting or list(rng.permutation(kinds))
+                if came >= faults or not storm.rage(waiting[:1], log):
+                    break
+                waiting = waiting[1:]
+            storm.finish(calm.output)
+        finally:
+            storm.close()
+        tell(f"|  | {number} | | | the bits of the undisturbed run | |")
+        shutil.rmtree(storm.output)
+
+
+def main():
+    """Let storms loose and write their log."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--faults", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", nargs="*", default=list(FAULTS), choices=list(FAULTS))
+    parser.add_argument("--log", type=Path)
+    options = parser.parse_args()
+    lines = []
+
+    def tell(line):
+        lines.append(line)
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+        if options.log:
+            options.log.write_text("\n".join(lines) + "\n")
+
+    with tempfile.TemporaryDirectory(prefix="storm") as folder:
+        let_loose(Path(folder), options.faults, options.seed, tuple(options.kinds), tell)
+
+
+if __name__ == "__main__":
+    main()
