@@ -1,5 +1,6 @@
 """Progress for people: a bar on a terminal, one line a minute elsewhere; always on stderr."""
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ class ProgressView:
         self._live: Live | None = None
         self._last = time.monotonic()
         self._start = self._last
+        self._begun: dict[str, tuple[float, int]] = {}
 
     def __enter__(self) -> "ProgressView":
         """Begin to show."""
@@ -45,12 +47,31 @@ class ProgressView:
         """Take the newest counts."""
         if self._quiet:
             return
+        now = time.monotonic()
+        for stage in stages:
+            if stage["left"]:
+                self._begun.setdefault(stage["stage"], (now, _ended(stage)))
         if self._live is not None:
             self._live.update(_table(stages))
-        elif time.monotonic() - self._last >= LINE_SECONDS:
-            self._last = time.monotonic()
-            sys.stderr.write(f"{_line(stages, self._last - self._start)}\n")
+        elif now - self._last >= LINE_SECONDS:
+            self._last = now
+            words = [self._words(stage, now) for stage in stages if _ended(stage) or stage["left"]]
+            sys.stderr.write(f"somray {(now - self._start) / 60:.0f} min: {', '.join(words)}\n")
             sys.stderr.flush()
+
+    def _words(self, stage: dict[str, Any], now: float) -> str:
+        """Say how far a stage is, and how long it will still take at the pace that it had so far.
+
+        What is left are the units that are known by now: earlier stages may bring more.
+        """
+        ended = _ended(stage)
+        text = f"{stage['stage']} {ended}/{ended + stage['left']}"
+        more = [f"{stage['failed']} failed"] if stage["failed"] else []
+        since, before = self._begun.get(stage["stage"], (now, ended))
+        if stage["left"] and ended > before:
+            minutes = (now - since) / (ended - before) * stage["left"] / 60
+            more.append(f"{math.ceil(minutes)} min left")
+        return f"{text} ({', '.join(more)})" if more else text
 
 
 def _table(stages: Sequence[dict[str, Any]]) -> Table:
@@ -58,19 +79,13 @@ def _table(stages: Sequence[dict[str, Any]]) -> Table:
     for heading in ("stage", "", "done", "left", "failed"):
         table.add_column(heading, justify="left" if heading in ("stage", "") else "right")
     for stage in stages:
-        total = stage["done"] + stage["left"] + stage["failed"]
-        filled = round(24 * (stage["done"] + stage["failed"]) / total) if total else 0
+        total = _ended(stage) + stage["left"]
+        filled = round(24 * _ended(stage) / total) if total else 0
         bar = "━" * filled + "╌" * (24 - filled)
         counts = (str(stage["done"]), str(stage["left"]), str(stage["failed"]))
         table.add_row(stage["stage"], bar, *counts)
     return table
 
 
-def _line(stages: Sequence[dict[str, Any]], seconds: float) -> str:
-    busy = [
-        f"{s['stage']} {s['done']}/{s['done'] + s['left'] + s['failed']}"
-        + (f" ({s['failed']} failed)" if s["failed"] else "")
-        for s in stages
-        if s["done"] or s["left"] or s["failed"]
-    ]
-    return f"somray {seconds / 60:.0f} min: {', '.join(busy)}"
+def _ended(stage: dict[str, Any]) -> int:
+    return int(stage["done"]) + int(stage["failed"])
