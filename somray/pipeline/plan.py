@@ -31,6 +31,7 @@ from somray.domain.work import (
 )
 from somray.errors import DataError, PlanError
 from somray.io.ledger import Entry, entry_of
+from somray.pipeline.bounds.space import space_note
 from somray.pipeline.cohort import Cohort, walk
 from somray.pipeline.record import FailureRows
 from somray.pipeline.stages import STAGES
@@ -101,7 +102,8 @@ def make_plan(cohort: Cohort) -> RunPlan:
     """Read every header and count the work.
 
     Raises:
-        PlanError: a unit would need more memory than `resources.task_memory_mb` allows; names them.
+        PlanError: a unit would need more memory than `resources.task_memory_mb` allows, or the run more space
+            than is free; says which.
     """
     plan = RunPlan(len(cohort.scans))
     executor = CountingExecutor(plan)
@@ -110,6 +112,8 @@ def make_plan(cohort: Cohort) -> RunPlan:
     plan.quarantine.sort(key=lambda one: place[one["subject"], one["session"]])
     plan.notes += _notes(executor.repairs)
     _refuse_what_cannot_fit(plan, cohort)
+    note = space_note(cohort.storage, sum(stage.bytes for stage in plan.stages.values()))
+    plan.notes += [] if note is None else [note]
     return plan
 
 
