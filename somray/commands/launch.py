@@ -1,6 +1,7 @@
 """Start the main job: the same code for `somray run` on a laptop and `ray job submit` on a cluster."""
 
 import contextlib
+import functools
 import os
 import secrets
 import signal
@@ -96,5 +97,6 @@ def run_job(
         ProgressView(quiet) as progress,
     ):
         executor = RayExecutor(resources.in_flight, resources.attempts)
-        summary = run_cohort(cohort, executor, write_report, progress)
+        report = functools.partial(write_report, mapper=executor.mapper())
+        summary = run_cohort(cohort, executor, report, progress)
     return {**summary, "run": cohort.storage.root}

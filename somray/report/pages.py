@@ -4,15 +4,17 @@ Nothing is fetched, nothing runs: no script, no outside font, no link but those 
 text is escaped by the templates; the same run gives the same bytes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import resources
+from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from somray.domain.run import RunLayout
+from somray.domain.work import MIB, WORKER_BYTES, Mapper, Needs
 from somray.report.data import ReportData, SubjectData, SubjectLesions
 from somray.report.drawing.blocks import Block, Notice, Section
 from somray.report.drawing.table import rows_table
@@ -41,11 +43,25 @@ SCAN_COLUMNS = (
 )  # fmt: skip
 
 
-def write_report(root: str) -> list[str]:
+PAGE_BYTES = WORKER_BYTES + 400 * MIB
+"""What a page takes while it is made: pictures of a few scans, the run's tables."""
+
+
+def _here(
+    function: Callable[[Any, Any], Any], items: Sequence[Any], shared: object, needs: Needs
+) -> list[Any]:  # Any: parts
+    return [function(item, shared) for item in items]
+
+
+_IN_ORDER = Mapper(_here)
+
+
+def write_report(root: str, mapper: Mapper = _IN_ORDER) -> list[str]:
     """Read a run and write its report, replacing an earlier one page by page; pages of no subject leave.
 
     Args:
         root: path or fsspec URL of the run, finished or not.
+        mapper: spreads the pages, each a part of its own; one after the other in this process if left out.
 
     Returns:
         Names of the pages inside the run, the cohort's first.
@@ -55,19 +71,26 @@ def write_report(root: str) -> list[str]:
     """
     data = ReportData(root)
     subjects = sorted({str(r["subject"]) for r in data.rows("scans")})
-    hrefs = {s: quote(RunLayout.report_subject(s).rsplit("/", 1)[-1]) for s in subjects}
-    data.storage.write_text(RunLayout.report_index, _index(data, hrefs))
-    for subject in subjects:
-        name = RunLayout.report_subject(subject)
-        sections = tuple(_subject(data, subject))
-        data.storage.write_text(name, _page(f"Subject {subject}", (), sections, "index.html"))
-    pages = [RunLayout.report_index, *(RunLayout.report_subject(s) for s in subjects)]
+    pages = mapper.run(_write_page, [None, *subjects], root, Needs(memory_bytes=PAGE_BYTES))
     data.remove_pages_but(pages)
     return pages
 
 
-def _index(data: ReportData, hrefs: Mapping[str, str]) -> str:
+def _write_page(subject: str | None, root: str) -> str:
+    """Write the page of one subject, or the cohort's; return its name."""
+    data = ReportData(root)
+    if subject is None:
+        data.storage.write_text(RunLayout.report_index, _index(data))
+        return RunLayout.report_index
+    name, sections = RunLayout.report_subject(subject), tuple(_subject(data, subject))
+    data.storage.write_text(name, _page(f"Subject {subject}", (), sections, "index.html"))
+    return name
+
+
+def _index(data: ReportData) -> str:
     """Build the cohort's page, failures first."""
+    subjects = sorted({str(r["subject"]) for r in data.rows("scans")})
+    hrefs = {s: quote(RunLayout.report_subject(s).rsplit("/", 1)[-1]) for s in subjects}
     sections = [failures_section(data.rows("failures"), hrefs)]
     for number, protocol in enumerate(data.protocols):
         prefix = f"p{number}"
