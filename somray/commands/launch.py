@@ -13,7 +13,9 @@ from somray.commands.progress import ProgressView
 from somray.config import load_config
 from somray.errors import ConfigError
 from somray.io.storage import Storage
+from somray.pipeline.bounds.limits import limits
 from somray.pipeline.cohort import Cohort, run_cohort
+from somray.runtime.logs import log_to_stderr
 from somray.runtime.on_ray.places import check_places
 
 __all__ = ["check_output", "load_cohort", "run_job"]
@@ -47,15 +49,20 @@ def check_output(storage: Storage) -> None:
 @contextlib.contextmanager
 def _stoppable() -> Iterator[None]:
     """Turn SIGTERM (`ray job stop`, Slurm, Kubernetes) into an orderly end: the run is marked stopped."""
-
-    def stop(*_: object) -> None:
-        raise SystemExit(STOPPED)
-
-    before = signal.signal(signal.SIGTERM, stop)
+    before = _on_stop()
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _on_stop() -> Any:  # Any: what stood there before
+    """Have SIGTERM end this process in an orderly way; Ray puts a handler of its own there when it is joined."""
+
+    def stop(*_: object) -> None:
+        raise SystemExit(STOPPED)
+
+    return signal.signal(signal.SIGTERM, stop)
 
 
 def run_job(
@@ -84,6 +91,7 @@ def run_job(
             "give `output` (and `scans`) as absolute paths or URLs that every node sees"
         )
     address = address or os.environ.get("RAY_ADDRESS") or None
+    log_to_stderr()
     check_output(cohort.storage)
     check_places(address)
     from somray.report.pages import write_report
@@ -96,7 +104,13 @@ def run_job(
         ray_session(address, resources.workers),
         ProgressView(quiet) as progress,
     ):
-        executor = RayExecutor(resources.in_flight, resources.attempts)
+        _on_stop()
+        executor = RayExecutor(
+            resources.in_flight,
+            resources.attempts,
+            limits(resources.unit_minutes),
+            60 * resources.wait_minutes if address else 0.0,
+        )
         report = functools.partial(write_report, mapper=executor.mapper())
         summary = run_cohort(cohort, executor, report, progress)
     return {**summary, "run": cohort.storage.root}

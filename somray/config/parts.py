@@ -162,8 +162,28 @@ class ResourcesConfig(Strict):
         int, Field(ge=256, description="most memory that one task may plan for")
     ] = 4096
     attempts: Annotated[
-        int, Field(ge=1, le=20, description="worker deaths that quarantine a unit")
+        int,
+        Field(
+            ge=1,
+            le=20,
+            description="worker deaths that quarantine a unit; nodes that are lost do not count",
+        ),
     ] = 3
+    unit_minutes: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="a unit that takes longer (and 50 times longer than planned) counts as hanging: its worker "
+            "is ended, it is tried once more, then set aside; null for no limit",
+        ),
+    ] = 60.0
+    wait_minutes: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="how long a unit that no node can hold waits for one to join the cluster",
+        ),
+    ] = 15.0
     segment_gpus: Annotated[
         float,
         Field(

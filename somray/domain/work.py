@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from somray.domain.tables import Row
 
 __all__ = [
+    "GIVEN_UP",
     "MIB",
     "WORKER_BYTES",
     "Executor",
@@ -29,8 +30,11 @@ __all__ = [
 ]
 
 MIB = 1024 * 1024
-WORKER_BYTES = 800 * MIB
+WORKER_BYTES = 900 * MIB
 """What a worker that has done any kind of work before holds: interpreter, compiled kernels, torch."""
+
+GIVEN_UP = ("worker_died", "timed_out")
+"""Codes of a unit that the executor gave up: its scan is set aside, and the next run tries it again."""
 
 
 def _plain(value: object) -> object:
@@ -205,7 +209,7 @@ class Executor(Protocol):
         """Run a unit, in the named actor if one is given, and say how it ended.
 
         `shared` is what `share` returned. Worker deaths are retried within; a unit whose worker dies
-        each time comes back with code `worker_died`.
+        each time, or that takes too long, comes back with a code of `GIVEN_UP`.
         """
 
     def share(self, value: object) -> object:
@@ -213,6 +217,9 @@ class Executor(Protocol):
 
     async def release(self, actor: str) -> None:
         """End an actor and free what it held; nothing happens if it was never started."""
+
+    def close(self) -> None:
+        """End what is under way and wait for it; nothing is written after."""
 
     def mapper(self) -> Mapper:
         """Return what a unit spreads its own work with."""

@@ -173,6 +173,9 @@ class CountingExecutor:
     async def release(self, actor: str) -> None:
         """Do nothing: there are no actors here."""
 
+    def close(self) -> None:
+        """Do nothing: nothing is under way."""
+
     def mapper(self) -> Mapper:
         """Return what nobody calls."""
         return Mapper(lambda function, items, shared, needs: [])

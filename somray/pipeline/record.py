@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from somray.domain.tables import FailureRow, Row, TimingRow
 from somray.domain.teacher import TeacherModel
-from somray.domain.work import Executor, Outcome, Result, StageFunction, Unit
+from somray.domain.work import GIVEN_UP, Executor, Outcome, Result, StageFunction, Unit
 from somray.errors import StoreError
 from somray.io import leftovers, models
 from somray.io.ledger import Entry, Ledger, entry_of
@@ -173,7 +173,7 @@ class RunRecord:
         result = outcome.result or _failure(unit, outcome, on_failure)
         rows = {**result.rows, "timings": [_timing(outcome)]}
         entry = entry_of(unit, outcome, dataclasses.replace(result, rows=rows))
-        if not entry.ok and (not outcome.is_data_error or outcome.code == "worker_died"):
+        if not entry.ok and (not outcome.is_data_error or outcome.code in GIVEN_UP):
             entry = dataclasses.replace(entry, digest="")  # to be tried again by the next run
         self._tables.replace(before, entry)
         self._ledger.put(entry)
@@ -262,7 +262,7 @@ def _is_broken(entry: Entry) -> bool:
     """
     if entry.ok:
         return False
-    ours = entry.digest == "" and entry.code != "worker_died"
+    ours = entry.digest == "" and entry.code not in GIVEN_UP
     return ours or entry.stage in ("teacher", "student")
 
 

@@ -33,6 +33,9 @@ class SerialExecutor:
     async def release(self, actor: str) -> None:
         """Do nothing: there are no actors here."""
 
+    def close(self) -> None:
+        """Do nothing: nothing is under way."""
+
     def mapper(self) -> Mapper:
         """Do a unit's parts in this process."""
         return Mapper(map_in_process)

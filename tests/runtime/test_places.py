@@ -1,7 +1,10 @@
 """A place that Ray cannot live in, and a cluster that is not there, are told at once and in words."""
 
 import contextlib
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -82,19 +85,75 @@ def test_auto_asks_the_cluster_that_was_last_started_here(tmp_path, monkeypatch,
         check_cluster("auto")
 
 
-@pytest.mark.parametrize("name", ["RAY_TMPDIR", "TMPDIR"])
-def test_a_temporary_folder_too_deep_for_sockets_is_refused(name, tmp_path, monkeypatch):
-    monkeypatch.delenv("RAY_TMPDIR", raising=False)
-    monkeypatch.setenv(name, str(tmp_path / ("x" * 60)))
+def test_a_named_folder_too_deep_for_sockets_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / ("x" * 60)))
     with pytest.raises(PlanError, match=r"too long a path .* set RAY_TMPDIR"):
         check_places(None)
     assert not list(tmp_path.iterdir())
 
 
 def test_the_longest_path_that_is_let_pass_holds_rays_longest_socket(monkeypatch):
-    monkeypatch.setenv("RAY_TMPDIR", "/" + "x" * 39)
-    with pytest.raises(PlanError, match="at most 39 bytes"):
+    own = len(f"somray-{os.getuid()}/")
+    longest = 107 - len("/session_2000-01-01_00-00-00_000000_0000000/sockets/plasma_store") - own
+    monkeypatch.setattr(places, "SOCKET_BYTES", 107)
+    monkeypatch.setenv("RAY_TMPDIR", "/" + "x" * longest)
+    with pytest.raises(PlanError, match=f"at most {longest} bytes"):
         check_temporary()
+
+
+@pytest.fixture
+def unnamed(tmp_path, monkeypatch):
+    """No RAY_TMPDIR, a short TMPDIR, and a stand-in for /tmp."""
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setattr(places, "SOCKET_BYTES", len(str(tmp_path)) + 100)
+    monkeypatch.setattr(places, "_PLAIN", str(tmp_path / "plain"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "t"))
+    return tmp_path
+
+
+def test_the_folder_is_the_users_own_and_private(unnamed):
+    folder = check_temporary()
+    assert folder == unnamed / "t" / f"somray-{os.getuid()}"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert check_temporary() == folder
+
+
+def test_a_long_path_of_a_batch_system_gives_way(unnamed, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(unnamed / ("x" * 90)))
+    assert check_temporary().parent == unnamed / "plain"
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "fuse.sshfs", "lustre"])
+def test_a_folder_on_a_network_gives_way(kind, unnamed, monkeypatch):
+    monkeypatch.setattr(places, "filesystem", lambda path: kind)
+    assert check_temporary().parent == unnamed / "plain"
+
+
+def test_a_folder_of_somebody_else_is_not_taken(unnamed, monkeypatch):
+    (unnamed / "t").mkdir()
+    (unnamed / "t" / f"somray-{os.getuid()}").symlink_to(unnamed)
+    with pytest.raises(PlanError, match="cannot be used by Ray"):
+        check_temporary()
+
+
+def test_only_old_sessions_of_the_dead_are_swept(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    old = time.time() - 2 * places.SESSION_SECONDS
+    names = {
+        "old": f"session_2026-01-01_00-00-00_000000_{dead.pid}",
+        "new": f"session_2026-01-01_00-00-01_000000_{dead.pid}",
+        "living": f"session_2026-01-01_00-00-02_000000_{os.getpid()}",
+        "other": "session_notes",
+    }
+    for kind, name in names.items():
+        (tmp_path / name).mkdir()
+        if kind != "new":
+            os.utime(tmp_path / name, (old, old))
+    (tmp_path / "session_latest").symlink_to(names["old"])
+    places.sweep_sessions(tmp_path)
+    kept = {path.name for path in tmp_path.iterdir() if not path.is_symlink()}
+    assert kept == {names["new"], names["living"], names["other"]}
 
 
 def test_a_temporary_folder_that_cannot_be_made_is_refused(tmp_path, monkeypatch):

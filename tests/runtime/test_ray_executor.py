@@ -1,15 +1,18 @@
 """Ray as executor: results, shared state, deaths of workers, actors."""
 
 import asyncio
+import ctypes
 import os
 import signal
 import sys
+import time
 
 import pytest
 from ray import cloudpickle
 
 from somray.domain.work import Needs, Result, Unit
 from somray.errors import PlanError
+from somray.runtime.on_ray.cluster import Seen
 from somray.runtime.on_ray.executor import RayExecutor
 from somray.runtime.on_ray.session import ray_session
 
@@ -78,6 +81,50 @@ def test_a_unit_that_always_kills_its_worker_is_given_up(cluster):
     assert (outcome.code, outcome.attempts) == ("worker_died", 2)
 
 
+def hang(item, shared):
+    """Wait for ever in C, holding the interpreter's lock, as a reader may that decodes without end."""
+    ctypes.PyDLL(None).sleep(1000)
+
+
+@pytest.mark.parametrize("actor", [None, "hanging"])
+def test_a_unit_that_hangs_is_ended_and_given_up(cluster, actor):
+    async def go():
+        executor = RayExecutor(limit=lambda unit: 1.0)
+        outcome = await executor.submit(hang, _unit(0), None, actor)
+        after = await executor.submit(whoami, _unit(0), None, actor)
+        await executor.release("hanging")
+        return outcome, after
+
+    outcome, after = asyncio.run(go())
+    assert (outcome.code, outcome.is_data_error, outcome.attempts) == ("timed_out", True, 2)
+    assert "unit_minutes" in outcome.message
+    assert after.ok
+
+
+def test_the_end_cancels_what_is_under_way(cluster, tmp_path):
+    async def go():
+        executor = RayExecutor()
+        unit = _unit(str(tmp_path / "mark"))
+        job = asyncio.create_task(executor.submit(mark_and_wait, unit))
+        while not (tmp_path / "mark").exists():
+            await asyncio.sleep(0.05)
+        pid = int((tmp_path / "mark").read_text())
+        executor.close()
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)
+        return pid
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(asyncio.run(go()), 0)
+
+
+def mark_and_wait(item, shared):
+    with open(item + ".new", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename(item + ".new", item)
+    time.sleep(1000)
+
+
 def test_a_protocol_actor_keeps_its_process_and_is_replaced_when_it_dies(cluster, tmp_path):
     async def go():
         executor = RayExecutor()
@@ -112,7 +159,7 @@ def test_a_need_that_no_node_meets_is_refused_instead_of_waited_for(cluster):
 )
 def test_a_group_of_workers_says_what_it_runs_on(cluster, gpus, workers, words):
     executor = RayExecutor()
-    executor._gpus = gpus
+    executor._cluster.seen = Seen(gpus=gpus)
     trainer = executor.trainer(workers, "auto")
     assert trainer.name == words
     assert trainer.run.keywords == {"workers": workers, "use_gpu": gpus >= workers}

@@ -1,114 +1,137 @@
 """Units as Ray tasks and actor calls, with a bounded number under way."""
 
 import asyncio
+import contextlib
 import functools
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import ray
-from ray.exceptions import (
-    ActorDiedError,
-    ActorUnavailableError,
-    NodeDiedError,
-    ObjectLostError,
-    OutOfMemoryError,
-    WorkerCrashedError,
-)
 
 from somray.domain.work import Mapper, Needs, Outcome, StageFunction, Trainer, Unit
-from somray.errors import PlanError
-from somray.runtime.execute import execute
+from somray.runtime.execute import execute_within
+from somray.runtime.logs import tell_unit
+from somray.runtime.on_ray.cluster import Cluster
+from somray.runtime.on_ray.deaths import DEATHS, Tries, cause_of
 from somray.runtime.on_ray.map import map_with_ray
+from somray.runtime.on_ray.metrics import RunMetrics
 from somray.runtime.on_ray.protocol import ProtocolActor
 from somray.runtime.train import train_in_process
 
 __all__ = ["RayExecutor"]
 
-_DEATHS = (
-    ActorDiedError, ActorUnavailableError, NodeDiedError, ObjectLostError, OutOfMemoryError,
-    WorkerCrashedError,
-)  # fmt: skip
+END_SECONDS = 2.0
+"""How long the end waits for workers that were killed; `ray job stop` gives a driver three."""
 
 
 # Retries are ours, so that attempts are counted and a unit that kills workers is given up.
-_run: Any = ray.remote(max_retries=0)(execute)  # Any: remote functions have no types
+_run: Any = ray.remote(max_retries=0)(execute_within)  # Any: remote functions have no types
 _actor: Any = ray.remote(max_restarts=0)(ProtocolActor)
 
 
+def _no_limit(unit: Unit) -> float | None:
+    return None
+
+
 class RayExecutor:
-    """Runs units on the cluster that this process is connected to.
+    """Runs units on the cluster that this process is connected to, as that cluster is while it runs.
 
     Args:
         in_flight: units under way at once; twice the cluster's CPUs where None.
-        attempts: worker deaths after which a unit is given up.
+        attempts: worker deaths after which a unit is given up; nodes that are lost do not count.
+        limit: seconds that a unit may take before its worker is ended; None for no limit.
+        wait_seconds: how long a unit waits for a node that could hold it; 0 where no node can join.
     """
 
-    def __init__(self, in_flight: int | None = None, attempts: int = 3) -> None:
-        """Look at the cluster once; it may grow later."""
-        nodes = [n["Resources"] for n in ray.nodes() if n["Alive"]]
-        self._node_cpus = max(float(n.get("CPU", 0)) for n in nodes)
-        self._node_memory = max(float(n.get("memory", 0)) for n in nodes)
-        self._gpus = float(ray.cluster_resources().get("GPU", 0))
-        cpus = sum(float(n.get("CPU", 0)) for n in nodes)
-        self._slots = asyncio.Semaphore(in_flight or max(2, int(2 * cpus)))
-        self._attempts = attempts
+    def __init__(
+        self,
+        in_flight: int | None = None,
+        attempts: int = 3,
+        limit: Callable[[Unit], float | None] = _no_limit,
+        wait_seconds: float = 0.0,
+    ) -> None:
+        self._cluster = Cluster(in_flight, wait_seconds)
+        self._attempts, self._limit = attempts, limit
         self._actors: dict[str, Any] = {}  # Any: actor handles have no types
+        self._under_way: set[Any] = set()  # Any: object references
+        self._metrics = RunMetrics()
 
-    def _options(self, needs: Needs) -> dict[str, float]:
+    async def submit(
+        self, function: StageFunction, unit: Unit, shared: object = None, actor: str | None = None
+    ) -> Outcome:
+        """Run a unit as a task, or in the named actor; see `Executor.submit`.
+
+        Raises:
+            PlanError: no node is large enough, and none joins.
+        """
+        if actor is not None:
+            return await self._counted(function, unit, shared, actor)
+        async with self._cluster.place():
+            return await self._counted(function, unit, shared, None)
+
+    async def _counted(
+        self, function: StageFunction, unit: Unit, shared: object, actor: str | None
+    ) -> Outcome:
+        self._metrics.began(unit.stage)
+        outcome = None
+        try:
+            outcome = await self._tried(function, unit, shared, actor)
+            tell_unit(unit, outcome)
+            return outcome
+        finally:
+            ok, seconds = (outcome.ok, outcome.seconds) if outcome else (False, 0.0)
+            self._metrics.ended(unit.stage, ok=ok, seconds=seconds)
+
+    async def _tried(
+        self, function: StageFunction, unit: Unit, shared: object, actor: str | None
+    ) -> Outcome:
+        """Try a unit until it ends by itself or is given up."""
+        tries, limit, needs = Tries(self._attempts), self._limit(unit), unit.needs
+        while True:
+            options = await self._options(needs)
+            start = time.monotonic()
+            call = self._call((function, unit, shared, tries.number, limit), actor, options)
+            self._under_way.add(call)
+            try:
+                return await call  # type: ignore[no-any-return]
+            except DEATHS as error:
+                cause = cause_of(error, time.monotonic() - start, limit)
+                tries.count(cause, error)
+                self._metrics.died(cause)
+            finally:
+                self._under_way.discard(call)
+            if actor is not None:
+                await self.release(actor)
+            if cause == "memory":  # it took more than it said: give it more room
+                most = max(int(self._cluster.seen.node_memory), needs.memory_bytes)
+                needs = replace(needs, memory_bytes=min(2 * needs.memory_bytes, most))
+            if (given_up := tries.verdict(limit)) is not None:
+                return _failed(unit, given_up, tries)
+            await asyncio.sleep(tries.pause)
+
+    async def _options(self, needs: Needs) -> dict[str, float]:
         """Turn declared needs into Ray's options; no node wider than the widest there is is waited for.
 
         Raises:
             PlanError: no node has that much memory, so that Ray would wait for ever.
         """
-        if needs.memory_bytes > self._node_memory:
-            raise PlanError(
-                f"a unit needs {needs.memory_bytes / 2**20:.0f} MiB, the largest node offers "
-                f"{self._node_memory / 2**20:.0f} MiB"
-            )
+        seen = await self._cluster.room(needs.memory_bytes)
         return {
-            "num_cpus": min(needs.cpus, self._node_cpus),
-            "num_gpus": min(needs.gpus, self._gpus),
+            "num_cpus": min(needs.cpus, seen.node_cpus or needs.cpus),
+            "num_gpus": min(needs.gpus, seen.gpus),
             "memory": needs.memory_bytes,
         }
 
-    async def submit(
-        self, function: StageFunction, unit: Unit, shared: object = None, actor: str | None = None
-    ) -> Outcome:
-        """Run a unit as a task, or in the named actor; see `Executor.submit`."""
-        if actor is not None:
-            return await self._with_retries(function, unit, shared, actor)
-        async with self._slots:
-            return await self._with_retries(function, unit, shared, None)
-
-    async def _with_retries(
-        self, function: StageFunction, unit: Unit, shared: object, actor: str | None
-    ) -> Outcome:
-        message = ""
-        for attempt in range(1, self._attempts + 1):
-            try:
-                return await self._start(function, unit, shared, actor, attempt)  # type: ignore[no-any-return]
-            except _DEATHS as error:
-                message = str(error).splitlines()[0]
-                if actor is not None:
-                    await self.release(actor)
-        return Outcome(
-            stage=unit.stage,
-            name=unit.name,
-            result=None,
-            code="worker_died",
-            message=f"the worker died {self._attempts} times: {message}",
-            is_data_error=True,
-            attempts=self._attempts,
-        )
-
-    def _start(
-        self, function: StageFunction, unit: Unit, shared: object, actor: str | None, attempt: int
+    def _call(
+        self, work: tuple[Any, ...], actor: str | None, options: dict[str, float]
     ) -> Any:  # Any: an awaitable object reference
-        options = self._options(unit.needs)
         if actor is None:
-            return _run.options(**options).remote(function, unit, shared, attempt)
+            return _run.options(**options).remote(*work)
         if actor not in self._actors:
             self._actors[actor] = _actor.options(**options).remote()
-        return self._actors[actor].run.remote(function, unit, shared, attempt)
+        return self._actors[actor].run.remote(*work)
 
     def share(self, value: object) -> object:
         """Put a value into the object store, owned by this driver."""
@@ -120,6 +143,18 @@ class RayExecutor:
         if handle is not None:
             ray.kill(handle)
 
+    def close(self) -> None:
+        """End what is under way, and wait until it has ended: nothing of this run is written after."""
+        for handle in self._actors.values():
+            ray.kill(handle)
+        self._actors.clear()
+        calls = list(self._under_way)
+        for call in calls:
+            with contextlib.suppress(ValueError):  # an actor's: it was killed
+                ray.cancel(call, force=True)
+        if calls:
+            ray.wait(calls, num_returns=len(calls), timeout=END_SECONDS, fetch_local=False)
+
     def mapper(self) -> Mapper:
         """Spread a unit's parts over the cluster."""
         return Mapper(map_with_ray, waits=True)
@@ -130,17 +165,32 @@ class RayExecutor:
         Ray Train where several workers or a GPU are at work; in the protocol's own actor otherwise,
         since starting a worker group costs more than a small protocol's whole training.
         """
-        if choice == "in_process" or (choice == "auto" and workers == 1 and not self._gpus):
+        gpus = self._cluster.seen.gpus
+        if choice == "in_process" or (choice == "auto" and workers == 1 and not gpus):
             return Trainer(train_in_process)
         from somray.runtime.on_ray.train import train_with_ray
 
-        use_gpu = self._gpus >= workers
+        use_gpu = gpus >= workers
         gang = functools.partial(train_with_ray, workers=workers, use_gpu=use_gpu)
-        return Trainer(gang, waits=True, name=self._words(workers, use_gpu=use_gpu))
+        return Trainer(gang, waits=True, name=_words(workers, gpus))
 
-    def _words(self, workers: int, *, use_gpu: bool) -> str:
-        """Say what a group of workers runs on, and why not on GPUs where there are too few."""
-        if use_gpu:
-            return f"Ray Train, {workers} on a GPU each"
-        few = f", too few of the cluster's {self._gpus:g} GPUs for all" if self._gpus else ""
-        return f"Ray Train, {workers} on CPUs{few}"
+
+def _words(workers: int, gpus: float) -> str:
+    """Say what a group of workers runs on, and why not on GPUs where there are too few."""
+    if gpus >= workers:
+        return f"Ray Train, {workers} on a GPU each"
+    few = f", too few of the cluster's {gpus:g} GPUs for all" if gpus else ""
+    return f"Ray Train, {workers} on CPUs{few}"
+
+
+def _failed(unit: Unit, given_up: tuple[str, str], tries: Tries) -> Outcome:
+    code, message = given_up
+    return Outcome(
+        stage=unit.stage,
+        name=unit.name,
+        result=None,
+        code=code,
+        message=message,
+        is_data_error=True,
+        attempts=tries.deaths + tries.times or tries.nodes,
+    )

@@ -14,8 +14,8 @@ from somray.domain.work import Needs
 
 __all__ = ["map_with_ray"]
 
-ATTEMPTS = 3
-"""Worker deaths that one part survives; parts are pure, so they may be done again."""
+ATTEMPTS = 10
+"""Deaths that one part survives, of its worker or of its node; parts are pure, so they may be done again."""
 
 
 def _call(function: Callable[[Any, Any], Any], item: Any, shared: Any) -> Any:  # Any: parts

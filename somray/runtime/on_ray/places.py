@@ -3,22 +3,28 @@
 Ray itself waits minutes for a head that is gone, and cannot start where its sockets' paths are too long.
 """
 
+import contextlib
 import os
+import shutil
 import socket
 import sys
+import time
 from pathlib import Path
 
 from somray.errors import PlanError
+from somray.runtime.facts import filesystem
 
-__all__ = ["check_cluster", "check_places", "check_temporary"]
+__all__ = ["NETWORKS", "check_cluster", "check_places", "check_temporary", "sweep_sessions"]
 
 ANSWER_SECONDS = 10.0
 SOCKET_BYTES = 103 if sys.platform == "darwin" else 107  # of a path, as the kernel holds it
 _SETTINGS = b"\x04"  # type of the frame that both sides of HTTP/2 send first
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _SETTINGS + bytes(5)
-_SESSION = (
-    "ray/session_2000-01-01_00-00-00_000000_0000000/sockets/plasma_store"  # the longest there is
-)
+_SESSION = "session_2000-01-01_00-00-00_000000_0000000/sockets/plasma_store"  # the longest there is
+_PLAIN = "/tmp"
+NETWORKS = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "panfs", "afs", "fuse.", "9p")
+"""Types of file systems, by how they begin, that lie on other machines."""
+SESSION_SECONDS = 24 * 3600.0
 _LAST = "ray/ray_current_cluster"  # where Ray keeps the address of the cluster it last started here
 
 
@@ -85,33 +91,79 @@ def _last_started() -> str | None:
         return None
 
 
-def check_temporary() -> None:
-    """See that an embedded Ray can make its folder and its sockets.
+def check_temporary() -> Path:
+    """See that an embedded Ray can make its folder and its sockets; return that folder.
+
+    It is this user's own: `/tmp/ray`, which Ray would take, belongs to whoever started Ray first on a shared machine.
+    RAY_TMPDIR is taken at its word. TMPDIR is taken where its path is short enough and lies on a local disk, else
+    /tmp is: batch systems make long ones, and sockets and logs on a network file system fail.
 
     Raises:
         PlanError: the path is too long, or nothing can be written there.
     """
-    place = _temporary()
-    size = len(os.fsencode(place / _SESSION))
+    named = os.environ.get("RAY_TMPDIR")
+    place = Path(named).absolute() if named else _from_environment()
+    size = _socket_bytes(place)
     if size > SOCKET_BYTES:
-        longest = SOCKET_BYTES - len(_SESSION) - 1
+        longest = SOCKET_BYTES - (size - len(os.fsencode(place)))
         raise PlanError(
             f"the temporary folder {place} has too long a path for the sockets of Ray ({size} bytes with "
             f"their own names, at most {SOCKET_BYTES} can be); set RAY_TMPDIR to a folder of at most "
             f"{longest} bytes, such as /tmp"
         )
+    folder = place / _own_name()
     try:
-        (place / "ray").mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+            raise PermissionError(f"{folder} belongs to somebody else")
+        folder.chmod(0o700)
     except OSError as error:
         raise PlanError(
             f"the temporary folder {place} cannot be used by Ray: {error.strerror or error}; set RAY_TMPDIR to "
             "a folder that can be written, such as /tmp"
         ) from error
+    return folder
+
+
+def _from_environment() -> Path:
+    """Return TMPDIR where Ray can live there, else /tmp."""
+    place = Path(os.environ.get("TMPDIR") or _PLAIN).absolute()
+    is_short = _socket_bytes(place) <= SOCKET_BYTES
+    is_local = not (filesystem(str(place)) or "").startswith(NETWORKS)
+    return place if is_short and is_local else Path(_PLAIN)
+
+
+def _own_name() -> str:
+    return f"somray-{os.getuid()}"
+
+
+def _socket_bytes(place: Path) -> int:
+    return len(os.fsencode(place / _own_name() / _SESSION))
+
+
+def sweep_sessions(folder: Path) -> None:
+    """Remove what dead drivers left in this user's folder: sessions whose process is gone, a day old or older.
+
+    The age keeps those of another container that shares the folder, whose processes are not seen from here.
+    """
+    for session in folder.glob("session_*"):
+        owner = session.name.rpartition("_")[2]
+        with contextlib.suppress(OSError):
+            old = time.time() - session.lstat().st_mtime > SESSION_SECONDS
+            if session.is_dir() and not session.is_symlink() and owner.isdigit() and old:
+                _remove_if_dead(session, int(owner))
+
+
+def _remove_if_dead(session: Path, owner: int) -> None:
+    try:
+        os.kill(owner, 0)
+    except ProcessLookupError:
+        shutil.rmtree(session, ignore_errors=True)
 
 
 def _temporary() -> Path:
-    """Return the folder that Ray will take, as it chooses it."""
+    """Return the folder that `ray start` takes, as it chooses it."""
     named = os.environ.get("RAY_TMPDIR")
     if named is None and sys.platform.startswith("linux"):
         named = os.environ.get("TMPDIR")
-    return Path(named or "/tmp").absolute()
+    return Path(named or _PLAIN).absolute()

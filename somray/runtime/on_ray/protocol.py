@@ -5,7 +5,7 @@ storage, never by an object it owns: what a killed actor had put is lost for goo
 """
 
 from somray.domain.work import Outcome, StageFunction, Unit
-from somray.runtime.execute import execute
+from somray.runtime.execute import execute_within
 
 __all__ = ["ProtocolActor"]
 
@@ -13,6 +13,13 @@ __all__ = ["ProtocolActor"]
 class ProtocolActor:
     """Runs the units of one protocol's models, one after the other, in one process."""
 
-    def run(self, function: StageFunction, unit: Unit, shared: object, attempts: int) -> Outcome:
+    def run(
+        self,
+        function: StageFunction,
+        unit: Unit,
+        shared: object,
+        attempts: int,
+        seconds: float | None,
+    ) -> Outcome:
         """Run a unit here; `shared` arrives as its value."""
-        return execute(function, unit, shared, attempts)
+        return execute_within(function, unit, shared, attempts, seconds)

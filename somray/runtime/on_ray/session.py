@@ -12,12 +12,13 @@ from collections.abc import Iterator
 import ray
 
 from somray.errors import PlanError
-from somray.runtime.machine import available_cpus
-from somray.runtime.on_ray.places import check_places
+from somray.runtime.machine import available_cpus, memory_limit
+from somray.runtime.on_ray.places import check_cluster, check_temporary, sweep_sessions
 
 __all__ = ["ray_session"]
 
 START_ATTEMPTS = 3  # on a busy machine Ray's start can exceed the 30 s it allows itself
+TASK_SHARE = 0.8  # of a container's memory, beside the driver and Ray itself
 OBJECT_STORE_BYTES = 256 * 2**20  # units exchange URIs and small state; pixels never cross
 
 
@@ -32,10 +33,10 @@ def ray_session(address: str | None = None, cpus: int | None = None) -> Iterator
     Raises:
         PlanError: the cluster does not answer, or the machine has no place for an embedded one.
     """
-    check_places(address)
     if address is None:
         _start_embedded(cpus or available_cpus())
     else:
+        check_cluster(address)
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -50,6 +51,8 @@ def _start_embedded(cpus: int) -> None:
     # Ray 2.60 turns token authentication on for a local cluster by itself; RAY_AUTH_MODE set here would
     # come too late, since Ray reads it when it is imported. Our token keeps it from writing one into
     # the user's home.
+    folder = check_temporary()
+    sweep_sessions(folder)
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
@@ -58,6 +61,8 @@ def _start_embedded(cpus: int) -> None:
                 num_cpus=cpus,
                 include_dashboard=False,
                 object_store_memory=OBJECT_STORE_BYTES,
+                _memory=_task_memory(),
+                _temp_dir=str(folder),
                 log_to_driver=False,
                 logging_level="ERROR",
             )
@@ -69,3 +74,11 @@ def _start_embedded(cpus: int) -> None:
                     f"the embedded Ray did not start in {attempt} attempts, is the machine "
                     f"overloaded? {error}"
                 ) from error
+
+
+def _task_memory() -> int | None:
+    """Return the bytes for tasks where a container grants less than the machine has; Ray's own choice where None."""
+    limit = memory_limit()
+    if limit is None or limit >= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
+        return None
+    return max(int(TASK_SHARE * limit) - OBJECT_STORE_BYTES, limit // 2)
