@@ -12,7 +12,7 @@ from ray import cloudpickle
 
 from somray.domain.work import Needs, Result, Unit
 from somray.errors import PlanError
-from somray.runtime.on_ray.cluster import Seen
+from somray.runtime.on_ray.cluster import Capacity
 from somray.runtime.on_ray.executor import RayExecutor
 from somray.runtime.on_ray.session import ray_session
 
@@ -159,7 +159,7 @@ def test_a_need_that_no_node_meets_is_refused_instead_of_waited_for(cluster):
 )
 def test_a_group_of_workers_says_what_it_runs_on(cluster, gpus, workers, words):
     executor = RayExecutor()
-    executor._cluster.seen = Seen(gpus=gpus)
+    executor._cluster.seen = Capacity(gpus=gpus)
     trainer = executor.trainer(workers, "auto")
     assert trainer.name == words
     assert trainer.run.keywords == {"workers": workers, "use_gpu": gpus >= workers}

@@ -13,7 +13,7 @@ import ray
 from somray.domain.work import MIB
 from somray.errors import PlanError
 
-__all__ = ["Cluster", "Seen", "Slots"]
+__all__ = ["Capacity", "Cluster", "Slots"]
 
 LOOK_SECONDS = 5.0
 TELL_SECONDS = 60.0
@@ -24,7 +24,7 @@ _log = logging.getLogger("somray")
 
 
 @dataclass(frozen=True)
-class Seen:
+class Capacity:
     """What a look at the cluster found.
 
     Args:
@@ -40,7 +40,7 @@ class Seen:
     node_memory: float = 0.0
 
     @classmethod
-    def now(cls) -> "Seen":
+    def now(cls) -> "Capacity":
         """Look; takes milliseconds, and waits for the head."""
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
@@ -115,7 +115,7 @@ class Cluster:
 
     def __init__(self, in_flight: int | None = None, wait_seconds: float = 0.0) -> None:
         self._in_flight, self._wait = in_flight, wait_seconds
-        self.seen = Seen.now()
+        self.seen = Capacity.now()
         self._slots = Slots(self._places())
         self._watch: asyncio.Task[None] | None = None
 
@@ -142,12 +142,12 @@ class Cluster:
         tell = _every(TELL_SECONDS)
         while self._slots.taken:
             await asyncio.sleep(LOOK_SECONDS)
-            self.seen = await asyncio.to_thread(Seen.now)
+            self.seen = await asyncio.to_thread(Capacity.now)
             self._slots.resize(self._places())
             if not self.seen.cpus:
                 tell("waiting for nodes: the cluster has no CPU now")
 
-    async def room(self, memory_bytes: float) -> Seen:
+    async def room(self, memory_bytes: float) -> Capacity:
         """Wait until there is a node that could hold a unit; return the cluster as it is then.
 
         A cluster without any CPU is asked all the same: its autoscaler starts nodes only for what it is asked.
@@ -167,7 +167,7 @@ class Cluster:
                 )
             tell(f"waiting for a node: {offer}")
             await asyncio.sleep(min(LOOK_SECONDS, self._wait / 10))
-            self.seen = await asyncio.to_thread(Seen.now)
+            self.seen = await asyncio.to_thread(Capacity.now)
         return self.seen
 
 
