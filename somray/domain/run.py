@@ -14,6 +14,7 @@ class RunLayout:
     info = "run.json"
     config = "cohort.yaml"
     state = "work/state.json"
+    claim = "work/claim.json"
     report_index = "report/index.html"
     ledgers = "work/ledger"
     training = "work/train"

@@ -130,6 +130,6 @@ def open_run(path: str | Path) -> StoredRun:
         StoreError: nothing there is a run of somray.
     """
     run = StoredRun(Storage.at(path).root)
-    if not run.storage.exists(RunLayout.info):
+    if not any(run.storage.exists(name) for name in (RunLayout.info, RunLayout.state)):
         raise StoreError(f"{path}: no run of somray (there is no {RunLayout.info})")
     return run

@@ -1,43 +1,32 @@
 """How far a run is, from storage alone."""
 
-import contextlib
-import os
-import platform
-import time
 from typing import Any
 
+from somray.io.drivers import looks_alive
 from somray.io.run import open_run
 
 __all__ = ["read_status"]
-
-SILENCE_SECONDS = 180.0  # without a sign of life from another machine a driver counts as gone
 
 
 def read_status(location: str) -> dict[str, Any]:
     """Return the object of `status --json`.
 
-    A driver that wrote "running" but is gone (its process on this machine, or its heartbeat elsewhere)
-    is reported as stopped.
+    A driver that wrote "running" but is gone is reported as stopped: its process is gone from this machine, or it
+    gives no sign of life. Where its clock or this machine's makes that doubtful, it is watched for some seconds.
 
     Raises:
         StoreError: nothing there is a run.
     """
-    found = open_run(location).state()
+    run = open_run(location)
+    found = run.state()
     state = found.get("state", "stopped")
-    if state == "running" and not _alive(found):
+    if state == "running" and not looks_alive(run.state):
         state = "stopped"
+    stages = list(found.get("stages", []))
     return {
         "state": state,
-        "left": int(found.get("left", 1)),
+        "left": sum(int(stage["left"]) for stage in stages) if stages else 1,
         "failed": int(found.get("failed", 0)),
-        "stages": list(found.get("stages", [])),
+        "stages": stages,
+        "attempt": int(found.get("attempt", 1)),
     }
-
-
-def _alive(found: dict[str, Any]) -> bool:
-    if found.get("host") == platform.node():
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(int(found["pid"]), 0)
-            return True
-        return False
-    return time.time() - float(found.get("heartbeat", 0.0)) < SILENCE_SECONDS

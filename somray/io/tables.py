@@ -9,12 +9,13 @@ one: protocol 001 would come back as 1. A part without rows in a folder of anoth
 
 import io
 import math
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from somray.domain.run import RunLayout
@@ -24,6 +25,7 @@ from somray.io.storage import Storage
 
 __all__ = [
     "COMPACTED",
+    "Gathered",
     "arrow_schema",
     "compact",
     "data_dictionary",
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 COMPACTED = "compacted"
+_BATCH_ROWS = 20_000
 _NOT_A_NUMBER = "_text"  # no protocol's name begins so
 _ARROW: dict[str, pa.DataType] = {
     "str": pa.string(),
@@ -54,6 +57,7 @@ _PYTHON: dict[str, tuple[type, ...]] = {
 }
 
 
+@cache
 def arrow_schema(table: str) -> pa.Schema:
     """Return a table's Arrow schema, its version in the metadata."""
     specs = field_specs(TABLES[table])
@@ -112,8 +116,12 @@ def row_to_plain(row: Row) -> dict[str, object]:
     Raises:
         SchemaError: a value has the wrong type, or a null stands where none may.
     """
-    values = asdict(row)  # type: ignore[call-overload]  # every Row is a dataclass
-    return {s.name: _checked(s, values[s.name], row.table) for s in field_specs(type(row))}
+    return {s.name: _checked(s, getattr(row, s.name), row.table) for s in _specs(row.table)}
+
+
+@cache
+def _specs(table: str) -> Sequence[FieldSpec]:
+    return field_specs(TABLES[table])
 
 
 def write_part(
@@ -121,8 +129,11 @@ def write_part(
 ) -> None:
     """Write rows as one sorted part, replacing an earlier try's; it exists even without rows."""
     ordered = sorted(rows, key=lambda row: _order(table, row))
+    _write(storage, table, protocol, part, pa.Table.from_pylist(ordered, arrow_schema(table)))
+
+
+def _write(storage: Storage, table: str, protocol: str, part: str, data: pa.Table) -> None:
     buffer = io.BytesIO()
-    data = pa.Table.from_pylist(ordered, schema=arrow_schema(table))
     pq.write_table(data, buffer, compression="zstd")
     if protocol.isdigit() and not storage.exists(part_name(table, _NOT_A_NUMBER, COMPACTED)):
         write_part(storage, table, _NOT_A_NUMBER, COMPACTED, ())
@@ -140,15 +151,45 @@ def _order(table: str, row: Mapping[str, object]) -> tuple[tuple[bool, object], 
     )
 
 
-def compact(
-    storage: Storage, table: str, protocol: str, rows: Iterable[Mapping[str, object]]
-) -> None:
+class Gathered:
+    """Rows of one table on their way into one sorted file, held in columns: a tenth of what they take as rows.
+
+    Args:
+        table: whose rows.
+    """
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        self._rows: list[Mapping[str, object]] = []
+        self._batches: list[pa.RecordBatch] = []
+
+    def add(self, rows: Iterable[Mapping[str, object]]) -> None:
+        """Take plain rows."""
+        self._rows += rows
+        if len(self._rows) >= _BATCH_ROWS:
+            self._pack()
+
+    def _pack(self) -> None:
+        schema = arrow_schema(self.table)
+        self._batches.append(pa.RecordBatch.from_pylist(self._rows, schema=schema))
+        self._rows = []
+
+    def ordered(self) -> pa.Table:
+        """Return all of them in the table's order, nulls last."""
+        self._pack()
+        data = pa.Table.from_batches(self._batches, schema=arrow_schema(self.table))
+        keys = [(column, "ascending", "at_end") for column in TABLES[self.table].sort_by]
+        order = pc.sort_indices(data, sort_keys=keys)
+        return data.take(order).combine_chunks()
+
+
+def compact(storage: Storage, protocol: str, rows: Gathered) -> None:
     """Replace all parts of one protocol by one sorted file; it exists even without rows."""
-    folder = RunLayout.partition(table, protocol)
+    folder = RunLayout.partition(rows.table, protocol)
     for name in storage.names(folder):
         if name != f"{COMPACTED}.parquet":
             storage.remove(f"{folder}/{name}")
-    write_part(storage, table, protocol, COMPACTED, rows)
+    _write(storage, rows.table, protocol, COMPACTED, rows.ordered())
 
 
 def remove_others(storage: Storage, table: str, protocols: Collection[str]) -> None:

@@ -132,7 +132,7 @@ class ProtocolChain(ProtocolWork):
         await gather_or_cancel(*(self.record.do(align_slices.run, chain) for chain in chains))
         for t in range(state.shape[0]):  # in the ledger now: nobody goes on from what they kept
             if all(one.entry.ok for one in pairs if one.slab.t == t):
-                self.record.remove(RunLayout.pairs(state.name, t))
+                await self.record.remove(RunLayout.pairs(state.name, t))
         return pairs
 
     async def _slice_residuals(

@@ -31,6 +31,7 @@ from somray.pipeline.units.protocol import Units
 
 __all__ = ["Cohort", "run_cohort", "walk"]
 
+WATCH_SECONDS = 0.5  # between two looks at whether this driver must stop
 _PACKAGES = ("ray", "torch", "zarr", "numpy", "numba", "opencv-python-headless", "pyarrow", "dask")
 
 
@@ -116,27 +117,46 @@ def run_cohort(
     storage = cohort.storage
     record = RunRecord(storage, executor, progress)
     try:
-        _describe(cohort, started)
-        asyncio.run(_walk_alive(cohort, record, executor))
-        record.finish(cohort.config.protocols)
-        if record.executed or record.dropped or not storage.exists(RunLayout.report_index):
-            report(storage.root)
-        _describe(cohort, started, finished=time.time())
+        record.state.begin()
+        with record.state.alive():
+            _describe(cohort, record.state.attempt, started)
+            asyncio.run(_walk_watched(cohort, record, executor))
+            record.finish(cohort.config.protocols)
+            if record.executed or record.dropped or not storage.exists(RunLayout.report_index):
+                report(storage.root)
+            _describe(cohort, record.state.attempt, started, finished=time.time())
         told = record.state.write("done")
         return {**told, "broken": record.broken, "executed": record.executed}
     except BaseException:
         executor.close()  # before it is said that the run stopped: another driver may wait for that
         record.state.give_up()
         raise
-
-
-async def _walk_alive(cohort: Cohort, record: RunRecord, executor: Executor) -> None:
-    """Walk, and show signs of life meanwhile."""
-    alive = asyncio.create_task(record.keep_alive())
-    try:
-        await walk(cohort, record, executor)
     finally:
-        alive.cancel()
+        record.close()
+
+
+async def _walk_watched(cohort: Cohort, record: RunRecord, executor: Executor) -> None:
+    """Walk, and stop as soon as this driver must."""
+
+    async def watch() -> None:
+        while record.state.fault is None:
+            await asyncio.sleep(WATCH_SECONDS)
+        raise record.state.fault
+
+    watching = asyncio.create_task(watch())
+    walking = asyncio.create_task(walk(cohort, record, executor))
+    try:
+        await asyncio.wait((watching, walking), return_when=asyncio.FIRST_COMPLETED)
+        await (walking if walking.done() else watching)
+    finally:
+        await _ended(watching, walking)
+
+
+async def _ended(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks and wait until they have ended, however."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def walk(cohort: Cohort, record: Record, executor: Executor) -> None:
@@ -163,7 +183,7 @@ async def walk(cohort: Cohort, record: Record, executor: Executor) -> None:
     await asyncio.gather(judged, *chains)
 
 
-def _describe(cohort: Cohort, started: float, finished: float | None = None) -> None:
+def _describe(cohort: Cohort, attempt: int, started: float, finished: float | None = None) -> None:
     """Write run.json and the resolved configuration."""
     storage = cohort.storage
     places = {"scans": str(cohort.manifest), "output": storage.root}
@@ -188,6 +208,7 @@ def _describe(cohort: Cohort, started: float, finished: float | None = None) -> 
             "system": platform.platform(),
             "processor": platform.processor() or platform.machine(),
         },
+        "attempt": attempt,
         "started": first,
         "resumed": started,
         "finished": finished,

@@ -100,7 +100,7 @@ class Fitting(ProtocolWork):
         entry = await self.record.do(teacher.run, unit, shared=mapper, actor=protocol)
         if not entry.ok:
             return None
-        model = self.record.teacher(protocol)
+        model = await self.record.teacher(protocol)
         digest = f"{unit.digest}-{entry.value['digest']}"
         shared = SharedModel(digest, self.executor.share(model))
         if unit.item.folds:  # the student's lesson may need a CPU of its own
@@ -143,7 +143,7 @@ class Fitting(ProtocolWork):
         await self.executor.release(protocol)
         if not entry.ok:
             return None
-        model = self.executor.share(self.record.student(protocol))
+        model = self.executor.share(await self.record.student(protocol))
         return SharedModel(f"{unit.digest}-{entry.value['digest']}", model)
 
     async def _cohort(self) -> list[ScanState]:

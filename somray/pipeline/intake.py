@@ -93,11 +93,11 @@ class Intake:
         if not entry.ok and not _was_ingested(entry):
             return None
         if reason is not None:
-            self._set_aside(scan, entry, reason, units)
+            await self._set_aside(scan, entry, reason, units)
             return None
-        if not entry.ok or not self._record.has_scan(place.name):
+        if not entry.ok or not await self._record.has_scan(place.name):
             for one in self._entries[scan]:
-                self._record.forget(one)
+                await self._record.forget(one)
             entry = await self._ingest(scan, units)
             if not entry.ok:
                 return None
@@ -132,7 +132,9 @@ class Intake:
             )
         return None
 
-    def _set_aside(self, scan: Scan, entry: Entry, reason: tuple[str, str], units: Units) -> None:
+    async def _set_aside(
+        self, scan: Scan, entry: Entry, reason: tuple[str, str], units: Units
+    ) -> None:
         """Quarantine a scan that was ingested, and remove its image."""
         code, message = reason
         failure = FailureRow(
@@ -144,8 +146,8 @@ class Intake:
             attempts=entry.attempts,
         )
         rows = [failure, _quarantined(scan, units)]
-        self._record.replace(entry, code, message, rows)
-        self._record.remove(ScanPlace(units.root, scan.subject, scan.session).name)
+        await self._record.replace(entry, code, message, rows)
+        await self._record.remove(ScanPlace(units.root, scan.subject, scan.session).name)
 
 
 async def _unit_of(units: Units, first: Entry, tasks: Ingests) -> str:

@@ -266,11 +266,11 @@ class PlannedRecord:
     async def renew(self, function: StageFunction, unit: Unit) -> None:
         """Do nothing: nothing was done before."""
 
-    def is_due(self, unit: Unit) -> bool:
+    async def is_due(self, unit: Unit) -> bool:
         """Say no: what is counted once is not asked for again."""
         return False
 
-    def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
+    async def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
         """Set a duplicate, or a scan in another unit, aside."""
         name = entry.name.partition("+")[0]
         scan = next(s for s in self._cohort.scans if scan_name(s) == name)
@@ -287,25 +287,25 @@ class PlannedRecord:
             }
         )
 
-    def forget(self, entry: Entry) -> None:
+    async def forget(self, entry: Entry) -> None:
         """Do nothing: nothing is kept."""
 
-    def has_scan(self, name: str) -> bool:
+    async def has_scan(self, name: str) -> bool:
         """Say that what was counted stands."""
         return True
 
-    def has_group(self, name: str) -> bool:
+    async def has_group(self, name: str) -> bool:
         """Say that what was counted stands."""
         return True
 
-    def remove(self, name: str) -> None:
+    async def remove(self, name: str) -> None:
         """Do nothing: nothing was written."""
 
-    def teacher(self, protocol: str) -> TeacherModel:
+    async def teacher(self, protocol: str) -> TeacherModel:
         """Make up a teacher with the protocol's classes."""
         return _made_up(self._cohort.config.protocols[protocol])
 
-    def student(self, protocol: str) -> None:
+    async def student(self, protocol: str) -> None:
         """Return none: nobody looks inside."""
 
 

@@ -5,7 +5,8 @@ The driver alone writes here. A unit's table parts are written first and its led
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from somray.domain.tables import FailureRow, Row, TimingRow
@@ -23,7 +24,10 @@ from somray.pipeline.stages import STAGES
 
 __all__ = ["FailureRows", "Record", "RunRecord"]
 
-HEARTBEAT_SECONDS = 15.0
+THREADS = 64
+"""Units whose files are read or written at once: storage far away answers late, but many at a time."""
+READ_AT_ONCE = 1024
+Key = tuple[str, str, str]
 FailureRows = Callable[[Outcome], Sequence[Row]]
 
 
@@ -60,33 +64,36 @@ class Record(Protocol):
             unit: due by its digest, perhaps for no reason but a file's time.
         """
 
-    def is_due(self, unit: Unit) -> bool:
+    async def is_due(self, unit: Unit) -> bool:
         """Whether a unit would be run."""
 
-    def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
+    async def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
         """Turn a done unit into a failed one after the fact (a duplicate is known only by comparison)."""
 
-    def forget(self, entry: Entry) -> None:
+    async def forget(self, entry: Entry) -> None:
         """Make a unit due again whose result is gone."""
 
-    def has_scan(self, name: str) -> bool:
+    async def has_scan(self, name: str) -> bool:
         """Whether a scan's group stands complete."""
 
-    def has_group(self, name: str) -> bool:
+    async def has_group(self, name: str) -> bool:
         """Whether there is a group for a scan, complete or not."""
 
-    def remove(self, name: str) -> None:
+    async def remove(self, name: str) -> None:
         """Remove a scan's group, or what a finished unit kept while under way."""
 
-    def teacher(self, protocol: str) -> TeacherModel:
+    async def teacher(self, protocol: str) -> TeacherModel:
         """Return the teacher that a unit has fitted."""
 
-    def student(self, protocol: str) -> Any:  # Any: only the executor's workers look inside
+    async def student(self, protocol: str) -> Any:  # Any: only the executor's workers look inside
         """Return the student that a unit has trained."""
 
 
 class RunRecord:
     """The record of one run while its driver works on it; see `Record`.
+
+    Storage is never waited for on the event loop: what one unit reads and writes goes to a thread, one after the
+    other, that of different units side by side.
 
     Args:
         storage: the run; an older driver that still works on it will notice and stop.
@@ -102,7 +109,8 @@ class RunRecord:
         self._ledger = Ledger(storage)
         self._tables = RunTables(storage, self._ledger)
         self._executor = executor
-        self._entries: dict[tuple[str, str, str], Entry] = {}
+        self._threads = ThreadPoolExecutor(THREADS, "record")
+        self._ended: dict[Key, bool] = {}
         self.executed = 0
         self.dropped = 0
         self.broken = 0
@@ -119,21 +127,36 @@ class RunRecord:
         """Run a unit unless the ledger knows it is done; record how it ended."""
         counts = self.state.counts[unit.stage]
         counts["left"] += 1
-        entry = self._ledger.find(unit)
+        entry: Entry | None = await self._off(self._ledger.find, unit)
         if entry is None or entry.digest != unit.digest:
-            self._wipe(unit)
+            if wiped := STAGES[unit.stage].wipes(unit):
+                await self._off(self._wipe, unit.protocol, wiped)
             outcome = await self._executor.submit(function, unit, shared, actor)
-            entry = self._record(unit, outcome, on_failure, entry)
+            if outcome.code == "storage":
+                raise StoreError(outcome.message or "storage failed")
+            self.executed += 1
+            made: Entry = await self._off(self._record, unit, outcome, on_failure, entry)
+            entry = made
         counts["left"] -= 1
         counts["done" if entry.ok else "failed"] += 1
         self.broken += _is_broken(entry)
-        self._entries[_key(entry)] = entry
-        self.state.write(force=False)
+        self._ended[_key(entry)] = entry.ok
         return entry
+
+    async def _off(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Wait for a thread to do what touches storage.
+
+        Raises:
+            SomrayError: why this driver must stop, where that is known.
+        """
+        if self.state.fault is not None:
+            raise self.state.fault
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, function, *arguments)
 
     async def renew(self, function: StageFunction, unit: Unit) -> None:
         """Keep what a unit gave before, where a look shows that it would give the same again."""
-        entry = self._ledger.find(unit)
+        entry = await self._off(self._ledger.find, unit)
         if entry is None or entry.digest == unit.digest or not entry.value:
             return
         seen = (await self._executor.submit(function, unit)).result
@@ -144,32 +167,25 @@ class RunRecord:
         after = dataclasses.replace(entry, digest=unit.digest, rows=rows)
         if after.rows != entry.rows:  # the manifest may call it otherwise
             self.executed += 1
-            self._tables.replace(entry, after)
-        self._ledger.put(after)
+            await self._off(self._tables.replace, entry, after)
+        await self._off(self._ledger.put, after)
 
-    def is_due(self, unit: Unit) -> bool:
+    async def is_due(self, unit: Unit) -> bool:
         """Whether a unit would be run."""
-        entry = self._ledger.find(unit)
+        entry = await self._off(self._ledger.find, unit)
         return entry is None or entry.digest != unit.digest
 
-    def _wipe(self, unit: Unit) -> None:
-        """Forget the units whose results this one destroys, before it touches the first byte."""
-        for stage, family in STAGES[unit.stage].wipes(unit):
-            for gone in self._ledger.family(stage, unit.protocol, family):
+    def _wipe(self, protocol: str, wiped: Sequence[tuple[str, str]]) -> None:
+        """Forget the units whose results another one destroys, before it touches the first byte."""
+        for stage, family in wiped:
+            for gone in self._ledger.family(stage, protocol, family):
                 self._tables.drop(gone)
                 self._ledger.remove(gone)
 
     def _record(
-        self,
-        unit: Unit,
-        outcome: Outcome,
-        on_failure: FailureRows | None,
-        before: Entry | None,
+        self, unit: Unit, outcome: Outcome, on_failure: FailureRows | None, before: Entry | None
     ) -> Entry:
         """Write parts, then the mark."""
-        if outcome.code == "storage":
-            raise StoreError(outcome.message or "storage failed")
-        self.executed += 1
         result = outcome.result or _failure(unit, outcome, on_failure)
         rows = {**result.rows, "timings": [_timing(outcome)]}
         entry = entry_of(unit, outcome, dataclasses.replace(result, rows=rows))
@@ -179,7 +195,7 @@ class RunRecord:
         self._ledger.put(entry)
         return entry
 
-    def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
+    async def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
         """Turn a done unit into a failed one after the fact."""
         told = {**_by_table(rows), "timings": entry.rows.get("timings", [])}
         changed = dataclasses.replace(entry, code=code, message=message, rows=told)
@@ -187,71 +203,73 @@ class RunRecord:
             self.state.counts[entry.stage]["done"] -= 1
             self.state.counts[entry.stage]["failed"] += 1
         if changed != entry:
-            self._tables.replace(entry, changed)
-            self._ledger.put(changed)
-        self._entries[_key(entry)] = changed
+            await self._off(self._tables.replace, entry, changed)
+            await self._off(self._ledger.put, changed)
+        self._ended[_key(entry)] = False
 
-    def forget(self, entry: Entry) -> None:
+    async def forget(self, entry: Entry) -> None:
         """Make a unit due again whose result is gone."""
-        self._tables.drop(entry)
-        self._ledger.remove(entry)
+        await self._off(self._tables.drop, entry)
+        await self._off(self._ledger.remove, entry)
         self.state.counts[entry.stage]["done" if entry.ok else "failed"] -= 1
 
     # -- what units left in storage --------------------------------------------------------------
 
-    def has_scan(self, name: str) -> bool:
+    async def has_scan(self, name: str) -> bool:
         """Whether a scan's group stands complete."""
-        return is_complete(self._storage, name)
+        return bool(await self._off(is_complete, self._storage, name))
 
-    def has_group(self, name: str) -> bool:
+    async def has_group(self, name: str) -> bool:
         """Whether there is a group for a scan, complete or not."""
-        return group_attributes(self._storage, name) is not None
+        return await self._off(group_attributes, self._storage, name) is not None
 
-    def remove(self, name: str) -> None:
+    async def remove(self, name: str) -> None:
         """Remove a scan's group, or what a finished unit kept while under way."""
-        self._storage.remove(name)
+        await self._off(self._storage.remove, name)
 
-    def teacher(self, protocol: str) -> TeacherModel:
+    async def teacher(self, protocol: str) -> TeacherModel:
         """Read the teacher that a unit has fitted."""
-        return models.read_teacher(self._storage, protocol)
+        return await self._off(models.read_teacher, self._storage, protocol)  # type: ignore[no-any-return]
 
-    def student(self, protocol: str) -> Any:  # Any: only the executor's workers look inside
+    async def student(self, protocol: str) -> Any:  # Any: only the executor's workers look inside
         """Read the student that a unit has trained."""
-        return models.read_student(self._storage, protocol)
+        return await self._off(models.read_student, self._storage, protocol)
 
     # -- the end ---------------------------------------------------------------------------------
 
     def finish(self, protocols: Iterable[str]) -> None:
         """Drop what no longer belongs to the run and write every table as one sorted file a protocol."""
         self.state.write()  # the report reads it: nothing but itself is left
-        stale = [e for e in self._ledger.entries() if _key(e) not in self._entries]
-        self._tables.finish(protocols, self._rows, anew=bool(stale))
+        stale = [key for key in self._ledger.units() if key not in self._ended]
+        self._tables.finish(protocols, self._entries, anew=bool(stale))
         self._sweep()
-        for entry in stale:
-            self._ledger.remove(entry)
+        for key in stale:
+            self._ledger.drop(*key)
         self.dropped = len(stale)
 
     def _sweep(self) -> None:
         """Remove scans and models that no unit of this run stands for."""
-        made = [entry for entry in self._entries.values() if entry.ok]
-        by_stage = {s: [e for e in made if e.stage == s] for s in ("ingest", "teacher", "student")}
-        leftovers.remove_scans_but(self._storage, {e.name for e in by_stage["ingest"]})
-        teachers, students = ({e.protocol for e in by_stage[s]} for s in ("teacher", "student"))
+        made = [key for key, ok in self._ended.items() if ok]
+        leftovers.remove_scans_but(self._storage, {n for s, _, n in made if s == "ingest"})
+        teachers, students = (
+            {p for s, p, _ in made if s == stage} for stage in ("teacher", "student")
+        )
         leftovers.remove_models_but(self._storage, teachers, students)
 
-    def _rows(self, table: str, protocol: str) -> list[Mapping[str, object]]:
-        """Return the plain rows of one table and protocol that this run stands for."""
-        entries = (e for e in self._entries.values() if e.protocol == protocol)
-        return [row for entry in entries for row in entry.rows.get(table, [])]
+    def _entries(self, protocol: str) -> Iterator[Entry]:
+        """Read what this run stands for of one protocol, many files at once, a few of them held."""
+        mine = [key for key in self._ended if key[1] == protocol]
+        for start in range(0, len(mine), READ_AT_ONCE):
+            some = mine[start : start + READ_AT_ONCE]
+            found = self._threads.map(lambda key: self._ledger.read(*key), some)
+            yield from (entry for entry in found if entry is not None)
 
-    async def keep_alive(self) -> None:
-        """Show a sign of life every few seconds, until cancelled."""
-        while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-            self.state.write()
+    def close(self) -> None:
+        """End the threads; what they were writing is written."""
+        self._threads.shutdown(cancel_futures=True)
 
 
-def _key(entry: Entry) -> tuple[str, str, str]:
+def _key(entry: Entry) -> Key:
     return entry.stage, entry.protocol, entry.name
 
 

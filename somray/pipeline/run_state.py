@@ -1,21 +1,34 @@
-"""The state of a run as its driver tells it: counts per stage, a sign of life, and whose run it is."""
+"""The state of a run as its driver tells it: counts per stage, signs of life, and whose run it is."""
 
 import contextlib
 import json
 import os
 import platform
 import secrets
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from somray.domain.run import RunLayout
-from somray.errors import StoreError
+from somray.errors import SomrayError
+from somray.io.drivers import (
+    BEAT_SECONDS,
+    SILENCE_SECONDS,
+    claim_run,
+    holds_claim,
+    is_alive,
+    taken_over,
+    wait_for_end,
+)
 from somray.io.storage import Storage
 from somray.pipeline.stages import STAGES
 
-__all__ = ["Progress", "RunState"]
+__all__ = ["REPORT", "Progress", "RunState"]
 
-STATE_SECONDS = 1.0  # least time between two writes of the run's state
+STATE_SECONDS = 1.0  # between two looks at whether counts have changed
+REPORT = "report"
+"""What is left when every unit has ended, as a stage of its own: sorted tables and the report."""
 Progress = Callable[[Sequence[dict[str, object]]], None]
 
 
@@ -23,17 +36,30 @@ class RunState:
     """How far a run is, for `status`; one driver owns it.
 
     Args:
-        storage: the run; taking it over makes an older driver notice and stop.
-        progress: told of every stage's counts, at most once a second.
+        storage: the run; claiming it makes an older driver notice and stop.
+        progress: told of every stage's counts, at most once a second, perhaps by another thread.
     """
 
     def __init__(self, storage: Storage, progress: Progress | None = None) -> None:
         self._storage = storage
         self._progress = progress
         self._owner = secrets.token_hex(8)
-        self._written = 0.0
+        self._lock = threading.Lock()
+        self._beat = 0
+        self._told: list[dict[str, object]] = []
+        self._begun = False
+        self.fault: SomrayError | None = None
+        """Why this driver must stop, once that is known."""
         self.counts = {stage: {"done": 0, "left": 0, "failed": 0} for stage in STAGES}
-        self._tell("running")
+        self.attempt = claim_run(storage, self._owner)
+        if is_alive(self._found()) is False:
+            self._tell("running")
+
+    def _found(self) -> dict[str, Any]:  # Any: JSON
+        try:
+            return dict(json.loads(self._storage.read_text(RunLayout.state)))
+        except (FileNotFoundError, ValueError):
+            return {}
 
     @property
     def failed(self) -> int:
@@ -42,49 +68,83 @@ class RunState:
 
     def summary(self, state: str) -> dict[str, object]:
         """Return what `status --json` shows."""
-        left = sum(c["left"] for c in self.counts.values())
-        unfinished = 0 if state == "done" else 1  # tables and report still stand out
+        done = int(state == "done")
+        last = {"stage": REPORT, "done": done, "left": 1 - done, "failed": 0}
+        stages = [*({"stage": stage, **counts} for stage, counts in self.counts.items()), last]
         return {
             "state": state,
-            "left": left + unfinished,
+            "left": sum(stage["left"] for stage in stages),  # type: ignore[misc]  # built above
             "failed": self.failed,
-            "stages": [{"stage": stage, **counts} for stage, counts in self.counts.items()],
+            "stages": stages,
+            "attempt": self.attempt,
         }
 
-    def write(self, state: str = "running", *, force: bool = True) -> dict[str, object]:
-        """Write the state (running, stopped, done) and return it; unless forced, once a second at most.
+    def begin(self, silence: float = SILENCE_SECONDS) -> None:
+        """Wait until an older driver has stopped, or has been silent for so many seconds, then take over.
 
         Raises:
-            StoreError: a later driver has taken the run over, or storage failed.
+            StoreError: another driver has claimed the run meanwhile, or storage failed.
         """
-        if not force and time.time() - self._written < STATE_SECONDS:
-            return self.summary(state)
-        try:
-            owner = json.loads(self._storage.read_text(RunLayout.state)).get("owner")
-        except (FileNotFoundError, ValueError):
-            owner = self._owner
-        if owner != self._owner:
-            raise StoreError(
-                f"{self._storage.uri()}: another driver has taken over this run; this one stops"
-            )
+        wait_for_end(self._storage, self._owner, silence)
+        self.write()
+
+    def write(self, state: str = "running") -> dict[str, object]:
+        """Write the state (running, stopped, done) and return it.
+
+        Raises:
+            StoreError: a later driver has claimed the run, or storage failed.
+        """
+        if not holds_claim(self._storage, self._owner):
+            raise taken_over(self._storage)
         return self._tell(state)
 
     def give_up(self) -> None:
-        """Say that the run stopped, unless another driver works on it."""
-        with contextlib.suppress(StoreError):
-            self.write("stopped")
+        """Say that this driver has stopped, where it had begun; a later one may wait for that."""
+        with contextlib.suppress(SomrayError):
+            if self._begun and self._found().get("owner") == self._owner:
+                self._tell("stopped")
 
     def _tell(self, state: str) -> dict[str, object]:
-        summary = self.summary(state)
-        self._written = time.time()
-        facts = {
-            **summary,
-            "owner": self._owner,
-            "pid": os.getpid(),
-            "host": platform.node(),
-            "heartbeat": self._written,
-        }
-        self._storage.write_text(RunLayout.state, json.dumps(facts))
+        with self._lock:
+            self._begun = True
+            self._beat += 1
+            summary = self.summary(state)
+            facts = {
+                **summary,
+                "owner": self._owner,
+                "pid": os.getpid(),
+                "host": platform.node(),
+                "heartbeat": time.time(),
+                "beat": self._beat,
+            }
+            self._storage.write_text(RunLayout.state, json.dumps(facts))
+            self._told = summary["stages"]  # type: ignore[assignment]  # built above
         if self._progress is not None:
-            self._progress(summary["stages"])  # type: ignore[arg-type]  # built above
+            self._progress(self._told)
         return summary
+
+    @contextlib.contextmanager
+    def alive(self) -> Iterator[None]:
+        """Show signs of life from a thread of their own, whatever the others wait for; note a fault."""
+        end = threading.Event()
+        thread = threading.Thread(target=self._live, args=(end,), name="signs-of-life", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            end.set()
+            thread.join()
+
+    def _live(self, end: threading.Event) -> None:
+        last = time.monotonic()
+        while not end.wait(STATE_SECONDS):
+            now = time.monotonic()
+            changed = self.summary("running")["stages"] != self._told
+            if not changed and now - last < BEAT_SECONDS:
+                continue
+            last = now
+            try:
+                self.write()
+            except SomrayError as error:
+                self.fault = error
+                return

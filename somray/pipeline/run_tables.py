@@ -6,13 +6,14 @@ a unit changes whose rows it holds; then the rows of the unit's stage leave it f
 table is written anew, sorted, so that its bytes do not depend on the order in which units ended.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Set
+import threading
+from collections.abc import Callable, Iterable, Set
 
 from somray.domain.run import RunLayout
 from somray.domain.tables import TABLES
 from somray.io.ledger import Entry, Ledger
 from somray.io.storage import Storage
-from somray.io.tables import COMPACTED, compact, part_name, remove_others, write_part
+from somray.io.tables import COMPACTED, Gathered, compact, part_name, remove_others, write_part
 
 __all__ = ["RunTables"]
 
@@ -28,6 +29,8 @@ class RunTables:
     def __init__(self, storage: Storage, ledger: Ledger) -> None:
         self._storage, self._ledger = storage, ledger
         self._in_parts: set[tuple[str, str]] = set()
+        self._finished: dict[str, bool] = {}
+        self._turning = threading.Lock()
         self._changed = False
 
     def replace(self, before: Entry | None, after: Entry) -> None:
@@ -47,13 +50,21 @@ class RunTables:
             self._storage.remove(part_name(table, entry.protocol, entry.part))
 
     def _turn_into_parts(self, stage: str, protocol: str) -> None:
-        """Before the first change of a stage, take its rows out of compacted files."""
-        if (stage, protocol) in self._in_parts:
+        """Before the first change of a stage, take its rows out of compacted files; others wait for it."""
+        with self._turning:
+            if (stage, protocol) not in self._in_parts:
+                self._turn(stage, protocol)
+                self._in_parts.add((stage, protocol))
+
+    def _turn(self, stage: str, protocol: str) -> None:
+        if protocol not in self._finished:
+            files = (self._parts(table, protocol) for table in TABLES)
+            self._finished[protocol] = any(f"{COMPACTED}.parquet" in one for one in files)
+        if not self._finished[protocol]:
             return
-        self._in_parts.add((stage, protocol))
-        entries = self._ledger.entries(protocol)
+        entries = list(self._ledger.entries(protocol))
         for table in set[str]().union(*(_filled(e) for e in entries if e.stage == stage)):
-            parts = set(self._storage.names(RunLayout.partition(table, protocol)))
+            parts = self._parts(table, protocol)
             inside = [
                 e for e in entries if table in _filled(e) and f"{e.part}.parquet" not in parts
             ]
@@ -64,10 +75,13 @@ class RunTables:
             for one in mine:
                 write_part(self._storage, table, protocol, one.part, one.rows[table])
 
+    def _parts(self, table: str, protocol: str) -> set[str]:
+        return set(self._storage.names(RunLayout.partition(table, protocol)))
+
     def finish(
         self,
         protocols: Iterable[str],
-        rows: Callable[[str, str], Iterable[Mapping[str, object]]],
+        entries: Callable[[str], Iterable[Entry]],
         *,
         anew: bool,
     ) -> None:
@@ -75,7 +89,7 @@ class RunTables:
 
         Args:
             protocols: of the run; what lies there of others is removed.
-            rows: gives the plain rows of a table and protocol.
+            entries: reads the entries of a protocol that the run stands for, one after the other.
             anew: whether rows have left that no unit took out.
         """
         names = list(protocols)
@@ -84,8 +98,13 @@ class RunTables:
             return
         for table in TABLES:
             remove_others(self._storage, table, names)
-            for protocol in names:
-                compact(self._storage, table, protocol, rows(table, protocol))
+        for protocol in names:
+            gathered = {table: Gathered(table) for table in TABLES}
+            for entry in entries(protocol):
+                for table in _filled(entry):
+                    gathered[table].add(entry.rows[table])
+            for rows in gathered.values():
+                compact(self._storage, protocol, rows)
 
     def _is_compact(self, table: str, protocol: str) -> bool:
         return self._storage.names(RunLayout.partition(table, protocol)) == [f"{COMPACTED}.parquet"]

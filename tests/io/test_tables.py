@@ -9,11 +9,11 @@ from somray.errors import SchemaError
 from somray.io.storage import Storage
 from somray.io.tables import (
     arrow_schema,
-    compact,
     read_table,
     row_to_plain,
     write_part,
 )
+from tests.compacted import compact
 
 SLICE = SliceRow("s1", "t0", "som", 0, 3, 12.5, 0.25, None)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from somray.io.ledger import Ledger
 from somray.io.run import open_run
 from somray.pipeline.plan import make_plan
+from somray.pipeline.run_state import REPORT
 
 
 def planned_units(cohort):
@@ -30,4 +31,5 @@ def planned_units(cohort):
 
 def executed_units(summary):
     """Count the units of each stage that a run stands for."""
-    return {one["stage"]: one["done"] + one["failed"] for one in summary["stages"]}
+    stages = [one for one in summary["stages"] if one["stage"] != REPORT]
+    return {one["stage"]: one["done"] + one["failed"] for one in stages}

@@ -6,8 +6,9 @@ import pytest
 import somray
 from somray.domain.tables import TABLES
 from somray.io.storage import Storage
-from somray.io.tables import compact, read_table, remove_others
+from somray.io.tables import read_table, remove_others
 from somray.report.pages import write_report
+from tests.compacted import compact
 from tests.pipeline.tiny import QUICK, body, run_tiny, save, write_manifest
 
 FAILURE = {

@@ -17,7 +17,8 @@ from somray.io import models
 from somray.io.ome import image as ome_zarr
 from somray.io.ome.image import ScanMeta
 from somray.io.storage import Storage
-from somray.io.tables import compact, row_to_plain
+from somray.io.tables import row_to_plain
+from tests.compacted import compact
 
 PROTOCOL, IDLE = "chest-ct", "idle-mr"
 SHAPE = (1, 1, 6, 48, 56)

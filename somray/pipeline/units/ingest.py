@@ -84,9 +84,9 @@ async def take_in(record: Record, units: Units, scan: Scan, on_failure: FailureR
     parts = part_units(units, scan, opened.value)
     await gather_or_cancel(*(record.renew(ingest.look_again, part) for part in parts))
     name = ScanPlace(units.root, scan.subject, scan.session).name
-    is_closed_or_gone = record.has_scan(name) or not record.has_group(name)
-    if is_closed_or_gone and any(record.is_due(part) for part in parts):
-        record.forget(opened)  # a brick is never written into a complete scan
+    is_closed_or_gone = await record.has_scan(name) or not await record.has_group(name)
+    if is_closed_or_gone and any([await record.is_due(part) for part in parts]):
+        await record.forget(opened)  # a brick is never written into a complete scan
         opened = await record.do(ingest.run, opening, on_failure=on_failure)
         if not opened.ok:
             return [opened]

@@ -90,10 +90,10 @@ class ReportData:
     def is_unfinished(self) -> bool:
         """Whether units of the run are still to be done.
 
-        The state is "running" still while the run's last act, its report, is written; no unit is left then.
+        The state is "running" still while the run's last act, its report, is written; nothing else is left then.
         """
         stages = self.state.get("stages")
-        left = sum(int(s["left"]) for s in stages) if stages else None
+        left = sum(int(s["left"]) for s in stages if s["stage"] != "report") if stages else None
         return self.state.get("state", "done") != "done" and left != 0
 
     @cached_property
