@@ -44,7 +44,9 @@ class StandIn:
         self.log.touch()
         texts = {"ray": RAY, "python": PYTHON.format(python=sys.executable)}
         texts |= {name: NOTED.format(name=name) for name in ("srun", "scontrol", "scancel")}
-        texts["sleep"] = '#!/bin/bash\n[ "$1" = 60 ] || exec /bin/sleep "$1"\n'  # Slurm would end us
+        texts["sleep"] = (
+            '#!/bin/bash\n[ "$1" = 60 ] || exec /bin/sleep "$1"\n'  # Slurm would end us
+        )
         for name, text in texts.items():
             file = folder / "bin" / name
             file.parent.mkdir(exist_ok=True)

@@ -11,7 +11,10 @@ HEADERS = {"Bootstrap": "docker"}
 
 def test_hadolint_finds_nothing():
     found = subprocess.run(
-        [tool("hadolint"), CLUSTER / "images/Dockerfile"], capture_output=True, text=True, check=False
+        [tool("hadolint"), CLUSTER / "images/Dockerfile"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert found.stdout + found.stderr == ""
 

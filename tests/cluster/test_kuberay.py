@@ -30,7 +30,8 @@ def schemas(real_data):
     found = {}
     for name, plural in KINDS.items():
         resource = yaml.load(  # the pure Python loader takes ten seconds
-            (folder / f"ray.io_{plural}.yaml").read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+            (folder / f"ray.io_{plural}.yaml").read_text(),
+            getattr(yaml, "CSafeLoader", yaml.SafeLoader),
         )
         version = next(v for v in resource["spec"]["versions"] if v["name"] == "v1")
         schema = closed(version["schema"]["openAPIV3Schema"])
@@ -90,8 +91,13 @@ def test_ray_pods_are_probed_and_told_before_they_go(name):
         assert container["readinessProbe"]["httpGet"]["path"] == "/api/healthz"
         assert container["livenessProbe"]["httpGet"]["path"] == "/api/healthz"
         assert container["lifecycle"]["preStop"]
-        assert container["image"] == spec["headGroupSpec"]["template"]["spec"]["containers"][0]["image"]
-        drained = next(e for e in container["env"] if e["name"] == "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S")
+        assert (
+            container["image"]
+            == spec["headGroupSpec"]["template"]["spec"]["containers"][0]["image"]
+        )
+        drained = next(
+            e for e in container["env"] if e["name"] == "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"
+        )
         assert int(drained["value"]) < group["template"]["spec"]["terminationGracePeriodSeconds"]
 
 

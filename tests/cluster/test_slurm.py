@@ -26,7 +26,9 @@ def options(slurm):
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.name)
 def test_shellcheck_finds_nothing(script):
-    found = subprocess.run([tool("shellcheck"), script], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [tool("shellcheck"), script], capture_output=True, text=True, check=False
+    )
     assert found.stdout == ""
 
 
@@ -63,7 +65,9 @@ def test_ports_are_the_jobs_own(slurm, tmp_path):
     other = StandIn(tmp_path / "other")
     other.run("cohort.yaml", SLURM_JOB_ID="4712")
     theirs = options(other)
-    assert int(theirs["port"]) > int(given["max-worker-port"]) or int(theirs["max-worker-port"]) < int(given["port"])
+    assert int(theirs["port"]) > int(given["max-worker-port"]) or int(
+        theirs["max-worker-port"]
+    ) < int(given["port"])
 
 
 @pytest.mark.parametrize("code", [0, 2, 3, 4])

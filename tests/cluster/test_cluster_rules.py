@@ -10,7 +10,9 @@ SECRETS = re.compile(
     r"AKIA[0-9A-Z]{16}|-----BEGIN [A-Z ]*PRIVATE KEY|xox[baprs]-|gh[pousr]_\w{20}|AIza[\w-]{30}"
     r"|(?i:password|passwd|secret_?(access_?)?key|auth_token)\s*[:=]\s*[\"']?[A-Za-z0-9+/]{8,}"
 )
-HOSTS = re.compile(r"(docker|quay|ghcr|nvcr|gcr|pkg\.dev|amazonaws|pypi|debian|conda)\.(io|com|org|dev)|index-url")
+HOSTS = re.compile(
+    r"(docker|quay|ghcr|nvcr|gcr|pkg\.dev|amazonaws|pypi|debian|conda)\.(io|com|org|dev)|index-url"
+)
 NAMED = [str(f.relative_to(ROOT)) for f in FILES]
 
 
@@ -21,7 +23,9 @@ def test_a_file_holds_no_secret_and_no_registrys_address(file):
     assert HOSTS.search(text) is None
 
 
-@pytest.mark.parametrize("planted", ["auth_token: aGVsbG8gd29ybGQ", "AKIAABCDEFGHIJKLMNOP", "password=hunter2hunter2"])
+@pytest.mark.parametrize(
+    "planted", ["auth_token: aGVsbG8gd29ybGQ", "AKIAABCDEFGHIJKLMNOP", "password=hunter2hunter2"]
+)
 def test_a_planted_secret_is_found(planted):
     assert SECRETS.search(f"a: 1\n{planted}\n")
 
@@ -34,8 +38,12 @@ def test_no_command_ends_the_ray_of_others(file):
     commands = [line.split("#")[0] for line in file.read_text().splitlines()]
     if file.suffix == ".md":
         commands = [line for line in commands if not line.startswith("|")]  # told as what not to do
-    assert [line for line in commands if re.search(r"^\s*ray stop|&& ray stop|; ray stop", line)] == []
-    assert [line for line in commands if re.search(r"killall|pkill(?! -TERM -f 'ray start')", line)] == []
+    assert [
+        line for line in commands if re.search(r"^\s*ray stop|&& ray stop|; ray stop", line)
+    ] == []
+    assert [
+        line for line in commands if re.search(r"killall|pkill(?! -TERM -f 'ray start')", line)
+    ] == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=NAMED)
@@ -45,7 +53,13 @@ def test_a_dashboard_listens_on_loopback_but_for_kuberays_operator(file):
 
 
 def test_every_way_to_a_cluster_asks_for_the_token():
-    for name in ("slurm/somray.sbatch", "ray_up/aws.yaml", "ray_up/gcp.yaml", "images/Dockerfile", "images/somray.def"):
+    for name in (
+        "slurm/somray.sbatch",
+        "ray_up/aws.yaml",
+        "ray_up/gcp.yaml",
+        "images/Dockerfile",
+        "images/somray.def",
+    ):
         assert "RAY_AUTH_MODE=token" in (CLUSTER / name).read_text(), name
     for name in ("rayjob", "raycluster"):
         assert "mode: token" in (CLUSTER / f"kuberay/{name}.yaml").read_text()
