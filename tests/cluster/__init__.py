@@ -1,0 +1,1 @@
+"""Tests of cluster/, which holds values and no code of somray."""
