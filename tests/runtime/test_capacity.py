@@ -9,7 +9,7 @@ import pytest
 from somray.domain.work import MIB, Needs
 from somray.errors import PlanError
 from somray.runtime.on_ray import cluster as follow
-from somray.runtime.on_ray.calls import Call, UnfitError
+from somray.runtime.on_ray.calls import UnitCall, UnfitError
 from somray.runtime.on_ray.capacity import Capacity, Room
 
 SMALL, WIDE = Room(2, 0, 1000 * MIB), Room(16, 0, 500 * MIB)
@@ -80,7 +80,7 @@ def made_up(monkeypatch):
 
 
 async def _end_of(cluster, needs):
-    call = Call(Reference(), needs, cluster.options(needs))
+    call = UnitCall(Reference(), needs, cluster.options(needs))
     with cluster.following(call):
         return await call.answer()
 

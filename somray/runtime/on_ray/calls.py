@@ -13,14 +13,14 @@ import ray
 
 from somray.domain.work import Needs
 
-__all__ = ["Call", "UnfitError"]
+__all__ = ["UnitCall", "UnfitError"]
 
 
 class UnfitError(Exception):
     """A try asks for more than any node has now, but would do with less: it is handed out anew."""
 
 
-class Call:
+class UnitCall:
     """One try; made on the event loop that awaits it.
 
     Args:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 from somray.domain.work import MIB, Needs
 from somray.errors import PlanError
-from somray.runtime.on_ray.calls import Call, UnfitError
+from somray.runtime.on_ray.calls import UnitCall, UnfitError
 from somray.runtime.on_ray.capacity import Capacity
 from somray.runtime.slots import Slots
 
@@ -37,7 +37,7 @@ class Cluster:
         self._in_flight, self._wait = in_flight, wait_seconds
         self.seen = Capacity.now()
         self.lost_nodes = 0
-        self._calls: set[Call] = set()
+        self._calls: set[UnitCall] = set()
         self._slots = Slots(self._places())
         self._watch: asyncio.Task[None] | None = None
         self._fault: PlanError | None = None
@@ -48,7 +48,7 @@ class Cluster:
         return self._slots.places
 
     @property
-    def calls(self) -> tuple[Call, ...]:
+    def calls(self) -> tuple[UnitCall, ...]:
         """What Ray has now."""
         return tuple(self._calls)
 
@@ -63,7 +63,7 @@ class Cluster:
             yield
 
     @contextlib.contextmanager
-    def following(self, call: Call) -> Iterator[None]:
+    def following(self, call: UnitCall) -> Iterator[None]:
         """Watch over a call: it is failed where no node can hold it any more, or the head is gone."""
         self._calls.add(call)
         if self._watch is None or self._watch.done():
@@ -116,7 +116,7 @@ class Cluster:
     def _judge(self, tell: Callable[[str], None]) -> None:
         """Find the calls that no node can hold as the cluster is now, and end those that have waited enough."""
         now = time.monotonic()
-        waiting: list[Call] = []
+        waiting: list[UnitCall] = []
         for call in self._calls:
             if self.seen.holds(call.options):
                 call.unfit_since = None
@@ -153,7 +153,7 @@ class Cluster:
 
 
 async def _off_the_loop(look: Callable[[], Capacity], seconds: float) -> Capacity:
-    """Call in a thread of its own, which nobody waits for where it never comes back.
+    """UnitCall in a thread of its own, which nobody waits for where it never comes back.
 
     Raises:
         TimeoutError: it has not.

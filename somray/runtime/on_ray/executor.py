@@ -12,9 +12,9 @@ from ray.exceptions import RayError
 
 from somray.domain.work import Mapper, Needs, Outcome, StageFunction, Trainer, Unit
 from somray.errors import PlanError
-from somray.runtime.execute import execute_within
+from somray.runtime.execute import Told, execute_within
 from somray.runtime.logs import tell_unit
-from somray.runtime.on_ray.calls import Call, UnfitError
+from somray.runtime.on_ray.calls import UnitCall, UnfitError
 from somray.runtime.on_ray.cluster import Cluster
 from somray.runtime.on_ray.deaths import DEATHS, Tries, cause_of
 from somray.runtime.on_ray.map import map_with_ray
@@ -34,6 +34,12 @@ EXIT_SECONDS = 0.2
 # Retries are ours, so that attempts are counted and a unit that kills workers is given up.
 _run: Any = ray.remote(max_retries=0)(execute_within)  # Any: remote functions have no types
 _actor: Any = ray.remote(max_restarts=0)(ProtocolActor)
+
+
+@functools.lru_cache(maxsize=256)
+def _asking(**options: float) -> Any:  # Any: as above
+    """Return the remote function that asks for so much; Ray makes a class for each."""
+    return _run.options(**options)
 
 
 def _no_limit(unit: Unit) -> float | None:
@@ -62,7 +68,7 @@ class RayExecutor:
         self._actors: dict[
             str, tuple[Any, Needs, dict[str, float]]
         ] = {}  # Any: actor handles have no types
-        self._left: list[Call] = []
+        self._left: list[UnitCall] = []
         self._metrics = RunMetrics()
 
     async def submit(
@@ -99,7 +105,8 @@ class RayExecutor:
         while True:
             start = time.monotonic()
             try:
-                return await self._once((function, unit, shared, tries.number, limit), actor, needs)
+                told = function, unit, tries.number, limit
+                return await self._once(told, shared, actor, needs)
             except UnfitError:  # it was not begun
                 await self._end_actor(actor)
                 continue
@@ -118,10 +125,8 @@ class RayExecutor:
                 return _failed(unit, given_up, tries)
             await asyncio.sleep(tries.pause)
 
-    async def _once(
-        self, work: tuple[Any, ...], actor: str | None, needs: Needs
-    ) -> Outcome:  # Any: what `execute_within` takes
-        call = self._call(work, actor, needs)
+    async def _once(self, told: Told, shared: object, actor: str | None, needs: Needs) -> Outcome:
+        call = self._call((told, shared), actor, needs)
         with self._cluster.following(call):
             try:
                 return await call.answer()  # type: ignore[no-any-return]
@@ -130,7 +135,7 @@ class RayExecutor:
                 self._left.append(call)
                 raise
 
-    def _call(self, work: tuple[Any, ...], actor: str | None, needs: Needs) -> Call:
+    def _call(self, work: tuple[Told, object], actor: str | None, needs: Needs) -> UnitCall:
         """Hand a unit to Ray.
 
         Raises:
@@ -138,12 +143,12 @@ class RayExecutor:
         """
         if actor is None:
             options = self._cluster.options(needs)
-            return Call(_run.options(**options).remote(*work), needs, options)
+            return UnitCall(_asking(**options).remote(*work), needs, options)
         if actor not in self._actors:
             options = self._cluster.options(needs)
             self._actors[actor] = _actor.options(**options).remote(), needs, options
         handle, needs, options = self._actors[actor]
-        return Call(handle.run.remote(*work), needs, options)
+        return UnitCall(handle.run.remote(*work), needs, options)
 
     def share(self, value: object) -> object:
         """Put a value into the object store, owned by this driver."""
