@@ -9,7 +9,7 @@ import pytest
 from somray.domain.work import MIB, Needs
 from somray.errors import PlanError
 from somray.runtime.on_ray import cluster as follow
-from somray.runtime.on_ray.calls import UnitCall, UnfitError
+from somray.runtime.on_ray.calls import UnfitError, UnitCall
 from somray.runtime.on_ray.capacity import Capacity, Room
 
 SMALL, WIDE = Room(2, 0, 1000 * MIB), Room(16, 0, 500 * MIB)

@@ -13,7 +13,7 @@ import ray
 
 from somray.domain.work import Needs
 
-__all__ = ["UnitCall", "UnfitError"]
+__all__ = ["UnfitError", "UnitCall"]
 
 
 class UnfitError(Exception):

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 from somray.domain.work import MIB, Needs
 from somray.errors import PlanError
-from somray.runtime.on_ray.calls import UnitCall, UnfitError
+from somray.runtime.on_ray.calls import UnfitError, UnitCall
 from somray.runtime.on_ray.capacity import Capacity
 from somray.runtime.slots import Slots
 
@@ -153,7 +153,7 @@ class Cluster:
 
 
 async def _off_the_loop(look: Callable[[], Capacity], seconds: float) -> Capacity:
-    """UnitCall in a thread of its own, which nobody waits for where it never comes back.
+    """Call in a thread of its own, which nobody waits for where it never comes back.
 
     Raises:
         TimeoutError: it has not.

@@ -14,7 +14,7 @@ from somray.domain.work import Mapper, Needs, Outcome, StageFunction, Trainer, U
 from somray.errors import PlanError
 from somray.runtime.execute import Told, execute_within
 from somray.runtime.logs import tell_unit
-from somray.runtime.on_ray.calls import UnitCall, UnfitError
+from somray.runtime.on_ray.calls import UnfitError, UnitCall
 from somray.runtime.on_ray.cluster import Cluster
 from somray.runtime.on_ray.deaths import DEATHS, Tries, cause_of
 from somray.runtime.on_ray.map import map_with_ray
