@@ -44,6 +44,7 @@ QUARANTINE_CODES = {
     "too_large": "a slice that its format has to decode whole does not fit the memory of a task",
     "storage": "storage could not be read or written; the run stops",
     "worker_died": "the worker died each time it worked on this unit",
+    "timed_out": "reading or computing took longer than `resources.unit_minutes`, twice; its worker was ended",
     "internal": "an error in somray itself; the message names it, please report it",
 }
 """What a code in `failures.code` means; the list is part of the data dictionary."""
@@ -70,6 +71,7 @@ REMEDIES = {
     "MetaImage without compression",
     "storage": "see to space and permissions, then run again: what is done stays done",
     "worker_died": "give its task more memory (`resources.task_memory_mb`), then run again",
+    "timed_out": "see whether its files can be read at all, or raise `resources.unit_minutes`, then run again",
     "internal": "report it with its message; the rest of the cohort went on",
 }
 """What a person does about a code."""

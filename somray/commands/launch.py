@@ -60,6 +60,7 @@ def _on_stop() -> Any:  # Any: what stood there before
     """Have SIGTERM end this process in an orderly way; Ray puts a handler of its own there when it is joined."""
 
     def stop(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end itself is not to be broken off
         raise SystemExit(STOPPED)
 
     return signal.signal(signal.SIGTERM, stop)

@@ -12,7 +12,7 @@ from somray.domain.work import Outcome, Result, StageFunction, Unit
 from somray.errors import DataError, StoreError
 from somray.runtime.limit import time_limit
 
-__all__ = ["execute", "execute_within"]
+__all__ = ["Told", "execute", "execute_within"]
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
@@ -89,9 +89,12 @@ def execute(
     )
 
 
-def execute_within(
-    function: StageFunction, unit: Unit, shared: object, attempts: int, seconds: float | None
-) -> Outcome:
-    """Run a unit here, in a process that is ended where it takes longer than `seconds`."""
+Told = tuple[StageFunction, Unit, int, float | None]
+"""Function, unit, which attempt this is, and the seconds that it may take: one value, since each costs its sending."""
+
+
+def execute_within(told: Told, shared: object) -> Outcome:
+    """Run a unit here, in a process that is ended where it takes longer than it may."""
+    function, unit, attempts, seconds = told
     with time_limit(seconds):
         return execute(function, unit, shared, attempts)

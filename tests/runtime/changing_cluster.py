@@ -1,11 +1,13 @@
 """A cluster that changes under its executor, in a process of its own, see test_changing_cluster.py.
 
-A head without CPUs to begin with; nodes join while units wait; then the node of one unit is lost three times.
+A head without CPUs to begin with; nodes join while units wait; then the node of one unit is lost three times,
+a unit asks for more than any node has, and last the head is killed.
 """
 
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -15,6 +17,7 @@ from ray import cloudpickle
 from ray.cluster_utils import Cluster
 
 from somray.domain.work import Needs, Result, Unit
+from somray.errors import PlanError
 from somray.runtime.on_ray import cluster as follow
 from somray.runtime.on_ray.executor import RayExecutor
 
@@ -75,6 +78,44 @@ async def lost(cluster, folder, times):
     return outcome.ok, outcome.attempts
 
 
+async def grown(cluster):
+    """Ask for more than any node has; return what is said where none joins, and whether a large one is used."""
+    executor = RayExecutor(wait_seconds=2)
+    large = Unit("som", "large", "p", "d", 0, Needs(memory_bytes=3 * 2**30))
+    try:
+        await executor.submit(give, large)
+        said = ""
+    except PlanError as error:
+        said = str(error)
+    executor = RayExecutor(wait_seconds=60)
+    job = asyncio.ensure_future(executor.submit(give, large))
+    await asyncio.sleep(1)
+    cluster.add_node(**{**NODE, "memory": 4 * 2**30})
+    return said, (await job).ok
+
+
+def give(item, shared):
+    """Give something."""
+    return Result(value={"item": item})
+
+
+async def headless(cluster, folder):
+    """Lose the head while a unit runs; return what is said."""
+    follow.HEAD_SECONDS = 3.0
+    executor = RayExecutor(wait_seconds=60)
+    mark = folder / "headless"
+    job = asyncio.ensure_future(executor.submit(wait_for, _unit("h", (str(mark), "none"))))
+    await _until(mark.exists)
+    head = cluster.head_node.all_processes["gcs_server"][0].process.pid
+    os.kill(head, signal.SIGKILL)
+    try:
+        await job
+    except PlanError as error:
+        executor.close()
+        return str(error)
+    return ""
+
+
 def main(argv):
     follow.LOOK_SECONDS = 0.5
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -85,10 +126,13 @@ def main(argv):
     found = {
         "joined": asyncio.run(joined_later(cluster, folder)),
         "lost": asyncio.run(lost(cluster, folder, 3)),
+        "grown": asyncio.run(grown(cluster)),
+        "headless": asyncio.run(headless(cluster, folder)),
     }
     ray.shutdown()
-    cluster.shutdown()
-    print(json.dumps(found))
+    print(json.dumps(found), flush=True)
+    for node in cluster.list_all_nodes():
+        node.kill_all_processes(check_alive=False, allow_graceful=False)
 
 
 if __name__ == "__main__":

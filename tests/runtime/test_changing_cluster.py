@@ -37,3 +37,14 @@ def test_a_head_without_cpus_is_asked_and_what_joins_is_used(found):
 
 def test_three_lost_nodes_in_a_row_are_no_attempt(found):
     assert found["lost"] == [True, 1]
+
+
+def test_what_no_node_can_hold_waits_for_one_that_can(found):
+    said, ok = found["grown"]
+    assert "a unit needs 3072 MiB" in said
+    assert "none joined" in said
+    assert ok
+
+
+def test_a_lost_head_is_an_orderly_end(found):
+    assert "no longer answers" in found["headless"]

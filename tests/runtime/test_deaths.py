@@ -82,3 +82,11 @@ def test_a_unit_that_ends_its_workers_is_found(causes, code, words):
     found = _after(*causes).verdict(60.0)
     assert found[0] == code
     assert words in found[1]
+
+
+def test_a_cluster_that_loses_many_nodes_is_to_blame_itself():
+    tries = _after(*["node"] * deaths.MOST_NODES)
+    assert tries.verdict(60.0, 2 * deaths.MOST_NODES) is not None  # half of them were its own
+    assert tries.verdict(60.0, 2 * deaths.MOST_NODES + 1) is None
+    tries.nodes = deaths.UTMOST_NODES
+    assert tries.verdict(60.0, 1000) is not None

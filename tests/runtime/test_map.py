@@ -5,10 +5,12 @@ import signal
 import sys
 
 import pytest
+import ray
 from ray import cloudpickle
 
 from somray.domain.work import Needs
 from somray.errors import DataError
+from somray.runtime.on_ray import map as on_ray_map
 from somray.runtime.on_ray.executor import RayExecutor
 from somray.runtime.on_ray.session import ray_session
 from somray.runtime.serial import SerialExecutor
@@ -40,6 +42,10 @@ def refuse(item, shared):
     raise DataError("unreadable", f"item {item}")
 
 
+def die(item, shared):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def die_once(item, shared):
     if item == 1 and not os.path.exists(shared):
         open(shared, "w").close()
@@ -62,3 +68,12 @@ def test_a_part_whose_worker_died_is_done_again(mapper, tmp_path):
     if not mapper.waits:
         pytest.skip("there is no worker but this process")
     assert mapper.run(die_once, range(3), str(tmp_path / "died"), SMALL) == [0, 1, 2]
+
+
+def test_a_part_that_always_kills_its_worker_is_told_as_such(mapper, monkeypatch):
+    if not mapper.waits:
+        pytest.skip("there is no worker but this process")
+    monkeypatch.setattr(on_ray_map, "_part", ray.remote(max_retries=0)(on_ray_map._call))
+    with pytest.raises(DataError, match="lost its worker") as caught:
+        mapper.run(die, range(1), None, SMALL)
+    assert caught.value.code == "worker_died"

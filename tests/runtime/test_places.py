@@ -118,9 +118,13 @@ def test_the_folder_is_the_users_own_and_private(unnamed):
     assert check_temporary() == folder
 
 
-def test_a_long_path_of_a_batch_system_gives_way(unnamed, monkeypatch):
+def test_a_long_path_of_a_batch_system_gives_way_and_it_is_told_once(unnamed, monkeypatch, caplog):
     monkeypatch.setenv("TMPDIR", str(unnamed / ("x" * 90)))
     assert check_temporary().parent == unnamed / "plain"
+    check_temporary()
+    (told,) = caplog.messages
+    assert "has too long a path" in told
+    assert str(unnamed / "plain") in told
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "fuse.sshfs", "lustre"])

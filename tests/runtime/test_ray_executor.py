@@ -12,7 +12,7 @@ from ray import cloudpickle
 
 from somray.domain.work import Needs, Result, Unit
 from somray.errors import PlanError
-from somray.runtime.on_ray.cluster import Capacity
+from somray.runtime.on_ray.capacity import Capacity, Room
 from somray.runtime.on_ray.executor import RayExecutor
 from somray.runtime.on_ray.session import ray_session
 
@@ -101,21 +101,31 @@ def test_a_unit_that_hangs_is_ended_and_given_up(cluster, actor):
     assert after.ok
 
 
-def test_the_end_cancels_what_is_under_way(cluster, tmp_path):
-    async def go():
-        executor = RayExecutor()
-        unit = _unit(str(tmp_path / "mark"))
-        job = asyncio.create_task(executor.submit(mark_and_wait, unit))
-        while not (tmp_path / "mark").exists():
-            await asyncio.sleep(0.05)
-        pid = int((tmp_path / "mark").read_text())
-        executor.close()
-        job.cancel()
-        await asyncio.gather(job, return_exceptions=True)
-        return pid
+@pytest.mark.parametrize("actor", [None, "marking"])
+def test_a_stop_ends_what_is_under_way_before_it_is_told(cluster, tmp_path, actor):
+    executor, mark = RayExecutor(), tmp_path / "mark"
 
-    with pytest.raises(ProcessLookupError):
-        os.kill(asyncio.run(go()), 0)
+    async def go():
+        loop = asyncio.get_running_loop()
+
+        def stop_once_it_works():  # as the handler of SIGTERM does, in the middle of the loop
+            if mark.exists():
+                raise SystemExit(143)
+            loop.call_later(0.05, stop_once_it_works)
+
+        stop_once_it_works()
+        await executor.submit(mark_and_wait, _unit(str(mark)), None, actor)
+
+    with pytest.raises(SystemExit):
+        asyncio.run(go())
+    executor.close()
+    _wait_for_the_end_of(int(mark.read_text()))
+
+
+def _wait_for_the_end_of(pid):
+    deadline = time.monotonic() + 10  # left alone it works for 1000 s
+    while os.path.exists(f"/proc/{pid}"):
+        assert time.monotonic() < deadline
 
 
 def mark_and_wait(item, shared):
@@ -157,9 +167,9 @@ def test_a_need_that_no_node_meets_is_refused_instead_of_waited_for(cluster):
         (1, 2, "Ray Train, 2 on CPUs, too few of the cluster's 1 GPUs for all"),
     ],
 )
-def test_a_group_of_workers_says_what_it_runs_on(cluster, gpus, workers, words):
+def test_a_group_of_workers_says_what_it_runs_on(cluster, gpus, workers, words, monkeypatch):
     executor = RayExecutor()
-    executor._cluster.seen = Capacity(gpus=gpus)
+    monkeypatch.setattr(Capacity, "now", lambda: Capacity({"n": Room(8, gpus, 2**30)}))
     trainer = executor.trainer(workers, "auto")
     assert trainer.name == words
     assert trainer.run.keywords == {"workers": workers, "use_gpu": gpus >= workers}

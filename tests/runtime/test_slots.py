@@ -2,7 +2,7 @@
 
 import asyncio
 
-from somray.runtime.on_ray.cluster import Slots
+from somray.runtime.slots import Slots
 
 
 def _hold(slots, order, name, leave):

@@ -3,106 +3,26 @@
 import asyncio
 import contextlib
 import logging
+import threading
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator
 
-import ray
-
-from somray.domain.work import MIB
+from somray.domain.work import MIB, Needs
 from somray.errors import PlanError
+from somray.runtime.on_ray.calls import UnfitError, UnitCall
+from somray.runtime.on_ray.capacity import Capacity
+from somray.runtime.slots import Slots
 
-__all__ = ["Capacity", "Cluster", "Slots"]
+__all__ = ["Cluster"]
 
 LOOK_SECONDS = 5.0
 TELL_SECONDS = 60.0
+HEAD_SECONDS = 35.0
+"""A head that has not answered for so long is gone. Ray ends the whole process, at whatever it is, after 60."""
 DEMAND = 8
-"""Units handed to a cluster that has no CPU yet: what an autoscaler must see to start nodes."""
+"""Units handed to a cluster that can grow, however small it is: what an autoscaler must see to start nodes."""
 
 _log = logging.getLogger("somray")
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """What a look at the cluster found.
-
-    Args:
-        cpus: of all nodes together.
-        gpus: of all nodes together.
-        node_cpus: of the widest node.
-        node_memory: bytes that the largest node offers to tasks.
-    """
-
-    cpus: float = 0.0
-    gpus: float = 0.0
-    node_cpus: float = 0.0
-    node_memory: float = 0.0
-
-    @classmethod
-    def now(cls) -> "Capacity":
-        """Look; takes milliseconds, and waits for the head."""
-        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-
-        def of(kind: str) -> list[float]:
-            return [float(resources.get(kind, 0)) for resources in alive]
-
-        # A node without CPUs runs no unit, whatever memory it offers.
-        rooms = [m for m, c in zip(of("memory"), of("CPU"), strict=True) if c]
-        return cls(sum(of("CPU")), sum(of("GPU")), max(of("CPU"), default=0), max(rooms, default=0))
-
-
-class Slots:
-    """A semaphore whose number of places may change while some are taken."""
-
-    def __init__(self, places: int) -> None:
-        self._places, self._taken = places, 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-
-    @property
-    def places(self) -> int:
-        """How many may be taken at once."""
-        return self._places
-
-    @property
-    def taken(self) -> bool:
-        """Whether anybody holds a place."""
-        return self._taken > 0
-
-    def resize(self, places: int) -> None:
-        """Change it; those who hold a place beyond it keep it until they leave."""
-        self._places = places
-        self._wake()
-
-    def _wake(self) -> None:
-        while self._waiting and self._taken < self._places:
-            waiting = self._waiting.popleft()
-            if not waiting.done():
-                self._taken += 1
-                waiting.set_result(None)
-
-    @contextlib.asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
-        """Hold a place; those who came first get it first."""
-        if self._taken < self._places and not self._waiting:
-            self._taken += 1
-        else:
-            waiting = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiting)
-            try:
-                await waiting
-            except asyncio.CancelledError:
-                if waiting.done() and not waiting.cancelled():  # its place came too late
-                    self._leave()
-                raise
-        try:
-            yield
-        finally:
-            self._leave()
-
-    def _leave(self) -> None:
-        self._taken -= 1
-        self._wake()
 
 
 class Cluster:
@@ -116,59 +36,150 @@ class Cluster:
     def __init__(self, in_flight: int | None = None, wait_seconds: float = 0.0) -> None:
         self._in_flight, self._wait = in_flight, wait_seconds
         self.seen = Capacity.now()
+        self.lost_nodes = 0
+        self._calls: set[UnitCall] = set()
         self._slots = Slots(self._places())
         self._watch: asyncio.Task[None] | None = None
+        self._fault: PlanError | None = None
 
     @property
     def places(self) -> int:
         """How many units may be under way at once, as things are."""
         return self._slots.places
 
+    @property
+    def calls(self) -> tuple[UnitCall, ...]:
+        """What Ray has now."""
+        return tuple(self._calls)
+
     def _places(self) -> int:
-        if self._in_flight is not None:
-            return self._in_flight
-        return max(2, int(2 * self.seen.cpus)) if self.seen.cpus else DEMAND
+        least = DEMAND if self._wait else 2
+        return self._in_flight or max(least, int(2 * self.seen.cpus))
 
     @contextlib.asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
         """Hold a place among the units under way."""
-        if self._watch is None or self._watch.done():
-            self._watch = asyncio.create_task(self._look_again())
         async with self._slots.one():
             yield
 
-    async def _look_again(self) -> None:
-        """Look every few seconds until nobody holds a place."""
-        tell = _every(TELL_SECONDS)
-        while self._slots.taken:
-            await asyncio.sleep(LOOK_SECONDS)
-            self.seen = await asyncio.to_thread(Capacity.now)
-            self._slots.resize(self._places())
-            if not self.seen.cpus:
-                tell("waiting for nodes: the cluster has no CPU now")
+    @contextlib.contextmanager
+    def following(self, call: UnitCall) -> Iterator[None]:
+        """Watch over a call: it is failed where no node can hold it any more, or the head is gone."""
+        self._calls.add(call)
+        if self._watch is None or self._watch.done():
+            self._watch = asyncio.create_task(self._look_again())
+        try:
+            yield
+        finally:
+            self._calls.discard(call)
 
-    async def room(self, memory_bytes: float) -> Capacity:
-        """Wait until there is a node that could hold a unit; return the cluster as it is then.
-
-        A cluster without any CPU is asked all the same: its autoscaler starts nodes only for what it is asked.
+    def options(self, needs: Needs) -> dict[str, float]:
+        """Return what a unit asks of a node, as the cluster is now.
 
         Raises:
-            PlanError: none has joined in all the time that a unit waits.
+            PlanError: no node has the memory and none can join; or the head is gone.
         """
-        tell, start = _every(TELL_SECONDS), time.monotonic()
-        while self.seen.node_cpus and memory_bytes > self.seen.node_memory:
-            offer = (
-                f"a unit needs {memory_bytes / MIB:.0f} MiB, the largest node offers "
-                f"{self.seen.node_memory / MIB:.0f} MiB"
-            )
-            if time.monotonic() - start >= self._wait:
-                raise PlanError(
-                    f"{offer}; start a larger node (`somray check` names every stage's need)"
-                )
-            tell(f"waiting for a node: {offer}")
-            await asyncio.sleep(min(LOOK_SECONDS, self._wait / 10))
-            self.seen = await asyncio.to_thread(Capacity.now)
+        if self._fault is not None:
+            raise self._fault
+        options = self.seen.fitted(needs)
+        if not self._wait and not self.seen.holds(options):
+            raise PlanError(self._missing(options))
+        return options
+
+    def look(self) -> Capacity:
+        """Look here and now."""
+        self._take(Capacity.now())
         return self.seen
+
+    def _take(self, seen: Capacity) -> None:
+        self.lost_nodes += len(self.seen.nodes.keys() - seen.nodes.keys())
+        self.seen = seen
+        self._slots.resize(self._places())
+
+    async def _look_again(self) -> None:
+        """Look every few seconds until Ray has nothing of ours."""
+        tell = _every(TELL_SECONDS)
+        while self._calls:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                self._take(await _off_the_loop(Capacity.now, HEAD_SECONDS))
+            except Exception as error:  # whatever it is, nobody answers
+                self._fault = PlanError(
+                    f"the head of the Ray cluster no longer answers ({error or type(error).__name__}); what is done "
+                    "stays done: start the cluster again, then run again"
+                )
+                for call in self._calls:
+                    call.fail(self._fault)
+                return
+            self._judge(tell)
+
+    def _judge(self, tell: Callable[[str], None]) -> None:
+        """Find the calls that no node can hold as the cluster is now, and end those that have waited enough."""
+        now = time.monotonic()
+        waiting: list[UnitCall] = []
+        for call in self._calls:
+            if self.seen.holds(call.options):
+                call.unfit_since = None
+            elif self.seen.fitted(call.needs) != call.options and self._fits(call.needs):
+                call.fail(UnfitError())
+            else:
+                call.unfit_since = call.unfit_since or now
+                waiting.append(call)
+        if not waiting:
+            return
+        largest = max(waiting, key=lambda call: call.options["memory"])
+        missing = self._missing(largest.options)
+        tell(f"waiting for a node, {len(waiting)} units: {missing}")
+        for call in waiting:
+            if now - (call.unfit_since or now) >= self._wait:
+                call.fail(PlanError(f"{missing}; none joined in {self._wait / 60:g} minutes"))
+
+    def _fits(self, needs: Needs) -> bool:
+        return self.seen.holds(self.seen.fitted(needs))
+
+    def _missing(self, options: dict[str, float]) -> str:
+        """Say what a unit asks and what there is."""
+        if not self.seen.cpus and options["num_cpus"]:
+            return "the cluster has no CPU now; see that its workers start"
+        asked = f"{options['memory'] / MIB:.0f} MiB"
+        offered = f"{self.seen.node_memory / MIB:.0f} MiB"
+        if options["num_gpus"]:
+            asked = f"{options['num_gpus']:g} GPU and {asked}"
+            offered = f"{offered}; {self.seen.gpus:g} GPUs are there"
+        return (
+            f"a unit needs {asked}, the largest node offers {offered}: start a larger node (`somray check` names "
+            "every stage's need)"
+        )
+
+
+async def _off_the_loop(look: Callable[[], Capacity], seconds: float) -> Capacity:
+    """Call in a thread of its own, which nobody waits for where it never comes back.
+
+    Raises:
+        TimeoutError: it has not.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Capacity] = loop.create_future()
+
+    def settle(found: Capacity | Exception) -> None:
+        if answer.done():
+            return
+        if isinstance(found, Exception):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
+
+    def run() -> None:
+        found: Capacity | Exception
+        try:
+            found = look()
+        except Exception as error:
+            found = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(settle, found)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wait_for(answer, seconds)
 
 
 def _every(seconds: float) -> Callable[[str], None]:

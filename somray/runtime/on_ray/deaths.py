@@ -28,7 +28,10 @@ DEATHS = (
 Cause = Literal["node", "worker", "memory", "time"]
 
 MOST_NODES = 10
-"""Nodes that one unit may lose: a unit that takes whole nodes along (a container killed for memory) is found too."""
+"""Nodes that one unit may lose where others lose few: one that takes whole nodes along (a container killed for memory)
+is found too."""
+UTMOST_NODES = 50
+"""Nodes that one unit may lose in a cluster that loses many more."""
 MOST_TIMES = 2
 """Times that a unit may go over its time limit."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
@@ -86,8 +89,15 @@ class Tries:
         else:
             self.deaths += 1
 
-    def verdict(self, limit: float | None) -> tuple[str, str] | None:
-        """Return code and message of a unit that is given up, None where it is tried again."""
+    def verdict(self, limit: float | None, lost: int = 0) -> tuple[str, str] | None:
+        """Return code and message of a unit that is given up, None where it is tried again.
+
+        Args:
+            limit: seconds that it might take.
+            lost: nodes that the whole cluster has lost since it was begun. Where its own are fewer than half of them,
+                the cluster is to blame: spot nodes that live for minutes, a training of hours that goes on from
+                its last state.
+        """
         if self.times >= MOST_TIMES:
             return "timed_out", (
                 f"took longer than {(limit or 0) / 60:g} minutes, {self.times} times; see whether its files can be "
@@ -95,7 +105,7 @@ class Tries:
             )
         if self.deaths >= self.most:
             return "worker_died", f"the worker died {self.deaths} times: {self.told}"
-        if self.nodes >= MOST_NODES:
+        if self.nodes >= (MOST_NODES if 2 * self.nodes >= lost else UTMOST_NODES):
             return "worker_died", (
                 f"the node was lost {self.nodes} times while it ran, so it may be what ends them (a container "
                 f"that is killed for memory takes its node along): {self.told}"

@@ -1,7 +1,6 @@
 """Units as Ray tasks and actor calls, with a bounded number under way."""
 
 import asyncio
-import contextlib
 import functools
 import time
 from collections.abc import Callable
@@ -9,10 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
 from somray.domain.work import Mapper, Needs, Outcome, StageFunction, Trainer, Unit
-from somray.runtime.execute import execute_within
+from somray.errors import PlanError
+from somray.runtime.execute import Told, execute_within
 from somray.runtime.logs import tell_unit
+from somray.runtime.on_ray.calls import UnfitError, UnitCall
 from somray.runtime.on_ray.cluster import Cluster
 from somray.runtime.on_ray.deaths import DEATHS, Tries, cause_of
 from somray.runtime.on_ray.map import map_with_ray
@@ -25,10 +27,19 @@ __all__ = ["RayExecutor"]
 END_SECONDS = 2.0
 """How long the end waits for workers that were killed; `ray job stop` gives a driver three."""
 
+EXIT_SECONDS = 0.2
+"""A worker says that its task is cancelled 10 ms before its process ends (seen with Ray 2.60)."""
+
 
 # Retries are ours, so that attempts are counted and a unit that kills workers is given up.
 _run: Any = ray.remote(max_retries=0)(execute_within)  # Any: remote functions have no types
 _actor: Any = ray.remote(max_restarts=0)(ProtocolActor)
+
+
+@functools.lru_cache(maxsize=256)
+def _asking(**options: float) -> Any:  # Any: as above
+    """Return the remote function that asks for so much; Ray makes a class for each."""
+    return _run.options(**options)
 
 
 def _no_limit(unit: Unit) -> float | None:
@@ -54,8 +65,10 @@ class RayExecutor:
     ) -> None:
         self._cluster = Cluster(in_flight, wait_seconds)
         self._attempts, self._limit = attempts, limit
-        self._actors: dict[str, Any] = {}  # Any: actor handles have no types
-        self._under_way: set[Any] = set()  # Any: object references
+        self._actors: dict[
+            str, tuple[Any, Needs, dict[str, float]]
+        ] = {}  # Any: actor handles have no types
+        self._left: list[UnitCall] = []
         self._metrics = RunMetrics()
 
     async def submit(
@@ -81,57 +94,61 @@ class RayExecutor:
             tell_unit(unit, outcome)
             return outcome
         finally:
-            ok, seconds = (outcome.ok, outcome.seconds) if outcome else (False, 0.0)
-            self._metrics.ended(unit.stage, ok=ok, seconds=seconds)
+            self._metrics.ended(unit.stage, outcome)
 
     async def _tried(
         self, function: StageFunction, unit: Unit, shared: object, actor: str | None
     ) -> Outcome:
         """Try a unit until it ends by itself or is given up."""
         tries, limit, needs = Tries(self._attempts), self._limit(unit), unit.needs
+        lost_before = self._cluster.lost_nodes
         while True:
-            options = await self._options(needs)
             start = time.monotonic()
-            call = self._call((function, unit, shared, tries.number, limit), actor, options)
-            self._under_way.add(call)
             try:
-                return await call  # type: ignore[no-any-return]
+                told = function, unit, tries.number, limit
+                return await self._once(told, shared, actor, needs)
+            except UnfitError:  # it was not begun
+                await self._end_actor(actor)
+                continue
             except DEATHS as error:
                 cause = cause_of(error, time.monotonic() - start, limit)
                 tries.count(cause, error)
                 self._metrics.died(cause)
-            finally:
-                self._under_way.discard(call)
-            if actor is not None:
-                await self.release(actor)
+            except RayError as error:
+                raise PlanError(_refused(unit, error)) from error
+            await self._end_actor(actor)
             if cause == "memory":  # it took more than it said: give it more room
                 most = max(int(self._cluster.seen.node_memory), needs.memory_bytes)
                 needs = replace(needs, memory_bytes=min(2 * needs.memory_bytes, most))
-            if (given_up := tries.verdict(limit)) is not None:
+            lost = self._cluster.lost_nodes - lost_before
+            if (given_up := tries.verdict(limit, lost)) is not None:
                 return _failed(unit, given_up, tries)
             await asyncio.sleep(tries.pause)
 
-    async def _options(self, needs: Needs) -> dict[str, float]:
-        """Turn declared needs into Ray's options; no node wider than the widest there is is waited for.
+    async def _once(self, told: Told, shared: object, actor: str | None, needs: Needs) -> Outcome:
+        call = self._call((told, shared), actor, needs)
+        with self._cluster.following(call):
+            try:
+                return await call.answer()  # type: ignore[no-any-return]
+            except (asyncio.CancelledError, UnfitError, PlanError):
+                call.cancel()  # nobody waits for it any more, but it may still run and write
+                self._left.append(call)
+                raise
+
+    def _call(self, work: tuple[Told, object], actor: str | None, needs: Needs) -> UnitCall:
+        """Hand a unit to Ray.
 
         Raises:
-            PlanError: no node has that much memory, so that Ray would wait for ever.
+            PlanError: no node is large enough, and none can join.
         """
-        seen = await self._cluster.room(needs.memory_bytes)
-        return {
-            "num_cpus": min(needs.cpus, seen.node_cpus or needs.cpus),
-            "num_gpus": min(needs.gpus, seen.gpus),
-            "memory": needs.memory_bytes,
-        }
-
-    def _call(
-        self, work: tuple[Any, ...], actor: str | None, options: dict[str, float]
-    ) -> Any:  # Any: an awaitable object reference
         if actor is None:
-            return _run.options(**options).remote(*work)
+            options = self._cluster.options(needs)
+            return UnitCall(_asking(**options).remote(*work), needs, options)
         if actor not in self._actors:
-            self._actors[actor] = _actor.options(**options).remote()
-        return self._actors[actor].run.remote(*work)
+            options = self._cluster.options(needs)
+            self._actors[actor] = _actor.options(**options).remote(), needs, options
+        handle, needs, options = self._actors[actor]
+        return UnitCall(handle.run.remote(*work), needs, options)
 
     def share(self, value: object) -> object:
         """Put a value into the object store, owned by this driver."""
@@ -139,21 +156,25 @@ class RayExecutor:
 
     async def release(self, actor: str) -> None:
         """Kill an actor."""
-        handle = self._actors.pop(actor, None)
-        if handle is not None:
-            ray.kill(handle)
+        await self._end_actor(actor)
+
+    async def _end_actor(self, actor: str | None) -> None:
+        started = self._actors.pop(actor, None) if actor is not None else None
+        if started is not None:
+            ray.kill(started[0])
 
     def close(self) -> None:
         """End what is under way, and wait until it has ended: nothing of this run is written after."""
-        for handle in self._actors.values():
+        for handle, *_ in self._actors.values():
             ray.kill(handle)
         self._actors.clear()
-        calls = list(self._under_way)
-        for call in calls:
-            with contextlib.suppress(ValueError):  # an actor's: it was killed
-                ray.cancel(call, force=True)
-        if calls:
-            ray.wait(calls, num_returns=len(calls), timeout=END_SECONDS, fetch_local=False)
+        for call in self._cluster.calls:
+            call.cancel()
+        left = [call.reference for call in (*self._cluster.calls, *self._left)]
+        if left:
+            ray.wait(left, num_returns=len(left), timeout=END_SECONDS, fetch_local=False)
+            time.sleep(EXIT_SECONDS)
+        self._left.clear()
 
     def mapper(self) -> Mapper:
         """Spread a unit's parts over the cluster."""
@@ -165,7 +186,7 @@ class RayExecutor:
         Ray Train where several workers or a GPU are at work; in the protocol's own actor otherwise,
         since starting a worker group costs more than a small protocol's whole training.
         """
-        gpus = self._cluster.seen.gpus
+        gpus = self._cluster.look().gpus
         if choice == "in_process" or (choice == "auto" and workers == 1 and not gpus):
             return Trainer(train_in_process)
         from somray.runtime.on_ray.train import train_with_ray
@@ -181,6 +202,15 @@ def _words(workers: int, gpus: float) -> str:
         return f"Ray Train, {workers} on a GPU each"
     few = f", too few of the cluster's {gpus:g} GPUs for all" if gpus else ""
     return f"Ray Train, {workers} on CPUs{few}"
+
+
+def _refused(unit: Unit, error: RayError) -> str:
+    """Say what Ray could not do; it was not begun, or what it gave could not be read."""
+    said = str(error).strip().splitlines() or [type(error).__name__]
+    return (
+        f"Ray could not do {unit.stage} {unit.name}: {said[-1]}; see that all nodes have the same versions "
+        "(`somray doctor`)"
+    )
 
 
 def _failed(unit: Unit, given_up: tuple[str, str], tries: Tries) -> Outcome:

@@ -5,6 +5,8 @@ cluster/grafana/somray.json draws these; DESIGN 119 says why there are so few.
 
 from ray.util import metrics
 
+from somray.domain.work import Outcome
+
 __all__ = ["RunMetrics"]
 
 BOUNDS = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0]
@@ -33,11 +35,13 @@ class RunMetrics:
         """Count a unit as under way."""
         self._step(stage, 1)
 
-    def ended(self, stage: str, *, ok: bool, seconds: float) -> None:
-        """Count a unit as ended."""
+    def ended(self, stage: str, outcome: Outcome | None) -> None:
+        """Count a unit as ended; as neither done nor failed where the run was stopped before it ended."""
         self._step(stage, -1)
-        self._units.inc(1, {"stage": stage, "outcome": "done" if ok else "failed"})
-        self._seconds.observe(max(seconds, 1e-6), {"stage": stage})
+        if outcome is not None:
+            result = "done" if outcome.ok else "failed"
+            self._units.inc(1, {"stage": stage, "outcome": result})
+            self._seconds.observe(max(outcome.seconds, 1e-6), {"stage": stage})
 
     def died(self, cause: str) -> None:
         """Count the death of a worker."""

@@ -4,6 +4,8 @@ Ray itself waits minutes for a head that is gone, and cannot start where its soc
 """
 
 import contextlib
+import functools
+import logging
 import os
 import shutil
 import socket
@@ -25,6 +27,7 @@ _PLAIN = "/tmp"
 NETWORKS = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "panfs", "afs", "fuse.", "9p")
 """Types of file systems, by how they begin, that lie on other machines."""
 SESSION_SECONDS = 24 * 3600.0
+_log = logging.getLogger("somray")
 _LAST = "ray/ray_current_cluster"  # where Ray keeps the address of the cluster it last started here
 
 
@@ -130,7 +133,17 @@ def _from_environment() -> Path:
     place = Path(os.environ.get("TMPDIR") or _PLAIN).absolute()
     is_short = _socket_bytes(place) <= SOCKET_BYTES
     is_local = not (filesystem(str(place)) or "").startswith(NETWORKS)
-    return place if is_short and is_local else Path(_PLAIN)
+    if is_short and is_local:
+        return place
+    why = "lies on a network" if is_short else "has too long a path for Ray's sockets"
+    _tell(f"TMPDIR {place} {why}; Ray's folder is made in {_PLAIN} (RAY_TMPDIR names another)")
+    return Path(_PLAIN)
+
+
+@functools.cache
+def _tell(text: str) -> None:
+    """Tell once: a run asks for its folder more than once."""
+    _log.warning(text)
 
 
 def _own_name() -> str:

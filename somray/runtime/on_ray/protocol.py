@@ -4,8 +4,8 @@ The actor lives only while its protocol is fitted and trained. Its codebook leav
 storage, never by an object it owns: what a killed actor had put is lost for good.
 """
 
-from somray.domain.work import Outcome, StageFunction, Unit
-from somray.runtime.execute import execute_within
+from somray.domain.work import Outcome
+from somray.runtime.execute import Told, execute_within
 
 __all__ = ["ProtocolActor"]
 
@@ -13,13 +13,6 @@ __all__ = ["ProtocolActor"]
 class ProtocolActor:
     """Runs the units of one protocol's models, one after the other, in one process."""
 
-    def run(
-        self,
-        function: StageFunction,
-        unit: Unit,
-        shared: object,
-        attempts: int,
-        seconds: float | None,
-    ) -> Outcome:
+    def run(self, told: Told, shared: object) -> Outcome:
         """Run a unit here; `shared` arrives as its value."""
-        return execute_within(function, unit, shared, attempts, seconds)
+        return execute_within(told, shared)

@@ -26,8 +26,8 @@ __all__ = ["train_with_ray"]
 
 BF16_CAPABILITY = 8, 0
 """First NVIDIA generation that multiplies bfloat16."""
-MAX_FAILURES = 3
-"""Times that dead workers are replaced before the training is given up."""
+MAX_FAILURES = 10
+"""Times that dead workers are replaced before the training is given up; Ray Train counts lost nodes too."""
 STATE_FILE = "state.npz"
 SETTINGS = {
     # What Ray Train does by default takes longer than our training.
@@ -63,7 +63,7 @@ def train_with_ray(
         What `training.run` does.
 
     Raises:
-        PlanError: the cluster has too few GPUs or CPUs, or workers failed more than three times.
+        PlanError: the cluster has too few GPUs or CPUs, or workers failed too often.
         ShapeError: the training cannot be done; nothing was started.
     """
     if not training.is_due():
