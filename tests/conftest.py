@@ -52,7 +52,8 @@ def pytest_collection_modifyitems(config, items):
     """Begin with what takes longest.
 
     Processes that start together should not compile the same kernels: beside the cohort, which needs most of them,
-    go tests that need few; then those that take long. Ray's tests, which run beside all others, begin with those that need none.
+    go tests that need few; then those that take long. Ray's tests, which run beside all others, begin with those that
+    need none.
     """
 
     def rank(item):
