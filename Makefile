@@ -1,6 +1,8 @@
 # somray: two commands do all set-up and work: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+# Every process compiles all that it imports anew, torch and Ray too, where this is set; containers often set it.
+export PYTHONDONTWRITEBYTECODE :=
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .PHONY: demo test check bench peers schemas clean
@@ -11,7 +13,8 @@ demo: .venv/ready
 # Ray starts processes of its own, so its tests run by themselves, and mostly wait: the others run meanwhile and give
 # way to them, each process on one thread. What goes to one process together is said in tests/conftest.py.
 test: .venv/ready
-	@mkdir -p build; $(BIN)/pytest -m ray > build/ray.log 2>&1 & ray=$$!; \
+	@mkdir -p build; $(BIN)/pytest -m ray $$(grep -rlE "mark\.ray\b" tests --include="test_*.py") \
+	  > build/ray.log 2>&1 & ray=$$!; \
 	OMP_NUM_THREADS=1 nice -n 10 $(BIN)/pytest -m "not ray" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder; \
 	found=$$?; wait $$ray || found=$$?; cat build/ray.log; exit $$found
 

@@ -17,7 +17,7 @@ COHORT_FILES = (
     "tests/commands/test_export.py",
     "tests/pipeline/test_cohort.py",
     "tests/pipeline/test_confidence.py",
-    "tests/pipeline/test_privacy.py",
+    "tests/pipeline/test_plan.py",
     "tests/pipeline/test_references.py",
     "tests/pipeline/test_student_cohort.py",
     "tests/runtime/test_nodes.py",
@@ -28,6 +28,8 @@ COHORT_FILES = (
 )
 """Tests of the tiny cohort: one process takes them all, and makes it once."""
 COMPILES_LITTLE = ("tests/kernels/student", "tests/phantom", "tests/kernels/objects", "tests/io")
+LONG = ("tests/pipeline", "tests/stages", "tests/kernels/registration", "tests/architecture")
+"""What begins late must be short, or one process works alone at the end."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -50,13 +52,16 @@ def pytest_collection_modifyitems(config, items):
     """Begin with what takes longest.
 
     Processes that start together should not compile the same kernels: beside the cohort, which needs most of them,
-    go tests that need few. Ray's tests, which run beside all others, begin with those that need none.
+    go tests that need few; then those that take long. Ray's tests, which run beside all others, begin with those that
+    need none.
     """
 
     def rank(item):
         if item.nodeid.startswith(COHORT_FILES):
             return 0
-        return 1 if item.nodeid.startswith(COMPILES_LITTLE) else 2
+        if item.nodeid.startswith(COMPILES_LITTLE):
+            return 1
+        return 2 if item.nodeid.startswith(LONG) else 3
 
     items.sort(key=rank, reverse=config.option.markexpr == "ray")
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from somray.kernels.student.network import NetworkShape
 from somray.kernels.student.rounds.lesson import Lesson
+from somray.kernels.student.shape import NetworkShape
 from somray.kernels.student.training.patches import Example
 from somray.kernels.student.views import ImageViews
 

@@ -14,10 +14,11 @@ import pytest
 import torch
 
 from somray.kernels.student.determinism import deterministic
-from somray.kernels.student.network import NetworkShape, new_unet, unet_weights
+from somray.kernels.student.network import new_unet, unet_weights
 from somray.kernels.student.onnx_graph import onnx_bytes
 from somray.kernels.student.predict import network_of_model, predict_student
 from somray.kernels.student.rounds.spec import StudentSpec, network_of, student_of
+from somray.kernels.student.shape import NetworkShape
 
 pytestmark = pytest.mark.bench
 SPEC = StudentSpec(("CT",), ("CT",), ((-160.0, 240.0),))

@@ -47,9 +47,9 @@ def test_pet_alone_carries_the_truth():
 
 
 def test_the_same_arguments_give_the_same_bits():
-    for modality in ("petct", "pet"):
-        first = body(modality, shape=SMALL, sessions=2)
-        again = make_subject(modality, SMALL, 2, 1, SICK, region="body")
+    for modality, sessions in (("petct", 1), ("pet", 2)):
+        first = body(modality, shape=SMALL, sessions=sessions)
+        again = make_subject(modality, SMALL, sessions, 1, SICK, region="body")
         for a, b in zip(first, again, strict=True):
             assert all(np.array_equal(a.images[c], b.images[c]) for c in a.images)
             assert np.array_equal(a.lesions, b.lesions)
@@ -58,7 +58,7 @@ def test_the_same_arguments_give_the_same_bits():
             assert a.notes == b.notes
 
 
-@pytest.mark.parametrize("index", [0, 1, 2, 3])
+@pytest.mark.parametrize("index", [0, 1])
 def test_organs_take_up_what_textbooks_say(index):
     (session,) = body(index=index)
     pet = session.images["PET"]

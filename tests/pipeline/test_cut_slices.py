@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas
+import pytest
 
 import somray
 from somray.io.ome import metadata
@@ -53,19 +54,23 @@ def assert_same(one, other, **digits):
             )
 
 
-def test_slabs_of_any_depth_give_the_same(tmp_path, monkeypatch):
-    deep = ran(tmp_path / "deep")
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory):
+    """A run of two solids in whole slices, each in one slab."""
+    return ran(tmp_path_factory.mktemp("deep") / "deep")
+
+
+def test_slabs_of_any_depth_give_the_same(deep, tmp_path, monkeypatch):
     monkeypatch.setattr(metadata, "MAX_SLAB_DEPTH", 2)
     assert_same(deep, ran(tmp_path / "flat"), check_exact=True)
 
 
-def test_tiles_give_the_same_as_whole_slices(tmp_path, monkeypatch):
+def test_tiles_give_the_same_as_whole_slices(deep, tmp_path, monkeypatch):
     """The teacher is carried over: tiles are fitted on as a fold, which adds up in another order."""
-    first = ran(tmp_path / "first", sessions=1)
-    whole = ran(tmp_path / "whole", first)
+    whole = ran(tmp_path / "whole", deep)
     monkeypatch.setattr(metadata, "TILE_PIXELS", 64)
     monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 4 * 2 * 64 * 64)
-    cut = ran(tmp_path / "cut", first)
+    cut = ran(tmp_path / "cut", deep)
     assert_same(whole, cut, rtol=1e-9)  # floats of a lesion add up tile by tile
 
 
@@ -74,7 +79,7 @@ def test_a_cut_scan_is_fitted_and_learned_from(tmp_path, monkeypatch):
     monkeypatch.setattr(metadata, "TILE_PIXELS", 64)
     monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 4 * 2 * 64 * 64)
     monkeypatch.setitem(PROTOCOL, "segment", "student")
-    monkeypatch.setitem(PROTOCOL, "student", {"rounds": 2, "steps": 20})
+    monkeypatch.setitem(PROTOCOL, "student", {"rounds": 2, "steps": 6})
     run = ran(tmp_path / "cut", sessions=1)
     slices = run.table("slices")
     assert slices.groupby("method").size().to_dict() == {"lesions": 8, "som": 8, "student": 8}

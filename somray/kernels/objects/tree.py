@@ -125,7 +125,7 @@ def component_tree(
         above = np.flatnonzero(flat >= lowest)
     rung = np.floor((flat[above] - lowest) / step).astype(np.int64)
     order = above[np.argsort(-rung, kind="stable")]
-    rungs = np.sort(rung)[::-1]
+    rungs = np.ascontiguousarray(np.sort(rung)[::-1])  # a view would have the walk compiled twice
     shape = np.array(padded.shape, dtype=np.int64)
     spacing = np.array(spacing_mm, dtype=np.float64)
     least = max(1, int(np.ceil(least_mm3 / float(np.prod(spacing)) - 1e-9)))

@@ -17,8 +17,9 @@ from somray.domain.student import StudentModel
 from somray.errors import ShapeError
 from somray.kernels.student import predict
 from somray.kernels.student.determinism import deterministic
-from somray.kernels.student.network import NetworkShape, UNet
+from somray.kernels.student.network import UNet
 from somray.kernels.student.predict import network_of_model, tile_chances, views_of
+from somray.kernels.student.shape import NetworkShape
 from somray.kernels.student.spacing import part_at, shape_at, source_span
 from somray.kernels.student.views import ImageViews, Window
 

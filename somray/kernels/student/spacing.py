@@ -6,9 +6,7 @@ pixels, so that a pixel does not depend on the part that it is asked for in. Sum
 """
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 __all__ = ["at_shape", "part_at", "shape_at", "source_span"]
 
@@ -35,7 +33,9 @@ def at_shape(planes: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.
     """
     if planes.shape[1:] == shape:
         return planes
-    found = functional.interpolate(
+    import torch  # only where planes are resampled
+
+    found = torch.nn.functional.interpolate(
         torch.from_numpy(np.ascontiguousarray(planes))[None],
         size=shape,
         mode="bilinear",

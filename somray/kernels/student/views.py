@@ -4,14 +4,18 @@
     PET     uptake over the scan's unit (its background or its level): plain, and as a logarithm
     other   the protocol's window, and its square root
 
-Views are functions of a pixel's value alone: no neighbourhood, no coordinate, nothing of the teacher.
+Views are functions of a pixel's value alone: no neighbourhood, no coordinate, nothing of the teacher. torch is
+imported where tensors are made: all that plans or cuts lessons knows the kinds and windows, and needs none.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["SOFT_HU", "ImageViews", "Window", "view_count"]
 
@@ -44,11 +48,15 @@ class ImageViews:
 
     def inputs(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn values (c, …) into inputs (d, …) float32, each within [-1, 1]; nothing is NaN."""
+        import torch
+
         found: NDArray[np.float32] = self.of(torch.from_numpy(np.ascontiguousarray(values))).numpy()
         return found
 
-    def of(self, values: torch.Tensor, axis: int = 0) -> torch.Tensor:
+    def of(self, values: "torch.Tensor", axis: int = 0) -> "torch.Tensor":
         """Do the same to a tensor whose channels lie along an axis; exported graphs begin with it."""
+        import torch
+
         channels = values.unbind(axis)
         found = [
             view
@@ -64,17 +72,17 @@ def view_count(kind: str) -> int:
     return 3 if kind == "CT" else 2
 
 
-def _views(values: torch.Tensor, kind: str, window: Window) -> list[torch.Tensor]:
+def _views(values: "torch.Tensor", kind: str, window: Window) -> list["torch.Tensor"]:
     if kind == "CT":
         return [_linear(values, limits) for limits in (window, SOFT_HU, WIDE_HU)]
     if kind == "PET":
         uptake = (values * (1.0 / window[1])).clamp_min(LOG_FLOOR)
-        return [uptake * (2.0 / PLAIN_SPAN) - 1.0, _linear(torch.log2(uptake), OCTAVES)]
+        return [uptake * (2.0 / PLAIN_SPAN) - 1.0, _linear(uptake.log2(), OCTAVES)]
     plain = _linear(values, window)
     return [plain, 2.0 * ((plain + 1.0) / 2.0).clamp(0.0, 1.0).sqrt() - 1.0]
 
 
-def _linear(values: torch.Tensor, window: Window) -> torch.Tensor:
+def _linear(values: "torch.Tensor", window: Window) -> "torch.Tensor":
     """Take a window to [-1, 1]."""
     low, high = window
     scale = 2.0 / (high - low)

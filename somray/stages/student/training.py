@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from somray.kernels.student.rounds.figures import check_lessons
-from somray.kernels.student.rounds.lesson import Lesson
-from somray.kernels.student.rounds.run import nothing_to_train, train_rounds
+from somray.kernels.student.rounds.lesson import Lesson, nothing_to_train
 from somray.kernels.student.rounds.spec import Distributed, RoundsResult, RoundState, StudentSpec
 from somray.kernels.student.rounds.state import state_from_bytes, state_to_bytes
 from somray.kernels.student.training.schedule import ProcessGroup
@@ -65,6 +64,8 @@ class StudentTraining:
         **group: Any,  # Any: fields of a ProcessGroup
     ) -> RoundsResult:
         """Train all rounds, or what is left of them."""
+        from somray.kernels.student.rounds.run import train_rounds  # torch: only here
+
         distributed = Distributed(ProcessGroup(**group), resume, save)
         return train_rounds(self.lessons, self.spec, distributed, time.perf_counter)
 

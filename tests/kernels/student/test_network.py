@@ -6,12 +6,12 @@ import torch
 
 from somray.errors import ShapeError
 from somray.kernels.student.network import (
-    NetworkShape,
     build_unet,
     folded,
     new_unet,
     unet_weights,
 )
+from somray.kernels.student.shape import NetworkShape
 from tests.student_fixtures import small_shape
 
 SMALL = [small_shape(2), small_shape(3)]

@@ -8,7 +8,7 @@ import pytest
 from somray.domain.student import StudentModel
 from somray.errors import ShapeError
 from somray.kernels.student import predict as module
-from somray.kernels.student.network import NetworkShape, folded, new_unet, unet_weights
+from somray.kernels.student.network import folded, new_unet, unet_weights
 from somray.kernels.student.predict import (
     chances,
     device_for,
@@ -16,6 +16,7 @@ from somray.kernels.student.predict import (
     predict_student,
     views_of,
 )
+from somray.kernels.student.shape import NetworkShape
 from somray.kernels.student.training.calibration import calibrated
 from tests.student_fixtures import VIEWS, WINDOW, hu_image, small_shape
 

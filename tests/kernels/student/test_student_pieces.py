@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from somray.domain.student import StudentModel
 from somray.errors import ShapeError
 from somray.kernels.student import predict as module
-from somray.kernels.student.network import NetworkShape, new_unet, unet_weights
+from somray.kernels.student.network import new_unet, unet_weights
 from somray.kernels.student.pieces import SlicePart, predict_part, read_halo
 from somray.kernels.student.predict import predict_student
+from somray.kernels.student.shape import NetworkShape
 from somray.kernels.student.spacing import at_shape, part_at, shape_at, source_span
 from tests.student_fixtures import VIEWS, WINDOW, hu_image
 

@@ -18,7 +18,8 @@ from somray.io.storage import Storage
 from somray.kernels.objects.grid import object_grid
 from somray.kernels.objects.scan_rule import rule_for
 from somray.kernels.objects.uptake.find import uptake_unit
-from somray.kernels.student.network import NetworkShape, new_unet, unet_weights
+from somray.kernels.student.network import new_unet, unet_weights
+from somray.kernels.student.shape import NetworkShape
 from somray.kernels.student.views import SOFT_HU
 from somray.stages.reading.volume import ScanVolume, read_volumes
 from somray.stages.segment import labels as groups

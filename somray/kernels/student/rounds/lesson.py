@@ -4,6 +4,7 @@ Lessons of one training may come from several scans: shapes and windows are thei
 slices A, B, C … are planes of one volume: each lesson holds all of it, and counts on its plane alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from somray.errors import ShapeError
 from somray.kernels.student.views import Window
 
-__all__ = ["Lesson"]
+__all__ = ["Lesson", "nothing_to_train"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,3 +64,10 @@ class Lesson:
         """Whether it shows target and something else."""
         inside = self.mask[self.known]
         return bool(inside.any() and not inside.all())
+
+
+def nothing_to_train(lessons: Sequence[Lesson]) -> bool:
+    """Tell whether no lesson that is learned from shows both target and something else."""
+    return not any(lesson.has_both_sides for lesson in lessons[:1]) and not any(
+        lesson.has_both_sides for lesson in lessons if lesson.cohort
+    )

@@ -61,16 +61,9 @@ from somray.kernels.student.training.loop import train_network
 from somray.kernels.student.training.patches import Example
 from somray.kernels.student.training.schedule import TrainingHooks
 
-__all__ = ["nothing_to_train", "train_rounds"]
+__all__ = ["train_rounds"]
 
 Chance = NDArray[np.float32]
-
-
-def nothing_to_train(lessons: Sequence[Lesson]) -> bool:
-    """Tell whether no lesson that is learned from shows both target and something else."""
-    return not any(lesson.has_both_sides for lesson in lessons[:1]) and not any(
-        lesson.has_both_sides for lesson in lessons if lesson.cohort
-    )
 
 
 def train_rounds(

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.student import StudentModel
-from somray.kernels.student.network import NetworkShape, UNet, new_unet
 from somray.kernels.student.rounds.steps import STEPS
+from somray.kernels.student.shape import NetworkShape
 from somray.kernels.student.training.fit_state import FitState
 from somray.kernels.student.training.schedule import ProcessGroup, TrainingSchedule
 from somray.kernels.student.views import ImageViews, Window
+
+if TYPE_CHECKING:
+    from somray.kernels.student.network import UNet
 
 __all__ = [
     "Distributed",
@@ -164,6 +167,8 @@ def student_of(
     )
 
 
-def new_unet_of(spec: StudentSpec) -> UNet:
+def new_unet_of(spec: StudentSpec) -> "UNet":
     """Build the network that a training starts from."""
+    from somray.kernels.student.network import new_unet  # torch: only here
+
     return new_unet(NetworkShape.of(network_of(spec)), spec.seed)

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from somray.kernels.student.network import UNet, laid_out, unet_weights
-from somray.kernels.student.training.fit_state import FitState, capture, load, load_optimizer
+from somray.kernels.student.training.capture import capture, load, load_optimizer
+from somray.kernels.student.training.fit_state import FitState
 from somray.kernels.student.training.loss import student_loss
 from somray.kernels.student.training.muon import Muon
 from somray.kernels.student.training.patches import Batch, Example, Sampler

@@ -3,10 +3,12 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import torch
+from typing import TYPE_CHECKING
 
 from somray.kernels.student.training.fit_state import FitState
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["ProcessGroup", "TrainingHooks", "TrainingSchedule"]
 
@@ -53,7 +55,7 @@ class ProcessGroup:
 
     rank: int = 0
     world: int = 1
-    average: Callable[[torch.Tensor], torch.Tensor] | None = None
+    average: Callable[["torch.Tensor"], "torch.Tensor"] | None = None
     device: str = "cpu"
     bf16: bool = False
 

@@ -30,6 +30,13 @@ def find(image, mask=None, oriented=True):
     return objects_of(scene, image, oriented)
 
 
+@pytest.fixture(scope="module")
+def one_mass():
+    """A head with one mass: its image, the mass, the labels and objects found."""
+    image, (mass,) = draw_head([MASS])
+    return image, mass, *find(image)
+
+
 def dice(one, other):
     return 2 * (one & other).sum() / (one.sum() + other.sum())
 
@@ -38,9 +45,8 @@ def drawn(labels, objects):
     return np.isin(labels, [o.number for o in objects if o.called == LESION])
 
 
-def test_a_one_sided_mass_within_the_skull_is_the_lesion_and_scalp_is_not():
-    image, (mass,) = draw_head([MASS])
-    labels, objects = find(image)
+def test_a_one_sided_mass_within_the_skull_is_the_lesion_and_scalp_is_not(one_mass):
+    _, mass, labels, objects = one_mass
     assert dice(drawn(labels, objects), mass) > 0.85
     scalp = (away_from((0, 0, 0)) > 78) & (away_from((0, 0, 0)) < 82)
     assert called(labels, objects, scalp) == PHYSIOLOGICAL
@@ -142,17 +148,16 @@ def test_every_label_has_its_object_in_order_with_a_reason():
         assert o.reason
 
 
-def test_twice_the_intensity_gives_the_same_objects():
-    image, _ = draw_head([MASS])
-    labels, objects = find(image)
+def test_twice_the_intensity_gives_the_same_objects(one_mass):
+    image, _, labels, objects = one_mass
     double, others = find(2 * image, mapped(image))
     assert (labels == double).all()
     assert [o.called for o in objects] == [o.called for o in others]
 
 
-def test_the_same_scan_gives_the_same_bits():
-    image, _ = draw_head([MASS])
-    assert find(image)[0].tobytes() == find(image)[0].tobytes()
+def test_the_same_scan_gives_the_same_bits(one_mass):
+    image, _, labels, _ = one_mass
+    assert find(image.copy())[0].tobytes() == labels.tobytes()
 
 
 def test_slices_that_were_not_scanned_hold_no_object():

@@ -10,8 +10,8 @@ import somray.kernels.student.rounds.run as module
 from somray.kernels.student.network import new_unet
 from somray.kernels.student.predict import predict_student
 from somray.kernels.student.rounds.constant import make_constant
-from somray.kernels.student.rounds.lesson import Lesson
-from somray.kernels.student.rounds.run import nothing_to_train, train_rounds
+from somray.kernels.student.rounds.lesson import Lesson, nothing_to_train
+from somray.kernels.student.rounds.run import train_rounds
 from somray.kernels.student.rounds.spec import Distributed
 from somray.kernels.student.rounds.state import state_from_bytes, state_to_bytes
 from tests.kernels.student.round_cases import SPEC, VOLUMES, cohort, planes, same, slices

@@ -24,18 +24,24 @@ def short_epochs():
         yield
 
 
-@pytest.fixture(scope="module", params=[2, 3])
-def undisturbed(request):
-    if request.param == 2:
-        taught, spec = [*lessons(2), *cohort()], replace(SPEC, rounds=2)
-    else:
-        taught, spec = [*planes((5, 6)), volume()], replace(VOLUMES, rounds=2)
+def undisturbed(taught, spec):
     states = []
     return taught, spec, train_rounds(taught, spec, Distributed(save=states.append)), states
 
 
-def test_a_state_is_handed_out_after_every_epoch_and_round(undisturbed):
-    _, _, _, states = undisturbed
+@pytest.fixture(scope="module")
+def of_slices():
+    return undisturbed([*lessons(2), *cohort()], replace(SPEC, rounds=2))
+
+
+@pytest.fixture(scope="module")
+def of_volumes():
+    return undisturbed([*planes((5, 6)), volume()], replace(VOLUMES, rounds=2))
+
+
+@pytest.mark.parametrize("trained", ["of_slices", "of_volumes"])
+def test_a_state_is_handed_out_after_every_epoch_and_round(trained, request):
+    _, _, _, states = request.getfixturevalue(trained)
     # Two epochs of round 1, of round 2, of its control, and of the cohort's; and every round's end.
     assert [state.done for state in states] == [0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 3]
     assert [len(state.fits) for state in states] == [1, 1, 0, 1, 1, 2, 2, 0, 1, 1, 0]
@@ -43,8 +49,17 @@ def test_a_state_is_handed_out_after_every_epoch_and_round(undisturbed):
 
 
 @pytest.mark.parametrize("number", range(11))
-def test_a_training_resumed_anywhere_ends_like_an_undisturbed_one(undisturbed, number):
-    taught, spec, whole, states = undisturbed
+def test_a_training_resumed_anywhere_ends_like_an_undisturbed_one(of_slices, number):
+    assert_resumed(of_slices, number)
+
+
+@pytest.mark.parametrize("number", [1, 4, 6, 9])
+def test_a_training_on_volumes_is_resumed_within_each_of_its_trainings(of_volumes, number):
+    assert_resumed(of_volumes, number)
+
+
+def assert_resumed(trained, number):
+    taught, spec, whole, states = trained
     stored, later = state_from_bytes(state_to_bytes(states[number])), []
     again = train_rounds(taught, spec, Distributed(resume=stored, save=later.append))
     assert len(later) == len(states) - 1 - number  # nothing is trained twice
