@@ -128,8 +128,9 @@ def run_cohort(
         told = record.state.write("done")
         return {**told, "broken": record.broken, "executed": record.executed}
     except BaseException:
-        executor.close()  # before it is said that the run stopped: another driver may wait for that
-        record.state.give_up()
+        executor.close()
+        record.close()
+        record.state.give_up()  # last: another driver may wait for it
         raise
     finally:
         record.close()

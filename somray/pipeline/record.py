@@ -152,7 +152,8 @@ class RunRecord:
         if self.state.fault is not None:
             raise self.state.fault
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, function, *arguments)
+        # What a unit gave is written even where the run is stopped meanwhile: see `close`.
+        return await asyncio.shield(loop.run_in_executor(self._threads, function, *arguments))
 
     async def renew(self, function: StageFunction, unit: Unit) -> None:
         """Keep what a unit gave before, where a look shows that it would give the same again."""
@@ -265,8 +266,8 @@ class RunRecord:
             yield from (entry for entry in found if entry is not None)
 
     def close(self) -> None:
-        """End the threads; what they were writing is written."""
-        self._threads.shutdown(cancel_futures=True)
+        """Wait until what is being written is written, and end the threads."""
+        self._threads.shutdown()
 
 
 def _key(entry: Entry) -> Key:

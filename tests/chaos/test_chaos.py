@@ -4,7 +4,13 @@ import pytest
 
 from tests.chaos.storm import let_loose
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.timeout(1200),
+    # Processes that are killed leave pipes behind.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 KINDS = ("node_lost", "two_drivers", "disk_full", "worker_killed")
 
 

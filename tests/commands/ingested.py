@@ -10,8 +10,9 @@ from somray.domain.run import RunLayout
 from somray.io.cohort.manifest import load_manifest
 from somray.io.ome import image as ome
 from somray.io.storage import Storage
-from somray.io.tables import compact, row_to_plain
+from somray.io.tables import row_to_plain
 from somray.stages import ingest
+from tests.compacted import compact
 
 CLASSES = {1: "background", 2: "normal", 3: "lesion", 4: "boundary"}
 
