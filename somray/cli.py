@@ -8,7 +8,9 @@ import typer
 
 from somray import __version__
 from somray.commands.console import Json, RunFolder, give, say
+from somray.commands.doctor.verb import doctor
 from somray.commands.export.verb import export, export_text
+from somray.commands.submit import submit
 from somray.domain.run import RunLayout
 from somray.errors import ConfigError, SomrayError
 
@@ -165,6 +167,8 @@ def apply(
 
 
 app.command()(export)
+app.command()(submit)
+app.command()(doctor)
 
 
 @app.command()

@@ -20,7 +20,9 @@ from typing import Any
 
 from somray.runtime.machine import affinity_cpus, memory_limit, quota_cpus
 
-__all__ = ["PACKAGES", "PORTS", "filesystem", "machine_facts", "ports_taken", "torch_devices"]
+__all__ = [
+    "NETWORKS", "PACKAGES", "PORTS", "filesystem", "machine_facts", "ports_taken", "torch_devices",
+]  # fmt: skip
 
 PACKAGES = ("somray", "ray", "torch", "zarr", "numpy")
 PORTS = {
@@ -30,6 +32,12 @@ PORTS = {
     "--dashboard-agent-listen-port": 52365,
 }
 """Ports that the head of a cluster takes by itself, by the option of `ray start` that chooses another."""
+
+NETWORKS = (
+    "nfs", "cifs", "smb", "lustre", "beegfs", "gpfs", "ceph", "fuse.sshfs", "9p", "afs", "gluster",
+    "fuse.gluster", "weka", "panfs", "orangefs",
+)  # fmt: skip
+"""How the names of file systems begin that lie on other machines."""
 
 DEVICES = Path("/dev")
 MOUNTS = Path("/proc/self/mountinfo")

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 from somray.errors import PlanError
-from somray.runtime.facts import filesystem
+from somray.runtime.facts import NETWORKS, filesystem
 
-__all__ = ["NETWORKS", "check_cluster", "check_places", "check_temporary", "sweep_sessions"]
+__all__ = ["check_cluster", "check_places", "check_temporary", "sweep_sessions"]
 
 ANSWER_SECONDS = 10.0
 SOCKET_BYTES = 103 if sys.platform == "darwin" else 107  # of a path, as the kernel holds it
@@ -24,8 +24,6 @@ _SETTINGS = b"\x04"  # type of the frame that both sides of HTTP/2 send first
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _SETTINGS + bytes(5)
 _SESSION = "session_2000-01-01_00-00-00_000000_0000000/sockets/plasma_store"  # the longest there is
 _PLAIN = "/tmp"
-NETWORKS = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "panfs", "afs", "fuse.", "9p")
-"""Types of file systems, by how they begin, that lie on other machines."""
 SESSION_SECONDS = 24 * 3600.0
 _log = logging.getLogger("somray")
 _LAST = "ray/ray_current_cluster"  # where Ray keeps the address of the cluster it last started here
