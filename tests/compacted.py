@@ -1,11 +1,11 @@
 """Tables as a finished run leaves them, from plain rows."""
 
-from somray.io.tables import Gathered
+from somray.io.tables import TableRows
 from somray.io.tables import compact as write
 
 
 def compact(storage, table, protocol, rows):
     """Write the one sorted file of a table and protocol."""
-    gathered = Gathered(table)
+    gathered = TableRows(table)
     gathered.add(rows)
     write(storage, protocol, gathered)

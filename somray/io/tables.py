@@ -25,7 +25,7 @@ from somray.io.storage import Storage
 
 __all__ = [
     "COMPACTED",
-    "Gathered",
+    "TableRows",
     "arrow_schema",
     "compact",
     "data_dictionary",
@@ -151,7 +151,7 @@ def _order(table: str, row: Mapping[str, object]) -> tuple[tuple[bool, object], 
     )
 
 
-class Gathered:
+class TableRows:
     """Rows of one table on their way into one sorted file, held in columns: a tenth of what they take as rows.
 
     Args:
@@ -183,7 +183,7 @@ class Gathered:
         return data.take(order).combine_chunks()
 
 
-def compact(storage: Storage, protocol: str, rows: Gathered) -> None:
+def compact(storage: Storage, protocol: str, rows: TableRows) -> None:
     """Replace all parts of one protocol by one sorted file; it exists even without rows."""
     folder = RunLayout.partition(rows.table, protocol)
     for name in storage.names(folder):

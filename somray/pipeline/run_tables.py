@@ -13,7 +13,7 @@ from somray.domain.run import RunLayout
 from somray.domain.tables import TABLES
 from somray.io.ledger import Entry, Ledger
 from somray.io.storage import Storage
-from somray.io.tables import COMPACTED, Gathered, compact, part_name, remove_others, write_part
+from somray.io.tables import COMPACTED, TableRows, compact, part_name, remove_others, write_part
 
 __all__ = ["RunTables"]
 
@@ -99,7 +99,7 @@ class RunTables:
         for table in TABLES:
             remove_others(self._storage, table, names)
         for protocol in names:
-            gathered = {table: Gathered(table) for table in TABLES}
+            gathered = {table: TableRows(table) for table in TABLES}
             for entry in entries(protocol):
                 for table in _filled(entry):
                     gathered[table].add(entry.rows[table])

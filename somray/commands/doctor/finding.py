@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["LEVELS", "Facts", "Finding", "named"]
+__all__ = ["LEVELS", "Finding", "Preflight", "named"]
 
 LEVELS = ("error", "warning", "note", "ok")
 """From what will stop a run to what is as it should be."""
@@ -30,7 +30,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Facts:
+class Preflight:
     """What was gathered before anything is judged; see `runtime.facts` and `runtime.on_ray.probe`.
 
     Args:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from somray.commands.doctor import machine, network, places, software
-from somray.commands.doctor.finding import LEVELS, Facts, Finding
+from somray.commands.doctor.finding import LEVELS, Finding, Preflight
 from somray.errors import ConfigError, PlanError, SomrayError
 from somray.io.storage import is_url
 from somray.runtime.facts import filesystem, machine_facts, ports_taken
@@ -22,7 +22,7 @@ CHECKS = {
 }  # fmt: skip
 
 
-def judge(facts: Facts) -> list[Finding]:
+def judge(facts: Preflight) -> list[Finding]:
     """Judge facts by every check, worst first; what found nothing says so."""
     found: list[Finding] = []
     for name, check in CHECKS.items():
@@ -30,7 +30,7 @@ def judge(facts: Facts) -> list[Finding]:
     return sorted(found, key=lambda one: LEVELS.index(one.level))
 
 
-def gather(address: str | None, config: Path | None, paths: tuple[str, ...]) -> Facts:
+def gather(address: str | None, config: Path | None, paths: tuple[str, ...]) -> Preflight:
     """Find out what there is to know.
 
     Raises:
@@ -41,7 +41,7 @@ def gather(address: str | None, config: Path | None, paths: tuple[str, ...]) -> 
     meetings = [Meeting.call(place) for place in (*output, *paths)]
     try:
         if address is None:
-            return Facts(
+            return Preflight(
                 here,
                 temporary=_temporary(),
                 ports=ports_taken(),
@@ -56,7 +56,7 @@ def gather(address: str | None, config: Path | None, paths: tuple[str, ...]) -> 
 
 def _cluster(
     here: dict[str, Any], address: str, meetings: list[Meeting], plan: dict[str, Any] | None
-) -> Facts:
+) -> Preflight:
     from somray.runtime.on_ray.probe import probe_nodes
     from somray.runtime.on_ray.session import ray_session
 
@@ -65,10 +65,10 @@ def _cluster(
             nodes = probe_nodes([one.folder for one in meetings if one.fault is None])
     except PlanError as error:
         told = [_place(one, ()) for one in meetings]
-        return Facts(here, address=address, fault=str(error), places=told, plan=plan)
+        return Preflight(here, address=address, fault=str(error), places=told, plan=plan)
     answered = [one for one in nodes if "error" not in one]
     names = [one["node"] for one in answered]
-    return Facts(
+    return Preflight(
         here,
         nodes=answered,
         silent=[one for one in nodes if "error" in one],

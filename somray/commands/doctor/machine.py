@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from somray.commands.doctor.finding import Facts, Finding, named
+from somray.commands.doctor.finding import Finding, Preflight, named
 from somray.runtime.facts import NETWORKS
 
 __all__ = ["cpus", "memory", "open_files", "shared_memory", "temporary"]
@@ -13,7 +13,7 @@ EMBEDDED_STORE_BYTES = 256 * MIB  # of an embedded Ray, see runtime.on_ray.sessi
 LEAST_FILES = 4096  # below it Ray itself warns
 
 
-def cpus(facts: Facts) -> Iterator[Finding]:
+def cpus(facts: Preflight) -> Iterator[Finding]:
     """Find quotas below the CPUs that Ray counts, and a cluster without any."""
     for machine in facts.machines:
         quota = machine["quota_cpus"]
@@ -39,7 +39,7 @@ def cpus(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def memory(facts: Facts) -> Iterator[Finding]:
+def memory(facts: Preflight) -> Iterator[Finding]:
     """Find nodes whose Ray offers more than their container holds."""
     for machine in facts.nodes:
         offers = machine["offers"]
@@ -60,7 +60,7 @@ def memory(facts: Facts) -> Iterator[Finding]:
         yield Finding("memory", "warning", message, remedy, named(machine))
 
 
-def shared_memory(facts: Facts) -> Iterator[Finding]:
+def shared_memory(facts: Preflight) -> Iterator[Finding]:
     """Find machines whose /dev/shm is smaller than the object store; Ray then falls back to slow files."""
     for machine in facts.machines:
         found = machine["shared_memory"]
@@ -77,7 +77,7 @@ def shared_memory(facts: Facts) -> Iterator[Finding]:
         yield Finding("shared_memory", "warning", message, remedy, named(machine))
 
 
-def open_files(facts: Facts) -> Iterator[Finding]:
+def open_files(facts: Preflight) -> Iterator[Finding]:
     """Find machines that allow few open files; Ray raises the soft limit by itself, up to the hard one."""
     for machine in facts.machines:
         hard = machine["open_files"][1]
@@ -89,7 +89,7 @@ def open_files(facts: Facts) -> Iterator[Finding]:
             yield Finding("open_files", "warning", message, remedy, named(machine))
 
 
-def temporary(facts: Facts) -> Iterator[Finding]:
+def temporary(facts: Preflight) -> Iterator[Finding]:
     """Find temporary folders that Ray's sockets do not fit into, or that lie on a network."""
     if not facts.address:
         found = facts.temporary

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from somray.commands.doctor.finding import Facts, Finding, named
+from somray.commands.doctor.finding import Finding, Preflight, named
 from somray.runtime.facts import PORTS
 
 __all__ = ["answers", "clocks", "ports", "token"]
@@ -11,7 +11,7 @@ MOST_SKEW_SECONDS = 5.0
 _LOOPBACK = ("127.", "::1", "localhost")
 
 
-def answers(facts: Facts) -> Iterator[Finding]:
+def answers(facts: Preflight) -> Iterator[Finding]:
     """Find a cluster that cannot be joined, and nodes that tell nothing."""
     if facts.fault:
         yield Finding("answers", "error", facts.fault, f"ray status --address {facts.address}")
@@ -28,7 +28,7 @@ def answers(facts: Facts) -> Iterator[Finding]:
         yield Finding("answers", "error", message, remedy, named(machine))
 
 
-def token(facts: Facts) -> Iterator[Finding]:
+def token(facts: Preflight) -> Iterator[Finding]:
     """Find a Ray that lets everybody in who reaches it."""
     if not facts.address:
         if (facts.here["auth_mode"] or "").lower() == "disabled":
@@ -51,7 +51,7 @@ def token(facts: Facts) -> Iterator[Finding]:
         yield Finding("token", "warning", message, remedy)
 
 
-def clocks(facts: Facts) -> Iterator[Finding]:
+def clocks(facts: Preflight) -> Iterator[Finding]:
     """Find clocks that are off: a run's signs of life are judged by them."""
     for machine in facts.nodes:
         if machine["skew_seconds"] > MOST_SKEW_SECONDS:
@@ -62,7 +62,7 @@ def clocks(facts: Facts) -> Iterator[Finding]:
             yield Finding("clocks", "warning", message, remedy, named(machine))
 
 
-def ports(facts: Facts) -> Iterator[Finding]:
+def ports(facts: Preflight) -> Iterator[Finding]:
     """Find ports that the head of a cluster would want here and cannot have."""
     if facts.address or not facts.ports:
         return

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from somray.commands.doctor.finding import Facts, Finding, named
+from somray.commands.doctor.finding import Finding, Preflight, named
 
 __all__ = ["plan", "shared", "space"]
 
@@ -11,7 +11,7 @@ GIB = 2**30
 COMPRESSED = 0.5  # of the planned bytes, which are uncompressed: below it a run will hardly fit
 
 
-def shared(facts: Facts) -> Iterator[Finding]:
+def shared(facts: Preflight) -> Iterator[Finding]:
     """Find places that are not one and the same for all nodes and this machine, or cannot be written."""
     host = facts.here["host"]
     for place in facts.places:
@@ -49,7 +49,7 @@ def _met(
         yield Finding("shared", "error", message, remedy, where)
 
 
-def space(facts: Facts) -> Iterator[Finding]:
+def space(facts: Preflight) -> Iterator[Finding]:
     """Find less free space than the plan would write; the plan counts before compression."""
     if not facts.plan or not facts.plan["bytes"] or not facts.places:
         return
@@ -66,7 +66,7 @@ def space(facts: Facts) -> Iterator[Finding]:
     yield Finding("space", level, message, remedy)
 
 
-def plan(facts: Facts) -> Iterator[Finding]:
+def plan(facts: Preflight) -> Iterator[Finding]:
     """Find what the plan itself cannot do, and tasks that no machine holds."""
     if not facts.plan:
         return

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from somray.commands.doctor.finding import Facts, Finding, named
+from somray.commands.doctor.finding import Finding, Preflight, named
 
 __all__ = ["gpus", "versions"]
 
 _MUST_AGREE = ("somray", "ray")  # others may change the last bits, not whether a run works
 
 
-def versions(facts: Facts) -> Iterator[Finding]:
+def versions(facts: Preflight) -> Iterator[Finding]:
     """Find packages that are missing or differ from this machine's."""
     here = facts.here["versions"]
     if lacking := [name for name, version in here.items() if version is None]:
@@ -47,7 +47,7 @@ def _minor(version: str | None) -> str:
     return ".".join((version or "").split(".")[:2])
 
 
-def gpus(facts: Facts) -> Iterator[Finding]:
+def gpus(facts: Preflight) -> Iterator[Finding]:
     """Find GPUs that torch does not see, and such that Ray does not offer."""
     for machine in facts.machines:
         offered = float(machine.get("offers", {}).get("GPU", 0))

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from somray.cli import main
-from somray.commands.doctor.finding import LEVELS, Facts
+from somray.commands.doctor.finding import LEVELS, Preflight
 from somray.commands.doctor.look import CHECKS, judge
 from somray.runtime import facts as own
 from tests.pipeline.tiny import body, save, write_manifest
@@ -36,12 +36,12 @@ PLAN = {"config": "c.yaml", "bytes": 2**30, "peak_bytes": 2**30, "quarantine": 0
 
 def _cluster(**changed):
     facts = {"here": HERE, "nodes": [NODE], "address": "h:6379", "places": [PLACE], "plan": PLAN}
-    return Facts(**{**facts, **changed})
+    return Preflight(**{**facts, **changed})
 
 
 def _alone(**changed):
     temporary = {"path": "/tmp", "filesystem": "ext4", "fault": None}
-    return Facts(**{"here": HERE, "temporary": temporary, **changed})
+    return Preflight(**{"here": HERE, "temporary": temporary, **changed})
 
 
 def _node(**changed):
