@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
-.PHONY: demo test check bench peers schemas clean
+.PHONY: demo test check chaos bench peers schemas clean
 
 demo: .venv/ready
 	$(BIN)/somray demo --out demo
@@ -24,6 +24,11 @@ check: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell somray jobs tests README.md CHANGELOG.md
+
+# Runs that are broken on purpose, a hundred faults by a seed; takes an hour.
+chaos: .venv/ready
+	@mkdir -p build
+	$(BIN)/python -m tests.chaos.storm --faults $${FAULTS:-100} --seed $${SEED:-0} --log build/chaos.md
 
 bench: .venv/ready
 	SOMRAY_PEERS=$${SOMRAY_PEERS:-$(wildcard $(CURDIR)/.peers/bin/python)} \
