@@ -4,12 +4,12 @@ A local file is written beside its place and renamed; on object stores a put is 
 Readers therefore never see half a file. Names that begin with "." are partial and ignored.
 """
 
+import contextlib
 import os
 import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,6 +18,7 @@ import fsspec
 import zarr.storage
 
 from somray.errors import StoreError
+from somray.io.patience import patiently
 
 __all__ = ["Storage", "is_url"]
 
@@ -66,14 +67,17 @@ class Storage:
             StoreError: it cannot be read.
         """
         try:
-            if self.is_local:
-                return Path(self.uri(name)).read_bytes()
-            filesystem, path = self._filesystem(name)
-            return bytes(filesystem.cat_file(path))
+            return patiently(self._get, name)
         except FileNotFoundError:
             raise
         except OSError as error:
             raise StoreError(f"{self.uri(name)}: cannot be read: {error}") from error
+
+    def _get(self, name: str) -> bytes:
+        if self.is_local:
+            return Path(self.uri(name)).read_bytes()
+        filesystem, path = self._filesystem(name)
+        return bytes(filesystem.cat_file(path))
 
     def read_text(self, name: str) -> str:
         """Read a whole UTF-8 file."""
@@ -86,29 +90,40 @@ class Storage:
             StoreError: it cannot be written (no space, no permission …).
         """
         try:
-            if self.is_local:
-                target = Path(self.uri(name))
-                target.parent.mkdir(parents=True, exist_ok=True)
-                partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
-                try:
-                    partial.write_bytes(data)
-                    os.replace(partial, target)
-                finally:
-                    partial.unlink(missing_ok=True)
-            else:
-                filesystem, path = self._filesystem(name)
-                filesystem.pipe_file(path, data)
+            patiently(self._put, name, data)
         except OSError as error:
             raise StoreError(
                 f"{self.uri(name)}: cannot be written: {error.strerror or error}; "
                 "free space or correct permissions and run again"
             ) from error
 
+    def _put(self, name: str, data: bytes) -> None:
+        if not self.is_local:
+            filesystem, path = self._filesystem(name)
+            filesystem.pipe_file(path, data)
+            return
+        target = self.uri(name)
+        folder, _, base = target.rpartition("/")
+        partial = f"{folder}/.{base}.{secrets.token_hex(4)}.partial"
+        try:
+            try:
+                file = open(partial, "wb")  # noqa: SIM115  # closed two lines below
+            except FileNotFoundError:
+                os.makedirs(folder, exist_ok=True)
+                file = open(partial, "wb")  # noqa: SIM115
+            with file:
+                file.write(data)
+            os.replace(partial, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(partial)
+            raise
+
     def write_text(self, name: str, text: str) -> None:
         """Write a whole UTF-8 file; see `write_bytes`."""
         self.write_bytes(name, text.encode("utf-8"))
 
-    @contextmanager
+    @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
         """Open a file to be written piece by piece; it appears whole at the end, or not at all.
 
@@ -159,20 +174,23 @@ class Storage:
     def remove(self, name: str) -> None:
         """Remove a file or a whole folder; nothing happens where there is none."""
         try:
-            if self.is_local:
-                path = Path(self.uri(name))
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
-                return
-            filesystem, remote = self._filesystem(name)
-            if filesystem.exists(remote):
-                filesystem.rm(remote, recursive=True)
+            patiently(self._take_away, name)
         except FileNotFoundError:
             return
         except OSError as error:
             raise StoreError(f"{self.uri(name)}: cannot be removed: {error}") from error
+
+    def _take_away(self, name: str) -> None:
+        if self.is_local:
+            path = Path(self.uri(name))
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+            return
+        filesystem, remote = self._filesystem(name)
+        if filesystem.exists(remote):
+            filesystem.rm(remote, recursive=True)
 
     def zarr(self, name: str, *, read_only: bool = False) -> zarr.storage.StoreLike:
         """Open a zarr store at a name; arrays and groups are addressed inside it."""

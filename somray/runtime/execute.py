@@ -10,6 +10,7 @@ from pathlib import Path
 
 from somray.domain.work import Outcome, Result, StageFunction, Unit
 from somray.errors import DataError, StoreError
+from somray.io.patience import is_full, patiently
 from somray.runtime.limit import time_limit
 
 __all__ = ["Told", "execute", "execute_within"]
@@ -44,14 +45,19 @@ def _peak_bytes() -> int:
 def _attempt(
     function: StageFunction, unit: Unit, shared: object
 ) -> tuple[Result | None, str | None, str | None, bool]:
-    """Return result, code, message, and whether the scan is to blame."""
+    """Return result, code, message, and whether the scan is to blame.
+
+    Units may be done again, so one whose storage failed for a moment is, whoever wrote there.
+    """
     try:
-        return function(unit.item, shared), None, None, False
+        return patiently(function, unit.item, shared), None, None, False
     except DataError as error:
         return None, error.code, error.message, True
     except StoreError as error:
         return None, "storage", str(error), False
     except Exception as error:
+        if is_full(error):
+            return None, "storage", f"{error}; free space and run again", False
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(last.filename).name}:{last.lineno}"
         return None, "internal", f"{type(error).__name__} at {place}: {error}", False

@@ -1,7 +1,11 @@
+import errno
+import os
+
 import pytest
 import zarr
 
 from somray.errors import StoreError
+from somray.io import patience
 from somray.io.storage import Storage
 
 
@@ -71,3 +75,35 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_trace(tmp_path, monkeypat
         storage.write_text("f", "new")
     assert storage.read_text("f") == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EAGAIN])
+def test_what_fails_for_a_moment_is_tried_again(code, tmp_path, monkeypatch):
+    storage, real, left = Storage.at(tmp_path), os.replace, [2]
+
+    def flaky(source, target):
+        left[0] -= 1
+        if left[0] >= 0:
+            raise OSError(code, os.strerror(code))
+        real(source, target)
+
+    monkeypatch.setattr(patience, "PAUSES", (0, 0, 0))
+    monkeypatch.setattr(os, "replace", flaky)
+    storage.write_text("a/b", "x")
+    assert (storage.read_text("a/b"), storage.names("a"), left) == ("x", ["b"], [-1])
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EIO])
+def test_what_stays_is_told_and_leaves_nothing(code, tmp_path, monkeypatch):
+    storage, tries = Storage.at(tmp_path), []
+
+    def failing(source, target):
+        tries.append(source)
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(patience, "PAUSES", (0, 0, 0))
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(StoreError, match="cannot be written"):
+        storage.write_text("a/b", "x")
+    assert len(tries) == (4 if code == errno.EIO else 1)
+    assert list((tmp_path / "a").iterdir()) == []
