@@ -7,7 +7,6 @@ The type of the partition can be told nowhere on disk, and readers take it for a
 one: protocol 001 would come back as 1. A part without rows in a folder of another name keeps it text.
 """
 
-import io
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
@@ -133,11 +132,12 @@ def write_part(
 
 
 def _write(storage: Storage, table: str, protocol: str, part: str, data: pa.Table) -> None:
-    buffer = io.BytesIO()
-    pq.write_table(data, buffer, compression="zstd")
+    """Write a file; a part, small and soon replaced, without what only large files gain by."""
+    buffer, whole = pa.BufferOutputStream(), part == COMPACTED
+    pq.write_table(data, buffer, compression="zstd", use_dictionary=whole, write_statistics=whole)
     if protocol.isdigit() and not storage.exists(part_name(table, _NOT_A_NUMBER, COMPACTED)):
         write_part(storage, table, _NOT_A_NUMBER, COMPACTED, ())
-    storage.write_bytes(part_name(table, protocol, part), buffer.getvalue())
+    storage.write_bytes(part_name(table, protocol, part), buffer.getvalue().to_pybytes())
 
 
 def part_name(table: str, protocol: str, part: str) -> str:
