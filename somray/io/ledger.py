@@ -95,6 +95,11 @@ class Ledger:
                 self._known[folder] = found
             return self._known[folder]
 
+    def is_new(self, unit: Unit) -> bool:
+        """Whether a unit is known not to stand here, without any look into storage."""
+        known = self._known.get(RunLayout.ledger(unit.stage, unit.protocol))
+        return known is not None and unit.name not in known.get(_stem(unit.name), ())
+
     def find(self, unit: Unit) -> Entry | None:
         """Return the entry of a unit, whatever digest it was done with."""
         names = self._names(RunLayout.ledger(unit.stage, unit.protocol))

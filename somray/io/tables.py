@@ -8,6 +8,7 @@ one: protocol 001 would come back as 1. A part without rows in a folder of anoth
 """
 
 import math
+import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -37,6 +38,8 @@ __all__ = [
 
 COMPACTED = "compacted"
 _BATCH_ROWS = 20_000
+_PACKING = threading.Lock()
+"""Rows are packed by one thread at a time: it is the interpreter's work, and threads that fight for it are slower."""
 _NOT_A_NUMBER = "_text"  # no protocol's name begins so
 _ARROW: dict[str, pa.DataType] = {
     "str": pa.string(),
@@ -127,8 +130,10 @@ def write_part(
     storage: Storage, table: str, protocol: str, part: str, rows: Iterable[Mapping[str, object]]
 ) -> None:
     """Write rows as one sorted part, replacing an earlier try's; it exists even without rows."""
-    ordered = sorted(rows, key=lambda row: _order(table, row))
-    _write(storage, table, protocol, part, pa.Table.from_pylist(ordered, arrow_schema(table)))
+    with _PACKING:
+        ordered = sorted(rows, key=lambda row: _order(table, row))
+        data = pa.Table.from_pylist(ordered, arrow_schema(table))
+    _write(storage, table, protocol, part, data)
 
 
 def _write(storage: Storage, table: str, protocol: str, part: str, data: pa.Table) -> None:

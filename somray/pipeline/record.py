@@ -127,7 +127,8 @@ class RunRecord:
         """Run a unit unless the ledger knows it is done; record how it ended."""
         counts = self.state.counts[unit.stage]
         counts["left"] += 1
-        entry: Entry | None = await self._off(self._ledger.find, unit)
+        is_new = self._ledger.is_new(unit)
+        entry: Entry | None = None if is_new else await self._off(self._ledger.find, unit)
         if entry is None or entry.digest != unit.digest:
             if wiped := STAGES[unit.stage].wipes(unit):
                 await self._off(self._wipe, unit.protocol, wiped)
