@@ -19,7 +19,7 @@ from somray.domain.teacher import TeacherModel
 from somray.io.signatures import source_signature
 from somray.kernels.teacher.apply import scaled_windows
 from somray.pipeline.fitting import FittedTeacher, Fitting, Models, ProtocolWork, SharedModel
-from somray.pipeline.gather import gather_or_cancel
+from somray.pipeline.gather import gather_or_cancel, owned
 from somray.pipeline.objects import Called, ObjectStep
 from somray.pipeline.units import slices as slice_units
 from somray.pipeline.units import tiles
@@ -84,25 +84,25 @@ class ProtocolChain(ProtocolWork):
             self.objects.drop(state.scan)
 
     async def _looked_at(self, state: ScanState, ready: Awaitable[Models]) -> Masked | None:
-        pairs = asyncio.create_task(self._slice_pairs(state))
-        work: list[Awaitable[Any]] = [pairs]
-        models = await ready
-        teacher, training = models.teacher, models.training
-        if teacher is None:
-            await gather_or_cancel(*work)
-            return None
-        som = asyncio.create_task(self._labels(state, "som", teacher.shared, teacher.model))
-        work.append(som)
-        last, model = som, teacher.shared
-        if training is not None:
-            trained = await training
-            if trained is None:
-                await gather_or_cancel(*work)
+        async with owned() as work:
+            work.append(pairs := asyncio.create_task(self._slice_pairs(state)))
+            models = await ready
+            teacher, training = models.teacher, models.training
+            if teacher is None:
+                await asyncio.gather(*work)
                 return None
-            model = trained
-            last = asyncio.create_task(self._labels(state, "student", trained, teacher.model))
-            work.append(last)
-        await gather_or_cancel(*work)
+            som = asyncio.create_task(self._labels(state, "som", teacher.shared, teacher.model))
+            work.append(som)
+            last, model = som, teacher.shared
+            if training is not None:
+                trained = await training
+                if trained is None:
+                    await asyncio.gather(*work)
+                    return None
+                model = trained
+                last = asyncio.create_task(self._labels(state, "student", trained, teacher.model))
+                work.append(last)
+            await asyncio.gather(*work)
         if som.result() is None or last.result() is None:
             return None
         await gather_or_cancel(

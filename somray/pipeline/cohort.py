@@ -22,6 +22,7 @@ from somray.io.cohort.manifest import load_manifest
 from somray.io.storage import Storage, is_url
 from somray.pipeline.chains import ProtocolChain
 from somray.pipeline.digests import code_digest
+from somray.pipeline.gather import gather_or_cancel
 from somray.pipeline.intake import Intake
 from somray.pipeline.previous import with_previous
 from somray.pipeline.record import Record, RunRecord
@@ -181,7 +182,7 @@ async def walk(cohort: Cohort, record: Record, executor: Executor) -> None:
         ).run()
         for protocol in cohort.config.protocols
     ]
-    await asyncio.gather(judged, *chains)
+    await gather_or_cancel(judged, *chains)
 
 
 def _describe(cohort: Cohort, attempt: int, started: float, finished: float | None = None) -> None:
