@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.cohort_fixtures"]
+pytest_plugins = ["tests.cohort_fixtures", "tests.s3_fixtures"]
 
 
 def pytest_addoption(parser):

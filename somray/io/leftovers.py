@@ -4,13 +4,15 @@ Results that nobody stands for any more must not be found beside the others: not
 as a model, not as a page.
 """
 
+import os
 from collections.abc import Collection
+from pathlib import Path
 
 from somray.domain.run import RunLayout
 from somray.io.models import drop_student
 from somray.io.storage import Storage
 
-__all__ = ["remove_models_but", "remove_pages_but", "remove_scans_but"]
+__all__ = ["remove_models_but", "remove_pages_but", "remove_partial", "remove_scans_but"]
 
 
 def remove_scans_but(storage: Storage, kept: Collection[str]) -> None:
@@ -35,6 +37,16 @@ def remove_pages_but(storage: Storage, pages: Collection[str]) -> None:
     for name in found:
         if f"{folder}/{name}" not in pages:
             storage.remove(f"{folder}/{name}")
+
+
+def remove_partial(storage: Storage) -> None:
+    """Remove what somebody who was killed had begun to write, ours and zarr's; object stores keep no such thing."""
+    if not storage.is_local:
+        return
+    for folder, _, names in os.walk(storage.root):
+        for name in names:
+            if name.endswith(".partial"):
+                Path(folder, name).unlink(missing_ok=True)
 
 
 def _remove_but(storage: Storage, folder: str, kept: Collection[str]) -> None:

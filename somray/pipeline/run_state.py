@@ -52,7 +52,10 @@ class RunState:
         """Why this driver must stop, once that is known."""
         self.counts = {stage: {"done": 0, "left": 0, "failed": 0} for stage in STAGES}
         self.attempt = claim_run(storage, self._owner)
-        if is_alive(self._found()) is False:
+        before = self._found()
+        self.was_done = before.get("state") == "done"
+        """Whether the run had ended well before this driver came."""
+        if is_alive(before) is False:
             self._tell("running")
 
     def _found(self) -> dict[str, Any]:  # Any: JSON

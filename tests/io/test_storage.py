@@ -9,8 +9,10 @@ from somray.io import patience
 from somray.io.storage import Storage
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "memory", "s3"])
 def storage(request, tmp_path):
+    if request.param == "s3":
+        return Storage.at(f"{request.getfixturevalue('bucket')}/run")
     place = tmp_path if request.param == "local" else f"memory://{tmp_path.name}"
     return Storage.at(place)
 

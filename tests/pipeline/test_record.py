@@ -53,6 +53,24 @@ def test_a_done_unit_is_not_done_again(tmp_path):
     assert (first.executed, second.executed) == (2, 1)
 
 
+def test_what_a_killed_worker_had_begun_to_write_goes_at_the_end(tmp_path):
+    """Looked for by whoever goes on from a run that did not end well, and by nobody else."""
+    place = tmp_path / "work"
+    record = _record(tmp_path)
+    _run(record, _unit("u1"))
+    (place / ".0.1234.partial").write_bytes(b"half")
+    record.finish(["p"])
+    assert list(place.glob("*.partial")) == []
+    record.state.write("done")
+    record.close()
+    record = _record(tmp_path)
+    _run(record, _unit("u2"))
+    (place / ".0.1234.partial").write_bytes(b"half")
+    record.finish(["p"])
+    record.close()
+    assert len(list(place.glob("*.partial"))) == 1
+
+
 def test_rows_can_be_read_while_the_run_goes_on(tmp_path):
     _run(_record(tmp_path), _unit("z0"), _unit("z1"))
     assert sorted(_table(tmp_path, "slices")["z"]) == [0, 1]
