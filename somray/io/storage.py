@@ -19,6 +19,7 @@ import zarr.storage
 
 from somray.errors import StoreError
 from somray.io.patience import patiently
+from somray.io.patient_store import PatientStore
 
 __all__ = ["Storage", "is_url"]
 
@@ -195,5 +196,5 @@ class Storage:
     def zarr(self, name: str, *, read_only: bool = False) -> zarr.storage.StoreLike:
         """Open a zarr store at a name; arrays and groups are addressed inside it."""
         if self.is_local:
-            return zarr.storage.LocalStore(self.uri(name), read_only=read_only)
+            return PatientStore(self.uri(name), read_only=read_only)
         return zarr.storage.FsspecStore.from_url(self.uri(name), read_only=read_only)

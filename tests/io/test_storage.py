@@ -1,11 +1,12 @@
 import errno
 import os
 
+import numpy as np
 import pytest
 import zarr
 
 from somray.errors import StoreError
-from somray.io import patience
+from somray.io import patience, patient_store
 from somray.io.storage import Storage
 
 
@@ -109,3 +110,38 @@ def test_what_stays_is_told_and_leaves_nothing(code, tmp_path, monkeypatch):
         storage.write_text("a/b", "x")
     assert len(tries) == (4 if code == errno.EIO else 1)
     assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_zarr_on_a_file_system_that_fails_now_and_then(tmp_path, monkeypatch):
+    """Every second rename fails once: an array of many chunks is written all the same, and read back."""
+    monkeypatch.setattr(patient_store, "PAUSES", (0, 0, 0))
+    monkeypatch.setattr(patience, "PAUSES", (0, 0, 0))
+    replace, calls = os.replace, []
+
+    def now_and_then(source, target):
+        calls.append(target)
+        if len(calls) % 2:
+            raise OSError(errno.EIO, "Input/output error")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", now_and_then)
+    values = np.arange(64).reshape(8, 8)
+    store = Storage.at(tmp_path).zarr("z.zarr")
+    array = zarr.create_array(store, name="0", shape=(8, 8), chunks=(2, 2), dtype="i8")
+    array[:] = values
+    assert len(calls) > 16
+    assert (zarr.open_array(store, path="0", mode="r")[:] == values).all()
+
+
+def test_zarr_on_a_full_disk_fails_at_once(tmp_path, monkeypatch):
+    store, calls = Storage.at(tmp_path).zarr("z.zarr"), []
+    array = zarr.create_array(store, name="0", shape=(8,), dtype="i8")
+
+    def full(source, target):
+        calls.append(target)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        array[:] = 1
+    assert len(calls) == 1
