@@ -73,7 +73,7 @@ def _of_the_group(unit: Unit) -> Wiped:
 
 STAGES: Mapping[str, Stage] = {
     "ingest": Stage(
-        (ingest.run, ingest.fill, ingest.close), _of_the_scan, 0.1, "slice of one channel",
+        (ingest.run, ingest.fill, ingest.close), _of_the_scan, 0.07, "slice of one channel",
         "a scan that its pixels condemn (blank, damaged, equal to another file's) is planned as a good one",
     ),
     "register": Stage(
@@ -81,7 +81,7 @@ STAGES: Mapping[str, Stage] = {
             register.run_slices, align_slices.run, register_sessions.run_sessions,
             align_sessions.run_bridges, align_sessions.run_align,
         ),
-        seconds=0.1, measure="pair of slices",
+        seconds=0.2, measure="pair of slices",
         unforeseen="further pairs of sessions, asked where the first ones contradict each other",
     ),
     "teacher": Stage(
@@ -90,16 +90,16 @@ STAGES: Mapping[str, Stage] = {
     ),
     "student": Stage((student.run,), seconds=0.12, measure="step of one worker"),
     "open": Stage((labels.open_labels,), _of_the_group),
-    "som": Stage((som.run_som, scales.run_scales), seconds=0.03, measure="slice of one channel"),
+    "som": Stage((som.run_som, scales.run_scales), seconds=0.045, measure="slice of one channel"),
     "drift": Stage((drift.run,)),
     "segment": Stage((by_student.run_student,), seconds=0.11, measure="slice"),
     "close": Stage((labels.close_labels, rows.close_counted)),
     "objects": Stage(
-        (objects.find,), lambda unit: [("calls", unit.name)], 0.08, "slice of one channel"
+        (objects.find,), lambda unit: [("calls", unit.name)], 0.055, "slice of one channel"
     ),
     "calls": Stage((object_calls.call,)),
     "evolve": Stage((evolve.run,), seconds=0.05, measure="slice"),
-    "residuals": Stage((residuals.run_slices, residuals.run_sessions), seconds=0.08, measure="slice"),
+    "residuals": Stage((residuals.run_slices, residuals.run_sessions), seconds=0.05, measure="slice"),
     "publish": Stage((labels.publish,)),
     "truth": Stage((truth.run,), seconds=0.08, measure="slice of one mask"),
 }  # fmt: skip

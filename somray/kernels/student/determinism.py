@@ -12,15 +12,16 @@ __all__ = ["deterministic"]
 @contextmanager
 def deterministic(threads: int) -> Iterator[None]:
     """Run torch on a fixed number of threads with deterministic algorithms; restore both after."""
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    before = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     filled = deterministic_settings.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(mode=True)
+    # Not `use_deterministic_algorithms`: that imports torch's whole compiler, two seconds in every worker.
+    torch.set_deterministic_debug_mode("error")
     # No kernel here reads memory that it did not write; filling it first cost a tenth of a step.
     deterministic_settings.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
     finally:
         torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
+        torch.set_deterministic_debug_mode(before[1])
         deterministic_settings.fill_uninitialized_memory = filled  # type: ignore[attr-defined]

@@ -17,7 +17,8 @@ from somray.report.drawing.classes import (
 )
 from somray.report.drawing.style import class_colour
 from somray.report.drawing.table import rows_table
-from somray.report.figures.classes import areas_along_z, radar_limit, radar_over_sessions
+from somray.report.figures.classes import areas_along_z
+from somray.report.figures.radar import radar_limit, radar_over_sessions
 from somray.report.texts.notices import doubts, drift_notices
 
 __all__ = ["areas_section", "signatures_section"]

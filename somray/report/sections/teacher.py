@@ -27,10 +27,11 @@ from somray.report.drawing.classes import (
 )
 from somray.report.drawing.style import class_colours
 from somray.report.drawing.table import TableColumn, signed, table_of
-from somray.report.figures.classes import areas_along_z, node_heatmap, radar, radar_limit
+from somray.report.figures.classes import areas_along_z, node_heatmap
 from somray.report.figures.features import feature_pictures
 from somray.report.figures.map import map_pictures
 from somray.report.figures.outlines import reference_pictures
+from somray.report.figures.radar import radar, radar_limit
 from somray.report.texts.notices import doubts, drift_notices
 from somray.report.texts.object_rule import rule_told
 
