@@ -1,6 +1,7 @@
 """The commands: parse, call, print, exit code. People's words go to stderr, `--json` to stdout."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from somray.errors import ConfigError, SomrayError
 __all__ = ["app", "main"]
 
 DONE, USAGE, QUARANTINED, FAILED = 0, 2, 3, 4
+FAILURES_SHOWN = 10
 
 app = typer.Typer(
     name="somray",
@@ -107,16 +109,28 @@ def status(run: RunFolder, as_json: Json = False) -> None:
     from somray.io.status import read_status
 
     found = read_status(run)
-    give(found, as_json, lambda: _status_text(found))
+    give(found, as_json, lambda: "\n".join((*_status_lines(found), *_failure_lines(run, found))))
 
 
-def _status_text(found: dict[str, Any]) -> str:
-    lines = [f"{found['state']}: {found['left']} left, {found['failed']} failed"]
-    lines += [
-        f"  {s['stage']:<10}{s['done']:>7} done{s['left']:>7} left{s['failed']:>7} failed"
-        for s in found["stages"]
-    ]
-    return "\n".join(lines)
+def _status_lines(found: dict[str, Any]) -> Iterator[str]:
+    yield f"{found['state']}: {found['left']} left, {found['failed']} failed"
+    for s in found["stages"]:
+        yield f"  {s['stage']:<10}{s['done']:>7} done{s['left']:>7} left{s['failed']:>7} failed"
+
+
+def _failure_lines(run: str, found: dict[str, Any]) -> Iterator[str]:
+    """Say what could not be done and why; the rest stands in table `failures`."""
+    if not found["failed"]:
+        return
+    from somray.io.run import open_run
+
+    rows = open_run(run).table("failures")
+    for row in rows.head(FAILURES_SHOWN).to_dict("records"):
+        where = [row[c] for c in ("subject", "session") if isinstance(row[c], str)]
+        what = " ".join(where or [str(row["protocol"])])
+        yield f"{row['stage']} {what}: {row['code']}: {row['message']}"
+    if len(rows) > FAILURES_SHOWN:
+        yield f"and {len(rows) - FAILURES_SHOWN} more in table failures"
 
 
 @app.command()

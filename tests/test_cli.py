@@ -69,6 +69,14 @@ def test_status_of_no_run_is_a_clear_error(tmp_path, capsys):
     assert "no run of somray" in capsys.readouterr().err
 
 
+def test_status_says_what_failed_and_why(finished, capsys):
+    assert main(["status", str(finished[0])]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith("done: 0 left, 3 failed")
+    assert all(f"ingest {name} t0: {code}: " in told for name, code in
+               (("twin", "duplicate"), ("cut", "truncated"), ("gone", "missing")))  # fmt: skip
+
+
 def test_status_of_a_finished_run(finished, capsys):
     assert main(["status", str(finished[0]), "--json"]) == 0
     found = _json(capsys)
