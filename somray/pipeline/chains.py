@@ -17,28 +17,26 @@ from somray.domain.run import RunLayout
 from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
 from somray.io.signatures import source_signature
-from somray.kernels.teacher.apply import scaled_windows
 from somray.pipeline.fitting import FittedTeacher, Fitting, Models, ProtocolWork, SharedModel
-from somray.pipeline.gather import gather_or_cancel, owned
+from somray.pipeline.gather import gather_or_cancel, in_turn, owned
 from somray.pipeline.objects import Called, ObjectStep
 from somray.pipeline.units import slices as slice_units
-from somray.pipeline.units import tiles
-from somray.pipeline.units.protocol import Seen
+from somray.pipeline.units.labelling import Labelling
 from somray.pipeline.units.scan_state import ScanState
 from somray.pipeline.units.sessions import align_sessions_of
 from somray.pipeline.units.slices import RegisteredSlab
-from somray.stages import drift, truth
+from somray.stages import truth
 from somray.stages.evolution import evolve
 from somray.stages.objects import BASELINE
 from somray.stages.objects import GROUP as OBJECTS
 from somray.stages.registration import align_slices, register, residuals
 from somray.stages.registration.residuals import Masks
 from somray.stages.segment import labels
-from somray.stages.segment.som import run_som
-from somray.stages.segment.student import run_student
 
 __all__ = ["ProtocolChain"]
 
+SUBJECTS_AT_ONCE = 2048
+"""Subjects of a protocol that are on their way: enough for a thousand cores, and the driver's memory stays bounded."""
 LESION_CHANNEL = {"PETCT": "PET"}  # whose intensities `lesions` reports; else the first channel
 
 
@@ -55,24 +53,53 @@ class Masked:
     models: str
 
 
+@dataclass(frozen=True)
+class MaskedSubject:
+    """A subject whose sessions have their masks and stand in one place.
+
+    Args:
+        states: of its sessions, in order of time.
+        masks: of each.
+        transforms: each one's 4×4 to the first, None where refused.
+        teacher: of the protocol.
+    """
+
+    states: list[ScanState]
+    masks: list[Masked]
+    transforms: list[tuple[float, ...] | None]
+    teacher: FittedTeacher
+
+
 class ProtocolChain(ProtocolWork):
     """Everything that is done for one protocol."""
 
     objects: ObjectStep
 
     async def run(self) -> None:
-        """Walk the whole protocol."""
+        """Walk the whole protocol, a window of subjects at a time.
+
+        Where calls ask the cohort, every subject's masks are made before the first is called.
+        """
         self.objects = ObjectStep(self.units, self.scans, self.record)
         fitting = Fitting(self.units, self.scans, self.record, self.executor, self.intake)
         models_ready = asyncio.create_task(fitting.run())
         subjects: dict[str, list[Scan]] = {}
         for scan in self.scans:
             subjects.setdefault(scan.subject, []).append(scan)
-        walks = [
-            self._subject(sorted(sessions, key=lambda s: s.order), models_ready)
-            for sessions in subjects.values()
-        ]
-        await gather_or_cancel(models_ready, *walks)
+        aside: list[MaskedSubject] = []
+
+        async def look(sessions: list[Scan]) -> None:
+            masked = await self._masked(sorted(sessions, key=lambda s: s.order), models_ready)
+            if masked is not None and self.objects.asks_cohort:
+                aside.append(masked)
+            elif masked is not None:
+                await self._follow(masked)
+
+        async with owned() as tasks:
+            tasks.append(models_ready)
+            await in_turn(look, subjects.values(), SUBJECTS_AT_ONCE)
+            await models_ready
+            await in_turn(self._follow, aside, SUBJECTS_AT_ONCE)
 
     # -- one scan --------------------------------------------------------------------------------
 
@@ -147,58 +174,9 @@ class ProtocolChain(ProtocolWork):
     async def _labels(
         self, state: ScanState, label: str, fitted: SharedModel, model: TeacherModel
     ) -> int | None:
-        """Write one label group slab by slab; return the target's voxels, None if a slab failed."""
-        function = run_som if label == "som" else run_student
-        groups = self.units.label_groups(label)
-        digest = "+".join((fitted.digest, *groups[1:]))
-        for group in groups:
-            opening = self.units.open_labels(state, group, digest)
-            opened = await self.record.do(labels.open_labels, opening)
-            if not opened.ok:
-                return None
-        value = model.value_of(self.units.config.teacher.target)
-        by_map, pair = label == "som", (fitted.digest, fitted.shared)
-        scales = await tiles.scales_of(self.record, self.units, state, pair) if by_map else {}
-        if scales is None:
-            return None
-        seen = Seen(scaled_windows(model, state.level), value, scales)
-        entries = await gather_or_cancel(
-            *(
-                self.record.do(
-                    function,
-                    self.units.slab(state, label, where, digest, seen),
-                    shared=fitted.shared,
-                )
-                for where in self.units.slabs(state, label)
-            )
-        )
-        if not all(entry.ok for entry in entries):
-            return None
-        if label == "som":
-            signatures = [entry.value["signature"] for entry in entries]
-            judged = self.units.drift(state, signatures, fitted.digest)
-            await self.record.do(drift.run, judged, shared=fitted.shared)
-        for group in groups:
-            classes = self._classes(group, model)
-            if state.is_cut and group == label:
-                item = labels.LabelItem(state.place, group, classes=classes)
-                told = item, value, digest
-                closed = await tiles.close_tiles(self.record, self.units, state, told, entries)
-            else:
-                closed = await self.record.do(
-                    labels.close_labels, self.units.close_labels(state, group, classes, digest)
-                )
-            if not closed.ok:
-                return None
-        return sum(int(entry.value["voxels"]) for entry in entries)
-
-    def _classes(self, label: str, model: TeacherModel) -> tuple[tuple[int, str], ...]:
-        if label == labels.CONFIDENCE:
-            return labels.confidence_classes()
-        if label == "som":
-            return tuple(sorted(model.class_names.items()))
-        target = self.units.config.teacher.target
-        return ((model.value_of(target), target),)
+        """Write one label group; return the target's voxels, None if a slab failed."""
+        by = fitted.digest, fitted.shared
+        return await Labelling(self.record, self.units, label, by, model).write(state)
 
     def _masks(self, fitted: FittedTeacher) -> tuple[Masks, ...]:
         """List the methods that ran, with the target's value in their labels; lesions follow the last."""
@@ -236,26 +214,31 @@ class ProtocolChain(ProtocolWork):
 
     # -- one subject -----------------------------------------------------------------------------
 
-    async def _subject(self, sessions: list[Scan], ready: Awaitable[Models]) -> None:
-        """Segment all sessions of a subject, align them, follow the lesions, list the labels."""
+    async def _masked(self, sessions: list[Scan], ready: Awaitable[Models]) -> MaskedSubject | None:
+        """Segment all sessions of a subject and align them; None where that could not be done."""
         found = await asyncio.gather(*(self.intake.accepted(scan) for scan in sessions))
         for scan, accepted in zip(sessions, found, strict=True):
             if accepted is None:
                 self.objects.drop(scan)
         states = [state for state in found if state is not None]
         if not states:
-            return
+            return None
         *masks, transforms = await gather_or_cancel(
             *(self._scan(state, ready) for state in states), self._session_pairs(states)
         )
         teacher = (await ready).teacher
         if teacher is None or any(mask is None for mask in masks):
-            return
+            return None
+        return MaskedSubject(states, masks, transforms, teacher)
+
+    async def _follow(self, subject: MaskedSubject) -> None:
+        """Call a subject's objects, follow its lesions, list its labels."""
+        states, teacher = subject.states, subject.teacher
         called = await gather_or_cancel(*(self.objects.call(state) for state in states))
         if self.objects.rule is not None and any(one is None for one in called):
             return
-        item = self._evolve_item(states, transforms, teacher, called)
-        voxels, digests = sum(mask.voxels for mask in masks), masks[0].models
+        item = self._evolve_item(states, subject.transforms, teacher, called)
+        voxels, digests = sum(mask.voxels for mask in subject.masks), subject.masks[0].models
         if self.objects.rule is not None:
             voxels = sum(one.voxels for one in called)
             digests = "+".join((digests, *(one.digest for one in called)))

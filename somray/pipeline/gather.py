@@ -1,13 +1,14 @@
 """Jobs that run at the same time and fail as one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["gather_or_cancel", "owned"]
+__all__ = ["gather_or_cancel", "in_turn", "owned"]
 
 Tasks = list[asyncio.Future[Any]]
+Item = TypeVar("Item")
 
 
 async def gather_or_cancel(*jobs: Awaitable[Any]) -> list[Any]:
@@ -15,6 +16,19 @@ async def gather_or_cancel(*jobs: Awaitable[Any]) -> list[Any]:
     async with owned() as tasks:
         tasks.extend(asyncio.ensure_future(job) for job in jobs)
         return list(await asyncio.gather(*tasks))
+
+
+async def in_turn(
+    job: Callable[[Item], Awaitable[None]], items: Collection[Item], at_once: int
+) -> None:
+    """Do a job for every item, a bounded number of them at the same time, in their order; fail as one."""
+    waiting = iter(items)
+
+    async def go() -> None:
+        for item in waiting:
+            await job(item)
+
+    await gather_or_cancel(*(go() for _ in range(min(at_once, len(items)))))
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
 from somray.domain.tables import FailureRow, ScanRow
 from somray.io.ledger import Entry
+from somray.pipeline.gather import in_turn, owned
 from somray.pipeline.record import Record
 from somray.pipeline.units.ingest import take_in
 from somray.pipeline.units.protocol import Units
@@ -22,7 +23,9 @@ _ONE_UNIT = {
     "MR",
 }  # modalities whose scans hardly ever differ in unit: nobody waits for all of them
 
-Ingests = Mapping[Scan, asyncio.Task[Entry]]
+SCANS_AT_ONCE = 2048
+"""Scans that are taken in at the same time."""
+Ingests = dict[Scan, asyncio.Future[Entry]]
 
 
 class Intake:
@@ -54,30 +57,39 @@ class Intake:
         return await asyncio.shield(self._accepted[scan])
 
     async def _judge(self, units: dict[str, Units]) -> None:
-        tasks = {
-            scan: asyncio.create_task(self._ingest(scan, units[scan.protocol]))
-            for scan in self._scans
-        }
+        loop = asyncio.get_running_loop()
+        ingests: Ingests = {scan: loop.create_future() for scan in self._scans}
+
+        async def ingest(scan: Scan) -> None:
+            entry = await self._ingest(scan, units[scan.protocol])
+            if not ingests[scan].done():  # cancelled, where the run ends early
+                ingests[scan].set_result(entry)
+
+        async with owned() as tasks:
+            tasks.append(asyncio.create_task(in_turn(ingest, self._scans, SCANS_AT_ONCE)))
+            tasks.append(asyncio.create_task(self._judge_each(units, ingests)))
+            try:
+                await asyncio.gather(*tasks)
+            except BaseException as error:
+                for waiting in self._accepted.values():
+                    if not waiting.done():
+                        waiting.set_exception(error)
+                        waiting.exception()  # mark as seen: not every chain is waiting for it
+                raise
+
+    async def _judge_each(self, units: dict[str, Units], ingests: Ingests) -> None:
         seen: dict[str, Scan] = {}
         wanted: dict[str, str] = {}
-        try:
-            for scan, task in tasks.items():
-                entry = await task
-                if _was_ingested(entry) and scan.protocol not in wanted:
-                    wanted[scan.protocol] = await _unit_of(units[scan.protocol], entry, tasks)
-                reason = self._against(scan, entry, seen, wanted)
-                state = await self._accept(scan, entry, reason, units[scan.protocol])
-                if state is not None:
-                    seen[str(entry.value["pixel_digest"])] = scan
-                self._accepted[scan].set_result(state)
-        except BaseException as error:
-            for task in tasks.values():
-                task.cancel()
-            for waiting in self._accepted.values():
-                if not waiting.done():
-                    waiting.set_exception(error)
-                    waiting.exception()  # mark as seen: not every chain is waiting for it
-            raise
+        for scan in self._scans:
+            entry = await ingests[scan]
+            if _was_ingested(entry) and scan.protocol not in wanted:
+                wanted[scan.protocol] = await _unit_of(units[scan.protocol], entry, ingests)
+            reason = self._against(scan, entry, seen, wanted)
+            state = await self._accept(scan, entry, reason, units[scan.protocol])
+            if state is not None:
+                seen[str(entry.value["pixel_digest"])] = scan
+            del ingests[scan], self._entries[scan]
+            self._accepted[scan].set_result(state)
 
     async def _ingest(self, scan: Scan, units: Units) -> Entry:
         """Take a scan in; return what the last of its units told."""
@@ -150,11 +162,12 @@ class Intake:
         await self._record.remove(ScanPlace(units.root, scan.subject, scan.session).name)
 
 
-async def _unit_of(units: Units, first: Entry, tasks: Ingests) -> str:
+async def _unit_of(units: Units, first: Entry, ingests: Ingests) -> str:
     """Return the unit that most of a protocol's scans have; the first one's where they hardly ever differ."""
     if _ONE_UNIT.issuperset(kinds_of(units.channels)):
         return str(first.value["unit"])
-    entries = [await task for scan, task in tasks.items() if scan.protocol == units.protocol]
+    mine = [waiting for scan, waiting in ingests.items() if scan.protocol == units.protocol]
+    entries = [await waiting for waiting in mine]
     met = Counter(str(entry.value["unit"]) for entry in entries if _was_ingested(entry))
 
     def rank(unit: str) -> tuple[int, ...]:

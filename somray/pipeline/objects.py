@@ -6,7 +6,7 @@ has been looked at (or dropped out), and only where the cohort is asked; it read
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from somray.domain.scan import Scan
@@ -59,13 +59,19 @@ class ObjectStep:
             scan: loop.create_future() for scan in scans
         }
 
+    @property
+    def asks_cohort(self) -> bool:
+        """Whether a scan is called with the voice of all others, and so waits until all have been looked at."""
+        has_uptake = self.rule is not None and self.rule.has_uptake
+        return has_uptake and bool(self._units.config.objects.cohort)
+
     async def find(self, state: ScanState, masks: Masks, model: SharedModel) -> None:
         """Look at one scan, once its masks by a model stand."""
         if self.rule is None:
             return
         unit = find_unit(self._units, state, self.rule, masks, model.digest)
         entry = await self._record.do(objects.find, unit, shared=model.shared)
-        self._settle(state.scan, entry if entry.ok else None)
+        self._settle(state.scan, replace(entry, rows={}) if entry.ok else None)
 
     async def baseline(
         self, state: ScanState, masks: Masks, model: SharedModel, called: Called
@@ -98,6 +104,8 @@ class ObjectStep:
     async def call(self, state: ScanState) -> Called | None:
         """Call the objects of one scan; None where they could not be found or called."""
         entry = await self._found[state.scan]
+        if not self.asks_cohort:
+            del self._found[state.scan]  # nobody else asks
         if self.rule is None or entry is None:
             return None
         cohort = await self._cohort()
@@ -119,7 +127,7 @@ class ObjectStep:
         if self._voices is not None:
             return self._voices
         cohort: dict[str, list[tuple[tuple[float, float], list[Landmark]]]] = {}
-        if not self._units.config.objects.cohort or self.rule is None or not self.rule.has_uptake:
+        if not self.asks_cohort:
             return cohort
         for scan, waiting in self._found.items():
             entry = await waiting

@@ -174,8 +174,7 @@ def manifest_edited(storm):
     finally:
         manifest.write_text(before)
         shutil.move(spare, victim)
-    storm.keep()
-    storm.kept = {}  # what the other manifest wiped may be done again
+    storm.doubt()
     storm.start()
     return "started again with each"
 

@@ -45,8 +45,7 @@ class Storm:
         self.trouble = folder / f"{name}.trouble.json"
         self.city = City(self.trouble)
         self.driver = None
-        self.kept = {}
-        self.codes = []
+        self.kept, self.doubtful = {}, {}
 
     # -- what faults do ---------------------------------------------------------------------------
 
@@ -92,7 +91,12 @@ class Storm:
 
     def keep(self):
         """Remember what is done; `check_kept` sees that none of it is done again."""
-        self.kept = self.done()
+        done = self.done().items()
+        self.kept = {file: digest for file, digest in done if self.doubtful.get(file) != digest}
+
+    def doubt(self):
+        """Expect nothing of what is done now: it was done for another manifest, and may be due again."""
+        self.kept, self.doubtful = {}, self.done()
 
     def check_kept(self):
         """See that what was done has neither gone nor been done again."""

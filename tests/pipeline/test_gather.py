@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from somray.pipeline.gather import gather_or_cancel, owned
+from somray.pipeline.gather import gather_or_cancel, in_turn, owned
 
 
 class FullError(Exception):
@@ -86,3 +86,33 @@ def test_what_ends_a_block_early_ends_the_tasks_it_owns():
     with pytest.raises(FullError):
         asyncio.run(main())
     assert found[0].cancelled()
+
+
+def test_jobs_in_turn_are_begun_in_order_and_few_at_a_time():
+    begun, under_way, most = [], set(), []
+
+    async def job(item):
+        begun.append(item)
+        under_way.add(item)
+        most.append(len(under_way))
+        await asyncio.sleep(0.001 * (item % 3))
+        under_way.remove(item)
+
+    asyncio.run(in_turn(job, range(20), 4))
+    assert begun == sorted(begun)
+    assert len(begun) == 20
+    assert max(most) == 4
+
+
+def test_jobs_in_turn_fail_as_one():
+    begun = []
+
+    async def job(item):
+        begun.append(item)
+        await asyncio.sleep(0)
+        if item == 3:
+            raise FullError
+
+    with pytest.raises(FullError):
+        asyncio.run(in_turn(job, range(100), 2))
+    assert len(begun) < 10

@@ -10,8 +10,12 @@ from somray.report.data import Particles, ReportData, SubjectData, SubjectLesion
 from somray.report.drawing.scales import LengthUnit, length_unit, runs, volume_unit
 from somray.report.figures.forms import direction_density, direction_map, sphericity_by_size
 from somray.report.figures.outlines import lesion_pictures
-from somray.report.figures.porosity import porosity_along_axes
-from somray.report.figures.sizes import changes_by_size, nearest_distances, size_distribution
+from somray.report.figures.particles import (
+    changes_by_size,
+    nearest_distances,
+    porosity_along_axes,
+    size_distribution,
+)
 from somray.report.sections.particles import _porosity, particles_section
 
 from .pores_run import PROTOCOL, SESSIONS, build, pores_mask

@@ -17,8 +17,12 @@ from somray.report.drawing.scales import LengthUnit, length_unit
 from somray.report.drawing.table import TableColumn, number, plural, table_of
 from somray.report.figures.forms import direction_map, sphericity_by_size
 from somray.report.figures.outlines import lesion_pictures
-from somray.report.figures.porosity import porosity_along_axes
-from somray.report.figures.sizes import changes_by_size, nearest_distances, size_distribution
+from somray.report.figures.particles import (
+    changes_by_size,
+    nearest_distances,
+    porosity_along_axes,
+    size_distribution,
+)
 
 __all__ = ["particles_section"]
 
