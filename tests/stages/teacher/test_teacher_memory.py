@@ -70,8 +70,9 @@ def test_what_tiles_take_does_not_follow_their_slice(tmp_path, monkeypatch, size
     meta = ome_zarr.read_meta(Storage.at(tmp_path), place.name)
     assert meta.is_cut
     model = fit(place, (0,))
+    beside = 2**20  # what is seen beside a tile counts where tiles are as small as these
     peak = peak_of(lambda: fit(place, (0,)))
-    assert peak < teacher.needs(tile, 1).memory_bytes - WORKER_BYTES
+    assert peak < teacher.needs(tile, 1).memory_bytes - WORKER_BYTES + beside
     measured = scales.ScaleItem(place, 0, 0, 1)
     peak = peak_of(lambda: scales.run_scales(measured, model))
     assert peak < scales.needs_scales(tile).memory_bytes - WORKER_BYTES
@@ -80,5 +81,4 @@ def test_what_tiles_take_does_not_follow_their_slice(tmp_path, monkeypatch, size
     told = scales.scales_for(found, 0, (0, 1), 1, 2)
     item = rows.BrickItem(place, "lesion", meta.bricks()[0], scales=told)
     peak = peak_of(lambda: run_som(item, model))
-    beside = 2**20  # what is seen beside a tile counts where tiles are as small as these
     assert peak < needs_som(tile, tile).memory_bytes - WORKER_BYTES + beside
