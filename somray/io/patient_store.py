@@ -1,14 +1,17 @@
 """A zarr store on a local or shared file system that asks again where the file system fails for a moment."""
 
 import asyncio
-import time
-from typing import Any
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar
 
 from zarr.storage import LocalStore
 
-from somray.io.patience import PAUSES, is_transient
+from somray.io.patience import PAUSES, is_transient, patiently
 
 __all__ = ["PatientStore"]
+
+Gives = TypeVar("Gives")
 
 
 class PatientStore(LocalStore):
@@ -19,46 +22,28 @@ class PatientStore(LocalStore):
 
     async def get(self, *args: Any, **more: Any) -> Any:  # Any: as in LocalStore
         """Read a value; see `LocalStore.get`."""
-        for pause in PAUSES:
-            try:
-                return await super().get(*args, **more)
-            except OSError as error:
-                _go_on(error)
-            await asyncio.sleep(pause)
-        return await super().get(*args, **more)
+        return await _patiently(partial(super().get, *args, **more))
 
     async def set(self, *args: Any, **more: Any) -> None:
         """Write a value; see `LocalStore.set`."""
-        for pause in PAUSES:
-            try:
-                return await super().set(*args, **more)
-            except OSError as error:
-                _go_on(error)
-            await asyncio.sleep(pause)
-        return await super().set(*args, **more)
+        await _patiently(partial(super().set, *args, **more))
 
     def get_sync(self, *args: Any, **more: Any) -> Any:
         """Read a value; see `LocalStore.get_sync`."""
-        for pause in PAUSES:
-            try:
-                return super().get_sync(*args, **more)
-            except OSError as error:
-                _go_on(error)
-            time.sleep(pause)
-        return super().get_sync(*args, **more)
+        return patiently(partial(super().get_sync, *args, **more))
 
     def set_sync(self, *args: Any, **more: Any) -> None:
         """Write a value; see `LocalStore.set_sync`."""
-        for pause in PAUSES:
-            try:
-                return super().set_sync(*args, **more)
-            except OSError as error:
-                _go_on(error)
-            time.sleep(pause)
-        return super().set_sync(*args, **more)
+        patiently(partial(super().set_sync, *args, **more))
 
 
-def _go_on(error: OSError) -> None:
-    """Raise what stays; called while it is handled."""
-    if not is_transient(error):
-        raise error
+async def _patiently(call: Callable[[], Awaitable[Gives]]) -> Gives:
+    """`patiently`, for what is awaited."""
+    for pause in PAUSES:
+        try:
+            return await call()
+        except OSError as error:
+            if not is_transient(error):
+                raise
+        await asyncio.sleep(pause)
+    return await call()

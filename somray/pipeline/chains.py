@@ -1,8 +1,8 @@
 """The walk of one protocol: teacher, student, then every scan and every subject as soon as it can go on.
 
-Nothing here waits for the whole cohort. Slices are registered as soon as a scan is in, classes transferred
-as soon as the teacher stands, students applied as soon as they are trained, lesions followed as soon as
-all sessions of a subject have their masks.
+Nothing here waits for the whole cohort, but for calls where the cohort is asked. Slices are registered as soon as a
+scan is in, classes transferred as soon as the teacher stands, students applied as soon as they are trained, lesions
+followed as soon as all sessions of a subject have their masks.
 """
 
 import asyncio

@@ -22,7 +22,7 @@ from somray.io.cohort.manifest import load_manifest
 from somray.io.storage import Storage, is_url
 from somray.pipeline.chains import ProtocolChain
 from somray.pipeline.digests import code_digest
-from somray.pipeline.gather import gather_or_cancel
+from somray.pipeline.gather import gather_or_cancel, owned
 from somray.pipeline.intake import Intake
 from somray.pipeline.previous import with_previous
 from somray.pipeline.record import Record, RunRecord
@@ -147,18 +147,11 @@ async def _walk_watched(cohort: Cohort, record: RunRecord, executor: Executor) -
 
     watching = asyncio.create_task(watch())
     walking = asyncio.create_task(walk(cohort, record, executor))
-    try:
-        await asyncio.wait((watching, walking), return_when=asyncio.FIRST_COMPLETED)
+    async with owned() as tasks:
+        tasks.extend((watching, walking))
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         await (walking if walking.done() else watching)
-    finally:
-        await _ended(watching, walking)
-
-
-async def _ended(*tasks: asyncio.Task[None]) -> None:
-    """Cancel tasks and wait until they have ended, however."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        watching.cancel()
 
 
 async def walk(cohort: Cohort, record: Record, executor: Executor) -> None:

@@ -257,9 +257,8 @@ class RunRecord:
             {p for s, p, _ in made if s == stage} for stage in ("teacher", "student")
         )
         leftovers.remove_models_but(self._storage, teachers, students)
-        if (
-            self.executed and not self.state.was_done
-        ):  # looks at every file: only where it may find some
+        # Looks at every file: only where it may find some.
+        if self.executed and not self.state.was_done:
             leftovers.remove_partial(self._storage)
 
     def _entries(self, protocol: str) -> Iterator[Entry]:

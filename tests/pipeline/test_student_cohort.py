@@ -13,6 +13,7 @@ from somray.domain.run import ScanPlace
 from somray.io import models
 from somray.io.storage import Storage
 from somray.kernels.student.rounds.spec import network_of
+from somray.pipeline import chains, intake
 from somray.pipeline.plan import make_plan
 from somray.pipeline.units.protocol import Units
 from somray.pipeline.units.scan_state import ScanState
@@ -177,3 +178,14 @@ def test_the_network_is_told_by_the_spec_that_was_trained(petct_run):
 
     spec = StudentSpec(model.channels, ("CT", "PET"), model.windows, dimensions=3)
     assert model.network == network_of(spec)
+
+
+def test_a_window_of_one_neither_blocks_the_cohorts_voice_nor_changes_a_bit(
+    petct_run, petct_folder, tmp_path, monkeypatch
+):
+    """Calls wait for every scan of the protocol, and only one subject at a time is on its way."""
+    monkeypatch.setattr(chains, "SUBJECTS_AT_ONCE", 1)
+    monkeypatch.setattr(intake, "SCANS_AT_ONCE", 1)
+    place = tmp_path / "run"
+    run_in(petct_folder, f"output={place}")
+    assert differences(petct_run[0], place) == []
