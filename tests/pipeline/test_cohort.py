@@ -140,7 +140,7 @@ LIVES = (
     ("ingest", 2), ("register", 1), ("student", 0), ("open", 1), ("segment", 0), ("close", 1),
     ("objects", 0), ("calls", 0), ("evolve", 0), ("truth", 0),
 )  # fmt: skip
-"""None can have done all of a later one's units: the masks' truth goes on beside objects, that of lesions comes last."""
+"""None can do all of a later one's units: masks' truth goes on beside objects, that of lesions comes last."""
 
 
 def test_a_run_that_died_again_and_again_equals_an_undisturbed_one(
