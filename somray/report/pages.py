@@ -1,10 +1,14 @@
 """The report: one self-contained page for the cohort and one per subject.
 
-Nothing is fetched, nothing runs: no script, no outside font, no link but those between the pages. Every
-text is escaped by the templates; the same run gives the same bytes.
+Nothing is fetched: no outside script or font, no link but those between the pages. Our own scripts are named
+by their digests, so that no other can run; without them everything is still there to read. Every text is
+escaped by the templates; the same run gives the same bytes.
 """
 
+import base64
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -136,7 +140,27 @@ def _subject(data: ReportData, name: str) -> Iterator[Section]:
 
 def _page(title: str, head: Sequence[Block], sections: Sequence[Section], back: str) -> str:
     template = _environment().get_template("page.html")
-    return template.render(title=title, head=head, sections=sections, back=back)
+    scripts = [_script("report.js")] + ([_script("viewer.js")] if back else [])
+    return template.render(title=title, head=head, sections=sections, back=back, scripts=scripts)
+
+
+@dataclass(frozen=True)
+class _Script:
+    """A script of ours and the digest that lets a browser run it and no other."""
+
+    text: Markup
+    digest: str
+
+
+@cache
+def _script(name: str) -> _Script:
+    text = _own_file(name)
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return _Script(Markup(text), digest)  # our own file
+
+
+def _own_file(name: str) -> str:
+    return resources.files("somray.report").joinpath(f"templates/{name}").read_text("utf-8")
 
 
 @cache
@@ -149,6 +173,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = resources.files("somray.report").joinpath("templates/style.css").read_text("utf-8")
-    environment.globals["style"] = Markup(style)  # our own file
+    style = "".join(map(_own_file, ("style.css", "viewer.css")))
+    environment.globals["style"] = Markup(style)  # our own files
     return environment
