@@ -7,7 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["Json", "RunFolder", "give", "say"]
+__all__ = ["DONE", "FAILED", "QUARANTINED", "USAGE", "Json", "RunFolder", "give", "say"]
+
+DONE, USAGE, QUARANTINED, FAILED = 0, 2, 3, 4
+"""Exit codes: done; usage, configuration or manifest; done, some scans set aside; failed."""
 
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")

@@ -1,0 +1,1 @@
+"""`somray apply`: a fitted model on a new scan."""

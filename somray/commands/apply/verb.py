@@ -1,0 +1,42 @@
+"""The verb `apply`: its options, and what it says to a person."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from somray.commands.console import Json, RunFolder, give, say
+from somray.commands.export.verb import export_text
+
+__all__ = ["apply"]
+
+
+def apply(
+    run: RunFolder,
+    scan: Annotated[
+        str, typer.Argument(metavar="SCAN", help="File, folder or fsspec URL of one scan.")
+    ],
+    protocol: Annotated[str, typer.Option(help="Protocol of the run whose model is applied.")],
+    out: Annotated[Path, typer.Option(help="Folder for the masks.")],
+    method: Annotated[str, typer.Option(help="som (direct transfer) or student.")] = "som",
+    channel: Annotated[
+        list[str] | None, typer.Option(help="Source of each further channel, in order.")
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="Write the mask as nifti, nrrd, dicom-seg or rtstruct too."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Apply a fitted model to a new scan.
+
+    Example: somray apply runs/lung scan.nii.gz --protocol chest-ct --out masks --format nifti
+    """
+    from somray.commands.apply.model import apply_model
+
+    found = apply_model(run, protocol, [scan, *(channel or [])], out, method, form)
+    told = found["drift"] or {}
+    if told.get("status") == "drifted":
+        say(f"warning: the teacher may not carry over: {told['reason']}")
+    more = f"\n{export_text(found)}" if "files" in found else ""
+    give(found, as_json, lambda: f"{found['method']}: {found['scan']}{more}")

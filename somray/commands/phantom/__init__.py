@@ -1,0 +1,1 @@
+"""`somray phantom`: a synthetic cohort with known truth, as real input files."""
