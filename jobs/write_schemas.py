@@ -54,11 +54,70 @@ def quality_gate() -> str:
     )
 
 
+def data_dictionary_page() -> str:
+    """Return docs/data-dictionary.md: every table and column of a run, in the contract's order."""
+    tables = data_dictionary()["tables"]
+    return "\n".join(
+        [
+            "# The data dictionary",
+            "",
+            "Written by `make schemas` from the code; `schemas/tables.v1.json` says the same to programs, and every "
+            "Parquet file carries unit and meaning as metadata of its columns. Questions and answers: "
+            "[QUERIES.md](QUERIES.md).",
+            "",
+            "A table lies in `RUN/tables/TABLE/protocol=P/*.parquet`. `protocol` is a column of every table for "
+            "readers that know Hive partitions; it does not stand in the files. `int` and `float` are of 64 bits. "
+            "**null** says that a column may be null: a figure that does not exist is null, never 0. Whole numbers that may be null "
+            "come to pandas as floats. Unit 1 is a bare ratio, no unit a name or a count.",
+            "",
+            "| table | holds |",
+            "| --- | --- |",
+            *(f"| [`{name}`](#{name}) | {_first_line(table)} |" for name, table in tables.items()),
+            "",
+            *(line for name, table in tables.items() for line in _table_lines(name, table)),
+        ]
+    )
+
+
+def _first_line(table: dict[str, Any]) -> str:
+    return str(table["description"]).splitlines()[0]
+
+
+def _table_lines(name: str, table: dict[str, Any]) -> list[str]:
+    """Return one table's part of the page."""
+    paragraphs = " ".join(str(table["description"]).split("\n\n", 1)[1:])
+    rows = [
+        f"| `{column['name']}` | {column['type']} | {column['unit'] or ''} "
+        f"| {'null' if column['nullable'] else ''} | {_cell(column['meaning'])} |"
+        for column in table["columns"]
+    ]
+    return [
+        f"## {name}",
+        "",
+        _first_line(table),
+        *(["", " ".join(paragraphs.split())] if paragraphs else []),
+        "",
+        f"Sorted by {', '.join(f'`{column}`' for column in table['sorted_by'])}.",
+        "",
+        "| column | type | unit | null | meaning |",
+        "| --- | --- | --- | --- | --- |",
+        *rows,
+        "",
+    ]
+
+
+def _cell(text: str) -> str:
+    """Return a text as it may stand in a cell: a bar would end it."""
+    return text.replace("|", "\\|")
+
+
 def main(argv: list[str]) -> int:
     """Write them into a folder, `schemas` where none is named."""
     folder = Path(argv[0] if argv else "schemas")
     if not argv:
         Path("docs/quality-gate.md").write_text(quality_gate(), encoding="utf-8")
+        page = data_dictionary_page()
+        Path("docs/data-dictionary.md").write_text(page, encoding="utf-8")
     for name, schema in schemas().items():
         text = json.dumps(schema, indent=1, ensure_ascii=False)
         (folder / name).write_text(text + "\n", encoding="utf-8")

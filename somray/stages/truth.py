@@ -214,4 +214,5 @@ def _figures(
         "surface_dice_2mm": surface_dice_of(one.cells, other.cells, spacing, TOLERANCE_MM),
         "false_positive_lesions_ml": lesions.false_voxels * ml,
         "false_negative_lesions_ml": lesions.missed_voxels * ml,
+        "true_ml": counts.expected * ml,
     }

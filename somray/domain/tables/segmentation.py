@@ -23,7 +23,13 @@ __all__ = [
 ]
 
 SliceIndex = Annotated[int, Column("", "slice index within the scan, from 0")]
-Method = Annotated[str, Column("", "som (direct transfer) or student")]
+Method = Annotated[
+    str,
+    Column(
+        "",
+        "som (direct transfer) or student: those masks raw; lesions: the objects of labels/lesions",
+    ),
+]
 Ref = Annotated[
     str, Column("", "what it is measured against: som_teacher, ground_truth, previous_round")
 ]
@@ -234,3 +240,7 @@ class TruthRow(Row):
     false_negative_lesions_ml: Annotated[
         float, Column("ml", "volume of whole true parts that the prediction does not touch")
     ]
+    true_ml: Annotated[
+        float | None,
+        Column("ml", "volume of the truth, of this label; null in runs that did not tell it yet"),
+    ] = None

@@ -257,4 +257,5 @@ def _figures(
         "surface_dice_2mm": surface_dice(prediction, target, geometry.spacing_mm, TOLERANCE_MM),
         "false_positive_lesions_ml": lesions.false_voxels * ml,
         "false_negative_lesions_ml": lesions.missed_voxels * ml,
+        "true_ml": np.count_nonzero(target) * ml,
     }
