@@ -67,8 +67,8 @@ def data_dictionary_page() -> str:
             "",
             "A table lies in `RUN/tables/TABLE/protocol=P/*.parquet`. `protocol` is a column of every table for "
             "readers that know Hive partitions; it does not stand in the files. `int` and `float` are of 64 bits. "
-            "**null** says that a column may be null: a figure that does not exist is null, never 0. Whole numbers that may be null "
-            "come to pandas as floats. Unit 1 is a bare ratio, no unit a name or a count.",
+            "**null** says that a column may be null: a figure that does not exist is null, never 0. Whole numbers "
+            "that may be null come to pandas as floats. Unit 1 is a bare ratio, no unit a name or a count.",
             "",
             "| table | holds |",
             "| --- | --- |",
