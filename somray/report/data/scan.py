@@ -116,13 +116,14 @@ class ScanPixels:
     @cached_property
     def geometry(self) -> Geometry:
         """The grid that slices are read on: the scan's own, or that of the stored level that fits a picture."""
+        return self.level_geometry(self._level)
+
+    def level_geometry(self, level: int) -> Geometry:
+        """Return the grid of a stored level."""
         step = np.eye(4)
-        step[:3, :3] *= self.reduction
-        step[2, 2] = 1.0  # levels keep z
-        step[:2, 3] = (
-            self.reduction - 1
-        ) / 2  # the middle of the pixels that a coarse one stands for
-        return Geometry.from_matrix(self.level_shape(self._level), self.meta.geometry.matrix @ step)
+        step[:2, :2] *= 2**level  # levels keep z
+        step[:2, 3] = (2**level - 1) / 2  # the middle of the pixels that a coarse one stands for
+        return Geometry.from_matrix(self.level_shape(level), self.meta.geometry.matrix @ step)
 
     @property
     def reduction(self) -> int:
@@ -208,6 +209,18 @@ class ScanPixels:
             "truth": self._truth_on(t, z),
         }
         return {name: np.asarray(mask) for name, mask in found.items() if mask is not None}
+
+    def truth_at(
+        self, geometry: Geometry, index: NDArray[np.float64], t: int
+    ) -> NDArray[np.bool_] | None:
+        """Tell whether the truth covers voxels of a grid, index (n, 3) in z, y, x; None where there is none."""
+        if self._truth is None:
+            return None
+        try:
+            return self._truth.at(geometry, index, t)
+        except (SomrayError, OSError) as error:
+            self.truth_trouble = str(error)
+            return None
 
     def _truth_on(self, t: int, z: int) -> NDArray[np.bool_] | None:
         """Bring the truth mask to one slice's grid, None where there is none."""

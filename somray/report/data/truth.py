@@ -13,6 +13,8 @@ from somray.io.masks.label_masks import grid_of_mask
 
 __all__ = ["TruthMask"]
 
+SLICES_READ = 16  # at once
+
 
 class TruthMask:
     """A truth mask as a file gives it.
@@ -36,18 +38,34 @@ class TruthMask:
             SomrayError: the file cannot be read any more.
         """
         rows, columns = geometry.shape[1:]
-        header = self._header
         grid = np.indices((rows, columns), dtype=np.float64).reshape(2, -1)
-        index = np.vstack([np.full(grid.shape[1], float(z)), grid]).T  # (n, 3) z y x
+        index = np.vstack([np.full(grid.shape[1], float(z)), grid]).T
+        return self.at(geometry, index, t).reshape(rows, columns)
+
+    def at(self, geometry: Geometry, index: NDArray[np.float64], t: int) -> NDArray[np.bool_]:
+        """Return whether any label of the truth covers voxels of a grid, index (n, 3) in z, y, x.
+
+        The file is opened once and read a few slices at a time.
+
+        Raises:
+            SomrayError: the file cannot be read any more.
+        """
+        header = self._header
         found = grid_of_mask(header, geometry).to_index(geometry.to_world(index))
         nearest = np.floor(found + 0.5).astype(np.int64)
         inside = ((nearest >= 0) & (nearest < np.asarray(header.geometry.shape))).all(axis=1)
-        mask = np.zeros(rows * columns, dtype=bool)
-        if inside.any():
-            near = nearest[inside]
-            z0, z1 = int(near[:, 0].min()), int(near[:, 0].max()) + 1
-            moment = t if t < header.shape[0] else 0  # a 3D truth stands for every time point
-            with open_mask(self._path) as source:
-                slab = source.read(moment, z0, z1)
-            mask[inside] = slab[near[:, 0] - z0, near[:, 1], near[:, 2]] > 0
-        return mask.reshape(rows, columns)
+        mask = np.zeros(len(index), dtype=bool)
+        if not inside.any():
+            return mask
+        moment = t if t < header.shape[0] else 0  # a 3D truth stands for every time point
+        met = nearest[:, 0]
+        first, last = int(met[inside].min()), int(met[inside].max())
+        with open_mask(self._path) as source:
+            for z0 in range(first, last + 1, SLICES_READ):
+                z1 = min(z0 + SLICES_READ, last + 1)
+                here = np.flatnonzero(inside & (met >= z0) & (met < z1))
+                if here.size:
+                    near = nearest[here]
+                    slab = source.read(moment, z0, z1)
+                    mask[here] = slab[near[:, 0] - z0, near[:, 1], near[:, 2]] > 0
+        return mask
