@@ -129,7 +129,7 @@ def test_both_forms_units_and_names_are_written(oblique, tmp_path):
         for line in (tmp_path / "out/sub-s_ses-t0_som.label").read_text().splitlines()
         if line.startswith("3 ")
     )
-    assert line == '3 220 40 40 1 1 1 "lesion"'  # the colour of labels/som in the run
+    assert line == '3 217 84 30 1 1 1 "lesion"'  # the colour of labels/som in the run
     assert names_of_text(tmp_path / "out/sub-s_ses-t0_lesions.label") == {1: "lesion 1"}
 
 

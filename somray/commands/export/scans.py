@@ -10,6 +10,7 @@ import numpy as np
 from somray.commands.export.request import LABELS, ExportRequest
 from somray.config import CohortConfig
 from somray.domain.brick import Brick
+from somray.domain.palette import class_rgba, lesion_rgba
 from somray.domain.run import RunLayout
 from somray.domain.scan import Scan
 from somray.errors import ConfigError, ExportError
@@ -21,13 +22,6 @@ from somray.io.storage import Storage
 from somray.io.writers.voxels import LabelMap, Segment, Voxels
 
 __all__ = ["StoredScan", "chosen_scans", "labels_of", "told"]
-
-# Colours of lesions, which are numbered and have none of their own; neighbours in number differ in hue.
-_LESION_COLORS = (
-    (220, 40, 40), (250, 190, 40), (60, 180, 75), (70, 130, 220), (145, 30, 180), (70, 240, 240),
-    (240, 50, 230), (170, 110, 40),
-)  # fmt: skip
-_OPAQUE = 255
 
 
 @dataclass(frozen=True)
@@ -157,7 +151,7 @@ def _segments(stored: StoredScan, label: str, present: Iterable[int]) -> tuple[S
             Segment(
                 value=value,
                 name=f"lesion {value}",
-                color=colors.get(value, (*_LESION_COLORS[value % len(_LESION_COLORS)], _OPAQUE)),
+                color=colors.get(value, lesion_rgba(value)),
                 is_finding=True,
                 tracking=f"{stored.identity} {stored.scan.subject} {value}",
             )
@@ -167,7 +161,7 @@ def _segments(stored: StoredScan, label: str, present: Iterable[int]) -> tuple[S
         Segment(
             value=value,
             name=names.get(value, f"class {value}"),
-            color=colors.get(value, (*_LESION_COLORS[value % len(_LESION_COLORS)], _OPAQUE)),
+            color=colors.get(value) or class_rgba(names.get(value, ""), value),
             is_finding=names.get(value) == stored.target,
         )
         for value in sorted({*present, *names} - {0})

@@ -15,6 +15,7 @@ import numpy as np
 
 from somray.domain.brick import Brick
 from somray.domain.geometry import Geometry
+from somray.domain.palette import class_rgba
 from somray.errors import ShapeError
 
 __all__ = [
@@ -42,18 +43,10 @@ _TOWARDS = ("right-to-left", "anterior-to-posterior", "inferior-to-superior")
 _BACK = ("left-to-right", "posterior-to-anterior", "superior-to-inferior")
 _ALIGNED = 1e-4  # sine of the largest angle that still counts as axis aligned
 
+_USUAL = {"SUVbw": (0.0, 10.0)}  # what readers of such images are used to seeing, by unit
+
+# Of channels: the first is the anatomy, in grey; the others glow over it.
 _COLORS = ("FFFFFF", "FF8000", "00C0FF", "40FF40", "FF40FF", "FFFF40")
-_LABEL_COLORS = (
-    (0, 0, 0, 0),
-    (60, 60, 60, 80),
-    (70, 130, 180, 90),
-    (220, 40, 40, 180),
-    (250, 190, 40, 160),
-    (60, 180, 75, 140),
-    (145, 30, 180, 140),
-    (70, 240, 240, 140),
-    (240, 50, 230, 140),
-)
 
 
 def is_cut(shape: tuple[int, int, int]) -> bool:
@@ -213,7 +206,8 @@ def scan_metadata(
 
     Args:
         meta: the scan.
-        ranges: per channel the values to show where `meta.windows` has none; left out while unknown.
+        ranges: per channel the values to show where neither `meta.windows` nor the unit's habit tells; left out
+            while unknown.
     """
     ome: dict[str, Any] = {
         "version": OME_VERSION,
@@ -221,9 +215,11 @@ def scan_metadata(
     }
     if ranges is None:
         return ome
-    channels = []
+    channels, units = [], [*meta.unit.split(","), *[""] * meta.shape[1]]
     for index, (name, shown) in enumerate(zip(meta.channels, ranges, strict=True)):
-        low, high = (meta.windows[index] if meta.windows else None) or shown
+        low, high = (
+            (meta.windows[index] if meta.windows else None) or _USUAL.get(units[index]) or shown
+        )
         window = {"min": min(low, shown[0]), "max": max(high, shown[1]), "start": low, "end": high}
         color = _COLORS[index % len(_COLORS)]
         channels.append({"label": name, "color": color, "active": True, "window": window})
@@ -246,11 +242,11 @@ def label_metadata(
         meta: the scan that the label belongs to.
         label: name of the label.
         classes: label value to class name; empty for instances.
-        colors: label value to red, green, blue, alpha (0 to 255); a fixed palette where left out.
+        colors: label value to red, green, blue, alpha (0 to 255); those of its class where left out.
     """
     palette = dict(colors or {})
     shown = [
-        {"label-value": v, "rgba": list(palette.get(v, _LABEL_COLORS[v % len(_LABEL_COLORS)]))}
+        {"label-value": v, "rgba": list(palette.get(v) or class_rgba(classes.get(v, ""), v))}
         for v in sorted(set(classes) | set(palette))
     ]
     image_label: dict[str, Any] = {"source": {"image": "../../"}}

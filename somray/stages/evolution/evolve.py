@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from somray.config import LesionConfig
 from somray.domain.geometry import Geometry
+from somray.domain.palette import Rgba, lesion_rgba
 from somray.domain.run import ScanPlace
 from somray.domain.tables import EvolutionRow, LinkRow, values_for
 from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
@@ -21,7 +22,7 @@ from somray.kernels.evolution.surroundings import doubted
 from somray.kernels.evolution.time_points import carry_over_time
 from somray.stages.evolution.burden import MeasuredSession, burden_rows
 from somray.stages.evolution.instances import FollowedLabel, FoundLesions, find_instances
-from somray.stages.evolution.lesion_labels import write_time_point
+from somray.stages.evolution.lesion_labels import TimePoint, write_time_point
 from somray.stages.evolution.lesion_map import LABEL, SessionScan
 from somray.stages.evolution.surroundings import surroundings
 from somray.stages.registration.rows import matrix_of
@@ -32,6 +33,7 @@ BRICKS_HELD = 12  # blocks of a brick's size at a time
 LESION_BYTES = 5_000  # of what is known of a lesion, its rows included
 FEW_LESIONS = 20_000  # that any subject may have; of larger scans …
 VOXELS_A_LESION = 4_000  # … one more for so many voxels: pores of 20 voxels across
+MOST_COLORED = 1000  # lesions of a scan; pores beyond would make the group's metadata slow to read
 FIXED_BYTES = 96 * MIB  # shells, pieces of lesions on their way to another session
 
 # Where the configuration names none, in voxels and pixels of the subject's coarsest session.
@@ -116,7 +118,7 @@ def run(item: EvolveItem, shared: object = None) -> Result:
                 shared_voxels, later.lesions, thresholds.min_volume_mm3, highest
             )
             points.append(write_time_point(later, item.channel, known))
-        finish_labels(storage, scan.place.name, LABEL, {})
+        finish_labels(storage, scan.place.name, LABEL, {}, _colors(points))
         measured.append(MeasuredSession(scan, session.to_first is not None, points))
     subject, points = item.sessions[0].place.subject, [p for one in measured for p in one.points]
     return Result(
@@ -131,6 +133,12 @@ def run(item: EvolveItem, shared: object = None) -> Result:
             "burden": burden_rows(measured, item.channel, changes, item.config),
         }
     )
+
+
+def _colors(points: Sequence[TimePoint]) -> dict[int, Rgba]:
+    """Give a scan's lesions their colours for viewers, none where they are too many."""
+    lesions = {row.lesion_id for point in points for row in point.rows}
+    return {n: lesion_rgba(n) for n in lesions} if len(lesions) <= MOST_COLORED else {}
 
 
 def thresholds_of(config: LesionConfig, grids: Sequence[Geometry]) -> ChangeThresholds:

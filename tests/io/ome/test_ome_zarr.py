@@ -6,6 +6,7 @@ import zarr
 from ome_zarr_models.v05 import Image, ImageLabel, Labels
 
 from somray.domain.geometry import Geometry
+from somray.domain.palette import class_rgba
 from somray.errors import ShapeError, StoreError
 from somray.io.ome import image as ome_zarr
 from somray.io.ome import labels as ome_labels
@@ -179,6 +180,25 @@ def test_ome_zarr_models_accepts_image_and_labels(tmp_path):
     assert {"label-value": 3, "class": "lesion"} in told["properties"]
     window = group.attrs["ome"]["omero"]["channels"][0]["window"]
     assert (window["start"], window["end"]) == (-1000.0, 400.0)
+
+
+def test_viewers_are_told_channels_windows_and_the_colours_of_classes(tmp_path):
+    storage, meta = Storage.at(tmp_path), make_meta()
+    write(storage, meta, random_image())
+    classes = {0: "no data", 1: "background", 3: "lesion", 7: "fat"}
+    write_label(storage, meta, np.ones((2, *SHAPE[2:]), np.uint8), "som", classes)
+    group = zarr.open_group(str(tmp_path / NAME), mode="r")
+    ct, pet = group.attrs["ome"]["omero"]["channels"]
+    assert (ct["label"], pet["label"]) == ("CT", "PET")
+    assert ct["color"] == "FFFFFF"
+    assert (ct["window"]["start"], ct["window"]["end"]) == (-1000.0, 400.0)
+    assert (pet["window"]["start"], pet["window"]["end"]) == (0.0, 10.0)
+    for window in (ct["window"], pet["window"]):
+        assert window["min"] <= window["start"] < window["end"] <= window["max"]
+    told = group["labels/som"].attrs["ome"]["image-label"]
+    shown = {one["label-value"]: tuple(one["rgba"]) for one in told["colors"]}
+    assert shown == {value: class_rgba(name, value) for value, name in classes.items()}
+    assert told["source"] == {"image": "../../"}
 
 
 def test_orientation_stands_only_on_axes_that_are_the_patients():

@@ -5,7 +5,9 @@ import pytest
 
 from somray.config import LesionConfig
 from somray.domain.geometry import Geometry
+from somray.domain.palette import lesion_rgba
 from somray.io.ome.image import read_label_slab
+from somray.io.ome.labels import label_look
 from somray.io.storage import Storage
 from somray.stages.evolution import evolve
 from tests.stages.stored import store, texture
@@ -69,6 +71,24 @@ def test_rows_and_labels_tell_the_same_lesions(tmp_path):
         True,
     )
     assert link.shared_fraction == pytest.approx(1.0)
+
+
+def test_a_lesion_wears_one_colour_in_all_sessions_and_thousands_of_pores_none(
+    tmp_path, monkeypatch
+):
+    both = [balls(A, B), balls(A, C)]
+    stored = [(TEXTURE + 50 * m, m, GRID, STILL) for m in both]
+    follow_stored(tmp_path, *stored)
+    first, second = (
+        label_look(Storage.at(tmp_path), f"scans/sub-s_ses-{session}.ome.zarr", "lesions")[1]
+        for session in ("t0", "t1")
+    )
+    assert len(first) == len(second) == 2
+    assert len(first | second) == 3
+    assert all(color == lesion_rgba(n) for n, color in [*first.items(), *second.items()])
+    monkeypatch.setattr(evolve, "MOST_COLORED", 1)
+    follow_stored(tmp_path, *stored)
+    assert label_look(Storage.at(tmp_path), "scans/sub-s_ses-t0.ome.zarr", "lesions")[1] == {}
 
 
 def test_a_jump_is_believed_where_the_tissue_around_agrees_and_left_open_where_it_does_not(
