@@ -140,7 +140,7 @@ def test_a_label_map_is_a_segmentation_for_slicer(oblique, tmp_path):
     assert list(header["sizes"]) == list(SHAPE) == list(values.shape)
     assert [header[f"Segment{n}_LabelValue"] for n in range(4)] == ["1", "2", "3", "4"]
     assert header["Segment2_Name"] == "lesion"
-    assert header["Segment2_Color"] == "0.862745 0.156863 0.156863"
+    assert header["Segment2_Color"] == "0.85098 0.329412 0.117647"
     assert "SCT^52988006^Lesion" in header["Segment2_Tags"]
     assert header["Segment2_Extent"] == "0 8 0 7 0 6"
     assert header["Segmentation_MasterRepresentation"] == "Binary labelmap"
