@@ -4,6 +4,7 @@ A verb is a function in a module that imports nothing heavy: what it needs it im
 and completion answer at once.
 """
 
+import io
 import sys
 from typing import Annotated
 
@@ -11,13 +12,13 @@ import typer
 
 from somray import __version__
 from somray.commands.apply.verb import apply
-from somray.commands.console import DONE, FAILED, USAGE, say
+from somray.commands.console import flush
 from somray.commands.doctor.verb import doctor
+from somray.commands.ending import ended
 from somray.commands.export.verb import export
 from somray.commands.phantom.verb import phantom
 from somray.commands.submit import submit
 from somray.commands.verbs import check, demo, init, report, run, status
-from somray.errors import ConfigError, SomrayError
 
 __all__ = ["app", "main"]
 
@@ -54,22 +55,20 @@ app.command()(doctor)
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    try:
-        app(args=argv)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else DONE
-    except ConfigError as error:
-        say(f"somray: {error}")
-        return USAGE
-    except SomrayError as error:
-        say(f"somray: {error}")
-        return FAILED
-    return DONE
+    words = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter gets its number
+            stream.reconfigure(errors="backslashreplace")
+    return ended(
+        lambda: app(args=list(words), prog_name="somray", standalone_mode=False), "--json" in words
+    )
 
 
 def script() -> None:
     """Run as the console script `somray`."""
-    sys.exit(main())
+    code = main()
+    flush()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,31 +1,129 @@
-"""What every verb shares: words to a person on stderr, `--json` on stdout."""
+"""What every verb shares: its common arguments, words to a person on stderr, `--json` on stdout, the codes."""
 
+import contextlib
 import json
+import os
 import sys
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, TextIO
 
 import typer
 
-__all__ = ["DONE", "FAILED", "QUARANTINED", "USAGE", "Json", "RunFolder", "give", "say"]
+from somray.commands.completion import run_folders
+from somray.errors import StoreError
+
+__all__ = [
+    "DONE", "FAILED", "INTERRUPTED", "QUARANTINED", "USAGE",
+    "Json", "RunFolder", "flush", "give", "give_json", "only_json", "say",
+]  # fmt: skip
 
 DONE, USAGE, QUARANTINED, FAILED = 0, 2, 3, 4
 """Exit codes: done; usage, configuration or manifest; done, some scans set aside; failed."""
+INTERRUPTED = 130
+"""What shells call an end by Ctrl-C."""
+
+_MARKS = ("run.json", "work/state.json")  # of a run; `RunLayout`, which costs imports
+_stdout: list[TextIO | None] = []
+
+
+def _checked(context: typer.Context, text: str) -> str:
+    """Refuse a local path that is no run, and say what it is instead, before anything heavy is imported.
+
+    Raises:
+        StoreError: it is none.
+    """
+    if context.resilient_parsing or "://" in text:
+        return text
+    place = Path(text).expanduser()
+    if any((place / mark).exists() for mark in _MARKS):
+        return text
+    raise StoreError(f"{text}: no run of somray: {_instead(place)}")
+
+
+def _instead(place: Path) -> str:
+    """Say what stands where a run was looked for."""
+    if not place.exists():
+        near = next((one for one in place.absolute().parents if one.exists()), place)
+        return f"there is no such folder; of its path there is {near}"
+    if place.is_file():
+        return "it is a file; name the folder that `output` of the configuration names"
+    inside = sorted(str(mark.parent) for mark in place.glob("*/run.json"))[:3]
+    if inside:
+        return f"there is no run.json in it; did you mean {' or '.join(inside)}?"
+    up = next((one for one in place.absolute().parents if (one / _MARKS[0]).exists()), None)
+    if up is not None:
+        return f"it is a part of one; name the run itself, {up}"
+    return "there is no run.json in it; name the folder that `output` of the configuration names"
+
 
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")
 ]
-RunFolder = Annotated[str, typer.Argument(metavar="RUN")]
+RunFolder = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="Folder or URL of a run.",
+        callback=_checked,
+        autocompletion=run_folders,
+    ),
+]
 
 
 def say(text: str) -> None:
     """Tell a person something."""
-    sys.stderr.write(text + "\n")
+    _put(sys.stderr, text)
 
 
 def give(value: dict[str, Any], as_json: bool, text: Callable[[], str]) -> None:
     """Give the result: JSON on stdout, or words."""
     if as_json:
-        sys.stdout.write(json.dumps(value) + "\n")
+        give_json(value)
     else:
         say(text())
+
+
+def give_json(value: dict[str, Any]) -> None:
+    """Write one object on stdout."""
+    _put(_stdout[-1] if _stdout else sys.stdout, json.dumps(value))
+
+
+@contextlib.contextmanager
+def only_json() -> Iterator[None]:
+    """Send to stderr what others print, so that stdout holds the one object alone."""
+    _stdout.append(sys.stdout)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _stdout.pop()
+
+
+def _put(stream: TextIO | None, text: str) -> None:
+    """Write a line; a reader that has gone (`| head`, a closed stream) stops no run and is no error."""
+    if stream is None:
+        return
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except (BrokenPipeError, ValueError):
+        _mute(stream)
+
+
+def flush() -> None:
+    """Empty both streams before Python does, which would complain of a reader that has gone."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            try:
+                stream.flush()
+            except (BrokenPipeError, ValueError):
+                _mute(stream)
+
+
+def _mute(stream: TextIO) -> None:
+    """Send to nowhere what is still written to a stream whose reader has gone."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -9,9 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from somray.commands.progress import ProgressView
+from somray.commands.console import INTERRUPTED, say
+from somray.commands.ending import StoppedError
+from somray.commands.progress.planning import Planning
+from somray.commands.progress.view import ProgressView
+from somray.commands.words import ended_units
 from somray.config import load_config
+from somray.domain.run import RunLayout
 from somray.errors import ConfigError
+from somray.io.status import count_scans, read_state, write_forecast
 from somray.io.storage import Storage
 from somray.pipeline.bounds.limits import limits
 from somray.pipeline.cohort import Cohort, run_cohort
@@ -21,6 +27,7 @@ from somray.runtime.on_ray.places import check_places
 __all__ = ["check_output", "load_cohort", "run_job"]
 
 STOPPED = 143  # what a shell calls the end by SIGTERM
+LATER = "stopped; what is done stays done, and the same command goes on from there"
 
 _UPLOADS = "runtime_resources/working_dir_files"  # where Ray unpacks a job's working directory
 
@@ -84,27 +91,40 @@ def run_job(
         ConfigError: configuration or manifest are wrong; nothing was started.
         PlanError: the cluster is missing or too small.
         StoreError: storage failed.
+        StoppedError: by Ctrl-C or SIGTERM; what is done stays done.
     """
+    try:
+        return _run(config, address or os.environ.get("RAY_ADDRESS") or None, settings, quiet)
+    except KeyboardInterrupt:
+        raise StoppedError(LATER, INTERRUPTED) from None
+    except SystemExit as stop:
+        if stop.code != STOPPED:
+            raise
+        raise StoppedError(LATER, STOPPED) from None
+
+
+def _run(
+    config: Path, address: str | None, settings: tuple[str, ...], quiet: bool
+) -> dict[str, Any]:
     cohort = load_cohort(config, settings)
-    if cohort.storage.is_local and _UPLOADS in cohort.storage.root:
+    storage = cohort.storage
+    if storage.is_local and _UPLOADS in storage.root:
         raise ConfigError(
-            f"output {cohort.storage.root} lies in Ray's copy of the submitted folder and would be lost; "
+            f"output {storage.root} lies in Ray's copy of the submitted folder and would be lost; "
             "give `output` (and `scans`) as absolute paths or URLs that every node sees"
         )
-    address = address or os.environ.get("RAY_ADDRESS") or None
     log_to_stderr()
-    check_output(cohort.storage)
+    check_output(storage)
     check_places(address)
     from somray.report.pages import write_report
     from somray.runtime.on_ray.executor import RayExecutor
     from somray.runtime.on_ray.session import ray_session
 
     resources = cohort.config.resources
-    with (
-        _stoppable(),
-        ray_session(address, resources.workers),
-        ProgressView(quiet) as progress,
-    ):
+    if not quiet:
+        say(f"somray: {len(cohort.scans)} scans, results in {storage.uri()}; Ctrl-C loses nothing")
+    before = {s["stage"]: ended_units(s) for s in read_state(storage).get("stages", ())}
+    with _stoppable(), ray_session(address, resources.workers):
         _on_stop()
         executor = RayExecutor(
             resources.in_flight,
@@ -113,5 +133,14 @@ def run_job(
             60 * resources.wait_minutes if address else 0.0,
         )
         report = functools.partial(write_report, mapper=executor.mapper())
-        summary = run_cohort(cohort, executor, report, progress)
-    return {**summary, "run": cohort.storage.root}
+        planning = Planning(cohort)
+        keep = functools.partial(write_forecast, storage)
+        with ProgressView(quiet, before, lambda: planning.plan, keep) as progress:
+            summary = run_cohort(cohort, executor, report, progress)
+    return {
+        **summary,
+        **count_scans(storage.root),
+        "run": storage.root,
+        "report": storage.uri(RunLayout.report_index),
+        "seconds": round(progress.seconds, 1),
+    }

@@ -1,16 +1,14 @@
 """The verbs with few options: a cohort from proposal to report, and the demo. Those with many have `verb.py` rooms."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from somray.commands.completion import one_of
 from somray.commands.console import DONE, FAILED, QUARANTINED, Json, RunFolder, give, say
 
 __all__ = ["check", "demo", "exit_code", "init", "report", "run", "status"]
-
-FAILURES_SHOWN = 10
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Overrule one setting.")
@@ -36,9 +34,11 @@ def run(
     Example: somray run cohort.yaml --set resources.workers=2
     """
     from somray.commands.launch import run_job
+    from somray.commands.texts import run_text
+    from somray.io.status import read_failures
 
     summary = run_job(config, address, tuple(settings or ()), quiet=as_json)
-    give(summary, as_json, lambda: f"done: {summary['run']}, {summary['failed']} failed")
+    give(summary, as_json, lambda: run_text(summary, read_failures(summary["run"])))
     raise typer.Exit(exit_code(summary))
 
 
@@ -48,29 +48,15 @@ def check(config: ConfigFile, settings: Settings = None, as_json: Json = False) 
     Example: somray check cohort.yaml
     """
     from somray.commands.launch import load_cohort
+    from somray.commands.texts import plan_text
     from somray.pipeline.plan import make_plan
 
     made = make_plan(load_cohort(config, tuple(settings or ())))
     for note in made.notes:
         say(f"note: {note}")
     plan = made.as_json()
-    give(plan, as_json, lambda: _plan_text(plan))
+    give(plan, as_json, lambda: plan_text(plan))
     raise typer.Exit(QUARANTINED if plan["quarantine"] else DONE)
-
-
-def _plan_text(plan: dict[str, Any]) -> str:
-    lines = [f"{plan['scans']} scans, {len(plan['quarantine'])} to be quarantined"]
-    lines += [
-        f"  {q['subject']} {q['session']} ({q['protocol']}): [{q['code']}] {q['message']}"
-        for q in plan["quarantine"]
-    ]
-    lines.append(f"{'stage':<10}{'units':>8}{'written':>12}{'peak':>10}{'CPU h':>9}{'GPU h':>8}")
-    lines += [
-        f"{s['stage']:<10}{s['units']:>8}{s['bytes'] / 2**20:>9.0f} MB{s['peak_bytes'] / 2**20:>7.0f} MB"
-        f"{s['cpu_hours']:>9.2f}{s['gpu_hours']:>8.2f}"
-        for s in plan["stages"]
-    ]
-    return "\n".join(lines)
 
 
 def status(run: RunFolder, as_json: Json = False) -> None:
@@ -78,31 +64,11 @@ def status(run: RunFolder, as_json: Json = False) -> None:
 
     Example: somray status runs/lung
     """
-    from somray.io.status import read_status
+    from somray.commands.texts import status_text
+    from somray.io.status import read_failures, read_status
 
     found = read_status(run)
-    give(found, as_json, lambda: "\n".join((*_status_lines(found), *_failure_lines(run, found))))
-
-
-def _status_lines(found: dict[str, Any]) -> Iterator[str]:
-    yield f"{found['state']}: {found['left']} left, {found['failed']} failed"
-    for s in found["stages"]:
-        yield f"  {s['stage']:<10}{s['done']:>7} done{s['left']:>7} left{s['failed']:>7} failed"
-
-
-def _failure_lines(run: str, found: dict[str, Any]) -> Iterator[str]:
-    """Say what could not be done and why; the rest stands in table `failures`."""
-    if not found["failed"]:
-        return
-    from somray.io.run import open_run
-
-    rows = open_run(run).table("failures")
-    for row in rows.head(FAILURES_SHOWN).to_dict("records"):
-        where = [row[c] for c in ("subject", "session") if isinstance(row[c], str)]
-        what = " ".join(where or [str(row["protocol"])])
-        yield f"{row['stage']} {what}: {row['code']}: {row['message']}"
-    if len(rows) > FAILURES_SHOWN:
-        yield f"and {len(rows) - FAILURES_SHOWN} more in table failures"
+    give(found, as_json, lambda: status_text(found, read_failures(run) if found["failed"] else ()))
 
 
 def report(run: RunFolder, as_json: Json = False) -> None:
@@ -137,7 +103,12 @@ def init(
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for cohort and run.")] = Path("demo"),
-    size: Annotated[str, typer.Option(help="small, medium or large.")] = "small",
+    size: Annotated[
+        str,
+        typer.Option(
+            help="small, medium or large.", autocompletion=one_of("small", "medium", "large")
+        ),
+    ] = "small",
     as_json: Json = False,
 ) -> None:
     """Make a synthetic longitudinal CT cohort with known truth and run everything on it.

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from somray.commands.completion import one_of, protocols
 from somray.commands.console import Json, RunFolder, give, say
 from somray.commands.export.verb import export_text
 
@@ -16,15 +17,27 @@ def apply(
     scan: Annotated[
         str, typer.Argument(metavar="SCAN", help="File, folder or fsspec URL of one scan.")
     ],
-    protocol: Annotated[str, typer.Option(help="Protocol of the run whose model is applied.")],
+    protocol: Annotated[
+        str,
+        typer.Option(help="Protocol of the run whose model is applied.", autocompletion=protocols),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the masks.")],
-    method: Annotated[str, typer.Option(help="som (direct transfer) or student.")] = "som",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="som (direct transfer) or student.", autocompletion=one_of("som", "student")
+        ),
+    ] = "som",
     channel: Annotated[
         list[str] | None, typer.Option(help="Source of each further channel, in order.")
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="Write the mask as nifti, nrrd, dicom-seg or rtstruct too."),
+        typer.Option(
+            "--format",
+            help="Write the mask as nifti, nrrd, dicom-seg or rtstruct too.",
+            autocompletion=one_of("nifti", "nrrd", "dicom-seg", "rtstruct"),
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

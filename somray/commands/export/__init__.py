@@ -2,13 +2,10 @@
 
 from typing import Any
 
-from somray.commands.export.request import ExportRequest
+from somray.commands.export.request import FORMATS, ExportRequest
 from somray.errors import ConfigError
 
 __all__ = ["FORMATS", "ExportRequest", "export_run"]
-
-FORMATS = ("nifti", "nrrd", "dicom-seg", "rtstruct", "nnunet", "onnx")
-"""What a run can be exported as."""
 
 
 def export_run(location: str, request: ExportRequest) -> dict[str, Any]:  # Any: JSON

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-__all__ = ["DATASET", "LABELS", "ExportRequest"]
+__all__ = ["DATASET", "FORMATS", "LABELS", "ExportRequest"]
+
+FORMATS = ("nifti", "nrrd", "dicom-seg", "rtstruct", "nnunet", "onnx")
+"""What a run can be exported as."""
 
 LABELS = ("som", "student", "lesions")
 """The masks of a scan that leave a run."""

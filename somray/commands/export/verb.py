@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
+from somray.commands.completion import one_of, protocols, sessions, subjects
 from somray.commands.console import Json, RunFolder, give
-from somray.commands.export.request import ExportRequest
+from somray.commands.export.request import FORMATS, LABELS, ExportRequest
 
 __all__ = ["export", "export_text"]
 
@@ -18,13 +19,24 @@ def export(
     form: Annotated[
         str,
         typer.Option(
-            "--format", help="nifti, nrrd, dicom-seg, rtstruct, nnunet; onnx: the students."
+            "--format",
+            help="nifti, nrrd, dicom-seg, rtstruct, nnunet; onnx: the students.",
+            autocompletion=one_of(*FORMATS),
         ),
     ] = "onnx",
-    protocol: Annotated[str | None, typer.Option(help="The only one to export.")] = None,
-    subject: Annotated[Names, typer.Option(help="Only this one; may be given again.")] = None,
-    session: Annotated[Names, typer.Option(help="Only this one; may be given again.")] = None,
-    label: Annotated[Names, typer.Option(help="som, student or lesions; all of them.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="The only one to export.", autocompletion=protocols)
+    ] = None,
+    subject: Annotated[
+        Names, typer.Option(help="Only this one; may be given again.", autocompletion=subjects)
+    ] = None,
+    session: Annotated[
+        Names, typer.Option(help="Only this one; may be given again.", autocompletion=sessions)
+    ] = None,
+    label: Annotated[
+        Names,
+        typer.Option(help="som, student or lesions; all of them.", autocompletion=one_of(*LABELS)),
+    ] = None,
     channel: Annotated[str | None, typer.Option(help="On its source's grid; the first.")] = None,
     dataset: Annotated[
         int, typer.Option(min=1, max=999, help="Number of the nnU-Net data set.")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from somray.commands.completion import one_of
 from somray.commands.console import Json, give
 from somray.errors import ConfigError
 
@@ -23,12 +24,26 @@ def phantom(
     ] = None,
     modality: Annotated[
         str | None,
-        typer.Option(help="trunk: ct (default), petct, xct; body: petct (default), pet; head: mr."),
+        typer.Option(
+            help="trunk: ct (default), petct, xct; body: petct (default), pet; head: mr.",
+            autocompletion=one_of("ct", "petct", "xct", "pet", "mr"),
+        ),
     ] = None,
     file_format: Annotated[
-        str | None, typer.Option("--format", help="dicom (neither xct nor mr) or nifti.")
+        str | None,
+        typer.Option(
+            "--format",
+            help="dicom (neither xct nor mr) or nifti.",
+            autocompletion=one_of("dicom", "nifti"),
+        ),
     ] = None,
-    region: Annotated[str, typer.Option(help="trunk, body (vertex to thigh) or head.")] = "trunk",
+    region: Annotated[
+        str,
+        typer.Option(
+            help="trunk, body (vertex to thigh) or head.",
+            autocompletion=one_of("trunk", "body", "head"),
+        ),
+    ] = "trunk",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     as_json: Json = False,
 ) -> None:

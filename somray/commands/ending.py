@@ -1,0 +1,124 @@
+"""How a command ends: every error becomes one sentence on stderr, a code, and with `--json` an object on stdout.
+
+The object is `{"error": {"kind", "exit_code", "message"}}`, with `code` (a key of `QUARANTINE_CODES`) where one scan is
+at fault. Kinds: usage, config, plan, data, shape, export, storage, schema, stopped, internal.
+"""
+
+import contextlib
+import errno
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from somray.commands.console import DONE, FAILED, INTERRUPTED, USAGE, give_json, only_json, say
+from somray.errors import (
+    REMEDIES,
+    ConfigError,
+    DataError,
+    ExportError,
+    PlanError,
+    SchemaError,
+    ShapeError,
+    SomrayError,
+    StoreError,
+)
+
+__all__ = ["StoppedError", "ended"]
+
+_KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (ConfigError, "config"), (PlanError, "plan"), (DataError, "data"), (ShapeError, "shape"),
+    (ExportError, "export"), (StoreError, "storage"), (SchemaError, "schema"),
+)  # fmt: skip
+_ADVICE = {
+    errno.ENOSPC: "the disk is full; make room, then give the same command again",
+    errno.EDQUOT: "your quota is used up; make room, then give the same command again",
+    errno.EACCES: "you may not read or write there; correct the path or its permissions",
+    errno.EPERM: "you may not do that there; correct the path or its permissions",
+    errno.EROFS: "that disk can only be read; name another place",
+    errno.ENOENT: "there is no such file or folder",
+    errno.ENOTDIR: "a part of that path is a file, where a folder is needed",
+    errno.EISDIR: "that is a folder, where a file is needed",
+    errno.EMFILE: "too many files are open; raise the limit (ulimit -n)",
+    errno.ENAMETOOLONG: "that name is too long for the disk",
+}
+
+
+class StoppedError(Exception):
+    """A person or the system stopped a command; the message says what becomes of what it did.
+
+    Args:
+        message: for a person.
+        code: to exit with.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def ended(command: Callable[[], Any], as_json: bool) -> int:  # Any: what typer returns
+    """Call a command and return its exit code; whatever goes wrong is told."""
+    with only_json() if as_json else contextlib.nullcontext():
+        try:
+            code = command()
+        except SystemExit as stop:
+            code = stop.code
+        except (KeyboardInterrupt, typer.Abort):
+            code = INTERRUPTED
+        except Exception as error:
+            return _told(error, as_json)
+        if code == INTERRUPTED:
+            return _told(StoppedError("stopped", INTERRUPTED), as_json)
+        return code if isinstance(code, int) else DONE
+
+
+def _told(error: Exception, as_json: bool) -> int:
+    """Tell an error; return the exit code."""
+    kind, code, message = _judged(error)
+    if kind == "internal":
+        say("".join(traceback.format_exception(error)).rstrip())
+    say(message if message.startswith("Usage:") else f"somray: {message}")
+    if as_json:
+        told: dict[str, Any] = {"kind": kind, "exit_code": code, "message": message}
+        if isinstance(error, DataError):
+            told["code"] = error.code
+        give_json({"error": told})
+    return code
+
+
+def _judged(error: Exception) -> tuple[str, int, str]:
+    """Return kind, exit code and sentence of an error."""
+    if isinstance(error, StoppedError):
+        return "stopped", error.code, str(error)
+    if hasattr(error, "format_message"):  # typer's own, of whichever version
+        return "usage", USAGE, _usage(error)
+    if isinstance(error, SomrayError):
+        kind = next((name for known, name in _KINDS if isinstance(error, known)), "internal")
+        advice = f"; {REMEDIES[error.code]}" if isinstance(error, DataError) else ""
+        return kind, USAGE if isinstance(error, ConfigError) else FAILED, f"{error}{advice}"
+    if isinstance(error, OSError) and error.errno in _ADVICE:
+        where = f"{error.filename}: " if error.filename else ""
+        return "storage", FAILED, f"{where}{_ADVICE[error.errno]}"
+    if isinstance(error, MemoryError):
+        return (
+            "plan",
+            FAILED,
+            "this machine's memory is not enough; end other programs, or take a larger one",
+        )
+    what = f"{type(error).__name__}: {error}".rstrip(": ")
+    return (
+        "internal",
+        FAILED,
+        f"an error in somray itself ({what}); please report it with the lines above",
+    )
+
+
+def _usage(error: Any) -> str:  # Any: an exception of typer's
+    """Say what is wrong with a command line, and where it is explained."""
+    message = str(error.format_message()).strip()
+    context = getattr(error, "ctx", None)
+    if message.startswith("Usage:") or context is None:
+        return message
+    return f"{message} ({context.command_path} --help tells what there is)"

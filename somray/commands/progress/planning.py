@@ -1,0 +1,79 @@
+"""A plan of the run under way, made beside it by reading headers, as `check` does: what there will be to do."""
+
+import contextlib
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+
+from somray.commands.progress.forecast import StageCost
+from somray.domain.scan import Scan
+from somray.pipeline.cohort import Cohort
+from somray.pipeline.plan import make_plan
+from somray.pipeline.run_state import REPORT
+
+__all__ = ["Planning", "planned"]
+
+MOST_SCANS = 60  # of a protocol whose headers are read for it; more are counted as like these
+REPORT_SECONDS = 3.0  # of one scan in the report
+ONCE = ("teacher", "student")  # a unit of these serves a whole protocol
+
+
+class Planning:
+    """Makes a plan in a thread of its own; the run does not wait for it and does not fail with it.
+
+    Args:
+        cohort: what is run.
+    """
+
+    def __init__(self, cohort: Cohort) -> None:
+        """Begin."""
+        self.plan: dict[str, StageCost] | None = None
+        """None while there is none, or where none can be made."""
+        thread = threading.Thread(target=self._make, args=(cohort,), name="planning", daemon=True)
+        thread.start()
+
+    def _make(self, cohort: Cohort) -> None:
+        with contextlib.suppress(Exception):  # a forecast is a courtesy
+            self.plan = planned(cohort)
+
+
+def planned(cohort: Cohort) -> dict[str, StageCost]:
+    """Plan a cohort by the first scans of each protocol.
+
+    Returns:
+        Units and seconds of one core by stage.
+
+    Raises:
+        SomrayError: it cannot be planned.
+    """
+    units: defaultdict[str, float] = defaultdict(float)
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for protocol in cohort.config.protocols:
+        scans = [scan for scan in cohort.scans if scan.protocol == protocol]
+        if not scans:
+            continue
+        some = list(_first(cohort, protocol, scans))
+        config = cohort.config.model_copy(
+            update={"protocols": {protocol: cohort.config.protocols[protocol]}}
+        )
+        plan = make_plan(replace(cohort, config=config, scans=tuple(some)))
+        for name, stage in plan.stages.items():
+            times = 1 if name in ONCE and stage.units == 1 else len(scans) / len(some)
+            units[name] += times * stage.units
+            seconds[name] += 3600 * times * stage.cpu_hours
+    found = {name: StageCost(units[name], seconds[name]) for name in units}
+    return {**found, REPORT: StageCost(1, REPORT_SECONDS * len(cohort.scans))}
+
+
+def _first(cohort: Cohort, protocol: str, scans: list[Scan]) -> Iterator[Scan]:
+    """Yield whole subjects, those of the teacher's own slices first."""
+    named = {one.subject for one in cohort.config.protocols[protocol].teacher.named}
+    subjects = dict.fromkeys(scan.subject for scan in scans)
+    taken = 0
+    for subject in sorted(subjects, key=lambda one: one not in named):
+        if taken >= MOST_SCANS:
+            return
+        own = [scan for scan in scans if scan.subject == subject]
+        taken += len(own)
+        yield from own

@@ -1,0 +1,51 @@
+"""How durations, ends and counts are said to a person: no more exactly than they are known."""
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["duration", "end_words", "ended_units"]
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+
+
+def duration(seconds: float) -> str:
+    """Say how long something takes: "40 s", "12 min", "3 h 20 min", "2 days 4 h"."""
+    if seconds < 1.5 * MINUTE:
+        return f"{max(1, round(seconds))} s"
+    minutes = math.ceil(seconds / MINUTE - 0.5)
+    if minutes < 100:
+        return f"{minutes} min"
+    if seconds < 2 * DAY:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    hours = round(seconds / HOUR)
+    return f"{hours // 24} days {hours % 24} h"
+
+
+def end_words(seconds: float, now: float | None = None) -> str:
+    """Say when something that takes so long from now will end: "about 14:05, 12 minutes left".
+
+    Args:
+        seconds: from now.
+        now: in seconds since the epoch; this machine's clock where None.
+    """
+    begin = time.time() if now is None else now
+    if seconds < MINUTE:
+        return "in less than a minute"
+    rough = 5 * MINUTE if seconds > 2 * HOUR else MINUTE
+    rounded = math.ceil(seconds / rough) * rough
+    end, today = time.localtime(begin + seconds), time.localtime(begin)
+    clock = time.strftime("%H:%M", end)
+    if seconds > 6 * DAY:
+        clock = time.strftime("%d %B %H:%M", end)
+    elif end.tm_yday != today.tm_yday:
+        clock = time.strftime("%A %H:%M", end)
+    minutes = round(rounded / MINUTE)
+    left = f"{minutes} minute{'s' if minutes > 1 else ''}" if minutes < 100 else duration(rounded)
+    return f"about {clock}, {left} left"
+
+
+def ended_units(stage: Mapping[str, Any]) -> int:  # Any: JSON
+    """Count the units of a stage that are done or failed."""
+    return int(stage["done"]) + int(stage["failed"])
