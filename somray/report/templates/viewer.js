@@ -36,6 +36,7 @@
 
   const fixed = (value) => {
     const size = Math.abs(value);
+    if (size === 0) return "0";
     return value.toFixed(size >= 100 ? 0 : size >= 1 ? 1 : 3).replace("-", "−");
   };
 
