@@ -4,6 +4,7 @@ The names below are public; see CONTRACT in the README. Each is imported when fi
 `import somray` starts neither Ray nor torch.
 """
 
+import difflib
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -11,23 +12,23 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     import somray.som as som
+    from somray.api.measures import agreement, lesions
+    from somray.api.registration import register
     from somray.api.run import open_run
+    from somray.api.slices import features
     from somray.api.student import Student
     from somray.api.teacher import Teacher
-    from somray.kernels.features import FEATURES, features
-    from somray.kernels.lesions.instances import lesions
-    from somray.kernels.metrics.overlap import agreement
-    from somray.kernels.registration import register
+    from somray.kernels.features import FEATURES
 
 _PLACES = {
     "FEATURES": "somray.kernels.features",
     "Student": "somray.api.student",
     "Teacher": "somray.api.teacher",
-    "agreement": "somray.kernels.metrics.overlap",
-    "features": "somray.kernels.features",
-    "lesions": "somray.kernels.lesions.instances",
+    "agreement": "somray.api.measures",
+    "features": "somray.api.slices",
+    "lesions": "somray.api.measures",
     "open_run": "somray.api.run",
-    "register": "somray.kernels.registration",
+    "register": "somray.api.registration",
 }
 
 __all__ = [
@@ -49,7 +50,9 @@ def __getattr__(name: str) -> Any:  # Any: whatever the public name is
     if name == "som":
         return importlib.import_module("somray.som")
     if name not in _PLACES:
-        raise AttributeError(f"module 'somray' has no attribute {name!r}")
+        near = difflib.get_close_matches(name, __all__, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise AttributeError(f"module 'somray' has no attribute {name!r}{hint}")
     value = getattr(importlib.import_module(_PLACES[name]), name)
     globals()[name] = value
     return value

@@ -7,8 +7,9 @@ so that scikit-learn stays optional.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from somray.api.maps import assign, fit
 from somray.domain.teacher import Codebook
-from somray.kernels.som.arrays import Training, assign, fit
+from somray.kernels.som.arrays import Training
 from somray.kernels.som.maps import hit_map, quantization_error, topographic_error, u_matrix
 
 if TYPE_CHECKING:
@@ -32,3 +33,8 @@ def __getattr__(name: str) -> Any:  # Any: whatever the public name is
     if name == "SelfOrganizingMap":
         return importlib.import_module("somray.api.estimator").SelfOrganizingMap
     raise AttributeError(f"module 'somray.som' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray
 from numpy.typing import NDArray
 
+from somray.api.listing import ListedRun, require_run
 from somray.domain.brick import Brick
 from somray.domain.run import RunLayout
 from somray.errors import ConfigError, StoreError
@@ -28,8 +29,17 @@ TILE = 2048  # rows and columns of larger slices that are resampled at once
 Block = Callable[[Any, tuple[int, ...], Brick], NDArray[Any]]  # Any: a zarr array; any pixel type
 
 
-class Run(reading.StoredRun):
-    """One run, read-only; see `somray.io.run.StoredRun`."""
+class Run(ListedRun):
+    """One run, read-only; it may still be going on.
+
+    `run.table(name)` reads a table, `run.scan(subject, session)` opens a scan, `run.aligned(subject, session)` the
+    same on its subject's first session. `run.tables`, `run.protocols`, `run.subjects` and `run.sessions(subject)` tell
+    the names; `run.teacher(protocol)` and `run.student(protocol)` are what was fitted, `run.config` and `run.info`
+    what ran. A wrong name is answered with the nearest one.
+
+    Args:
+        root: path or fsspec URL of the run.
+    """
 
     def aligned(self, subject: str, session: str, to: str = "session") -> xarray.Dataset:
         """Open one scan lazily, its pixels resampled once to where registration brings them.
@@ -50,6 +60,9 @@ class Run(reading.StoredRun):
             ConfigError: `to` is neither.
             StoreError: there is no complete scan of that name, the run holds no such alignment (yet), or
                 it was refused; says why.
+
+        Example:
+            `run.aligned("s01", "t1").image - run.scan("s01", "t0").image` is what changed.
         """
         if to not in ("session", "slices"):
             raise ConfigError(f"to must be 'session' or 'slices', got {to!r}")
@@ -188,9 +201,24 @@ def _nothing(shape: tuple[int, int], dtype: Any) -> NDArray[Any]:  # Any: any pi
 
 
 def open_run(path: str | Path) -> Run:
-    """Open a run for reading.
+    """Open a run for reading, from storage alone; it may still be going on.
+
+    Args:
+        path: of the run's folder (`output:` in cohort.yaml), or an fsspec URL.
+
+    Returns:
+        The run; pandas tables, lazy xarray scans, models.
 
     Raises:
-        StoreError: nothing there is a run of somray.
+        StoreError: nothing there is a run of somray; says where one may be.
+
+    Example:
+        ```python
+        run = somray.open_run("study/run")
+        run.subjects                         # ['s01', 's02']
+        run.table("evolution")               # pandas.DataFrame
+        run.scan("s01", "t0").image          # (t, c, z, y, x), lazy
+        ```
     """
+    require_run(path)
     return Run(reading.open_run(path).root)

@@ -7,6 +7,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.api.inputs.image import ImageLike
+from somray.api.inputs.mask import mask_of
+from somray.api.inputs.spacing import checked_lengths, spacing_of
+from somray.api.inputs.stack import stack_of
+from somray.api.settings import windows_of
+from somray.api.shown.student import StudentCard
 from somray.api.threads import usable_threads
 from somray.domain.channel import Channel, kinds_of
 from somray.domain.student import StudentModel
@@ -33,9 +39,9 @@ MODALITIES = ("CT", "PET", "MR", "XCT")
 class Student:
     """A compact U-Net that learns a mask from a few labelled slices.
 
-    Images go in as they are (HU, SUV, counts): (y, x) or (n, y, x) for one channel, (c, y, x) or
-    (n, c, y, x) for several; NaN means no data. A channel named CT, PET, MR or XCT gets that
-    modality's window unless `intensity` gives one.
+    Images go in as they are (HU, SUV, counts), in whatever form `somray.Teacher` takes them: (y, x) or
+    (n, y, x) for one channel, (c, y, x) or (n, c, y, x) for several, or image objects; NaN means no data. A channel
+    named CT, PET, MR or XCT gets that modality's window unless `intensity` gives one.
 
     Args:
         channels: how many, or their names.
@@ -45,12 +51,20 @@ class Student:
         seconds: time to train for, 60 where neither it nor `steps` is given; how far that gets
             depends on the machine.
         steps: optimizer steps instead, which gives the same bits on the same number of threads.
-        spacing_mm: (y, x) distance of pixel centres.
+        spacing_mm: (y, x) distance of pixel centres; that of the images where left out, 1 mm where they name none.
+
+    Raises:
+        ConfigError: settings that are not usable, or contradict each other.
 
     Example:
-        >>> student = Student(channels=1, steps=5).fit(images, masks)
-        >>> student.predict_proba(images).shape == masks.shape
-        True
+        >>> import numpy as np, somray
+        >>> images = np.random.default_rng(0).normal(40, 5, (2, 24, 28))
+        >>> images[:, 6:16, 8:21] += 40
+        >>> student = somray.Student(channels=1, steps=5).fit(images, images > 60)
+        >>> student.predict_proba(images).shape
+        (2, 24, 28)
+
+    Source: O. Ronneberger et al., "U-Net", MICCAI 2015.
     """
 
     def __init__(
@@ -61,18 +75,20 @@ class Student:
         seconds: float | None = None,
         steps: int | None = None,
         *,
-        spacing_mm: tuple[float, float] = (1.0, 1.0),
+        spacing_mm: Sequence[float] | None = None,
     ) -> None:
         if seconds is not None and steps is not None:
             raise ConfigError("give seconds or steps, not both")
-        if (seconds is not None and not seconds > 0) or (steps is not None and steps < 1):
-            raise ConfigError(f"seconds and steps must be positive, got {seconds} and {steps}")
-        self._channels = _names(channels, intensity or {})
-        self._given = _windows(self._channels, intensity or {})
+        for name, budget in (("seconds", seconds), ("steps", steps)):
+            if budget is not None and not (_is_number(budget) and budget > 0):
+                raise ConfigError(f"{name} must be a positive number, got {budget!r}")
+        self._channels = _names(channels, intensity)
+        self._given = windows_of(self._channels, intensity)
         self._seed, self._steps = int(seed), steps
         self._seconds = SECONDS if seconds is None and steps is None else seconds
-        self._spacing = (float(spacing_mm[0]), float(spacing_mm[1]))
+        self._spacing = None if spacing_mm is None else checked_lengths(spacing_mm, (2,))
         self._model: StudentModel | None = None
+        self._shown: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None
 
     @property
     def model(self) -> StudentModel:
@@ -90,60 +106,90 @@ class Student:
         """The torch network; it eats the views (`kernels.student.views`) of a slice and gives logits."""
         return build_unet(self.model.network, self.model.weights)
 
-    def fit(
-        self,
-        images: NDArray[Any],
-        masks: NDArray[np.bool_],
-        start: "Student | None" = None,
-    ) -> Self:
+    def fit(self, images: ImageLike, masks: ImageLike, start: "Student | None" = None) -> Self:
         """Learn the masks; pixels without data do not count.
 
         Args:
-            images: (n, c, y, x) or (n, y, x) values.
-            masks: (n, y, x) bool.
+            images: (n, c, y, x) or (n, y, x) values, or an image object.
+            masks: (n, y, x) bool, or numbers of any type that are 0 outside and one other value inside.
             start: a fitted student to go on from, with the same channels.
 
         Returns:
             Itself.
 
         Raises:
-            ShapeError: shapes do not fit, no pixel has data, or `start` has other channels.
+            ShapeError: shapes do not fit, no pixel has data, masks that are no masks, a spacing that contradicts
+                the images' own, or `start` has other channels.
+
+        Example:
+            >>> import numpy as np, somray
+            >>> images = np.random.default_rng(0).normal(40, 5, (2, 24, 28))
+            >>> labels = np.zeros(images.shape, "int16")
+            >>> labels[:, 6:16, 8:21] = 1
+            >>> _ = somray.Student(steps=2).fit(images, labels)
         """
         began = time.perf_counter()
-        stack = self._slices(images)
-        target = np.asarray(masks).astype(bool)
+        given = stack_of(images, self._channels, "images")
+        stack, target = given.images, mask_of(masks, "masks")[0]
+        spacing = spacing_of(given.given, self._spacing, (2,), "images") or (1.0, 1.0)
         target = target[None] if target.ndim == 2 else target
         if target.shape != (len(stack), *stack.shape[2:]):
-            raise ShapeError(f"masks must be {(len(stack), *stack.shape[2:])}, got {target.shape}")
+            raise ShapeError(
+                f"masks must be {(len(stack), *stack.shape[2:])} for these images, one (y, x) for each slice; got "
+                f"{target.shape}"
+            )
         known = np.asarray(~np.isnan(stack).any(axis=1))
         if not known.any():
-            raise ShapeError("no pixel of the images has data in every channel")
-        spec = self._spec(stack, start)
+            raise ShapeError("no pixel of the images has data in every channel: all are NaN")
+        if np.isinf(stack).any():
+            raise ShapeError("images hold infinite values; mark pixels without data as NaN")
+        spec = self._spec(stack, start, spacing)
         planes = target.astype(np.float32), known.astype(np.float32)
         lessons = [Lesson(*parts) for parts in zip(stack, *planes, strict=True)]
         module = self._learned(lessons, spec, start, began)
         self._model = student_of(spec, unet_weights(module), {"seconds_given": self._seconds})
+        best = int(np.argmax(target.sum(axis=(1, 2))))
+        self._shown = stack[best].copy(), target[best].copy()  # what a notebook shows
         return self
 
-    def predict_proba(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the target's probability, (n, y, x) float32 in [0, 1], 0 where there is no data."""
-        return predict_student(self.model, self._slices(images), threads=usable_threads())
+    def predict_proba(self, images: ImageLike) -> NDArray[np.float32]:
+        """Return the target's probability.
 
-    def _slices(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """Bring images to (n, c, y, x) float32."""
-        array, count = np.asarray(images, dtype=np.float32), len(self._channels)
-        if array.ndim == 2:
-            array = array[None]
-        if array.ndim == 3:
-            array = array[:, None] if count == 1 else array[None]
-        if array.ndim != 4 or array.shape[1] != count or array.size == 0:
-            raise ShapeError(
-                f"images must be (n, {count}, y, x) for channels {self._channels}, "
-                f"got {np.shape(images)}"
-            )
-        return array
+        Args:
+            images: (n, c, y, x) or (n, y, x) values, a slice of them, or an image object.
 
-    def _spec(self, stack: NDArray[np.float32], start: "Student | None") -> StudentSpec:
+        Returns:
+            (n, y, x) float32 in [0, 1], 0 where there is no data; (1, y, x) for one slice. An
+            xarray.DataArray for one of several slices.
+
+        Raises:
+            ShapeError: nothing was learned yet, or wrong shape.
+
+        Example:
+            `student.predict_proba(volume) >= 0.5` is the mask.
+        """
+        model, given = self.model, stack_of(images, self._channels, "images")
+        found = predict_student(model, given.images, threads=usable_threads())
+        chances: NDArray[np.float32] = (
+            found if given.is_one else given.dressed(found, "probability")
+        )
+        return chances
+
+    def __repr__(self) -> str:
+        return StudentCard(self._channels, self._model, None).text()
+
+    def _repr_html_(self) -> str:
+        """Show what it learned from, and what it finds there."""
+        if self._model is None or self._shown is None:
+            return StudentCard(self._channels, self._model, None).html()
+        found = predict_student(self._model, self._shown[0][None], threads=usable_threads())[0]
+        return StudentCard(self._channels, self._model, (*self._shown, found)).html()
+
+    def _spec(
+        self, stack: NDArray[np.float32], start: "Student | None", spacing_mm: tuple[float, ...]
+    ) -> StudentSpec:
+        if start is not None and not isinstance(start, Student):
+            raise ShapeError(f"start must be a Student, got {type(start).__name__}")
         if start is not None and start.model.channels != self._channels:
             raise ShapeError(f"start has channels {start.model.channels}, not {self._channels}")
         channels = tuple(
@@ -160,7 +206,7 @@ class Student:
             steps=self._steps or MOST_STEPS,
             threads=usable_threads(),
             seed=self._seed,
-            spacing_mm=self._spacing,
+            spacing_mm=(spacing_mm[-2], spacing_mm[-1]),
         )
 
     def _learned(
@@ -190,35 +236,21 @@ class Student:
 
 
 def _names(
-    channels: int | Sequence[str], intensity: Mapping[str, Mapping[str, object]]
+    channels: int | Sequence[str], intensity: Mapping[str, Mapping[str, object]] | None
 ) -> tuple[str, ...]:
     """Name the channels: as given, by the keys of `intensity`, or by number."""
+    if isinstance(channels, bool) or not isinstance(channels, int | str | Sequence):
+        raise ConfigError(f"channels must be how many, or their names; got {channels!r}")
     if not isinstance(channels, int):
         names = (channels,) if isinstance(channels, str) else tuple(channels)
-    elif len(intensity) == channels:
+    elif isinstance(intensity, Mapping) and len(intensity) == channels:
         names = tuple(intensity)
     else:
         names = tuple(f"channel{number}" for number in range(1, channels + 1))
     if not names or len(set(names)) != len(names):
         raise ConfigError(f"channels must be at least one and differ, got {channels!r}")
-    for name in intensity:
-        if name not in names:
-            raise ConfigError(f"intensity names channel {name!r}; channels are {names}")
     return names
 
 
-def _windows(
-    channels: tuple[str, ...], intensity: Mapping[str, Mapping[str, object]]
-) -> tuple[tuple[float, float] | None, ...]:
-    """Read each channel's window; None where it is to be chosen."""
-    windows: list[tuple[float, float] | None] = []
-    for name in channels:
-        window: Any = intensity.get(name, {}).get("window", "auto")
-        if isinstance(window, str):
-            windows.append(None)
-            continue
-        low, high = (float(v) for v in window)
-        if not low < high:
-            raise ConfigError(f"intensity.{name}.window must be [low, high], got {window}")
-        windows.append((low, high))
-    return tuple(windows)
+def _is_number(value: Any) -> bool:  # Any: whatever a person typed
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)

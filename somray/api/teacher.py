@@ -2,64 +2,45 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Self, TypedDict, Unpack
+from typing import Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.api.inputs.image import ImageLike
+from somray.api.inputs.scan import ScanReader
+from somray.api.inputs.stack import SliceStack
+from somray.api.options import TeacherOptions, require_known
+from somray.api.settings import checked_grid, checked_modality, windows_of
+from somray.api.shown.codebook import ShownCodebook
+from somray.api.shown.drift import ShownDrift
+from somray.api.shown.teacher import TeacherCard
 from somray.api.threads import usable_threads
-from somray.domain.channel import channels_of
-from somray.domain.teacher import Codebook, TeacherModel
+from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
-from somray.kernels.features.uptake_level import has_level, subject_histogram, subject_level
 from somray.kernels.features.view import ScanSlices, calmed
 from somray.kernels.teacher.apply import Transfer
-from somray.kernels.teacher.drift import Drift
 from somray.kernels.teacher.fit import TeacherSpec, fit_teacher
 from somray.kernels.teacher.signature import drift_from
 
 __all__ = ["Teacher", "TeacherOptions"]
 
-Window = tuple[float, float]
-
-
-class TeacherOptions(TypedDict, total=False):
-    """Further settings of a `Teacher`, as in `teacher:` of the YAML.
-
-    Args:
-        engine: "somray", "minisom" or "torch".
-        epochs: passes over the reference.
-        features: names of `somray.FEATURES`.
-        topology: "rectangular" or "hexagonal".
-        torus: whether opposite sides of the map are joined.
-        dimensions: 3 for features that look at the neighbouring slices too; images are then consecutive
-            slices (n, c, y, x), and spacing_mm is (z, y, x).
-        smoothing_mm: radius of a majority vote over the class map, 0 for none; 5 mm on PETCT.
-        denoise: "auto" denoises slices that are clearly noisier than the reference before they are labelled,
-            "nlm" every slice, "none" none.
-        target: class that must exist in the end.
-    """
-
-    engine: str
-    epochs: int
-    features: tuple[str, ...]
-    topology: str
-    torus: bool
-    dimensions: int
-    smoothing_mm: float | None
-    denoise: str
-    target: str
-
 
 class Teacher:
-    """A SOM fitted on one slice (or a few), whose nodes have classes.
+    """A self-organizing map fitted on one slice (or a few), whose nodes have classes.
 
-    Images go in as they are (HU, SUV, counts): (y, x) or a volume (z, y, x) for one channel, (c, y, x)
-    for one slice, (n, c, y, x) for several; NaN means no data.
+    It learns without any label which kinds of pixels there are, names them (background, normal, lesion,
+    boundary, and what the modality shows besides), and tells them apart in any other slice of its protocol.
 
-    A PET channel is seen at its scan's own lesion level of uptake. Where several slices are given, they
-    stand for their scan and the level is read from all of them; `level` overrules it. One slice alone is
-    seen at the level that the teacher was fitted with.
+    **What is an image.** Values as they are (HU, SUV, counts), NaN for no data; windows belong to the teacher.
+    With one channel a slice is (y, x) and a volume (z, y, x); with several a slice is (c, y, x) and several
+    slices are (n, c, y, x), or {"CT": ct, "PET": pet}. Lists, integers, torch and dask arrays are taken; so are
+    images of nibabel and SimpleITK and xarray.DataArray, whose spacing is used and whose voxels are neither turned
+    nor flipped: results are numpy arrays (z, y, x), an xarray.DataArray where one was given.
+
+    **PET** is seen at its scan's own lesion level of uptake. Where several slices are given, they stand for
+    their scan and the level is read from all of them; `level` overrules it. One slice alone does not tell it: it
+    is seen at the level that the teacher was fitted at. Give `level=teacher.level_of(volume)` then, or a volume.
 
     Args:
         grid: rows and columns of the map.
@@ -70,10 +51,25 @@ class Teacher:
         classes: class name to node numbers, which beats the rule for those nodes.
         **options: further settings, see `TeacherOptions`.
 
+    Raises:
+        ShapeError: a setting that is not known or not usable.
+        TypeError: an option that does not exist.
+
     Example:
-        >>> teacher = Teacher(grid=(3, 3), modality="CT").fit(image)
-        >>> teacher.predict(image).shape == image.shape
-        True
+        >>> import numpy as np, somray
+        >>> y, x = np.mgrid[:48, :48]
+        >>> ct = np.where(np.hypot(y - 24, x - 24) < 18, 50.0, -1000.0)  # a body in air, HU
+        >>> ct[18:26, 20:28] = 200.0
+        >>> teacher = somray.Teacher(modality="CT").fit(ct, spacing_mm=(0.8, 0.8))
+        >>> teacher.classes[3]
+        'lesion'
+        >>> labels = teacher.predict(ct, spacing_mm=(0.8, 0.8))
+        >>> labels.shape, str(labels.dtype)
+        ((48, 48), 'uint8')
+        >>> teacher.predict(np.stack([ct, ct, ct]), spacing_mm=(3.0, 0.8, 0.8)).shape  # a volume
+        (3, 48, 48)
+
+    Source: T. Kohonen, "Essentials of the self-organizing map", Neural Networks 37, 2013 (batch map).
     """
 
     def __init__(
@@ -86,37 +82,61 @@ class Teacher:
         classes: Mapping[str, Sequence[int]] | None = None,
         **options: Unpack[TeacherOptions],
     ) -> None:
-        unknown = sorted(set(options) - set(TeacherOptions.__annotations__))
-        if unknown:
-            known = ", ".join(TeacherOptions.__annotations__)
-            raise TypeError(
-                f"Teacher has no settings {', '.join(unknown)}; further ones are {known}"
-            )
+        require_known(options)
+        modality = checked_modality(modality)
         if channels is None:
             channels = ("CT", "PET") if modality == "PETCT" else (modality,)
+        names = (channels,) if isinstance(channels, str) else tuple(channels)
+        if not names or len(set(names)) < len(names):
+            raise ShapeError(f"channels must be at least one name, each once; got {channels!r}")
         self._spec = TeacherSpec(
             modality=modality,
-            channels=tuple(channels),
-            windows=_windows(tuple(channels), intensity or {}),
-            grid=(int(grid[0]), int(grid[1])),
+            channels=names,
+            windows=windows_of(names, intensity, ShapeError),
+            grid=checked_grid(grid),
             seed=seed,
             classes=classes,
             **options,
         )
         self._transfer: Transfer | None = None
+        self._shown: ScanSlices | None = None
+
+    @classmethod
+    def of(cls, model: TeacherModel) -> Self:
+        """Take up what was fitted before, for example by a run.
+
+        Args:
+            model: `run.teacher(protocol)`, or `model` of another teacher.
+
+        Returns:
+            A fitted teacher.
+
+        Example:
+            `somray.Teacher.of(run.teacher("chest-ct")).predict(volume)`
+        """
+        if not isinstance(model, TeacherModel):
+            raise ShapeError(
+                f"a teacher's model is expected, as run.teacher(PROTOCOL) gives it; got {type(model).__name__}"
+            )
+        made = cls(model.codebook.grid, model.modality, model.channels)
+        windows = tuple(model.windows)
+        made._spec = replace(made._spec, windows=windows, dimensions=model.dimensions)
+        made._transfer = Transfer(model)
+        return made
 
     def fit(
         self,
-        image: NDArray[np.float32],
-        spacing_mm: tuple[float, ...] = (1.0, 1.0),
+        image: ImageLike,
+        spacing_mm: Sequence[float] | None = None,
         level: float | None = None,
         previous: "Teacher | None" = None,
     ) -> Self:
         """Fit on every pixel of one or several slices; starts anew each time.
 
         Args:
-            image: (y, x), (z, y, x), (c, y, x) or (n, c, y, x).
-            spacing_mm: distance between pixels along (y, x), or (z, y, x) for three dimensions.
+            image: (y, x), (z, y, x), (c, y, x) or (n, c, y, x), or an image object; see `Teacher`.
+            spacing_mm: distance between pixels in mm along (y, x), or (z, y, x); where left out the image's
+                own, (1.0, 1.0) for one that names none. Needed along z for three dimensions alone.
             level: lesion level of uptake of the whole scan (`level_of`), for PET; read from the slices
                 given where left out. Give it where they are a few of many.
             previous: an earlier teacher whose nodes are fitted on from where they are; each keeps the
@@ -126,52 +146,74 @@ class Teacher:
             Itself.
 
         Raises:
-            ShapeError: wrong shape, no data or no contrast.
+            ShapeError: wrong shape, no data, no contrast, or a spacing that contradicts the image's own.
+
+        Example:
+            >>> import numpy as np, somray
+            >>> slices = np.random.default_rng(0).normal(40, 9, (3, 16, 16))
+            >>> somray.Teacher((2, 2)).fit(slices).node_classes.shape
+            (4,)
         """
         spec, old = self._spec, None
         if previous is not None:
+            if not isinstance(previous, Teacher):
+                raise ShapeError(f"previous must be a Teacher, got {type(previous).__name__}")
             spec, old = replace(spec, refit=True), previous.model
-        images = self._stacked(image)
-        threads = usable_threads()
-        self._transfer = Transfer(fit_teacher(images, spec, spacing_mm, level, threads, old).model)
+        reader, threads = ScanReader(self._spec), usable_threads()
+        told = reader.checked_level(level)
+        stack, spacing = reader.read(image, spacing_mm)
+        found = fit_teacher(stack.images, spec, spacing, told, threads, old).model
+        self._transfer = Transfer(found)
+        middle = stack.images[len(stack.images) // 2][None].copy()  # what a notebook shows
+        self._shown = ScanSlices.of(middle, spacing, found.extra.get("subject_level"))
         return self
 
     def predict(
         self,
-        image: NDArray[np.float32],
-        spacing_mm: tuple[float, ...] = (1.0, 1.0),
+        image: ImageLike,
+        spacing_mm: Sequence[float] | None = None,
         level: float | None = None,
     ) -> NDArray[np.uint8]:
         """Label slices by direct transfer.
 
         Args:
-            image: (y, x), (z, y, x), (c, y, x) or (n, c, y, x).
-            spacing_mm: distance between pixels along (y, x), or (z, y, x) for three dimensions.
+            image: (y, x), (z, y, x), (c, y, x) or (n, c, y, x), or an image object; see `Teacher`.
+            spacing_mm: distance between pixels in mm along (y, x), or (z, y, x); where left out the image's
+                own, (1.0, 1.0) for one that names none.
             level: lesion level of uptake of the scan at hand (`level_of`), for PET. Where left out it is
-                read from several slices; one slice takes the reference's own.
+                read from several slices; one slice alone takes the teacher's own.
 
         Returns:
-            uint8 (y, x), or (n, y, x) for several slices: 0 no data, else a number of `classes`.
+            uint8 (y, x), or (n, y, x) for several slices: 0 no data, else a number of `classes`. For an
+            xarray.DataArray one with its coordinates.
 
         Raises:
-            ShapeError: not fitted, wrong shape, or several slices without uptake in the body to read a
-                level from.
+            ShapeError: not fitted, wrong shape, a spacing that contradicts the image's own, or several slices
+                without uptake in the body to read a level from.
+
+        Example:
+            >>> import numpy as np, somray
+            >>> volume = np.random.default_rng(0).normal(40, 9, (3, 16, 16))
+            >>> teacher = somray.Teacher((2, 2)).fit(volume[1])
+            >>> teacher.predict(volume).shape, teacher.predict(volume[1]).shape
+            ((3, 16, 16), (16, 16))
         """
-        slices = self._seen(image, spacing_mm, level)
+        stack, slices = self._seen(image, spacing_mm, level)
         labels = self._ready.label(slices, usable_threads(), with_confidence=False).labels
-        return labels if np.ndim(image) == 4 or len(labels) > 1 else labels[0]
+        found: NDArray[np.uint8] = stack.dressed(labels, "class", _flags(self.classes))
+        return found
 
     def drift(
         self,
-        image: NDArray[np.float32],
-        spacing_mm: tuple[float, ...] = (1.0, 1.0),
+        image: ImageLike,
+        spacing_mm: Sequence[float] | None = None,
         level: float | None = None,
-    ) -> Drift | None:
+    ) -> ShownDrift | None:
         """Tell how well the teacher carries over to slices, without any mask.
 
         Args:
-            image: (y, x), (z, y, x), (c, y, x) or (n, c, y, x).
-            spacing_mm: distance between pixels along (y, x), or (z, y, x) for three dimensions.
+            image: (y, x), (z, y, x), (c, y, x) or (n, c, y, x), or an image object; see `Teacher`.
+            spacing_mm: as for `predict`.
             level: as for `predict`.
 
         Returns:
@@ -180,50 +222,41 @@ class Teacher:
 
         Raises:
             ShapeError: as for `predict`.
+
+        Example:
+            >>> import numpy as np, somray
+            >>> slice_ = np.random.default_rng(0).normal(40, 9, (32, 32))
+            >>> teacher = somray.Teacher((3, 3)).fit(slice_)
+            >>> teacher.drift(slice_).status, teacher.drift(slice_ * 3).status
+            ('ok', 'drifted')
         """
-        slices = self._seen(image, spacing_mm, level)
+        _, slices = self._seen(image, spacing_mm, level)
         found = self._ready.sign(slices, usable_threads())
-        return drift_from(self.model, found.signature.drift)
+        return ShownDrift.of(drift_from(self.model, found.signature.drift))
 
-    def _seen(
-        self, image: NDArray[np.float32], spacing_mm: tuple[float, ...], level: float | None
-    ) -> ScanSlices:
-        """Take slices as their scan's, at its own level where they tell one and none is given, denoised."""
-        images = self._stacked(image)
-        if level is None and len(images) > 1:
-            level = self.level_of(images)
-        return calmed(self._ready.view, ScanSlices.of(images, spacing_mm, level))
-
-    def level_of(self, images: NDArray[np.float32]) -> float | None:
-        """Return the lesion level of uptake of a scan, or None without PET.
+    def level_of(self, images: ImageLike) -> float | None:
+        """Return the lesion level of uptake of a scan, in the PET channel's unit; None without PET.
 
         Args:
-            images: (n, c, y, x), or (z, y, x) for one channel.
+            images: (n, c, y, x), (z, y, x) for one channel, or an image object; best the whole scan.
 
         Raises:
             ShapeError: wrong shape, or no pixel with uptake in the body.
+
+        Example:
+            `teacher.predict(one_slice, level=teacher.level_of(volume))`
         """
-        channels = channels_of(self._spec.modality, self._spec.channels)
-        if not has_level(channels):
-            return None
-        return subject_level(
-            subject_histogram(self._stacked(images), channels), self._spec.modality
-        )
+        reader = ScanReader(self._spec)
+        return reader.level_of(reader.stacked(images).images)
 
     @property
     def model(self) -> TeacherModel:
-        """Everything that was fitted.
+        """Everything that was fitted, as plain numbers.
 
         Raises:
             ShapeError: if nothing was fitted yet.
         """
         return self._ready.model
-
-    @property
-    def _ready(self) -> Transfer:
-        if self._transfer is None:
-            raise ShapeError("the teacher is not fitted yet: call fit(image) first")
-        return self._transfer
 
     @property
     def classes(self) -> dict[int, str]:
@@ -232,7 +265,7 @@ class Teacher:
 
     @property
     def node_classes(self) -> NDArray[np.uint8]:
-        """Class number of each node, (k,) uint8."""
+        """Class number of each node, (k,) uint8, row by row of the grid."""
         return self.model.node_classes
 
     @property
@@ -241,47 +274,42 @@ class Teacher:
         return dict(self.model.doubtful)
 
     @property
-    def codebook(self) -> Codebook:
-        """The fitted map, in standardised and weighted features."""
-        return self.model.codebook
+    def codebook(self) -> ShownCodebook:
+        """The fitted map, in standardised and weighted features (not in the samples' units)."""
+        return ShownCodebook.of(self.model.codebook)
 
-    def _stacked(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Bring an image to (n, c, y, x); with one channel, (z, y, x) are slices."""
-        array = np.asarray(image)
-        channels = len(self._spec.channels)
-        if array.ndim == 2 and channels == 1:
-            return array[None, None]
-        if array.ndim == 3 and channels == 1 and len(array):
-            return array[:, None]
-        if array.ndim == 3 and len(array) == channels:
-            return array[None]
-        if array.ndim == 4 and array.shape[1] == channels:
-            return array
-        raise ShapeError(
-            f"an image of {channels} channels is ({channels}, y, x) or (n, {channels}, y, x)"
-            f"{', or (y, x), or (z, y, x)' if channels == 1 else ''}; got shape {array.shape}"
-        )
+    def __repr__(self) -> str:
+        return self._card.text()
+
+    def _repr_html_(self) -> str:
+        """Show class map, map of nodes and classes in a notebook."""
+        return self._card.html()
+
+    @property
+    def _card(self) -> TeacherCard:
+        """What people see of it."""
+        return TeacherCard(self._spec, self._transfer, self._shown)
+
+    @property
+    def _ready(self) -> Transfer:
+        if self._transfer is None:
+            raise ShapeError("the teacher is not fitted yet: call fit(image) first")
+        return self._transfer
+
+    def _seen(
+        self, image: ImageLike, spacing_mm: Sequence[float] | None, level: float | None
+    ) -> tuple[SliceStack, ScanSlices]:
+        """Take slices as their scan's, at its own level where they tell one and none is given, denoised."""
+        ready, reader = self._ready, ScanReader(self._spec)
+        told = reader.checked_level(level)
+        stack, spacing = reader.read(image, spacing_mm)
+        if told is None and len(stack.images) > 1:
+            told = reader.level_of(stack.images)
+        return stack, calmed(ready.view, ScanSlices.of(stack.images, spacing, told))
 
 
-def _windows(
-    channels: tuple[str, ...], intensity: Mapping[str, Mapping[str, object]]
-) -> tuple[Window | None, ...]:
-    """Read {"CT": {"window": [low, high]}} into one window per channel."""
-    for name, settings in intensity.items():
-        if name not in channels or set(settings) - {"window"}:
-            raise ShapeError(
-                f"intensity[{name!r}] = {dict(settings)}: expected a channel of {channels} with "
-                "{'window': [low, high]}"
-            )
-    chosen: list[Window | None] = []
-    for name in channels:
-        window = intensity.get(name, {}).get("window", "auto")
-        if isinstance(window, str):
-            if window != "auto":
-                raise ShapeError(f"window of {name} must be [low, high] or 'auto', got {window!r}")
-            chosen.append(None)
-        elif isinstance(window, Sequence) and len(window) == 2 and window[0] < window[1]:
-            chosen.append((float(window[0]), float(window[1])))
-        else:
-            raise ShapeError(f"window of {name} must be [low, high] with low < high, got {window}")
-    return tuple(chosen)
+def _flags(classes: Mapping[int, str]) -> dict[str, object]:
+    """Name class numbers as the CF conventions do (flag_values and flag_meanings)."""
+    named = {0: "no data", **classes}
+    meanings = " ".join(name.replace(" ", "_") for name in named.values())
+    return {"flag_values": list(named), "flag_meanings": meanings}

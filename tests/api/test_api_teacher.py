@@ -138,7 +138,7 @@ def test_with_one_channel_a_volume_is_given_as_it_is():
     assert teacher.level_of(pet) == same.level_of(pet[:, None])
     assert teacher.drift(pet) == same.drift(pet[:, None])
     assert teacher.predict(pet[:1]).shape == teacher.predict(pet[0]).shape == (40, 40)
-    with pytest.raises(ShapeError, match=r"or \(z, y, x\)"):
+    with pytest.raises(ShapeError, match=r"a volume \(z, y, x\)"):
         teacher.predict(pet[:, None].repeat(2, axis=1))
 
 

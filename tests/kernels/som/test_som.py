@@ -156,6 +156,9 @@ def test_assign_refuses_other_features_and_no_threads():
         arrays.assign(np.zeros((4, 3), "f4"), book, threads=0)
 
 
-def test_the_public_names_are_the_kernels():
-    assert somray.som.fit is arrays.fit
-    assert somray.som.assign is arrays.assign
+def test_the_public_names_give_what_the_kernels_do():
+    samples = np.random.default_rng(0).normal(size=(300, 3))
+    public, own = somray.som.fit(samples, (3, 3), 1, 4), arrays.fit(samples, (3, 3), 1, 4)
+    assert public.weights.tobytes() == own.weights.tobytes()
+    nodes = somray.som.assign(samples, public)
+    assert nodes.tobytes() == arrays.assign(samples, own).tobytes()
