@@ -19,6 +19,7 @@ from somray.commands.export.verb import export
 from somray.commands.phantom.verb import phantom
 from somray.commands.submit import submit
 from somray.commands.verbs import check, demo, init, report, run, status
+from somray.commands.view.verb import view
 
 __all__ = ["app", "main"]
 
@@ -48,6 +49,7 @@ app.command()(status)
 app.command()(report)
 app.command()(apply)
 app.command()(export)
+app.command()(view)
 app.command()(phantom)
 app.command()(submit)
 app.command()(doctor)

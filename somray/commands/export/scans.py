@@ -21,7 +21,7 @@ from somray.io.run import StoredRun
 from somray.io.storage import Storage
 from somray.io.writers.voxels import LabelMap, Segment, Voxels
 
-__all__ = ["StoredScan", "chosen_scans", "labels_of", "told"]
+__all__ = ["StoredScan", "chosen_scans", "labels_of", "segments_of", "told"]
 
 
 @dataclass(frozen=True)
@@ -138,13 +138,14 @@ def labels_of(stored: StoredScan, label: str) -> LabelMap:
     values: set[int] = set()
     for brick in meta.bricks():
         values.update(np.unique(read(brick)).tolist())
-    segments = _segments(stored, label, values - {0})
+    segments = segments_of(stored, label, values - {0})
     highest = max((segment.value for segment in segments), default=0)
     kind = "uint8" if highest < 256 else "uint16" if highest < 65536 else "int32"
     return LabelMap(Voxels(meta.geometry, meta.shape[0], kind, read), segments)
 
 
-def _segments(stored: StoredScan, label: str, present: Iterable[int]) -> tuple[Segment, ...]:
+def segments_of(stored: StoredScan, label: str, present: Iterable[int]) -> tuple[Segment, ...]:
+    """Say what the values of a mask mean, in which colours: those that it names and those that are present."""
     names, colors = label_look(stored.storage, stored.name, label)
     if label == "lesions":
         return tuple(

@@ -1,4 +1,4 @@
-"""NRRD (.nrrd), a plain label map that carries 3D Slicer's names and colours of segments, written piece by piece.
+"""NRRD (.nrrd): an image, or a plain label map that carries 3D Slicer's names and colours of segments; in pieces.
 
 Space is LPS, as ours. Time is the slowest axis, of kind `list`. A key that begins with `Segment` makes Slicer
 open the file as a segmentation when it is asked to; everything else reads numbers on a grid.
@@ -14,10 +14,10 @@ from somray.domain.geometry import Geometry
 from somray.io.storage import Storage
 from somray.io.writers.voxels import LabelMap, Segment, Voxels
 
-__all__ = ["write_nrrd"]
+__all__ = ["write_nrrd", "write_nrrd_image"]
 
 LEVEL = 5
-_TYPES = {"uint8": "uint8", "uint16": "uint16", "int32": "int32"}
+_TYPES = {"uint8": "uint8", "uint16": "uint16", "int32": "int32", "float32": "float"}
 _LESION = "~SCT^49755003^Morphologically Abnormal Structure~SCT^52988006^Lesion~^^"
 _TISSUE = "~SCT^85756007^Tissue~SCT^85756007^Tissue~^^"
 
@@ -28,14 +28,26 @@ def write_nrrd(storage: Storage, name: str, labels: LabelMap) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    fields = [*_fields(labels.voxels), *_segments(labels)]
+    _write(storage, name, labels.voxels, [*_fields(labels.voxels), *_segments(labels)])
+
+
+def write_nrrd_image(storage: Storage, name: str, voxels: Voxels) -> None:
+    """Write `name`, a .nrrd of measurements.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    _write(storage, name, voxels, _fields(voxels))
+
+
+def _write(storage: Storage, name: str, voxels: Voxels, fields: list[str]) -> None:
     header = "\n".join(["NRRD0005", *fields, "", ""]).encode()
     with storage.writing(name) as file:
         file.write(header)
         with gzip.GzipFile(
             filename="", mode="wb", compresslevel=LEVEL, fileobj=file, mtime=0
         ) as packed:
-            for piece in labels.voxels.pieces():
+            for piece in voxels.pieces():
                 packed.write(piece)
 
 

@@ -1,0 +1,132 @@
+"""The viewers as programs: what is written for them, where they are found, how they are installed and started."""
+
+import glob
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["INSTALL", "NAMES", "Prepared", "command_of", "found_program", "has_display", "start"]
+
+NAMES: Mapping[str, str] = {
+    "napari": "napari",
+    "neuroglancer": "neuroglancer",
+    "itksnap": "ITK-SNAP",
+    "slicer": "3D Slicer",
+    "fiji": "Fiji",
+}
+"""A viewer to what people call it."""
+
+INSTALL: Mapping[str, str] = {
+    "napari": 'pip install "napari[all]" napari-ome-zarr   (in this environment or one of its own)',
+    "neuroglancer": "pip install neuroglancer   (in this environment)",
+    "itksnap": "download it from itksnap.org, or `sudo apt-get install itksnap` where the system has it",
+    "slicer": "download it from download.slicer.org, unpack it and put its folder on PATH",
+    "fiji": "download it from fiji.sc and put its folder on PATH, or `sudo apt-get install imagej`",
+}
+"""A viewer to how it is installed."""
+
+START_SECONDS = 1.5  # within which a program that cannot start has ended
+
+_COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "napari": ("napari",),
+    "itksnap": ("itksnap", "ITK-SNAP"),
+    "slicer": ("Slicer", "slicer"),
+    "fiji": ("fiji", "fiji-linux-x64", "fiji-linux64", "ImageJ-linux64", "ImageJ", "imagej"),
+}
+# Where they lie when they were unpacked and nobody told the PATH.
+_USUAL: Mapping[str, tuple[str, ...]] = {
+    "itksnap": (
+        "/Applications/ITK-SNAP.app/Contents/MacOS/ITK-SNAP", "~/itksnap*/bin/itksnap",
+        "/opt/itksnap*/bin/itksnap",
+    ),
+    "slicer": (
+        "/Applications/Slicer.app/Contents/MacOS/Slicer", "~/Slicer*/Slicer", "/opt/Slicer*/Slicer",
+    ),
+    "fiji": (
+        "/Applications/Fiji*/Contents/MacOS/*", "~/Fiji*/fiji", "~/Fiji*/ImageJ-linux64",
+        "/opt/Fiji*/fiji", "/opt/Fiji*/ImageJ-linux64",
+    ),
+}  # fmt: skip
+
+
+@dataclass
+class Prepared:
+    """What was written for a viewer.
+
+    Args:
+        files: names in the folder.
+        arguments: of the program, once for each window.
+        notes: what is to be said.
+    """
+
+    files: list[str] = field(default_factory=list)
+    arguments: list[list[str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def found_program(viewer: str, given: str | None = None) -> list[str] | None:
+    """Return what starts a viewer, None where it is not found.
+
+    Args:
+        viewer: a key of `NAMES`.
+        given: path or name of the program; looked for where None.
+    """
+    if given is not None:
+        place = shutil.which(str(Path(given).expanduser())) or shutil.which(given)
+        return None if place is None else [place]
+    if viewer in ("napari", "neuroglancer") and importlib.util.find_spec(viewer) is not None:
+        return [sys.executable]
+    for name in _COMMANDS.get(viewer, ()):
+        if place := shutil.which(name):
+            return [place]
+    for pattern in _USUAL.get(viewer, ()):
+        if places := sorted(glob.glob(os.path.expanduser(pattern))):  # "~" and "*"
+            return [places[-1]]
+    return None
+
+
+def command_of(viewer: str, program: list[str] | None, arguments: list[str]) -> list[str]:
+    """Return the command line of one window, with the program's usual name where it is not there."""
+    if program is not None:
+        return [*program, *arguments]
+    return [_COMMANDS.get(viewer, (sys.executable,))[0], *arguments]
+
+
+def has_display() -> bool:
+    """Whether windows can be opened here."""
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def start(commands: list[list[str]], wait: Callable[[float], None] = time.sleep) -> str | None:
+    """Start programs and leave them alone.
+
+    Args:
+        commands: one for each window.
+        wait: for how long one is watched.
+
+    Returns:
+        None, or why one could not be started.
+    """
+    nowhere = subprocess.DEVNULL
+    try:
+        running = [
+            subprocess.Popen(one, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)
+            for one in commands
+        ]  # fmt: skip
+    except OSError as error:
+        return str(error)
+    wait(START_SECONDS)
+    for one, process in zip(commands, running, strict=True):
+        code = process.poll()
+        if code:
+            return f"{one[0]} ended at once with code {code}"
+        process.returncode = 0  # it outlives us; nobody waits for it
+    return None
