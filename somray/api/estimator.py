@@ -58,6 +58,13 @@ class SelfOrganizingMap(
         labels_: (n,) int32, the node of each sample of the fit.
         n_features_in_, feature_names_in_: as scikit-learn has them.
         n_iter_: epochs that were run.
+
+    Example:
+        >>> import numpy as np, somray
+        >>> samples = np.random.default_rng(0).normal(size=(200, 3))
+        >>> som = somray.som.SelfOrganizingMap(grid=(3, 4), random_state=0).fit(samples)
+        >>> som.predict(samples).shape, som.transform(samples).shape
+        ((200,), (200, 12))
     """
 
     def __init__(

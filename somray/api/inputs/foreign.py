@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from somray.api.inputs.image import GivenImage, checked_numbers, even_step, is_of, plain_array
 from somray.errors import ShapeError
-from somray.io.readers.voxels.units import mm_per_unit
 
 __all__ = ["is_image_object", "read_image"]
 
@@ -26,6 +25,7 @@ _AXES = {
     "time": "t",
 }
 _ORDER = "tzcyx"
+_NIFTI_MM = {"meter": 1000.0, "mm": 1.0, "micron": 1e-3}
 
 
 def is_image_object(given: object) -> bool:
@@ -79,7 +79,7 @@ def _nifti_unit(header: Any) -> float:  # Any: nibabel has no types
     """Return mm per unit of length of a header; other formats than NIfTI, and headers without, are in mm."""
     if not hasattr(header, "get_xyzt_units"):
         return 1.0
-    return mm_per_unit(str(header.get_xyzt_units()[0])) or 1.0
+    return _NIFTI_MM.get(str(header.get_xyzt_units()[0]), 1.0)
 
 
 def _of_simpleitk(image: Any, what: str) -> GivenImage:  # Any: SimpleITK has no types
@@ -160,6 +160,8 @@ def _spacing_of(array: Any, dims: dict[str, Any]) -> tuple[tuple[float, ...] | N
 
 def _step_of(coordinate: Any) -> tuple[float | None, str]:  # Any: xarray
     """Return a coordinate's step in mm, or None; and what keeps it from being known."""
+    from somray.io.readers.voxels.units import mm_per_unit  # brings every reader along
+
     name, unit = coordinate.name, str(coordinate.attrs.get("units", ""))
     if coordinate.dtype.kind not in "iuf":
         return None, ""
