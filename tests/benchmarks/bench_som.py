@@ -7,7 +7,8 @@ samples, on one thread; without it their rows say "not installed". Without `--be
 once, small, as a test that it still works. Errors and labels are asserted, times never.
 
 Choices made by these figures: epochs, first and final radius and the share of shrinking epochs in
-`kernels/som/fit.py`, groups and tiles in `kernels/som/nearest.py`.
+`kernels/som/fit.py`, groups and tiles in `kernels/som/nearest.py`, `LIKENESS` in
+`kernels/som/placement.py`.
 """
 
 import json
@@ -25,7 +26,8 @@ from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
 
 from somray.kernels.features import feature_stack
-from somray.kernels.som import arrays
+from somray.kernels.som import arrays, fit, placement
+from somray.kernels.som.maps import u_matrix
 from somray.kernels.som.minisom_engine import fit_minisom
 
 pytestmark = pytest.mark.bench
@@ -200,6 +202,32 @@ def ordered_like(points, grid, peer, name):
 def assert_as_good(ours, peer):
     """Demand a quantization error within 2 % of a peer's."""
     assert ours.quantization_error <= 1.02 * peer.quantization_error
+
+
+@pytest.mark.parametrize("grid", [(5, 5), (10, 10)])
+@pytest.mark.parametrize("source", ["drawn", "abdomen"])
+def test_order_of_a_map_whose_nodes_are_moved(request, timed, monkeypatch, grid, source):
+    side = 256 if timed else 24
+    root = request.getfixturevalue("real_data") if source == "abdomen" else None
+    points = drawn(side) if root is None else abdomen(root, side)
+    how = arrays.Training(final_radius=0.15, rare=True)  # as the teacher trains
+    print(f"\nOrder, {source}, {points.shape}, grid {grid}, one thread, best of 5")
+    books = {}
+    for likeness in (None, 0.0, 0.02, 0.05, 0.1):
+        with monkeypatch.context() as patch:
+            if likeness is None:
+                patch.setattr(fit, "arranged", lambda weights, errors, lattice: (weights, errors))
+            else:
+                patch.setattr(placement, "LIKENESS", likeness)
+            turns = [timing(lambda: arrays.fit(points, grid, training=how)) for _ in range(5)]
+        book = books[likeness] = turns[0][1]
+        name = "as trained" if likeness is None else f"arranged, likeness {likeness:.2f}"
+        errors = f"QE {book.quantization_error:.4f} | TE {book.topographic_error:.3f}"
+        spent = min(t for t, _ in turns)
+        print(f"| {name} | {spent:.3f} s | {errors} | neighbours {u_matrix(book).mean():.3f} |")
+    for book in books.values():
+        assert book.quantization_error == pytest.approx(books[None].quantization_error, rel=1e-9)
+        assert book.topographic_error <= books[None].topographic_error + 0.02
 
 
 @pytest.mark.parametrize("side", [3, 5, 10])

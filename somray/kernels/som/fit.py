@@ -15,7 +15,7 @@ from somray.domain.teacher import Codebook
 from somray.errors import ShapeError
 from somray.kernels.som.lattice import Lattice
 from somray.kernels.som.passes import MapErrors, NodeQuery, NodeSums, Passes
-from somray.kernels.som.placement import first_nodes, relocate, reseed, tail_of
+from somray.kernels.som.placement import arranged, first_nodes, relocate, reseed, tail_of
 
 __all__ = ["EPOCHS", "Training", "codebook_of", "fit_passes", "update"]
 
@@ -52,7 +52,9 @@ class Training:
             keep their places.
         final_radius: neighbourhood radius of the last epochs, in grid steps.
         rare: whether late epochs move the least needed node to where samples are represented worst,
-            so that a small regime far from all others gets a node of its own.
+            so that a small regime far from all others gets a node of its own; nodes then get their
+            places on the lattice anew (`arranged`), unless they are gone on from. Without it the
+            neighbourhood of the last epochs holds them where they are.
         topology: "rectangular" or "hexagonal".
         wraps: whether the map is a torus.
         tolerance: the fit ends early once the radius is final and no node moved further than this,
@@ -107,7 +109,10 @@ def fit_passes(
         weights, before, done = moved, total, epoch + 1
         if radius == how.final_radius and step <= still:
             break
-    return codebook_of(weights, lattice, passes.errors(weights, lattice), done)
+    errors = passes.errors(weights, lattice)
+    if how.rare and isinstance(how.start, str):
+        weights, errors = arranged(weights, errors, lattice)
+    return codebook_of(weights, lattice, errors, done)
 
 
 def _radii(how: Training, lattice: Lattice, epochs: int) -> list[float]:

@@ -5,7 +5,7 @@ Partials are small (a few numbers per node and feature) and travel by pickle.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from somray.errors import ShapeError
 from somray.kernels.som.blocks import Floats, Sums
 
 __all__ = [
+    "MOST_PAIRED",
     "MapErrors",
     "Moments",
     "NodeSums",
@@ -23,6 +24,9 @@ __all__ = [
     "merge_sums",
     "with_worst",
 ]
+
+MOST_PAIRED = 256
+"""Nodes up to which samples are counted by their two nearest nodes: partials that travel stay below .6 MB."""
 
 Counts = NDArray[np.int64]
 Partial = TypeVar("Partial")
@@ -102,11 +106,14 @@ class MapErrors:
         hits: (k,) int64, samples nearest to each node.
         distances: (k,) float64, their distances to the node added up.
         misses: (k,) int64, those whose second nearest node is not its neighbour.
+        pairs: (k, k) int64, samples by their nearest and second nearest node; (0, 0) for a lone node
+            and for more than `MOST_PAIRED`.
     """
 
     hits: Counts
     distances: Sums
     misses: Counts
+    pairs: Counts = field(default_factory=lambda: np.zeros((0, 0), np.int64))
 
     @property
     def quantization_error(self) -> float:
@@ -117,6 +124,12 @@ class MapErrors:
     def topographic_error(self) -> float:
         """Share of samples whose two nearest nodes are not neighbours; 0 for a lone node."""
         return float(self.misses.sum() / self.hits.sum())
+
+    def reordered(self, order: NDArray[np.intp], near: NDArray[np.bool_]) -> "MapErrors":
+        """Return the same errors with node `order[place]` at each place, neighbours being `near` (k, k)."""
+        pairs = self.pairs[np.ix_(order, order)]
+        misses = np.where(near, 0, pairs).sum(axis=1)
+        return MapErrors(self.hits[order], self.distances[order], misses, pairs)
 
 
 def merge_moments(partials: Sequence[Moments]) -> Moments:
@@ -169,7 +182,10 @@ def merge_errors(partials: Sequence[MapErrors]) -> MapErrors:
     total = _first(partials)
     for part in partials[1:]:
         total = MapErrors(
-            total.hits + part.hits, total.distances + part.distances, total.misses + part.misses
+            total.hits + part.hits,
+            total.distances + part.distances,
+            total.misses + part.misses,
+            total.pairs + part.pairs,
         )
     return total
 

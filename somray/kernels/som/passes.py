@@ -7,8 +7,9 @@ bits of a result depend on the samples, on how they are cut into items and on th
 threads, tasks or their timing; another cut changes sums by rounding alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -34,6 +35,7 @@ from somray.kernels.som.nearest import (
     sum_samples,
 )
 from somray.kernels.som.partials import (
+    MOST_PAIRED,
     MapErrors,
     Moments,
     NodeSums,
@@ -193,6 +195,8 @@ def errors_of(samples: Floats, weights: Floats, lattice: Lattice, threads: int =
     nodes, near = len(table.nodes), lattice.neighbours
     if nodes == 1:  # a lone node misses nothing
         near = np.ones((1, 1), dtype=np.bool_)
+    paired = nodes if 1 < nodes <= MOST_PAIRED else 0
+    pairs, lock = np.zeros(paired * paired, np.int64), Lock()
 
     def one(block: SampleBlock) -> MapErrors:
         size, count = block.values.shape[1], block.count
@@ -202,9 +206,14 @@ def errors_of(samples: Floats, weights: Floats, lattice: Lattice, threads: int =
         squared_distances(block.values, table.nodes, index[0, :count], squared)
         counts = np.zeros((2, nodes), np.int64)
         add_errors(index, squared, near, counts, distances)
+        if paired:
+            two = np.bincount(index[0, :count] * paired + index[1, :count], minlength=pairs.size)
+            with lock:  # whole numbers: the order in which threads come does not matter
+                pairs[:] += two
         return MapErrors(counts[0], distances, counts[1])
 
-    return merge_errors(map_packed(one, samples, table.shift, threads))
+    total = merge_errors(map_packed(one, samples, table.shift, threads))
+    return replace(total, pairs=pairs.reshape(paired, paired))
 
 
 def nearest_nodes(samples: Floats, weights: Floats, threads: int = 1) -> NDArray[np.int32]:

@@ -1,7 +1,8 @@
-"""Where nodes are put: at first, and when they do no work.
+"""Where nodes are put: at first, when they do no work, and on the lattice at last.
 
 The moves of idle nodes read what the epoch's pass left (`NodeSums`), so they cost no pass of their own and are
-the same for one slice and for a cohort.
+the same for one slice and for a cohort. A node that was moved among the samples stands on the lattice where it
+stood before, beside nodes that it no longer resembles: `arranged` gives all of them their places anew.
 """
 
 import numpy as np
@@ -9,10 +10,11 @@ from numpy.typing import NDArray
 
 from somray.domain.teacher import Codebook
 from somray.errors import ShapeError
+from somray.kernels.compiled import compiled
 from somray.kernels.som.lattice import Lattice
-from somray.kernels.som.passes import Moments, NodeSums, Passes
+from somray.kernels.som.passes import MapErrors, Moments, NodeSums, Passes
 
-__all__ = ["STARTS", "first_nodes", "relocate", "reseed", "spread_start", "tail_of"]
+__all__ = ["STARTS", "arranged", "first_nodes", "relocate", "reseed", "spread_start", "tail_of"]
 
 Floats = NDArray[np.float32]
 
@@ -23,6 +25,13 @@ REACH = 1.5
 
 TAIL = 4.0
 """Samples further than this many times their node's mean squared distance are its tail."""
+
+LIKENESS = 0.05
+"""Share of the samples that would be given to have neighbours no further apart than any two nodes are: it
+places nodes that no sample tells apart, and keeps the rest of the map smooth (bench_som)."""
+
+WHOLE = 2.0**40
+"""What all samples count in sums that find the order: in whole numbers these are exact in any order."""
 
 
 def first_nodes(
@@ -129,3 +138,77 @@ def relocate(weights: Floats, total: NodeSums) -> Floats:
     moved = weights.copy()
     moved[spare] = total.tail_sums[worst] / total.tail_counts[worst]
     return moved
+
+
+def arranged(weights: Floats, errors: MapErrors, lattice: Lattice) -> tuple[Floats, MapErrors]:
+    """Let nodes change places on the lattice until no exchange of two betters its order.
+
+    Nodes themselves stay as they are, so no sample gets another one: the quantization error and every class
+    named by profile are those of before. What falls is the topographic error, and with it the
+    distance between neighbours.
+
+    Args:
+        weights: (k, f) nodes as trained, moved or parted.
+        errors: of all samples; without `pairs` nothing is changed.
+        lattice: of the map.
+
+    Returns:
+        (k, f) nodes in the order of their places, and their errors.
+
+    Cost: O(k²) an exchange, about k exchanges; no pass over samples.
+    """
+    if not errors.pairs.size:
+        return weights, errors
+    order = _order(_liking(weights, errors.pairs), lattice.neighbours)
+    return np.ascontiguousarray(weights[order]), errors.reordered(order, lattice.neighbours)
+
+
+def _liking(weights: Floats, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what is gained (k, k) by two nodes being neighbours, in whole numbers."""
+    exact = weights.astype(np.float64)
+    apart = np.sqrt(((exact[:, None] - exact[None]) ** 2).sum(axis=2))
+    usual = apart.mean() or 1.0
+    gain = (pairs + pairs.T) / pairs.sum() - LIKENESS / len(pairs) * apart / usual
+    np.fill_diagonal(gain, 0.0)
+    return np.asarray(np.rint(WHOLE * gain))
+
+
+def _order(liking: NDArray[np.float64], near: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the node (k,) of each place, by the best exchange of two until none is left."""
+    order, beside = np.arange(len(liking)), near.astype(np.float64)
+    _exchange(liking, beside, liking @ beside, order)
+    return order
+
+
+@compiled
+def _exchange(
+    liking: NDArray[np.float64],
+    beside: NDArray[np.float64],
+    had: NDArray[np.float64],
+    order: NDArray[np.intp],
+) -> None:
+    """Exchange nodes until nothing is gained; all four are worked on in place.
+
+    `had[a, b]` is what the node at place a would have from the neighbours of place b.
+    """
+    places = len(order)
+    while True:
+        best, one, two = 0.0, 0, 0
+        for a in range(places):
+            for b in range(a + 1, places):
+                gain = had[a, b] + had[b, a] - had[a, a] - had[b, b]
+                gain += 2.0 * liking[a, b] * beside[a, b]  # two neighbours stay neighbours
+                if gain > best:
+                    best, one, two = gain, a, b
+        if best == 0.0:
+            return
+        for a in range(places):
+            change = liking[a, two] - liking[a, one]
+            for b in range(places):
+                had[a, b] += change * (beside[one, b] - beside[two, b])
+        order[one], order[two] = order[two], order[one]
+        for b in range(places):
+            had[one, b], had[two, b] = had[two, b], had[one, b]
+            liking[one, b], liking[two, b] = liking[two, b], liking[one, b]
+        for a in range(places):
+            liking[a, one], liking[a, two] = liking[a, two], liking[a, one]

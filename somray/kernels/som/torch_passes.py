@@ -16,7 +16,7 @@ from somray.errors import ShapeError
 from somray.kernels.som.blocks import Floats, checked_samples
 from somray.kernels.som.fit import EPOCHS, Training, fit_passes
 from somray.kernels.som.lattice import Lattice
-from somray.kernels.som.partials import MapErrors, Moments, NodeSums, merge_moments
+from somray.kernels.som.partials import MOST_PAIRED, MapErrors, Moments, NodeSums, merge_moments
 from somray.kernels.som.passes import NodeQuery
 from somray.kernels.som.table import half_squares, node_table
 
@@ -125,6 +125,8 @@ class TorchPasses:
         nodes, bias = _scoring(table.nodes, device)
         near = torch.tensor(lattice.neighbours, device=device)
         sums = torch.zeros(len(nodes), 3, dtype=torch.float64, device=device)
+        paired = len(nodes) if 1 < len(nodes) <= MOST_PAIRED else 0
+        pairs = torch.zeros(paired * paired, dtype=torch.int64, device=device)
         for chunk in self._chunks(table.shift):
             scores = _scores(chunk, nodes, bias)
             two = scores.topk(min(2, len(nodes)), dim=1).indices
@@ -135,8 +137,11 @@ class TorchPasses:
             one_hot = torch.nn.functional.one_hot(first, len(nodes)).double().T
             columns = torch.stack([torch.ones_like(distance), distance, missed.double()], dim=1)
             sums += one_hot @ columns
+            if paired:
+                pairs += torch.bincount(first * paired + second, minlength=paired * paired)
         hits, distances, misses = _numpy(sums).T
-        return MapErrors(hits.astype(np.int64), distances.copy(), misses.astype(np.int64))
+        counts = pairs.cpu().numpy().reshape(paired, paired)
+        return MapErrors(hits.astype(np.int64), distances.copy(), misses.astype(np.int64), counts)
 
 
 def _scores(samples: torch.Tensor, nodes: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
