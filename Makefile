@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
-.PHONY: demo test check chaos bench peers schemas clean
+.PHONY: demo test check chaos bench peers schemas docs clean
 
 demo: .venv/ready
 	$(BIN)/somray demo --out demo
@@ -36,6 +36,11 @@ bench: .venv/ready
 
 schemas: .venv/ready
 	$(BIN)/python -m jobs.write_schemas
+
+# Pages that are written from the code, then the site: build/site/index.html.
+docs: .venv/ready
+	$(BIN)/python -m jobs.write_docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
 
 # torch goes first and by its exact pin: where a CPU wheel lies on disk, pip takes it only so. Byte code is made at the
 # first import: making it for all packages at once takes two minutes, and most of it is never read.
