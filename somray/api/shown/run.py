@@ -35,7 +35,8 @@ def run_text(
     units = int((failures["stage"] != "ingest").sum()) if not failures.empty else 0
     if units:
         parts.append(f"{_count(units, 'unit')} failed")
-    return ": ".join((parts[0], "; ".join(part for part in parts[1:] if part)))
+    told = "; ".join(part for part in parts[1:] if part)
+    return f"{parts[0]}: {told or 'no scan stands yet'}"
 
 
 def run_html(
