@@ -31,6 +31,7 @@ INSTALL: Mapping[str, str] = {
 }
 """A viewer to how it is installed."""
 
+DEBIAN_IMAGEJ = "imagej"  # a script of Debian's, with options of its own
 START_SECONDS = 1.5  # within which a program that cannot start has ended
 
 _COMMANDS: Mapping[str, tuple[str, ...]] = {
@@ -94,6 +95,8 @@ def found_program(viewer: str, given: str | None = None) -> list[str] | None:
 def command_of(viewer: str, program: list[str] | None, arguments: list[str]) -> list[str]:
     """Return the command line of one window, with the program's usual name where it is not there."""
     if program is not None:
+        if Path(program[0]).name == DEBIAN_IMAGEJ:
+            arguments = ["-m" if one == "-macro" else one for one in arguments]
         return [*program, *arguments]
     return [_COMMANDS.get(viewer, (sys.executable,))[0], *arguments]
 

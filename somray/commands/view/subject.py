@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from somray.commands.export.request import LABELS, ExportRequest
 from somray.commands.export.scans import StoredScan, chosen_scans, segments_of
 from somray.errors import ConfigError, StoreError
-from somray.io.ome.labels import labels_complete
+from somray.io.ome.labels import label_look, labels_complete
 from somray.io.ome.marks import group_attributes
 from somray.io.ome.metadata import ScanMeta, level_shapes
 from somray.io.run import StoredRun
@@ -154,7 +154,8 @@ def _aligned(rows: pd.DataFrame, subject: str) -> dict[str, tuple[str, NDArray[n
 def _shown(stored: StoredScan, lesions: pd.DataFrame) -> ShownScan:
     scan, meta = stored.scan, stored.meta
     here = (lesions["subject"] == scan.subject) & (lesions["session"] == scan.session)
-    ids = sorted({int(n) for n in lesions["lesion_id"][here]})
+    drawn = label_look(stored.storage, stored.name, "lesions")[1]
+    ids = {int(n) for n in lesions["lesion_id"][here]} | set(drawn)
     there = [name for name in LABELS if labels_complete(stored.storage, stored.name, name)]
     first = next((name for name in reversed(LABELS) if name in there), "")
     labels = tuple(

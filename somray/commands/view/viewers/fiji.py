@@ -16,6 +16,7 @@ from somray.commands.view.viewers.tiff import (
 )
 from somray.commands.view.volumes import file_name, mask_of
 from somray.io.storage import Storage
+from somray.io.writers.voxels import LabelMap
 
 __all__ = ["macro_of", "prepare"]
 
@@ -42,7 +43,9 @@ def prepare(subject: ShownSubject, folder: Storage) -> Prepared:
             made.files.append(name)
             if max((one.value for one in mask.segments), default=0) > 255:
                 made.notes.append(f"{name}: values above 255 are not told apart by colour")
-            lines.append(_opened(folder, name))
+            shown = [_opened(folder, name), *_colors(mask)]
+            # One mask is seen at once; the others are a mark away.
+            lines += shown if label.is_first else [f"// {line}" for line in shown]
             if label.is_first:
                 lines += _overlaid(scan, image, name)
     folder.write_text(MACRO, macro_of(subject, lines))
@@ -62,6 +65,17 @@ def _opened(folder: Storage, name: str, *, is_large: bool = False) -> str:
         asked = f"open=[{folder.uri(name)}] color_mode=Default view=Hyperstack stack_order=XYCZT use_virtual_stack"
         return f'run("Bio-Formats Importer", {json.dumps(asked)}); rename({json.dumps(name)});'
     return f"open({json.dumps(folder.uri(name), ensure_ascii=False)});"
+
+
+def _colors(mask: LabelMap) -> list[str]:
+    """Give the mask in front the colours of its values: ImageJ takes no table of a file without channels."""
+    parts = [f"{part}[{one.value}] = {one.color[n]};" for one in mask.segments if one.value < 256
+             for n, part in enumerate(("r", "g", "b"))]  # fmt: skip
+    return [
+        "r = newArray(256); g = newArray(256); b = newArray(256);",
+        " ".join(parts),
+        "setMinAndMax(0, 255); setLut(r, g, b);",
+    ]
 
 
 def _overlaid(scan: ShownScan, image: str, mask: str) -> list[str]:

@@ -15,8 +15,9 @@ MOST_SESSIONS_SEEN = 1  # at once: the others lie under it and are switched on
 
 
 def layers(scene: Scene) -> list[tuple[Any, dict[str, Any], str]]:  # Any: arrays of dask
-    """Return (data, arguments, "image" or "labels") of each layer, the lowest first."""
-    found: list[tuple[Any, dict[str, Any], str]] = []
+    """Return (data, arguments, "image" or "labels") of each layer, the lowest first: all masks lie over all images."""
+    images: list[tuple[Any, dict[str, Any], str]] = []
+    masks: list[tuple[Any, dict[str, Any], str]] = []
     for number, session in enumerate(scene["sessions"]):
         is_seen = number < MOST_SESSIONS_SEEN
         place = _place(session)
@@ -29,7 +30,7 @@ def layers(scene: Scene) -> list[tuple[Any, dict[str, Any], str]]:  # Any: array
                 "visible": is_seen,
                 **place,
             }
-            found.append((_levels(session, channel["path"], index), arguments, "image"))
+            images.append((_levels(session, channel["path"], index), arguments, "image"))
         for label in session["labels"]:
             arguments = {
                 "name": f"{session['session']} {label['name']}",
@@ -42,8 +43,8 @@ def layers(scene: Scene) -> list[tuple[Any, dict[str, Any], str]]:  # Any: array
                 "opacity": 0.6,
                 **place,
             }
-            found.append((_levels(session, label["path"], None), arguments, "labels"))
-    return found
+            masks.append((_levels(session, label["path"], None), arguments, "labels"))
+    return [*images, *masks]
 
 
 def _place(session: Scene) -> dict[str, Any]:

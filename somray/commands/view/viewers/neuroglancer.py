@@ -61,18 +61,19 @@ def state_of(subject: ShownSubject, address: str) -> State:
         address: what the addresses of the run's files begin with.
     """
     axes = world_axes(subject.scans[0].meta.geometry)
-    layers: list[State] = []
+    images: list[State] = []
+    masks: list[State] = []  # over all images
     for number, scan in enumerate(subject.scans):
         place = to_world(scan, axes)
         base = f"{address}/{scan.stored.name}"
         for index, channel in enumerate(scan.channels):
             layer = _image(scan, channel, index, f"zarr3://{base}/", place)
-            layers.append({**layer, "visible": number == 0})
+            images.append({**layer, "visible": number == 0})
         for label in scan.labels:
             layer = _labels(scan, label, base, place)
             named = f"precomputed://{address}/{_names(scan, label)}"
             layer["source"].append(named)
-            layers.append({**layer, "visible": number == 0 and label.is_first})
+            masks.append({**layer, "visible": number == 0 and label.is_first})
     first = subject.scans[0]
     middle = to_world(first, axes) @ [*((n - 1) / 2 for n in first.meta.shape[2:]), 1.0]
     has_time = any(scan.meta.shape[0] > 1 for scan in subject.scans)
@@ -83,7 +84,7 @@ def state_of(subject: ShownSubject, address: str) -> State:
         "position": [*([0.5] if has_time else []), *(float(n) for n in middle[2::-1])],
         "crossSectionScale": _scale(first),
         "projectionScale": 2.0 * _widest(first),
-        "layers": layers,
+        "layers": [*images, *masks],
         "layout": "4panel",
         "showSlices": False,
     }

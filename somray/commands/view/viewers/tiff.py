@@ -59,23 +59,26 @@ def write_mask(scan: ShownScan, mask: LabelMap, folder: Storage, name: str) -> N
     for one in mask.segments:
         if one.value < 256:
             table[:, one.value] = one.color[:3]
-    told = {"LUTs": [table], "min": 0.0, "max": 255.0, "Ranges": (0.0, 255.0), "mode": "color"}
+    told = {"min": 0.0, "max": 255.0, "Ranges": (0.0, 255.0)}
 
     def planes() -> Iterator[NDArray[Any]]:
         for box in _boxes(times, depth, rows * columns, (rows, columns)):
             yield from np.asarray(mask.voxels.read(box))
 
-    _write(_Stack(scan, (times, depth, 1, rows, columns), kind, told), folder, name, planes())
+    colors = table if kind == "u1" else None
+    stack = _Stack(scan, (times, depth, 1, rows, columns), kind, told, colors)
+    _write(stack, folder, name, planes())
 
 
 @dataclass(frozen=True)
 class _Stack:
-    """A file: (t, z, c, y, x) of a type of numpy's, and what ImageJ is told of it."""
+    """A file: (t, z, c, y, x) of a type of numpy's, what ImageJ is told of it, a colour for each value of a byte."""
 
     scan: ShownScan
     shape: tuple[int, ...]
     kind: str
     told: dict[str, Any]  # Any: tifffile's metadata
+    colors: NDArray[np.uint8] | None = None  # (3, 256)
 
     @property
     def is_large(self) -> bool:
@@ -95,6 +98,9 @@ def _write(stack: _Stack, folder: Storage, name: str, planes: Iterator[NDArray[A
         }  # fmt: skip
     else:
         metadata = {"axes": "TZCYX", "spacing": deep, "unit": "mm", **stack.told}
+    looks: dict[str, Any] = {"photometric": "minisblack"}
+    if stack.colors is not None:
+        looks = {"photometric": "palette", "colormap": stack.colors.astype(np.uint16) * 257}
     with (
         folder.writing(name) as file,
         tifffile.TiffWriter(
@@ -102,7 +108,7 @@ def _write(stack: _Stack, folder: Storage, name: str, planes: Iterator[NDArray[A
         ) as tiff,
     ):
         tiff.write(
-            (plane.astype(kind) for plane in planes), shape=stack.shape, dtype=kind, photometric="minisblack",
+            (plane.astype(kind) for plane in planes), shape=stack.shape, dtype=kind, **looks,
             resolution=(1 / wide, 1 / tall), resolutionunit="NONE", metadata=metadata,
         )  # fmt: skip
 
