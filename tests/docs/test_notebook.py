@@ -30,14 +30,14 @@ def test_the_notebook_leaves_a_figure_for_print_and_for_the_screen(executed):
     picture = np.asarray(Image.open(folder / "paper_figure.png").convert("RGB"))
     assert picture.shape[1] >= 7 * 290  # two columns at 300 dpi
     colours = {tuple(c) for c in picture.reshape(-1, 3)[::7].tolist()}
-    for fate in ((0xD5, 0x5E, 0x00), (0x00, 0x72, 0xB2), (0x00, 0x9E, 0x73)):
-        assert fate in colours  # enlarging, shrinking, merged or split
+    for fate in ((0xD5, 0x5E, 0x00), (0x56, 0xB4, 0xE9), (0x00, 0x9E, 0x73)):
+        assert fate in colours  # enlarging, gone, merged or split
 
 
 def test_its_caption_tells_what_the_cohort_was_made_of(executed):
     caption = "".join(o["text"] for o in outputs(executed[1]) if o.get("name") == "stdout")
     told = (
-        "10 lesions in 5 subjects (1 enlarging, 3 merged or split, 2 stable, 1 shrinking, 2 gone, 1 unknown)",
+        "7 lesions in 3 subjects (1 enlarging, 3 merged or split, 1 stable, 1 gone, 1 unknown)",
         "c, Subject s01, slice through lesion 1 in 3 sessions",
         "Not for clinical use",
     )
