@@ -12,7 +12,7 @@ import typer
 
 from somray import __version__
 from somray.commands.apply.verb import apply
-from somray.commands.console import flush
+from somray.commands.console import flush, open_streams
 from somray.commands.doctor.verb import doctor
 from somray.commands.ending import ended
 from somray.commands.export.verb import export
@@ -68,6 +68,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def script() -> None:
     """Run as the console script `somray`."""
+    open_streams()
     code = main()
     flush()
     sys.exit(code)

@@ -11,11 +11,11 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from somray.commands.completion import run_folders
-from somray.errors import StoreError
+from somray.errors import ConfigError, StoreError
 
 __all__ = [
     "DONE", "FAILED", "INTERRUPTED", "QUARANTINED", "USAGE",
-    "Json", "RunFolder", "flush", "give", "give_json", "only_json", "say",
+    "Json", "RunFolder", "flush", "give", "give_json", "only_json", "open_streams", "out_option", "say",
 ]  # fmt: skip
 
 DONE, USAGE, QUARANTINED, FAILED = 0, 2, 3, 4
@@ -36,9 +36,17 @@ def _checked(context: typer.Context, text: str) -> str:
     if context.resilient_parsing or "://" in text:
         return text
     place = Path(text).expanduser()
-    if any((place / mark).exists() for mark in _MARKS):
-        return text
-    raise StoreError(f"{text}: no run of somray: {_instead(place)}")
+    if not any((place / mark).exists() for mark in _MARKS):
+        raise StoreError(f"{text}: no run of somray: {_instead(place)}")
+    try:
+        json.loads((place / _MARKS[0]).read_text("utf-8"))
+    except FileNotFoundError:
+        return text  # it has only begun
+    except ValueError:
+        raise StoreError(
+            f"{place / _MARKS[0]}: is damaged; `somray run` with the run's COHORT.yaml writes it anew"
+        ) from None
+    return text
 
 
 def _instead(place: Path) -> str:
@@ -57,6 +65,22 @@ def _instead(place: Path) -> str:
     return "there is no run.json in it; name the folder that `output` of the configuration names"
 
 
+def _not_in_a_file(context: typer.Context, out: Any) -> Any:  # Any: a path or text
+    """Refuse a folder for results that is a file, or lies below one.
+
+    Raises:
+        ConfigError: it does.
+    """
+    if context.resilient_parsing or out is None or "://" in str(out):
+        return out
+    place = Path(out).expanduser().absolute()
+    near = next((one for one in (place, *place.parents) if one.exists()), place)
+    if near.is_file():
+        what = "it" if near == place else str(near)
+        raise ConfigError(f"--out {out}: {what} is a file; name a folder")
+    return out
+
+
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")
 ]
@@ -69,6 +93,13 @@ RunFolder = Annotated[
         autocompletion=run_folders,
     ),
 ]
+
+"""Of verbs that read a run."""
+
+
+def out_option(words: str) -> Any:  # Any: typer's
+    """Make the option `--out` of a verb."""
+    return typer.Option("--out", help=words, callback=_not_in_a_file)
 
 
 def say(text: str) -> None:
@@ -109,6 +140,15 @@ def _put(stream: TextIO | None, text: str) -> None:
         stream.flush()
     except (BrokenPipeError, ValueError):
         _mute(stream)
+
+
+def open_streams() -> None:
+    """Put nothing where a standard stream is closed, or the next file that is opened would take its place."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 
 
 def flush() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from somray.commands.launch import run_job
+from somray.commands.words import meant
 from somray.domain.run import RunLayout
 from somray.errors import ConfigError
 from somray.io.run import open_run
@@ -28,7 +29,9 @@ def run_demo(out: Path, size: str, quiet: bool = False) -> dict[str, Any]:
         ConfigError: the size is unknown.
     """
     if size not in SIZES:
-        raise ConfigError(f"--size {size!r}: expected one of {', '.join(SIZES)}")
+        raise ConfigError(
+            f"--size {size!r}: expected one of {', '.join(SIZES)}{meant(size, SIZES)}"
+        )
     subjects, sessions, shape = SIZES[size]
     cohort = out / "cohort.yaml"
     if not cohort.exists():

@@ -6,6 +6,7 @@ at fault. Kinds: usage, config, plan, data, shape, export, storage, schema, stop
 
 import contextlib
 import errno
+import re
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -43,6 +44,20 @@ _ADVICE = {
     errno.EMFILE: "too many files are open; raise the limit (ulimit -n)",
     errno.ENAMETOOLONG: "that name is too long for the disk",
 }
+_PLAIN = (
+    (r"Missing (argument|option) '?(.*?)'?\.$", r"the \1 \2 is missing"),
+    (r"Invalid value for '?(.*?)'?: ", r"\1: "),
+    (r"Input should be a valid integer.*", "a whole number is expected"),
+    (r"Input should be a valid number.*", "a number is expected"),
+    (r"Input should be greater than or equal to (\S+)", r"must be at least \1"),
+    (r"Input should be less than or equal to (\S+)", r"must be at most \1"),
+    (r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", r"more words than expected: \1"),
+    (r"No such option: (\S+)", r"there is no option \1"),
+    (r"\(Possible options: (.*)\)", r"; did you mean \1?"),
+    (r" ; ", "; "),
+    (r"No such command (\S+)\.", r"there is no verb \1."),
+)
+"""Typer's words and ours."""
 
 
 class StoppedError(Exception):
@@ -96,8 +111,14 @@ def _judged(error: Exception) -> tuple[str, int, str]:
         return "usage", USAGE, _usage(error)
     if isinstance(error, SomrayError):
         kind = next((name for known, name in _KINDS if isinstance(error, known)), "internal")
-        advice = f"; {REMEDIES[error.code]}" if isinstance(error, DataError) else ""
+        is_bare = isinstance(error, DataError) and ";" not in error.message
+        advice = f"; {REMEDIES[error.code]}" if isinstance(error, DataError) and is_bare else ""
         return kind, USAGE if isinstance(error, ConfigError) else FAILED, f"{error}{advice}"
+    return _judged_foreign(error)
+
+
+def _judged_foreign(error: Exception) -> tuple[str, int, str]:
+    """Judge what others raise."""
     if isinstance(error, OSError) and error.errno in _ADVICE:
         where = f"{error.filename}: " if error.filename else ""
         return "storage", FAILED, f"{where}{_ADVICE[error.errno]}"
@@ -108,6 +129,21 @@ def _judged(error: Exception) -> tuple[str, int, str]:
             "this machine's memory is not enough; end other programs, or take a larger one",
         )
     what = f"{type(error).__name__}: {error}".rstrip(": ")
+    if isinstance(error, ImportError) and "nstall" in str(
+        error
+    ):  # fsspec's words, with the line to type
+        return (
+            "config",
+            USAGE,
+            f"a package is missing: {error} (for s3://: pip install 'somray[s3]')",
+        )
+    if isinstance(error, ValueError) and "Protocol not known" in str(error):
+        scheme = str(error).rpartition(" ")[2]
+        return (
+            "config",
+            USAGE,
+            f"{scheme}:// is no place that can be read; write a path, s3://, gs:// or https://",
+        )
     return (
         "internal",
         FAILED,
@@ -121,4 +157,9 @@ def _usage(error: Any) -> str:  # Any: an exception of typer's
     context = getattr(error, "ctx", None)
     if message.startswith("Usage:") or context is None:
         return message
-    return f"{message} ({context.command_path} --help tells what there is)"
+    for pattern, words in _PLAIN:
+        message = re.sub(pattern, words, message)
+    what = getattr(getattr(error, "param", None), "help", None)
+    if what and "is missing" in message:
+        message = f"{message}: {what.rstrip('.')}"
+    return f"{message.rstrip('.')} ({context.command_path} --help tells more)"

@@ -16,15 +16,17 @@ from somray.commands.progress.view import ProgressView
 from somray.commands.words import ended_units
 from somray.config import load_config
 from somray.domain.run import RunLayout
-from somray.errors import ConfigError
+from somray.errors import ConfigError, PlanError, StoreError
+from somray.io.drivers import is_alive
 from somray.io.status import count_scans, read_state, write_forecast
 from somray.io.storage import Storage
 from somray.pipeline.bounds.limits import limits
 from somray.pipeline.cohort import Cohort, run_cohort
+from somray.pipeline.units.scan_state import scan_name
 from somray.runtime.logs import log_to_stderr
 from somray.runtime.on_ray.places import check_places
 
-__all__ = ["check_output", "load_cohort", "run_job"]
+__all__ = ["check_output", "load_cohort", "refuse_others", "run_job"]
 
 STOPPED = 143  # what a shell calls the end by SIGTERM
 LATER = "stopped; what is done stays done, and the same command goes on from there"
@@ -49,8 +51,59 @@ def check_output(storage: Storage) -> None:
         StoreError: it cannot.
     """
     name = f"work/probe-{secrets.token_hex(4)}"
-    storage.write_text(name, "can this be written?")
-    storage.remove(name)
+    try:
+        storage.write_text(name, "can this be written?")
+        storage.remove(name)
+    except StoreError as error:
+        why = (
+            f": {cause.strerror}"
+            if isinstance(cause := error.__cause__, OSError) and cause.strerror
+            else ""
+        )
+        raise StoreError(
+            f"output {storage.uri()} cannot be written{why}; correct `output` in the configuration, or say "
+            "--set output=PLACE"
+        ) from error
+
+
+def refuse_others(cohort: Cohort) -> None:
+    """Refuse an output that holds another cohort: what the manifest does not name is removed at the end of a run.
+
+    Raises:
+        ConfigError: it does; no scan of it is this cohort's.
+    """
+    storage = cohort.storage
+    own = {RunLayout.group(scan_name(scan)) for scan in cohort.scans}
+    found = [name for name in storage.names(RunLayout.scans) if name.startswith("sub-")]
+    if found and not own & set(found):
+        raise ConfigError(
+            f"output {storage.uri()} holds another cohort's {len(found)} scans ({found[0].partition('.')[0]} …), none "
+            "of which stands in this manifest, and they would be removed; choose another output (--set output=PLACE), "
+            "or remove that folder"
+        )
+
+
+def _tell_of_other(storage: Storage) -> None:
+    """Say that another driver is, or seems to be, at work on the same output: this one will wait for it."""
+    state = read_state(storage)
+    if is_alive(state) is not False:
+        say(
+            f"somray: another run works here, or did until a moment ago (process {state.get('pid')} on "
+            f"{state.get('host')}); it is asked to stop, and this one begins when it has, within three minutes"
+        )
+
+
+def _check_address(address: str | None) -> None:
+    """Refuse the dashboard's address where the head's is meant.
+
+    Raises:
+        PlanError: it is the dashboard's.
+    """
+    if address is not None and address.startswith(("http://", "https://")):
+        raise PlanError(
+            f"{address} is the address of a dashboard: hand the cohort over with `somray submit COHORT.yaml --address "
+            f"{address}`, or give the head's address, HEAD:6379"
+        )
 
 
 @contextlib.contextmanager
@@ -115,6 +168,8 @@ def _run(
         )
     log_to_stderr()
     check_output(storage)
+    refuse_others(cohort)
+    _check_address(address)
     check_places(address)
     from somray.report.pages import write_report
     from somray.runtime.on_ray.executor import RayExecutor
@@ -123,6 +178,7 @@ def _run(
     resources = cohort.config.resources
     if not quiet:
         say(f"somray: {len(cohort.scans)} scans, results in {storage.uri()}; Ctrl-C loses nothing")
+        _tell_of_other(storage)
     before = {s["stage"]: ended_units(s) for s in read_state(storage).get("stages", ())}
     with _stoppable(), ray_session(address, resources.workers):
         _on_stop()

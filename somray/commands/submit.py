@@ -1,5 +1,6 @@
 """The verb `submit`: a cohort to a cluster by Ray's Jobs API, and the line of Ray's own that does the same."""
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -7,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from somray.commands.console import Json, give, say
+from somray.commands.console import DONE, FAILED, Json, give, say
+from somray.errors import ConfigError
 
 __all__ = ["submit"]
 
-DONE, FAILED = 0, 4
 CODES = (0, 2, 3, 4)
 """Of a run; what else a job ends with (no somray there, killed, stopped) is a failure."""
 
@@ -41,6 +42,7 @@ def submit(
     """
     from somray.commands.submission import ray_line, request
 
+    _check_address(address)
     made = request(config, tuple(settings or ()), shared=shared)
     line = ray_line(address, made)
     say(line)
@@ -55,6 +57,16 @@ def submit(
     found = {"job": job.name, "address": address, "command": line, "state": jobs.state(job.name)}
     give(found, as_json, lambda: f"job {job.name}: {found['state']}")
     raise typer.Exit(code)
+
+
+def _check_address(address: str) -> None:
+    """Refuse what is no address, which Ray itself tells in many lines.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not re.fullmatch(r"(https?|ray)://\S+|[^\s:/]+:[0-9]+|auto", address):
+        raise ConfigError(f"--address {address!r}: write the dashboard's address, http://HEAD:8265")
 
 
 def _followed(jobs: Any, name: str, address: str) -> int:  # Any: `runtime.on_ray.jobs.Jobs`

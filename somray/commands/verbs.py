@@ -6,7 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from somray.commands.completion import one_of
-from somray.commands.console import DONE, FAILED, QUARANTINED, Json, RunFolder, give, say
+from somray.commands.console import (
+    DONE,
+    FAILED,
+    QUARANTINED,
+    Json,
+    RunFolder,
+    give,
+    out_option,
+    say,
+)
 
 __all__ = ["check", "demo", "exit_code", "init", "report", "run", "status"]
 
@@ -88,7 +97,7 @@ def report(run: RunFolder, as_json: Json = False) -> None:
 
 def init(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...")],
-    out: Annotated[Path, typer.Option(help="Folder for scans.csv and cohort.yaml.")] = Path(),
+    out: Annotated[Path, out_option("Folder for scans.csv and cohort.yaml.")] = Path(),
     as_json: Json = False,
 ) -> None:
     """Look at folders or files of scans and propose scans.csv and cohort.yaml.
@@ -102,7 +111,7 @@ def init(
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for cohort and run.")] = Path("demo"),
+    out: Annotated[Path, out_option("Folder for cohort and run.")] = Path("demo"),
     size: Annotated[
         str,
         typer.Option(

@@ -1,11 +1,12 @@
 """How durations, ends and counts are said to a person: no more exactly than they are known."""
 
+import difflib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["duration", "end_words", "ended_units"]
+__all__ = ["duration", "end_words", "ended_units", "meant"]
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
@@ -44,6 +45,12 @@ def end_words(seconds: float, now: float | None = None) -> str:
     minutes = round(rounded / MINUTE)
     left = f"{minutes} minute{'s' if minutes > 1 else ''}" if minutes < 100 else duration(rounded)
     return f"about {clock}, {left} left"
+
+
+def meant(given: str, known: Iterable[str]) -> str:
+    """Say which known word a wrong one may have been meant to be; "" where none is near."""
+    near = difflib.get_close_matches(given, list(known), 1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def ended_units(stage: Mapping[str, Any]) -> int:  # Any: JSON

@@ -41,6 +41,9 @@ _HINTS = (
     ("unknown escape", "write \\ in single quotes, or paths with /"),
     ("cannot start any token", "quote the value"),
     ("undefined alias", "quote a value that begins with *"),
+    ("stream end", "a bracket or quotation mark is not closed"),
+    ("but found", "look at the indentation, and for a line that lacks its colon"),
+    ("could not find expected ':'", "write `key: value`; look at the line before too"),
 )
 
 
@@ -122,6 +125,10 @@ def read_document(content: bytes | str, source: str) -> Document:
 
 def _decoded(content: bytes, source: str) -> str:
     """Decode UTF-8, with or without a byte order mark, or UTF-16 with one."""
+    if b"\0" in content[:1000] and content[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        raise ConfigError(
+            f"{source}: is no text, so no configuration; for a scan, `somray init {source}` writes one"
+        )
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return content.decode(encoding)
@@ -137,6 +144,8 @@ def _said(error: yaml.MarkedYAMLError) -> str:
     problem = str(error.problem or error.context or "cannot be read")
     hint = next((f"; {advice}" for sign, advice in _HINTS if re.search(sign, problem)), "")
     mark = error.problem_mark or error.context_mark
+    if "stream end" in problem and error.context_mark is not None:
+        mark = error.context_mark  # where it was opened
     return f"{_at(mark)}{problem}{hint}"
 
 

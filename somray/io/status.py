@@ -31,6 +31,8 @@ def read_status(location: str) -> dict[str, Any]:
     found = read_state(storage)
     if not found and not storage.exists(RunLayout.info):
         raise StoreError(f"{location}: no run of somray (there is no {RunLayout.info})")
+    if not found and "somray" not in _json(storage, RunLayout.info):
+        raise StoreError(f"{location}: its {RunLayout.info} is not somray's")
     state = found.get("state", "stopped")
     if state == "running" and not looks_alive(lambda: read_state(storage)):
         state = "stopped"

@@ -1,5 +1,6 @@
 """Apply a fitted model to a new scan: direct centroid transfer, or the student."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from somray.commands.export.masks import check_form, write_mask
 from somray.commands.export.scans import StoredScan, told
 from somray.commands.export.sources import source_grid
+from somray.commands.words import meant
+from somray.config import ProtocolConfig
 from somray.domain.brick import Brick
 from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
@@ -68,7 +71,7 @@ def apply_model(
     root = Storage.at(out).root
     paths = tuple(place_of(source, Path.cwd(), "SCAN") for source in sources)
     scan = Scan("new", "t0", protocol, paths, sources[0])
-    level = ingest.run(ingest_item(root, scan, config)).value.get("uptake_level")
+    level = _ingested(root, scan, config).get("uptake_level")
     place = ScanPlace(root, scan.subject, scan.session)
     windows = scaled_windows(teacher, level)
     target = config.teacher.target
@@ -89,6 +92,18 @@ def apply_model(
     }
 
 
+def _ingested(root: str, scan: Scan, config: ProtocolConfig) -> Mapping[str, Any]:
+    """Read the scan; return what its pixels tell.
+
+    Raises:
+        DataError: it cannot be used; there is no manifest to be corrected here.
+    """
+    try:
+        return ingest.run(ingest_item(root, scan, config)).value
+    except DataError as error:
+        raise DataError(error.code, error.message.replace(" in the manifest", "")) from error
+
+
 def _written(stored: StoredScan, method: str, form: str) -> dict[str, Any]:
     """Write the mask in another format beside the scan."""
     try:
@@ -104,13 +119,18 @@ def _models(run: StoredRun, protocol: str, method: str) -> tuple[TeacherModel, A
     """Return the teacher, and the model of the method: itself or the student."""
     known = run.config.protocols
     if protocol not in known:
-        raise ConfigError(f"--protocol {protocol!r}: the run has {', '.join(known)}")
+        near = meant(protocol, known)
+        raise ConfigError(f"--protocol {protocol!r}: the run has {', '.join(known)}{near}")
     if method not in ("som", "student"):
         raise ConfigError(f"--method {method!r}: expected som or student")
     teacher = run.teacher(protocol)
     model = teacher if method == "som" else run.student(protocol)
     if teacher is None or model is None:
-        raise ConfigError(f"{run.root}: protocol {protocol!r} has no {method} yet")
+        what = "teacher" if teacher is None else "student"
+        other = "" if teacher is None else " (segment: som); --method som takes the map"
+        raise ConfigError(
+            f"{run.root}: protocol {protocol!r} has no {what}{other or '; let the run finish'}"
+        )
     return teacher, model
 
 

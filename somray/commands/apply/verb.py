@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from somray.commands.completion import one_of, protocols
-from somray.commands.console import Json, RunFolder, give, say
+from somray.commands.console import Json, RunFolder, give, out_option, say
 from somray.commands.export.verb import export_text
 
 __all__ = ["apply"]
@@ -21,7 +21,7 @@ def apply(
         str,
         typer.Option(help="Protocol of the run whose model is applied.", autocompletion=protocols),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the masks.")],
+    out: Annotated[Path, out_option("Folder for the masks.")],
     method: Annotated[
         str,
         typer.Option(

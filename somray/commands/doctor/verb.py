@@ -5,12 +5,10 @@ from typing import Annotated
 
 import typer
 
-from somray.commands.console import Json, give
+from somray.commands.console import DONE, FAILED, Json, give
 from somray.commands.doctor.finding import Finding, named
 
 __all__ = ["doctor"]
-
-DONE, FAILED = 0, 4
 
 
 def doctor(
@@ -48,12 +46,12 @@ def doctor(
 def _text(findings: list[Finding], nodes: list[str]) -> str:
     """Say what was found, worst first, and what to type next."""
     told = [one for one in findings if one.level != "ok"]
-    lines = [f"looked at: {', '.join(nodes)}"]
+    lines = [f"looked at: {', '.join(nodes) or 'nothing, since no machine answers'}"]
     for one in told:
         where = f" [{one.node}]" if one.node else ""
         lines.append(f"{one.level:<8} {one.check:<14}{where} {one.message}")
         if one.remedy:
             lines.append(f"    next: {one.remedy}")
     fine = [one.check for one in findings if one.level == "ok"]
-    lines.append(f"nothing found: {', '.join(fine)}" if fine else "")
+    lines.append(f"nothing found: {', '.join(fine)}" if fine and nodes else "")
     return "\n".join(lines).rstrip()

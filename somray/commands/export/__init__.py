@@ -3,6 +3,7 @@
 from typing import Any
 
 from somray.commands.export.request import FORMATS, ExportRequest
+from somray.commands.words import meant
 from somray.errors import ConfigError
 
 __all__ = ["FORMATS", "ExportRequest", "export_run"]
@@ -24,7 +25,8 @@ def export_run(location: str, request: ExportRequest) -> dict[str, Any]:  # Any:
         StoreError: the run cannot be read or the folder not be written.
     """
     if request.form not in FORMATS:
-        raise ConfigError(f"--format {request.form!r}: expected {', '.join(FORMATS)}")
+        near = meant(request.form, FORMATS)
+        raise ConfigError(f"--format {request.form!r}: expected {', '.join(FORMATS)}{near}")
     if request.form == "onnx":
         from somray.commands.export.onnx import export_students
 

@@ -12,6 +12,7 @@ from somray import __version__
 from somray.commands.export.request import LABELS, ExportRequest
 from somray.commands.export.scans import StoredScan, chosen_scans, labels_of, told
 from somray.commands.export.sources import SourceGrid, on_grid, on_slices, source_grid
+from somray.commands.words import meant
 from somray.errors import ConfigError, DataError, ExportError
 from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
@@ -149,7 +150,8 @@ def check_form(form: str) -> None:
         ConfigError: the format is unknown, or its package is not installed.
     """
     if form not in MASK_FORMATS:
-        raise ConfigError(f"--format {form!r}: expected {', '.join(MASK_FORMATS)}")
+        near = meant(form, MASK_FORMATS)
+        raise ConfigError(f"--format {form!r}: expected {', '.join(MASK_FORMATS)}{near}")
     if form == "dicom-seg":
         require_highdicom()
 
@@ -222,8 +224,9 @@ def _channels(run: StoredRun, request: ExportRequest, scans: list[StoredScan]) -
     for protocol in {stored.scan.protocol for stored in scans}:
         known = run.config.protocols[protocol].channels
         if request.channel is not None and request.channel not in known:
+            near = meant(request.channel, known)
             raise ConfigError(
-                f"--channel {request.channel!r}: protocol {protocol!r} has {', '.join(known)}"
+                f"--channel {request.channel!r}: protocol {protocol!r} has {', '.join(known)}{near}"
             )
         found[protocol] = 0 if request.channel is None else list(known).index(request.channel)
     return found

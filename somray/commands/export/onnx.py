@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from somray import __version__
+from somray.commands.words import meant
 from somray.domain.student import StudentModel
 from somray.errors import ConfigError
 from somray.io.run import StoredRun, open_run
@@ -61,7 +62,8 @@ def _students(run: StoredRun, protocol: str | None) -> tuple[dict[str, StudentMo
     """Read the students that are wanted; those that are not there are named, or refused if asked for."""
     known = list(run.config.protocols)
     if protocol is not None and protocol not in known:
-        raise ConfigError(f"--protocol {protocol!r}: the run has {', '.join(known)}")
+        near = meant(protocol, known)
+        raise ConfigError(f"--protocol {protocol!r}: the run has {', '.join(known)}{near}")
     wanted = known if protocol is None else [protocol]
     read = {name: run.student(name) for name in wanted}
     found = {name: model for name, model in read.items() if model is not None}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from somray.commands.export.request import LABELS, ExportRequest
+from somray.commands.words import meant
 from somray.config import CohortConfig
 from somray.domain.brick import Brick
 from somray.domain.palette import class_rgba, lesion_rgba
@@ -81,13 +82,16 @@ def chosen_scans(
     for asked, column in ((request.subjects, "subject"), (request.sessions, "session")):
         if unknown := sorted(set(asked) - set(rows[column])):
             known = ", ".join(sorted(set(rows[column]))[:20])
-            raise ConfigError(f"--{column} {', '.join(unknown)}: the run has {known}")
+            near = meant(unknown[0], set(rows[column]))
+            raise ConfigError(f"--{column} {', '.join(unknown)}: the run has {known}{near}")
         if asked:
             rows = rows[rows[column].isin(asked)]
     if request.protocol is not None:
         rows = rows[rows["protocol"] == request.protocol]
     if rows.empty:
-        raise ConfigError(f"{run.root}: has no scan of that subject, session and protocol")
+        raise ConfigError(
+            f"{run.root}: has no scan of that subject, session and protocol together; its table `scans` names all"
+        )
     identity, sources = f"{info.get('seed')} {info.get('started')}", _sources(config)
     found: list[StoredScan] = []
     left_out: list[dict[str, Any]] = []
@@ -106,9 +110,11 @@ def chosen_scans(
 def _check(config: CohortConfig, request: ExportRequest) -> None:
     if request.protocol is not None and request.protocol not in config.protocols:
         known = ", ".join(config.protocols)
-        raise ConfigError(f"--protocol {request.protocol!r}: the run has {known}")
+        near = meant(request.protocol, config.protocols)
+        raise ConfigError(f"--protocol {request.protocol!r}: the run has {known}{near}")
     if unknown := sorted(set(request.labels) - set(LABELS)):
-        raise ConfigError(f"--label {', '.join(unknown)}: expected {', '.join(LABELS)}")
+        near = meant(unknown[0], LABELS)
+        raise ConfigError(f"--label {', '.join(unknown)}: expected {', '.join(LABELS)}{near}")
 
 
 def _sources(config: CohortConfig) -> dict[tuple[str, str], Scan]:

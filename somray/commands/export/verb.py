@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from somray.commands.completion import one_of, protocols, sessions, subjects
-from somray.commands.console import Json, RunFolder, give
+from somray.commands.console import FAILED, Json, RunFolder, give, out_option
 from somray.commands.export.request import FORMATS, LABELS, ExportRequest
 
 __all__ = ["export", "export_text"]
@@ -15,7 +15,7 @@ Names = list[str] | None
 
 def export(
     run: RunFolder,
-    out: Annotated[str, typer.Option(help="Folder (or URL) for the files.")],
+    out: Annotated[str, out_option("Folder (or URL) for the files.")],
     form: Annotated[
         str,
         typer.Option(
@@ -50,6 +50,8 @@ def export(
     rtstruct need a DICOM source and, unlike all else here, NAME ITS PATIENT as the source does: they are
     for the archive that it came from. nnunet writes OUT/Dataset501_PROTOCOL.
 
+    Exit code 4 where nothing at all could be written.
+
     Example: somray export runs/lung --format dicom-seg --label lesions --out seg
     """
     from somray.commands.export import export_run
@@ -61,6 +63,8 @@ def export(
         ),
     )  # fmt: skip
     give(found, as_json, lambda: export_text(found))
+    if not found["files"]:
+        raise typer.Exit(FAILED)
 
 
 def export_text(found: dict[str, Any]) -> str:

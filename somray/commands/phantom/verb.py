@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from somray.commands.completion import one_of
-from somray.commands.console import Json, give
+from somray.commands.console import Json, give, out_option
 from somray.errors import ConfigError
 
 __all__ = ["parse_shape", "phantom"]
 
 
 def phantom(
-    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    out: Annotated[Path, out_option("Folder to write to.")],
     subjects: Annotated[int, typer.Option(min=1)] = 3,
     sessions: Annotated[int, typer.Option(min=1)] = 3,
     shape: Annotated[

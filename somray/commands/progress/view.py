@@ -62,12 +62,14 @@ class ProgressView:
             self._live.start()
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        """Stop showing."""
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        """Stop showing; an end by a signal takes some seconds more."""
         if self._live is not None:
             live, self._live = self._live, None
             with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
                 live.stop()
+        if kind in (KeyboardInterrupt, SystemExit) and not self._quiet:
+            say("stopping …")
 
     def __call__(self, stages: Sequence[dict[str, Any]]) -> None:
         """Take the newest counts."""

@@ -3,6 +3,7 @@
 One row is one file. Rows of one subject and session are the channels of one scan.
 """
 
+import difflib
 import math
 import os
 import re
@@ -94,18 +95,17 @@ def _read(path: Path) -> Sheet:
     """Read the rows and check the titles."""
     sheet = read_sheet(path, COLUMNS)
     missing = [c for c in _REQUIRED if c not in sheet.columns]
-    if missing:
-        raise ConfigError(
-            f"{path}: the manifest lacks the columns {', '.join(missing)}; its first row holds "
-            + ", ".join(sheet.columns)
-        )
     unknown = [c for c in sheet.columns if c not in COLUMNS]
+    if missing:
+        raise ConfigError(f"{path}: the manifest lacks the columns {_lacking(missing, sheet)}")
     if unknown:
         raise ConfigError(
-            f"{path}: unknown columns {', '.join(unknown)}; known are {', '.join(COLUMNS)}"
+            f"{path}: unknown columns {', '.join(unknown)}; known are {', '.join(COLUMNS)}; take the others out"
         )
     if not sheet.rows:
-        raise ConfigError(f"{path}: the manifest holds no rows")
+        raise ConfigError(
+            f"{path}: the manifest holds no rows; below the titles, each row names one file"
+        )
     return sheet
 
 
@@ -134,6 +134,18 @@ def _misread(row: Mapping[str, str], cells: Mapping[str, str]) -> list[str]:
     ]
 
 
+def _lacking(missing: Sequence[str], sheet: Sheet) -> str:
+    """Say which titles are missing, what stands there instead, and what may have happened."""
+    found = f"{', '.join(missing)}; its first row holds {', '.join(sheet.columns)}"
+    if len(sheet.columns) == 1:
+        return f"{found}; separate cells by commas"
+    if len(missing) == len(_REQUIRED):
+        return f"{found}; write a first row of titles: {','.join(_REQUIRED)}"
+    others = [c for c in sheet.columns if c not in COLUMNS]
+    near = [(n[0], c) for c in missing if (n := difflib.get_close_matches(c, others, 1))]
+    return found + "".join(f"; is {given!r} meant to be {title!r}?" for given, title in near)
+
+
 def _problems(row: Mapping[str, str], config: CohortConfig) -> list[str]:
     """Name what is wrong with a row by itself."""
     found = [
@@ -144,7 +156,7 @@ def _problems(row: Mapping[str, str], config: CohortConfig) -> list[str]:
         if is_cut or not _NAME.fullmatch(row[name])
     ]
     if not row["path"]:
-        found.append("path is empty")
+        found.append("path is empty; name a file or folder")
     if row["protocol"] not in config.protocols:
         known = ", ".join(config.protocols)
         found.append(f"protocol {row['protocol']!r} is not in the configuration, which has {known}")
@@ -193,7 +205,10 @@ def _gather(
     free = [c for c in channels if c not in rows.sources]
     channel = row["channel"] or (free[0] if free else channels[0])
     if channel in rows.sources:
-        return [f"subject, session and channel {channel!r} stand in an earlier row already"]
+        return [
+            f"subject, session and channel {channel!r} stand in an earlier row already; remove one of them, or give "
+            "it a session of its own"
+        ]
     twin = next((c for c, (_, place) in rows.sources.items() if place == row["path"]), None)
     if twin is not None:
         return [f"names the file of channel {twin!r} again, as channel {channel!r}"]

@@ -53,7 +53,13 @@ def read_sheet(path: Path, known: Collection[str]) -> Sheet:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise ConfigError(f"{path}: the manifest does not exist") from None
+        raise ConfigError(
+            f"{path}: the manifest does not exist; correct `scans` in the configuration"
+        ) from None
+    except IsADirectoryError:
+        raise ConfigError(
+            f"{path}: the manifest is a folder; `scans` names a table, such as scans.csv"
+        ) from None
     except OSError as error:
         raise ConfigError(
             f"{path}: the manifest cannot be read: {error.strerror or error}"
@@ -114,7 +120,9 @@ def _sheet(path: Path, records: list[list[str]], is_guessed: bool) -> Sheet:
     """Put cells under their titles; refuse titles that stand twice and cells without one."""
     filled = [(number, row) for number, row in enumerate(records, start=1) if any(row)]
     if not filled:
-        raise ConfigError(f"{path}: the manifest cannot be read: it is empty")
+        raise ConfigError(
+            f"{path}: the manifest cannot be read: it is empty; its first row holds titles"
+        )
     titles = [title.lower() for title in filled[0][1]]
     twice = [title for title, count in Counter(titles).items() if title and count > 1]
     if twice:
