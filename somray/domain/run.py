@@ -62,6 +62,16 @@ class RunLayout:
         """The report's page of one subject."""
         return f"report/sub-{subject}.html"
 
+    @staticmethod
+    def report_method(protocol: str) -> str:
+        """The report's page of how one protocol's teacher and student came about."""
+        return f"report/method-{protocol}.html"
+
+    @staticmethod
+    def report_subjects(page: int) -> str:
+        """The report's page, from 1, of a part of a large cohort's table of subjects."""
+        return f"report/subjects-{page}.html"
+
 
 @dataclass(frozen=True)
 class ScanPlace:

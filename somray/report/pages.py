@@ -1,4 +1,4 @@
-"""The report: one self-contained page for the cohort and one per subject.
+"""The report: a page for the cohort, one per protocol's method, one per subject; of many subjects lists of them.
 
 Nothing is fetched: no outside script or font, no link but those between the pages. Our own scripts are named
 by their digests, so that no other can run; without them everything is still there to read. Every text is
@@ -7,7 +7,7 @@ escaped by the templates; the same run gives the same bytes.
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -19,36 +19,44 @@ from markupsafe import Markup
 
 from somray.domain.run import RunLayout
 from somray.domain.work import MIB, WORKER_BYTES, Mapper, Needs
-from somray.report.data import ReportData, SubjectData, SubjectLesions
-from somray.report.drawing.blocks import Block, Notice, Section
-from somray.report.drawing.table import rows_table
-from somray.report.sections.burden import burden_section, cohort_burden_section
+from somray.report.data import ProtocolData, ReportData, SubjectData, SubjectLesions
+from somray.report.data.cohort import SubjectFacts, subject_facts
+from somray.report.drawing.blocks import Block, PageLink, Section, Thumbnail
+from somray.report.figures.cohort.thumbnail import subject_thumbnail
+from somray.report.sections.burden import burden_section
 from somray.report.sections.classes import areas_section, signatures_section
-from somray.report.sections.cohort import (
-    failures_section,
-    glance,
-    subjects_section,
-    what_ran_section,
-)
+from somray.report.sections.cohort.attention import attention_section
+from somray.report.sections.cohort.change import change_section
+from somray.report.sections.cohort.cost import cost_section
+from somray.report.sections.cohort.failures import failures_section
+from somray.report.sections.cohort.glance import glance, what_ran_section
+from somray.report.sections.cohort.health import health_section
+from somray.report.sections.cohort.protocol import protocol_summary
+from somray.report.sections.cohort.subjects import subjects_section, worst_section
 from somray.report.sections.lesions import lesions_section
 from somray.report.sections.masks import masks_section
+from somray.report.sections.method.student import student_section
+from somray.report.sections.method.teacher import teacher_section
+from somray.report.sections.method.words import configuration_section, words_section
 from somray.report.sections.objects import objects_section
 from somray.report.sections.particles import particles_section
 from somray.report.sections.registration import registration_section
-from somray.report.sections.student import student_section
-from somray.report.sections.teacher import teacher_section
+from somray.report.sections.scans import scans_section
 from somray.report.sections.truth import cohort_truth_section, truth_section
+from somray.report.sections.viewer import viewer_section
 
 __all__ = ["write_report"]
 
-SCAN_COLUMNS = (
-    "session", "protocol", "status", "days", "path", "modality", "unit", "shape_t", "shape_c",
-    "shape_z", "shape_y", "shape_x", "spacing_z_mm", "spacing_y_mm", "spacing_x_mm", "repairs",
-)  # fmt: skip
-
-
 PAGE_BYTES = WORKER_BYTES + 400 * MIB
 """What a page takes while it is made: pictures of a few scans, the run's tables."""
+
+PER_PAGE = 250  # subjects of one list
+MOST_TOGETHER = (
+    16  # subjects whose pages are one part, so that the run's tables are read once for them
+)
+PARTS = 32  # that pages of subjects are spread over at least, where there are so many subjects
+
+Pictures = Mapping[str, Thumbnail | None]
 
 
 def _here(
@@ -60,12 +68,24 @@ def _here(
 _IN_ORDER = Mapper(_here)
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """Subjects whose pages are made together, and their neighbours in the order of names."""
+
+    names: tuple[str, ...]
+    before: str | None = None
+    after: str | None = None
+
+
 def write_report(root: str, mapper: Mapper = _IN_ORDER) -> list[str]:
     """Read a run and write its report, replacing an earlier one page by page; pages of no subject leave.
 
+    Pages of protocols and subjects are parts of their own; the cohort's page comes last, since it shows small
+    pictures that the subjects' pages gave.
+
     Args:
         root: path or fsspec URL of the run, finished or not.
-        mapper: spreads the pages, each a part of its own; one after the other in this process if left out.
+        mapper: spreads the parts; one after the other in this process if left out.
 
     Returns:
         Names of the pages inside the run, the cohort's first.
@@ -74,54 +94,145 @@ def write_report(root: str, mapper: Mapper = _IN_ORDER) -> list[str]:
         StoreError: the run cannot be read or the pages cannot be written.
     """
     data = ReportData(root)
-    subjects = sorted({str(r["subject"]) for r in data.rows("scans")})
-    pages = mapper.run(_write_page, [None, *subjects], root, Needs(memory_bytes=PAGE_BYTES))
+    names = sorted({str(r["subject"]) for r in data.rows("scans")})
+    needs = Needs(memory_bytes=PAGE_BYTES)
+    methods = mapper.run(_write_method, list(data.config.protocols), root, needs)
+    drawn = mapper.run(_write_subjects, _batches(names), root, needs)
+    pictures = {name: picture for part in drawn for name, picture in part.items()}
+    (cohort,) = mapper.run(_write_cohort, [names], (root, pictures), needs)
+    pages = [*cohort, *methods, *map(RunLayout.report_subject, names)]
     data.remove_pages_but(pages)
     return pages
 
 
-def _write_page(subject: str | None, root: str) -> str:
-    """Write the page of one subject, or the cohort's; return its name."""
+def _batches(names: Sequence[str]) -> list[_Batch]:
+    """Cut the subjects into parts: few where they are few, so that all workers have something to do."""
+    size = max(1, min(MOST_TOGETHER, len(names) // PARTS))
+    around = [None, *names, None]
+    return [
+        _Batch(tuple(names[n : n + size]), around[n], around[min(n + size, len(names)) + 1])
+        for n in range(0, len(names), size)
+    ]
+
+
+def _write_method(protocol: str, root: str) -> str:
+    """Write the method page of one protocol; return its name."""
     data = ReportData(root)
-    if subject is None:
-        data.storage.write_text(RunLayout.report_index, _index(data))
-        return RunLayout.report_index
-    name, sections = RunLayout.report_subject(subject), tuple(_subject(data, subject))
-    data.storage.write_text(name, _page(f"Subject {subject}", (), sections, "index.html"))
+    own = ProtocolData(data, protocol)
+    sections = (
+        teacher_section(own, "method"),
+        student_section(own, "method"),
+        words_section(own),
+        configuration_section(own),
+    )
+    name = RunLayout.report_method(protocol)
+    data.storage.write_text(name, _page(f"Method of {protocol}", (), sections, [_COHORT]))
     return name
 
 
-def _index(data: ReportData) -> str:
+def _write_subjects(batch: _Batch, root: str) -> dict[str, Thumbnail | None]:
+    """Write the pages of some subjects; return their small pictures, made of what the pages read."""
+    data = ReportData(root, batch.names)
+    around = [batch.before, *batch.names, batch.after]
+    pictures = {}
+    for name, before, after in zip(batch.names, around, around[2:], strict=False):
+        sections = tuple(_subject(data, name))
+        links = [_COHORT, *_methods(data, name), *_neighbours(before, after)]
+        text = _page(f"Subject {name}", (), sections, links, viewer=True)
+        data.storage.write_text(RunLayout.report_subject(name), text)
+        pictures[name] = subject_thumbnail([SubjectData(data, p, name) for p in _met(data, name)])
+        data.forget_scans()
+    return pictures
+
+
+def _write_cohort(names: Sequence[str], shared: tuple[str, Pictures]) -> list[str]:
+    """Write the cohort's page, and where subjects are many lists of them; return their names."""
+    root, pictures = shared
+    data = ReportData(root)
+    facts, hrefs = subject_facts(data), {s: _href(RunLayout.report_subject(s)) for s in names}
+    starts = range(0, len(facts), PER_PAGE) if len(facts) > PER_PAGE else ()
+    pages = {
+        RunLayout.report_subjects(n): facts[start : start + PER_PAGE]
+        for n, start in enumerate(starts, 1)
+    }
+    links = [PageLink(f"{own[0].name} to {own[-1].name}", _href(n)) for n, own in pages.items()]
+    for number, (name, own) in enumerate(pages.items()):
+        near = [PageLink("Subjects before", links[number - 1].href)] if number else []
+        near += (
+            [PageLink("Subjects after", links[number + 1].href)] if number + 1 < len(links) else []
+        )
+        title = f"Subjects {links[number].label}"
+        sections = (subjects_section(own, hrefs, pictures),)
+        data.storage.write_text(name, _page(title, (), sections, [_COHORT, *near]))
+    index = _index(data, facts, hrefs, pictures, links)
+    data.storage.write_text(RunLayout.report_index, index)
+    return [RunLayout.report_index, *pages]
+
+
+_COHORT = PageLink("Cohort", RunLayout.report_index.rsplit("/", 1)[-1])
+
+
+def _href(page: str) -> str:
+    """Return the address of a page, from another."""
+    return quote(page.rsplit("/", 1)[-1])
+
+
+def _met(data: ReportData, subject: str) -> list[str]:
+    """Name the protocols that a subject has scans of, in the configuration's order."""
+    met = {r["protocol"] for r in data.rows("scans", subject=subject)}
+    return [p.protocol for p in data.protocols if p.protocol in met]
+
+
+def _methods(data: ReportData, subject: str) -> list[PageLink]:
+    names = _met(data, subject)
+    return [PageLink(f"Method of {p}", _href(RunLayout.report_method(p))) for p in names]
+
+
+def _neighbours(before: str | None, after: str | None) -> list[PageLink]:
+    found = ((f"← {before}", before), (f"{after} →", after))
+    return [
+        PageLink(told, _href(RunLayout.report_subject(s))) for told, s in found if s is not None
+    ]
+
+
+def _index(
+    data: ReportData,
+    facts: Sequence[SubjectFacts],
+    hrefs: Mapping[str, str],
+    pictures: Pictures,
+    lists: Sequence[PageLink],
+) -> str:
     """Build the cohort's page, failures first."""
-    subjects = sorted({str(r["subject"]) for r in data.rows("scans")})
-    hrefs = {s: quote(RunLayout.report_subject(s).rsplit("/", 1)[-1]) for s in subjects}
-    sections = [failures_section(data.rows("failures"), hrefs)]
+    table = (
+        worst_section(facts, hrefs, pictures, lists)
+        if lists
+        else subjects_section(facts, hrefs, pictures)
+    )
+    sections = [
+        failures_section(data.rows("failures"), hrefs),
+        attention_section(data, facts, hrefs),
+        table,
+    ]
+    methods = []
     for number, protocol in enumerate(data.protocols):
-        prefix = f"p{number}"
+        prefix, method = f"p{number}", _href(RunLayout.report_method(protocol.protocol))
+        methods.append(PageLink(f"Method of {protocol.protocol}", method))
         parts = (
-            teacher_section(protocol, prefix),
-            student_section(protocol, prefix),
-            cohort_burden_section(protocol, prefix, hrefs),
+            change_section(protocol, prefix, hrefs),
+            health_section(protocol, prefix, hrefs),
+            protocol_summary(protocol, prefix, method),
             cohort_truth_section(protocol, prefix),
         )
         sections.append(Section(prefix, f"Protocol {protocol.protocol}", parts))
-    sections += [subjects_section(data, hrefs), what_ran_section(data)]
-    return _page("Cohort", glance(data), sections, "")
+    sections += [cost_section(data), what_ran_section(data)]
+    return _page("Cohort", glance(data), sections, [_COHORT, *methods, *lists])
 
 
 def _subject(data: ReportData, name: str) -> Iterator[Section]:
     """Build the page of one subject, failures first, units that belong to no session among them."""
     yield failures_section(data.rows("failures", subject=name), {})
-    scans = data.rows("scans", subject=name)
-    told, why = "Scans of this subject.", "the manifest names no scan of it."
-    blocks: list[Block] = [rows_table("scans", scans, SCAN_COLUMNS, told, why)]
-    if data.manifest_trouble is not None:
-        lead = "The manifest cannot be read any more, so no truth is drawn."
-        blocks.append(Notice(data.manifest_trouble, "warn", lead))
-    yield Section("scans", "Scans", tuple(blocks))
-    met = {r["protocol"] for r in scans}
-    protocols = [p.protocol for p in data.protocols if p.protocol in met]
-    for number, protocol in enumerate(protocols):
+    yield scans_section(data.rows("scans", subject=name), data.manifest_trouble)
+    for number, protocol in enumerate(_met(data, name)):
         subject, prefix = SubjectData(data, protocol, name), f"p{number}"
         lesions = SubjectLesions(subject)
         parts = (
@@ -129,6 +240,7 @@ def _subject(data: ReportData, name: str) -> Iterator[Section]:
             burden_section(subject, prefix),
             *particles_section(subject, lesions, prefix),
             lesions_section(subject, lesions, prefix),
+            *viewer_section(subject, lesions, prefix),
             masks_section(subject, prefix),
             registration_section(subject, prefix),
             areas_section(subject, prefix),
@@ -138,10 +250,17 @@ def _subject(data: ReportData, name: str) -> Iterator[Section]:
         yield Section(prefix, f"Protocol {protocol}", parts)
 
 
-def _page(title: str, head: Sequence[Block], sections: Sequence[Section], back: str) -> str:
+def _page(
+    title: str,
+    head: Sequence[Block],
+    sections: Sequence[Section],
+    links: Sequence[PageLink],
+    viewer: bool = False,
+) -> str:
+    """Lay a page out; `links` lead to other pages, `viewer` says whether scans are looked through on it."""
     template = _environment().get_template("page.html")
-    scripts = [_script("report.js")] + ([_script("viewer.js")] if back else [])
-    return template.render(title=title, head=head, sections=sections, back=back, scripts=scripts)
+    scripts = [_script("report.js")] + ([_script("viewer.js")] if viewer else [])
+    return template.render(title=title, head=head, sections=sections, links=links, scripts=scripts)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ PORES, SLICES = 2000, 700
 def page(tmp_path_factory):
     run = build(tmp_path_factory.mktemp("many"), PORES, depth=SLICES)
     sections = tuple(_subject(ReportData(str(run.root)), "s01"))
-    return _page("Subject s01", (), sections, "index.html")
+    return _page("Subject s01", (), sections, (), viewer=True)
 
 
 def without_pictures(page):

@@ -9,11 +9,13 @@ import pytest
 
 from somray.domain.run import RunLayout
 from somray.report.pages import write_report
+from somray.report.texts.citations import WORKS
 from somray.report.texts.notices import NOT_ACCURACY
 
 from .small_run import EVIL, IDLE, PROTOCOL, SmallRun
 
-PAGES = ("index.html", "sub-s01.html", "sub-s02.html")
+METHOD, IDLE_METHOD = f"method-{PROTOCOL}.html", f"method-{IDLE}.html"
+PAGES = ("index.html", METHOD, IDLE_METHOD, "sub-s01.html", "sub-s02.html")
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
@@ -80,11 +82,13 @@ def test_pages_refer_to_nothing_outside_themselves(small_run: SmallRun, name: st
     page = small_run.page(name)
     outline = Outline(page)
     for link in outline.links:
-        assert link.startswith(("#", "data:image/png;base64,")) or link in PAGES
+        own = ("#", "data:image/png;base64,", "data:image/webp;base64,")
+        assert link.startswith(own) or link in PAGES
         if link.startswith("#"):
             assert link[1:] in outline.ids
-    named = set(re.findall(r"https?://[^\"'\s<)]+", page))
-    assert named <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    named = set(re.findall(r"https?://[^\"'\s<)}]+", page))
+    cited = {work.link for work in WORKS.values()}  # as text, never as a link
+    assert named <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"} | cited
     assert not re.search(r"@import|url\((?!#)", page)
 
 
@@ -115,21 +119,25 @@ def test_failures_stand_first_with_code_meaning_and_message(small_run: SmallRun)
 
 def test_the_index_holds_every_section_of_a_protocol(small_run: SmallRun):
     page = small_run.page()
-    for anchor in ("failures", "p0-teacher", "p0-student", "p0-truth", "p1-teacher", "subjects",
-                   "what-ran"):  # fmt: skip
+    for anchor in ("failures", "attention", "subjects", "p0-burden", "p0-health", "p0-method", "p0-truth",
+                   "p1-method", "cost", "what-ran"):  # fmt: skip
         assert section(page, anchor)
-    teacher = section(page, "p0-teacher")
+
+
+def test_a_method_page_holds_teacher_student_words_and_configuration(small_run: SmallRun):
+    page = small_run.page(METHOD)
+    teacher = section(page, "method-teacher")
     assert teacher.count("Radar plot of class") == 4
     for told in ("Class map of", "its mean is the highest of all", "Stacked shares", "Heat map"):
         assert told in teacher
-    student = section(page, "p0-student")
+    student = section(page, "method-student")
     for told in ("Converged.", "baseline: A copied", "control: A alone", "ΔIoU", "Training loss"):
         assert told in student
     assert "did not help" in student  # the control of the last round is better than the student
 
 
 def test_what_the_cohorts_round_did_is_told_beside_the_verdict_of_the_slices(small_run: SmallRun):
-    student = section(small_run.page(), "p0-student")
+    student = section(small_run.page(METHOD), "method-student")
     assert "In round 2 (A+B) ΔIoU = +0.0010" in student
     assert "Then the cohort taught it, and it agrees with the SOM on these slices" in student
     assert "to a mean IoU of 0.710" in student
@@ -164,13 +172,17 @@ def test_scores_of_the_union_come_first_and_lone_labels_are_not_repeated(small_r
 
 
 def test_agreement_is_never_shown_without_the_warning(small_run: SmallRun):
-    for name, anchor in (("index.html", "p0-student"), ("sub-s01.html", "p0-masks")):
+    for name, anchor in (
+        ("index.html", "p0-method"),
+        (METHOD, "method-student"),
+        ("sub-s01.html", "p0-masks"),
+    ):
         assert NOT_ACCURACY.text in section(small_run.page(name), anchor)
         assert "not accuracy" in section(small_run.page(name), anchor)
 
 
 def test_a_doubtful_class_is_doubted_wherever_it_is_shown(small_run: SmallRun):
-    places = [("index.html", "p0-teacher")]
+    places = [("index.html", "attention"), (METHOD, "method-teacher")]
     places += [("sub-s01.html", a) for a in ("p0-lesions", "p0-masks", "p0-areas")]
     for name, anchor in places:
         assert "On CT alone dense tissue looks the same." in section(small_run.page(name), anchor)
@@ -192,9 +204,10 @@ def test_a_refused_pair_is_named_with_its_reason(small_run: SmallRun):
 
 
 def test_what_is_empty_says_so_and_why(small_run: SmallRun):
-    index = small_run.page()
-    for anchor in ("p1-teacher", "p1-student", "p1-truth"):
-        told = section(index, anchor)
+    places = [("index.html", a) for a in ("p1-burden", "p1-health", "p1-method", "p1-truth")]
+    places += [(IDLE_METHOD, "method-teacher"), (IDLE_METHOD, "method-student")]
+    for name, anchor in places:
+        told = section(small_run.page(name), anchor)
         assert "Nothing to show" in told or "has no teacher" in told
     assert section(small_run.page("sub-s02.html"), "p0").count("Nothing to show") >= 5
 
@@ -222,9 +235,9 @@ def test_an_unfinished_run_and_a_lost_manifest_are_reported(small_run: SmallRun,
     for table in ("agreement", "convergence", "training", "evolution", "lesions"):
         other.rows(table, PROTOCOL, [])
     written = write_report(str(root))
-    assert written == ["report/index.html", "report/sub-s01.html", "report/sub-s02.html"]
+    assert written == [f"report/{name}" for name in PAGES]
     assert "State: running." in other.page()
-    assert "no round of this protocol" in section(other.page(), "p0-student")
+    assert "no round of this protocol" in section(other.page(), "p0-method")
     subject = other.page("sub-s01.html")
     assert "no truth is drawn" in subject
     assert "reference truth" not in section(subject, "p0-masks")
@@ -236,7 +249,7 @@ def test_a_run_that_has_only_begun_gives_an_index(tmp_path):
     config = f"scans: none.csv\noutput: {run.root}\nprotocols: {{{IDLE}: {{segment: som}}}}\n"
     run.storage.write_text(RunLayout.config, config)
     run.storage.write_text(RunLayout.info, "{}")
-    assert write_report(str(run.root)) == ["report/index.html"]
+    assert write_report(str(run.root)) == ["report/index.html", f"report/{IDLE_METHOD}"]
     assert "asks for no student" in run.page()
     assert "the manifest names no scan" in run.page()
 

@@ -5,6 +5,7 @@ slab, never the volume. Pictures lie as nuclear medicine shows them where the sc
 the patient's right at the left edge, the front at the left edge.
 """
 
+import weakref
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -64,10 +65,15 @@ class Projection:
     frame: SliceFrame
 
 
+_SEEN: weakref.WeakKeyDictionary[ScanPixels, dict[object, tuple["Projection", ...]]]
+_SEEN = weakref.WeakKeyDictionary()
+"""What was looked at, for as long as a scan is open: a page and its small picture look once."""
+
+
 def project(
     pixels: ScanPixels, channel: int, t: int, calls: Mapping[int, str]
 ) -> tuple[Projection, ...]:
-    """Look at one channel from the front and from the side.
+    """Look at one channel from the front and from the side, once for as long as the scan is open.
 
     Args:
         pixels: of the scan.
@@ -75,6 +81,15 @@ def project(
         t: time index.
         calls: object number to what it was called; other numbers are not shown.
     """
+    seen, key = _SEEN.setdefault(pixels, {}), (channel, t, tuple(sorted(calls.items())))
+    if key not in seen:
+        seen[key] = _looked_at(pixels, channel, t, calls)
+    return seen[key]
+
+
+def _looked_at(
+    pixels: ScanPixels, channel: int, t: int, calls: Mapping[int, str]
+) -> tuple[Projection, ...]:
     grid = object_grid(pixels.meta.geometry, COARSE_MM, pixels.meta.anatomical)
     level = pixels.level_for(COARSE_MM)
     names = sorted(set(calls.values()))

@@ -5,7 +5,7 @@ pandas, so that a large cohort is never unrolled whole.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,10 +26,26 @@ from somray.io.ome import image as ome_zarr
 from somray.io.run import StoredRun
 from somray.report.data.scan import ScanPixels
 
-__all__ = ["ProtocolData", "ReportData", "Row", "Rows", "SubjectData", "is_4d", "plain_rows"]
+__all__ = [
+    "ProtocolData",
+    "ReportData",
+    "Row",
+    "Rows",
+    "SubjectData",
+    "is_4d",
+    "plain_rows",
+    "records",
+]
+
+WHOLE = ("scans", "failures")
+"""Tables that are short, one row or less a scan, and wanted whole."""
 
 Row = dict[str, Any]  # Any: one row of a table of domain/tables/, values plain
 Rows = list[Row]
+
+
+def _has_subjects(table: str) -> bool:
+    return any(spec.name == "subject" for spec in field_specs(TABLES[table]))
 
 
 def plain_rows(table: str, frame: pd.DataFrame) -> Rows:
@@ -50,6 +66,13 @@ def _plain(value: Any, kind: str) -> Any:  # Any: whatever pandas holds
     return int(value) if kind == "int" else value
 
 
+def records(frame: pd.DataFrame) -> Rows:
+    """Turn rows of any frame into plain ones; what does not exist is None."""
+    return [
+        {str(k): _plain(v, "") for k, v in row.items()} for row in frame.to_dict(orient="records")
+    ]
+
+
 def is_4d(scan: Row) -> bool:
     """Tell whether a row of `scans` has several time points."""
     return (scan["shape_t"] or 1) > 1
@@ -60,12 +83,15 @@ class ReportData:
 
     Args:
         root: path or fsspec URL of the run.
+        subjects: whose rows are wanted of long tables; all where left out.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, subjects: Sequence[str] | None = None) -> None:
         self.run = StoredRun(root)
         self.storage = self.run.storage
+        self._subjects = None if subjects is None else list(subjects)
         self._tables: dict[str, pd.DataFrame] = {}
+        self._scans: dict[tuple[str, str], ScanPixels | None] = {}
         self._teachers: dict[str, TeacherModel | None] = {}
         self._manifest: dict[tuple[str, str], Scan] = {}
         self.manifest_trouble: str | None = None
@@ -102,15 +128,40 @@ class ReportData:
         return self.run.config
 
     @property
+    def config_text(self) -> str:
+        """The resolved configuration as it lies in the run."""
+        return self.storage.read_text(RunLayout.config)
+
+    @property
     def protocols(self) -> "list[ProtocolData]":
         """The protocols, in the configuration's order."""
         return [ProtocolData(self, name) for name in self.config.protocols]
 
     def table(self, name: str) -> pd.DataFrame:
-        """Return a whole table; read once."""
+        """Return a table, whole or of the subjects that are wanted; read once."""
         if name not in self._tables:
-            self._tables[name] = self.run.table(name)
+            self._tables[name] = self._read(name)
         return self._tables[name]
+
+    def _read(self, name: str) -> pd.DataFrame:
+        if self._subjects is None or name in WHOLE or not _has_subjects(name):
+            return self.run.table(name)
+        try:
+            place = self.storage.uri(RunLayout.table(name))
+            return pd.DataFrame(pd.read_parquet(place, filters=[("subject", "in", self._subjects)]))
+        except FileNotFoundError:
+            return self.run.table(name)  # empty, with its columns
+
+    def columns(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
+        """Return some columns of a whole table, which may be long; `protocol` is always among them."""
+        if name in self._tables or not self.storage.names(RunLayout.table(name)):
+            return self.table(name)[[*columns, "protocol"]]
+        place = self.storage.uri(RunLayout.table(name))
+        return pd.DataFrame(pd.read_parquet(place, columns=[*columns, "protocol"]))
+
+    def forget_scans(self) -> None:
+        """Let go of what scans were opened."""
+        self._scans.clear()
 
     def frame(self, table: str, **where: object) -> pd.DataFrame:
         """Return what `rows` does as columns, for tables that may be long."""
@@ -130,7 +181,13 @@ class ReportData:
         return self._teachers[protocol]
 
     def scan(self, subject: str, session: str) -> ScanPixels | None:
-        """Open one scan, None where it is not complete (quarantined, or not yet done)."""
+        """Open one scan, None where it is not complete (quarantined, or not yet done); opened once."""
+        key = (subject, session)
+        if key not in self._scans:
+            self._scans[key] = self._open(*key)
+        return self._scans[key]
+
+    def _open(self, subject: str, session: str) -> ScanPixels | None:
         name = RunLayout.scan(subject, session)
         if not ome_zarr.is_complete(self.storage, name):
             return None
@@ -142,12 +199,15 @@ class ReportData:
         """Sort a subject's rows of `scans`: by days where all have them, else as in the manifest."""
         if scans and all(r["days"] is not None for r in scans):
             return sorted(scans, key=lambda r: (r["days"], r["session"]))
-        known = self._manifest
-        place = {key: scan.order for key, scan in known.items()}
+        place = self._places
         return sorted(
             scans,
-            key=lambda r: (place.get((r["subject"], r["session"]), len(known)), r["session"]),
+            key=lambda r: (place.get((r["subject"], r["session"]), len(place)), r["session"]),
         )
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, str], int]:
+        return {key: scan.order for key, scan in self._manifest.items()}
 
 
 @dataclass(frozen=True)
@@ -168,10 +228,14 @@ class ProtocolData:
         return self.cohort.teacher(self.protocol)
 
     @property
+    def student_info(self) -> dict[str, Any]:
+        """What `model.json` says of its student; {} while there is none."""
+        return dict(self.cohort.run.model_info(self.protocol).get("student", {}))
+
+    @property
     def student_history(self) -> dict[str, Any]:
         """What its student says of its training; {} while there is none."""
-        info = self.cohort.run.model_info(self.protocol).get("student", {})
-        return dict(info.get("history", {}))
+        return dict(self.student_info.get("history", {}))
 
     def frame(self, table: str, **where: object) -> pd.DataFrame:
         """Return what `rows` does as columns, for tables that may be long."""

@@ -19,10 +19,13 @@ __all__ = [
     "Legend",
     "LegendEntry",
     "Notice",
+    "PageLink",
+    "PageLinks",
     "Picture",
     "Section",
     "Table",
     "Text",
+    "Thumbnail",
 ]
 
 
@@ -53,9 +56,10 @@ class Notice(Block):
 
 @dataclass(frozen=True)
 class Code(Block):
-    """Lines to copy as they are."""
+    """Lines to copy as they are; prose is wrapped."""
 
     text: str
+    is_prose: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,23 +114,74 @@ class Heading:
 
 
 @dataclass(frozen=True)
+class Thumbnail:
+    """A small picture in a table: a data URI of our own, its text, and its size in CSS pixels."""
+
+    uri: str
+    alt: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
 class Cell:
-    """One cell; tone marks a word ("bad", "warn", "good", "muted"), swatch shows a colour before it."""
+    """One cell.
+
+    Args:
+        text: what it says.
+        tone: marks a word: "bad", "warn", "good" or "muted".
+        href: of a link.
+        swatch: colour of a patch before the text.
+        sort: number that it is sorted by; its text where there is none.
+        thumbnail: small picture in place of the text.
+    """
 
     text: str
     tone: str = ""
     href: str = ""
     swatch: str = ""
+    sort: float | None = None
+    thumbnail: Thumbnail | None = None
 
 
 @dataclass(frozen=True)
 class Table(Block):
-    """A table; without rows it says why there is nothing to show."""
+    """A table; without rows it says why there is nothing to show.
+
+    Args:
+        caption: what it shows.
+        headings: of its columns.
+        rows: cells, as many as headings.
+        empty: why there may be no row.
+        worst: column that a button sorts by, worst first; None for no button.
+    """
 
     caption: str
     headings: tuple[Heading, ...]
     rows: tuple[tuple[Cell, ...], ...]
     empty: str
+    worst: int | None = None
+
+    @property
+    def is_tall(self) -> bool:
+        """Whether its rows hold pictures, so that it needs more room."""
+        return any(cell.thumbnail is not None for row in self.rows for cell in row)
+
+
+@dataclass(frozen=True)
+class PageLink:
+    """A link to another page of the report."""
+
+    label: str
+    href: str
+
+
+@dataclass(frozen=True)
+class PageLinks(Block):
+    """Links to other pages, side by side."""
+
+    told: str
+    links: tuple[PageLink, ...]
 
 
 @dataclass(frozen=True)

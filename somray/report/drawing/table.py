@@ -140,7 +140,7 @@ def table_of(
 def rows_table(
     table: str,
     rows: Rows,
-    columns: Sequence[str],
+    columns: Sequence[str | TableColumn],
     caption: str,
     empty: str,
     is_small: bool = False,
@@ -150,14 +150,19 @@ def rows_table(
     Args:
         table: a key of `TABLES`.
         rows: plain rows.
-        columns: names, in order; `protocol` is known too.
+        columns: names, in order, `protocol` is known too; or columns of another make between them.
         caption: what the table shows.
         empty: why there may be nothing to show.
         is_small: whether a column of small lengths, areas or volumes is told in µm, µm² or µm³.
     """
     specs = {s.name: s for s in field_specs(TABLES[table])}
     specs["protocol"] = FieldSpec("protocol", "str", False, "", "protocol of the configuration")
-    shown = [_spec_column(specs[c], is_small and _is_micro(specs[c], rows)) for c in columns]
+    shown = [
+        c
+        if isinstance(c, TableColumn)
+        else _spec_column(specs[c], is_small and _is_micro(specs[c], rows))
+        for c in columns
+    ]
     return table_of(caption, rows, shown, empty)
 
 

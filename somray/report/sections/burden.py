@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from somray.report.data import ProtocolData, Row, Rows, SubjectData
+from somray.report.data import Row, Rows, SubjectData
 from somray.report.drawing.blocks import (
     Block,
     Cell,
-    Details,
     Gallery,
     Picture,
     Section,
@@ -14,13 +13,12 @@ from somray.report.drawing.blocks import (
     Text,
 )
 from somray.report.drawing.changes import RESPONSES, TimeAxis
-from somray.report.drawing.table import TableColumn, signed, subject_column, table_of
+from somray.report.drawing.table import TableColumn, signed, table_of
 from somray.report.figures.burden import SubjectBurden, burden_chart
 from somray.report.texts.response import doubts_of, thresholds, untold
 
-__all__ = ["burden_section", "cohort_burden_section"]
+__all__ = ["burden_section"]
 
-MOST_ROWS_OPEN = 40
 TITLE = "Burden over time"
 
 _TONES = {"PD": "bad", "PMD": "bad", "CR": "good", "CMR": "good", "PR": "good", "PMR": "good"}
@@ -52,21 +50,6 @@ def burden_section(subject: SubjectData, prefix: str) -> Section:
     return Section(f"{prefix}-burden", TITLE, blocks)
 
 
-def cohort_burden_section(protocol: ProtocolData, prefix: str, hrefs: Mapping[str, str]) -> Section:
-    """Show the burden of all subjects of a protocol; `hrefs` holds the page of each."""
-    lines: dict[str, SubjectBurden] = {}
-    table: Rows = []
-    for subject in protocol.subjects():
-        rows = [r for r in _in_time(subject) if r["t"] == 0]
-        table += rows
-        if len(rows) > 1:
-            lines[subject.subject] = _line(subject, rows)
-    full: Block = _table("Burden of every session.", table, hrefs)
-    if len(table) > MOST_ROWS_OPEN:
-        full = Details(f"Burden of all {len(table)} sessions", (full,))
-    return Section(f"{prefix}-burden", TITLE, (*_over_time(protocol, lines, table, prefix), full))
-
-
 def _in_time(subject: SubjectData) -> Rows:
     """Return a subject's rows of `burden` in order of time."""
     order = subject.order
@@ -80,15 +63,13 @@ def _line(subject: SubjectData, rows: Rows) -> SubjectBurden:
 
 
 def _over_time(
-    protocol: ProtocolData, lines: Mapping[str, SubjectBurden], rows: Rows, prefix: str
+    subject: SubjectData, lines: Mapping[str, SubjectBurden], rows: Rows, prefix: str
 ) -> Iterator[Block]:
-    """Draw the subjects with two sessions or more; nothing where there is none."""
+    """Draw a subject with two sessions or more; nothing of another."""
     if not lines:
         return
-    yield thresholds(protocol.config)
-    told = "Burden by session"
-    told += "" if len(lines) == 1 else ", one line per subject with two sessions or more"
-    told += "; marks tell the response, a question mark a session whose response cannot be known."
+    yield thresholds(subject.config)
+    told = "Burden by session; marks tell the response, a question mark a session whose response cannot be known."
     yield Gallery((Picture(burden_chart(lines, f"{prefix}-burden"), told),), "large")
     met = {r["response"] for line in lines.values() for r in line.rows}
     kinds = "; ".join(f"{name}: {RESPONSES[name].meaning}" for name in RESPONSES if name in met)
@@ -97,10 +78,9 @@ def _over_time(
     yield from untold(rows)
 
 
-def _table(told: str, rows: Rows, hrefs: Mapping[str, str] | None = None) -> Table:
-    """List rows of `burden`, with their subject where it has a page."""
+def _table(told: str, rows: Rows) -> Table:
+    """List rows of `burden`."""
     columns = [
-        *([] if hrefs is None else [subject_column(hrefs)]),
         TableColumn("session", "session"),
         *([TableColumn("t", "t", "", "time index", True)] if any(r["t"] for r in rows) else []),
         TableColumn("lesions", "lesions", numeric=True),

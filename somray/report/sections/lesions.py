@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from somray.report.data import SubjectData, SubjectLesions, change_counts, is_4d
+from somray.report.data import Row, SubjectData, SubjectLesions, change_counts, is_4d
 from somray.report.drawing.blocks import Block, Details, Gallery, Notice, Picture, Section, Text
 from somray.report.drawing.changes import CHANGES, DOUBTS, LesionTables, TimeAxis
 from somray.report.drawing.scales import volume_unit
@@ -18,8 +18,7 @@ LESION_COLUMNS = (
     "session", "t", "lesion_id", "volume_mm3", "equivalent_diameter_mm", "longest_axis_mm", "axial_axis_mm",
     "axial_perpendicular_mm",
     "suv_peak", "tlg_ml", "sphericity", "elongation", "flatness", "nearest_mm", "polar_angle_deg",
-    "touches_border", "mean_intensity", "max_intensity", "min_intensity", "std_intensity",
-    "centroid_x_mm", "centroid_y_mm", "centroid_z_mm",
+    "touches_border",
 )  # fmt: skip
 WHERE_KNOWN = (
     "equivalent_diameter_mm", "axial_axis_mm", "axial_perpendicular_mm", "suv_peak", "tlg_ml", "sphericity",
@@ -35,6 +34,30 @@ LINK_COLUMNS = (
     "from_session", "to_session", "from_id", "to_id", "by", "shared_mm3", "shared_fraction",
     "distance_mm", "carried",
 )  # fmt: skip
+
+
+def _intensity(row: Row) -> str:
+    spread = row.get("std_intensity")
+    return number(row["mean_intensity"]) + ("" if spread is None else f" ± {number(spread)}")
+
+
+def _reach(row: Row) -> str:
+    low = row.get("min_intensity")
+    return ("" if low is None else f"{number(low)} … ") + number(row["max_intensity"])
+
+
+def _middle(row: Row) -> str:
+    return ", ".join(number(row[f"centroid_{a}_mm"], 1) for a in "xyz")
+
+
+FOLDED = (
+    TableColumn(
+        "intensity", _intensity, "", "mean ± standard deviation, of the lesion channel", True
+    ),
+    TableColumn("least … most", _reach, "", "of the same intensities", True),
+    TableColumn("centroid x, y, z", _middle, "mm", "patient LPS coordinates", True),
+)
+"""Several columns of `lesions` in one each."""
 
 
 def lesions_section(subject: SubjectData, found: SubjectLesions, prefix: str) -> Section:
@@ -92,10 +115,9 @@ def _tables(subject: SubjectData, tables: LesionTables, ids: list[int]) -> Itera
     graph = rows_table("links", tables.links, LINK_COLUMNS, told, why, is_small)
     yield Details("The match graph, link by link", (graph,))
     told = f"{of[:1].upper()}{of[1:]} in every session (centroids in patient LPS coordinates)."
-    columns = [
-        c for c in LESION_COLUMNS
-        if c not in WHERE_KNOWN or any(r.get(c) is not None for r in lesions)
-    ]  # fmt: skip
+    empty = {c for c in WHERE_KNOWN if all(r.get(c) is None for r in lesions)}
+    empty |= set() if any(r["t"] for r in lesions) else {"t"}
+    columns: list[str | TableColumn] = [*(c for c in LESION_COLUMNS if c not in empty), *FOLDED]
     yield rows_table("lesions", lesions, columns, told, "no lesion was found.", is_small)
 
 

@@ -1,6 +1,6 @@
 """Scores against the reference truth: of a protocol, of a subject."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -17,9 +17,10 @@ MOST_ROWS_OPEN = 40
 UNION = 0  # the label of `truth` that stands for all labels together
 TRUTH_COLUMNS = (
     "subject", "session", "method", "label", "dice", "iou", "precision", "recall", "hd95_mm",
-    "surface_dice_2mm", "lesions_true", "lesions_found", "lesions_predicted", "lesion_recall",
-    "lesion_precision", "false_positive_ml", "false_negative_ml", "false_positive_lesions_ml",
-    "false_negative_lesions_ml",
+    "surface_dice_2mm",
+)  # fmt: skip
+_ML = (
+    "false_positive_ml", "false_negative_ml", "false_positive_lesions_ml", "false_negative_lesions_ml",
 )  # fmt: skip
 
 
@@ -27,7 +28,7 @@ def truth_section(subject: SubjectData, prefix: str) -> Section:
     """Show the scores of one subject's scans."""
     rows = _said_once(subject.rows("truth"))
     why = "no scan of this subject names a truth mask, or none is scored yet."
-    table = _table(rows, "Scores of this subject's scans", why)
+    table = _table(rows, "Scores of this subject's scans", why, TRUTH_COLUMNS[1:])
     return Section(f"{prefix}-truth", TITLE, (TRUTH, table) if rows else (table,))
 
 
@@ -64,11 +65,17 @@ def _label(label: int) -> str:
     return "union" if label == UNION else str(label)
 
 
-def _table(rows: Rows, told: str, why: str) -> Table:
+def _table(rows: Rows, told: str, why: str, columns: Sequence[str] = TRUTH_COLUMNS) -> Table:
     """Show rows of `truth`, label 0 as the union; `why` tells why there may be none."""
     named = [{**r, "label": _label(r["label"])} for r in rows]
     told = f"{told}, each mask beside the union of the truth's labels, and beside each where there are several."
-    return rows_table("truth", named, TRUTH_COLUMNS, told, why)
+    parts = (
+        TableColumn("lesions found", lambda r: _found([r]), "",
+                    "parts of the truth that the mask touches / all parts", True),
+        TableColumn("right", lambda r: _right([r]), "",
+                    "predicted parts that touch the truth / all predicted parts", True),
+    )  # fmt: skip
+    return rows_table("truth", named, (*columns, *parts, *_ML), told, why)
 
 
 def _over(column: str, summed: Callable[[list[float]], float]) -> Callable[[Rows], float | None]:

@@ -63,7 +63,8 @@ def _rounds(protocol: ProtocolData, prefix: str, convergence: Rows) -> Iterator[
         "Agreement by round: mean IoU of the student with the teacher, beside baseline and control."
     )
     why = "no round is finished."
-    yield rows_table("convergence", convergence, CONVERGENCE_COLUMNS, told, why)
+    columns = [c for c in CONVERGENCE_COLUMNS if any(r[c] is not None for r in convergence)]
+    yield rows_table("convergence", convergence, columns, told, why)
     told = "Agreement of every slice after every round, student against teacher."
     title = f"All {len(agreement)} comparisons, slice by slice"
     if len(agreement) > MOST_ROWS:
@@ -71,5 +72,6 @@ def _rounds(protocol: ProtocolData, prefix: str, convergence: Rows) -> Iterator[
         agreement = [agreement[n] for n in sorted(worst[:MOST_ROWS])]
         told = f"The {MOST_ROWS} comparisons that agree least, slice by slice; all stand in tables/agreement."
         title = told[:-1]
-    table = rows_table("agreement", agreement, AGREEMENT_COLUMNS, told, "no slice was compared.")
+    columns = [c for c in AGREEMENT_COLUMNS if any(r.get(c) not in (None, 0) for r in agreement)]
+    table = rows_table("agreement", agreement, columns, told, "no slice was compared.")
     yield Details(title, (table,))

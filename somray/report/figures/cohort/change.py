@@ -1,0 +1,256 @@
+"""Change of disease over a cohort: a waterfall of subjects, their courses over time, totals by session.
+
+However many subjects there are, the number of marks is bounded: beyond `MOST_BARS` every n-th subject of the sorted
+order stands for its neighbours, beyond `MOST_LINES` bands stand for the courses and the extremes are drawn by name.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from numpy.typing import NDArray
+
+from somray.report.data.courses import DiseaseCourse
+from somray.report.drawing.scales import runs
+from somray.report.drawing.style import (
+    INK,
+    MUTED,
+    RULE,
+    SERIES,
+    chart,
+    drawing,
+    label_axes,
+    plain_text,
+    to_svg,
+)
+from somray.report.drawing.table import plural, signed
+
+__all__ = ["session_totals", "spaghetti", "waterfall"]
+
+MOST_BARS = 300
+MOST_NAMED = 40  # bars with their subject's name below
+MOST_LINES = 150
+MOST_COLOURED = 8  # courses in colours of their own, each with a name
+EXTREMES = 3  # courses of each end that are drawn by name where most are not
+CAP = 2.0  # growth beyond this share is cut off and marked
+WIDE_RANGE = 50.0  # largest over smallest volume from which an axis is logarithmic
+GROUPS = (
+    ("progression", SERIES[1], ("PD", "PMD")),
+    ("response", SERIES[2], ("CR", "PR", "CMR", "PMR")),
+    ("stable", SERIES[0], ("SD", "SMD")),
+    ("no response told", MUTED, (None,)),
+)
+"""Name, colour and responses of a group."""
+
+
+def _colour(course: DiseaseCourse) -> str:
+    return next((colour for _, colour, own in GROUPS if course.response in own), MUTED)
+
+
+@drawing
+def waterfall(courses: Sequence[DiseaseCourse], name: str) -> Markup:
+    """Draw each subject's change of volume from the first session to the last, sorted, the growing first."""
+    ordered = sorted(
+        (c for c in courses if c.change is not None), key=lambda c: (-(c.change or 0.0), c.subject)
+    )
+    borders = runs(len(ordered), MOST_BARS)
+    shown = [ordered[(a + b) // 2] for a, b in pairwise(borders.tolist())]
+    changes = np.array([c.change for c in shown], dtype=np.float64)
+    figure, axes = chart(9.2, 3.6)
+    places = np.arange(len(shown))
+    axes.bar(places, np.clip(changes, -1, CAP) * 100, width=0.8 if len(shown) <= 80 else 1.0,
+             color=[_colour(c) for c in shown], linewidth=0)  # fmt: skip
+    _marks(axes, shown, changes)
+    axes.axhline(0, color=INK, linewidth=0.8)
+    axes.set_xlim(-0.7, max(len(shown), 6) - 0.3)
+    low = max(-108.0, 115 * float(np.min(changes, initial=0.0)) - 6)
+    axes.set_ylim(low, max(30.0, min(CAP, float(np.max(changes, initial=0.0))) * 100 * 1.12 + 6))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{signed(v, '+.0f') if v else 0} %"))
+    label_axes(axes, _subjects(len(ordered), len(shown)), "change of total volume")
+    if len(shown) <= MOST_NAMED:
+        turn = 0 if sum(len(c.subject) for c in shown) < 90 else 90
+        axes.set_xticks(places, [plain_text(c.subject) for c in shown], rotation=turn)
+    else:
+        axes.set_xticks([])
+    _legend(axes, shown, any(c.new for c in shown))
+    grown = sum(c.change > 0 for c in ordered if c.change is not None)
+    alt = (
+        f"Waterfall of {plural(len(ordered), 'subject')}: {grown} with more volume at the last session than "
+        f"at the first, {len(ordered) - grown} with as much or less."
+    )
+    return to_svg(figure, alt, name)
+
+
+def _subjects(count: int, shown: int) -> str:
+    if count == shown:
+        return "subject, sorted by change"
+    return f"{shown} of {count} subjects, evenly taken from the sorted order"
+
+
+def _marks(axes: Axes, shown: Sequence[DiseaseCourse], changes: NDArray[np.float64]) -> None:
+    """Mark new lesions, and bars that are cut off."""
+    tops = np.clip(changes, -1, CAP) * 100
+    fresh = [n for n, c in enumerate(shown) if c.new]
+    heights = np.maximum(tops, 0)[fresh] + 5
+    axes.plot(fresh, heights, "P", color=INK, markersize=6 if len(shown) <= 80 else 3,
+              markeredgewidth=0)  # fmt: skip
+    for n in np.flatnonzero(changes > CAP).tolist() if len(shown) <= MOST_NAMED else ():
+        text = "new" if np.isinf(changes[n]) else f"+{100 * changes[n]:.0f} %"
+        axes.annotate(text, (n, CAP * 100), xytext=(0, 9), ha="center", fontsize=7.5,
+                      textcoords="offset points", color=INK)  # fmt: skip
+
+
+def _legend(axes: Axes, shown: Sequence[DiseaseCourse], is_new: bool) -> None:
+    met = {_colour(c) for c in shown}
+    handles: list[Artist] = [Patch(color=c, label=label) for label, c, _ in GROUPS if c in met]
+    if is_new:
+        handles += axes.plot([], [], "P", color=INK, markersize=6, label="new lesions")
+    axes.legend(handles=handles, loc="upper right", ncols=len(handles))
+
+
+@drawing
+def spaghetti(courses: Sequence[DiseaseCourse], column: str, label: str, name: str) -> Markup:
+    """Draw a figure over the sessions of every subject that has two or more.
+
+    Args:
+        courses: of all subjects.
+        column: `volume_ml`, or a column of `burden`.
+        label: name of the axis, with its unit.
+        name: prefix of ids.
+    """
+    known = [(c, _figures(c, column)) for c in courses if len(c.rows) > 1]
+    lines = [(c, v) for c, v in known if np.isfinite(v).any()]
+    in_days = all(c.days is not None for c, _ in lines)
+    figure, axes = chart(9.2, 3.4)
+    if len(lines) > MOST_LINES:
+        _bands(axes, lines, in_days)
+    else:
+        _thin(axes, lines, in_days)
+    _scale(axes, np.concatenate([v for _, v in lines]) if lines else np.zeros(1), label)
+    axes.set_xlabel("days since the first session" if in_days else "session, in order of time")
+    if not in_days:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.margins(x=0.08)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    most = max((len(v) for _, v in lines), default=0)
+    what = label.partition(" (")[0]
+    alt = f"{what[:1].upper()}{what[1:]} of {plural(len(lines), 'subject')} over up to {most} sessions."
+    return to_svg(figure, alt, name)
+
+
+def _figures(course: DiseaseCourse, column: str) -> NDArray[np.float64]:
+    return course.volumes_ml if column == "volume_ml" else course.values(column)
+
+
+def _places(course: DiseaseCourse, in_days: bool) -> NDArray[np.float64]:
+    if in_days and course.days is not None:
+        return np.array(course.days)
+    return np.arange(1.0, len(course.rows) + 1)
+
+
+Line = tuple[DiseaseCourse, NDArray[np.float64]]
+
+
+def _thin(axes: Axes, lines: Sequence[Line], in_days: bool) -> None:
+    """Draw every course: in colours of their own where they are few, else in those of their response."""
+    if len(lines) <= MOST_COLOURED:
+        for rank, (course, values) in enumerate(lines):
+            _named(axes, course, values, SERIES[rank], in_days)
+        return
+    for label, colour, own in GROUPS:
+        part = [(c, v) for c, v in lines if c.response in own]
+        if not part:
+            continue
+        # One path for all of a group: a gap between two subjects.
+        xs = np.concatenate([np.append(_places(c, in_days), np.nan) for c, _ in part])
+        ys = np.concatenate([np.append(v, np.nan) for _, v in part])
+        axes.plot(xs, ys, color=colour, linewidth=0.9, alpha=0.75, label=label)
+    for course, values in _extremes(lines):
+        _named(axes, course, values, _colour(course), in_days)
+
+
+def _named(
+    axes: Axes, course: DiseaseCourse, values: NDArray[np.float64], colour: str, in_days: bool
+) -> None:
+    xs = _places(course, in_days)
+    axes.plot(xs, values, color=colour, linewidth=1.7, marker="o", markersize=3.4)
+    last = int(np.flatnonzero(np.isfinite(values))[-1])
+    axes.annotate(plain_text(course.subject), (xs[last], values[last]), xytext=(6, 0), va="center",
+                  textcoords="offset points", fontsize=7.5, color=colour)  # fmt: skip
+
+
+def _extremes(lines: Sequence[Line]) -> list[Line]:
+    """Return those that grew and shrank most."""
+
+    def growth(line: Line) -> float:
+        known = line[1][np.isfinite(line[1])]
+        return float(known[-1] - known[0])
+
+    ordered = sorted(lines, key=lambda line: (growth(line), line[0].subject))
+    return [*ordered[:EXTREMES], *ordered[-EXTREMES:]]
+
+
+def _bands(axes: Axes, lines: Sequence[Line], in_days: bool) -> None:
+    """Draw the median and two bands over the sessions, and the extremes by name."""
+    most = max(len(v) for _, v in lines)
+    xs, quantiles = [], []
+    for place in range(most):
+        part = [(_places(c, in_days)[place], v[place]) for c, v in lines if len(v) > place]
+        values = np.array([v for _, v in part if np.isfinite(v)])
+        if not values.size:
+            continue
+        xs.append(float(np.median([x for x, _ in part])))
+        quantiles.append(np.percentile(values, (5, 25, 50, 75, 95)))
+    low, lower, middle, upper, high = np.array(quantiles).T
+    axes.fill_between(xs, low, high, color=RULE, linewidth=0, label="90 % of subjects")
+    axes.fill_between(xs, lower, upper, color=MUTED, alpha=0.45, linewidth=0, label="half of them")
+    axes.plot(xs, middle, color=INK, marker="o", markersize=4, label="median")
+    for course, values in _extremes(lines):
+        _named(axes, course, values, _colour(course), in_days)
+
+
+def _scale(axes: Axes, values: NDArray[np.float64], label: str) -> None:
+    """Scale linearly, or, where values span much, logarithmically above the smallest."""
+    known = values[np.isfinite(values) & (values > 0)]
+    if known.size and known.max() / known.min() > WIDE_RANGE:
+        least = 10 ** np.floor(np.log10(max(known.min(), known.max() / 1e5)))
+        axes.set_yscale("symlog", linthresh=least, linscale=0.4)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_ylabel(f"{label}, logarithmic above {least:g}")
+        axes.set_ylim(0, 2.0 * known.max())
+    else:
+        axes.set_ylabel(label)
+        axes.set_ylim(0, 1.08 * float(known.max()) if known.size else 1.0)
+    axes.grid(axis="y")
+
+
+@drawing
+def session_totals(totals: Sequence[dict[str, float]], name: str) -> Markup:
+    """Draw total volume and number of lesions of each session, over all subjects that have it.
+
+    `totals` holds place, subjects, volume_ml and lesions of each session in order of time.
+    """
+    figure, first = chart(9.2, 2.5)
+    first.remove()
+    xs = [t["place"] for t in totals]
+    names = [f"{t['place']:.0f}\nn = {t['subjects']:.0f}" for t in totals]
+    for n, (key, label) in enumerate((("volume_ml", "total volume (ml)"), ("lesions", "lesions"))):
+        axes = figure.add_subplot(1, 2, n + 1)
+        axes.bar(xs, [t[key] for t in totals], width=0.6, color=SERIES[n])
+        axes.set_xticks(xs, names)
+        axes.set_axisbelow(True)
+        axes.set_xlim(min(xs) - 0.8, max(xs) + 0.8)
+        label_axes(axes, "session, in order of time; subjects", label)
+    told = "; ".join(
+        f"session {t['place']:.0f}: {t['volume_ml']:.1f} ml, {t['lesions']:.0f} lesions, "
+        f"{plural(int(t['subjects']), 'subject')}"
+        for t in totals[:12]
+    )
+    return to_svg(figure, f"Totals by session: {told}.", name)

@@ -1,0 +1,29 @@
+"""What each stage of a run took, as bars."""
+
+from collections.abc import Mapping
+
+from markupsafe import Markup
+
+from somray.report.drawing.style import INK, SERIES, chart, drawing, plain_text, to_svg
+from somray.report.drawing.table import number
+
+__all__ = ["stage_hours"]
+
+
+@drawing
+def stage_hours(hours: Mapping[str, float], name: str) -> Markup:
+    """Draw the hours of all units of each stage, the longest on top."""
+    ordered = sorted(hours.items(), key=lambda item: (item[1], item[0]))
+    figure, axes = chart(9.2, 0.26 * len(ordered) + 0.7)
+    unit, per = ("h", 1.0) if sum(hours.values()) >= 1 else ("min", 60.0)
+    values = [h * per for _, h in ordered]
+    axes.barh([plain_text(s) for s, _ in ordered], values, color=SERIES[0], height=0.68)
+    for place, value in enumerate(values):
+        axes.annotate(number(value, 2), (value, place), xytext=(4, 0), va="center", fontsize=8,
+                      textcoords="offset points", color=INK)  # fmt: skip
+    axes.set_xlim(0, max([*values, 1e-9]) * 1.12)
+    axes.set_xlabel(f"time of all units together ({unit})")
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+    told = ", ".join(f"{s} {number(h * per, 2)} {unit}" for s, h in reversed(ordered))
+    return to_svg(figure, f"Time of each stage: {told}.", name)
