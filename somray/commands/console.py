@@ -103,8 +103,9 @@ def out_option(words: str) -> Any:  # Any: typer's
 
 
 def say(text: str) -> None:
-    """Tell a person something."""
-    _put(sys.stderr, text)
+    """Tell a person something; a reader that has gone, or a full disk below a log, stops no run."""
+    with contextlib.suppress(OSError):
+        _put(sys.stderr, text)
 
 
 def give(value: dict[str, Any], as_json: bool, text: Callable[[], str]) -> None:
@@ -132,7 +133,7 @@ def only_json() -> Iterator[None]:
 
 
 def _put(stream: TextIO | None, text: str) -> None:
-    """Write a line; a reader that has gone (`| head`, a closed stream) stops no run and is no error."""
+    """Write a line; a reader that has gone (`| head`, a closed stream) is no error."""
     if stream is None:
         return
     try:
@@ -149,6 +150,10 @@ def open_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # until the end
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def flush() -> None:
@@ -157,7 +162,7 @@ def flush() -> None:
         if stream is not None:
             try:
                 stream.flush()
-            except (BrokenPipeError, ValueError):
+            except (OSError, ValueError):
                 _mute(stream)
 
 

@@ -99,7 +99,8 @@ def _told(error: Exception, as_json: bool) -> int:
         told: dict[str, Any] = {"kind": kind, "exit_code": code, "message": message}
         if isinstance(error, DataError):
             told["code"] = error.code
-        give_json({"error": told})
+        with contextlib.suppress(OSError):  # it may be what went wrong
+            give_json({"error": told})
     return code
 
 
