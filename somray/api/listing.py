@@ -12,8 +12,9 @@ from somray.domain.run import RunLayout
 from somray.domain.student import StudentModel
 from somray.domain.tables import TABLES
 from somray.domain.teacher import TeacherModel
-from somray.errors import StoreError
+from somray.errors import SomrayError, StoreError
 from somray.io import run as reading
+from somray.io.storage import is_url
 
 __all__ = ["ListedRun", "NameNotFoundError", "require_run"]
 
@@ -140,7 +141,12 @@ class ListedRun(reading.StoredRun):
         return super().student(protocol)
 
     def __repr__(self) -> str:
-        return run_text(self.root, *self._facts())
+        if is_url(self.root):  # a debugger that looks at it must not wait for the network
+            return f"Run {self.root}"
+        try:
+            return run_text(self.root, *self._facts())
+        except (SomrayError, OSError, ValueError, KeyError) as error:
+            return f"Run {self.root}: not readable ({type(error).__name__})"
 
     def _repr_html_(self) -> str:
         """Show subjects and sessions with their status in a notebook."""
@@ -221,7 +227,7 @@ def require_run(path: Any) -> None:  # Any: whatever a person typed
     if not isinstance(path, str | Path):
         raise StoreError(f"open_run takes the path or URL of a run, got {type(path).__name__}")
     place = Path(path)
-    if "://" in str(path):
+    if is_url(str(path)):
         return
     if not place.exists():
         raise StoreError(

@@ -11,7 +11,7 @@ __all__ = ["TeacherOptions", "require_known"]
 class TeacherOptions(TypedDict, total=False):
     """Further settings of a `Teacher`, as in `teacher:` of the YAML.
 
-    Args:
+    Attributes:
         engine: "somray", "minisom" or "torch".
         epochs: passes over the reference.
         features: names of `somray.FEATURES`.

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import somray
+from somray.api.run import Run
 from somray.domain.run import RunLayout
 from somray.domain.tables import ScanRow
 from somray.errors import StoreError
@@ -106,3 +107,11 @@ def test_a_run_without_a_scan_yet_says_so(tmp_path):
     assert run.subjects == []
     assert "No scan stands yet" in run._repr_html_()
     assert repr(run) == f"Run {tmp_path}: no scan stands yet"
+
+
+def test_a_run_that_cannot_be_read_still_has_a_line(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "tables/scans/protocol=p").mkdir(parents=True)
+    (tmp_path / "tables/scans/protocol=p/part.parquet").write_bytes(b"PAR1 and no more")
+    assert repr(somray.open_run(tmp_path)).startswith(f"Run {tmp_path}: not readable (")
+    assert repr(Run("s3://bucket/run")) == "Run s3://bucket/run"

@@ -135,7 +135,8 @@ def _joined(parts: list[GivenImage], channels: tuple[str, ...], what: str) -> Gi
         if not (alike and same_grid(first.affine, part.affine) and _one_size(first, part)):
             raise ShapeError(
                 f"{what}: {name} ({part.told}) and {channels[0]} ({first.told}) do not lie on one grid; resample one "
-                "onto the other first, for example SimpleITK.Resample(pet, ct)"
+                "onto the other first, for example SimpleITK.Resample(pet, ct, SimpleITK.Transform(), "
+                "SimpleITK.sitkLinear, float('nan'))"
             )
     if "c" in first.axes or first.values.ndim not in (2, 3):
         raise ShapeError(f"{what}: each channel must be (y, x) or (z, y, x), got {first.told}")
