@@ -76,12 +76,12 @@ def build(folder: Path) -> Path:
     storage.write_text(RunLayout.info, json.dumps({"seed": 0, "versions": {"somray": "0.1.0"}}))
     for subject, session, volumes in BLOCKS:
         image, labels = blocks(volumes)
-        _write_scan(storage, (subject, session), image[None], labels)
+        write_scan(storage, (subject, session), image[None], labels)
     for session in DAYS:
         image, labels = pixels(session)
-        _write_scan(storage, ("s01", session), image[None], labels)
+        write_scan(storage, ("s01", session), image[None], labels)
     image, labels = pixels("t0")
-    _write_scan(storage, ("p01", "t0"), np.stack([image, image / 10]), labels)
+    write_scan(storage, ("p01", "t0"), np.stack([image, image / 10]), labels)
     for table in t.TABLES:
         for protocol in (CT, PET, XCT):
             rows = [row for at, row in ROWS if at == protocol and row.table == table]
@@ -89,10 +89,11 @@ def build(folder: Path) -> Path:
     return place
 
 
-def _write_scan(storage, name, image, labels) -> None:
+def write_scan(storage, name, image, labels) -> None:
+    """Write one scan, image (c, z, y, x), with its lesions (z, y, x)."""
     channels, units = (("CT",), "HU") if len(image) == 1 else (("CT", "PET"), "HU,SUVbw")
     place = RunLayout.scan(*name)
-    meta = ScanMeta((1, len(image), *SHAPE), Geometry.from_spacing(SHAPE, SPACING), channels, units, "digest",
+    meta = ScanMeta((1, *image.shape), Geometry.from_spacing(image.shape[1:], SPACING), channels, units, "digest",
                     ((-1000.0, 400.0), (0.0, 20.0))[:len(image)])  # fmt: skip
     ome_zarr.create_scan(storage, place, meta)
     for z0, z1 in meta.slabs:
@@ -239,7 +240,7 @@ _CT_ROWS: list[t.Row] = [
     _pair("s03", "sessions", "t0 t1", None, "refused"),
     *(_aligned("s01", n, cycle) for n, cycle in (("t0", None), ("t1", 0.4), ("t2", 0.7))),
     *(_aligned("s03", n, None) for n in ("t0", "t1")),
-    *(_residual("s01", "slices", "t0 t0", z, 40.0, after) for z, after in ((0, 10.0), (1, 30.0), (2, None))),
+    *(_residual("s01", "slices", "t0 t0", z, 40.0, after) for z, after in ((0, 10.0), (1, 30.0), (2, None), (3, 12.0))),
     *(_residual("s01", "sessions", n, None, 50.0, after) for n, after in (("t0 t1", 10.0), ("t1 t2", 20.0))),
     _residual("s03", "sessions", "t0 t1", None, 60.0, None),
     *(_slice("t0", m, z, area, sure) for m, z, area, sure in (

@@ -1,12 +1,14 @@
 """Every block of docs/QUERIES.md runs; three engines answer alike, and as the cohort was made."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.docs.cohort import BOXES, INTENSITY, VOXEL_MM3, build
+from somray.io.storage import Storage
+from tests.docs.cohort import BOXES, INTENSITY, VOXEL_MM3, build, write_scan
 from tests.docs.queries import ENGINES, PAGE, SETUP, SHOWN, ask, questions, rows, setup
 
 FOUND = questions()
@@ -34,7 +36,7 @@ KNOWN = {
         ("student", 0, 2, 2, 0.5), ("student", 1, 1, 1, 0.95), ("student", 10, 1, 1, 0.8),
     ],
     12: [
-        ("s01", "sessions", 2, 0, 0, 0.3, 0.7), ("s01", "slices", 3, 1, 1, 0.5, None),
+        ("s01", "sessions", 2, 0, 0, 0.3, 0.7), ("s01", "slices", 3, 1, 1, 0.3, None),
         ("s03", "sessions", 1, 0, 1, None, None),
     ],
     13: [
@@ -182,3 +184,18 @@ def test_xarray_opens_a_scan_without_somray(names):
     voxel = np.argwhere(here["lesions"].to_numpy()[0] == 1).min(axis=0)
     assert voxel.tolist() == [low for low, _ in BOXES["t0"][1]]
     assert (here["affine"] @ [*voxel[::-1], 1])[:3].tolist() == [28.0, 40.0, 7.5]
+
+
+def test_xarray_opens_a_scan_that_has_coarser_levels(names, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_scan(
+        Storage.at("run"),
+        ("s01", "t0"),
+        np.zeros((1, 1, 520, 520), np.float32),
+        np.zeros((1, 520, 520), int),
+    )
+    assert Path("run/scans/sub-s01_ses-t0.ome.zarr/1").is_dir()
+    here = dict(names)
+    exec(FOUND["Other ways in"].blocks["xr.open_zarr"], here)
+    assert here["image"].shape == (1, 1, 1, 520, 520)
+    assert here["lesions"].shape == (1, 1, 520, 520)
