@@ -16,6 +16,7 @@ from somray.commands.console import flush, open_streams
 from somray.commands.doctor.verb import doctor
 from somray.commands.ending import ended
 from somray.commands.export.verb import export
+from somray.commands.measure.verb import measure
 from somray.commands.phantom.verb import phantom
 from somray.commands.submit import submit
 from somray.commands.verbs import check, demo, init, report, run, status
@@ -49,6 +50,7 @@ app.command()(status)
 app.command()(report)
 app.command()(apply)
 app.command()(export)
+app.command()(measure)
 app.command()(view)
 app.command()(phantom)
 app.command()(submit)

@@ -62,8 +62,8 @@ def measure(
 
     Example: somray measure runs/lung predictions --label tumour --source 'nnU-Net 501'
     """
+    from somray.pipeline.measure.planned import plan_measure
     from somray.pipeline.measure.request import MeasureRequest, WantedLabels
-    from somray.pipeline.measure.run import plan_measure
 
     if kind not in AS:
         raise ConfigError(f"--as {kind!r}: expected {' or '.join(AS)}")

@@ -13,7 +13,7 @@ from somray.domain.scan import Scan
 from somray.errors import DataError
 from somray.io.masks.anatomy import organ_names
 from somray.io.masks.dicom_seg import open_mask
-from somray.io.masks.label_masks import masks_within
+from somray.io.masks.label_masks import grid_of_mask, masks_within
 from somray.io.masks.name_tables import names_of_json
 from somray.io.ome.image import ScanMeta
 from somray.pipeline.measure.given import GivenFile
@@ -178,13 +178,13 @@ def _check_place(scan: Scan, part: MaskPart, grids: Grids) -> None:
     """
     grid = grids.metas[scan].geometry
     with open_mask(part.path) as source:
-        own = placed_grid(part.path, source.header, grid)
-    if own.is_same_grid(grid):
-        return
-    owner = grids.owner(own)
-    if owner is not None:
-        raise DataError(
-            "channel_mismatch",
-            f"mask {part.path}: lies voxel for voxel on {owner.subject} {owner.session}, not on {scan.subject} "
-            f"{scan.session}; correct its name, or draw it on its own scan",
-        )
+        own = grid_of_mask(source.header, grid)
+        owner = None if own.is_same_grid(grid) else grids.owner(own)
+        if owner is None:
+            placed_grid(part.path, source.header, grid)
+            return
+    raise DataError(
+        "channel_mismatch",
+        f"mask {part.path}: lies voxel for voxel on {owner.subject} {owner.session}, not on {scan.subject} "
+        f"{scan.session}; correct its name, or draw it on its own scan",
+    )

@@ -15,8 +15,9 @@ from somray.commands.measure.pages import write_marked_report
 from somray.errors import ConfigError
 from somray.io.run import open_run
 from somray.io.status import read_status
+from somray.pipeline.measure.planned import plan_measure
 from somray.pipeline.measure.request import MeasureRequest, WantedLabels
-from somray.pipeline.measure.run import measure_run, plan_measure
+from somray.pipeline.measure.run import measure_run
 from somray.runtime.serial import SerialExecutor
 from tests.pipeline.tiny import QUICK, body, run_tiny, save, write_manifest
 
