@@ -7,12 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from somray.commands.console import Json, RunFolder, give, say
+from somray.commands.console import (
+    DONE,
+    FAILED,
+    QUARANTINED,
+    Json,
+    RunFolder,
+    give,
+    out_option,
+    say,
+)
 from somray.errors import ConfigError
 
 __all__ = ["measure", "measure_text"]
 
-DONE, SET_ASIDE, FAILED = 0, 3, 4
 AS = ("parts", "instances")
 MOST_SHOWN = 12
 MINUTE = 60.0
@@ -29,7 +37,7 @@ def measure(
         ),
     ],
     out: Annotated[
-        str | None, typer.Option(help="Folder (or URL) of the new run; RUN-measured by itself.")
+        str | None, out_option("Folder (or URL) of the new run; RUN-measured by itself.")
     ] = None,
     label: Annotated[
         list[str] | None,
@@ -81,7 +89,7 @@ def exit_code(found: dict[str, Any]) -> int:
     """Choose the code: 4 if something of ours broke, 3 if masks or scans were set aside."""
     if found.get("broken"):
         return FAILED
-    return SET_ASIDE if found["left_out"] or found.get("failed") else DONE
+    return QUARANTINED if found["left_out"] or found.get("failed") else DONE
 
 
 def _measured(
