@@ -26,6 +26,7 @@ HOST_PAGE = "https://neuroglancer-demo.appspot.com"
 State = dict[str, Any]  # JSON
 _MM = [1e-3, "m"]
 _COUNT = [1, ""]
+_DECIMALS = 9
 
 
 def prepare(subject: ShownSubject, folder: Storage) -> Prepared:
@@ -133,7 +134,7 @@ def _source(scan: ShownScan, url: str, place: np.ndarray, *, with_channel: bool)
     lead = 2 if with_channel else 1
     matrix = np.zeros((lead + 3, lead + 4))
     matrix[:lead, :lead] = np.eye(lead)
-    matrix[lead:, lead:] = (place @ np.linalg.inv(told))[:3]
+    matrix[lead:, lead:] = (place @ np.linalg.inv(told))[:3].round(_DECIMALS)
     dimensions = {
         "t": _COUNT,
         **({"c'": _COUNT} if with_channel else {}),
