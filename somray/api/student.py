@@ -24,6 +24,7 @@ from somray.kernels.student.predict import predict_student
 from somray.kernels.student.rounds.constant import make_constant
 from somray.kernels.student.rounds.lesson import Lesson
 from somray.kernels.student.rounds.spec import StudentSpec, new_unet_of, student_of
+from somray.kernels.student.spacing import at_shape, shape_at
 from somray.kernels.student.training.loop import train_network
 from somray.kernels.student.training.patches import Example
 from somray.kernels.student.training.schedule import TrainingHooks
@@ -152,24 +153,29 @@ class Student:
         self._shown = stack[best].copy(), target[best].copy()  # what a notebook shows
         return self
 
-    def predict_proba(self, images: ImageLike) -> NDArray[np.float32]:
+    def predict_proba(
+        self, images: ImageLike, spacing_mm: Sequence[float] | None = None
+    ) -> NDArray[np.float32]:
         """Return the target's probability.
 
         Args:
             images: (n, c, y, x) or (n, y, x) values, a slice of them, or an image object.
+            spacing_mm: distance between pixels in mm along (y, x) or (z, y, x); where left out the images' own, that
+                of the fit where they name none. Slices of another pixel size are seen at that of the fit.
 
         Returns:
             (n, y, x) float32 in [0, 1], 0 where there is no data; (1, y, x) for one slice. An
             xarray.DataArray for one of several slices.
 
         Raises:
-            ShapeError: nothing was learned yet, or wrong shape.
+            ShapeError: nothing was learned yet, wrong shape, or a spacing that contradicts the images' own.
 
         Example:
             `student.predict_proba(volume) >= 0.5` is the mask.
         """
         model, given = self.model, stack_of(images, self._channels, "images")
-        found = predict_student(model, given.images, threads=usable_threads())
+        spacing = spacing_of(given.given, spacing_mm, (2, 3), "images") or model.spacing_mm
+        found = _chances(model, given.images, (spacing[-2], spacing[-1]))
         chances: NDArray[np.float32] = (
             found if given.is_one else given.dressed(found, "probability")
         )
@@ -254,3 +260,16 @@ def _names(
 
 def _is_number(value: Any) -> bool:  # Any: whatever a person typed
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def _chances(
+    model: StudentModel, images: NDArray[np.float32], spacing_mm: tuple[float, float]
+) -> NDArray[np.float32]:
+    """Predict slices (n, c, y, x) at the pixel size of the fit, as a run does, and bring it back."""
+    own = (images.shape[2], images.shape[3])
+    shape = shape_at(own, spacing_mm, model.spacing_mm)
+    if shape == own:
+        return predict_student(model, images, threads=usable_threads())
+    seen = np.stack([at_shape(image, shape) for image in images])
+    found = at_shape(predict_student(model, seen, threads=usable_threads()), own)
+    return np.where(np.isnan(images).any(axis=1), np.float32(0), found)

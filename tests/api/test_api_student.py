@@ -144,3 +144,17 @@ def test_what_does_not_fit_is_refused(student):
         somray.Student().fit(np.full_like(images, np.nan), masks)
     with pytest.raises(ShapeError, match="start has channels"):
         somray.Student(channels=("PET",)).fit(images, masks, start=student)
+
+
+def test_slices_of_another_pixel_size_are_seen_at_that_of_the_fit(student):
+    images, masks = _slices()
+    fine = images[:, 0].repeat(2, axis=1).repeat(2, axis=2)
+    found = student.predict_proba(fine, spacing_mm=(0.5, 0.5))
+    inside = masks.repeat(2, axis=1).repeat(2, axis=2)
+    assert found.shape == inside.shape
+    assert somray.agreement(found >= 0.5, inside)["dice"] > 0.9
+    fine[0, :4] = np.nan
+    assert (student.predict_proba(fine, spacing_mm=(0.5, 0.5))[0, :4] == 0).all()
+    np.testing.assert_array_equal(
+        student.predict_proba(images, spacing_mm=(1.0, 1.05)), student.predict_proba(images)
+    )

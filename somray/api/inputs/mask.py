@@ -28,15 +28,17 @@ def mask_of(given: object, what: str) -> tuple[NDArray[np.bool_], GivenImage]:
     values = _whole(image.values, what)
     if values.dtype == np.bool_:
         return values, image
-    named = np.unique(values[values != 0])
-    if len(named) > 1:
+    inside = np.asarray(values != 0)
+    held = values[inside]
+    if held.size and held.min() != held.max():
+        named = np.unique(held)
         told = ", ".join(f"{value:g}" for value in named[:_MOST_NAMED])
         more = ", …" if len(named) > _MOST_NAMED else ""
         raise ShapeError(
             f"several labels in {what}: {told}{more}; say which of them is meant, for example {what} == {named[0]:g}, "
             f"or all of them, {what} > 0"
         )
-    return np.asarray(values != 0), image
+    return inside, image
 
 
 def inside_of(given: object, what: str) -> NDArray[np.bool_]:
