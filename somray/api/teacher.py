@@ -33,10 +33,10 @@ class Teacher:
     boundary, and what the modality shows besides), and tells them apart in any other slice of its protocol.
 
     **What is an image.** Values as they are (HU, SUV, counts), NaN for no data; windows belong to the teacher.
-    With one channel a slice is (y, x) or (1, y, x) and a volume (z, y, x); with several a slice is (c, y, x) and several
-    slices are (n, c, y, x), or {"CT": ct, "PET": pet}. Lists, integers, torch and dask arrays are taken; so are
-    images of nibabel and SimpleITK and xarray.DataArray, whose spacing is used and whose voxels are neither turned
-    nor flipped: results are numpy arrays (z, y, x), an xarray.DataArray where one was given.
+    With one channel a slice is (y, x) or (1, y, x) and a volume (z, y, x); with several a slice is (c, y, x) and
+    several slices are (n, c, y, x), or {"CT": ct, "PET": pet}. Lists, integers, torch and dask arrays are taken; so
+    are images of nibabel and SimpleITK and xarray.DataArray, whose spacing is used and whose voxels are neither
+    turned nor flipped: results are numpy arrays (z, y, x), an xarray.DataArray where one was given.
 
     **PET** is seen at its scan's own lesion level of uptake. Where several slices are given, they stand for
     their scan and the level is read from all of them; `level` overrules it. One slice alone does not tell it: it
