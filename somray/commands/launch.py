@@ -14,7 +14,7 @@ from somray.commands.ending import StoppedError
 from somray.commands.progress.planning import Planning
 from somray.commands.progress.view import ProgressView
 from somray.commands.words import ended_units
-from somray.config import load_config
+from somray.config import CohortConfig, load_config
 from somray.domain.run import RunLayout
 from somray.errors import ConfigError, PlanError, StoreError
 from somray.io.drivers import is_alive
@@ -26,7 +26,7 @@ from somray.pipeline.units.scan_state import scan_name
 from somray.runtime.logs import log_to_stderr
 from somray.runtime.on_ray.places import check_places
 
-__all__ = ["check_output", "load_cohort", "refuse_others", "run_job"]
+__all__ = ["check_output", "load_cohort", "refuse_missing_gpu", "refuse_others", "run_job"]
 
 STOPPED = 143  # what a shell calls the end by SIGTERM
 LATER = "stopped; what is done stays done, and the same command goes on from there"
@@ -80,6 +80,25 @@ def refuse_others(cohort: Cohort) -> None:
             f"output {storage.uri()} holds another cohort's {len(found)} scans ({found[0].partition('.')[0]} …), none "
             "of which stands in this manifest, and they would be removed; choose another output (--set output=PLACE), "
             "or remove that folder"
+        )
+
+
+def refuse_missing_gpu(config: CohortConfig, gpus: float) -> None:
+    """Refuse to begin what would end in hours, when the first mask is due.
+
+    Args:
+        config: of the cohort.
+        gpus: of an embedded Ray, which cannot grow.
+
+    Raises:
+        PlanError: a student shall segment on a GPU, and there is none.
+    """
+    asked = config.resources.segment_gpus
+    by_student = [name for name, one in config.protocols.items() if one.segment == "student"]
+    if asked and not gpus and by_student:
+        raise PlanError(
+            f"resources.segment_gpus: {asked:g} asks for a GPU ({', '.join(by_student)}), and Ray finds none on this "
+            "machine; leave it out to segment on the CPU, or look with `nvidia-smi` and `somray doctor`"
         )
 
 
@@ -172,6 +191,7 @@ def _run(
     _check_address(address)
     check_places(address)
     from somray.report.pages import write_report
+    from somray.runtime.on_ray.capacity import Capacity
     from somray.runtime.on_ray.executor import RayExecutor
     from somray.runtime.on_ray.session import ray_session
 
@@ -182,6 +202,8 @@ def _run(
     before = {s["stage"]: ended_units(s) for s in read_state(storage).get("stages", ())}
     with _stoppable(), ray_session(address, resources.workers):
         _on_stop()
+        if address is None:
+            refuse_missing_gpu(cohort.config, Capacity.now().gpus)
         executor = RayExecutor(
             resources.in_flight,
             resources.attempts,

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
+from typing import TextIO
 
 from somray.domain.work import Outcome, Unit
 
@@ -28,10 +29,22 @@ class _Lines(logging.Formatter):
         return json.dumps({**facts, **getattr(record, "facts", {})})
 
 
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is at the moment: above the bars of a terminal, where these stand in its place."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, stream: TextIO) -> None:
+        """Take none: there is one."""
+
+
 def log_to_stderr() -> None:
     """Send what a run tells to stderr: warnings as sentences; with SOMRAY_LOG=json every unit, as JSON."""
     as_json = os.environ.get("SOMRAY_LOG", "").lower() == "json"
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(_Lines(as_json=as_json))
     _log.handlers = [handler]
     _log.propagate = False

@@ -1,11 +1,15 @@
-"""The end of a run by a signal."""
+"""What is refused before a run begins, and its end by a signal."""
 
 import os
 import signal
 
 import pytest
 
-from somray.commands.launch import STOPPED, _stoppable
+from somray.commands import launch
+from somray.commands.ending import StoppedError
+from somray.commands.launch import STOPPED, _stoppable, refuse_missing_gpu
+from somray.config import parse_config
+from somray.errors import PlanError
 
 
 def test_a_second_signal_does_not_break_off_the_end():
@@ -25,3 +29,30 @@ def test_a_second_signal_does_not_break_off_the_end():
     assert end.value.code == STOPPED
     assert steps == ["orderly"]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [(KeyboardInterrupt(), 130), (SystemExit(STOPPED), STOPPED)]
+)
+def test_an_end_by_a_signal_says_that_nothing_is_lost(monkeypatch, tmp_path, end, code):
+    def stopped(*_):
+        raise end
+
+    monkeypatch.setattr(launch, "load_cohort", stopped)
+    with pytest.raises(StoppedError, match="stays done, and the same command goes on") as caught:
+        launch.run_job(tmp_path / "cohort.yaml")
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("asked", "segment", "gpus", "is_refused"),
+    [(0, "student", 0, False), (0.5, "student", 0, True), (0.5, "som", 0, False), (1, "student", 1, False)],
+)  # fmt: skip
+def test_a_gpu_that_is_not_there_is_missed_at_once(asked, segment, gpus, is_refused):
+    data = {"scans": "s.csv", "output": "run", "protocols": {"p": {"segment": segment}}}
+    config = parse_config({**data, "resources": {"segment_gpus": asked}})
+    if not is_refused:
+        refuse_missing_gpu(config, gpus)
+        return
+    with pytest.raises(PlanError, match=r"resources\.segment_gpus: 0\.5 .*leave it out"):
+        refuse_missing_gpu(config, gpus)
