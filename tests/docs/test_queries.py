@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from somray.domain.run import RunLayout
+from somray.domain.tables import DriftRow
 from somray.io.storage import Storage
+from somray.io.tables import row_to_plain, write_part
 from tests.docs.cohort import BOXES, INTENSITY, VOXEL_MM3, build, write_scan
 from tests.docs.queries import ENGINES, PAGE, SETUP, SHOWN, ask, questions, rows, setup
 
@@ -199,3 +202,22 @@ def test_xarray_opens_a_scan_that_has_coarser_levels(names, tmp_path, monkeypatc
     exec(FOUND["Other ways in"].blocks["xr.open_zarr"], here)
     assert here["image"].shape == (1, 1, 1, 520, 520)
     assert here["lesions"].shape == (1, 1, 520, 520)
+
+
+def test_three_engines_read_parts_of_a_run_that_goes_on_and_leave_a_protocol_of_digits_text(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    Storage.at("run").write_text(RunLayout.info, "{}")
+    for session, protocol in (("t0", "007"), ("t1", "007"), ("t2", "010")):
+        row = DriftRow("s01", session, "ok", 1.0, 0.0, "CT", "edge", 0.2, None, None)
+        write_part(Storage.at("run"), "drift", protocol, session, [row_to_plain(row)])
+    here = setup(FOUND, tmp_path)
+    columns = ["session", "protocol", "sharpness"]
+    known = [("t0", "007", None), ("t1", "007", None), ("t2", "010", None)]
+    assert rows(here["table"]("drift")[columns].sort_values("session"))[1] == known
+    assert (
+        rows(here["duckdb"].sql(f"SELECT {', '.join(columns)} FROM drift ORDER BY session").pl())[1]
+        == known
+    )
+    assert rows(here["scan"]("drift").select(columns).sort("session").collect())[1] == known
