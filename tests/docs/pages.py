@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +22,7 @@ class Block:
         language: as its fence says.
         text: what it holds.
         why: the reason why it is not run, where there is one.
+        shown: what the page says that it prints: a plain block that follows at once.
     """
 
     page: str
@@ -29,6 +30,7 @@ class Block:
     language: str
     text: str
     why: str | None
+    shown: str = ""
 
 
 def pages() -> list[Path]:
@@ -53,7 +55,11 @@ def blocks(page: Path) -> list[Block]:
         elif opened is not None and line.strip() == "```":
             first, language, indent = opened
             text = "\n".join(one[indent:] for one in lines[first : number - 1]) + "\n"
-            found.append(Block(page.relative_to(ROOT).as_posix(), first + 1, language, text, why))
+            block = Block(page.relative_to(ROOT).as_posix(), first + 1, language, text, why)
+            if language or not found or lines[first - 3 : first - 1] != ["```", ""]:
+                found.append(block)
+            else:
+                found[-1] = replace(found[-1], shown=text)
             opened = None
     assert opened is None, f"{page}: a code block is not closed"
     return found
