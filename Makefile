@@ -40,7 +40,7 @@ schemas: .venv/ready
 # Pages that are written from the code, then the site: build/site/index.html.
 docs: .venv/ready
 	$(BIN)/python -m jobs.write_docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file docs/site/mkdocs.yml
 
 # torch goes first and by its exact pin: where a CPU wheel lies on disk, pip takes it only so. Byte code is made at the
 # first import: making it for all packages at once takes two minutes, and most of it is never read.

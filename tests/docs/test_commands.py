@@ -33,6 +33,7 @@ def _typed(page):
         for line in block.text.splitlines():
             if line.lstrip("$ ").startswith("somray "):
                 yield line.lstrip("$ ").removeprefix("somray ")
+    yield from re.findall(r"`somray ([a-z][^`…]*)`", page.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
