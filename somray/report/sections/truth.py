@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from somray.report.data import ProtocolData, Rows, SubjectData
-from somray.report.drawing.blocks import Block, Details, Gallery, Picture, Section, Table, Text
+from somray.report.drawing.blocks import Block, Details, Gallery, Section, Table, Text
 from somray.report.drawing.table import TableColumn, rows_table, table_of
 from somray.report.figures.truth import truth_scores
 from somray.report.texts.notices import TRUTH
@@ -14,6 +14,7 @@ __all__ = ["cohort_truth_section", "truth_section"]
 
 TITLE = "Against the reference truth"
 MOST_ROWS_OPEN = 40
+MOST_ROWS = 200
 UNION = 0  # the label of `truth` that stands for all labels together
 TRUTH_COLUMNS = (
     "subject", "session", "method", "label", "dice", "iou", "precision", "recall", "hd95_mm",
@@ -41,16 +42,21 @@ def cohort_truth_section(protocol: ProtocolData, prefix: str) -> Section:
         )
         return Section(f"{prefix}-truth", TITLE, (Text(told),))
     unions = [r for r in rows if r["label"] == UNION]
-    told = (
-        "Dice overlap with the union of the truth's labels, scan by scan, each method sorted by its own "
-        "scores."
-    )
-    picture = Picture(truth_scores(unions, f"{prefix}-truth-scores"), told)
-    full: Block = _table(rows, "Scores of every scan", "")
-    if len(rows) > MOST_ROWS_OPEN:
-        full = Details(f"All {len(rows)} scores", (full,))
-    blocks = (TRUTH, _summary(rows), Gallery((picture,), "chart"), full)
+    picture = truth_scores(unions, f"{prefix}-truth-scores")
+    blocks = (TRUTH, _summary(rows), Gallery((picture,), "chart"), _listed(rows))
     return Section(f"{prefix}-truth", TITLE, blocks)
+
+
+def _listed(rows: Rows) -> Block:
+    """List all scores, folded away where they are many; of very many those that agree least."""
+    if len(rows) <= MOST_ROWS_OPEN:
+        return _table(rows, "Scores of every scan", "")
+    if len(rows) <= MOST_ROWS:
+        return Details(f"All {len(rows)} scores", (_table(rows, "Scores of every scan", ""),))
+    worst = sorted(range(len(rows)), key=lambda n: (rows[n]["dice"] or 0.0, n))[:MOST_ROWS]
+    told = f"The {MOST_ROWS} scores of {len(rows)} with the least Dice"
+    own = [rows[n] for n in worst]
+    return Details(f"{told}; all stand in tables/truth", (_table(own, told, ""),))
 
 
 def _said_once(rows: Rows) -> Rows:
