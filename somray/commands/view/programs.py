@@ -24,7 +24,8 @@ NAMES: Mapping[str, str] = {
 
 INSTALL: Mapping[str, str] = {
     "napari": 'pip install "napari[all]" napari-ome-zarr   (in this environment or one of its own)',
-    "neuroglancer": "pip install neuroglancer   (in this environment)",
+    "neuroglancer": "pip install neuroglancer   (in this environment; without it the page, and nothing but the page, "
+    "comes from neuroglancer-demo.appspot.com)",
     "itksnap": "download it from itksnap.org, or `sudo apt-get install itksnap` where the system has it",
     "slicer": "download it from download.slicer.org, unpack it and put its folder on PATH",
     "fiji": "download it from fiji.sc and put its folder on PATH, or `sudo apt-get install imagej`",
@@ -40,6 +41,8 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "slicer": ("Slicer", "slicer"),
     "fiji": ("fiji", "fiji-linux-x64", "fiji-linux64", "ImageJ-linux64", "ImageJ", "imagej"),
 }
+# What people type of those that are packages of Python.
+_SHOWN: Mapping[str, str] = {"napari": "python", "neuroglancer": sys.executable}
 # Where they lie when they were unpacked and nobody told the PATH.
 _USUAL: Mapping[str, tuple[str, ...]] = {
     "itksnap": (
@@ -80,12 +83,14 @@ def found_program(viewer: str, given: str | None = None) -> list[str] | None:
     """
     if given is not None:
         place = shutil.which(str(Path(given).expanduser())) or shutil.which(given)
-        return None if place is None else [place]
+        if place is None:
+            return None
+        return [_python_beside(place) if Path(place).stem == "napari" else place]
     if viewer in ("napari", "neuroglancer") and importlib.util.find_spec(viewer) is not None:
         return [sys.executable]
     for name in _COMMANDS.get(viewer, ()):
         if place := shutil.which(name):
-            return [place]
+            return [_python_beside(place) if viewer == "napari" else place]
     for pattern in _USUAL.get(viewer, ()):
         if places := sorted(glob.glob(os.path.expanduser(pattern))):  # "~" and "*"
             return [places[-1]]
@@ -94,11 +99,18 @@ def found_program(viewer: str, given: str | None = None) -> list[str] | None:
 
 def command_of(viewer: str, program: list[str] | None, arguments: list[str]) -> list[str]:
     """Return the command line of one window, with the program's usual name where it is not there."""
-    if program is not None:
-        if Path(program[0]).name == DEBIAN_IMAGEJ:
-            arguments = ["-m" if one == "-macro" else one for one in arguments]
-        return [*program, *arguments]
-    return [_COMMANDS.get(viewer, (sys.executable,))[0], *arguments]
+    if program is None:
+        return [_SHOWN.get(viewer) or _COMMANDS[viewer][0], *arguments]
+    if Path(program[0]).name == DEBIAN_IMAGEJ:
+        arguments = ["-m" if one == "-macro" else one for one in arguments]
+    return [*program, *arguments]
+
+
+def _python_beside(place: str) -> str:
+    """Return the Python of a program's environment: `napari SCRIPT` does not run ours in all versions (0.9.2)."""
+    folder = Path(place).resolve().parent
+    names = ("python", "python3", "python.exe")
+    return next((str(folder / one) for one in names if (folder / one).exists()), place)
 
 
 def has_display() -> bool:

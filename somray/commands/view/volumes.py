@@ -5,13 +5,12 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.commands.export.scans import labels_of
 from somray.commands.view.subject import ShownScan, ShownSubject
 from somray.domain.brick import Brick
 from somray.io.ome.image import read_channel_box
 from somray.io.writers.voxels import LabelMap, Voxels
 
-__all__ = ["bytes_of", "file_name", "image_of", "mask_of"]
+__all__ = ["at_time", "bytes_of", "file_name", "image_of"]
 
 _IMAGE_BYTES = 4
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -37,15 +36,11 @@ def image_of(scan: ShownScan, index: int, t: int | None = None) -> Voxels:
     return Voxels(scan.meta.geometry, scan.meta.shape[0] if t is None else 1, "float32", read)
 
 
-def mask_of(scan: ShownScan, label: str, t: int | None = None) -> LabelMap:
-    """Return a mask; see `image_of`."""
-    whole = labels_of(scan.stored, label)
-    if t is None:
-        return whole
-    old = whole.voxels
-    return LabelMap(
-        Voxels(old.geometry, 1, old.dtype, lambda box: old.read(_at(box, t))), whole.segments
-    )
+def at_time(mask: LabelMap, t: int) -> LabelMap:
+    """Return one time point of a mask."""
+    old = mask.voxels
+    one = Voxels(old.geometry, 1, old.dtype, lambda box: old.read(_at(box, t)))
+    return LabelMap(one, mask.segments)
 
 
 def _at(box: Brick, t: int | None) -> Brick:

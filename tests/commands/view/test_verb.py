@@ -4,6 +4,7 @@ import json
 import sys
 
 import nibabel as nib
+import nrrd
 import numpy as np
 import pytest
 import tifffile
@@ -53,13 +54,28 @@ def test_command_lines_are_the_viewers_own(petct, bare, tmp_path, capsys):
         (one,) = found["commands"]
         return [part.replace(str(tmp_path), "OUT") for part in one]
 
-    assert command("napari") == ["napari", "OUT/in_napari.py"]
+    assert command("napari") == ["python", "OUT/in_napari.py"]
     assert command("slicer") == ["Slicer", "--python-script", "OUT/in_slicer.py"]
     assert command("fiji") == ["fiji", "-macro", "OUT/view.ijm"]
     assert command("itksnap") == [
         "itksnap", "-g", "OUT/sub-s_ses-t1_CT.nii.gz", "-o", "OUT/sub-s_ses-t1_PET.nii.gz",
         "-s", "OUT/sub-s_ses-t1_lesions.nii.gz", "-l", "OUT/sub-s_ses-t1_lesions.label",
     ]  # fmt: skip
+
+
+def test_napari_of_another_environment_is_opened_by_its_python(tmp_path, monkeypatch):
+    (tmp_path / "env").mkdir()
+    for name in ("napari", "python"):
+        (tmp_path / "env" / name).write_text("#!/bin/sh\n")
+        (tmp_path / "env" / name).chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/napari").symlink_to(tmp_path / "env/napari")  # as pipx and uv leave it
+    monkeypatch.setattr(programs.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    python = str(tmp_path / "env/python")
+    assert programs.found_program("napari") == [python]
+    assert programs.found_program("napari", str(tmp_path / "bin/napari")) == [python]
+    assert programs.found_program("itksnap") is None
 
 
 def test_debians_imagej_has_an_option_of_its_own():
@@ -150,9 +166,17 @@ def test_time_points_are_kept_by_those_who_know_time(moving, tmp_path, capsys):
         assert file.asarray().shape[0] == 3
     assert "t <= 3" in (tmp_path / "fiji/view.ijm").read_text()
     found = seen(moving, "m", "--in", "slicer", "--out", str(tmp_path / "slicer"), capsys=capsys)
-    for t in range(3):
-        assert (tmp_path / f"slicer/sub-m_ses-t0_lesions_t{t}.seg.nrrd").exists()
     assert "first time point" in found["notes"][0]
+    seen(moving, "m", "--in", "itksnap", "--out", str(tmp_path / "itk"), capsys=capsys)
+    values, _ = nrrd.read(
+        str(tmp_path / "itk/sub-m_ses-t0_lesions.nrrd")
+    )  # ITK refuses it as NIfTI
+    middles = []
+    for t in range(3):
+        one, _ = nrrd.read(str(tmp_path / f"slicer/sub-m_ses-t0_lesions_t{t}.seg.nrrd"))
+        assert np.array_equal(one, values[..., t])
+        middles.append(np.argwhere(one)[:, 2].mean())
+    assert middles == sorted(set(middles))
     seen(moving, "m", "--in", "napari", "--out", str(tmp_path / "napari"), capsys=capsys)
     scene = json.loads((tmp_path / "napari/scene.json").read_text())
     assert scene["sessions"][0]["times"] == 3

@@ -6,6 +6,7 @@ reads slice by slice.
 
 import json
 
+from somray.commands.export.scans import labels_of
 from somray.commands.view.programs import Prepared
 from somray.commands.view.subject import ShownScan, ShownSubject
 from somray.commands.view.viewers.tiff import (
@@ -14,7 +15,7 @@ from somray.commands.view.viewers.tiff import (
     write_image,
     write_mask,
 )
-from somray.commands.view.volumes import file_name, mask_of
+from somray.commands.view.volumes import file_name
 from somray.io.storage import Storage
 from somray.io.writers.voxels import LabelMap
 
@@ -38,7 +39,7 @@ def prepare(subject: ShownSubject, folder: Storage) -> Prepared:
         made.files.append(image)
         lines.append(_opened(folder, image, is_large=bytes_of_stack(scan) > MOST_IMAGEJ_BYTES))
         for label in scan.labels:
-            name, mask = file_name(scan, label.name, ".tif"), mask_of(scan, label.name)
+            name, mask = file_name(scan, label.name, ".tif"), labels_of(scan.stored, label.name)
             write_mask(scan, mask, folder, name)
             made.files.append(name)
             if max((one.value for one in mask.segments), default=0) > 255:

@@ -108,5 +108,5 @@ def main(folder: Path) -> None:
     del viewer  # must live until here
 
 
-if __name__ in ("__main__", "<run_path>"):  # napari itself runs scripts by the latter name
+if __name__ == "__main__":
     main(Path(__file__).parent)

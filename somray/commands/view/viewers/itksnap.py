@@ -4,9 +4,10 @@ ITK refuses NIfTI whose axes are not perpendicular (a tilted gantry); such scans
 Source: ITK-SNAP 4, "Command-line options": -g main, -o further images, -s segmentations, -l label descriptions.
 """
 
+from somray.commands.export.scans import labels_of
 from somray.commands.view.programs import Prepared
 from somray.commands.view.subject import ShownScan, ShownSubject
-from somray.commands.view.volumes import file_name, image_of, mask_of
+from somray.commands.view.volumes import file_name, image_of
 from somray.io.storage import Storage
 from somray.io.writers.nifti import is_sheared, label_text, write_nifti
 from somray.io.writers.nrrd import write_nrrd, write_nrrd_image
@@ -54,7 +55,7 @@ def _image(scan: ShownScan, index: int, folder: Storage) -> str:
 
 def _mask(scan: ShownScan, label: str, folder: Storage) -> tuple[str, str, int]:
     """Return the names of a mask and of its label descriptions, and its highest value."""
-    mask = mask_of(scan, label)
+    mask = labels_of(scan.stored, label)
     if is_sheared(scan.meta.geometry):
         name = file_name(scan, label, ".nrrd")
         write_nrrd(folder, name, mask)

@@ -7,11 +7,12 @@ Sessions hang under linear transforms, the way that registration found.
 import json
 from pathlib import Path
 
+from somray.commands.export.scans import labels_of
 from somray.commands.view.programs import Prepared
 from somray.commands.view.scene import scene_of
 from somray.commands.view.subject import ShownScan, ShownSubject
 from somray.commands.view.viewers import in_slicer
-from somray.commands.view.volumes import file_name, image_of, mask_of
+from somray.commands.view.volumes import at_time, file_name, image_of
 from somray.io.storage import Storage
 from somray.io.writers.nrrd import write_nrrd, write_nrrd_image
 
@@ -28,14 +29,17 @@ def prepare(subject: ShownSubject, folder: Storage) -> Prepared:
     """
     made = Prepared()
     for scan in subject.scans:
-        for t in range(scan.meta.shape[0]):
-            for index, channel in enumerate(scan.channels):
+        times = range(scan.meta.shape[0])
+        for index, channel in enumerate(scan.channels):
+            for t in times:
                 name = _name(scan, channel.name, t, ".nrrd")
                 write_nrrd_image(folder, name, image_of(scan, index, t))
                 made.files.append(name)
-            for label in scan.labels:
+        for label in scan.labels:
+            mask = labels_of(scan.stored, label.name)
+            for t in times:
                 name = _name(scan, label.name, t, ".seg.nrrd")
-                write_nrrd(folder, name, mask_of(scan, label.name, t))
+                write_nrrd(folder, name, at_time(mask, t))
                 made.files.append(name)
     scene = scene_of(
         subject,
