@@ -69,7 +69,7 @@ def match(
         grids: of all scans.
     """
     if not files:
-        told = f"no mask names {scan.subject} {scan.session}; give one, or measure the others alone"
+        told = f"no mask names {scan.subject} {scan.session}; name one so, or give a table of masks"
         return MatchedMask(scan, refusal=("missing", told))
     try:
         parts = tuple(_parts(scan, files, wanted))

@@ -51,8 +51,10 @@ def measure_run(
         StoreError: storage failed, or a later driver took the run over.
     """
     started, storage = time.time(), plan.storage
+    _describe(
+        plan, started
+    )  # first: it tells a folder that was begun from one that is somebody else's
     storage.write_bytes(RunLayout.config, plan.source.stored.storage.read_bytes(RunLayout.config))
-    _describe(plan, started)
     record = RunRecord(storage, executor, progress)
     try:
         record.state.begin()

@@ -113,7 +113,7 @@ def take(item: TakeItem, shared: object = None) -> Result:
 
     Returns:
         Rows of `scans` and `slices` (method `foreign`). Facts: shape, source_digest and spacing_mm of the scan;
-        voxels of the mask, its digest, per time point the numbers of its instances, whether it was resampled,
+        files and voxels of the mask, its digest, per time point the numbers of its instances, whether it was resampled,
         and the share of it that lies in the scan (None where it is empty).
 
     Raises:
@@ -226,6 +226,7 @@ class _Drawn:
     def facts(self) -> dict[str, Any]:  # Any: JSON
         """Return what later units and the answer need."""
         return {
+            "masks": [[part.path, part.values, part.t] for part in self._item.parts],
             "voxels": self._voxels,
             "mask_digest": self._digest.hexdigest()[:32],
             "numbers": self._numbers if self._item.numbered else None,

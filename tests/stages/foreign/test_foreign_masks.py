@@ -91,6 +91,21 @@ def test_labels_that_count_and_files_that_join(tmp_path):
     assert np.array_equal(joined == 1, two > 0)
 
 
+@pytest.mark.parametrize("is_one_file", [True, False])
+def test_masks_in_time_are_one_file_or_one_a_time_point(tmp_path, is_one_file):
+    """As `export` writes them, and as nnU-Net's cases."""
+    later = ball(GRID, (26.0, 18.0, 11.0), 4.0)
+    if is_one_file:
+        parts = [MaskPart(save(tmp_path / "t.nii.gz", np.stack([ball(GRID), later]), GRID))]
+    else:
+        files = enumerate((ball(GRID), later))
+        parts = [MaskPart(save(tmp_path / f"t{t}.nii.gz", m, GRID), t=t) for t, m in files]
+    for t, expected in enumerate((ball(GRID), later)):
+        mask = ForeignMask(parts, GRID, t, 2)
+        assert np.array_equal(mask.slab(0, 12, numbered=False), expected)
+        mask.close()
+
+
 def elsewhere(tmp_path):
     far = changed((2.0, 0.8, 0.8), (), SHAPE, (500.0, 0, 0))
     return save(tmp_path / "far.nii", ball(far, (516.0, 12.0, 11.0)), far)
