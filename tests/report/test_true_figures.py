@@ -1,11 +1,18 @@
 """Figures say what is so: no name covers another, lines join what belongs together, legends name what is seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from somray.domain.teacher import Codebook
 from somray.report.drawing.classes import Profile
 from somray.report.figures import radar, truth
+from somray.report.figures.classes import areas_along_z, classes_in, classes_on_map, shown_legend
+from somray.report.texts.map_order import order_notices
+
+from .small_run import teacher
 
 FEATURES = (
     "intensity", "edge", "contrast", "thickness", "mean 3×3", "mean 5×5", "anisotr. p", "anisotr. q",
@@ -162,3 +169,57 @@ def test_of_many_scans_some_are_drawn_all_are_counted_and_the_caption_says_so(dr
     assert f"{truth.MOST_LINES} of 1000 scans are drawn" in picture.caption
     assert "mean 0.50 over 1000" in picture.markup
     assert truth.truth_scores([], "t").markup
+
+
+def area(z, name, fraction):
+    return {"z": z, "class_name": name, "fraction": fraction}
+
+
+def named(legend):
+    return [entry.label for entry in legend.entries]
+
+
+def test_a_legend_names_what_is_seen_and_nothing_else():
+    model = replace(
+        teacher(),
+        class_names={1: "background", 2: "normal", 3: "lesion", 4: "boundary", 7: "dense"},
+        node_classes=np.array([1, 1, 2, 4], np.uint8),
+        doubtful={"lesion": "why", "boundary": "why"},
+    )
+    assert classes_on_map(model) == {"background", "normal", "boundary"}
+    assert named(shown_legend(model, classes_on_map(model))) == ["background", "normal", "boundary"]
+    rows = [
+        area(0, "normal", 0.4),
+        area(0, "lesion", 0.0),
+        area(0, "dense", 0.1),
+        area(1, "normal", 0.0),
+    ]
+    assert classes_in(rows) == {"normal", "dense"}  # dense is told by CT and has no node
+    legend = shown_legend(model, {"boundary", "dense"}, has_no_data=True)
+    assert named(legend) == ["boundary", "dense", "no data"]
+    assert [entry.doubtful for entry in legend.entries] == [True, False, False]
+
+
+def test_areas_leave_out_classes_that_cover_nothing_and_say_what_is_blank():
+    rows = [
+        area(z, n, f)
+        for z in (0, 1)
+        for n, f in (("normal", 0.7), ("background", 0.3), ("lesion", 0.0))
+    ]
+    whole = areas_along_z(rows, teacher(), "here", "a")
+    assert "shares of 2 classes" in whole.markup
+    assert "lesion" not in whole.markup
+    assert "blank" not in whole.caption
+    rows[0]["fraction"] = 0.5
+    assert "What is left blank holds no data" in areas_along_z(rows, teacher(), "here", "a").caption
+
+
+@pytest.mark.parametrize(
+    ("error", "count"), [(None, 0), (0.02, 0), (0.5, 0), (0.51, 1), (0.708, 1)]
+)
+def test_only_a_badly_ordered_map_is_told_as_such(error, count):
+    notices = order_notices(Codebook(np.zeros((4, 2), "f4"), (2, 2), topographic_error=error))
+    assert len(notices) == count
+    for notice in notices:
+        assert f"{100 * error:.0f} % of the reference's pixels" in notice.text
+        assert "Classes do not depend on the order" in notice.text

@@ -1,6 +1,6 @@
-"""Charts of classes: the nodes' profiles as a heat map, and how classes fill a scan along z."""
+"""Charts of classes: the nodes' profiles as a heat map, how classes fill a scan along z, and their legend."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from markupsafe import Markup
@@ -9,14 +9,16 @@ from matplotlib.ticker import MaxNLocator
 
 from somray.domain.teacher import TeacherModel
 from somray.report.data import Rows
-from somray.report.drawing.blocks import Picture
+from somray.report.drawing.blocks import Legend, LegendEntry, Picture
 from somray.report.drawing.classes import Profile
 from somray.report.drawing.scales import runs
 from somray.report.drawing.style import (
     INK,
+    NO_DATA_COLOUR,
     PAPER,
     chart,
     class_colour,
+    class_colours,
     drawing,
     label_axes,
     label_scale,
@@ -24,9 +26,50 @@ from somray.report.drawing.style import (
     to_svg,
 )
 
-__all__ = ["areas_along_z", "node_heatmap"]
+__all__ = [
+    "areas_along_z",
+    "classes_in",
+    "classes_on_map",
+    "node_heatmap",
+    "shown_legend",
+]
 
 HEAT_LIMIT = 2.5  # standard deviations at the ends of the heat map's colours
+BLANK = 1e-4  # share of a slice that is drawn blank without being told
+
+
+def classes_on_map(teacher: TeacherModel) -> set[str]:
+    """Name the classes that have a node: those that a picture of the map shows."""
+    values = set(teacher.node_classes.tolist())
+    return {name for value, name in teacher.class_names.items() if value in values}
+
+
+def classes_in(areas: Rows) -> set[str]:
+    """Name the classes that cover anything by rows of `areas`: those that a class map of theirs shows.
+
+    Beside PET, CT tells classes that no node stands for: the map does not name all that a class map shows.
+    """
+    return {r["class_name"] for r in areas if r["fraction"]}
+
+
+def shown_legend(
+    teacher: TeacherModel, shown: Collection[str], *, has_no_data: bool = False
+) -> Legend:
+    """Tell what the colours of the classes mean that a picture shows, and of no others; doubtful ones are marked.
+
+    Args:
+        teacher: whose classes they are.
+        shown: names of the classes that have a node, or a pixel, on the picture.
+        has_no_data: whether the picture has pixels without data, or nodes without a class.
+    """
+    colours = class_colours(teacher.class_names)
+    entries = [
+        LegendEntry(name, colours[value], doubtful=name in teacher.doubtful)
+        for value, name in sorted(teacher.class_names.items())
+        if name in shown
+    ]
+    blank = [LegendEntry("no data", NO_DATA_COLOUR)] if has_no_data else []
+    return Legend((*entries, *blank))
 
 
 @drawing
@@ -75,9 +118,10 @@ def areas_along_z(rows: Rows, teacher: TeacherModel, where: str, name: str) -> P
     edges = starts - 0.5  # a slice reaches from half before to half behind its index
     floor = np.zeros(len(starts))
     means = []
+    seen = classes_in(rows)
     for value, class_name in sorted(teacher.class_names.items()):
         part = [r for r in rows if r["class_name"] == class_name]
-        if not part:
+        if class_name not in seen:
             continue
         share = np.full(count, np.nan)
         share[[r["z"] for r in part]] = [r["fraction"] for r in part]
@@ -98,4 +142,6 @@ def areas_along_z(rows: Rows, teacher: TeacherModel, where: str, name: str) -> P
     mean = ", ".join(means)
     alt = f"Stacked shares of {len(means)} classes over {count} slices: mean {mean}."
     told = f"Share of every slice that each class of the direct transfer covers, {where}."
+    if float(floor[:-1].min()) < 1 - BLANK:
+        told += " What is left blank holds no data."
     return Picture(to_svg(figure, alt, name), told)

@@ -10,14 +10,13 @@ from somray.report.data import Rows, SubjectData, is_4d
 from somray.report.drawing.blocks import Block, Gallery, Picture, Section, Text
 from somray.report.drawing.classes import (
     Profile,
-    class_legend,
     doubt_told,
     profiles_of,
     short_names,
 )
 from somray.report.drawing.style import class_colour
 from somray.report.drawing.table import rows_table
-from somray.report.figures.classes import areas_along_z
+from somray.report.figures.classes import areas_along_z, classes_in, shown_legend
 from somray.report.figures.radar import radar_limit, radar_over_sessions
 from somray.report.texts.notices import doubts, drift_notices
 
@@ -33,20 +32,22 @@ MOST_AREAS = 8  # sessions whose areas are pictured
 def areas_section(subject: SubjectData, prefix: str) -> Section:
     """Show the share of each class slice by slice, session by session."""
     teacher, pictures = subject.teacher, []
+    seen: set[str] = set()
     for number, scan in enumerate(subject.scans[:MOST_AREAS]):
         if teacher is None:
             break
         rows = subject.rows("areas", session=scan["session"], t=0)
         where = f"session {scan['session']}" + (" at time index 0" if is_4d(scan) else "")
         pictures.append(areas_along_z(rows, teacher, where, f"{prefix}-areas{number}"))
+        seen |= classes_in(rows)
     drawn = tuple(p for p in pictures if p is not None)
     if teacher is None or not drawn:
         told = "Nothing to show: no scan of this protocol carries a class map yet."
         return Section(f"{prefix}-areas", "Classes along z", (Text(told),))
     blocks = (
-        *doubts(teacher, teacher.class_names.values()),
+        *doubts(teacher, seen),
         Gallery(drawn, "chart"),
-        class_legend(teacher),
+        shown_legend(teacher, seen),
     )
     return Section(f"{prefix}-areas", "Classes along z", blocks)
 
