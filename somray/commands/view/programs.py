@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["INSTALL", "NAMES", "Prepared", "command_of", "found_program", "has_display", "start"]
+__all__ = ["INSTALL", "NAMES", "ViewerFiles", "command_of", "found_program", "has_display", "start"]
 
 NAMES: Mapping[str, str] = {
     "napari": "napari",
@@ -60,7 +60,7 @@ _USUAL: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass
-class Prepared:
+class ViewerFiles:
     """What was written for a viewer.
 
     Args:

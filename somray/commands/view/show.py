@@ -14,7 +14,7 @@ from somray.commands.console import say
 from somray.commands.view.programs import (
     INSTALL,
     NAMES,
-    Prepared,
+    ViewerFiles,
     command_of,
     found_program,
     has_display,
@@ -78,7 +78,7 @@ def show(location: str, request: ViewRequest) -> dict[str, Any]:  # Any: JSON
     if viewer in _COPIES:
         _announce(subject, folder)
     room = importlib.import_module(f"somray.commands.view.viewers.{viewer}")
-    prepared: Prepared = room.prepare(subject, Storage.at(folder))
+    prepared: ViewerFiles = room.prepare(subject, Storage.at(folder))
     commands = [command_of(viewer, program, one) for one in prepared.arguments]
     notes = [*subject.notes, *prepared.notes]
     opened = False

@@ -7,7 +7,7 @@ reads slice by slice.
 import json
 
 from somray.commands.export.scans import labels_of
-from somray.commands.view.programs import Prepared
+from somray.commands.view.programs import ViewerFiles
 from somray.commands.view.subject import ShownScan, ShownSubject
 from somray.commands.view.viewers.tiff import (
     MOST_IMAGEJ_BYTES,
@@ -26,13 +26,13 @@ OPACITY = 40  # per cent, of a mask over its image
 MOST_OVERLAID = 2000  # slices with a mask of their own drawn over them, each a picture in memory
 
 
-def prepare(subject: ShownSubject, folder: Storage) -> Prepared:
+def prepare(subject: ShownSubject, folder: Storage) -> ViewerFiles:
     """Write what Fiji takes.
 
     Raises:
         StoreError: it cannot be written.
     """
-    made, lines = Prepared(), []
+    made, lines = ViewerFiles(), []
     for scan in subject.scans:
         image = file_name(scan, "image", ".tif")
         write_image(scan, folder, image)

@@ -5,7 +5,7 @@ Source: ITK-SNAP 4, "Command-line options": -g main, -o further images, -s segme
 """
 
 from somray.commands.export.scans import labels_of
-from somray.commands.view.programs import Prepared
+from somray.commands.view.programs import ViewerFiles
 from somray.commands.view.subject import ShownScan, ShownSubject
 from somray.commands.view.volumes import file_name, image_of
 from somray.io.storage import Storage
@@ -17,13 +17,13 @@ __all__ = ["prepare"]
 MOST = 32767  # its segmentations are signed shorts
 
 
-def prepare(subject: ShownSubject, folder: Storage) -> Prepared:
+def prepare(subject: ShownSubject, folder: Storage) -> ViewerFiles:
     """Write what ITK-SNAP takes.
 
     Raises:
         StoreError: it cannot be written.
     """
-    made = Prepared()
+    made = ViewerFiles()
     for scan in subject.scans:
         images = [_image(scan, index, folder) for index in range(len(scan.channels))]
         arguments = ["-g", folder.uri(images[0])]

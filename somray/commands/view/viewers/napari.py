@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from somray.commands.view.programs import Prepared
+from somray.commands.view.programs import ViewerFiles
 from somray.commands.view.scene import scene_of
 from somray.commands.view.subject import ShownSubject
 from somray.commands.view.viewers import in_napari
@@ -14,7 +14,7 @@ __all__ = ["prepare"]
 SCRIPT = "in_napari.py"
 
 
-def prepare(subject: ShownSubject, folder: Storage) -> Prepared:
+def prepare(subject: ShownSubject, folder: Storage) -> ViewerFiles:
     """Write what napari takes.
 
     Raises:
@@ -27,4 +27,4 @@ def prepare(subject: ShownSubject, folder: Storage) -> Prepared:
     )
     folder.write_text("scene.json", json.dumps(scene))
     folder.write_text(SCRIPT, Path(in_napari.__file__).read_text("utf-8"))
-    return Prepared(["scene.json", SCRIPT], [[folder.uri(SCRIPT)]])
+    return ViewerFiles(["scene.json", SCRIPT], [[folder.uri(SCRIPT)]])

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from somray.commands.view.programs import Prepared
+from somray.commands.view.programs import ViewerFiles
 from somray.commands.view.scene import to_world, world_axes
 from somray.commands.view.subject import ShownChannel, ShownLabel, ShownScan, ShownSubject
 from somray.io.ome.metadata import scan_metadata
@@ -29,7 +29,7 @@ _COUNT = [1, ""]
 _DECIMALS = 9
 
 
-def prepare(subject: ShownSubject, folder: Storage) -> Prepared:
+def prepare(subject: ShownSubject, folder: Storage) -> ViewerFiles:
     """Write the state, with a port that is free now, and the names of the masks' values.
 
     Raises:
@@ -46,7 +46,7 @@ def prepare(subject: ShownSubject, folder: Storage) -> Prepared:
     folder.write_text("state.json", json.dumps(state_of(subject, address), indent=1))
     folder.write_text("names.json", json.dumps(names))
     arguments = ["-m", "somray.commands.view.serve", subject.scans[0].stored.root, folder.root]
-    return Prepared(["state.json", "names.json"], [arguments])
+    return ViewerFiles(["state.json", "names.json"], [arguments])
 
 
 def _names(scan: ShownScan, label: ShownLabel) -> str:

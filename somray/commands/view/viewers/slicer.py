@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from somray.commands.export.scans import labels_of
-from somray.commands.view.programs import Prepared
+from somray.commands.view.programs import ViewerFiles
 from somray.commands.view.scene import scene_of
 from somray.commands.view.subject import ShownScan, ShownSubject
 from somray.commands.view.viewers import in_slicer
@@ -21,13 +21,13 @@ __all__ = ["prepare"]
 SCRIPT = "in_slicer.py"
 
 
-def prepare(subject: ShownSubject, folder: Storage) -> Prepared:
+def prepare(subject: ShownSubject, folder: Storage) -> ViewerFiles:
     """Write what 3D Slicer takes.
 
     Raises:
         StoreError: it cannot be written.
     """
-    made = Prepared()
+    made = ViewerFiles()
     for scan in subject.scans:
         times = range(scan.meta.shape[0])
         for index, channel in enumerate(scan.channels):
