@@ -60,7 +60,10 @@ def check(config: ConfigFile, settings: Settings = None, as_json: Json = False) 
     from somray.commands.texts import plan_text
     from somray.pipeline.plan import make_plan
 
-    made = make_plan(load_cohort(config, tuple(settings or ())))
+    cohort = load_cohort(config, tuple(settings or ()))
+    if not as_json:
+        say(f"somray: reading the headers of {len(cohort.scans)} scans")
+    made = make_plan(cohort)
     for note in made.notes:
         say(f"note: {note}")
     plan = made.as_json()
@@ -90,6 +93,8 @@ def report(run: RunFolder, as_json: Json = False) -> None:
     from somray.report.pages import write_report
 
     opened = open_run(run)
+    if not as_json:
+        say(f"somray: making the report of {opened.root}")
     pages = write_report(opened.root)
     index = opened.storage.uri(RunLayout.report_index)
     give({"report": index, "pages": pages}, as_json, lambda: f"report: {index}")
@@ -106,6 +111,8 @@ def init(
     """
     from somray.commands.proposal import propose_cohort, told
 
+    if not as_json:
+        say(f"somray: looking at {', '.join(map(str, paths[:3]))}{' …' if len(paths) > 3 else ''}")
     found = propose_cohort(paths, out)
     give(found, as_json, lambda: told(found))
 

@@ -166,3 +166,17 @@ def test_durations(seconds, words):
 )  # fmt: skip
 def test_ends(seconds, words):
     assert end_words(seconds, NOON) == words
+
+
+def test_the_report_alone_shows_no_pace_but_passes():
+    """It counts as left from the start, as one unit, and begins when all others have ended."""
+    forecast = Forecast()
+    forecast.learn({"som": StageCost(10, 100.0), "report": StageCost(1, 40.0)})
+    for now, done in ((0, 0), (20, 0), (70, 5), (120, 10)):
+        forecast.look(_stages(("som", done, 10 - done, 0), ("report", 0, 1, 0)), now)
+    begun = forecast.seconds_left()
+    assert begun == pytest.approx(48)  # 120 s for 100 planned ones
+    forecast.look(_stages(("som", 10, 0, 0), ("report", 0, 1, 0)), 150)
+    assert forecast.seconds_left() == pytest.approx(18)
+    forecast.look(_stages(("som", 10, 0, 0), ("report", 0, 1, 0)), 200)
+    assert forecast.seconds_left() == 0

@@ -52,4 +52,8 @@ def apply(
     if told.get("status") == "drifted":
         say(f"warning: the teacher may not carry over: {told['reason']}")
     more = f"\n{export_text(found)}" if "files" in found else ""
-    give(found, as_json, lambda: f"{found['method']}: {found['scan']}{more}")
+    areas = found["target_area_mm2"]
+    where = f"{found['target']} in {sum(area > 0 for area in areas)} of {len(areas)} slices"
+    give(
+        found, as_json, lambda: f"wrote labels/{found['method']} in {found['scan']}: {where}{more}"
+    )

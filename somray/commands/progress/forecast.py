@@ -1,6 +1,6 @@
 """When a run will be done: its plan, weighed by what the stages cost, at the pace that it has had so far.
 
-There is no forecast before there is ground for one: a plan, half a minute of work of this run's own, and a twentieth
+There is no forecast before there is ground for one: a plan, half a minute of work of this run's own, and a tenth
 of what was left done in it.
 """
 
@@ -15,7 +15,9 @@ __all__ = ["Forecast", "StageCost"]
 SETTLING_SECONDS = 15.0  # workers start, and what earlier runs did is looked up
 CATCHING_UP_SECONDS = 300.0  # at most until what an earlier run did has been looked up
 LEAST_SECONDS = 30.0
-LEAST_SHARE = 0.05
+LAST = "report"
+"""The stage that begins when all others have ended."""
+LEAST_SHARE = 0.1
 
 Stages = Sequence[Mapping[str, Any]]  # Any: JSON
 
@@ -69,8 +71,12 @@ class Forecast:
     def look(self, stages: Stages, now: float) -> None:
         """Take the newest counts, at a time in seconds."""
         self._stages = stages
+        others = sum(ended_units(stage) for stage in stages if stage["stage"] != LAST)
         for stage in stages:
             name, ended = str(stage["stage"]), ended_units(stage)
+            ended = (
+                others if name == LAST else ended
+            )  # it waits for all others, and counts as left from the start
             if stage["left"] and self._since.get(name, (-1, now))[0] != ended:
                 self._since[name] = (ended, now)
         if not self._plan:
@@ -87,10 +93,18 @@ class Forecast:
         """Return how long the rest will take; None where there is no ground for saying so."""
         (since, before), (now, done) = self._base, self._last
         total = sum(self._each(stage) * self.expected(stage) for stage in self._stages)
-        own, passed = done - before, now - since
+        alone = self._last_alone(now)
+        own, passed = done - before, now - alone - since
         if passed < LEAST_SECONDS or own <= 0 or own < LEAST_SHARE * (total - before):
             return None
-        return max((total - done) * passed / own, self._longest_way(now))
+        return max((total - done) * passed / own - alone, self._longest_way(now), 0.0)
+
+    def _last_alone(self, now: float) -> float:
+        """Return since how many seconds nothing but the last stage, is under way: no pace shows there."""
+        for stage in self._stages:
+            if stage["stage"] != LAST and ended_units(stage) < self.expected(stage):
+                return 0.0
+        return now - self._since[LAST][1] if LAST in self._since else 0.0
 
     def _each(self, stage: Mapping[str, Any]) -> float:
         cost = self._plan.get(str(stage["stage"]))

@@ -15,7 +15,8 @@ from somray.pipeline.run_state import REPORT
 __all__ = ["Planning", "planned"]
 
 MOST_SCANS = 60  # of a protocol whose headers are read for it; more are counted as like these
-REPORT_SECONDS = 3.0  # of one scan in the report
+UNIT_SECONDS = 0.3  # of any unit beside its work: handing it over, reading, writing; rates of plans leave it out
+REPORT_SECONDS = 10.0, 6.0  # of the report, and of each scan in it
 ONCE = ("teacher", "student")  # a unit of these serves a whole protocol
 
 
@@ -62,8 +63,11 @@ def planned(cohort: Cohort) -> dict[str, StageCost]:
             times = 1 if name in ONCE and stage.units == 1 else len(scans) / len(some)
             units[name] += times * stage.units
             seconds[name] += 3600 * times * stage.cpu_hours
-    found = {name: StageCost(units[name], seconds[name]) for name in units}
-    return {**found, REPORT: StageCost(1, REPORT_SECONDS * len(cohort.scans))}
+    found = {
+        name: StageCost(units[name], seconds[name] + UNIT_SECONDS * units[name]) for name in units
+    }
+    base, each = REPORT_SECONDS
+    return {**found, REPORT: StageCost(1, base + each * len(cohort.scans))}
 
 
 def _first(cohort: Cohort, protocol: str, scans: list[Scan]) -> Iterator[Scan]:
