@@ -66,14 +66,16 @@ class Picture(NamedTuple):
     width: int = 960
 
 
+METHOD = "method-phantom-ct.html"
 PICTURES = (
-    Picture("teacher", 0, "index.html", ("^CT of subject", "^Cluster map"), 2),
-    Picture("features", 0, "index.html", (r"^CT (?!of )",), 5, 10, 1100),
-    Picture("radar", 0, "index.html", ("^Class (normal|lesion|boundary)",), 3, 3),
-    Picture("map", 0, "index.html", ("^The map", "^Hit map", "^U-matrix")),
+    Picture("demo", 0, "sub-s01.html", (), width=1000),
+    Picture("teacher", 0, METHOD, ("^CT of subject", "^Cluster map"), 2),
+    Picture("features", 0, METHOD, (r"^CT (?!of )",), 5, 10, 1100),
+    Picture("radar", 0, METHOD, ("^Class (normal|lesion|boundary)",), 3, 3),
+    Picture("map", 0, METHOD, ("^The map", "^Hit map", "^U-matrix")),
     Picture("transfer", 0, "sub-s01.html", ("^CT, slice .*soft tissue",), 3, 3),
     Picture("signatures", 0, "sub-s01.html", ("^Class (normal|lesion|fat) .*in each",), 3, 3),
-    Picture("rounds", 0, "index.html", ("^Overlap", "^Change of the mean", "^Training loss"), 3, 1, 1200),
+    Picture("rounds", 0, METHOD, ("^Overlap", "^Change of the mean", "^Training loss"), 3, 1, 1200),
     Picture("matches", 0, "sub-s01.html", ("^Matches",), 1, 1, 760),
     Picture("residuals", 0, "sub-s01.html", ("^Overlay", "^.Difference."), 2, 2, 700),
     Picture("lesions", 0, "sub-s01.html", ("^Volume of every lesion", "^Every lesion in every"), 2, 1, 1100),
@@ -81,17 +83,37 @@ PICTURES = (
 )  # fmt: skip
 
 
+VIEWER = "demo"
+"""The picture of the README: the planes of a subject's sessions, once their script has drawn them."""
+
+
+def viewer_taken(page: Page) -> bytes:
+    """Return the viewer of a subject's page."""
+    page.evaluate("document.querySelector('#p0-viewer').scrollIntoView()")
+    page.locator(".viewer").first.wait_for(state="visible")
+    page.add_style_tag(content=".viewer table, .viewer .table, .viewer figure { display: none; }")
+    page.wait_for_timeout(3000)  # planes are drawn one after the other
+    return compact(page.locator(".viewer").first.screenshot())
+
+
+def compact(png: bytes) -> bytes:
+    """Return a picture as PNG of few colours."""
+    shot = Image.open(io.BytesIO(png)).convert("RGB")
+    file = io.BytesIO()
+    shot.quantize(COLOURS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
 def taken(page: Page, picture: Picture) -> bytes:
-    """Return the picture as PNG of few colours."""
+    """Return the picture of some figures."""
+    if picture.name == VIEWER:
+        return viewer_taken(page)
     found = page.evaluate(PICK, [list(picture.captions), picture.most])
     if len(found) < len(picture.captions):
         raise SystemExit(f"{picture.name}: {picture.page} has of its figures only {found}")
     style = STYLE.replace("COLUMNS", str(picture.columns)).replace("WIDTH", str(picture.width))
     page.add_style_tag(content=style)
-    shot = Image.open(io.BytesIO(page.locator("#row").screenshot())).convert("RGB")
-    file = io.BytesIO()
-    shot.quantize(COLOURS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
-    return file.getvalue()
+    return compact(page.locator("#row").screenshot())
 
 
 def main(argv: list[str]) -> int:
