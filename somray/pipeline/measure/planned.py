@@ -18,6 +18,7 @@ from somray.pipeline.measure.source import MeasuredRun
 
 __all__ = ["Measurement", "plan_measure"]
 
+MOST_REASONS = 5
 _SUFFIX = "-measured"
 
 
@@ -99,16 +100,29 @@ def plan_measure(request: MeasureRequest) -> Measurement:
 
 
 def _nothing_fits(plan: Measurement, files: Sequence[GivenFile]) -> str:
-    """Say why there is nothing to measure, and how masks may be named."""
-    told = plan.told()["left_out"]
-    wrong = [one for one in told if one["code"] != "missing" or one["mask"]] if files else told[-3:]
+    """Say why there is nothing to measure: masks that name scans cannot be used, or none names any."""
+    root, told = plan.source.root, plan.told()["left_out"]
+    named = {file.named.scans[0] for file in files}
+    if named:
+        wrong = [
+            mask.refusal[1] for scan, mask in plan.matched.items() if scan in named and mask.refusal
+        ]
+        return f"no mask of a scan of {root} can be used:\n{_listed(wrong)}"
     scan = plan.source.scans[0]
-    example = f"sub-{scan.subject}_ses-{scan.session}.nii.gz"
-    reasons = "\n".join(f"  {one['message']}" for one in (wrong or told)[:5])
     return (
-        f"no mask fits a scan of {plan.source.root}; name masks as {example}, put them into sub-S/ses-T/, or give a "
-        f"table with the columns subject, session, path:\n{reasons}"
+        f"no mask names a scan of {root}; name masks as sub-{scan.subject}_ses-{scan.session}.nii.gz, put them into "
+        f"sub-S/ses-T/, or give a table with the columns subject, session, path:\n"
+        + _listed(
+            [one["message"] for one in told if one["mask"]]
+            or ["there is no file that may be a mask"]
+        )
     )
+
+
+def _listed(reasons: Sequence[str]) -> str:
+    more = len(reasons) - MOST_REASONS
+    lines = [f"  {reason}" for reason in reasons[:MOST_REASONS]]
+    return "\n".join(lines + ([f"  … and {more} more"] if more > 0 else []))
 
 
 def _refuse_place(storage: Storage, source: MeasuredRun, request: MeasureRequest) -> None:

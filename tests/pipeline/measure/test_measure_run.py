@@ -210,7 +210,7 @@ def test_places_that_would_be_harmed_are_refused(run, own, tmp_path):
         refused(run, tmp_path, masks, out, "overlaps the run")
     refused(run, tmp_path, masks, masks, "holds the masks|overlaps")
     refused(run, tmp_path, run / "none", tmp_path / "o", "does not exist")
-    refused(run, tmp_path, run / "truth.nii.gz", own[0], "no mask fits a scan")
+    refused(run, tmp_path, run / "truth.nii.gz", own[0], "no mask names a scan")
     other = tmp_path / "masks"
     shutil.copytree(masks, other)
     refused(run, tmp_path, other, own[0], "holds another measurement")
