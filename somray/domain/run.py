@@ -18,6 +18,7 @@ class RunLayout:
     report_index = "report/index.html"
     ledgers = "work/ledger"
     training = "work/train"
+    report_records = "work/report"
     scans = "scans"
     models = "models"
     under_way = "work/pairs"
@@ -61,6 +62,11 @@ class RunLayout:
     def report_subject(subject: str) -> str:
         """The report's page of one subject."""
         return f"report/sub-{subject}.html"
+
+    @staticmethod
+    def report_record(subject: str) -> str:
+        """What the report's page of one subject was made of."""
+        return f"{RunLayout.report_records}/sub-{subject}.json"
 
     @staticmethod
     def report_method(protocol: str) -> str:

@@ -8,7 +8,7 @@ escaped by the templates; the same run gives the same bytes.
 import base64
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -21,6 +21,7 @@ from somray.domain.run import RunLayout
 from somray.domain.work import MIB, WORKER_BYTES, Mapper, Needs
 from somray.report.data import ProtocolData, ReportData, SubjectData, SubjectLesions
 from somray.report.data.cohort import SubjectFacts, subject_facts
+from somray.report.data.kept import keep, kept, page_digest
 from somray.report.drawing.blocks import Block, PageLink, Section, Thumbnail
 from somray.report.figures.cohort.thumbnail import subject_thumbnail
 from somray.report.sections.burden import burden_section
@@ -101,7 +102,7 @@ def write_report(root: str, mapper: Mapper = _IN_ORDER) -> list[str]:
     pictures = {name: picture for part in drawn for name, picture in part.items()}
     (cohort,) = mapper.run(_write_cohort, [names], (root, pictures), needs)
     pages = [*cohort, *methods, *map(RunLayout.report_subject, names)]
-    data.remove_pages_but(pages)
+    data.remove_pages_but(pages, [RunLayout.report_record(s) for s in names])
     return pages
 
 
@@ -136,13 +137,24 @@ def _write_subjects(batch: _Batch, root: str) -> dict[str, Thumbnail | None]:
     around = [batch.before, *batch.names, batch.after]
     pictures = {}
     for name, before, after in zip(batch.names, around, around[2:], strict=False):
-        sections = tuple(_subject(data, name))
         links = [_COHORT, *_methods(data, name), *_neighbours(before, after)]
-        text = _page(f"Subject {name}", (), sections, links, viewer=True)
-        data.storage.write_text(RunLayout.report_subject(name), text)
-        pictures[name] = subject_thumbnail([SubjectData(data, p, name) for p in _met(data, name)])
+        pictures[name] = _write_subject(data, name, links)
         data.forget_scans()
     return pictures
+
+
+def _write_subject(data: ReportData, name: str, links: Sequence[PageLink]) -> Thumbnail | None:
+    """Write a subject's page, unless it stands and nothing on it has changed; return its small picture."""
+    digest = page_digest(data, name, repr(links))
+    known = kept(data, name, digest)
+    if known is not None:
+        return Thumbnail(**known) if known else None
+    sections = tuple(_subject(data, name))
+    text = _page(f"Subject {name}", (), sections, links, viewer=True)
+    data.storage.write_text(RunLayout.report_subject(name), text)
+    picture = subject_thumbnail([SubjectData(data, p, name) for p in _met(data, name)])
+    keep(data, name, digest, {} if picture is None else asdict(picture))
+    return picture
 
 
 def _write_cohort(names: Sequence[str], shared: tuple[str, Pictures]) -> list[str]:
@@ -225,7 +237,7 @@ def _index(
         )
         sections.append(Section(prefix, f"Protocol {protocol.protocol}", parts))
     sections += [cost_section(data), what_ran_section(data)]
-    return _page("Cohort", glance(data), sections, [_COHORT, *methods, *lists])
+    return _page("Cohort", glance(data), sections, [_COHORT, *methods])
 
 
 def _subject(data: ReportData, name: str) -> Iterator[Section]:

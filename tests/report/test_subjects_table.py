@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,12 @@ import pytest
 from somray.report import pages
 from somray.report.data import ReportData
 from somray.report.data.cohort import CONCERNS, Concern, subject_facts
+from somray.report.drawing.blocks import Section
 from somray.report.drawing.thumbnails import MOST_BYTES
 from somray.report.pages import write_report
 from somray.report.texts.attention import ORDER_TOLD, attention, concern_told
 
-from .small_run import SmallRun
+from .small_run import PROTOCOL, SmallRun
 from .test_pages import section
 
 
@@ -67,6 +69,30 @@ def test_many_subjects_are_paged_and_the_index_lists_the_worst(
     monkeypatch.setattr(pages, "PER_PAGE", 250)
     write_report(str(run.root))
     assert not (run.root / "report/subjects-1.html").exists()
+
+
+def test_a_report_goes_on_where_it_stopped_and_follows_what_changed(
+    small_run: SmallRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run, made = SmallRun(tmp_path / "run"), []
+    shutil.copytree(small_run.root, run.root)
+
+    def drawn(data: ReportData, name: str) -> Iterator[Section]:
+        made.append(name)
+        return iter(())
+
+    monkeypatch.setattr(pages, "_subject", drawn)
+    monkeypatch.setattr(pages, "_write_method", lambda protocol, root: f"report/{protocol}")
+    before = run.page()
+    write_report(str(run.root))
+    assert made == []  # pages, and so the small pictures, are as they were
+    assert run.page() == before
+    (run.root / "report/sub-s02.html").unlink()
+    write_report(str(run.root))
+    assert made == ["s02"]
+    run.rows("drift", PROTOCOL, [])
+    write_report(str(run.root))
+    assert made == ["s02", "s01"]
 
 
 def test_subjects_are_spread_over_workers_before_they_share_tables():

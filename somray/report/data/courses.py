@@ -107,8 +107,9 @@ def registration_health(protocol: ProtocolData) -> RegistrationHealth:
     sessions = sessions.sort_values(["status", "subject", "fixed_session"], kind="stable")
     refused = records(sessions)
     slices = frame[frame["kind"] == "slices"]
-    by_scan = slices.groupby(["subject", "fixed_session"], observed=True)["status"]
-    troubled = by_scan.agg(refused=lambda s: int((s == "refused").sum()), pairs="size")
+    slices = slices.assign(is_refused=slices["status"] == "refused")
+    by_scan = slices.groupby(["subject", "fixed_session"], observed=True)["is_refused"]
+    troubled = by_scan.agg(refused="sum", pairs="size")
     troubled = troubled[troubled["refused"] > 0].reset_index()
     troubled = troubled.sort_values(["refused", "subject"], ascending=[False, True], kind="stable")
     rows: Rows = [

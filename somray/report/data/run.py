@@ -32,6 +32,7 @@ __all__ = [
     "Row",
     "Rows",
     "SubjectData",
+    "has_subjects",
     "is_4d",
     "plain_rows",
     "records",
@@ -44,7 +45,8 @@ Row = dict[str, Any]  # Any: one row of a table of domain/tables/, values plain
 Rows = list[Row]
 
 
-def _has_subjects(table: str) -> bool:
+def has_subjects(table: str) -> bool:
+    """Tell whether a table has rows of subjects."""
     return any(spec.name == "subject" for spec in field_specs(TABLES[table]))
 
 
@@ -108,9 +110,17 @@ class ReportData:
         """How far the run is, as last written."""
         return self.run.state()
 
-    def remove_pages_but(self, pages: Collection[str]) -> None:
-        """Remove the pages of an earlier report that this one does not have."""
+    def remove_pages_but(self, pages: Collection[str], records: Collection[str]) -> None:
+        """Remove the pages of an earlier report, and what is known of them, that this one does not have."""
         leftovers.remove_pages_but(self.storage, pages)
+        folder = RunLayout.report_records
+        for name in self.storage.names(folder):
+            if f"{folder}/{name}" not in records:
+                self.storage.remove(f"{folder}/{name}")
+
+    def named_scans(self, subject: str) -> list[Scan]:
+        """Return a subject's scans as the manifest names them."""
+        return [scan for (name, _), scan in self._manifest.items() if name == subject]
 
     @property
     def is_unfinished(self) -> bool:
@@ -144,7 +154,7 @@ class ReportData:
         return self._tables[name]
 
     def _read(self, name: str) -> pd.DataFrame:
-        if self._subjects is None or name in WHOLE or not _has_subjects(name):
+        if self._subjects is None or name in WHOLE or not has_subjects(name):
             return self.run.table(name)
         try:
             place = self.storage.uri(RunLayout.table(name))

@@ -33,7 +33,7 @@
 
   function makeSortable(table) {
     [...table.tHead.rows[0].cells].forEach((head, column) => {
-      if (!head.textContent.trim() || head.hasAttribute("data-plain")) return;
+      if ([...table.tBodies[0].rows].some((row) => row.cells[column].querySelector("img"))) return;
       const button = document.createElement("button");
       button.type = "button";
       button.className = "sort";

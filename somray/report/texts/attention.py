@@ -5,11 +5,15 @@ from somray.report.drawing.blocks import Cell
 from somray.report.drawing.changes import DOUBTS
 from somray.report.drawing.table import plural
 
-__all__ = ["ORDER_TOLD", "attention", "concern_told"]
+__all__ = ["DRIFT_REMEDY", "ORDER_TOLD", "attention", "concern_told"]
 
 MOST_TOLD = 4
 MOST_PLACES = 3
 _TONES = {"failed": "bad", "refused": "bad", "drifted": "warn", "changes": "warn"}
+DRIFT_REMEDY = (
+    "Look at their masks; `teacher.previous` with `refit: true`, or a reference that holds such scans too, adapts "
+    "the map while its classes keep their meaning."
+)
 ORDER_TOLD = (
     "Worst first: what failed; then sessions that could not be aligned; scans that the teacher may not carry "
     "over to; changes of lesions in doubt; objects in doubt; weak alignments of sessions; slices that could "

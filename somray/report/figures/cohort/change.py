@@ -5,6 +5,7 @@ order stands for its neighbours, beyond `MOST_LINES` bands stand for the courses
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -37,6 +38,7 @@ MOST_NAMED = 40  # bars with their subject's name below
 MOST_LINES = 150
 MOST_COLOURED = 8  # courses in colours of their own, each with a name
 EXTREMES = 3  # courses of each end that are drawn by name where most are not
+NAME_GAP = 0.05  # of the axes' height: one line of text
 CAP = 2.0  # growth beyond this share is cut off and marked
 WIDE_RANGE = 50.0  # largest over smallest volume from which an axis is logarithmic
 GROUPS = (
@@ -67,6 +69,7 @@ def waterfall(courses: Sequence[DiseaseCourse], name: str) -> Markup:
              color=[_colour(c) for c in shown], linewidth=0)  # fmt: skip
     _marks(axes, shown, changes)
     axes.axhline(0, color=INK, linewidth=0.8)
+    axes.set_axisbelow(True)
     axes.set_xlim(-0.7, max(len(shown), 6) - 0.3)
     low = max(-108.0, 115 * float(np.min(changes, initial=0.0)) - 6)
     axes.set_ylim(low, max(30.0, min(CAP, float(np.max(changes, initial=0.0))) * 100 * 1.12 + 6))
@@ -127,15 +130,13 @@ def spaghetti(courses: Sequence[DiseaseCourse], column: str, label: str, name: s
     lines = [(c, v) for c, v in known if np.isfinite(v).any()]
     in_days = all(c.days is not None for c, _ in lines)
     figure, axes = chart(9.2, 3.4)
-    if len(lines) > MOST_LINES:
-        _bands(axes, lines, in_days)
-    else:
-        _thin(axes, lines, in_days)
+    named = (_bands if len(lines) > MOST_LINES else _thin)(axes, lines, in_days)
     _scale(axes, np.concatenate([v for _, v in lines]) if lines else np.zeros(1), label)
     axes.set_xlabel("days since the first session" if in_days else "session, in order of time")
     if not in_days:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.08)
+    _names(axes, named)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     most = max((len(v) for _, v in lines), default=0)
@@ -157,12 +158,23 @@ def _places(course: DiseaseCourse, in_days: bool) -> NDArray[np.float64]:
 Line = tuple[DiseaseCourse, NDArray[np.float64]]
 
 
-def _thin(axes: Axes, lines: Sequence[Line], in_days: bool) -> None:
+@dataclass(frozen=True)
+class _CourseEnd:
+    """Where a course that gets its name ends."""
+
+    x: float
+    y: float
+    name: str
+    colour: str
+
+
+def _thin(axes: Axes, lines: Sequence[Line], in_days: bool) -> list[_CourseEnd]:
     """Draw every course: in colours of their own where they are few, else in those of their response."""
     if len(lines) <= MOST_COLOURED:
-        for rank, (course, values) in enumerate(lines):
-            _named(axes, course, values, SERIES[rank], in_days)
-        return
+        return [
+            _drawn(axes, course, values, SERIES[rank], in_days)
+            for rank, (course, values) in enumerate(lines)
+        ]
     for label, colour, own in GROUPS:
         part = [(c, v) for c, v in lines if c.response in own]
         if not part:
@@ -171,18 +183,27 @@ def _thin(axes: Axes, lines: Sequence[Line], in_days: bool) -> None:
         xs = np.concatenate([np.append(_places(c, in_days), np.nan) for c, _ in part])
         ys = np.concatenate([np.append(v, np.nan) for _, v in part])
         axes.plot(xs, ys, color=colour, linewidth=0.9, alpha=0.75, label=label)
-    for course, values in _extremes(lines):
-        _named(axes, course, values, _colour(course), in_days)
+    return [_drawn(axes, c, v, _colour(c), in_days) for c, v in _extremes(lines)]
 
 
-def _named(
+def _drawn(
     axes: Axes, course: DiseaseCourse, values: NDArray[np.float64], colour: str, in_days: bool
-) -> None:
+) -> _CourseEnd:
+    """Draw one course by itself; return where its name belongs."""
     xs = _places(course, in_days)
     axes.plot(xs, values, color=colour, linewidth=1.7, marker="o", markersize=3.4)
     last = int(np.flatnonzero(np.isfinite(values))[-1])
-    axes.annotate(plain_text(course.subject), (xs[last], values[last]), xytext=(6, 0), va="center",
-                  textcoords="offset points", fontsize=7.5, color=colour)  # fmt: skip
+    return _CourseEnd(float(xs[last]), float(values[last]), plain_text(course.subject), colour)
+
+
+def _names(axes: Axes, ends: Sequence[_CourseEnd]) -> None:
+    """Name courses at their ends, pushed apart so that no name covers another."""
+    height = axes.transScale + axes.transLimits  # data to the axes' own 0..1
+    lowest = -1.0
+    for end in sorted(ends, key=lambda e: (e.y, e.name)):
+        lowest = max(float(height.transform((end.x, end.y))[1]), lowest + NAME_GAP)
+        axes.annotate(end.name, (end.x, lowest), xycoords=("data", "axes fraction"), xytext=(7, 0),
+                      textcoords="offset points", va="center", fontsize=7.5, color=end.colour)  # fmt: skip
 
 
 def _extremes(lines: Sequence[Line]) -> list[Line]:
@@ -196,7 +217,7 @@ def _extremes(lines: Sequence[Line]) -> list[Line]:
     return [*ordered[:EXTREMES], *ordered[-EXTREMES:]]
 
 
-def _bands(axes: Axes, lines: Sequence[Line], in_days: bool) -> None:
+def _bands(axes: Axes, lines: Sequence[Line], in_days: bool) -> list[_CourseEnd]:
     """Draw the median and two bands over the sessions, and the extremes by name."""
     most = max(len(v) for _, v in lines)
     xs, quantiles = [], []
@@ -211,8 +232,7 @@ def _bands(axes: Axes, lines: Sequence[Line], in_days: bool) -> None:
     axes.fill_between(xs, low, high, color=RULE, linewidth=0, label="90 % of subjects")
     axes.fill_between(xs, lower, upper, color=MUTED, alpha=0.45, linewidth=0, label="half of them")
     axes.plot(xs, middle, color=INK, marker="o", markersize=4, label="median")
-    for course, values in _extremes(lines):
-        _named(axes, course, values, _colour(course), in_days)
+    return [_drawn(axes, c, v, _colour(c), in_days) for c, v in _extremes(lines)]
 
 
 def _scale(axes: Axes, values: NDArray[np.float64], label: str) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from somray.report.data import ReportData
 from somray.report.data.cohort import CONCERNS, SubjectFacts
-from somray.report.drawing.blocks import Block, Cell, Section, Text
+from somray.report.drawing.blocks import Block, Cell, Notice, Section, Text
 from somray.report.drawing.table import TableColumn, plural, rows_table, table_of
-from somray.report.texts.attention import concern_told
-from somray.report.texts.notices import doubts, drift_notices
+from somray.report.texts.attention import DRIFT_REMEDY, concern_told
+from somray.report.texts.notices import doubts
 
 __all__ = ["attention_section"]
 
@@ -75,7 +75,8 @@ def _drift(data: ReportData) -> Iterator[Block]:
         drifted = [r for r in rows if r["status"] != "ok"]
         if not drifted:
             continue
-        yield from drift_notices(rows)
+        lead = f"The teacher of {protocol.protocol} may not carry over to {plural(len(drifted), 'scan')}."
+        yield Notice(DRIFT_REMEDY, "warn", lead)
         drifted.sort(key=lambda r: (-r["distance_ratio"], r["subject"], r["session"]))
         told = (
             f"Scans of protocol {protocol.protocol} that its teacher may not carry over to: {len(drifted)} of "

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from somray.report.data import ProtocolData, Row
 from somray.report.data.courses import RegistrationHealth, registration_health
 from somray.report.drawing.blocks import Block, Cell, Details, Notice, Section, Text
-from somray.report.drawing.table import TableColumn, plural, subject_column, table_of
+from somray.report.drawing.table import TableColumn, fact, plural, subject_column, table_of
 
 __all__ = ["health_section"]
 
@@ -31,7 +31,7 @@ def _counts(health: RegistrationHealth) -> Block:
         counts = {state: health.counts.get((kind, state), 0) for state in STATES}
         total = sum(counts.values())
         if total:
-            shares = {s: Cell(f"{n} ({100 * n / total:.1f} %)", _TONES.get(s, "") if n else "muted",
+            shares = {s: Cell(f"{fact(n)} ({100 * n / total:.1f} %)", _TONES.get(s, "") if n else "muted",
                               sort=float(n)) for s, n in counts.items()}  # fmt: skip
             lines.append({"kind": name, "pairs": total, **shares})
     columns = (

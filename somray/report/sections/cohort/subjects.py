@@ -65,18 +65,20 @@ def _table(
         found = pictures.get(fact.name)
         return Cell("–", "muted") if found is None else Cell("", thumbnail=found)
 
+    several = len({p for f in facts for p in f.protocols}) > 1
     columns = (
         TableColumn("picture", picture),
         TableColumn("subject", lambda f: Cell(f.name, href=hrefs.get(f.name, ""))),
         TableColumn("attention", lambda f: attention(f.concerns), "", "why it deserves a look"),
-        TableColumn("protocols", lambda f: ", ".join(f.protocols)),
+        TableColumn("protocols", lambda f: ", ".join(f.protocols) if several else None, optional=True),
         TableColumn("scans", _scans, "", "scans done / scans in the manifest", True),
         TableColumn("lesions", lambda f: f.lesions, "", "lesion identities over all sessions", True),
         TableColumn("first", lambda f: f.first_ml, "ml", "volume of all lesions, first session", True, 2),
-        TableColumn("last", lambda f: f.last_ml, "ml", "the same at the last session", True, 2),
-        TableColumn("change", _change, "%", "of that volume", True),
-        TableColumn("changes", lambda f: counted(f.changes) or None),
-        TableColumn("failures", lambda f: cell(f.failures or None), numeric=True),
+        TableColumn("last", lambda f: f.last_ml if f.done > 1 else None, "ml",
+                    "the same at the last session", True, 2, optional=True),
+        TableColumn("change", _change, "%", "of that volume", True, optional=True),
+        TableColumn("changes", lambda f: counted(f.changes) or None, optional=True),
+        TableColumn("failures", lambda f: cell(f.failures or None), numeric=True, optional=True),
     )  # fmt: skip
     return replace(table_of(told, facts, columns, "the manifest names no scan."), worst=2)
 
