@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
@@ -24,18 +25,10 @@ GLOBS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "cluster/**/
 MIRROR = "repository/"
 """Where the site holds them."""
 
-UNREAD = (
-    "__pycache__",
-    "cli.py",
-    "commands",
-    "config",
-    "phantom",
-    "pipeline",
-    "report",
-    "runtime",
-    "stages",
-)
-"""Rooms of somray without a name in the Python reference."""
+DOCUMENTED = ("__init__.py", "som.py", "errors.py", "api", "domain", "io/__init__.py", "io/run.py",
+              "kernels/__init__.py", "kernels/features", "kernels/lesions", "kernels/metrics",
+              "kernels/registration", "kernels/som")  # fmt: skip
+"""Where the names of the Python reference live."""
 
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
 FENCE = re.compile(r"^ *(?:\d+\. |- )?(?:```|~~~)")
@@ -75,6 +68,7 @@ def page_of(notebook: Path) -> str:
     return "\n\n".join(parts)
 
 
+@event_priority(100)  # before mkdocstrings reads where to look
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Leave out of the menu what does not exist; show under "More" what the menu does not name."""
     handlers = config.plugins["mkdocstrings"].config.handlers
@@ -91,10 +85,9 @@ def _documented_rooms() -> str:
     """Return a folder with the rooms that public names live in: reading all others takes most of a build."""
     place = Path(tempfile.mkdtemp(prefix="somray-docs-"))
     atexit.register(shutil.rmtree, place, ignore_errors=True)
-    (place / "somray").mkdir()
-    for entry in (ROOT / "somray").iterdir():
-        if entry.name not in UNREAD:
-            (place / "somray" / entry.name).symlink_to(entry)
+    for name in DOCUMENTED:
+        (place / "somray" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "somray" / name).symlink_to(ROOT / "somray" / name)
     return str(place)
 
 
