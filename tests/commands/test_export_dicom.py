@@ -67,8 +67,10 @@ def export(run, out, form, *arguments, code=0):
 
 
 def told(run, out, form, capsys, *arguments):
-    export(run, out, form, "--json", *arguments)
-    return json.loads(capsys.readouterr().out)
+    code = main(["export", str(run), "--format", form, "--out", str(out), "--json", *arguments])
+    found = json.loads(capsys.readouterr().out)
+    assert code == (0 if found["files"] else 4)
+    return found
 
 
 def assert_valid(file):

@@ -106,7 +106,7 @@ def test_a_sheared_grid_is_left_out(tmp_path, capsys):
     tilted.set_sform(affine, code=1)
     tilted.to_filename(tmp_path / "a.nii.gz")
     run = ingested(tmp_path, [("s", "t0", "a.nii.gz")], balls((-2, -2, 2, 1.2)))
-    export(run, tmp_path / "out", "--json")
+    export(run, tmp_path / "out", "--json", code=4)
     found = json.loads(capsys.readouterr().out)
     assert found["files"] == []
     assert "sheared" in found["left_out"][0]["reason"]
