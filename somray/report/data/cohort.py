@@ -92,9 +92,7 @@ class _Gathered:
         evolution = data.columns("evolution", ("subject", "change", "doubt"))
         self.changes = _counts(evolution.dropna(subset=["change"]), "change")
         failures = data.rows("failures")
-        self.failures: dict[str, Rows] = defaultdict(list)
-        for row in failures:
-            self.failures[str(row["subject"])].append(row)
+        self.failures = _by_subject(failures)
         self.concerns: dict[str, list[Concern]] = defaultdict(list)
         for subject, concern in (
             *_failed(failures), *_unaligned(data), *_drifted(data), *_changes(evolution),
@@ -141,7 +139,8 @@ def _counts(frame: pd.DataFrame, column: str) -> dict[str, dict[str, int]]:
 def _by_subject(rows: Iterable[Row]) -> dict[str, Rows]:
     groups: dict[str, Rows] = defaultdict(list)
     for row in rows:
-        groups[str(row["subject"])].append(row)
+        if row["subject"] is not None:  # what failed may be a protocol's
+            groups[str(row["subject"])].append(row)
     return groups
 
 

@@ -154,17 +154,19 @@ class ReportData:
         return self._tables[name]
 
     def _read(self, name: str) -> pd.DataFrame:
-        if self._subjects is None or name in WHOLE or not has_subjects(name):
+        is_short = self._subjects is None or name in WHOLE or not has_subjects(name)
+        if is_short or not self._has_parts(name):
             return self.run.table(name)
-        try:
-            place = self.storage.uri(RunLayout.table(name))
-            return pd.DataFrame(pd.read_parquet(place, filters=[("subject", "in", self._subjects)]))
-        except FileNotFoundError:
-            return self.run.table(name)  # empty, with its columns
+        place = self.storage.uri(RunLayout.table(name))
+        return pd.DataFrame(pd.read_parquet(place, filters=[("subject", "in", self._subjects)]))
+
+    def _has_parts(self, name: str) -> bool:
+        folder = RunLayout.table(name)
+        return any(self.storage.names(f"{folder}/{p}") for p in self.storage.names(folder))
 
     def columns(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
         """Return some columns of a whole table, which may be long; `protocol` is always among them."""
-        if name in self._tables or not self.storage.names(RunLayout.table(name)):
+        if name in self._tables or not self._has_parts(name):
             return self.table(name)[[*columns, "protocol"]]
         place = self.storage.uri(RunLayout.table(name))
         return pd.DataFrame(pd.read_parquet(place, columns=[*columns, "protocol"]))

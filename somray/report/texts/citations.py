@@ -30,12 +30,12 @@ class Work:
     @property
     def plain(self) -> str:
         """The work in one line."""
-        names = [n.strip() for n in self.authors.split(" and ")]
-        named = ", ".join(n.replace(", ", " ") for n in names[:6])
-        named += " et al." if len(names) > 6 or "others" in names else ""
+        names = [n.strip().replace(", ", " ") for n in self.authors.split(" and ")]
+        named = ", ".join(n for n in names if n != "others")
+        named += " et al." if "others" in names else ""
         pages = f" {self.pages}" if self.pages else ""
         place = f" {self.address}" if self.link else ""
-        return f"{named.replace(', others', '')}. {self.title}. {self.where}{pages} ({self.year}).{place}"
+        return f"{named.rstrip('.')}. {self.title}. {self.where.rstrip('.')}{pages} ({self.year}).{place}"
 
     @property
     def address(self) -> str:
@@ -66,11 +66,6 @@ WORKS = {
     "vettigli2018": Work(
         "misc", "Vettigli, Giuseppe", "MiniSom: minimalistic and NumPy-based implementation of the "
         "self-organizing map", "GitHub", 2018, "", "https://github.com/JustGlowing/minisom",
-    ),
-    "ward1963": Work(
-        "article", "Ward, Joe H.", "Hierarchical grouping to optimize an objective function",
-        "Journal of the American Statistical Association", 1963, "58:236–244",
-        "10.1080/01621459.1963.10500845",
     ),
     "buades2005": Work(
         "inproceedings", "Buades, Antoni and Coll, Bartomeu and Morel, Jean-Michel",

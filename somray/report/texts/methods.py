@@ -157,9 +157,10 @@ def _student(facts: MethodFacts) -> Iterator[str]:
     widths = str(network.get("widths", "")).replace(",", ", ")
     size = f" with {widths} channels at its levels" if widths else ""
     slices = [r for r in facts.convergence if r["stage"] != "cohort"]
+    where = ", on volumes at a coarse grid of its own," if is_3d else ""
     yield (
-        f"A compact {name}{size}, written in PyTorch [paszke2019], was trained on image intensities to repeat the "
-        f"map's masks, first on one slice, then on further slices with its own pseudo-labels "
+        f"A compact {name}{size}, written in PyTorch [paszke2019], was trained on image intensities{where} to "
+        f"repeat the map's masks, first on one slice, then on further slices with its own pseudo-labels "
         f"({', '.join(str(r['stage']) for r in slices)})."
     )
     if history.get("cohort_scans"):

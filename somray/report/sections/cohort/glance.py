@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from somray.report.data import ReportData, change_counts
+from somray.report.data import ReportData, Rows, change_counts
 from somray.report.drawing.blocks import Block, Code, Details, Facts, Notice, Section, Text
 from somray.report.drawing.changes import counted
 from somray.report.drawing.table import fact, plural
@@ -12,6 +12,8 @@ from somray.report.drawing.table import fact, plural
 __all__ = ["glance", "what_ran_section"]
 
 MOST_FACTS = 40
+_OURS = ("teacher", "student")
+"""Stages whose failure leaves a whole protocol undone: the run counts as failed."""
 _TIMES = ("started", "resumed", "finished")  # seconds since 1970 in run.json
 _UNFINISHED = (
     "The run was not finished when this page was made; what is not yet done is missing here."
@@ -22,13 +24,13 @@ def glance(data: ReportData) -> tuple[Block, ...]:
     """Tell what ran on what, how it ended, and the results in a line of figures."""
     scans, info = data.rows("scans"), data.run.info
     lesions = data.columns("lesions", ("subject", "lesion_id")).drop_duplicates()
-    failures = len(data.table("failures"))
+    failures = data.rows("failures")
     quarantined = sum(r["status"] == "quarantined" for r in scans)
     pairs = [
         ("subjects", str(len({r["subject"] for r in scans}))),
         ("scans done", f"{sum(r['status'] == 'done' for r in scans)} of {len(scans)}"),
         ("scans quarantined", str(quarantined)),
-        ("failures", str(failures)),
+        ("failures", str(len(failures))),
         ("protocols", str(len(data.protocols))),
         ("lesions followed", str(len(lesions))),
         ("state", _state(data, failures)),
@@ -41,11 +43,14 @@ def glance(data: ReportData) -> tuple[Block, ...]:
     return (Notice(_UNFINISHED, "warn", lead), Facts(tuple(pairs)))
 
 
-def _state(data: ReportData, failures: int) -> str:
+def _state(data: ReportData, failures: Rows) -> str:
     """Say how the run ended; the report, its last act, is written before it has."""
     if data.is_unfinished:
         return "not finished"
-    return f"done, {plural(failures, 'failure')} (exit 3)" if failures else "done (exit 0)"
+    if not failures:
+        return "done (exit 0)"
+    broken = any(r["stage"] in _OURS or r["code"] == "internal" for r in failures)
+    return f"done, {plural(len(failures), 'failure')} (exit {4 if broken else 3})"
 
 
 def _what_ran(info: Mapping[str, Any]) -> Iterator[tuple[str, str]]:  # Any: JSON
