@@ -67,7 +67,7 @@ def test_with_a_plan_the_line_says_what_is_to_come_and_when_all_will_be_done(clo
         (120, [("ingest", 10, 0, 0), ("som", 2, 8, 0), ("report", 0, 1, 0)]),
     ]
     lines = _told(clock, capsys, *looks, plan=lambda: PLAN)
-    assert "to come: som" in lines[0]
+    assert "to come: som, report" in lines[0]
     assert lines[1].endswith("ends about 12:06, 4 minutes left")
 
 

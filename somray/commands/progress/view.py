@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 
 from somray.commands.console import say
-from somray.commands.progress.forecast import Forecast, StageCost
+from somray.commands.progress.forecast import LAST, Forecast, StageCost
 from somray.commands.words import duration, end_words, ended_units
 from somray.errors import SomrayError
 
@@ -97,11 +97,12 @@ class ProgressView:
     def _line(self, stages: Sequence[dict[str, Any]], now: float) -> str:
         """Say what is under way with the time left of each stage, what has ended, what is to come, and the end."""
         under_way, ended, to_come = [], [], []
+        is_last = all(s["stage"] == LAST or not s["left"] for s in stages)
         for stage in stages:
             expected = self._forecast.expected(stage)
             if expected and ended_units(stage) >= expected:
                 ended.append(_counted(stage, expected))
-            elif stage["left"] or ended_units(stage):
+            elif (stage["left"] or ended_units(stage)) and (is_last or stage["stage"] != LAST):
                 under_way.append(_counted(stage, expected, self._time_left(stage, expected, now)))
             elif expected:
                 to_come.append(str(stage["stage"]))
