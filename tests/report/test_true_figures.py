@@ -8,6 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from somray.domain.teacher import Codebook
 from somray.report.drawing.classes import Profile
+from somray.report.figures import map as map_figure
 from somray.report.figures import radar, truth
 from somray.report.figures.classes import areas_along_z, classes_in, classes_on_map, shown_legend
 from somray.report.texts.map_order import order_notices
@@ -223,3 +224,25 @@ def test_only_a_badly_ordered_map_is_told_as_such(error, count):
     for notice in notices:
         assert f"{100 * error:.0f} % of the reference's pixels" in notice.text
         assert "Classes do not depend on the order" in notice.text
+
+
+def test_a_node_without_pixels_is_left_empty_and_shares_never_round_to_nothing(drawn):
+    figures, book = drawn(map_figure), teacher().codebook
+    model = replace(teacher(), codebook=replace(book, hits=np.arange(len(book.weights)) * 40))
+    clusters = [
+        {"kind": "node", "node": n, "share_fraction": share}
+        for n, share in enumerate((0.0, 0.0004))
+    ]
+    shares, hits = list(map_figure.map_pictures(model, clusters, "m"))[:2]
+    assert "0.0 %" in shares.markup
+    assert "&lt; 0.1 %" in shares.markup
+    assert "left empty won none" in hits.caption
+    patches = figures[1].axes[0].patches
+    assert patches[0].get_facecolor() == (0, 0, 0, 0)
+    assert all(patch.get_facecolor()[3] == 1 for patch in patches[1:])
+    assert f"40 to {40 * (len(book.weights) - 1)}" in hits.markup
+
+
+def test_text_on_a_node_stands_out_from_its_colour():
+    assert map_figure._ink_on("#E6B820") == map_figure.DARK
+    assert map_figure._ink_on("#262E38") == map_figure.LIGHT

@@ -1,6 +1,7 @@
 """The map itself, node by node as its lattice lies: classes, hits, and how far apart neighbours are."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,10 @@ from markupsafe import Markup
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle, RegularPolygon
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from somray.domain.teacher import TeacherModel
@@ -25,6 +27,7 @@ from somray.report.drawing.style import (
     class_colours,
     drawing,
     label_scale,
+    rgb,
     to_svg,
 )
 
@@ -32,7 +35,26 @@ __all__ = ["map_pictures"]
 
 DARK, LIGHT = "#0b0d0f", "#f7f8f9"  # text on a node, and the rim of its dot
 VALUE_COLOURS = "cividis"
+FEW_DECADES = (
+    50.0  # largest over smallest count up to which a scale has more than its powers of ten
+)
 LEAST_SIDE = 0.3  # inches of a node below which it carries no text
+
+
+@dataclass(frozen=True)
+class NodeShade:
+    """What the shades of a map's nodes tell: title, label of the scale, and whether it is logarithmic."""
+
+    title: str
+    label: str
+    logarithmic: bool = False
+
+    def scale(self, values: NDArray[np.float64]) -> Normalize:
+        """Span what is known of some values; a single value has a scale too."""
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        if self.logarithmic:
+            return LogNorm(low, high if high > low else 10 * low)
+        return Normalize(low, high if high > low else low + 1.0)
 
 
 def map_pictures(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterator[Picture]:
@@ -47,17 +69,18 @@ def map_pictures(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterator
     )
     yield Picture(_class_map(lattice, nodes, clusters, f"{prefix}-grid"), told)
     if book.hits is not None:
-        hits = np.log10(np.maximum(hit_map(book).ravel(), 1.0))
-        label = "pixels of the reference, log₁₀"
-        markup = _value_map(lattice, hits, nodes, "Hits", label, f"{prefix}-hits")
-        told = (
-            "Hit map: how many of the reference's pixels are nearest to each node (powers of ten)."
-        )
+        counts = hit_map(book).ravel()
+        hits = np.where(counts > 0, counts, np.nan)
+        shade = NodeShade("Hits", "pixels of the reference, logarithmic", logarithmic=True)
+        markup = _value_map(lattice, hits, nodes, shade, f"{prefix}-hits")
+        told = "Hit map: how many of the reference's pixels are nearest to each node."
+        if not counts.all():
+            told += " A node that is left empty won none."
         yield Picture(markup, told)
     if lattice.nodes > 1:
-        apart, label = u_matrix(book).ravel(), "mean distance to neighbours"
-        title = "Distances to neighbours"
-        markup = _value_map(lattice, apart, nodes, title, label, f"{prefix}-umatrix")
+        apart, label = u_matrix(book).ravel(), "mean distance, weighted standard deviations"
+        shade = NodeShade("Distances to neighbours", label)
+        markup = _value_map(lattice, apart, nodes, shade, f"{prefix}-umatrix")
         told = (
             "U-matrix: mean distance of each node to its neighbours on the map. Bright ridges part "
             "regimes that differ, dark basins hold nodes that are much alike."
@@ -101,12 +124,25 @@ def _class_map(lattice: Lattice, colours: Sequence[str], clusters: Rows, name: s
     for node, (y, x) in enumerate(lattice.positions):
         axes.add_patch(_node(lattice, lattice.positions[node], colours[node]))
         if _side(lattice) > LEAST_SIDE:
-            share = f"{100 * shares[node]:.1f} %"
+            share, ink = _share_told(shares[node]), _ink_on(colours[node])
             for down, text, size in ((-0.1, str(node), 9.0), (0.25, share, 6.8)):
-                axes.text(x, y + down, text, ha="center", va="center", color=DARK, fontsize=size)
+                axes.text(x, y + down, text, ha="center", va="center", color=ink, fontsize=size)
     rows, columns = lattice.grid
     alt = f"The self-organizing map, {rows} × {columns} nodes, each in the colour of its class."
     return to_svg(figure, alt, name)
+
+
+def _share_told(share: float) -> str:
+    """Tell a share; one that would round to nothing is not told as nothing."""
+    percent = 100 * share
+    return "< 0.1 %" if 0 < percent < 0.05 else f"{percent:.1f} %"
+
+
+def _ink_on(colour: str) -> str:
+    """Choose dark or light text, whichever stands out more from a colour (WCAG's relative luminance)."""
+    parts = np.array(rgb(colour)) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return DARK if float(linear @ (0.2126, 0.7152, 0.0722)) > 0.18 else LIGHT
 
 
 @drawing
@@ -114,24 +150,34 @@ def _value_map(
     lattice: Lattice,
     values: NDArray[np.float64],
     dots: Sequence[str],
-    title: str,
-    label: str,
+    shade: NodeShade,
     name: str,
 ) -> Markup:
-    """Draw one finite number per node as colour, the dot in it in its class's colour."""
+    """Draw one number per node as colour, the dot in it in its class's colour; NaN leaves a node empty."""
     figure, axes = _lattice_chart(lattice, beside=0.75)
-    low, high = float(values.min()), float(values.max())
-    scale = Normalize(low, high if high > low else low + 1.0)
-    colours = colormaps[VALUE_COLOURS](scale(values))
+    scale = shade.scale(values)
+    colours = colormaps[VALUE_COLOURS](
+        scale(np.where(np.isfinite(values), values, np.nanmin(values)))
+    )
     for node, place in enumerate(lattice.positions):
-        axes.add_patch(_node(lattice, place, colours[node]))
+        colour = colours[node] if np.isfinite(values[node]) else "none"
+        axes.add_patch(_node(lattice, place, colour))
         axes.plot(place[1], place[0], "o", color=dots[node], markersize=5,
                   markeredgecolor=LIGHT, markeredgewidth=0.6)  # fmt: skip
     bar = figure.colorbar(ScalarMappable(scale, VALUE_COLOURS), ax=axes, fraction=0.05, pad=0.02)
-    label_scale(bar, label)
+    label_scale(bar, shade.label)
+    if shade.logarithmic:
+        few = np.nanmax(values) < FEW_DECADES * np.nanmin(values)
+        bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:.0f}"))
+        bar.ax.yaxis.set_minor_formatter(NullFormatter())
     rows, columns = lattice.grid
     alt = (
-        f"{title} of the map's {rows} × {columns} nodes, {low:.3g} to {high:.3g}; "
-        f"largest at node {int(np.argmax(values))}."
+        f"{shade.title} of the map's {rows} × {columns} nodes, {_told(np.nanmin(values))} to "
+        f"{_told(np.nanmax(values))}; largest at node {int(np.nanargmax(values))}."
     )
     return to_svg(figure, alt, name)
+
+
+def _told(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
