@@ -32,9 +32,9 @@ def submit(
     follow: Annotated[bool, typer.Option(help="Show what the job says until it ends.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Hand a cohort to a Ray cluster; print the equal `ray job submit` line.
+    """Hand a cohort to a Ray cluster.
 
-    The folder's cohort.yaml and manifest are sent, nothing else: paths in them must be absolute or URLs that every
+    Prints the equal `ray job submit` line. The folder's cohort.yaml and manifest are sent, nothing else: paths in them must be absolute or URLs that every
     node sees. A run that is under way already is not started twice. Ends with the run's own exit code; Ctrl-C leaves
     the job running. The token is taken from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.
 

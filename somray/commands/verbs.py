@@ -20,9 +20,16 @@ from somray.commands.console import (
 __all__ = ["check", "demo", "exit_code", "init", "report", "run", "status"]
 
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Overrule one setting.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="A.B=VALUE",
+        help="Overrule one setting of COHORT.yaml; may be given again.",
+    ),
 ]
-ConfigFile = Annotated[Path, typer.Argument(metavar="COHORT.yaml")]
+ConfigFile = Annotated[
+    Path, typer.Argument(metavar="COHORT.yaml", help="Configuration; `somray init` writes a first.")
+]
 
 
 def exit_code(summary: dict[str, Any]) -> int:
@@ -34,11 +41,19 @@ def exit_code(summary: dict[str, Any]) -> int:
 
 def run(
     config: ConfigFile,
-    address: Annotated[str | None, typer.Option(help="A running Ray cluster.")] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="A running Ray cluster, HEAD:6379; RAY_ADDRESS where left out, else this machine alone."
+        ),
+    ] = None,
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
-    """Do the main job; run again after any stop, it does only what is left.
+    """Run a cohort; after any stop, do only what is left.
+
+    Bars on a terminal, one line a minute elsewhere. Exit code 0: done; 2: usage, configuration or manifest; 3: done,
+    some scans set aside; 4: failed; 130 and 143: stopped by Ctrl-C or SIGTERM, nothing is lost.
 
     Example: somray run cohort.yaml --set resources.workers=2
     """
@@ -52,7 +67,9 @@ def run(
 
 
 def check(config: ConfigFile, settings: Settings = None, as_json: Json = False) -> None:
-    """Read configuration and headers only and print the plan.
+    """Read configuration and headers and print the plan.
+
+    Exit codes as those of the run to come; 4 where the plan cannot fit.
 
     Example: somray check cohort.yaml
     """
@@ -72,7 +89,9 @@ def check(config: ConfigFile, settings: Settings = None, as_json: Json = False) 
 
 
 def status(run: RunFolder, as_json: Json = False) -> None:
-    """Show the progress of a running or finished run, from storage alone.
+    """Show how far a run is, from storage alone.
+
+    What failed, why, and what to do about it; of a running one, when it will end, once that is known.
 
     Example: somray status runs/lung
     """
@@ -105,7 +124,9 @@ def init(
     out: Annotated[Path, out_option("Folder for scans.csv and cohort.yaml.")] = Path(),
     as_json: Json = False,
 ) -> None:
-    """Look at folders or files of scans and propose scans.csv and cohort.yaml.
+    """Propose scans.csv and cohort.yaml for your scans.
+
+    Looks at folders or files, and says what it leaves out and what you should look at.
 
     Example: somray init /data/study --out study
     """
@@ -127,7 +148,9 @@ def demo(
     ] = "small",
     as_json: Json = False,
 ) -> None:
-    """Make a synthetic longitudinal CT cohort with known truth and run everything on it.
+    """Run a synthetic cohort with known truth, as a first try.
+
+    CT of several subjects and sessions, on an embedded Ray; prints agreement, truth scores and where the report is.
 
     Example: somray demo --out /tmp/demo
     """

@@ -24,9 +24,9 @@ def doctor(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find the usual troubles of a machine or cluster before the night does, each with the line to type next.
+    """Find the usual troubles before the night does.
 
-    Looks at versions, GPUs, shared paths from every node, free space under the plan, temporary folders, /dev/shm,
+    Each with the line to type next. Looks at versions, GPUs, shared paths from every node, free space under the plan, temporary folders, /dev/shm,
     memory and CPUs against what the container grants, open files, clocks, token and ports. Exit code 4 where
     something will stop a run.
 
