@@ -34,9 +34,9 @@ def submit(
 ) -> None:
     """Hand a cohort to a Ray cluster.
 
-    Prints the equal `ray job submit` line. The folder's cohort.yaml and manifest are sent, nothing else: paths in them must be absolute or URLs that every
-    node sees. A run that is under way already is not started twice. Ends with the run's own exit code; Ctrl-C leaves
-    the job running. The token is taken from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.
+    Prints the equal `ray job submit` line. The folder's cohort.yaml and manifest are sent, nothing else: paths in them
+    must be absolute or URLs that every node sees. A run that is under way already is not started twice. Ends with the
+    run's own exit code; Ctrl-C leaves the job running. The token is taken from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.
 
     Example: somray submit study/cohort.yaml --address http://127.0.0.1:8265
     """

@@ -26,9 +26,9 @@ def doctor(
 ) -> None:
     """Find the usual troubles before the night does.
 
-    Each with the line to type next. Looks at versions, GPUs, shared paths from every node, free space under the plan, temporary folders, /dev/shm,
-    memory and CPUs against what the container grants, open files, clocks, token and ports. Exit code 4 where
-    something will stop a run.
+    Each comes with the line to type next. Looks at versions, GPUs, shared paths from every node, free space under
+    the plan, temporary folders, /dev/shm, memory and CPUs against what the container grants, open files, clocks,
+    token and ports. Exit code 4 where something will stop a run.
 
     Example: somray doctor study/cohort.yaml --address 10.0.0.1:6379
     """
