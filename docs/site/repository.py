@@ -162,6 +162,8 @@ def _link(found: re.Match[str], page: str, held: frozenset[str]) -> str:
     goal = posixpath.normpath(posixpath.join(posixpath.dirname(place), target))
     if goal.startswith("docs/"):
         here = goal.removeprefix("docs/")
+        if here.endswith(".ipynb") and not page.startswith("notebooks/"):
+            here = here.removesuffix("ipynb") + "md"  # the page made of it
     elif goal in held:
         here = MIRROR + goal
     else:
