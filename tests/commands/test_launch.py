@@ -10,6 +10,7 @@ from somray.commands.ending import StoppedError
 from somray.commands.launch import STOPPED, _stoppable, refuse_missing_gpu
 from somray.config import parse_config
 from somray.errors import PlanError
+from somray.io.storage import Storage
 
 
 def test_a_second_signal_does_not_break_off_the_end():
@@ -56,3 +57,12 @@ def test_a_gpu_that_is_not_there_is_missed_at_once(asked, segment, gpus, is_refu
         return
     with pytest.raises(PlanError, match=r"resources\.segment_gpus: 0\.5 .*leave it out"):
         refuse_missing_gpu(config, gpus)
+
+
+def test_a_run_that_works_here_already_is_told(tmp_path, capsys):
+    storage = Storage.at(tmp_path)
+    launch._tell_of_other(storage)
+    assert capsys.readouterr().err == ""
+    storage.write_text("work/state.json", '{"state": "running", "host": "far", "pid": 7}')
+    launch._tell_of_other(storage)
+    assert "process 7 on far" in capsys.readouterr().err

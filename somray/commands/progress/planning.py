@@ -31,8 +31,10 @@ class Planning:
         """Begin."""
         self.plan: dict[str, StageCost] | None = None
         """None while there is none, or where none can be made."""
-        thread = threading.Thread(target=self._make, args=(cohort,), name="planning", daemon=True)
-        thread.start()
+        self._thread = threading.Thread(
+            target=self._make, args=(cohort,), name="planning", daemon=True
+        )
+        self._thread.start()
 
     def _make(self, cohort: Cohort) -> None:
         with contextlib.suppress(Exception):  # a forecast is a courtesy
