@@ -175,10 +175,8 @@ def run_job(
         raise StoppedError(LATER, STOPPED) from None
 
 
-def _run(
-    config: Path, address: str | None, settings: tuple[str, ...], quiet: bool
-) -> dict[str, Any]:
-    cohort = load_cohort(config, settings)
+def _check(cohort: Cohort, address: str | None) -> None:
+    """See that a run can begin, before Ray is imported."""
     storage = cohort.storage
     if storage.is_local and _UPLOADS in storage.root:
         raise ConfigError(
@@ -190,6 +188,14 @@ def _run(
     refuse_others(cohort)
     _check_address(address)
     check_places(address)
+
+
+def _run(
+    config: Path, address: str | None, settings: tuple[str, ...], quiet: bool
+) -> dict[str, Any]:
+    cohort = load_cohort(config, settings)
+    storage = cohort.storage
+    _check(cohort, address)
     from somray.report.pages import write_report
     from somray.runtime.on_ray.capacity import Capacity
     from somray.runtime.on_ray.executor import RayExecutor
