@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 HEAT_LIMIT = 2.5  # standard deviations at the ends of the heat map's colours
-BLANK = 1e-4  # share of a slice that is drawn blank without being told
+BLANK = 0.003  # share of a slice that is drawn blank without being told: less than a line's width
 
 
 def classes_on_map(teacher: TeacherModel) -> set[str]:

@@ -30,7 +30,7 @@ from somray.report.drawing.style import (
 )
 from somray.report.drawing.table import signed
 
-__all__ = ["radar", "radar_limit", "radar_over_sessions"]
+__all__ = ["CROWDED", "radar", "radar_limit", "radar_over_sessions"]
 
 RADAR_MOST = 4.0  # standard deviations; a profile beyond is drawn on the rim
 CROWDED = 12  # features from which a radar plot needs more room

@@ -17,7 +17,7 @@ from somray.report.drawing.classes import (
 from somray.report.drawing.style import class_colour
 from somray.report.drawing.table import rows_table
 from somray.report.figures.classes import areas_along_z, classes_in, shown_legend
-from somray.report.figures.radar import radar_limit, radar_over_sessions
+from somray.report.figures.radar import CROWDED, radar_limit, radar_over_sessions
 from somray.report.texts.notices import doubts, drift_notices
 
 __all__ = ["areas_section", "signatures_section"]
@@ -93,7 +93,7 @@ def _radars(subject: SubjectData, teacher: TeacherModel, prefix: str) -> Iterato
         f"Signatures are means over a class's pixels of the whole scan (one row in {EVERY}), in standard "
         "deviations of the reference. A class that means the same in every session keeps its shape."
     )
-    yield Gallery(tuple(pictures), "medium")
+    yield Gallery(tuple(pictures), "chart" if len(labels) > CROWDED else "medium")
 
 
 def _by_session(rows: Rows, teacher: TeacherModel, value: int, order: list[str]) -> list[Profile]:
