@@ -51,7 +51,7 @@ def _codes(rows: Rows) -> Block:
         {
             "code": Cell(code, "bad"),
             "count": count,
-            "means": QUARANTINE_CODES.get(code, _UNKNOWN_CODE),
+            "means": QUARANTINE_CODES.get(code, _UNKNOWN_CODE).replace("`", ""),
             "do": REMEDIES.get(code, _NO_REMEDY).replace("`", ""),
         }
         for code, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
