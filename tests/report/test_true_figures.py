@@ -10,7 +10,13 @@ from somray.domain.teacher import Codebook
 from somray.report.drawing.classes import Profile
 from somray.report.figures import map as map_figure
 from somray.report.figures import radar, truth
-from somray.report.figures.classes import areas_along_z, classes_in, classes_on_map, shown_legend
+from somray.report.figures.classes import (
+    areas_along_z,
+    classes_in,
+    classes_on_map,
+    has_blank,
+    shown_legend,
+)
 from somray.report.texts.map_order import order_notices
 
 from .small_run import teacher
@@ -196,6 +202,8 @@ def test_a_legend_names_what_is_seen_and_nothing_else():
         area(1, "normal", 0.0),
     ]
     assert classes_in(rows) == {"normal", "dense"}  # dense is told by CT and has no node
+    assert has_blank(rows)
+    assert not has_blank([area(0, "normal", 0.1), area(0, "lesion", 0.9), area(1, "normal", 1.0)])
     legend = shown_legend(model, {"boundary", "dense"}, has_no_data=True)
     assert named(legend) == ["boundary", "dense", "no data"]
     assert [entry.doubtful for entry in legend.entries] == [True, False, False]

@@ -30,11 +30,13 @@ __all__ = [
     "areas_along_z",
     "classes_in",
     "classes_on_map",
+    "has_blank",
     "node_heatmap",
     "shown_legend",
 ]
 
 HEAT_LIMIT = 2.5  # standard deviations at the ends of the heat map's colours
+WHOLE_SLICE = 1e-6  # of a slice: shares that add up to one but for rounding
 BLANK = 0.003  # share of a slice that is drawn blank without being told: less than a line's width
 
 
@@ -50,6 +52,14 @@ def classes_in(areas: Rows) -> set[str]:
     Beside PET, CT tells classes that no node stands for: the map does not name all that a class map shows.
     """
     return {r["class_name"] for r in areas if r["fraction"]}
+
+
+def has_blank(areas: Rows) -> bool:
+    """Tell by rows of `areas` whether any of their slices has pixels without data."""
+    covered: dict[int, float] = {}
+    for r in areas:
+        covered[r["z"]] = covered.get(r["z"], 0.0) + r["fraction"]
+    return any(share < 1 - WHOLE_SLICE for share in covered.values())
 
 
 def shown_legend(
