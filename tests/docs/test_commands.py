@@ -63,6 +63,6 @@ def test_configurations_are_accepted(page):
 
 
 def test_a_wrong_verb_and_a_wrong_option_are_found():
-    assert _unknown("runn cohort.yaml") == ["runn"]
+    assert _unknown("walk cohort.yaml") == ["walk"]
     assert _unknown("run cohort.yaml --sett a=b  # why --not") == ["--sett"]
     assert _unknown("export run --format nifti --out masks") == []
