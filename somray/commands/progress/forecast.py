@@ -97,7 +97,10 @@ class Forecast:
         own, passed = done - before, now - alone - since
         if passed < LEAST_SECONDS or own <= 0 or own < LEAST_SHARE * (total - before):
             return None
-        return max((total - done) * passed / own - alone, self._longest_way(now), 0.0)
+        left = (total - done) * passed / own - alone
+        return (
+            max(left, self._longest_way(now)) if left > 0 else None
+        )  # it took longer than was thought
 
     def _last_alone(self, now: float) -> float:
         """Return since how many seconds nothing but the last stage, is under way: no pace shows there."""
