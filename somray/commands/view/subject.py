@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somray.commands.export.request import LABELS, ExportRequest
+from somray.commands.export.request import ExportRequest
 from somray.commands.export.scans import StoredScan, chosen_scans, segments_of
 from somray.errors import ConfigError, StoreError
 from somray.io.ome.labels import label_look, labels_complete
@@ -18,6 +18,8 @@ from somray.io.writers.voxels import Segment
 
 __all__ = ["ShownChannel", "ShownLabel", "ShownScan", "ShownSubject", "shown_subject"]
 
+SHOWN = ("som", "student", "foreign", "lesions")
+"""Masks that are shown where they are complete, the one to be seen at once last; `foreign` is a measured run's."""
 NAMES_SHOWN = 10
 _GREY = "FFFFFF"
 
@@ -156,8 +158,8 @@ def _shown(stored: StoredScan, lesions: pd.DataFrame) -> ShownScan:
     here = (lesions["subject"] == scan.subject) & (lesions["session"] == scan.session)
     drawn = label_look(stored.storage, stored.name, "lesions")[1]
     ids = {int(n) for n in lesions["lesion_id"][here]} | set(drawn)
-    there = [name for name in LABELS if labels_complete(stored.storage, stored.name, name)]
-    first = next((name for name in reversed(LABELS) if name in there), "")
+    there = [name for name in SHOWN if labels_complete(stored.storage, stored.name, name)]
+    first = next((name for name in reversed(SHOWN) if name in there), "")
     labels = tuple(
         ShownLabel(name, segments_of(stored, name, ids if name == "lesions" else ()), name == first)
         for name in there
