@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from somray.commands.launch import run_job
-from somray.commands.words import meant
+from somray.commands.words import duration, meant
 from somray.domain.run import RunLayout
 from somray.errors import ConfigError
 from somray.io.run import open_run
@@ -41,7 +41,8 @@ def run_demo(out: Path, size: str, quiet: bool = False) -> dict[str, Any]:
         )  # fmt: skip
     summary = run_job(cohort, settings=(), quiet=quiet)
     figures = _figures(summary["run"])
-    return {**summary, **figures, "text": _text(figures)}
+    took = f"done in {duration(summary['seconds'])}: {summary['scans_done']} scans of {subjects} subjects"
+    return {**summary, **figures, "text": f"{took}\n{_text(figures)}"}
 
 
 def _figures(location: str) -> dict[str, Any]:
@@ -87,4 +88,5 @@ def _text(figures: dict[str, Any]) -> str:
     ]
     changes = ", ".join(f"{n} {change}" for change, n in sorted(figures["evolution"].items()))
     lines += [f"Lesions through time: {changes or 'no change'}", f"Report: {figures['report']}"]
+    lines.append("next: open the report; for scans of your own: somray init FOLDER --out study")
     return "\n".join(lines)
