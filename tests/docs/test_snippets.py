@@ -19,7 +19,7 @@ from tests.docs.pages import ROOT, blocks
 
 PAGES = ("docs/tutorial.md", "README.md", "docs/how-to/python.md")
 QUICK = (
-    "protocols.ct.student.steps=3",
+    "protocols.ct.student.steps=1",
     "protocols.ct.student.rounds=1",
     "protocols.ct.student.cohort=0",
 )
