@@ -65,7 +65,9 @@ def test_a_waterfall_of_many_subjects_has_few_bars_and_says_so():
 
 
 def test_courses_of_many_subjects_are_bands_with_the_extremes_by_name():
-    few, some, lots = (spaghetti(many(n), "volume_ml", "volume (ml)", "s") for n in (5, 100, 2500))
+    few, some, lots = (
+        spaghetti(many(n), "volume_mm3", "volume (ml)", "s", 1e-3) for n in (5, 100, 2500)
+    )
     assert "P0004" in few
     assert "median" not in some
     assert "median" in lots

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +29,6 @@ class DiseaseCourse:
     days: tuple[float, ...] | None
     new: int
 
-    @cached_property
-    def volumes_ml(self) -> NDArray[np.float64]:
-        """Volume of all lesions of each session, (n,)."""
-        return np.array([r["volume_mm3"] / 1000 for r in self.rows])
-
     def values(self, column: str) -> NDArray[np.float64]:
         """Return a column of `burden` of each session (n,), NaN where it is null."""
         return np.array([np.nan if r[column] is None else r[column] for r in self.rows])
@@ -51,10 +45,10 @@ class DiseaseCourse:
 
         None of a single session and of one without lesions throughout; infinite from nothing to something.
         """
-        first, last = float(self.volumes_ml[0]), float(self.volumes_ml[-1])
+        first, last = self.rows[0]["volume_mm3"], self.rows[-1]["volume_mm3"]
         if len(self.rows) < 2 or first == last == 0:
             return None
-        return np.inf if first == 0 else (last - first) / first
+        return np.inf if first == 0 else float((last - first) / first)
 
 
 def courses(protocol: ProtocolData) -> list[DiseaseCourse]:

@@ -117,16 +117,19 @@ def _legend(axes: Axes, shown: Sequence[DiseaseCourse], is_new: bool) -> None:
 
 
 @drawing
-def spaghetti(courses: Sequence[DiseaseCourse], column: str, label: str, name: str) -> Markup:
+def spaghetti(
+    courses: Sequence[DiseaseCourse], column: str, label: str, name: str, per: float = 1.0
+) -> Markup:
     """Draw a figure over the sessions of every subject that has two or more.
 
     Args:
         courses: of all subjects.
-        column: `volume_ml`, or a column of `burden`.
+        column: of `burden`.
         label: name of the axis, with its unit.
         name: prefix of ids.
+        per: what the column is multiplied by, so that it is in that unit.
     """
-    known = [(c, _figures(c, column)) for c in courses if len(c.rows) > 1]
+    known = [(c, per * c.values(column)) for c in courses if len(c.rows) > 1]
     lines = [(c, v) for c, v in known if np.isfinite(v).any()]
     in_days = all(c.days is not None for c, _ in lines)
     figure, axes = chart(9.2, 3.4)
@@ -143,10 +146,6 @@ def spaghetti(courses: Sequence[DiseaseCourse], column: str, label: str, name: s
     what = label.partition(" (")[0]
     alt = f"{what[:1].upper()}{what[1:]} of {plural(len(lines), 'subject')} over up to {most} sessions."
     return to_svg(figure, alt, name)
-
-
-def _figures(course: DiseaseCourse, column: str) -> NDArray[np.float64]:
-    return course.volumes_ml if column == "volume_ml" else course.values(column)
 
 
 def _places(course: DiseaseCourse, in_days: bool) -> NDArray[np.float64]:
@@ -252,16 +251,18 @@ def _scale(axes: Axes, values: NDArray[np.float64], label: str) -> None:
 
 
 @drawing
-def session_totals(totals: Sequence[dict[str, float]], name: str) -> Markup:
+def session_totals(totals: Sequence[dict[str, float]], unit: str, name: str) -> Markup:
     """Draw total volume and number of lesions of each session, over all subjects that have it.
 
-    `totals` holds place, subjects, volume_ml and lesions of each session in order of time.
+    `totals` holds place, subjects, volume (in the unit) and lesions of each session in order of time.
     """
     figure, first = chart(9.2, 2.5)
     first.remove()
     xs = [t["place"] for t in totals]
     names = [f"{t['place']:.0f}\nn = {t['subjects']:.0f}" for t in totals]
-    for n, (key, label) in enumerate((("volume_ml", "total volume (ml)"), ("lesions", "lesions"))):
+    for n, (key, label) in enumerate(
+        (("volume", f"total volume ({unit})"), ("lesions", "lesions"))
+    ):
         axes = figure.add_subplot(1, 2, n + 1)
         axes.bar(xs, [t[key] for t in totals], width=0.6, color=SERIES[n])
         axes.set_xticks(xs, names)
@@ -269,7 +270,7 @@ def session_totals(totals: Sequence[dict[str, float]], name: str) -> Markup:
         axes.set_xlim(min(xs) - 0.8, max(xs) + 0.8)
         label_axes(axes, "session, in order of time; subjects", label)
     told = "; ".join(
-        f"session {t['place']:.0f}: {t['volume_ml']:.1f} ml, {t['lesions']:.0f} lesions, "
+        f"session {t['place']:.0f}: {t['volume']:.1f} {unit}, {t['lesions']:.0f} lesions, "
         f"{plural(int(t['subjects']), 'subject')}"
         for t in totals[:12]
     )

@@ -8,6 +8,7 @@ from somray.report.data import ProtocolData, Row, Rows
 from somray.report.data.courses import DiseaseCourse, courses
 from somray.report.drawing.blocks import Block, Cell, Details, Gallery, Picture, Section, Text
 from somray.report.drawing.changes import RESPONSES
+from somray.report.drawing.scales import volume_unit
 from somray.report.drawing.table import TableColumn, plural, signed, subject_column, table_of
 from somray.report.figures.cohort.change import session_totals, spaghetti, waterfall
 from somray.report.texts.response import thresholds, untold
@@ -15,6 +16,7 @@ from somray.report.texts.response import thresholds, untold
 __all__ = ["change_section"]
 
 MOST_ROWS = 100
+VolumeUnit = tuple[str, float]  # name, and how many there are in a mm³
 TITLE = "Lesion change over the cohort"
 _TONES = {"PD": "bad", "PMD": "bad", "CR": "good", "CMR": "good", "PR": "good", "PMR": "good"}
 
@@ -28,16 +30,17 @@ def change_section(protocol: ProtocolData, prefix: str, hrefs: Mapping[str, str]
         )
         return Section(f"{prefix}-burden", TITLE, (text,))
     followed = [c for c in found if len(c.rows) > 1]
+    unit = volume_unit(max(float(c.values("volume_mm3").max()) for c in found))
     blocks: list[Block] = []
     if followed:
         blocks += [thresholds(protocol.config), *_responses(followed)]
-        blocks += _pictures(followed, prefix)
+        blocks += _pictures(followed, unit, prefix)
         blocks += untold([r for c in followed for r in c.rows[1:]])
-        blocks.append(_subjects(followed, hrefs))
+        blocks.append(_subjects(followed, unit, hrefs))
     else:
         told = f"No subject of {len(found)} has two sessions with a burden, so no change is known."
         blocks.append(Text(told))
-    blocks += _totals(found, prefix)
+    blocks += _totals(found, unit, prefix)
     return Section(f"{prefix}-burden", TITLE, tuple(blocks))
 
 
@@ -49,7 +52,7 @@ def _responses(found: Sequence[DiseaseCourse]) -> Iterator[Block]:
     yield Text(f"At the last session of {plural(len(found), 'subject')}: {'; '.join(told)}.")
 
 
-def _pictures(found: Sequence[DiseaseCourse], prefix: str) -> Iterator[Block]:
+def _pictures(found: Sequence[DiseaseCourse], unit: VolumeUnit, prefix: str) -> Iterator[Block]:
     pictures = []
     if any(c.change is not None for c in found):
         told = (
@@ -61,7 +64,7 @@ def _pictures(found: Sequence[DiseaseCourse], prefix: str) -> Iterator[Block]:
         "Volume of all lesions over time, one line a subject; where there are many, bands, and those that grew "
         "and shrank most by name."
     )
-    markup = spaghetti(found, "volume_ml", "volume (ml)", f"{prefix}-volumes")
+    markup = spaghetti(found, "volume_mm3", f"volume ({unit[0]})", f"{prefix}-volumes", unit[1])
     pictures.append(Picture(markup, told))
     if any(np.isfinite(c.values("tlg")).any() for c in found):
         markup = spaghetti(found, "tlg", "TLG (SUV·ml)", f"{prefix}-tlg")
@@ -69,7 +72,7 @@ def _pictures(found: Sequence[DiseaseCourse], prefix: str) -> Iterator[Block]:
     yield Gallery(tuple(pictures), "large")
 
 
-def _subjects(found: Sequence[DiseaseCourse], hrefs: Mapping[str, str]) -> Block:
+def _subjects(found: Sequence[DiseaseCourse], unit: VolumeUnit, hrefs: Mapping[str, str]) -> Block:
     """List the subjects behind the pictures, those that changed most first."""
 
     def size(course: DiseaseCourse) -> float:
@@ -79,8 +82,8 @@ def _subjects(found: Sequence[DiseaseCourse], hrefs: Mapping[str, str]) -> Block
     columns = (
         subject_column(hrefs),
         TableColumn("sessions", "sessions", numeric=True),
-        TableColumn("first", "first", "ml", "volume at the first session", True, 2),
-        TableColumn("last", "last", "ml", "volume at the last session", True, 2),
+        TableColumn("first", "first", unit[0], "volume at the first session", True, 2),
+        TableColumn("last", "last", unit[0], "volume at the last session", True, 2),
         TableColumn("change", "change", "%", "of volume", True),
         TableColumn("new", "new", "", "lesions found new between any two sessions", True),
         TableColumn("response", "response", "", "at the last session"),
@@ -89,11 +92,11 @@ def _subjects(found: Sequence[DiseaseCourse], hrefs: Mapping[str, str]) -> Block
     told = "Change of every subject with two sessions or more."
     if len(ordered) > MOST_ROWS:
         told = f"The {MOST_ROWS} subjects of {len(ordered)} that changed most; all stand in tables/burden."
-    rows = [_line(c) for c in ordered[:MOST_ROWS]]
+    rows = [_line(c, unit) for c in ordered[:MOST_ROWS]]
     return Details(f"{told[:-1]}", (table_of(told, rows, columns),))
 
 
-def _line(course: DiseaseCourse) -> Row:
+def _line(course: DiseaseCourse, unit: VolumeUnit) -> Row:
     change, response = course.change, course.response
     told = None
     if change is not None:
@@ -102,8 +105,8 @@ def _line(course: DiseaseCourse) -> Row:
     return {
         "subject": course.subject,
         "sessions": len(course.rows),
-        "first": float(course.volumes_ml[0]),
-        "last": float(course.volumes_ml[-1]),
+        "first": course.rows[0]["volume_mm3"] * unit[1],
+        "last": course.rows[-1]["volume_mm3"] * unit[1],
         "change": told,
         "new": course.new or None,
         "response": None if response is None else Cell(response, _TONES.get(response, "")),
@@ -111,32 +114,34 @@ def _line(course: DiseaseCourse) -> Row:
     }
 
 
-def _totals(found: Sequence[DiseaseCourse], prefix: str) -> Iterator[Block]:
+def _totals(found: Sequence[DiseaseCourse], unit: VolumeUnit, prefix: str) -> Iterator[Block]:
     """Sum up each session over all subjects that have it, in order of time."""
     rows: Rows = []
     for place in range(max(len(c.rows) for c in found)):
         own = [c for c in found if len(c.rows) > place]
-        volumes = np.array([c.volumes_ml[place] for c in own])
+        volumes = np.array([c.rows[place]["volume_mm3"] * unit[1] for c in own])
         names = sorted({str(c.rows[place]["session"]) for c in own})
         rows.append({
             "place": float(place + 1), "subjects": float(len(own)),
             "names": ", ".join(names[:4]) + (" …" if len(names) > 4 else ""),
             "lesions": float(sum(c.rows[place]["lesions"] for c in own)),
-            "volume_ml": float(volumes.sum()), "median": float(np.median(volumes)),
+            "volume": float(volumes.sum()), "median": float(np.median(volumes)),
             "lower": float(np.percentile(volumes, 25)), "upper": float(np.percentile(volumes, 75)),
         })  # fmt: skip
     if len(rows) > 1:
         totals = [{k: v for k, v in r.items() if k != "names"} for r in rows]
         told = "Total volume and number of lesions by session, over all subjects that have it."
-        yield Gallery((Picture(session_totals(totals, f"{prefix}-totals"), told),), "large")
+        yield Gallery(
+            (Picture(session_totals(totals, unit[0], f"{prefix}-totals"), told),), "large"
+        )
     columns = (
         TableColumn("session", lambda r: int(r["place"]), "", "in order of time", True),
         TableColumn("called", "names"),
         TableColumn("subjects", lambda r: int(r["subjects"]), numeric=True),
         TableColumn("lesions", lambda r: int(r["lesions"]), numeric=True),
-        TableColumn("total volume", "volume_ml", "ml", "", True, 1),
-        TableColumn("median", "median", "ml", "volume of a subject", True, 2),
-        TableColumn("quarter below", "lower", "ml", "25th percentile", True, 2),
-        TableColumn("quarter above", "upper", "ml", "75th percentile", True, 2),
+        TableColumn("total volume", "volume", unit[0], "", True, 1),
+        TableColumn("median", "median", unit[0], "volume of a subject", True, 2),
+        TableColumn("quarter below", "lower", unit[0], "25th percentile", True, 2),
+        TableColumn("quarter above", "upper", unit[0], "75th percentile", True, 2),
     )
     yield table_of("Totals by session.", rows, columns)

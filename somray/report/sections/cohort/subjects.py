@@ -15,6 +15,7 @@ from somray.report.drawing.blocks import (
     Thumbnail,
 )
 from somray.report.drawing.changes import counted
+from somray.report.drawing.scales import volume_unit
 from somray.report.drawing.table import TableColumn, cell, plural, table_of
 from somray.report.texts.attention import ORDER_TOLD, attention
 
@@ -65,6 +66,13 @@ def _table(
         found = pictures.get(fact.name)
         return Cell("–", "muted") if found is None else Cell("", thumbnail=found)
 
+    largest = max((v or 0.0 for f in facts for v in (f.first_ml, f.last_ml)), default=0.0)
+    unit, per_mm3 = volume_unit(1000 * largest)
+    per_ml = 1000 * per_mm3
+
+    def volume(ml: float | None) -> float | None:
+        return None if ml is None else ml * per_ml
+
     several = len({p for f in facts for p in f.protocols}) > 1
     columns = (
         TableColumn("picture", picture),
@@ -73,9 +81,9 @@ def _table(
         TableColumn("protocols", lambda f: ", ".join(f.protocols) if several else None, optional=True),
         TableColumn("scans", _scans, "", "scans done / scans in the manifest", True),
         TableColumn("lesions", lambda f: f.lesions, "", "lesion identities over all sessions", True),
-        TableColumn("first", lambda f: f.first_ml, "ml", "volume of all lesions, first session", True, 2),
-        TableColumn("last", lambda f: f.last_ml if f.done > 1 else None, "ml",
-                    "the same at the last session", True, 2, optional=True),
+        TableColumn("first", lambda f: volume(f.first_ml), unit, "volume of all lesions, first session", True),
+        TableColumn("last", lambda f: volume(f.last_ml) if f.done > 1 else None, unit,
+                    "the same at the last session", True, optional=True),
         TableColumn("change", _change, "%", "of that volume", True, optional=True),
         TableColumn("changes", lambda f: counted(f.changes) or None, optional=True),
         TableColumn("failures", lambda f: cell(f.failures or None), numeric=True, optional=True),
