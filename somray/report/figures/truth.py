@@ -21,7 +21,7 @@ from somray.report.drawing.style import (
     to_svg,
 )
 
-__all__ = ["truth_scores"]
+__all__ = ["method_rank", "truth_scores"]
 
 _METHODS = {
     "som": "SOM (direct transfer)",
@@ -35,6 +35,12 @@ MOST_LINES = 60  # scans that are drawn one by one
 MANY_LINES = 20  # scans whose lines are drawn fainter
 LEAST_BOXED = 5  # scans from which quartiles say something
 BOX, BAR = 0.13, 0.19  # half widths, of the room between two methods
+
+
+def method_rank(method: str) -> tuple[int, str]:
+    """Order methods as charts and tables show them; those of other programs come last, by name."""
+    order = list(_METHODS)
+    return (order.index(method) if method in order else len(order)), method
 
 
 @drawing
@@ -68,9 +74,8 @@ def truth_scores(rows: Rows, name: str) -> Picture:
 
 
 def _methods_of(rows: Rows) -> list[str]:
-    """List the methods that have any score, those of other programs last."""
-    found = {r["method"] for r in rows if r["dice"] is not None}
-    return [m for m in _METHODS if m in found] + sorted(found - set(_METHODS))
+    """List the methods that have any score."""
+    return sorted({r["method"] for r in rows if r["dice"] is not None}, key=method_rank)
 
 
 def _by_scan(rows: Rows, methods: list[str]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import numpy as np
 from somray.report.data import ProtocolData, Rows, SubjectData
 from somray.report.drawing.blocks import Block, Details, Gallery, Section, Table, Text
 from somray.report.drawing.table import TableColumn, rows_table, table_of
-from somray.report.figures.truth import truth_scores
+from somray.report.figures.truth import method_rank, truth_scores
 from somray.report.texts.notices import TRUTH
 
 __all__ = ["cohort_truth_section", "truth_section"]
@@ -128,4 +128,5 @@ def _summary(rows: Rows) -> Table:
     for row in rows:
         groups.setdefault((row["label"], row["method"]), []).append(row)
     told = "Scores with the truth in short; scans without a figure are left out of its mean."
-    return table_of(told, [groups[key] for key in sorted(groups)], SUMMARY_COLUMNS)
+    order = sorted(groups, key=lambda key: (key[0], method_rank(key[1])))
+    return table_of(told, [groups[key] for key in order], SUMMARY_COLUMNS)
