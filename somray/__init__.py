@@ -1,6 +1,6 @@
 """Find evolving lesions and defects in cohorts of 3D/4D scans without a single label.
 
-The names below are public; see CONTRACT in the README. Each is imported when first used, so that
+The names below are public; docs/reference/python.md describes them. Each is imported when first used, so that
 `import somray` starts neither Ray nor torch.
 """
 

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
+from somray.domain.palette import FURTHER_CLASSES, NAMED_CLASSES
 from somray.stages.object_calls import COLORS
 
 __all__ = [
@@ -47,14 +48,8 @@ INK, MUTED, RULE, PAPER = "#010203", "#020304", "#030405", "#040506"
 _VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 
 NO_DATA_COLOUR = "#262E38"
-_NAMED = {
-    "background": "#8A8F94",
-    "normal": "#1B9E89",
-    "lesion": "#D9541E",
-    "defect": "#D9541E",
-    "boundary": "#E6B820",
-}
-_FURTHER = ("#56B4E9", "#CC79A7", "#3667C0", "#A6761D", "#7F5FA8", "#66A61E", "#C2185B", "#4D7C8A")
+_NAMED = {name: "#{:02X}{:02X}{:02X}".format(*rgb) for name, rgb in NAMED_CLASSES.items()}
+_FURTHER = tuple("#{:02X}{:02X}{:02X}".format(*rgb) for rgb in FURTHER_CLASSES)
 SERIES = ("#2F7EC1", "#D9541E", "#1B9E89", "#B0639A", "#B8860B", "#6A5ACD", "#C2185B", "#4D7C8A")
 """Colours of lines that are not classes (rounds, lesions)."""
 
