@@ -27,7 +27,8 @@ Method = Annotated[
     str,
     Column(
         "",
-        "som (direct transfer) or student: those masks raw; lesions: the objects of labels/lesions",
+        "som (direct transfer) or student: those masks raw; lesions: the objects of labels/lesions; foreign: a mask "
+        "from outside, as given",
     ),
 ]
 Ref = Annotated[

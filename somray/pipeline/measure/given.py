@@ -106,10 +106,10 @@ def _name(
     elif named.scans:
         could = ", ".join(f"{scan.subject} {scan.session}" for scan in named.scans[:_MOST_NAMED])
         told = f"names {could} equally well; rename it sub-S_ses-T, or give a table of masks"
-        unplaced.append(Unplaced(str(file), "mixed_series", f"mask {file}: {told}"))
+        unplaced.append(Unplaced(str(file), "mask_ambiguous", f"mask {file}: {told}"))
     else:
         told = "names no scan of the run; rename it sub-S_ses-T, or give a table of masks"
-        unplaced.append(Unplaced(str(file), "missing", f"mask {file}: {told}"))
+        unplaced.append(Unplaced(str(file), "mask_missing", f"mask {file}: {told}"))
 
 
 def _of_table(table: Path, names: ScanNames) -> Iterator[GivenFile]:

@@ -70,7 +70,7 @@ def match(
     """
     if not files:
         told = f"no mask names {scan.subject} {scan.session}; name one so, or give a table of masks"
-        return MatchedMask(scan, refusal=("missing", told))
+        return MatchedMask(scan, refusal=("mask_missing", told))
     try:
         parts = tuple(_parts(scan, files, wanted))
         for part in parts:
@@ -110,7 +110,7 @@ def _of_several(scan: Scan, files: Sequence[GivenFile], wanted: WantedLabels) ->
     folders = {Path(file.path).parent for file in files}
     if not wanted and len(folders) == 1 and all(file.named.by_folder for file in files):
         return [MaskPart(file.path) for file in files]
-    code = "missing" if wanted.names and not chosen else "mixed_series"
+    code = "mask_missing" if wanted.names and not chosen else "mask_ambiguous"
     told = _some([file.named.rest or Path(file.path).name for file in files])
     raise DataError(
         code,
@@ -130,7 +130,7 @@ def _of_one(paths: list[str], wanted: WantedLabels, rest: str) -> list[MaskPart]
         if wanted.numbers or not chosen:
             told = _some([stem_of(Path(file).name) for file in within])
             raise DataError(
-                "missing", f"mask {path}: is a folder of {told}; choose with --label NAME"
+                "mask_missing", f"mask {path}: is a folder of {told}; choose with --label NAME"
             )
         return [MaskPart(file) for file in chosen]
     if wanted.numbers or not wanted.names:
@@ -151,7 +151,7 @@ def _values_of(path: str, asked: Sequence[str], rest: str) -> tuple[int, ...] | 
         return None
     known = f"names {_some(list(names.values()))}" if names else "names none of its labels"
     raise DataError(
-        "missing", f"mask {path}: {known}, and not {', '.join(unknown)}; correct --label"
+        "mask_missing", f"mask {path}: {known}, and not {', '.join(unknown)}; correct --label"
     )
 
 
@@ -174,7 +174,7 @@ def _check_place(scan: Scan, part: MaskPart, grids: Grids) -> None:
     """Refuse a mask that lies elsewhere, or voxel for voxel on another scan of the run.
 
     Raises:
-        DataError: `channel_mismatch`, or codes of `open_mask`.
+        DataError: `mask_mismatch`, or codes of `open_mask`.
     """
     grid = grids.metas[scan].geometry
     with open_mask(part.path) as source:
@@ -184,7 +184,7 @@ def _check_place(scan: Scan, part: MaskPart, grids: Grids) -> None:
             placed_grid(part.path, source.header, grid)
             return
     raise DataError(
-        "channel_mismatch",
+        "mask_mismatch",
         f"mask {part.path}: lies voxel for voxel on {owner.subject} {owner.session}, not on {scan.subject} "
         f"{scan.session}; correct its name, or draw it on its own scan",
     )

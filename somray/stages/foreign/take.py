@@ -198,13 +198,13 @@ class _Drawn:
         """Refuse a mask that lies elsewhere; mark the groups as complete.
 
         Raises:
-            DataError: `channel_mismatch`: most of it lies outside the scan; `unreadable`: too many instances.
+            DataError: `mask_mismatch`: most of it lies outside the scan; `unreadable`: too many instances.
         """
         share = self._share
         if share is not None and share < LEAST_INSIDE:
             names = ", ".join(part.path for part in self._item.parts)
             raise DataError(
-                "channel_mismatch",
+                "mask_mismatch",
                 f"mask {names}: {share:.0%} of it lie in the scan; save it with the affine of the scan it was drawn "
                 "on, or give it to the scan that it belongs to",
             )

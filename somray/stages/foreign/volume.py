@@ -49,17 +49,17 @@ def placed_grid(path: str, header: ScanHeader, grid: Geometry) -> Geometry:
     """Return the grid of a mask in the world of a scan.
 
     Raises:
-        DataError: `channel_mismatch`: it does not say where it lies, or lies elsewhere.
+        DataError: `mask_mismatch`: it does not say where it lies, or lies elsewhere.
     """
     own = grid_of_mask(header, grid)
     if own is not grid and not header.is_placed:
         size = " × ".join(map(str, own.shape))
         raise DataError(
-            "channel_mismatch",
+            "mask_mismatch",
             f"mask {path}: does not say where it lies, and its size {size} is not the scan's; {_ADVICE}",
         )
     if not overlaps(own, grid):
-        raise DataError("channel_mismatch", f"mask {path}: lies outside the scan; {_ADVICE}")
+        raise DataError("mask_mismatch", f"mask {path}: lies outside the scan; {_ADVICE}")
     return own
 
 
@@ -73,7 +73,7 @@ class ForeignMask:
         times: time points of the scan.
 
     Raises:
-        DataError: codes of `open_mask`; `channel_mismatch`: it lies elsewhere or has other time points.
+        DataError: codes of `open_mask`; `mask_mismatch`: it lies elsewhere or has other time points.
     """
 
     def __init__(self, parts: Sequence[MaskPart], grid: Geometry, t: int, times: int) -> None:
@@ -194,7 +194,7 @@ def _time_in(part: MaskPart, header: ScanHeader, t: int, times: int) -> int:
     if header.shape[0] != wanted:
         what = f"holds {header.shape[0]} volumes, the scan {times}"
         advice = "write all labels in one volume, and a mask of a scan in time as one of as many"
-        raise DataError("channel_mismatch", f"mask {part.path}: {what}; {advice}")
+        raise DataError("mask_mismatch", f"mask {part.path}: {what}; {advice}")
     return t if part.t is None else 0
 
 

@@ -176,7 +176,7 @@ def test_masks_of_other_scans_are_refused(run, tmp_path):
     assert found[None, None]["mask"] == str(masks / "sub-z_ses-t0.nii.gz")
     failures = open_run(tmp_path / "out").table("failures").set_index(["subject", "session"]).code
     assert failures.to_dict() == {
-        ("a", "t0"): "mixed_series", ("b", "t0"): "channel_mismatch", ("c", "t0"): "missing",
+        ("a", "t0"): "mask_ambiguous", ("b", "t0"): "mask_mismatch", ("c", "t0"): "missing",
     }  # fmt: skip
     lesions = open_run(tmp_path / "out").table("lesions")
     assert set(lesions.session) == {"t1"}  # followed alone, its first session now

@@ -129,10 +129,10 @@ def in_time(tmp_path):
 @pytest.mark.parametrize(
     ("make", "code", "message"),
     [
-        (elsewhere, "channel_mismatch", "lies outside the scan"),
-        (mostly_outside, "channel_mismatch", "of it lie in the scan"),
+        (elsewhere, "mask_mismatch", "lies outside the scan"),
+        (mostly_outside, "mask_mismatch", "of it lie in the scan"),
         (fractions, "unreadable", "no whole numbers"),
-        (in_time, "channel_mismatch", "holds 2 volumes, the scan 1"),
+        (in_time, "mask_mismatch", "holds 2 volumes, the scan 1"),
     ],
 )
 def test_what_is_not_the_scans_leaves_nothing_behind(tmp_path, make, code, message):
