@@ -45,6 +45,7 @@ from somray.report.sections.registration import registration_section
 from somray.report.sections.scans import scans_section
 from somray.report.sections.truth import cohort_truth_section, truth_section
 from somray.report.sections.viewer import viewer_section
+from somray.report.texts.foreign import foreign_notice
 
 __all__ = ["write_report"]
 
@@ -120,14 +121,16 @@ def _write_method(protocol: str, root: str) -> str:
     """Write the method page of one protocol; return its name."""
     data = ReportData(root)
     own = ProtocolData(data, protocol)
+    fitted = (
+        () if data.foreign else (teacher_section(own, "method"), student_section(own, "method"))
+    )
     sections = (
-        teacher_section(own, "method"),
-        student_section(own, "method"),
+        *fitted,
         words_section(own),
         configuration_section(own),
     )
     name = RunLayout.report_method(protocol)
-    data.storage.write_text(name, _page(f"Method of {protocol}", (), sections, [_COHORT]))
+    data.storage.write_text(name, _page(f"Method of {protocol}", _whose(data), sections, [_COHORT]))
     return name
 
 
@@ -150,7 +153,7 @@ def _write_subject(data: ReportData, name: str, links: Sequence[PageLink]) -> Th
     if known is not None:
         return Thumbnail(**known) if known else None
     sections = tuple(_subject(data, name))
-    text = _page(f"Subject {name}", (), sections, links, viewer=True)
+    text = _page(f"Subject {name}", _whose(data), sections, links, viewer=True)
     data.storage.write_text(RunLayout.report_subject(name), text)
     picture = subject_thumbnail([SubjectData(data, p, name) for p in _met(data, name)])
     keep(data, name, digest, {} if picture is None else asdict(picture))
@@ -175,13 +178,19 @@ def _write_cohort(names: Sequence[str], shared: tuple[str, Pictures]) -> list[st
         )
         title = f"Subjects {links[number].label}"
         sections = (subjects_section(own, hrefs, pictures),)
-        data.storage.write_text(name, _page(title, (), sections, [_COHORT, *near]))
+        data.storage.write_text(name, _page(title, _whose(data), sections, [_COHORT, *near]))
     index = _index(data, facts, hrefs, pictures, links)
     data.storage.write_text(RunLayout.report_index, index)
     return [RunLayout.report_index, *pages]
 
 
 _COHORT = PageLink("Cohort", RunLayout.report_index.rsplit("/", 1)[-1])
+
+
+def _whose(data: ReportData) -> tuple[Block, ...]:
+    """Say on every page where masks are not somray's own."""
+    notice = foreign_notice(data.foreign)
+    return () if notice is None else (notice,)
 
 
 def _href(page: str) -> str:
@@ -237,7 +246,7 @@ def _index(
         )
         sections.append(Section(prefix, f"Protocol {protocol.protocol}", parts))
     sections += [cost_section(data), what_ran_section(data)]
-    return _page("Cohort", glance(data), sections, [_COHORT, *methods])
+    return _page("Cohort", (*_whose(data), *glance(data)), sections, [_COHORT, *methods])
 
 
 def _subject(data: ReportData, name: str) -> Iterator[Section]:
@@ -248,18 +257,21 @@ def _subject(data: ReportData, name: str) -> Iterator[Section]:
         subject, prefix = SubjectData(data, protocol, name), f"p{number}"
         lesions = SubjectLesions(subject)
         parts = (
-            objects_section(subject, prefix),
+            *(() if data.foreign else (objects_section(subject, prefix),)),
             burden_section(subject, prefix),
             *particles_section(subject, lesions, prefix),
             lesions_section(subject, lesions, prefix),
             *viewer_section(subject, lesions, prefix),
             masks_section(subject, prefix),
             registration_section(subject, prefix),
-            areas_section(subject, prefix),
-            signatures_section(subject, prefix),
+            *(() if data.foreign else _of_the_map(subject, prefix)),
             truth_section(subject, prefix),
         )
         yield Section(prefix, f"Protocol {protocol}", parts)
+
+
+def _of_the_map(subject: SubjectData, prefix: str) -> tuple[Section, ...]:
+    return areas_section(subject, prefix), signatures_section(subject, prefix)
 
 
 def _page(

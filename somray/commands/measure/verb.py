@@ -99,15 +99,15 @@ def _measured(
     quiet: bool,
 ) -> dict[str, Any]:
     """Measure in this process, or on Ray where more than one CPU is asked for."""
-    from somray.commands.measure.pages import write_marked_report
     from somray.pipeline.measure.run import measure_run
+    from somray.report.pages import write_report
     from somray.runtime.serial import SerialExecutor
 
     if not quiet:
         say(f"measuring {len(plan.told()['pairs'])} scans of {plan.source.root}")
     progress = None if quiet else MinuteLines()
     if workers == 1 and address is None:
-        return measure_run(plan, SerialExecutor(), write_marked_report, progress)
+        return measure_run(plan, SerialExecutor(), write_report, progress)
     from somray.pipeline.bounds.limits import limits
     from somray.runtime.on_ray.executor import RayExecutor
     from somray.runtime.on_ray.session import ray_session
@@ -120,7 +120,7 @@ def _measured(
             limits(resources.unit_minutes),
             60 * resources.wait_minutes if address else 0.0,
         )
-        report = functools.partial(write_marked_report, mapper=executor.mapper())
+        report = functools.partial(write_report, mapper=executor.mapper())
         return measure_run(plan, executor, report, progress)
 
 

@@ -24,6 +24,7 @@ from somray.io import leftovers
 from somray.io.cohort.manifest import load_manifest
 from somray.io.ome import image as ome_zarr
 from somray.io.run import StoredRun
+from somray.report.data.foreign import measured, stand_in, with_foreign
 from somray.report.data.scan import ScanPixels
 
 __all__ = [
@@ -133,9 +134,14 @@ class ReportData:
         return self.state.get("state", "done") != "done" and left != 0
 
     @cached_property
+    def foreign(self) -> dict[str, Any]:  # Any: JSON
+        """What `somray measure` says of masks from outside; {} for a run that segmented by itself."""
+        return measured(self.run)
+
+    @cached_property
     def config(self) -> CohortConfig:
-        """The resolved configuration."""
-        return self.run.config
+        """The resolved configuration; of masks from outside, its protocols segment by none of our methods."""
+        return with_foreign(self.run.config) if self.foreign else self.run.config
 
     @property
     def config_text(self) -> str:
@@ -238,6 +244,13 @@ class ProtocolData:
     def teacher(self) -> TeacherModel | None:
         """Its teacher, None while there is none."""
         return self.cohort.teacher(self.protocol)
+
+    @property
+    def look(self) -> TeacherModel | None:
+        """What pictures go by: the teacher, or a stand-in for masks from outside; None while there is neither."""
+        if self.teacher is None and self.cohort.foreign:
+            return stand_in(self.config)
+        return self.teacher
 
     @property
     def student_info(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ PICTURE_PIXELS = 640  # of a slice's longer side, as tiles embed at most
 
 Crop = tuple[NDArray[np.float32], NDArray[np.integer[Any]]]  # image and lesion ids, (y, x)
 
-LABELS = ("som", "student", "lesions", "objects")
+LABELS = ("som", "student", "foreign", "lesions", "objects")
 _LETTERS = (("R", "L"), ("A", "P"), ("I", "S"))  # towards smaller and larger LPS x, y, z
 
 
@@ -201,11 +201,15 @@ class ScanPixels:
             return np.asarray(open_level(self._storage, self._name, array)[where])
 
     def masks(self, target: int, t: int, z: int) -> dict[str, NDArray[np.bool_]]:
-        """Return the masks (y, x) of one slice that exist: som (where it is `target`), student, truth."""
+        """Return the masks (y, x) of one slice that exist: som (where it is `target`), student, foreign, truth."""
         som, student = self.label("som", t, z), self.label("student", t, z)
+        foreign = self.label("foreign", t, z)
+        if foreign is not None:
+            som = None  # carried along to tell a sample from air, and no mask of this run
         found = {
             "som": None if som is None else som == target,
             "student": None if student is None else student > 0,
+            "foreign": None if foreign is None else foreign > 0,
             "truth": self._truth_on(t, z),
         }
         return {name: np.asarray(mask) for name, mask in found.items() if mask is not None}

@@ -64,6 +64,7 @@ class LineStyle:
 
 OUTLINES: Mapping[str, LineStyle] = {
     "student": LineStyle("#FF7A3D", ""),
+    "foreign": LineStyle("#FF7A3D", ""),
     "som": LineStyle("#FFE96B", "5 4"),
     "truth": LineStyle("#5CD3FF", "1.8 2.4"),
 }

@@ -30,10 +30,11 @@ LEAST_HALF, MOST_HALF = 20, 120  # pixels from a lesion's centroid to the edge o
 
 _NAMES = {
     "student": "student",
+    "foreign": "mask from outside",
     "som": "SOM, direct transfer",
     "truth": "reference truth",
 }
-_ORDER = ("student", "truth", "som")  # the thinner, broken lines lie on top
+_ORDER = ("student", "foreign", "truth", "som")  # the thinner, broken lines lie on top
 
 
 @dataclass(frozen=True)

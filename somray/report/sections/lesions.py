@@ -124,7 +124,9 @@ def _tables(subject: SubjectData, tables: LesionTables, ids: list[int]) -> Itera
 def _what_is_shown(subject: SubjectData) -> Iterator[Block]:
     """Say what a lesion is here."""
     config = subject.config
-    drawn = "student" if config.segment == "student" else "direct transfer of the SOM"
+    drawn = {"student": "student", "foreign": "mask from outside"}.get(
+        config.segment, "direct transfer of the SOM"
+    )
     what = (
         "the objects that were called lesion"
         if subject.rows("objects")

@@ -19,7 +19,7 @@ TITLE = "Masks on slices"
 
 def masks_section(subject: SubjectData, prefix: str) -> Section:
     """Show each session's slices with the masks as outlines."""
-    teacher = subject.teacher
+    teacher = subject.look
     if teacher is None or not subject.done:
         why = "the protocol has no teacher" if teacher is None else "no session of it is done"
         return Section(f"{prefix}-masks", TITLE, (Text(f"Nothing to show: {why}."),))
@@ -42,7 +42,7 @@ def _session(subject: SubjectData, scan: Row, teacher: TeacherModel, prefix: str
     if scan["days"] is not None:
         title += f", day {scan['days']:g}"
     pixels = subject.scan(scan["session"])
-    if pixels is None or not {"som", "student"} & set(pixels.labels):
+    if pixels is None or not {"som", "student", "foreign"} & set(pixels.labels):
         blocks: tuple[Block, ...] = (Text("Nothing to show: this scan has no finished mask."),)
     else:
         blocks = tuple(_pictures(subject, scan["session"], pixels, teacher))

@@ -74,7 +74,7 @@ def viewer_section(
         prefix: of anchors.
         most_voxels: of all sessions and channels together.
     """
-    teacher = subject.teacher
+    teacher = subject.look
     found = [(scan, subject.scan(scan["session"])) for scan in subject.done]
     opened = [(scan, pixels) for scan, pixels in found if pixels is not None]
     if teacher is None or not opened:
@@ -152,6 +152,7 @@ def _content(
         "classes": [
             {"value": value, "name": names[value], "colour": colour}
             for value, colour in sorted(class_colours(names).items())
+            if subject.teacher is not None
         ],
         "target": teacher.value_of(subject.config.teacher.target),
         "masks": [

@@ -190,7 +190,7 @@
           this.draw();
         }, mask.colour);
       }
-      tick("classes of the map", false, (on) => { this.washed = on; this.key.hidden = !on; this.draw(); });
+      if (content.classes.length) tick("classes of the map", false, (on) => { this.washed = on; this.key.hidden = !on; this.draw(); });
       if (content.channels.some((c) => c.uptake)) {
         tick("maximum intensity", false, (on) => { this.deepest = on; this.draw(); });
       }

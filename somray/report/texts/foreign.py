@@ -8,16 +8,15 @@ from somray.report.drawing.blocks import Notice
 __all__ = ["foreign_notice"]
 
 
-def foreign_notice(info: Mapping[str, Any]) -> Notice | None:  # Any: JSON
+def foreign_notice(measured: Mapping[str, Any]) -> Notice | None:  # Any: JSON
     """Say whose the masks are.
 
     Args:
-        info: run.json.
+        measured: what run.json says under that name.
 
     Returns:
         None for a run that segmented by itself.
     """
-    measured = info.get("measured")
     if not measured:
         return None
     counted = {

@@ -93,7 +93,12 @@ def _scans(facts: MethodFacts) -> Iterator[str]:
     if done:
         across, within = (_range(done, f"spacing_{axis}_mm") for axis in "zx")
         yield f"Voxel spacing was {across} mm between slices and {within} mm in the plane."
-    yield "Images were stored as OME-Zarr [moore2023] in physical units. No labels were used to fit any model."
+    yield "Images were stored as OME-Zarr [moore2023] in physical units."
+    measured = facts.info.get("measured")
+    if measured:
+        yield f"Masks were not drawn by somray; they came from outside ({measured['source']}) and were measured by it."
+    else:
+        yield "No labels were used to fit any model."
 
 
 def _range(rows: Rows, column: str) -> str:
@@ -231,12 +236,19 @@ def _states(pairs: Mapping[tuple[str, str], int], kind: str) -> str:
 
 def _lesions(facts: MethodFacts) -> Iterator[str]:
     config = facts.config
+    measured = facts.info.get("measured")
     drawn = "the student's masks" if config.segment == "student" else "the map's masks"
+    drawn = "those masks" if measured else drawn
     least = config.lesions.min_volume_mm3
     size = "of five voxels" if least is None else f"of {least:g} mm³"
     yield (
-        f"Lesions are connected parts {size} or more of the target in {drawn}"
-        + (", called so by a fixed rule on each object" if config.objects.rule == "auto" else "")
+        f"Lesions are {'labels' if measured and measured['as'] == 'instances' else 'connected parts'} {size} or more "
+        f"of the target in {drawn}"
+        + (
+            ", called so by a fixed rule on each object"
+            if config.objects.rule == "auto" and not measured
+            else ""
+        )
         + "."
     )
     if len({r["session"] for r in facts.scans}) > 1:

@@ -11,13 +11,13 @@ import pytest
 
 from somray.commands.export.masks import export_masks
 from somray.commands.export.request import ExportRequest
-from somray.commands.measure.pages import write_marked_report
 from somray.errors import ConfigError
 from somray.io.run import open_run
 from somray.io.status import read_status
 from somray.pipeline.measure.planned import plan_measure
 from somray.pipeline.measure.request import MeasureRequest, WantedLabels
 from somray.pipeline.measure.run import measure_run
+from somray.report.pages import write_report
 from somray.runtime.serial import SerialExecutor
 from tests.pipeline.tiny import QUICK, body, run_tiny, save, write_manifest
 
@@ -80,7 +80,7 @@ def same(one, other, table):
 def own(run, tmp_path_factory):
     """The run measured on its own lesions, with a report."""
     out = tmp_path_factory.mktemp("own") / "out"
-    return out, measured(run, run / "own", out, write_marked_report, source=EVIL)
+    return out, measured(run, run / "own", out, write_report, source=EVIL)
 
 
 def test_a_runs_own_lesions_give_its_own_tables(run, own):

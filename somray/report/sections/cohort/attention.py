@@ -36,7 +36,8 @@ def attention_section(
     blocks += _kinds(facts, hrefs)
     blocks += _drift(data)
     if not blocks:
-        blocks = [Text("Nothing is in doubt: every scan fits its teacher, every pair was aligned.")]
+        fits = "" if data.foreign else "every scan fits its teacher, "
+        blocks = [Text(f"Nothing is in doubt: {fits}every pair was aligned.")]
     return Section("attention", "Doubts and drift", tuple(blocks))
 
 

@@ -33,12 +33,17 @@ def protocol_summary(protocol: ProtocolData, prefix: str, method: str) -> Sectio
     """Sum up a protocol's teacher and student; `method` is the address of its method page."""
     teacher = protocol.teacher
     blocks: list[Block] = []
-    if teacher is None:
+    if protocol.cohort.foreign:
+        blocks.append(
+            Text("Masks from outside were measured: there is no teacher and no student here.")
+        )
+    elif teacher is None:
         told = "This protocol has no teacher: none of its scans came far enough to fit one."
         blocks.append(Notice(told, "bad"))
     else:
         blocks += _teacher(protocol, teacher, prefix)
-    blocks += _student(protocol)
+    if not protocol.cohort.foreign:
+        blocks += _student(protocol)
     told = "Maps, profiles, rounds, methods ready to paste and the configuration:"
     blocks.append(PageLinks(told, (PageLink(f"Method of {protocol.protocol}", method),)))
     return Section(f"{prefix}-method", "Method in short", tuple(blocks))

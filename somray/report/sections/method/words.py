@@ -42,4 +42,7 @@ def configuration_section(protocol: ProtocolData) -> Section:
     data = {"protocols": {protocol.protocol: protocol.config.model_dump(mode="json")}}
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
     told = "Every default written out; a file with this protocol gives the same results."
+    if protocol.cohort.foreign:
+        told = "What images and registration were made with, every default written out; `lesions` holds here too."
+        data["protocols"][protocol.protocol].pop("segment")
     return Section("configuration", "Configuration", (Text(told), Code(text)))
