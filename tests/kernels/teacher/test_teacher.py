@@ -290,7 +290,7 @@ def test_the_public_teacher_refuses_what_it_cannot_use():
     teacher = somray.Teacher()
     with pytest.raises(ShapeError, match="call fit"):
         _ = teacher.classes
-    with pytest.raises(ShapeError, match="an image of 1 channels"):
+    with pytest.raises(ShapeError, match="must be one channel"):
         teacher.fit(np.zeros((3, 2, 5, 5), "f4"))
     for intensity in ({"MR": {}}, {"other": {"level": 3}}, {"other": {"window": [5, 1]}}):
         with pytest.raises(ShapeError, match=r"intensity|window"):

@@ -19,7 +19,8 @@ def stage_hours(hours: Mapping[str, float], name: str) -> Markup:
     values = [h * per for _, h in ordered]
     axes.barh([plain_text(s) for s, _ in ordered], values, color=SERIES[0], height=0.68)
     for place, value in enumerate(values):
-        axes.annotate(number(value, 2), (value, place), xytext=(4, 0), va="center", fontsize=8,
+        told = number(value, 2) if value >= 0.01 else "< 0.01"
+        axes.annotate(told, (value, place), xytext=(4, 0), va="center", fontsize=8,
                       textcoords="offset points", color=INK)  # fmt: skip
     axes.set_xlim(0, max([*values, 1e-9]) * 1.12)
     axes.set_xlabel(f"time of all units together ({unit})")

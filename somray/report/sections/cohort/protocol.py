@@ -17,8 +17,9 @@ from somray.report.drawing.blocks import (
     Section,
     Text,
 )
-from somray.report.drawing.classes import class_legend
+from somray.report.figures.classes import classes_on_map, shown_legend
 from somray.report.figures.map import map_pictures
+from somray.report.texts.map_order import order_notices
 from somray.report.texts.notices import NOT_ACCURACY
 from somray.report.texts.student import verdict
 
@@ -63,8 +64,9 @@ def _teacher(protocol: ProtocolData, teacher: TeacherModel, prefix: str) -> Iter
     if book.quantization_error is not None and book.topographic_error is not None:
         text = f"{book.quantization_error:.3f} / {book.topographic_error:.3f}"
         yield Facts((("quantization / topographic error", text),))
+    yield from order_notices(book)
     yield Gallery((Picture(first.markup, SHORT),), "small")
-    yield class_legend(teacher)
+    yield shown_legend(teacher, classes_on_map(teacher))
 
 
 def _student(protocol: ProtocolData) -> Iterator[Block]:

@@ -51,7 +51,10 @@ def _rounds(protocol: ProtocolData, prefix: str, convergence: Rows) -> Iterator[
     pictures = [Picture(markup, told)]
     if any(r["delta_iou"] is not None for r in convergence):
         markup = delta_by_round(convergence, tolerance, f"{prefix}-delta")
-        told = f"Change of the mean IoU from round to round (ΔIoU); the grey band is the tolerance of ±{tolerance:g}."
+        told = (
+            "Change of the mean IoU from round to round (ΔIoU); the grey band is the tolerance of "
+            f"±{tolerance:g}, bars inside it are green."
+        )
         pictures.append(Picture(markup, told))
     if training:
         stages = {r["round"]: r["stage"] for r in convergence}

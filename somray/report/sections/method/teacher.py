@@ -20,18 +20,24 @@ from somray.report.drawing.blocks import (
 )
 from somray.report.drawing.classes import (
     Profile,
-    class_legend,
     doubt_told,
     profiles_of,
     short_names,
 )
 from somray.report.drawing.style import class_colours
 from somray.report.drawing.table import TableColumn, signed, table_of
-from somray.report.figures.classes import areas_along_z, node_heatmap
+from somray.report.figures.classes import (
+    areas_along_z,
+    classes_in,
+    has_blank,
+    node_heatmap,
+    shown_legend,
+)
 from somray.report.figures.features import feature_pictures
 from somray.report.figures.map import map_pictures
 from somray.report.figures.outlines import reference_pictures
-from somray.report.figures.radar import radar, radar_limit
+from somray.report.figures.radar import CROWDED, radar, radar_limit
+from somray.report.texts.map_order import order_notices
 from somray.report.texts.notices import doubts, drift_notices
 from somray.report.texts.object_rule import rule_told
 
@@ -42,7 +48,8 @@ MOST_NODES_DRAWN = 144
 _PROFILE_TEXT = (
     "Profiles are means over a class's pixels on the reference, in standard deviations from the "
     "reference's mean (the dashed ring); all radar plots of a protocol share one scale, the band is ±1 "
-    "standard deviation within the class, the faint lines are the other classes."
+    "standard deviation within the class, the faint lines are the other classes; an open point lies beyond "
+    "the scale."
 )
 _FEATURE_TEXT = (
     "The numbers that the map knows of each pixel, before they are standardised; one grey "
@@ -88,7 +95,13 @@ def _reference(
         yield Text("Nothing to show: no slice of this protocol carries a class map yet.")
         return
     yield Gallery(tuple(pictures), "medium")
-    yield class_legend(teacher)
+    seen = [
+        row
+        for key in keys
+        for row in protocol.rows("areas", subject=key.subject, session=key.session, t=key.t)
+        if row["z"] == key.z
+    ]
+    yield shown_legend(teacher, classes_in(seen), has_no_data=has_blank(seen))
     if scans[0] is not None:
         features = tuple(feature_pictures(scans[0], teacher, keys[0]))
         title = f"All {len(features)} features of the reference slice"
@@ -137,7 +150,7 @@ def _profiles(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterator[Bl
         told = f"Class {name}: {share:.1f} % of the reference, {_peaks(profile, labels)}."
         pictures.append(Picture(markup, told))
     yield Text(_PROFILE_TEXT)
-    yield Gallery(tuple(pictures), "medium")
+    yield Gallery(tuple(pictures), "chart" if len(labels) > CROWDED else "medium")
 
 
 def _peaks(profile: Profile, labels: list[str]) -> str:
@@ -152,6 +165,7 @@ def _map(teacher: TeacherModel, clusters: Rows, prefix: str) -> Iterator[Block]:
     """Draw the map and tell its size, form, errors and groups."""
     yield Gallery(tuple(map_pictures(teacher, clusters, prefix)), "medium")
     book = teacher.codebook
+    yield from order_notices(book)
     rows, columns = book.grid
     told = f"{rows} × {columns} nodes, {book.topology}{', a torus' if book.wraps else ''}."
     if book.quantization_error is not None and book.topographic_error is not None:
@@ -195,4 +209,4 @@ def _areas(
         picture = areas_along_z(rows, teacher, where, name)
         if picture is not None:
             yield Gallery((picture,), "chart")
-            yield class_legend(teacher)
+            yield shown_legend(teacher, classes_in(rows))
