@@ -130,9 +130,8 @@ def _judged_foreign(error: Exception) -> tuple[str, int, str]:
             "this machine's memory is not enough; end other programs, or take a larger one",
         )
     what = f"{type(error).__name__}: {error}".rstrip(": ")
-    if isinstance(error, ImportError) and "nstall" in str(
-        error
-    ):  # fsspec's words, with the line to type
+    # fsspec's words, with the line to type
+    if isinstance(error, ImportError) and "install" in str(error).lower():
         return (
             "config",
             USAGE,
