@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from somray.commands.words import counted
 from somray.errors import ConfigError
 from somray.io.cohort.discover import Proposal, propose
 from somray.io.storage import Storage
@@ -42,7 +43,7 @@ def propose_cohort(paths: list[Path], out: Path) -> dict[str, Any]:
     for name in ("scans.csv", "cohort.yaml"):
         if folder.exists(name):
             raise ConfigError(f"{out / name}: exists already; choose another --out or remove it")
-    found = propose(paths)
+    found = propose([_plain(path) for path in paths])
     if not found.rows:
         why = "".join(f"\n{note}" for note in found.notes[:_MOST_NOTES])
         raise ConfigError(
@@ -71,6 +72,12 @@ def propose_cohort(paths: list[Path], out: Path) -> dict[str, Any]:
     }
 
 
+def _plain(path: Path) -> Path:
+    """Take ".." out of a path, unless a link on the way makes that another place."""
+    plain = Path(os.path.normpath(path.absolute()))
+    return plain if plain.exists() and plain.samefile(path) else path
+
+
 def told(found: dict[str, Any]) -> str:
     """Say in words what `propose_cohort` did."""
     notes = found["notes"]
@@ -79,7 +86,8 @@ def told(found: dict[str, Any]) -> str:
         lines.append(f"… and {len(notes) - _MOST_NOTES} more notes (--json shows all)")
     protocols = ", ".join(f"{name} {count}" for name, count in found["protocols"].items())
     lines.append(
-        f"{found['scans']} scans of {found['subjects']} subjects ({protocols}), {found['truth']} with truth; "
+        f"{counted(found['scans'], 'scan')} of {counted(found['subjects'], 'subject')} ({protocols}), "
+        f"{found['truth']} with truth; "
         f"{len(found['left_out'])} left out"
     )
     lines.append(f"wrote {found['cohort']} and {found['manifest']}")

@@ -6,9 +6,14 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["duration", "end_words", "ended_units", "meant"]
+__all__ = ["counted", "duration", "end_words", "ended_units", "meant"]
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+
+
+def counted(count: int, one: str) -> str:
+    """Write "1 scan", "2 scans"."""
+    return f"{count} {one}" if count == 1 else f"{count} {one}s"
 
 
 def duration(seconds: float) -> str:

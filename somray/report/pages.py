@@ -257,11 +257,11 @@ def _subject(data: ReportData, name: str) -> Iterator[Section]:
         subject, prefix = SubjectData(data, protocol, name), f"p{number}"
         lesions = SubjectLesions(subject)
         parts = (
+            *viewer_section(subject, lesions, prefix),
             *(() if data.foreign else (objects_section(subject, prefix),)),
             burden_section(subject, prefix),
             *particles_section(subject, lesions, prefix),
             lesions_section(subject, lesions, prefix),
-            *viewer_section(subject, lesions, prefix),
             masks_section(subject, prefix),
             registration_section(subject, prefix),
             *(() if data.foreign else _of_the_map(subject, prefix)),

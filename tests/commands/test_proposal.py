@@ -55,7 +55,7 @@ def test_the_words_say_how_many_and_what_was_left_out(tmp_path, capsys):
     (tmp_path / "data/P1/bad.nii.gz").write_bytes(b"nothing" * 30)
     assert main(["init", str(tmp_path / "data"), "--out", str(tmp_path / "a")]) == 0
     words = capsys.readouterr().err
-    assert "1 scans of 1 subjects (ct 1)" in words
+    assert "1 scan of 1 subject (ct 1)" in words
     assert "1 left out" in words
     assert "somray check" in words
     assert main(["init", str(tmp_path / "data"), "--out", str(tmp_path / "b"), "--json"]) == 0
@@ -83,3 +83,10 @@ def test_places_that_are_not_there_are_refused(tmp_path):
         propose_cohort([tmp_path / "none"], tmp_path)
     with pytest.raises(ConfigError, match="link to nothing"):
         propose_cohort([tmp_path / "dead"], tmp_path)
+
+
+def test_a_path_with_dots_is_written_plainly(tmp_path):
+    nifti(tmp_path / "data/P1/ct.nii.gz")
+    (tmp_path / "here").mkdir()
+    _, _, scans = proposed(tmp_path / "here/../data", tmp_path / "out")
+    assert [s.path for s in scans] == [str(tmp_path / "data/P1/ct.nii.gz")]

@@ -42,7 +42,7 @@ def test_a_response_stands_with_its_reason(tmp_path: Path):
         assert told in shown
     assert EVIL not in shown
     assert "No response is told" not in shown
-    assert "Volume (ml), TLG (SUV·ml), sum of axes (mm) of subject s01" in shown
+    assert "Volume (ml), TLG (uptake·ml), sum of axes (mm) of subject s01" in shown
 
 
 def test_without_a_response_its_doubts_are_told_in_words(tmp_path: Path):

@@ -46,7 +46,7 @@ _LABELS = {
     "delta_iou": "ΔIoU", "copy_forward_iou": "baseline: A copied",
     "control_iou": "control: A alone", "ref": "measured against", "rmse_px": "RMSE",
     "false_positive_ml": "false positive", "false_negative_ml": "false negative",
-    "suv_peak": "SUVpeak", "tlg_ml": "TLG (SUV·ml)", "axial_axis_mm": "longest axis in a slice",
+    "suv_peak": "SUVpeak", "tlg_ml": "TLG (uptake·ml)", "axial_axis_mm": "longest axis in a slice",
     "axial_perpendicular_mm": "across it",
     "polar_angle_deg": "long axis from z", "nearest_mm": "nearest lesion", "touches_border": "at the border",
     "lesion_id": "lesion", "linked_ids": "linked lesions",

@@ -29,7 +29,7 @@ class _Panel:
 
 _PANELS = (
     _Panel("volume_mm3", 1000.0, "volume (ml)"),
-    _Panel("tlg", 1.0, "TLG (SUV·ml)"),
+    _Panel("tlg", 1.0, "TLG (uptake·ml)"),
     _Panel("axes_mm", 1.0, "sum of axes (mm)"),
 )
 

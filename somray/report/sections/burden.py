@@ -24,7 +24,7 @@ TITLE = "Burden over time"
 _TONES = {"PD": "bad", "PMD": "bad", "CR": "good", "CMR": "good", "PR": "good", "PMR": "good"}
 _FIGURES = (
     ("volume_ml", "volume", "ml", "of all lesions; on PET the metabolic volume"),
-    ("tlg", "TLG", "SUV·ml", "total lesion glycolysis"),
+    ("tlg", "TLG", "uptake·ml", "total lesion glycolysis; SUV·ml where the scan is in SUV"),
     ("dmax_mm", "Dmax", "mm", "largest distance within or between lesions"),
     ("axes_mm", "axes", "mm", "sum of up to five longest axes"),
     ("suv_peak", "SUVpeak", "", "of the hottest lesion"),

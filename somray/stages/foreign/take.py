@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.brick import Brick
+from somray.domain.palette import class_rgba
 from somray.domain.run import ScanPlace
 from somray.domain.tables import TABLES, Row, ScanRow, SliceRow
 from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
@@ -44,7 +45,6 @@ __all__ = [
 
 FOREIGN = "foreign"
 """The label group of masks that somray did not draw, and the method that `slices` and `truth` name."""
-COLOUR = (220, 40, 40, 180)
 _MANY = 1 << 16  # instances of one time point, of more of which it is no list
 
 
@@ -215,7 +215,9 @@ class _Drawn:
                 "leave `--as instances` out: what is connected is then one lesion",
             )
         where = self._storage, self._item.place.name
-        finish_labels(*where, FOREIGN, {1: self._item.target}, {1: COLOUR})
+        finish_labels(
+            *where, FOREIGN, {1: self._item.target}, {1: class_rgba(self._item.target, 3)}
+        )
         if self._item.numbered:
             finish_labels(*where, OBJECTS, {})
 
