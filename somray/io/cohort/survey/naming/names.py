@@ -27,7 +27,8 @@ __all__ = ["Part", "fits", "is_mask", "modality_of", "stem_of", "take_apart", "t
 _SUFFIXES = re.compile(
     r"(\.ome)?\.(nii|hdr|img|nrrd|nhdr|mha|mhd|tiff?|btf|dcm|ima|zarr|png)(\.gz)?$", re.IGNORECASE
 )
-_NAMELESS = PLAIN | IMAGE | MASK | LESION | frozenset().union(*MODALITIES.values())
+_MODAL = frozenset().union(*MODALITIES.values())
+_NAMELESS = PLAIN | IMAGE | MASK | LESION | _MODAL
 _JOINED = re.compile(r"(?<![^\W_])(pre|post)[\W_]+(contrast|gad|gd|km)(?![^\W_])", re.IGNORECASE)
 _UID = re.compile(r"\d+(\.\d+){4,}")
 _MEDIA = re.compile(r"(ST|STU|STUDY|SE|SER|SERIES|IM|IMG|IMA)[-_ ]?\d+", re.IGNORECASE)
@@ -83,10 +84,15 @@ def is_mask(name: str) -> bool:
 
 
 def modality_of(names: Iterable[str]) -> str | None:
-    """Return CT, PET, MR or XCT by the first name (nearest first) that says one and only one."""
+    """Return CT, PET, MR or XCT by the first name (nearest first) that says one and only one.
+
+    t1 and t2 beside another modality are time points.
+    """
     for name in names:
         words = set(tokens(name))
         found = [modality for modality, known in MODALITIES.items() if known & words]
+        if len(found) > 1 and MODALITIES["MR"] & words <= {"t1", "t2"}:
+            found.remove("MR")
         if len(found) == 1:
             return found[0]
     return None
@@ -156,7 +162,8 @@ def _named(text: str, told: Part, is_t_time: bool) -> Part:
         core = _without(rest, [p for n, p in enumerate(pieces) if n in what | plain])
     if told.is_mask and set(tokens(core)) <= ORGANS:
         core = ""
-    label = _without(rest, [p for n, p in enumerate(pieces) if n in what or n in at])
+    beside = {n for n, word in enumerate(lower) if word in _MODAL} if core else set()
+    label = _without(rest, [p for n, p in enumerate(pieces) if n in what | beside or n in at])
     return Part(
         text, core, label, when, tuple(lower[n] for n in sorted(what)), told.modality, told.is_mask,
         told.is_lesion, told.is_organ, is_weak_time=is_weak_time and not date,

@@ -67,3 +67,12 @@ def test_names_tell_the_modality_if_they_say_one():
     assert modality_of(["fdg_pet.nii"]) == "PET"
     assert modality_of(["petct.nii", "sacred"]) is None
     assert tokens("Käse-µCT_1.nii.gz") == ["käse", "µct", "1"]
+
+
+def test_t1_beside_another_modality_is_a_time_and_the_modality_names_nobody():
+    assert modality_of(["s01_t1_CT"]) == "CT"
+    assert modality_of(["s01_t2_PET"]) == "PET"
+    assert modality_of(["s01_flair_CT"]) is None
+    part = take_apart("s01_t1_CT.nii.gz", is_t_time=True, is_folder=False)
+    assert (part.label, part.when, part.modality) == ("s01", "t1", "CT")
+    assert take_apart("CT.nii.gz", is_folder=False).label == "CT"
