@@ -15,7 +15,7 @@ demo: .venv/ready
 test: .venv/ready
 	@mkdir -p build; $(BIN)/pytest -m ray $$(grep -rlE "mark\.ray\b" tests --include="test_*.py") \
 	  > build/ray.log 2>&1 & ray=$$!; \
-	OMP_NUM_THREADS=1 nice -n 10 $(BIN)/pytest -m "not ray" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder; \
+	OMP_NUM_THREADS=1 nice -n 10 $(BIN)/pytest -m "not ray" -n $$(n=$$(nproc); echo $$((n < 4 ? n + 1 : 4))) --dist loadfile --no-loadscope-reorder; \
 	found=$$?; wait $$ray || found=$$?; cat build/ray.log; exit $$found
 
 check: .venv/ready

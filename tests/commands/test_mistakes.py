@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from fsspec.registry import _registry
 
 from somray.cli import main
 from tests.pipeline.tiny import body, run_tiny, save, write_manifest
@@ -708,6 +709,8 @@ def test_a_mistake_is_told_in_words_that_help(name, run, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     for module in filter(None, [desk.environment.get("without")]):
         monkeypatch.setitem(sys.modules, module, None)
+        for protocol in [p for p, kind in _registry.items() if kind.__module__.startswith(module)]:
+            monkeypatch.delitem(_registry, protocol)  # fsspec keeps what was imported once
     if "full" in desk.environment:
         monkeypatch.setattr(shutil, "disk_usage", lambda place: shutil._ntuple_diskusage(10, 10, 0))
     assert main(arguments) == code

@@ -186,7 +186,7 @@ def test_a_run_in_such_a_place_is_exit_4_with_advice(
     assert main(arguments) == 4
     told = capsys.readouterr().err
     assert told.startswith("somray: ")
-    assert {"address": "RAY_ADDRESS", "temporary": "RAY_TMPDIR", "output": "permissions"}[
+    assert {"address": "RAY_ADDRESS", "temporary": "RAY_TMPDIR", "output": "cannot be written"}[
         trouble
     ] in told
     assert "Traceback" not in told
