@@ -50,7 +50,7 @@ def check_output(storage: Storage) -> None:
     Raises:
         StoreError: it cannot.
     """
-    name = f"work/probe-{secrets.token_hex(4)}"
+    name = RunLayout.probe(secrets.token_hex(4))
     try:
         storage.write_text(name, "can this be written?")
         storage.remove(name)

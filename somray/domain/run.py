@@ -15,6 +15,7 @@ class RunLayout:
     config = "cohort.yaml"
     state = "work/state.json"
     claim = "work/claim.json"
+    forecast = "work/forecast.json"
     report_index = "report/index.html"
     ledgers = "work/ledger"
     training = "work/train"
@@ -22,6 +23,11 @@ class RunLayout:
     scans = "scans"
     models = "models"
     under_way = "work/pairs"
+
+    @staticmethod
+    def probe(token: str) -> str:
+        """A file that is written and removed at once, to see whether a run can be written."""
+        return f"work/probe-{token}"
 
     @staticmethod
     def group(scan: str) -> str:

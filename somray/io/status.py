@@ -12,7 +12,6 @@ from somray.io.storage import Storage
 
 __all__ = ["count_scans", "read_failures", "read_state", "read_status", "write_forecast"]
 
-FORECAST = "work/forecast.json"
 FRESH_SECONDS = 300.0
 """An older forecast than this is no longer told: its driver writes one every minute, where it has one."""
 
@@ -67,12 +66,12 @@ def write_forecast(storage: Storage, seconds_left: float | None) -> None:
     """
     now = time.time()
     end = None if seconds_left is None else now + seconds_left
-    storage.write_text(FORECAST, json.dumps({"told": now, "end": end}))
+    storage.write_text(RunLayout.forecast, json.dumps({"told": now, "end": end}))
 
 
 def _end(storage: Storage) -> dict[str, Any] | None:
     """Return when a run expects to be done: `time` (ISO 8601, UTC) and `seconds` from now."""
-    found, now = _json(storage, FORECAST), time.time()
+    found, now = _json(storage, RunLayout.forecast), time.time()
     end = found.get("end")
     if end is None or not -FRESH_SECONDS < now - float(found["told"]) < FRESH_SECONDS:
         return None

@@ -22,7 +22,7 @@ from somray.io.cohort.manifest import load_manifest
 from somray.io.storage import Storage, is_url
 from somray.pipeline.chains import ProtocolChain
 from somray.pipeline.digests import code_digest
-from somray.pipeline.gather import gather_or_cancel, owned
+from somray.pipeline.gather import gather_or_cancel
 from somray.pipeline.intake import Intake
 from somray.pipeline.previous import with_previous
 from somray.pipeline.record import Record, RunRecord
@@ -32,7 +32,6 @@ from somray.pipeline.units.protocol import Units
 
 __all__ = ["Cohort", "run_cohort", "walk"]
 
-WATCH_SECONDS = 0.5  # between two looks at whether this driver must stop
 _PACKAGES = ("ray", "torch", "zarr", "numpy", "numba", "opencv-python-headless", "pyarrow", "dask")
 
 
@@ -121,7 +120,7 @@ def run_cohort(
         record.state.begin()
         with record.state.alive():
             _describe(cohort, record.state.attempt, started)
-            asyncio.run(_walk_watched(cohort, record, executor))
+            asyncio.run(record.state.watched(walk(cohort, record, executor)))
             record.finish(cohort.config.protocols)
             if record.executed or record.dropped or not storage.exists(RunLayout.report_index):
                 report(storage.root)
@@ -135,23 +134,6 @@ def run_cohort(
         raise
     finally:
         record.close()
-
-
-async def _walk_watched(cohort: Cohort, record: RunRecord, executor: Executor) -> None:
-    """Walk, and stop as soon as this driver must."""
-
-    async def watch() -> None:
-        while record.state.fault is None:
-            await asyncio.sleep(WATCH_SECONDS)
-        raise record.state.fault
-
-    watching = asyncio.create_task(watch())
-    walking = asyncio.create_task(walk(cohort, record, executor))
-    async with owned() as tasks:
-        tasks.extend((watching, walking))
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        await (walking if walking.done() else watching)
-        watching.cancel()
 
 
 async def walk(cohort: Cohort, record: Record, executor: Executor) -> None:

@@ -1,5 +1,6 @@
 """The state of a run as its driver tells it: counts per stage, signs of life, and whose run it is."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -7,7 +8,7 @@ import platform
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from somray.domain.run import RunLayout
@@ -22,10 +23,12 @@ from somray.io.drivers import (
     wait_for_end,
 )
 from somray.io.storage import Storage
+from somray.pipeline.gather import owned
 from somray.pipeline.stages import STAGES
 
 __all__ = ["REPORT", "Progress", "RunState"]
 
+WATCH_SECONDS = 0.5  # between two looks at whether this driver must stop
 STATE_SECONDS = 1.0  # between two looks at whether counts have changed
 REPORT = "report"
 """What is left when every unit has ended, as a stage of its own: sorted tables and the report."""
@@ -57,6 +60,21 @@ class RunState:
         """Whether the run had ended well before this driver came."""
         if is_alive(before) is False:
             self._tell("running")
+
+    async def watched(self, walk: Coroutine[Any, Any, None]) -> None:
+        """Walk, and stop as soon as this driver must; what stops it is raised."""
+
+        async def watch() -> None:
+            while self.fault is None:
+                await asyncio.sleep(WATCH_SECONDS)
+            raise self.fault
+
+        watching, walking = asyncio.create_task(watch()), asyncio.create_task(walk)
+        async with owned() as tasks:
+            tasks.extend((watching, walking))
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await (walking if walking.done() else watching)
+            watching.cancel()
 
     def _found(self) -> dict[str, Any]:  # Any: JSON
         try:

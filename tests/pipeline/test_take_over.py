@@ -10,7 +10,6 @@ from somray.errors import StoreError
 from somray.io import drivers
 from somray.io.status import read_status
 from somray.io.storage import Storage
-from somray.pipeline import cohort as pipeline
 from somray.pipeline import run_state
 from somray.runtime.serial import SerialExecutor
 from tests.pipeline.same import differences
@@ -36,7 +35,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(drivers, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(run_state, "STATE_SECONDS", 0.05)
     monkeypatch.setattr(run_state, "BEAT_SECONDS", 0.1)
-    monkeypatch.setattr(pipeline, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(run_state, "WATCH_SECONDS", 0.01)
     # both drivers live in this process here, so that its number says nothing
     monkeypatch.setattr(
         drivers, "is_alive", lambda s: None if s.get("state") == "running" else False

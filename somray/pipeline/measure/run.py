@@ -13,7 +13,7 @@ from somray.domain.run import RunLayout
 from somray.domain.work import Executor, digest_of
 from somray.io.ledger import Entry, Ledger
 from somray.pipeline.digests import code_digest
-from somray.pipeline.gather import gather_or_cancel, owned
+from somray.pipeline.gather import gather_or_cancel
 from somray.pipeline.intake import Intake
 from somray.pipeline.measure.chain import MeasuredChain
 from somray.pipeline.measure.planned import Measurement
@@ -25,7 +25,6 @@ from somray.stages.foreign.carry import carry_way
 
 __all__ = ["measure_run"]
 
-WATCH_SECONDS = 0.5
 _PACKAGES = ("zarr", "numpy", "numba", "pyarrow", "nibabel", "pydicom")
 
 
@@ -59,7 +58,7 @@ def measure_run(
     try:
         record.state.begin()
         with record.state.alive():
-            asyncio.run(_walk_watched(plan, record, executor))
+            asyncio.run(record.state.watched(_walk(plan, record, executor)))
             record.finish(plan.source.config.protocols)
             _describe(plan, started, finished=time.time())
             if record.executed or record.dropped or not storage.exists(RunLayout.report_index):
@@ -80,23 +79,6 @@ def measure_run(
         "broken": record.broken,
         "executed": record.executed,
     }
-
-
-async def _walk_watched(plan: Measurement, record: RunRecord, executor: Executor) -> None:
-    """Walk, and stop as soon as this driver must."""
-
-    async def watch() -> None:
-        while record.state.fault is None:
-            await asyncio.sleep(WATCH_SECONDS)
-        raise record.state.fault
-
-    watching = asyncio.create_task(watch())
-    walking = asyncio.create_task(_walk(plan, record, executor))
-    async with owned() as tasks:
-        tasks.extend((watching, walking))
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        await (walking if walking.done() else watching)
-        watching.cancel()
 
 
 async def _walk(plan: Measurement, record: RunRecord, executor: Executor) -> None:

@@ -1,7 +1,7 @@
 """Linked planes of every session of a subject, aligned to each other, with masks that can be switched."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,7 +114,7 @@ def _block_mm(scans: Sequence[ScanPixels], most_voxels: int) -> float:
     return size
 
 
-def _alignments(subject: SubjectData) -> Any:  # Any: a function of a session's name
+def _alignments(subject: SubjectData) -> Callable[[str], tuple[Matrix | None, str]]:
     """Return what leads from each session to the one that all are brought to."""
     rows = {r["session"]: r for r in subject.rows("alignment", kind="sessions")}
 
@@ -154,7 +154,6 @@ def _content(
             for value, colour in sorted(class_colours(names).items())
             if subject.teacher is not None
         ],
-        "target": teacher.value_of(subject.config.teacher.target),
         "masks": [
             {
                 "name": MASK_NAMES[n],
