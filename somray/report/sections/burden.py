@@ -1,6 +1,6 @@
 """How much disease each session shows, what became of it, and why a response is told or not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from somray.report.data import Row, Rows, SubjectData
 from somray.report.drawing.blocks import (
@@ -44,9 +44,9 @@ def burden_section(subject: SubjectData, prefix: str) -> Section:
     """Show one subject's burden, session by session."""
     rows = _in_time(subject)
     first = [r for r in rows if r["t"] == 0]
-    lines = {subject.subject: _line(subject, first)} if len(first) > 1 else {}
+    line = _line(subject, first) if len(first) > 1 else None
     told = "Burden of every session; changes are those of time index 0 since the first session and since the least."
-    blocks = (*_over_time(subject, lines, rows, prefix), _table(told, rows))
+    blocks = (*_over_time(subject, line, rows, prefix), _table(told, rows))
     return Section(f"{prefix}-burden", TITLE, blocks)
 
 
@@ -63,15 +63,17 @@ def _line(subject: SubjectData, rows: Rows) -> SubjectBurden:
 
 
 def _over_time(
-    subject: SubjectData, lines: Mapping[str, SubjectBurden], rows: Rows, prefix: str
+    subject: SubjectData, line: SubjectBurden | None, rows: Rows, prefix: str
 ) -> Iterator[Block]:
     """Draw a subject with two sessions or more; nothing of another."""
-    if not lines:
+    if line is None:
         return
     yield thresholds(subject.config)
     told = "Burden by session; marks tell the response, a question mark a session whose response cannot be known."
-    yield Gallery((Picture(burden_chart(lines, f"{prefix}-burden"), told),), "large")
-    met = {r["response"] for line in lines.values() for r in line.rows}
+    yield Gallery(
+        (Picture(burden_chart(subject.subject, line, f"{prefix}-burden"), told),), "large"
+    )
+    met = {r["response"] for r in line.rows}
     kinds = "; ".join(f"{name}: {RESPONSES[name].meaning}" for name in RESPONSES if name in met)
     if kinds:
         yield Text(f"{kinds}.")
