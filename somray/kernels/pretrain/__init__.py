@@ -1,0 +1,1 @@
+"""Pretraining: a network learns to tell what lies under masked blocks of unlabelled images."""
