@@ -30,6 +30,7 @@ __all__ = [
     "taught_lesson",
     "taught_volume",
     "volume_chance",
+    "volume_windows",
 ]
 
 VOLUME_MM = 6.0
@@ -71,14 +72,22 @@ def taught_volume(place: ScanPlace, rule: ScanRule, windows: tuple[Window, ...])
     lesion = fine.grid.onto(np.isin(found.labels, lesions).astype(np.float32), seen.grid)
     known: NDArray[np.bool_] = np.asarray(np.isfinite(seen.means[:-1]).all(axis=0))
     weight = known.astype(np.float32)
-    return TaughtVolume(seen, lesion, weight, _windows(seen, rule, windows))
+    own = volume_windows(seen.means[:-1], rule.kinds, windows)
+    return TaughtVolume(seen, lesion, weight, own)
 
 
-def _windows(seen: ScanVolume, rule: ScanRule, windows: tuple[Window, ...]) -> tuple[Window, ...]:
-    """Return each channel's window for one scan: uptake counts in the body's own unit, CT shows soft tissue."""
-    unit = uptake_unit(seen.means[:-1], rule.kinds)
-    own = {"PET": (0.0, unit), "CT": SOFT_HU}
-    return tuple(own.get(kind, window) for kind, window in zip(rule.kinds, windows, strict=True))
+def volume_windows(
+    means: NDArray[np.float32], kinds: tuple[str, ...], windows: tuple[Window, ...]
+) -> tuple[Window, ...]:
+    """Return each channel's window for one scan: uptake counts in the body's own unit, CT shows soft tissue.
+
+    Args:
+        means: (c, z, y, x) channels on a coarse grid.
+        kinds: what each measures; one of them PET.
+        windows: of the protocol, for what is neither.
+    """
+    own = {"PET": (0.0, uptake_unit(means, kinds)), "CT": SOFT_HU}
+    return tuple(own.get(kind, window) for kind, window in zip(kinds, windows, strict=True))
 
 
 def volume_chance(
@@ -87,7 +96,7 @@ def volume_chance(
     """Let a student see a volume on its grid: (z, y, x) probabilities."""
     from somray.kernels.student.predict import predict_student  # torch: only here
 
-    windows = _windows(seen, rule, model.windows)
+    windows = volume_windows(seen.means[:-1], rule.kinds, model.windows)
     found: NDArray[np.float32] = predict_student(
         model, seen.means[None, :-1], windows, device=device
     )[0]
