@@ -43,7 +43,10 @@ def test_an_exported_student_agrees_with_the_run(finished, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--protocol", "none"], "the run has phantom-ct"),
-        (["--format", "analyze"], "expected nifti, nrrd, dicom-seg, rtstruct, nnunet, onnx"),
+        (
+            ["--format", "analyze"],
+            "expected nifti, nrrd, dicom-seg, rtstruct, nnunet, decathlon, onnx",
+        ),
     ],
 )
 def test_export_refuses_what_there_is_not(finished, tmp_path, arguments, message, capsys):
@@ -78,7 +81,7 @@ def test_masks_of_a_run_lie_on_their_sources(finished, cohort_folder, tmp_path, 
 
 
 def test_classes_of_a_run_are_labels_of_a_data_set(finished, tmp_path):
-    arguments = ["--format", "nnunet", "--label", "som", "--out", str(tmp_path)]
+    arguments = ["--format", "nnunet", "--label", "som", "--no-ignore", "--out", str(tmp_path)]
     assert main(["export", str(finished[0]), *arguments]) == 0
     facts = json.loads((tmp_path / "Dataset501_phantom-ct/dataset.json").read_text())
     assert list(facts["labels"].values()) == list(range(len(facts["labels"])))

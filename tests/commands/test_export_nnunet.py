@@ -1,6 +1,8 @@
 """`somray export --format nnunet`: a raw data set as nnU-Net v2's own integrity check wants it."""
 
 import json
+from multiprocessing.pool import ThreadPool
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -63,9 +65,9 @@ def test_a_data_set_passes_the_integrity_check(petct, tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     facts, cases = check_integrity(tmp_path / "Dataset501_p")
     assert cases == ["sub-s.1_ses-t0", "sub-s.1_ses-t1"]
-    assert facts["labels"] == {"background": 0, "lesion": 1}
+    assert facts["labels"] == {"background": 0, "lesion": 1, "ignore": 2}
     assert facts["channel_names"] == {"0": "CT", "1": "PET"}  # nnU-Net keeps HU by that name alone
-    assert len(found["files"]) == 7
+    assert len(found["files"]) == 9
     assert {one["session"] for one in found["notes"]} == {"t0", "t1"}
     assert "lowest value of PET" in found["notes"][0]["note"]
     image = nib.load(tmp_path / "Dataset501_p/imagesTr/sub-s.1_ses-t1_0000.nii.gz")
@@ -73,6 +75,21 @@ def test_a_data_set_passes_the_integrity_check(petct, tmp_path, capsys):
     label = nib.load(tmp_path / "Dataset501_p/labelsTr/sub-s.1_ses-t1.nii.gz")
     assert np.asarray(label.dataobj)[2, 3, 2] == 1  # both lesions are one class
     assert np.asarray(label.dataobj).sum() > 8
+
+
+def test_nnunets_own_check_finds_nothing(petct, tmp_path, monkeypatch, capsys):
+    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        monkeypatch.setenv(name, str(tmp_path))
+    verify = pytest.importorskip("nnunetv2.experiment_planning.verify_dataset_integrity")
+    # Its processes would import torch again, each.
+    here = SimpleNamespace(get_context=lambda _: SimpleNamespace(Pool=ThreadPool))
+    monkeypatch.setattr(verify, "multiprocessing", here)
+    export(petct, tmp_path)
+    verify.verify_dataset_integrity(str(tmp_path / "Dataset501_p"), 1)
+    told = capsys.readouterr().out
+    assert "verify_dataset_integrity Done" in told
+    assert "Error" not in told
+    assert "WARNING" not in told
 
 
 def test_time_points_are_cases_of_their_own(tmp_path):

@@ -31,10 +31,12 @@ def export_run(location: str, request: ExportRequest) -> dict[str, Any]:  # Any:
         from somray.commands.export.onnx import export_students
 
         return export_students(location, request.out, request.protocol)
-    if request.form == "nnunet":
-        from somray.commands.export.nnunet import export_dataset
+    if request.form in ("nnunet", "decathlon"):
+        from somray.commands.export.dataset import write_datasets
+        from somray.commands.export.decathlon import DECATHLON
+        from somray.commands.export.nnunet import NNUNET
 
-        return export_dataset(location, request)
+        return write_datasets(location, request, NNUNET if request.form == "nnunet" else DECATHLON)
     from somray.commands.export.masks import export_masks
 
     return export_masks(location, request)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 __all__ = ["DATASET", "FORMATS", "LABELS", "ExportRequest"]
 
-FORMATS = ("nifti", "nrrd", "dicom-seg", "rtstruct", "nnunet", "onnx")
+FORMATS = ("nifti", "nrrd", "dicom-seg", "rtstruct", "nnunet", "decathlon", "onnx")
 """What a run can be exported as."""
 
 LABELS = ("som", "student", "lesions")
@@ -25,7 +25,8 @@ class ExportRequest:
         sessions: the only ones; all where empty.
         labels: the only ones; what the format takes by itself where empty.
         channel: the channel whose source's grid is used; the first where None.
-        dataset: number of nnU-Net's first data set; further protocols take the next ones.
+        dataset: number of the first data set (nnunet, decathlon); further protocols take the next ones.
+        ignore: whether doubtful voxels of a data set are marked as such; what the form does by itself where None.
     """
 
     form: str
@@ -36,3 +37,4 @@ class ExportRequest:
     labels: tuple[str, ...] = ()
     channel: str | None = None
     dataset: int = DATASET
+    ignore: bool | None = None

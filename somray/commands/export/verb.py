@@ -20,7 +20,7 @@ def export(
         str,
         typer.Option(
             "--format",
-            help="nifti, nrrd, dicom-seg, rtstruct, nnunet; onnx: the students.",
+            help="nifti, nrrd, dicom-seg, rtstruct, nnunet, decathlon; onnx: the students.",
             autocompletion=one_of(*FORMATS),
         ),
     ] = "onnx",
@@ -39,8 +39,15 @@ def export(
     ] = None,
     channel: Annotated[str | None, typer.Option(help="On its source's grid; the first.")] = None,
     dataset: Annotated[
-        int, typer.Option(min=1, max=999, help="Number of the nnU-Net data set.")
+        int, typer.Option(min=1, max=999, help="Number of the nnU-Net or Decathlon data set.")
     ] = 501,
+    ignore: Annotated[
+        bool | None,
+        typer.Option(
+            "--ignore/--no-ignore",
+            help="Mark what the run doubts as a label of its own; nnunet does by itself.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Hand a run's masks, or its students, on to other programs.
@@ -48,7 +55,11 @@ def export(
     Masks lie on their sources' own grids: OUT/sub-S_ses-T_LABEL.nii.gz (with a .label file of names for
     ITK-SNAP), .nrrd (names for 3D Slicer) or .dcm, one a time point where there are several. dicom-seg and
     rtstruct need a DICOM source and, unlike all else here, NAME ITS PATIENT as the source does: they are
-    for the archive that it came from. nnunet writes OUT/Dataset501_PROTOCOL.
+    for the archive that it came from.
+
+    nnunet writes OUT/Dataset501_PROTOCOL, decathlon OUT/Task501_PROTOCOL as MONAI reads it, with images, labels, and
+    in README.md and labels.json what these labels are and are not. Doubtful voxels (an object that could not be called,
+    map against student, an unsure student) are nnU-Net's ignore label.
 
     Exit code 4 where nothing at all could be written.
 
@@ -59,7 +70,8 @@ def export(
     found = export_run(
         run,
         ExportRequest(
-            form, out, protocol, tuple(subject or ()), tuple(session or ()), tuple(label or ()), channel, dataset
+            form, out, protocol, tuple(subject or ()), tuple(session or ()), tuple(label or ()), channel, dataset,
+            ignore,
         ),
     )  # fmt: skip
     give(found, as_json, lambda: export_text(found))
