@@ -69,6 +69,11 @@ class RawSource(Source):
         if self.header.geometry.skew > _SHEARED:
             self._note("sheared")
 
+    @property
+    def data_files(self) -> tuple[str, ...]:
+        """The files that hold its voxels."""
+        return self._layout.files
+
     def _note(self, code: str) -> None:
         self.header = replace(self.header, repairs=(*self.header.repairs, code))
 

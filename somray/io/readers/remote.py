@@ -92,13 +92,26 @@ def open_remote(url: str, channel: str | None, opener: Callable[[str], Source]) 
     try:
         with _reached(url):
             fetched = _fetch(url, files, place, folder)
-        return _FetchedSource(url, folder, opener(str(fetched)))
+        inner = opener(str(fetched))
+        _check_own(url, folder, inner)
+        return _FetchedSource(url, folder, inner)
     except DataError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise DataError(error.code, _named(error.message, folder, url)) from error
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _check_own(url: str, folder: Path, inner: Source) -> None:
+    """Refuse a fetched header that names files of this machine."""
+    own = folder.resolve()
+    if not all(Path(file).resolve().is_relative_to(own) for file in inner.data_files):
+        inner.close()
+        raise DataError(
+            "unreadable",
+            f"{shown_url(url)}: its header names a data file that does not lie beside it; correct the header",
+        )
 
 
 def _in_place(url: str, channel: str | None) -> Source:

@@ -153,6 +153,11 @@ class Source(ABC):
         """
         return ()
 
+    @property
+    def data_files(self) -> tuple[str, ...]:
+        """The files that hold its voxels, where a header may name them; () where the format names none."""
+        return ()
+
     def close(self) -> None:
         """Let go of open files; harmless when repeated."""
         return

@@ -33,7 +33,9 @@ def is_sheared(geometry: Geometry) -> bool:
     return bool(np.abs(axes.T @ axes - np.eye(3)).max() > SHEAR)
 
 
-def write_nifti(storage: Storage, name: str, voxels: Voxels, *, is_label: bool = True) -> None:
+def write_nifti(
+    storage: Storage, name: str, voxels: Voxels, *, is_label: bool = True, note: str = ""
+) -> None:
     """Write `name`, a .nii.gz; NIfTI-2 where an axis is longer than NIfTI-1 can tell.
 
     Args:
@@ -41,11 +43,13 @@ def write_nifti(storage: Storage, name: str, voxels: Voxels, *, is_label: bool =
         name: of the file.
         voxels: 3D, or 4D where they have several time points.
         is_label: the values are names, not measurements.
+        note: what the header says in words (`descrip`), as far as 79 bytes hold it.
 
     Raises:
         StoreError: it cannot be written.
     """
     header = _header(voxels, is_label)
+    header["descrip"] = note.encode("ascii", "replace")[:79]
     start = header.binaryblock + bytes(4)  # no extensions
     with (
         storage.writing(name) as file,
