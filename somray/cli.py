@@ -13,6 +13,7 @@ import typer
 from somray import __version__
 from somray.commands.apply.verb import apply
 from somray.commands.console import flush, open_streams
+from somray.commands.dicom_node.verb import dicom_node
 from somray.commands.doctor.verb import doctor
 from somray.commands.ending import ended
 from somray.commands.export.verb import export
@@ -55,6 +56,7 @@ app.command()(view)
 app.command()(phantom)
 app.command()(submit)
 app.command()(doctor)
+app.command()(dicom_node)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -19,6 +19,7 @@ from pydicom.valuerep import DSfloat
 from somray.errors import ConfigError, ExportError
 from somray.io.storage import Storage
 from somray.io.writers.dicom.slices import (
+    Remarks,
     SliceMask,
     SourceSlices,
     carried_over,
@@ -27,7 +28,7 @@ from somray.io.writers.dicom.slices import (
 )
 from somray.io.writers.voxels import Segment
 
-__all__ = ["require_highdicom", "write_seg"]
+__all__ = ["processed_by", "require_highdicom", "write_seg"]
 
 SERIES_NUMBERS = {"som": 9001, "student": 9002, "lesions": 9003}
 EVEN = 0.02  # share by which gaps of one series differ at most
@@ -66,6 +67,8 @@ def write_seg(storage: Storage, name: str, mask: SliceMask) -> None:
     with carried_over(mask.slices):
         data = _made(highdicom, mask)
         _settle(data, mask)
+        if mask.remarks is not None:
+            _remark(data, mask.remarks)
         data.walk(_referring(classes))
         packed = io.BytesIO()
         data.save_as(packed, enforce_file_format=True)
@@ -73,7 +76,8 @@ def write_seg(storage: Storage, name: str, mask: SliceMask) -> None:
 
 
 def _made(highdicom: Any, mask: SliceMask) -> Any:  # Any: highdicom
-    numbers = np.zeros(int(mask.pixels.max()) + 1, dtype=np.uint16)
+    highest = max(int(mask.pixels.max()), *(segment.value for segment in mask.present))
+    numbers = np.zeros(highest + 1, dtype=np.uint16)
     for number, segment in enumerate(mask.present, start=1):
         numbers[segment.value] = number
     kind = np.uint8 if len(mask.present) < 256 else np.uint16
@@ -100,6 +104,30 @@ def _made(highdicom: Any, mask: SliceMask) -> Any:  # Any: highdicom
         content_time=time,
         # Which sets a source may name is judged more narrowly than the standard does; see `_settle`.
         specific_character_set="ISO_IR 192",
+        **_answering(highdicom, mask),
+    )
+
+
+def _answering(highdicom: Any, mask: SliceMask) -> dict[str, Any]:  # Any: highdicom
+    """Return what an answer to an archive has beside a mask that is exported."""
+    remarks = mask.remarks
+    if remarks is None:
+        return {}
+    return {
+        "omit_empty_frames": bool(mask.pixels.any()),
+        "contributing_equipment": [processed_by(highdicom, mask.version)],
+        "further_source_images": list(remarks.further) or None,
+    }
+
+
+def processed_by(highdicom: Any, version: str) -> Any:  # Any: highdicom
+    """Say that this program processed what an object is made from (IHE AIR, Contributing Equipment)."""
+    return highdicom.ContributingEquipment(
+        manufacturer="somray",
+        purpose_of_reference=Code("109102", "DCM", "Processing Equipment"),
+        manufacturer_model_name="somray",
+        software_versions=version,
+        contribution_description="found without a person's review",
     )
 
 
@@ -108,6 +136,7 @@ def _descriptions(highdicom: Any, mask: SliceMask) -> list[Any]:  # Any: highdic
         name="somray",
         version=mask.version,
         family=Code("123110", "DCM", "Artificial Intelligence"),
+        parameters=dict(mask.remarks.parameters) if mask.remarks else None,
     )
     found = []
     for number, segment in enumerate(mask.present, start=1):
@@ -227,6 +256,22 @@ def _referring(classes: dict[str, Any]) -> Any:  # Any: pydicom's callbacks
             data.ReferencedSOPClassUID = classes[str(element.value)]
 
     return name
+
+
+def _remark(data: Any, remarks: Remarks) -> None:  # Any: highdicom
+    """Put an answer's words where the standard has places for them."""
+    data.SeriesDescription = remarks.series[:64]
+    data.ContentDescription = remarks.content[:64]
+    for segment in data.SegmentSequence:
+        segment.SegmentDescription = remarks.segment[:1024]
+    if remarks.earlier:
+        study = data.StudyInstanceUID
+        data.RelatedSeriesSequence = [
+            _dataset(
+                StudyInstanceUID=study, SeriesInstanceUID=uid, PurposeOfReferenceCodeSequence=[]
+            )
+            for uid in remarks.earlier
+        ]
 
 
 def _settle(data: Any, mask: SliceMask) -> None:  # Any: highdicom

@@ -25,6 +25,7 @@ __all__ = [
     "MOST_BYTES",
     "PATIENT_AND_STUDY",
     "PATIENT_GROUPS",
+    "Remarks",
     "SliceMask",
     "SourceSlices",
     "carried_over",
@@ -90,6 +91,34 @@ class SourceSlices:
 
 
 @dataclass(frozen=True)
+class Remarks:
+    """What an answer to an archive says beside its mask; it may be empty, for that nothing was found is an answer.
+
+    Args:
+        series: description of the series, at most 64 characters.
+        content: description of the content, at most 64 characters.
+        segment: what is to be known of every segment, at most 1024 characters.
+        parameters: of the algorithm, name and value: what the model is told by.
+        earlier: UIDs of the series of earlier answers to fewer of the slices, which this one takes the place of.
+        further: headers of the other channels' slices.
+    """
+
+    series: str
+    content: str
+    segment: str
+    parameters: tuple[tuple[str, str], ...]
+    earlier: tuple[str, ...] = ()
+    further: tuple[Any, ...] = ()  # Any: pydicom's datasets are dynamic
+
+    @property
+    def digest(self) -> str:
+        """What tells two of them apart."""
+        words = (self.series, self.content, self.segment, self.parameters, self.earlier)
+        uids = [str(header.SOPInstanceUID) for header in self.further]
+        return hashlib.sha256(repr((words, uids)).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
 class SliceMask:
     """A mask on the source's own slices.
 
@@ -99,6 +128,7 @@ class SliceMask:
         segments: all that may stand in the pixels.
         label: what kind of mask: som, student, lesions.
         version: of somray.
+        remarks: of an answer to an archive; None for a mask that is exported.
     """
 
     slices: SourceSlices
@@ -106,16 +136,19 @@ class SliceMask:
     segments: tuple[Segment, ...]
     label: str
     version: str
+    remarks: Remarks | None = None
 
     @cached_property
     def present(self) -> tuple[Segment, ...]:
-        """The segments that have a pixel.
+        """The segments that have a pixel; the first one of an answer that found nothing.
 
         Raises:
             ExportError: none has.
         """
         found = {value for plane in self.pixels for value in np.unique(plane).tolist()}
         kept = tuple(segment for segment in self.segments if segment.value in found)
+        if not kept and self.remarks is not None:
+            return self.segments[:1]
         if not kept:
             raise ExportError(
                 "the mask is empty, and such an object without a segment is not valid"
@@ -127,6 +160,8 @@ class SliceMask:
         """What tells two masks of the same slices apart."""
         found = hashlib.sha256(f"{self.label} {self.version} {self.pixels.shape}".encode())
         found.update(repr(self.segments).encode())
+        if self.remarks is not None:
+            found.update(self.remarks.digest.encode())
         for plane in self.pixels:
             found.update(np.ascontiguousarray(plane, dtype="<u2").data)
         return found.hexdigest()

@@ -1,0 +1,163 @@
+"""A series brought here from the archive, for as long as it is worked on."""
+
+import contextlib
+import hashlib
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+
+from somray.commands.dicom_node.settings import RefusalError
+from somray.domain.scan import ScanHeader
+from somray.errors import DataError
+from somray.io.archive import ArchivedSeries, Orthanc
+from somray.io.readers import Source, open_source
+
+__all__ = ["FetchedSeries", "Fetcher"]
+
+MISSING_SHARE = 1.5  # of the usual gap: between such slices one is missing
+_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_TOLD = (
+    "SOPClassUID", "Manufacturer", "NumberOfSlices", "ImagesInAcquisition", "AcquisitionNumber", "NumberOfFrames",
+    "Modality",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FetchedSeries:
+    """A series on this machine.
+
+    Args:
+        series: what the archive says of it.
+        folder: its files.
+        digest: of all their bytes, in whatever order they came.
+    """
+
+    series: ArchivedSeries
+    folder: Path
+    digest: str
+
+    def header(self, irregular: str) -> ScanHeader:
+        """Read what the reader says of it, and see that it is whole.
+
+        Raises:
+            RefusalError: it is not, or no scan at all.
+        """
+        _check_files(self.folder)
+        try:
+            with contextlib.closing(open_source(str(self.folder), irregular)) as source:
+                _check_gaps(source)
+                return source.header
+        except DataError as error:
+            raise RefusalError(error.code, _plain(error.message, self.folder)) from error
+
+
+class Fetcher:
+    """Brings series here, each once, and removes them at the end.
+
+    Args:
+        archive: where they are.
+        work: folder for them.
+        most_bytes: of one series.
+    """
+
+    def __init__(self, archive: Orthanc, work: Path, most_bytes: int) -> None:
+        self._archive, self._most_bytes = archive, most_bytes
+        self._folder = tempfile.TemporaryDirectory(dir=work)
+        self._found: dict[str, FetchedSeries] = {}
+        self.place = Path(self._folder.name)
+
+    def __enter__(self) -> "Fetcher":
+        """Use as a context that removes all files."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove all files."""
+        self._folder.cleanup()
+
+    def fetch(self, series: ArchivedSeries) -> FetchedSeries:
+        """Bring a series here.
+
+        Raises:
+            RefusalError: `too_large`.
+            ArchiveAwayError: the archive does not answer.
+            ArchiveRefusedError: it no longer has all of it.
+        """
+        if series.name not in self._found:
+            self._found[series.name] = self._brought(series)
+        return self._found[series.name]
+
+    def _brought(self, series: ArchivedSeries) -> FetchedSeries:
+        self._check_size(self._archive.size_bytes(series.name))
+        folder = self.place / f"series{len(self._found)}"
+        folder.mkdir()
+        digests, total = [], 0
+        for n, instance in enumerate(series.instances):
+            data = self._archive.file(instance)
+            total += len(data)
+            self._check_size(total)
+            (folder / f"{n:06}.dcm").write_bytes(data)
+            digests.append(hashlib.sha256(data).hexdigest())
+        digest = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
+        return FetchedSeries(series, folder, digest)
+
+    def _check_size(self, size: int) -> None:
+        if size > self._most_bytes:
+            raise RefusalError(
+                "too_large", f"takes more than {self._most_bytes >> 20} MiB; raise --max-mb"
+            )
+
+
+def _check_files(folder: Path) -> None:
+    """Refuse captures, our own objects, and series of which the headers tell of more than there is."""
+    headers = [_head(file) for file in sorted(folder.iterdir())]
+    if all(str(h.get("SOPClassUID", "")).startswith(_CAPTURE) for h in headers):
+        raise RefusalError("derived", "its images are screen captures")
+    if any(str(h.get("Manufacturer", "")) == "somray" for h in headers):
+        raise RefusalError("derived", "it was made by somray")
+    frames = sum(_whole(h.get("NumberOfFrames"), 1) for h in headers)
+    wanted = max(_whole(h.get("NumberOfSlices"), 0) for h in headers)
+    there = Counter(str(h.get("AcquisitionNumber")) for h in headers)
+    for header in headers:
+        told = _whole(header.get("ImagesInAcquisition"), 0)
+        if there[str(header.get("AcquisitionNumber"))] < told and frames < told:
+            wanted = max(wanted, told)
+    if frames < wanted:
+        raise RefusalError(
+            "incomplete",
+            f"{frames} slices are there, its header tells of {wanted}; send the others",
+        )
+
+
+def _head(file: Path) -> Any:  # Any: pydicom's datasets are dynamic
+    try:
+        return pydicom.dcmread(file, specific_tags=list(_TOLD), stop_before_pixels=True, force=True)
+    except Exception:  # the reader says what a damaged file is
+        return pydicom.Dataset()
+
+
+def _whole(value: Any, default: int) -> int:  # Any: pydicom
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return default
+
+
+def _check_gaps(source: Source) -> None:
+    """Refuse a series that lacks a slice, which a reader that may resample would bridge."""
+    planes = [file.plane.matrix for file in source.slice_files(0)]
+    if len(planes) < 3:
+        return
+    normal = planes[0][:3, 2] / np.linalg.norm(planes[0][:3, 2])
+    gaps = np.abs(np.diff([plane[:3, 3] @ normal for plane in planes]))
+    if gaps.max() > MISSING_SHARE * np.median(gaps):
+        raise RefusalError("incomplete", "there is a gap between its slices; send the missing ones")
+
+
+def _plain(message: str, folder: Path) -> str:
+    """Take our own temporary paths out of a message."""
+    return message.replace(f"{folder}/", "").replace(str(folder), "the series")
