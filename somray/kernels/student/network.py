@@ -11,7 +11,7 @@ concatenations as in Chaurasia and Culurciello, "LinkNet", 2017.
 
 import copy
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -23,7 +23,18 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from somray.errors import ShapeError
 from somray.kernels.student.shape import Network, NetworkShape
 
-__all__ = ["UNet", "build_unet", "folded", "laid_out", "new_unet", "unet_weights"]
+__all__ = [
+    "UNet",
+    "UNetPlanes",
+    "build_unet",
+    "cut_back",
+    "drawn",
+    "fill_up",
+    "folded",
+    "laid_out",
+    "new_unet",
+    "unet_weights",
+]
 
 
 class _Layer(nn.Sequential):
@@ -42,8 +53,8 @@ def _layers(dimensions: int, inputs: int, outputs: int, count: int) -> nn.Sequen
     return nn.Sequential(*(_Layer(dimensions, one, two) for one, two in pairs))
 
 
-class UNet(nn.Module):
-    """The network: (b, inputs, [z,] y, x) float32 to logits (b, [z,] y, x).
+class UNetPlanes(nn.Module):
+    """The network without its last layer: (b, inputs, [z,] y, x) float32 to planes (b, planes, [z,] y, x).
 
     Args:
         shape: what decides the layers.
@@ -52,6 +63,7 @@ class UNet(nn.Module):
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
         self.shape = shape
+        self.planes = shape.widths[0]
         dims, widths = shape.dimensions, shape.widths
         conv = nn.Conv2d if dims == 2 else nn.Conv3d
         self.down = nn.ModuleList([_layers(dims, shape.inputs, widths[0], shape.first)])
@@ -60,20 +72,10 @@ class UNet(nn.Module):
             self.down.append(_layers(dims, fine, coarse, shape.per))
             self.narrow.append(conv(coarse, fine, 1))
             self.up.append(_layers(dims, fine, fine, shape.upper))
-        self.out = conv(widths[0], 1, 1)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return the logits; sides that are no multiple are filled up by their last plane."""
-        sizes = inputs.shape[2:]
-        filled = [-size % self.shape.multiple for size in sizes]
-        plane = inputs
-        if any(filled):
-            edges = [side for more in reversed(filled) for side in (0, more)]
-            plane = functional.pad(inputs, edges, mode="replicate")
-        logits = self._run(plane)[:, 0]
-        if any(filled):
-            logits = logits[(slice(None), *(slice(0, size) for size in sizes))]
-        return logits
+        """Return the planes; sides that are no multiple are filled up by their last plane."""
+        return cut_back(self._run(fill_up(inputs, self.shape.multiple)), inputs.shape[2:])
 
     def _run(self, plane: torch.Tensor) -> torch.Tensor:
         pool = functional.max_pool2d if self.shape.dimensions == 2 else functional.max_pool3d
@@ -86,13 +88,67 @@ class UNet(nn.Module):
                 self.narrow[level](plane), scale_factor=2.0, mode="nearest"
             )
             plane = self.up[level](coarse.add_(seen[level]))
-        logits: torch.Tensor = self.out(plane)
+        return plane
+
+
+class UNet(UNetPlanes):
+    """The network: (b, inputs, [z,] y, x) float32 to logits (b, [z,] y, x).
+
+    Args:
+        shape: what decides the layers.
+    """
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__(shape)
+        conv = nn.Conv2d if shape.dimensions == 2 else nn.Conv3d
+        self.out = conv(shape.widths[0], 1, 1)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the logits; sides that are no multiple are filled up by their last plane."""
+        sizes = inputs.shape[2:]
+        filled = [-size % self.shape.multiple for size in sizes]
+        plane = inputs
+        if any(filled):
+            edges = [side for more in reversed(filled) for side in (0, more)]
+            plane = functional.pad(inputs, edges, mode="replicate")
+        logits: torch.Tensor = self.out(self._run(plane))[:, 0]
+        if any(filled):
+            logits = logits[(slice(None), *(slice(0, size) for size in sizes))]
         return logits
+
+
+def fill_up(inputs: torch.Tensor, multiple: int, least: int = 0) -> torch.Tensor:
+    """Fill sides (b, d, [z,] y, x) up to a multiple, and to the least, by their last plane.
+
+    By copies, since the gradient of torch's own replication has no deterministic form on a GPU.
+    """
+    for axis in range(2, inputs.ndim):
+        size = inputs.shape[axis]
+        more = max(size + -size % multiple, least) - size
+        if more:
+            last = inputs.narrow(axis, size - 1, 1)
+            sizes = [more if n == axis else -1 for n in range(inputs.ndim)]
+            inputs = torch.cat([inputs, last.expand(sizes)], axis)
+    return inputs
+
+
+def cut_back(planes: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
+    """Cut planes (b, p, [z,] y, x) that were filled up to the sizes of their image."""
+    for axis, size in enumerate(sizes, start=2):
+        if planes.shape[axis] != size:
+            planes = planes.narrow(axis, 0, size)
+    return planes
 
 
 def new_unet(shape: NetworkShape, seed: int) -> UNet:
     """Build a network whose weights are drawn by a seed alone (He et al., 2015)."""
     module = UNet(shape)
+    drawn(module, seed)
+    return module
+
+
+def drawn(module: nn.Module, seed: int) -> None:
+    """Draw the weights of convolutions in place, by a seed alone (He et al., 2015); biases become 0."""
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in module.named_parameters():
@@ -101,7 +157,6 @@ def new_unet(shape: NetworkShape, seed: int) -> UNet:
                 weight.copy_(torch.randn(weight.shape, generator=draw) * spread)
             elif name.endswith("bias"):
                 weight.zero_()
-    return module
 
 
 def build_unet(network: Network, weights: Mapping[str, NDArray[np.generic]]) -> UNet:
@@ -136,7 +191,7 @@ def folded(module: UNet) -> UNet:
     return found
 
 
-def laid_out(module: UNet, *, channels_last: bool) -> None:
+def laid_out(module: UNetPlanes, *, channels_last: bool) -> None:
     """Lay a network's weights out in memory, in place: channels last, or as they are declared."""
     last = torch.channels_last if module.shape.dimensions == 2 else torch.channels_last_3d
     order = last if channels_last else torch.contiguous_format

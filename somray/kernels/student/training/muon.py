@@ -24,10 +24,11 @@ ITERATIONS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Orthogonal steps for convolutions, Adam's for everything else.
+    """Orthogonal steps for convolutions and linear layers, Adam's for everything else.
 
-    A convolution's weights are a matrix (outputs, inputs × taps); the rate is the length of a step along every
-    one of its singular directions. The state holds what Adam's would, under the same names.
+    A convolution's weights are a matrix (outputs, inputs × taps), as a linear layer's are; the rate is the
+    length of a step along every one of its singular directions. The state holds what Adam's would, under the
+    same names.
 
     Args:
         parameters: to learn.
@@ -53,7 +54,7 @@ class Muon(torch.optim.Optimizer):
             held["exp_avg_sq"] = torch.zeros_like(parameter)
         held["step"] += 1
         first, second, count = held["exp_avg"], held["exp_avg_sq"], float(held["step"])
-        if parameter.ndim > 2 and len(parameter) > 1:
+        if parameter.ndim > 1 and len(parameter) > 1:
             first.mul_(KEEP).add_(gradient)
             matrix = gradient.add(first, alpha=KEEP).reshape(len(parameter), -1)
             length = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5

@@ -1,0 +1,1 @@
+"""Networks that can be pretrained: image inputs in, planes of full resolution out, whatever the sides."""
