@@ -5,7 +5,7 @@ import functools
 import os
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ from somray.commands.progress.view import ProgressView
 from somray.commands.words import ended_units
 from somray.config import CohortConfig, load_config
 from somray.domain.run import RunLayout
+from somray.domain.work import Executor
 from somray.errors import ConfigError, PlanError, StoreError
 from somray.io.drivers import is_alive
 from somray.io.status import count_scans, read_state, write_forecast
 from somray.io.storage import Storage
 from somray.pipeline.bounds.limits import limits
 from somray.pipeline.cohort import Cohort, run_cohort
+from somray.pipeline.run_state import Progress
 from somray.pipeline.units.scan_state import scan_name
 from somray.runtime.logs import log_to_stderr
 from somray.runtime.on_ray.places import check_places
@@ -31,6 +33,8 @@ __all__ = ["check_output", "load_cohort", "refuse_missing_gpu", "refuse_others",
 STOPPED = 143  # what a shell calls the end by SIGTERM
 LATER = "stopped; what is done stays done, and the same command goes on from there"
 
+Part = Callable[[Cohort, Executor, Progress], dict[str, Any]]  # Any: JSON
+"""What is done of a run: gets the cohort, where units run, and what is told of every stage's counts."""
 _UPLOADS = "runtime_resources/working_dir_files"  # where Ray unpacks a job's working directory
 
 
@@ -146,7 +150,11 @@ def _on_stop() -> Any:  # Any: what stood there before
 
 
 def run_job(
-    config: Path, address: str | None = None, settings: tuple[str, ...] = (), quiet: bool = False
+    config: Path,
+    address: str | None = None,
+    settings: tuple[str, ...] = (),
+    quiet: bool = False,
+    part: Part | None = None,
 ) -> dict[str, Any]:
     """Run a cohort on a Ray cluster, or on an embedded Ray where there is none.
 
@@ -155,6 +163,7 @@ def run_job(
         address: of a running cluster; RAY_ADDRESS where None, else an embedded Ray is started.
         settings: `a.b=value` settings that win over the file.
         quiet: show no progress.
+        part: what is done in the place of a whole run, such as the pretraining alone; no report is made then.
 
     Returns:
         As `run --json`, with `broken` and `executed`.
@@ -166,7 +175,8 @@ def run_job(
         StoppedError: by Ctrl-C or SIGTERM; what is done stays done.
     """
     try:
-        return _run(config, address or os.environ.get("RAY_ADDRESS") or None, settings, quiet)
+        address = address or os.environ.get("RAY_ADDRESS") or None
+        return _run(config, address, settings, quiet, part)
     except KeyboardInterrupt:
         raise StoppedError(LATER, INTERRUPTED) from None
     except SystemExit as stop:
@@ -191,7 +201,7 @@ def _check(cohort: Cohort, address: str | None) -> None:
 
 
 def _run(
-    config: Path, address: str | None, settings: tuple[str, ...], quiet: bool
+    config: Path, address: str | None, settings: tuple[str, ...], quiet: bool, part: Part | None
 ) -> dict[str, Any]:
     cohort = load_cohort(config, settings)
     storage = cohort.storage
@@ -208,7 +218,7 @@ def _run(
     before = {s["stage"]: ended_units(s) for s in read_state(storage).get("stages", ())}
     with _stoppable(), ray_session(address, resources.workers):
         _on_stop()
-        if address is None:
+        if address is None and part is None:
             refuse_missing_gpu(cohort.config, Capacity.now().gpus)
         executor = RayExecutor(
             resources.in_flight,
@@ -216,15 +226,17 @@ def _run(
             limits(resources.unit_minutes),
             60 * resources.wait_minutes if address else 0.0,
         )
-        report = functools.partial(write_report, mapper=executor.mapper())
-        planning = Planning(cohort)
-        keep = functools.partial(write_forecast, storage)
-        with ProgressView(quiet, before, lambda: planning.plan, keep) as progress:
-            summary = run_cohort(cohort, executor, report, progress)
-    return {
-        **summary,
-        **count_scans(storage.root),
-        "run": storage.root,
-        "report": storage.uri(RunLayout.report_index),
-        "seconds": round(progress.seconds, 1),
-    }
+        if part is not None:
+            with ProgressView(quiet, before) as progress:
+                summary = part(cohort, executor, progress)
+        else:
+            report = functools.partial(write_report, mapper=executor.mapper())
+            planning = Planning(cohort)
+            keep = functools.partial(write_forecast, storage)
+            with ProgressView(quiet, before, lambda: planning.plan, keep) as progress:
+                summary = run_cohort(cohort, executor, report, progress)
+    seconds = {"run": storage.root, "seconds": round(progress.seconds, 1)}
+    if part is not None:
+        return {**summary, **seconds}
+    report_at = storage.uri(RunLayout.report_index)
+    return {**summary, **count_scans(storage.root), "report": report_at, **seconds}

@@ -13,6 +13,7 @@ from somray.config.parts import (
     ResourcesConfig,
     StudentConfig,
 )
+from somray.config.pretrain import PretrainConfig
 from somray.config.teacher import (
     FEATURE_NAMES,
     CohortReferenceConfig,
@@ -26,6 +27,7 @@ __all__ = [
     "CohortReferenceConfig",
     "IntensityConfig",
     "LesionConfig",
+    "PretrainConfig",
     "ProtocolConfig",
     "ReferenceConfig",
     "RegistrationConfig",

@@ -14,11 +14,13 @@ from somray.config.parts import (
     ResourcesConfig,
     StudentConfig,
 )
+from somray.config.pretrain import PretrainConfig
 from somray.config.teacher import TeacherConfig
 from somray.domain.work import digest_of
 
-__all__ = ["CohortConfig", "ProtocolConfig"]
+__all__ = ["PRETRAINED", "CohortConfig", "ProtocolConfig"]
 
+PRETRAINED = "pretrained"
 _SECRET = re.compile(r"[^/]*://(?:[^/@]*:[^/@]*@|[^?]*[?])")
 
 OrganValue = Annotated[int, Field(ge=1, lt=2**24)]  # readers give float32, exact up to here
@@ -37,6 +39,13 @@ class ProtocolConfig(Strict):
     intensity: dict[Name, IntensityConfig] = Field(default={})
     teacher: TeacherConfig = TeacherConfig()
     student: StudentConfig = StudentConfig()
+    pretrain: Annotated[
+        PretrainConfig | None,
+        Field(
+            description="an encoder that learns from all scans, without any label; `{}` for the defaults, none where "
+            "left out"
+        ),
+    ] = None
     segment: Literal["student", "som"] = "student"
     registration: RegistrationConfig = RegistrationConfig()
     objects: ObjectsConfig = ObjectsConfig()
@@ -89,7 +98,23 @@ class ProtocolConfig(Strict):
         for name in self.intensity:
             if name not in self.channels:
                 raise ValueError(f"intensity names channel {name!r}; channels are {self.channels}")
+        asked = self.pretraining if self.starts_pretrained else None
+        if asked is not None and (asked.encoder != "unet" or asked.grid_mm is not None):
+            raise ValueError(
+                "student.encoder: pretrained needs an encoder like the student: leave pretrain.encoder and "
+                "pretrain.grid_mm out"
+            )
         return self
+
+    @property
+    def starts_pretrained(self) -> bool:
+        """Whether the student starts from this run's own encoder."""
+        return self.student.encoder == PRETRAINED
+
+    @property
+    def pretraining(self) -> PretrainConfig | None:
+        """What is pretrained; None where nothing asks for it."""
+        return self.pretrain or (PretrainConfig() if self.starts_pretrained else None)
 
     @property
     def windows(self) -> tuple[tuple[float, float] | None, ...]:
@@ -123,4 +148,9 @@ class CohortConfig(Strict):
     def digest(self) -> str:
         """Hash what decides results: everything but places and resources."""
         data = self.model_dump(mode="json", exclude={"scans", "output", "resources"})
+        for protocol in data["protocols"].values():  # what nothing asks for changes nothing
+            if protocol["pretrain"] is None:
+                del protocol["pretrain"]
+            if protocol["student"]["encoder"] is None:
+                del protocol["student"]["encoder"]
         return digest_of(data)

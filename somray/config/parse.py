@@ -113,9 +113,10 @@ def _expand_places(merged: dict[str, Any], file: Path) -> None:
     protocols = merged.get("protocols")
     holders = [(merged, key, key) for key in ("scans", "output")]
     for name, protocol in protocols.items() if isinstance(protocols, dict) else ():
-        teacher = protocol.get("teacher") if isinstance(protocol, dict) else None
-        if isinstance(teacher, dict):
-            holders.append((teacher, "previous", f"protocols.{name}.teacher.previous"))
+        for part, key in (("teacher", "previous"), ("student", "encoder")):
+            found = protocol.get(part) if isinstance(protocol, dict) else None
+            if isinstance(found, dict):
+                holders.append((found, key, f"protocols.{name}.{part}.{key}"))
     for holder, key, where in holders:
         if isinstance(holder.get(key), str):
             holder[key] = expand(holder[key].strip(), file.parent, f"{file}: {where}")

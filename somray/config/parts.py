@@ -69,6 +69,14 @@ class StudentConfig(Strict):
             "0 leaves it out",
         ),
     ] = 16
+    encoder: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="what the student starts from: `pretrained`, the encoder of this run's own `pretrain`; or "
+            "path or URL of an exported one, relative to this file; random numbers where left out",
+        ),
+    ] = None
 
 
 class RegistrationConfig(Strict):

@@ -19,6 +19,7 @@ class RunLayout:
     report_index = "report/index.html"
     ledgers = "work/ledger"
     training = "work/train"
+    pretraining = "work/pretrain"
     report_records = "work/report"
     scans = "scans"
     models = "models"
@@ -43,6 +44,11 @@ class RunLayout:
     def pairs(scan: str, t: int) -> str:
         """Folder of the slice pairs that slabs under way have finished, per scan and time."""
         return f"{RunLayout.under_way}/{scan}/t{t}"
+
+    @staticmethod
+    def shards(protocol: str, scan: str) -> str:
+        """Zarr group of what a protocol's encoder learns from one scan; `scan` is what its units are called."""
+        return f"{RunLayout.pretraining}/{protocol}/{scan}.zarr"
 
     @staticmethod
     def model(protocol: str) -> str:

@@ -5,14 +5,20 @@ as a model, not as a page.
 """
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from somray.domain.run import RunLayout
-from somray.io.models import drop_student
+from somray.io.models import drop_part
 from somray.io.storage import Storage
 
-__all__ = ["remove_models_but", "remove_pages_but", "remove_partial", "remove_scans_but"]
+__all__ = [
+    "remove_models_but",
+    "remove_pages_but",
+    "remove_partial",
+    "remove_scans_but",
+    "remove_shards_but",
+]
 
 
 def remove_scans_but(storage: Storage, kept: Collection[str]) -> None:
@@ -22,12 +28,25 @@ def remove_scans_but(storage: Storage, kept: Collection[str]) -> None:
 
 
 def remove_models_but(
-    storage: Storage, teachers: Collection[str], students: Collection[str]
+    storage: Storage,
+    teachers: Collection[str],
+    students: Collection[str],
+    encoders: Collection[str] = (),
 ) -> None:
     """Remove the models of all protocols but those named."""
     _remove_but(storage, RunLayout.models, teachers)
-    for protocol in set(teachers) - set(students):
-        drop_student(storage, protocol)
+    for part, kept in (("student", students), ("encoder", encoders)):
+        for protocol in set(teachers) - set(kept):
+            drop_part(storage, protocol, part)
+
+
+def remove_shards_but(storage: Storage, kept: Mapping[str, Collection[str]]) -> None:
+    """Remove what encoders learned from of all scans but those named, by protocol (`sub-S_ses-T`)."""
+    _remove_but(storage, RunLayout.pretraining, kept)
+    for protocol, scans in kept.items():
+        folder = f"{RunLayout.pretraining}/{protocol}"
+        files = {RunLayout.shards(protocol, scan) for scan in scans}
+        _remove_but(storage, folder, {file.rpartition("/")[2] for file in files})
 
 
 def remove_pages_but(storage: Storage, pages: Collection[str]) -> None:

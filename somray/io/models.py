@@ -1,4 +1,4 @@
-"""Teachers and students on disk: tensors as safetensors, everything else in model.json; never a pickle.
+"""Teachers, encoders and students on disk: tensors as safetensors, everything else in model.json; never a pickle.
 
 Tensor files carry their content's digest in the name; `model.json` names the valid ones and is replaced
 last, so that a reader sees the old model or the new one, never a mixture.
@@ -6,12 +6,14 @@ last, so that a reader sees the old model or the new one, never a mixture.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load as tensors_from_bytes
 from safetensors.numpy import save as tensors_to_bytes
 
+from somray.domain.encoder import EncoderModel
 from somray.domain.run import RunLayout
 from somray.domain.student import StudentModel
 from somray.domain.teacher import Codebook, TeacherModel
@@ -19,10 +21,14 @@ from somray.errors import StoreError
 from somray.io.storage import Storage
 
 __all__ = [
-    "drop_student",
+    "drop_part",
+    "encoder_facts",
+    "encoder_of",
+    "read_encoder",
     "read_model_info",
     "read_student",
     "read_teacher",
+    "write_encoder",
     "write_student",
     "write_teacher",
 ]
@@ -47,7 +53,8 @@ def _write(
     storage.write_bytes(f"{folder}/{file}", data)
     info = read_model_info(storage, protocol)
     if part == "teacher":
-        info.pop("student", None)  # it learned from another teacher
+        info.pop("student", None)  # they learned from another teacher
+        info.pop("encoder", None)
     info[part] = {"file": file, **facts}
     _tell(storage, protocol, info)
 
@@ -64,15 +71,15 @@ def _tell(storage: Storage, protocol: str, info: dict[str, Any]) -> None:
             storage.remove(f"{folder}/{name}")
 
 
-def drop_student(storage: Storage, protocol: str) -> None:
-    """Remove a protocol's student; nothing happens where there is none."""
+def drop_part(storage: Storage, protocol: str, part: str) -> None:
+    """Remove a protocol's student or encoder; nothing happens where there is none."""
     info = read_model_info(storage, protocol)
-    if info.pop("student", None) is not None:
+    if info.pop(part, None) is not None:
         _tell(storage, protocol, info)
 
 
 def write_teacher(storage: Storage, protocol: str, model: TeacherModel) -> None:
-    """Store a protocol's teacher; a student of an earlier teacher is dropped."""
+    """Store a protocol's teacher; student and encoder of an earlier teacher are dropped."""
     book = model.codebook
     tensors: dict[str, Any] = {
         "weights": book.weights,
@@ -148,6 +155,47 @@ def read_teacher(storage: Storage, protocol: str) -> TeacherModel:
         denoise=info.get("denoise", "none"),  # nor did models of before know noise
         noise=tuple(tuple(n) for n in info.get("noise", [])),
     )
+
+
+def write_encoder(storage: Storage, protocol: str, model: EncoderModel) -> None:
+    """Store a protocol's pretrained encoder beside its teacher."""
+    _write(storage, protocol, "encoder", dict(model.weights), encoder_facts(model))
+
+
+def encoder_facts(model: EncoderModel) -> dict[str, Any]:
+    """Return all of an encoder but its weights, JSON-able."""
+    return {
+        "network": dict(model.network),
+        "channels": list(model.channels),
+        "kinds": list(model.kinds),
+        "windows": [list(w) for w in model.windows],
+        "spacing_mm": list(model.spacing_mm),
+        "target": model.target,
+        "history": dict(model.history),
+    }
+
+
+def encoder_of(facts: Mapping[str, Any], weights: Mapping[str, Any]) -> EncoderModel:
+    """Join what `encoder_facts` gave and the weights."""
+    return EncoderModel(
+        weights=weights,
+        network=facts["network"],
+        channels=tuple(facts["channels"]),
+        kinds=tuple(facts["kinds"]),
+        windows=tuple((low, high) for low, high in facts["windows"]),
+        spacing_mm=(facts["spacing_mm"][0], facts["spacing_mm"][1]),
+        target=facts["target"],
+        history=facts["history"],
+    )
+
+
+def read_encoder(storage: Storage, protocol: str) -> EncoderModel:
+    """Load a protocol's pretrained encoder.
+
+    Raises:
+        StoreError: there is none.
+    """
+    return encoder_of(*_read(storage, protocol, "encoder"))
 
 
 def write_student(storage: Storage, protocol: str, model: StudentModel) -> None:

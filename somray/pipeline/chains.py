@@ -70,6 +70,13 @@ class MaskedSubject:
     teacher: FittedTeacher
 
 
+async def _encoder(ready: Awaitable[Models]) -> None:
+    """Wait for a protocol's encoder, where one is asked for: nobody else may."""
+    models = await ready
+    if models.encoder is not None:
+        await models.encoder
+
+
 class ProtocolChain(ProtocolWork):
     """Everything that is done for one protocol."""
 
@@ -97,8 +104,9 @@ class ProtocolChain(ProtocolWork):
 
         async with owned() as tasks:
             tasks.append(models_ready)
+            tasks.append(pretrained := asyncio.create_task(_encoder(models_ready)))
             await in_turn(look, subjects.values(), SUBJECTS_AT_ONCE)
-            await models_ready
+            await pretrained
             await in_turn(self._follow, aside, SUBJECTS_AT_ONCE)
 
     # -- one scan --------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from somray.pipeline.run_state import Progress
 from somray.pipeline.stages import STAGES
 from somray.pipeline.units.protocol import Units
 
-__all__ = ["Cohort", "run_cohort", "walk"]
+__all__ = ["Cohort", "describe_run", "run_cohort", "walk"]
 
 _PACKAGES = ("ray", "torch", "zarr", "numpy", "numba", "opencv-python-headless", "pyarrow", "dask")
 
@@ -119,12 +119,12 @@ def run_cohort(
     try:
         record.state.begin()
         with record.state.alive():
-            _describe(cohort, record.state.attempt, started)
+            describe_run(cohort, record.state.attempt, started)
             asyncio.run(record.state.watched(walk(cohort, record, executor)))
             record.finish(cohort.config.protocols)
             if record.executed or record.dropped or not storage.exists(RunLayout.report_index):
                 report(storage.root)
-            _describe(cohort, record.state.attempt, started, finished=time.time())
+            describe_run(cohort, record.state.attempt, started, finished=time.time())
         told = record.state.write("done")
         return {**told, "broken": record.broken, "executed": record.executed}
     except BaseException:
@@ -160,7 +160,9 @@ async def walk(cohort: Cohort, record: Record, executor: Executor) -> None:
     await gather_or_cancel(judged, *chains)
 
 
-def _describe(cohort: Cohort, attempt: int, started: float, finished: float | None = None) -> None:
+def describe_run(
+    cohort: Cohort, attempt: int, started: float, finished: float | None = None
+) -> None:
     """Write run.json and the resolved configuration."""
     storage = cohort.storage
     places = {"scans": str(cohort.manifest), "output": storage.root}

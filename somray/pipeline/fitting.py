@@ -4,8 +4,7 @@ Nobody waits for the student who needs the teacher alone.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 
 from somray.domain.scan import Scan
@@ -14,15 +13,16 @@ from somray.domain.work import Executor, digest_of
 from somray.io.models import read_model_info
 from somray.io.storage import Storage
 from somray.pipeline.intake import Intake
+from somray.pipeline.pretrain.encoder import pretrain_encoder
 from somray.pipeline.record import Record
-from somray.pipeline.references import chosen_references
+from somray.pipeline.references import chosen_references, over_subjects
 from somray.pipeline.units.protocol import Units
 from somray.pipeline.units.scan_state import ScanState
 from somray.pipeline.units.student import student_unit
 from somray.stages.student import fit as student
-from somray.stages.teacher import fit as teacher
+from somray.stages.teacher import fit as teacher_stage
 
-__all__ = ["FittedTeacher", "Fitting", "Models", "ProtocolWork", "SharedModel", "over_subjects"]
+__all__ = ["FittedTeacher", "Fitting", "Models", "ProtocolWork", "SharedModel"]
 
 
 @dataclass(frozen=True)
@@ -69,35 +69,43 @@ class Models:
     Args:
         teacher: as it stands.
         training: of the student, None where nothing asks for one.
+        encoder: pretraining, which gives its digest; None where nothing asks for one.
     """
 
     teacher: FittedTeacher | None
     training: asyncio.Task[SharedModel | None] | None
+    encoder: asyncio.Task[str | None] | None = None
 
 
 class Fitting(ProtocolWork):
     """Fits what a protocol's scans are segmented with."""
 
     async def run(self) -> Models:
-        """Fit the teacher, then start the student without waiting for it."""
-        fitted = await self._teacher()
-        if fitted is None or self.units.config.segment == "som":
+        """Fit the teacher, then start encoder and student without waiting for them."""
+        config, encoder = self.units.config, None
+        fitted = await self.teacher()
+        if fitted is not None and config.pretraining is not None:
+            pretraining = pretrain_encoder(self, fitted, config.pretraining)
+            encoder = asyncio.create_task(pretraining)
+        if fitted is None or config.segment == "som":
             await self.executor.release(self.units.protocol)
-            return Models(fitted, None)
-        return Models(fitted, asyncio.create_task(self._student(fitted)))
+            return Models(fitted, None, encoder)
+        start = encoder if config.starts_pretrained else None
+        return Models(fitted, asyncio.create_task(self._student(fitted, start)), encoder)
 
-    async def _teacher(self) -> FittedTeacher | None:
+    async def teacher(self) -> FittedTeacher | None:
+        """Fit the teacher; None where it cannot be."""
         chosen = chosen_references(self.units.config.teacher, await self._usable())
         if not chosen:
             if self.units.config.teacher.named:
-                await self.record.do(teacher.missing, self.units.missing_reference())
+                await self.record.do(teacher_stage.missing, self.units.missing_reference())
             return None
         protocol = self.units.protocol
         unit = self.units.teacher(chosen, self._previous_digest())
         mapper = self.executor.mapper()
         if mapper.waits and unit.item.folds:  # an actor that held a CPU could starve its own parts
             unit = replace(unit, needs=replace(unit.needs, cpus=0.0))
-        entry = await self.record.do(teacher.run, unit, shared=mapper, actor=protocol)
+        entry = await self.record.do(teacher_stage.run, unit, shared=mapper, actor=protocol)
         if not entry.ok:
             return None
         model = await self.record.teacher(protocol)
@@ -129,11 +137,19 @@ class Fitting(ProtocolWork):
                     break
         return found
 
-    async def _student(self, fitted: FittedTeacher) -> SharedModel | None:
+    async def _student(
+        self, fitted: FittedTeacher, start: Awaitable[str | None] | None
+    ) -> SharedModel | None:
         protocol, config = self.units.protocol, self.units.config
+        encoder = None
+        if start is not None:
+            await self.executor.release(protocol)  # shards may need its CPU
+            encoder = await start
+            if encoder is None:
+                return None
         cohort = await self._cohort()
         parts = (fitted.state, fitted.slices[0], fitted.shared.digest)
-        unit = student_unit(self.units, *parts, cohort)
+        unit = student_unit(self.units, *parts, cohort, encoder)
         trainer = self.executor.trainer(config.student.workers, config.student.trainer)
         if trainer.waits:
             await self.executor.release(protocol)
@@ -155,13 +171,3 @@ class Fitting(ProtocolWork):
             state = await self.intake.accepted(scan)
             found += [] if state is None else [state]
         return found
-
-
-def over_subjects(scans: Sequence[Scan]) -> list[Scan]:
-    """List scans so that each subject's first session stands before any subject's second."""
-    seen: Counter[str] = Counter()
-    turns = []
-    for place, scan in sorted(enumerate(scans), key=lambda one: (one[1].order, one[0])):
-        turns.append((seen[scan.subject], place))
-        seen[scan.subject] += 1
-    return [scans[place] for _, place in sorted(turns)]

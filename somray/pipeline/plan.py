@@ -8,17 +8,14 @@ Hours are for planning, good to a factor of two.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
-from somray.config import ProtocolConfig
 from somray.domain.repairs import REPAIRS
 from somray.domain.scan import Scan
 from somray.domain.tables import Row
-from somray.domain.teacher import CLASSES, Codebook, TeacherModel
+from somray.domain.teacher import TeacherModel
 from somray.domain.work import (
     MIB,
     Mapper,
@@ -27,26 +24,20 @@ from somray.domain.work import (
     StageFunction,
     Trainer,
     Unit,
-    digest_of,
 )
 from somray.errors import DataError, PlanError
 from somray.io.ledger import Entry, entry_of
+from somray.pipeline.bounds.foreseen import foresee, made_up_teacher
 from somray.pipeline.bounds.space import space_note
 from somray.pipeline.cohort import Cohort, walk
 from somray.pipeline.record import FailureRows
 from somray.pipeline.stages import STAGES
 from somray.pipeline.units.scan_state import SLICE_PIXELS, scan_name
-from somray.stages import ingest, object_calls, objects
-from somray.stages.segment.scales import run_scales
-from somray.stages.segment.som import run_som
-from somray.stages.segment.student import run_student
-from somray.stages.student import fit as student
-from somray.stages.teacher import fit as teacher
+from somray.stages import ingest
 
 __all__ = ["CORES_OF_A_GPU", "CountingExecutor", "RunPlan", "StagePlan", "make_plan"]
 
 MOST_NAMED = 5  # scans named in one note
-LESION_SHARE = 0.05  # of all voxels, for how many lesions may have to be followed
 CORES_OF_A_GPU = 10  # one GPU is planned to do the work of so many cores; a guess, not measured
 
 
@@ -152,7 +143,7 @@ class CountingExecutor:
     ) -> Outcome:
         """Count a unit and make up what it would tell."""
         try:
-            result = _FORESEEN.get(function, _nothing)(unit)
+            result = foresee(function, unit)
         except DataError as error:
             self._plan.add(unit)
             return Outcome(unit.stage, unit.name, None, error.code, error.message, True)
@@ -183,61 +174,6 @@ class CountingExecutor:
     def trainer(self, workers: int, choice: str) -> Trainer:
         """Return what nobody calls."""
         return Trainer(lambda: None)
-
-
-def _nothing(unit: Unit) -> Result:
-    """Tell nothing, which the walk takes as: nothing found, nothing refused."""
-    return Result()
-
-
-def _ingested(unit: Unit) -> Result:
-    """Read the headers; sources that are the same files have the same pixels."""
-    item: ingest.IngestItem = unit.item
-    facts = ingest.probe(item)
-    pixels = digest_of(item.scan.paths, item.modality, item.channels, item.irregular)
-    told = {"pixel_digest": pixels, "source_digest": pixels, "uptake_level": None}
-    return Result(value={**facts, **told})
-
-
-def _filled(unit: Unit) -> Result:
-    """Refuse what no task can hold, as the unit will."""
-    try:
-        unit.item.refuse()
-    except DataError as error:
-        return Result(value={"fault": {"code": error.code, "message": error.message}})
-    return Result()
-
-
-def _closed(unit: Unit) -> Result:
-    if (fault := unit.item.fault()) is not None:
-        raise fault
-    return Result(value=unit.item.opened)
-
-
-def _segmented(unit: Unit) -> Result:
-    voxels = round(LESION_SHARE * unit.written)
-    return Result(value={"signature": {}, "voxels": voxels, "counts": []})
-
-
-def _found(unit: Unit) -> Result:
-    voxels = round(LESION_SHARE * unit.written / 4)
-    return Result(value={"times": [[]], "heights": [None], "voxels": voxels})
-
-
-_FORESEEN: Mapping[StageFunction, Callable[[Unit], Result]] = {
-    ingest.run: _ingested,
-    ingest.fill: _filled,
-    ingest.close: _closed,
-    teacher.run: lambda unit: Result(value={"digest": "", "slices": [0]}),
-    teacher.missing: lambda unit: teacher.missing(unit.item),  # it fails whatever the pixels are
-    student.run: lambda unit: Result(value={"digest": ""}),
-    run_scales: lambda unit: Result(value={"scales": []}),
-    run_som: _segmented,
-    run_student: _segmented,
-    objects.find: _found,
-    object_calls.call: lambda unit: Result(value={"lesions": [[]]}),
-}
-"""What is made up of the units whose word decides which further ones there are, or what these need."""
 
 
 class PlannedRecord:
@@ -303,28 +239,7 @@ class PlannedRecord:
 
     async def teacher(self, protocol: str) -> TeacherModel:
         """Make up a teacher with the protocol's classes."""
-        return _made_up(self._cohort.config.protocols[protocol])
+        return made_up_teacher(self._cohort.config.protocols[protocol])
 
     async def student(self, protocol: str) -> None:
         """Return none: nobody looks inside."""
-
-
-def _made_up(config: ProtocolConfig) -> TeacherModel:
-    """Return a teacher of one node that knows every class a configuration names."""
-    settings, channels = config.teacher, tuple(config.channels)
-    own = [] if isinstance(settings.classes, str) else list(settings.classes)
-    further = [n for n in dict.fromkeys([settings.target, *own]) if n not in CLASSES.values()]
-    size = len(channels) * len(settings.feature_names)
-    flat = np.zeros(size, dtype=np.float32)
-    return TeacherModel(
-        codebook=Codebook(flat[None], (1, 1)),
-        modality=config.modality,
-        channels=channels,
-        windows=((0.0, 1.0),) * len(channels),
-        features=settings.feature_names,
-        center=flat,
-        scale=flat + 1,
-        feature_weights=flat + 1,
-        node_classes=np.zeros(1, dtype=np.uint8),
-        class_names={**CLASSES, **dict(enumerate(further, start=len(CLASSES) + 1))},
-    )

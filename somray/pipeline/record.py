@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-from somray.domain.tables import FailureRow, Row, TimingRow
+from somray.domain.tables import Row
 from somray.domain.teacher import TeacherModel
-from somray.domain.work import GIVEN_UP, Executor, Outcome, Result, StageFunction, Unit
+from somray.domain.work import GIVEN_UP, Executor, Outcome, StageFunction, Unit
 from somray.errors import StoreError
 from somray.io import leftovers, models
 from somray.io.ledger import Entry, Ledger, entry_of
@@ -19,7 +19,7 @@ from somray.io.ome.marks import group_attributes, is_complete
 from somray.io.storage import Storage
 from somray.io.tables import row_to_plain
 from somray.pipeline.run_state import Progress, RunState
-from somray.pipeline.run_tables import RunTables
+from somray.pipeline.run_tables import RunTables, failure_result, timing_row
 from somray.pipeline.stages import STAGES
 
 __all__ = ["FailureRows", "Record", "RunRecord"]
@@ -28,6 +28,9 @@ THREADS = 64
 """Units whose files are read or written at once: storage far away answers late, but many at a time."""
 READ_AT_ONCE = 1024
 Key = tuple[str, str, str]
+MODELS = "teacher", "student", "pretrain"
+"""Stages that leave a protocol's models."""
+PRETRAINING = "shards", "pretrain"
 FailureRows = Callable[[Outcome], Sequence[Row]]
 
 
@@ -111,6 +114,7 @@ class RunRecord:
         self._executor = executor
         self._threads = ThreadPoolExecutor(THREADS, "record")
         self._ended: dict[Key, bool] = {}
+        self._changed: set[str] = set()
         self.executed = 0
         self.dropped = 0
         self.broken = 0
@@ -136,6 +140,7 @@ class RunRecord:
             if outcome.code == "storage":
                 raise StoreError(outcome.message or "storage failed")
             self.executed += 1
+            self._changed.add(unit.stage)
             made: Entry = await self._off(self._record, unit, outcome, on_failure, entry)
             entry = made
         counts["left"] -= 1
@@ -188,8 +193,8 @@ class RunRecord:
         self, unit: Unit, outcome: Outcome, on_failure: FailureRows | None, before: Entry | None
     ) -> Entry:
         """Write parts, then the mark."""
-        result = outcome.result or _failure(unit, outcome, on_failure)
-        rows = {**result.rows, "timings": [_timing(outcome)]}
+        result = outcome.result or failure_result(unit, outcome, on_failure)
+        rows = {**result.rows, "timings": [timing_row(outcome)]}
         entry = entry_of(unit, outcome, dataclasses.replace(result, rows=rows))
         if not entry.ok and (not outcome.is_data_error or outcome.code in GIVEN_UP):
             entry = dataclasses.replace(entry, digest="")  # to be tried again by the next run
@@ -242,6 +247,7 @@ class RunRecord:
     def finish(self, protocols: Iterable[str]) -> None:
         """Drop what no longer belongs to the run and write every table as one sorted file a protocol."""
         self.state.write()  # the report reads it: nothing but itself is left
+        self._keep_pretrained()
         stale = [key for key in self._ledger.units() if key not in self._ended]
         self._tables.finish(protocols, self._entries, anew=bool(stale))
         self._sweep()
@@ -249,14 +255,35 @@ class RunRecord:
             self._ledger.drop(*key)
         self.dropped = len(stale)
 
+    def finish_part(self) -> dict[str, object]:
+        """End a walk that pretrained alone: drop and sort nothing, and say how the run stands.
+
+        A run that was done stays so where nothing but the pretraining was done now; else the rest is left for a run.
+        """
+        if self.state.was_done and self._changed <= set(PRETRAINING):
+            self.state.carry_over()
+            return self.state.write("done")
+        return self.state.write("stopped")
+
+    def _keep_pretrained(self) -> None:
+        """Stand for a pretraining that this walk did not ask for, as long as its teacher and all its scans stay."""
+        asked = {p for s, p, _ in self._ended if s == "pretrain"}
+        found = [k for k in self._ledger.units() if k[0] in PRETRAINING and k[1] not in asked]
+        for protocol in {p for _, p, _ in found if self._ended.get(("teacher", p, p))}:
+            entries = [self._ledger.read(*key) for key in found if key[1] == protocol]
+            mine = {_key(entry): entry.ok for entry in entries if entry is not None}
+            scans = [n for s, _, n in mine if s == "shards" and n.startswith("sub-")]
+            if all(self._ended.get(("ingest", protocol, name)) for name in scans):
+                self._ended.update(mine)
+
     def _sweep(self) -> None:
         """Remove scans and models that no unit of this run stands for."""
         made = [key for key, ok in self._ended.items() if ok]
         leftovers.remove_scans_but(self._storage, {n for s, _, n in made if s == "ingest"})
-        teachers, students = (
-            {p for s, p, _ in made if s == stage} for stage in ("teacher", "student")
-        )
-        leftovers.remove_models_but(self._storage, teachers, students)
+        models = ({p for s, p, _ in made if s == stage} for stage in MODELS)
+        leftovers.remove_models_but(self._storage, *models)
+        shards = {p: {n for s, q, n in made if s == "shards" and q == p} for _, p, _ in made}
+        leftovers.remove_shards_but(self._storage, {p: n for p, n in shards.items() if n})
         # Looks at every file: only where it may find some.
         if self.executed and not self.state.was_done:
             leftovers.remove_partial(self._storage)
@@ -286,7 +313,7 @@ def _is_broken(entry: Entry) -> bool:
     if entry.ok:
         return False
     ours = entry.digest == "" and entry.code not in GIVEN_UP
-    return ours or entry.stage in ("teacher", "student")
+    return ours or entry.stage in MODELS
 
 
 def _by_table(rows: Sequence[Row]) -> dict[str, list[dict[str, object]]]:
@@ -294,31 +321,3 @@ def _by_table(rows: Sequence[Row]) -> dict[str, list[dict[str, object]]]:
     for row in rows:
         found.setdefault(row.table, []).append(row_to_plain(row))
     return found
-
-
-def _failure(unit: Unit, outcome: Outcome, on_failure: FailureRows | None) -> Result:
-    """Make the rows that a failed unit leaves behind."""
-    row = FailureRow(
-        subject=unit.subject,
-        session=unit.session,
-        stage=unit.stage,
-        code=outcome.code or "internal",
-        message=outcome.message or "",
-        attempts=outcome.attempts,
-    )
-    rows: dict[str, list[Row]] = {"failures": [row]}
-    for extra in on_failure(outcome) if on_failure else ():
-        rows.setdefault(extra.table, []).append(extra)
-    return Result(rows=rows)
-
-
-def _timing(outcome: Outcome) -> TimingRow:
-    return TimingRow(
-        stage=outcome.stage,
-        unit=outcome.name,
-        seconds=outcome.seconds,
-        peak_bytes=outcome.peak_bytes,
-        node=outcome.node,
-        device=outcome.device,
-        attempts=outcome.attempts,
-    )

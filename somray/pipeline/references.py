@@ -1,11 +1,13 @@
-"""Which scans and slices a protocol's teacher is fitted on, as its configuration says."""
+"""Which scans and slices a protocol's models are fitted on, as its configuration says."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from somray.config import TeacherConfig
+from somray.domain.scan import Scan
 from somray.pipeline.units.scan_state import ScanState
 
-__all__ = ["chosen_references"]
+__all__ = ["chosen_references", "over_subjects"]
 
 
 def chosen_references(
@@ -32,3 +34,13 @@ def chosen_references(
     return [
         (known[key], tuple(dict.fromkeys(wanted))) for key, wanted in slices.items() if key in known
     ]
+
+
+def over_subjects(scans: Sequence[Scan]) -> list[Scan]:
+    """List scans so that each subject's first session stands before any subject's second."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for place, scan in sorted(enumerate(scans), key=lambda one: (one[1].order, one[0])):
+        turns.append((seen[scan.subject], place))
+        seen[scan.subject] += 1
+    return [scans[place] for _, place in sorted(turns)]

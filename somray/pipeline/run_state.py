@@ -58,6 +58,7 @@ class RunState:
         before = self._found()
         self.was_done = before.get("state") == "done"
         """Whether the run had ended well before this driver came."""
+        self._before = list(before.get("stages", ()))
         if is_alive(before) is False:
             self._tell("running")
 
@@ -118,6 +119,13 @@ class RunState:
         if not holds_claim(self._storage, self._owner):
             raise taken_over(self._storage)
         return self._tell(state)
+
+    def carry_over(self) -> None:
+        """Take the counts of stages that this driver had nothing to do with from the one before it."""
+        for stage in self._before:
+            counts = self.counts.get(stage["stage"])
+            if counts is not None and not any(counts.values()):
+                counts.update({key: int(stage[key]) for key in counts})
 
     def give_up(self) -> None:
         """Say that this driver has stopped, where it had begun; a later one may wait for that."""

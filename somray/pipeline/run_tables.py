@@ -7,15 +7,16 @@ table is written anew, sorted, so that its bytes do not depend on the order in w
 """
 
 import threading
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 
 from somray.domain.run import RunLayout
-from somray.domain.tables import TABLES
+from somray.domain.tables import TABLES, FailureRow, Row, TimingRow
+from somray.domain.work import Outcome, Result, Unit
 from somray.io.ledger import Entry, Ledger
 from somray.io.storage import Storage
 from somray.io.tables import COMPACTED, TableRows, compact, part_name, remove_others, write_part
 
-__all__ = ["RunTables"]
+__all__ = ["RunTables", "failure_result", "timing_row"]
 
 
 class RunTables:
@@ -113,3 +114,34 @@ class RunTables:
 def _filled(entry: Entry) -> set[str]:
     """Name the tables that a unit has rows in."""
     return {table for table, rows in entry.rows.items() if rows}
+
+
+def failure_result(
+    unit: Unit, outcome: Outcome, on_failure: Callable[[Outcome], Sequence[Row]] | None
+) -> Result:
+    """Make the rows that a failed unit leaves behind."""
+    row = FailureRow(
+        subject=unit.subject,
+        session=unit.session,
+        stage=unit.stage,
+        code=outcome.code or "internal",
+        message=outcome.message or "",
+        attempts=outcome.attempts,
+    )
+    rows: dict[str, list[Row]] = {"failures": [row]}
+    for extra in on_failure(outcome) if on_failure else ():
+        rows.setdefault(extra.table, []).append(extra)
+    return Result(rows=rows)
+
+
+def timing_row(outcome: Outcome) -> TimingRow:
+    """Make the row that tells what a unit took."""
+    return TimingRow(
+        stage=outcome.stage,
+        unit=outcome.name,
+        seconds=outcome.seconds,
+        peak_bytes=outcome.peak_bytes,
+        node=outcome.node,
+        device=outcome.device,
+        attempts=outcome.attempts,
+    )

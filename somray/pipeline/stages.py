@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from somray.domain.work import StageFunction, Unit
 from somray.stages import drift, ingest, object_calls, objects, truth
 from somray.stages.evolution import evolve
+from somray.stages.pretrain import codebooks, shards
+from somray.stages.pretrain import fit as pretrain
 from somray.stages.registration import (
     align_sessions,
     align_slices,
@@ -85,9 +87,12 @@ STAGES: Mapping[str, Stage] = {
         unforeseen="further pairs of sessions, asked where the first ones contradict each other",
     ),
     "teacher": Stage(
-        (teacher.run, teacher.missing), lambda unit: [("student", unit.name)],
+        (teacher.run, teacher.missing),
+        lambda unit: [("student", unit.name), ("pretrain", unit.name)],
         0.03, "slice of one channel, once per pass",
     ),
+    "shards": Stage((shards.run, codebooks.run), seconds=0.07, measure="slice of one channel"),
+    "pretrain": Stage((pretrain.run,), seconds=0.1, measure="step of one worker"),
     "student": Stage((student.run,), seconds=0.12, measure="step of one worker"),
     "open": Stage((labels.open_labels,), _of_the_group),
     "som": Stage((som.run_som, scales.run_scales), seconds=0.045, measure="slice of one channel"),

@@ -1,7 +1,7 @@
 """Whose scans teach the last round first: every subject's first session, then every second, and so on."""
 
 from somray.domain.scan import Scan
-from somray.pipeline.fitting import over_subjects
+from somray.pipeline.references import over_subjects
 
 
 def scan(subject, order):

@@ -67,6 +67,8 @@ def test_every_unit_runs_a_function_of_its_stage(petct_folder, cohort_folder, mo
     monkeypatch.setattr(CountingExecutor, "submit", noted)
     for folder in (petct_folder, cohort_folder):
         make_plan(load_cohort(folder / "cohort.yaml", ()))
+    pretrained = "protocols.phantom-ct.pretrain.codebooks=2"
+    make_plan(load_cohort(cohort_folder / "cohort.yaml", (pretrained,)))
     monkeypatch.setattr(metadata, "TILE_PIXELS", 16)
     monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 4 * 16 * 16)  # slices are cut into tiles
     make_plan(load_cohort(cohort_folder / "cohort.yaml", ()))

@@ -17,7 +17,7 @@ __all__ = ["Planning", "planned"]
 MOST_SCANS = 60  # of a protocol whose headers are read for it; more are counted as like these
 UNIT_SECONDS = 0.3  # of any unit beside its work: handing it over, reading, writing; rates of plans leave it out
 REPORT_SECONDS = 10.0, 6.0  # of the report, and of each scan in it
-ONCE = ("teacher", "student")  # a unit of these serves a whole protocol
+ONCE = ("teacher", "pretrain", "student")  # a unit of these serves a whole protocol
 
 
 class Planning:

@@ -9,6 +9,7 @@ from somray.domain.tables.burden import BurdenRow
 from somray.domain.tables.change import EvolutionRow, LesionRow, LinkRow
 from somray.domain.tables.columns import Column, FieldSpec, Row, field_specs, values_for
 from somray.domain.tables.objects import ObjectRow
+from somray.domain.tables.pretraining import PretrainingRow
 from somray.domain.tables.registration import AlignmentRow, RegistrationRow, ResidualRow
 from somray.domain.tables.run import FailureRow, ScanRow, TimingRow
 from somray.domain.tables.segmentation import (
@@ -40,6 +41,7 @@ __all__ = [
     "LinkRow",
     "ObjectRow",
     "PorosityRow",
+    "PretrainingRow",
     "ProfileRow",
     "RegistrationRow",
     "ResidualRow",
@@ -69,6 +71,7 @@ TABLES: dict[str, type[Row]] = {
         AgreementRow,
         ConvergenceRow,
         TrainingRow,
+        PretrainingRow,
         RegistrationRow,
         AlignmentRow,
         ResidualRow,

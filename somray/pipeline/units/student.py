@@ -23,13 +23,15 @@ def student_unit(
     reference: int,
     teacher_digest: str,
     cohort: Sequence[ScanState] = (),
+    encoder: str | None = None,
 ) -> Unit:
-    """Train the rounds from the reference scan's slice on, then over the cohort's scans."""
+    """Train the rounds from the reference scan's slice on, then over the cohort's scans; `encoder` names its start."""
     config, seed = units.config.student, units.cohort.seed
     target = units.config.teacher.target
     facts = [state.source_digest, reference, teacher_digest, target, seed]
-    facts.append(config.model_dump(mode="json", exclude={"trainer", "confidence"}))
+    facts.append(config.model_dump(mode="json", exclude={"trainer", "confidence", "encoder"}))
     facts.append([scan.source_digest for scan in cohort])
+    facts += [] if encoder is None else [encoder]
     digest = digest_of("student", units.protocol, code_digest("student"), *facts)
     item = student.StudentItem(
         LessonScan(state.place, state.level),

@@ -1,0 +1,1 @@
+"""Pretraining within a run, and the verb that does nothing else."""
