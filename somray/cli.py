@@ -19,6 +19,8 @@ from somray.commands.ending import ended
 from somray.commands.export.verb import export
 from somray.commands.measure.verb import measure
 from somray.commands.phantom.verb import phantom
+from somray.commands.pretrain.verb import pretrain
+from somray.commands.propose.verb import propose
 from somray.commands.submit import submit
 from somray.commands.verbs import check, demo, init, report, run, status
 from somray.commands.view.verb import view
@@ -47,11 +49,13 @@ app.command()(demo)
 app.command()(init)
 app.command()(check)
 app.command()(run)
+app.command()(pretrain)
 app.command()(status)
 app.command()(report)
 app.command()(apply)
 app.command()(export)
 app.command()(measure)
+app.command()(propose)
 app.command()(view)
 app.command()(phantom)
 app.command()(submit)

@@ -1,0 +1,1 @@
+"""`somray propose`: what a reader should label first."""
