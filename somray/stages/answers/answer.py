@@ -71,7 +71,8 @@ class Answer:
         if self.drift is None:
             found.append("no pixel has data")
         elif self.drift.status != "ok":
-            found.append(f"the teacher may not carry over: {self.drift.reason}")
+            alone = ", as far as one slice tells" if self.labels.shape[:2] == (1, 1) else ""
+            found.append(f"the teacher may not carry over{alone}: {self.drift.reason}")
         ordered = sorted(self.doubts.items(), key=lambda pair: pair[0] != self.target)
         return [*found, *(f"{name} is doubtful: {reason}" for name, reason in ordered)]
 

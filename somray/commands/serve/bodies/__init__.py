@@ -1,0 +1,1 @@
+"""What is sent, made into arrays and files: sizes are read first and bounded, names are never used."""

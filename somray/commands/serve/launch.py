@@ -1,0 +1,166 @@
+"""Start the service and keep it until it is stopped."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from somray.commands.console import give, say
+from somray.commands.serve.builders import parts_of
+from somray.commands.serve.settings import Limits, Settings, is_loopback
+from somray.commands.serve.verb import ready_text
+from somray.commands.words import meant
+from somray.errors import ConfigError
+from somray.io.run import open_run
+from somray.io.storage import Storage, is_url
+from somray.runtime.machine import available_cpus
+from somray.runtime.on_ray.places import check_places
+from somray.runtime.on_ray.serving.door import Door
+from somray.stages.answers.answer import NOT_CLINICAL
+
+__all__ = ["ServeRequest", "serve_run", "settings_of"]
+
+
+@dataclass(frozen=True)
+class ServeRequest:
+    """What was asked for.
+
+    Args:
+        run: path or URL of the run.
+        protocols: that are served; () for all.
+        host: address to listen at.
+        port: of it.
+        replicas: of each protocol.
+        gpus: of each replica.
+        threads: of each replica; None to share what there is.
+        token_file: of the token.
+        certificate: of TLS, and its key.
+        allow: places that scans may be named below.
+        limits: of one request.
+        address: of a cluster.
+    """
+
+    run: str
+    protocols: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
+    port: int = 8000
+    replicas: int = 1
+    gpus: float = 0.0
+    threads: int | None = None
+    token_file: Path | None = None
+    certificate: tuple[Path | None, Path | None] = (None, None)
+    allow: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    address: str | None = None
+
+    @property
+    def door(self) -> Door:
+        """Where requests come in.
+
+        Raises:
+            ConfigError: certificate or key are missing.
+        """
+        given = [file for file in self.certificate if file is not None]
+        if len(given) == 1:
+            raise ConfigError("--tls-cert and --tls-key belong together; give both")
+        for file in given:
+            if not file.is_file():
+                raise ConfigError(f"{file}: there is no such file; correct --tls-cert or --tls-key")
+        cert, key = (None if one is None else str(one.absolute()) for one in self.certificate)
+        return Door(self.host, self.port, cert, key)
+
+
+def settings_of(request: ServeRequest) -> Settings:
+    """Return the settings of a service, checked before anything is started.
+
+    Raises:
+        ConfigError: the run has no such protocol or no teacher, or a token is missing.
+        StoreError: there is no such run.
+    """
+    run = open_run(request.run)
+    known = tuple(run.config.protocols)
+    chosen = request.protocols or known
+    for name in chosen:
+        if name not in known:
+            raise ConfigError(
+                f"--protocol {name!r}: the run has {', '.join(known)}{meant(name, known)}"
+            )
+        if "teacher" not in run.model_info(name):
+            raise ConfigError(
+                f"{run.root}: protocol {name!r} has no teacher yet; let the run finish, or choose with --protocol"
+            )
+    threads = request.threads or max(1, available_cpus() // request.replicas)
+    file = request.token_file
+    settings = Settings(
+        run=Storage.at(request.run).root,
+        protocols=tuple(dict.fromkeys(chosen)),
+        allow=tuple(one if is_url(one) else str(_folder(one)) for one in request.allow),
+        limits=request.limits,
+        threads=threads,
+        gpus=request.gpus,
+        token_file=None if file is None else str(file.expanduser().absolute()),
+        needs_token=not is_loopback(request.host),
+    )
+    settings.token()
+    return settings
+
+
+def _folder(text: str) -> Path:
+    """Return a folder that is allowed.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    place = Path(text.removeprefix("file://")).expanduser().resolve()
+    if not place.exists():
+        raise ConfigError(f"--allow {text}: there is no such folder")
+    return place
+
+
+def serve_run(request: ServeRequest, as_json: bool = False) -> None:
+    """Serve until SIGINT or SIGTERM; what is under way then is finished.
+
+    Raises:
+        ConfigError: see `settings_of`.
+        PlanError: the service does not start.
+    """
+    settings, door = settings_of(request), request.door
+    address = request.address or os.environ.get("RAY_ADDRESS") or None
+    check_places(address)
+    if not as_json:
+        say(f"somray: starting {', '.join(settings.protocols)}")
+    from somray.runtime.on_ray.serving.parts import serving
+
+    cpus = 0.0 if address is None else float(settings.threads)
+    parts = parts_of(settings, request.replicas, cpus)
+    with _until_stopped() as stopped, serving(parts, door, address) as url:
+        listed = [
+            {"protocol": name, "url": f"{url}/v1/protocols/{name}"} for name in settings.protocols
+        ]
+        found = {"url": url, "protocols": listed, "pid": os.getpid(), "use": NOT_CLINICAL}
+        _listen(stopped)
+        give(found, as_json, lambda: ready_text(found))
+        stopped.wait()
+        if not as_json:
+            say("somray: stopping; what is under way is finished")
+
+
+@contextmanager
+def _until_stopped() -> Iterator[threading.Event]:
+    """Give what is set by SIGINT or SIGTERM, and put back what stood there before."""
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(kind) for kind in kinds]
+    try:
+        yield threading.Event()
+    finally:
+        for kind, handler in zip(kinds, before, strict=True):
+            signal.signal(kind, handler)
+
+
+def _listen(stopped: threading.Event) -> None:
+    """Take signals; Ray puts handlers of its own there when it starts."""
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kind, lambda *_: stopped.set())
