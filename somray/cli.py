@@ -21,6 +21,7 @@ from somray.commands.measure.verb import measure
 from somray.commands.phantom.verb import phantom
 from somray.commands.pretrain.verb import pretrain
 from somray.commands.propose.verb import propose
+from somray.commands.serve.verb import serve
 from somray.commands.submit import submit
 from somray.commands.verbs import check, demo, init, report, run, status
 from somray.commands.view.verb import view
@@ -57,6 +58,7 @@ app.command()(export)
 app.command()(measure)
 app.command()(propose)
 app.command()(view)
+app.command()(serve)
 app.command()(phantom)
 app.command()(submit)
 app.command()(doctor)
