@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from somray.domain.student import StudentModel
 from somray.errors import ShapeError
@@ -27,6 +28,7 @@ __all__ = [
     "device_for",
     "network_of_model",
     "predict_student",
+    "spans",
     "tile_chances",
     "views_of",
 ]
@@ -138,8 +140,8 @@ def _tiled(
     """Run the network tile by tile over images (c, …) into out (b, …); `settings` are device and temperature."""
     shape = out.shape[1:]
     tile, halo = TILES[len(shape)], network.shape.halo
-    spans = [list(_spans(size, tile, halo)) for size in shape]
-    for parts in itertools.product(*spans):
+    parts_of = [list(spans(size, tile, halo)) for size in shape]
+    for parts in itertools.product(*parts_of):
         outer = (slice(None), *(span for _, span in parts))
         chance = tile_chances(network, [image[outer] for image in images], views, *settings)
         inner = tuple(slice(own.start - seen.start, own.stop - seen.start) for own, seen in parts)
@@ -147,7 +149,7 @@ def _tiled(
 
 
 def tile_chances(
-    network: UNet,
+    network: nn.Module,
     tiles: Sequence[NDArray[np.float32]],
     views: ImageViews,
     device: str = "cpu",
@@ -173,8 +175,8 @@ def tile_chances(
     return found
 
 
-def _spans(size: int, tile: int, halo: int) -> Iterator[tuple[slice, slice]]:
-    """Cut an axis into tiles; each with what is seen round it."""
+def spans(size: int, tile: int, halo: int) -> Iterator[tuple[slice, slice]]:
+    """Cut an axis into tiles, each with what is seen round it."""
     for start in range(0, size, tile):
         stop = min(start + tile, size)
         yield slice(start, stop), slice(max(0, start - halo), min(size, stop + halo))
