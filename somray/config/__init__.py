@@ -4,7 +4,7 @@ Everything but `scans`, `output` and `protocols` has a default. `schemas/cohort.
 these models.
 """
 
-from somray.config.cohort import CohortConfig, ProtocolConfig
+from somray.config.cohort import PRETRAINED, CohortConfig, ProtocolConfig
 from somray.config.parse import load_config, parse_config
 from somray.config.parts import (
     IntensityConfig,
@@ -23,6 +23,7 @@ from somray.config.teacher import (
 
 __all__ = [
     "FEATURE_NAMES",
+    "PRETRAINED",
     "CohortConfig",
     "CohortReferenceConfig",
     "IntensityConfig",

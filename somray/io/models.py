@@ -1,4 +1,4 @@
-"""Teachers, encoders and students on disk: tensors as safetensors, everything else in model.json; never a pickle.
+"""Teachers, encoders, students and segmenters on disk: safetensors, and model.json for all else; never a pickle.
 
 Tensor files carry their content's digest in the name; `model.json` names the valid ones and is replaced
 last, so that a reader sees the old model or the new one, never a mixture.
@@ -10,25 +10,36 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load as tensors_from_bytes
 from safetensors.numpy import save as tensors_to_bytes
 
 from somray.domain.encoder import EncoderModel
 from somray.domain.run import RunLayout
+from somray.domain.segmenter import SegmenterModel
 from somray.domain.student import StudentModel
 from somray.domain.teacher import Codebook, TeacherModel
 from somray.errors import StoreError
 from somray.io.storage import Storage
 
+ENCODER_FILE = "encoder.safetensors"
+"""Of an encoder that left a run."""
+ENCODER_KEY = "somray_encoder"
+
 __all__ = [
+    "ENCODER_FILE",
     "drop_part",
+    "encoder_bytes",
     "encoder_facts",
     "encoder_of",
     "read_encoder",
+    "read_encoder_file",
     "read_model_info",
+    "read_segmenter",
     "read_student",
     "read_teacher",
     "write_encoder",
+    "write_segmenter",
     "write_student",
     "write_teacher",
 ]
@@ -198,6 +209,32 @@ def read_encoder(storage: Storage, protocol: str) -> EncoderModel:
     return encoder_of(*_read(storage, protocol, "encoder"))
 
 
+def encoder_bytes(model: EncoderModel) -> bytes:
+    """Return an encoder as one safetensors file that tells all of itself in its own header."""
+    tensors = {name: np.ascontiguousarray(array) for name, array in sorted(model.weights.items())}
+    told = json.dumps(encoder_facts(model), sort_keys=True, ensure_ascii=True)
+    return bytes(tensors_to_bytes(tensors, metadata={"format": "pt", ENCODER_KEY: told}))
+
+
+def read_encoder_file(location: str) -> EncoderModel:
+    """Read an encoder that left a run: its folder, or `encoder.safetensors` itself.
+
+    Raises:
+        StoreError: there is none, or it is no encoder of somray.
+    """
+    folder, _, name = location.rstrip("/").rpartition("/")
+    if not name.endswith(".safetensors"):
+        folder, name = location, ENCODER_FILE
+    try:
+        data = Storage.at(folder or "/").read_bytes(name)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        return encoder_of(json.loads(header["__metadata__"][ENCODER_KEY]), tensors_from_bytes(data))
+    except FileNotFoundError:
+        raise StoreError(f"{location}: there is no {name}; `somray export` writes one") from None
+    except (KeyError, TypeError, ValueError, IndexError, SafetensorError) as error:
+        raise StoreError(f"{location}: is no encoder of somray ({error})") from error
+
+
 def write_student(storage: Storage, protocol: str, model: StudentModel) -> None:
     """Store a protocol's student beside its teacher."""
     facts = {
@@ -228,6 +265,43 @@ def read_student(storage: Storage, protocol: str) -> StudentModel:
         target=info["target"],
         history=info["history"],
         temperature=float(info.get("temperature", 1.0)),  # runs of before had none
+    )
+
+
+def write_segmenter(storage: Storage, protocol: str, model: SegmenterModel) -> None:
+    """Store a protocol's segmenter; it depends on no teacher, so it outlives one."""
+    facts = {
+        "network": dict(model.network),
+        "channels": list(model.channels),
+        "kinds": list(model.kinds),
+        "windows": [list(w) for w in model.windows],
+        "patch": model.patch,
+        "spacing_mm": list(model.spacing_mm),
+        "target": model.target,
+        "history": dict(model.history),
+        "temperature": model.temperature,
+    }
+    _write(storage, protocol, "segmenter", dict(model.weights), facts)
+
+
+def read_segmenter(storage: Storage, protocol: str) -> SegmenterModel:
+    """Load a protocol's segmenter.
+
+    Raises:
+        StoreError: there is none.
+    """
+    info, tensors = _read(storage, protocol, "segmenter")
+    return SegmenterModel(
+        weights=tensors,
+        network=info["network"],
+        channels=tuple(info["channels"]),
+        kinds=tuple(info["kinds"]),
+        windows=tuple((low, high) for low, high in info["windows"]),
+        patch=int(info["patch"]),
+        spacing_mm=(info["spacing_mm"][0], info["spacing_mm"][1]),
+        target=info["target"],
+        history=info["history"],
+        temperature=float(info["temperature"]),
     )
 
 

@@ -4,13 +4,14 @@ Nobody waits for the student who needs the teacher alone.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 
 from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
 from somray.domain.work import Executor, digest_of
-from somray.io.models import read_model_info
+from somray.io.models import encoder_bytes, read_encoder_file, read_model_info
 from somray.io.storage import Storage
 from somray.pipeline.intake import Intake
 from somray.pipeline.pretrain.encoder import pretrain_encoder
@@ -122,6 +123,13 @@ class Fitting(ProtocolWork):
             return None
         return digest_of(read_model_info(Storage.at(previous), self.units.protocol))
 
+    def _encoder_digest(self) -> str | None:
+        """Name the content of an encoder from outside that the student starts from."""
+        named = self.units.config.student.encoder
+        if named is None or self.units.config.starts_pretrained:
+            return None
+        return hashlib.sha256(encoder_bytes(read_encoder_file(named))).hexdigest()[:32]
+
     async def _usable(self) -> list[ScanState]:
         """Wait for the scans that the reference may need, in the manifest's order."""
         config = self.units.config.teacher
@@ -141,7 +149,7 @@ class Fitting(ProtocolWork):
         self, fitted: FittedTeacher, start: Awaitable[str | None] | None
     ) -> SharedModel | None:
         protocol, config = self.units.protocol, self.units.config
-        encoder = None
+        encoder = self._encoder_digest()
         if start is not None:
             await self.executor.release(protocol)  # shards may need its CPU
             encoder = await start

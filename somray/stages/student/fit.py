@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.config import StudentConfig
+from somray.config import PRETRAINED, StudentConfig
 from somray.domain.run import RunLayout, ScanPlace
 from somray.domain.tables import AgreementRow, ConvergenceRow, TrainingRow
 from somray.domain.teacher import TeacherModel
 from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
+from somray.errors import DataError, ShapeError, StoreError
 from somray.io import models
 from somray.io.storage import Storage
 from somray.kernels.objects.scan_rule import rule_for
-from somray.kernels.student.rounds.spec import StudentSpec
+from somray.kernels.student.rounds.spec import StudentSpec, Weights, network_of
+from somray.kernels.student.shape import NetworkShape
 from somray.kernels.student.window import MOST_PIXELS
 from somray.stages.student.lessons import (
     COHORT_SLICES,
@@ -122,13 +124,37 @@ def run(item: StudentItem, shared: StudentShared) -> Result:
         spacing_mm=teacher.spacing_mm,
     )
     kept = f"{RunLayout.training}/{item.protocol}"
-    training = StudentTraining(lessons, spec)
+    start, begun = _start(item, spec)
+    training = StudentTraining(lessons, spec, start)
     result = shared.train(training, name=item.digest[:16], storage_path=storage.uri(kept))
-    scans = {"cohort_scans": len(item.cohort), "trainer": shared.trainer}
+    scans = {"cohort_scans": len(item.cohort), "trainer": shared.trainer, **begun}
     model = replace(result.model, history={**result.model.history, **scans})
     models.write_student(storage, item.protocol, model)
     storage.remove(kept)  # the student stands: nobody goes on from there
     return Result(rows=_rows(item, chosen, result), value={"digest": _digest(model.weights)})
+
+
+def _start(item: StudentItem, spec: StudentSpec) -> tuple[Weights | None, dict[str, str]]:
+    """Return the weights that a student starts from, and what its history tells of them.
+
+    Raises:
+        DataError: there is no such encoder, or it fits no student of this protocol.
+    """
+    named = item.config.encoder
+    if named is None:
+        return None, {}
+    from somray.kernels.pretrain.networks.backbone import student_start  # torch: only here
+
+    try:
+        if named == PRETRAINED:
+            model = models.read_encoder(Storage.at(item.place.root), item.protocol)
+        else:
+            model = models.read_encoder_file(named)
+        start = student_start(model, NetworkShape.of(network_of(spec)))
+    except (ShapeError, StoreError) as error:
+        raise DataError("not_fittable", f"student.encoder: {error}") from error
+    words = f"an encoder pretrained on {model.target} of {model.history.get('scans', '?')} scans"
+    return start, {"start": words}
 
 
 def _rows(item: StudentItem, chosen: tuple[int, ...], result: Any) -> dict[str, Any]:

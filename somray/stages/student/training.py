@@ -11,7 +11,13 @@ import numpy as np
 
 from somray.kernels.student.rounds.figures import check_lessons
 from somray.kernels.student.rounds.lesson import Lesson, nothing_to_train
-from somray.kernels.student.rounds.spec import Distributed, RoundsResult, RoundState, StudentSpec
+from somray.kernels.student.rounds.spec import (
+    Distributed,
+    RoundsResult,
+    RoundState,
+    StudentSpec,
+    Weights,
+)
 from somray.kernels.student.rounds.state import state_from_bytes, state_to_bytes
 from somray.kernels.student.training.schedule import ProcessGroup
 
@@ -25,10 +31,12 @@ class StudentTraining:
     Args:
         lessons: as for `kernels.student.rounds.run.train_rounds`.
         spec: see there.
+        start: weights of an encoder that the first round begins with; None draws them.
     """
 
     lessons: Sequence[Lesson]
     spec: StudentSpec
+    start: Weights | None = None
 
     @property
     def threads(self) -> int:
@@ -45,7 +53,7 @@ class StudentTraining:
         return not nothing_to_train(self.lessons)
 
     def digest(self, place: object) -> str:
-        """Name what decides its bits: lessons, spec and `place`, what else does (JSON)."""
+        """Name what decides its bits: lessons, spec, start and `place`, what else does (JSON)."""
         found = hashlib.sha256(json.dumps([asdict(self.spec), place], sort_keys=True).encode())
         for lesson in self.lessons:
             for part in fields(lesson):
@@ -55,6 +63,9 @@ class StudentTraining:
                     found.update(np.ascontiguousarray(value).tobytes())
                 else:
                     found.update(f"{part.name}{value}".encode())
+        for name, array in sorted((self.start or {}).items()):
+            found.update(f"{name}{array.dtype}{array.shape}".encode())
+            found.update(np.ascontiguousarray(array).tobytes())
         return found.hexdigest()[:12]
 
     def run(
@@ -67,7 +78,9 @@ class StudentTraining:
         from somray.kernels.student.rounds.run import train_rounds  # torch: only here
 
         distributed = Distributed(ProcessGroup(**group), resume, save)
-        return train_rounds(self.lessons, self.spec, distributed, time.perf_counter)
+        return train_rounds(
+            self.lessons, self.spec, distributed, time.perf_counter, start=self.start
+        )
 
     def to_bytes(self, state: RoundState) -> bytes:
         """Turn a state into what is kept."""
