@@ -1,4 +1,4 @@
-"""`somray export`: a run's masks and students for other programs."""
+"""`somray export`: a run's masks, students and encoders for other programs."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ __all__ = ["FORMATS", "ExportRequest", "export_run"]
 
 
 def export_run(location: str, request: ExportRequest) -> dict[str, Any]:  # Any: JSON
-    """Write a run's masks, or its students (onnx), as files of another format.
+    """Write a run's masks, or its students (onnx) or pretrained encoders (encoder), as files of another format.
 
     Args:
         location: path or URL of the run.
@@ -31,6 +31,10 @@ def export_run(location: str, request: ExportRequest) -> dict[str, Any]:  # Any:
         from somray.commands.export.onnx import export_students
 
         return export_students(location, request.out, request.protocol)
+    if request.form == "encoder":
+        from somray.commands.export.encoder import export_encoders
+
+        return export_encoders(location, request.out, request.protocol)
     if request.form in ("nnunet", "decathlon"):
         from somray.commands.export.dataset import write_datasets
         from somray.commands.export.decathlon import DECATHLON

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 __all__ = ["DATASET", "FORMATS", "LABELS", "ExportRequest"]
 
-FORMATS = ("nifti", "nrrd", "dicom-seg", "rtstruct", "nnunet", "decathlon", "onnx")
+FORMATS = ("nifti", "nrrd", "dicom-seg", "rtstruct", "nnunet", "decathlon", "onnx", "encoder")
 """What a run can be exported as."""
 
 LABELS = ("som", "student", "lesions")

@@ -20,7 +20,7 @@ def export(
         str,
         typer.Option(
             "--format",
-            help="nifti, nrrd, dicom-seg, rtstruct, nnunet, decathlon; onnx: the students.",
+            help="nifti, nrrd, dicom-seg, rtstruct, nnunet, decathlon; onnx: the students; encoder: the encoders.",
             autocompletion=one_of(*FORMATS),
         ),
     ] = "onnx",
@@ -60,6 +60,9 @@ def export(
     nnunet writes OUT/Dataset501_PROTOCOL, decathlon OUT/Task501_PROTOCOL as MONAI reads it, with images, labels, and
     in README.md and labels.json what these labels are and are not. Doubtful voxels (an object that could not be called,
     map against student, an unsure student) are nnU-Net's ignore label.
+
+    encoder writes OUT/PROTOCOL/encoder.safetensors with a card of what it is, and what loads it in plain PyTorch; also
+    as MONAI's ViT or nnU-Net's checkpoint, where it is one.
 
     Exit code 4 where nothing at all could be written.
 
