@@ -17,6 +17,7 @@ from somray.commands.dicom_node.verb import dicom_node
 from somray.commands.doctor.verb import doctor
 from somray.commands.ending import ended
 from somray.commands.export.verb import export
+from somray.commands.finetune.verb import finetune
 from somray.commands.measure.verb import measure
 from somray.commands.phantom.verb import phantom
 from somray.commands.pretrain.verb import pretrain
@@ -57,6 +58,7 @@ app.command()(apply)
 app.command()(export)
 app.command()(measure)
 app.command()(propose)
+app.command()(finetune)
 app.command()(view)
 app.command()(serve)
 app.command()(phantom)

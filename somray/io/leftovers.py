@@ -32,10 +32,12 @@ def remove_models_but(
     teachers: Collection[str],
     students: Collection[str],
     encoders: Collection[str] = (),
+    segmenters: Collection[str] = (),
 ) -> None:
     """Remove the models of all protocols but those named."""
     _remove_but(storage, RunLayout.models, teachers)
-    for part, kept in (("student", students), ("encoder", encoders)):
+    parts = {"student": students, "encoder": encoders, "segmenter": segmenters}
+    for part, kept in parts.items():
         for protocol in set(teachers) - set(kept):
             drop_part(storage, protocol, part)
 

@@ -18,6 +18,7 @@ from somray.io.ledger import Entry, Ledger, entry_of
 from somray.io.ome.marks import group_attributes, is_complete
 from somray.io.storage import Storage
 from somray.io.tables import row_to_plain
+from somray.pipeline.pretrain.finetuned import SEGMENTER, finetuned
 from somray.pipeline.run_state import Progress, RunState
 from somray.pipeline.run_tables import RunTables, failure_result, timing_row
 from somray.pipeline.stages import STAGES
@@ -248,6 +249,7 @@ class RunRecord:
         """Drop what no longer belongs to the run and write every table as one sorted file a protocol."""
         self.state.write()  # the report reads it: nothing but itself is left
         self._keep_pretrained()
+        self._ended.update(finetuned(self._ledger, self._ended))
         stale = [key for key in self._ledger.units() if key not in self._ended]
         self._tables.finish(protocols, self._entries, anew=bool(stale))
         self._sweep()
@@ -280,8 +282,9 @@ class RunRecord:
         """Remove scans and models that no unit of this run stands for."""
         made = [key for key, ok in self._ended.items() if ok]
         leftovers.remove_scans_but(self._storage, {n for s, _, n in made if s == "ingest"})
-        models = ({p for s, p, _ in made if s == stage} for stage in MODELS)
-        leftovers.remove_models_but(self._storage, *models)
+        teachers, students, encoders = ({p for s, p, _ in made if s == stage} for stage in MODELS)
+        segmenters = {p for s, p, n in made if (s, n) == SEGMENTER}
+        leftovers.remove_models_but(self._storage, teachers, students, encoders, segmenters)
         shards = {p: {n for s, q, n in made if s == "shards" and q == p} for _, p, _ in made}
         leftovers.remove_shards_but(self._storage, {p: n for p, n in shards.items() if n})
         # Looks at every file: only where it may find some.

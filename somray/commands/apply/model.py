@@ -1,9 +1,11 @@
-"""Apply a fitted model to a new scan: direct centroid transfer, or the student."""
+"""Apply a fitted model to a new scan: direct centroid transfer, the student, or a segmenter of few labelled scans."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from somray.commands.export.masks import check_form, write_mask
 from somray.commands.export.scans import StoredScan, told
@@ -13,23 +15,29 @@ from somray.config import ProtocolConfig
 from somray.domain.brick import Brick
 from somray.domain.run import ScanPlace
 from somray.domain.scan import Scan
+from somray.domain.segmenter import SegmenterModel
 from somray.domain.teacher import TeacherModel
 from somray.errors import ConfigError, DataError, ExportError
 from somray.io.cohort.place import place_of
-from somray.io.ome.image import read_meta
+from somray.io.models import read_segmenter
+from somray.io.ome.image import read_meta, write_label_brick
 from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
 from somray.kernels.teacher.apply import scaled_windows
 from somray.pipeline.units.protocol import ingest_item
 from somray.stages import ingest
 from somray.stages.drift import judge
+from somray.stages.finetune.judge import segmented
 from somray.stages.segment import labels
 from somray.stages.segment.rows import BrickItem, SliceCount, joined_counts
 from somray.stages.segment.scales import all_scales, scales_for
 from somray.stages.segment.som import run_som
 from somray.stages.segment.student import run_student
 
-__all__ = ["apply_model"]
+__all__ = ["METHODS", "apply_model"]
+
+METHODS = ("som", "student", "finetuned")
+"""What can be applied, and the label group that it writes."""
 
 
 def apply_model(
@@ -47,12 +55,12 @@ def apply_model(
         protocol: whose model is applied.
         sources: one file, folder or fsspec URL per channel of the protocol, in its order.
         out: folder; the scan is written there as OME-Zarr with `labels/METHOD`.
-        method: som or student.
+        method: of `METHODS`.
         form: nifti, nrrd, dicom-seg or rtstruct: the mask is written beside the scan in that format too.
 
     Returns:
         Place of the scan, method, the target's area per slice in mm², and how well the teacher carries
-        over (`drift`, null for the student); with `form` also `files`, `left_out` and `notes` as `export`.
+        over (`drift`, null for networks); with `form` also `files`, `left_out` and `notes` as `export`.
 
     Raises:
         ConfigError: protocol, method, format or number of channels do not fit the run.
@@ -116,14 +124,22 @@ def _written(stored: StoredScan, method: str, form: str) -> dict[str, Any]:
 
 
 def _models(run: StoredRun, protocol: str, method: str) -> tuple[TeacherModel, Any]:
-    """Return the teacher, and the model of the method: itself or the student."""
+    """Return the teacher, and the model of the method: itself, the student or the segmenter."""
     known = run.config.protocols
     if protocol not in known:
         near = meant(protocol, known)
         raise ConfigError(f"--protocol {protocol!r}: the run has {', '.join(known)}{near}")
-    if method not in ("som", "student"):
-        raise ConfigError(f"--method {method!r}: expected som or student")
+    if method not in METHODS:
+        near = meant(method, METHODS)
+        raise ConfigError(f"--method {method!r}: expected {', '.join(METHODS)}{near}")
     teacher = run.teacher(protocol)
+    if method == "finetuned" and teacher is not None:
+        if "segmenter" not in run.model_info(protocol):
+            raise ConfigError(
+                f"{run.root}: protocol {protocol!r} has no segmenter; `somray finetune {run.root}` makes one of the "
+                "scans that have a truth"
+            )
+        return teacher, read_segmenter(run.storage, protocol)
     model = teacher if method == "som" else run.student(protocol)
     if teacher is None or model is None:
         what = "teacher" if teacher is None else "student"
@@ -141,6 +157,8 @@ def _drift(teacher: TeacherModel, signatures: list[dict[str, Any]]) -> dict[str,
 
 def _segment(asked: BrickItem, method: str, model: Any) -> tuple[list[float], list[dict[str, Any]]]:
     """Return the target's area in each slice, and the signatures of bricks by direct transfer."""
+    if method == "finetuned":
+        return _finetuned(asked, model), []
     by_map, place = method == "som", asked.place
     function: Any = run_som if by_map else run_student  # each has its rows
     meta = read_meta(Storage.at(place.root), place.name)
@@ -164,3 +182,20 @@ def _segment(asked: BrickItem, method: str, model: Any) -> tuple[list[float], li
     _, dy, dx = meta.geometry.spacing_mm
     areas += [count.labels[asked.value] * dy * dx for count in joined_counts(counts)]
     return areas, signatures
+
+
+def _finetuned(asked: BrickItem, model: SegmenterModel) -> list[float]:
+    """Draw what a segmenter finds; return the target's area in each slice."""
+    place, storage = asked.place, Storage.at(asked.place.root)
+    meta = read_meta(storage, place.name)
+    labels.open_labels(labels.LabelItem(place, "finetuned"))
+    _, dy, dx = meta.geometry.spacing_mm
+    areas: list[float] = []
+    for t in range(meta.shape[0]):
+        drawn = np.zeros(meta.shape[2:], dtype=np.uint8)
+        for box, target in segmented(place, model, t):
+            drawn[box.box] = target * np.uint8(asked.value)
+        for brick in meta.bricks(t):
+            write_label_brick(storage, place.name, "finetuned", brick, drawn[brick.box])
+        areas += [float(n) * dy * dx for n in np.count_nonzero(drawn, axis=(1, 2))]
+    return areas

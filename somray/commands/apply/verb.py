@@ -25,7 +25,8 @@ def apply(
     method: Annotated[
         str,
         typer.Option(
-            help="som (direct transfer) or student.", autocompletion=one_of("som", "student")
+            help="som (direct transfer), student, or finetuned (what `finetune` made).",
+            autocompletion=one_of("som", "student", "finetuned"),
         ),
     ] = "som",
     channel: Annotated[

@@ -8,6 +8,7 @@ does not exist is null, never 0.
 from somray.domain.tables.burden import BurdenRow
 from somray.domain.tables.change import EvolutionRow, LesionRow, LinkRow
 from somray.domain.tables.columns import Column, FieldSpec, Row, field_specs, values_for
+from somray.domain.tables.finetune import FinetuneRow
 from somray.domain.tables.objects import ObjectRow
 from somray.domain.tables.pretraining import PretrainingRow
 from somray.domain.tables.registration import AlignmentRow, RegistrationRow, ResidualRow
@@ -37,6 +38,7 @@ __all__ = [
     "EvolutionRow",
     "FailureRow",
     "FieldSpec",
+    "FinetuneRow",
     "LesionRow",
     "LinkRow",
     "ObjectRow",
@@ -81,6 +83,7 @@ TABLES: dict[str, type[Row]] = {
         EvolutionRow,
         BurdenRow,
         TruthRow,
+        FinetuneRow,
         TimingRow,
     )
 }

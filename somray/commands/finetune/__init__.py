@@ -1,0 +1,1 @@
+"""`somray finetune`: a segmenter from the few scans with a truth."""

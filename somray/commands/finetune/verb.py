@@ -1,0 +1,44 @@
+"""The verb `finetune`: its options."""
+
+from typing import Annotated
+
+import typer
+
+from somray.commands.completion import protocols
+from somray.commands.console import Json, RunFolder, give
+
+__all__ = ["finetune"]
+
+
+def finetune(
+    run: RunFolder,
+    protocol: Annotated[
+        str | None, typer.Option(help="The only one.", autocompletion=protocols)
+    ] = None,
+    n: Annotated[
+        int | None, typer.Option("--n", min=1, help="Scans that each training gets; all by itself.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of every training.")] = 300,
+    folds: Annotated[
+        int,
+        typer.Option(min=2, help="Parts in which subjects are held out; no more than subjects."),
+    ] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, draws and folds.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Train a segmenter on the few scans that have a truth, and say what that is worth.
+
+    It starts from the protocol's pretrained encoder, where there is one, and once more from scratch, in the same steps
+    on the same patches. Subjects are held out in turn, and every scan is judged by segmenters that saw none of its
+    subject's sessions; the run's own lesions, which no label taught, stand beside them. Where subjects are too few to
+    say anything, it says so. The segmenter that is kept learns from all of them: apply it with --method finetuned.
+    Killed and started again, it does only what is left.
+
+    Example: somray finetune runs/lung --steps 600
+    """
+    from somray.commands.finetune.request import FinetuneRequest
+    from somray.commands.finetune.train import finetune_run
+    from somray.commands.finetune.words import finetune_text
+
+    found = finetune_run(run, FinetuneRequest(protocol, n, steps, folds, seed))
+    give(found, as_json, lambda: finetune_text(found))
