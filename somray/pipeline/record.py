@@ -275,7 +275,8 @@ class RunRecord:
             entries = [self._ledger.read(*key) for key in found if key[1] == protocol]
             mine = {_key(entry): entry.ok for entry in entries if entry is not None}
             scans = [n for s, _, n in mine if s == "shards" and n.startswith("sub-")]
-            if all(self._ended.get(("ingest", protocol, name)) for name in scans):
+            has_encoder = ("pretrain", protocol, protocol) in mine
+            if has_encoder and all(self._ended.get(("ingest", protocol, n)) for n in scans):
                 self._ended.update(mine)
 
     def _sweep(self) -> None:
