@@ -33,6 +33,7 @@ __all__ = [
     "folded",
     "laid_out",
     "new_unet",
+    "started",
     "unet_weights",
 ]
 
@@ -172,6 +173,25 @@ def build_unet(network: Network, weights: Mapping[str, NDArray[np.generic]]) -> 
     except RuntimeError as error:
         raise ShapeError(f"weights do not fit the network {dict(network)}: {error}") from error
     return module.eval()
+
+
+def started(module: UNet, start: Mapping[str, NDArray[np.generic]]) -> UNet:
+    """Fill the weights of an encoder into a new network, in place: all of its own but those of `out`.
+
+    Raises:
+        ShapeError: they are not those of such a network.
+    """
+    held = {name: torch.from_numpy(np.array(array)) for name, array in start.items()}
+    try:
+        missing = module.load_state_dict(held, strict=False)
+    except RuntimeError as error:
+        raise ShapeError(f"the start does not fit the student's network: {error}") from error
+    wrong = [*missing.unexpected_keys, *missing.missing_keys]
+    if wrong != ["out.weight", "out.bias"]:
+        raise ShapeError(
+            f"a student starts from all of its network's weights but those of 'out', got {sorted(start)}"
+        )
+    return module
 
 
 def unet_weights(module: nn.Module) -> dict[str, NDArray[np.generic]]:

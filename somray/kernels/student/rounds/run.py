@@ -71,6 +71,7 @@ def train_rounds(
     spec: StudentSpec,
     distributed: Distributed | None = None,
     clock: Callable[[], float] | None = None,
+    start: Weights | None = None,
 ) -> RoundsResult:
     """Train a student over the rounds.
 
@@ -80,13 +81,14 @@ def train_rounds(
         spec: what to train.
         distributed: the other workers, and where to go on; alone and from the start without.
         clock: seconds since any moment, for `seconds` in the training rows (0 without).
+        start: an encoder's weights, which the first round begins with; drawn by the seed without.
 
     Returns:
         The student and its tables. Where nothing that is learned from shows two sides, the student is
         constant, nothing is trained, and `model.history["note"]` says so.
 
     Raises:
-        ShapeError: if the lessons do not fit the spec, or A has no pixel that counts.
+        ShapeError: if the lessons or the start do not fit the spec, or A has no pixel that counts.
     """
     check_lessons(lessons, spec)
     distributed = distributed or Distributed()
@@ -96,6 +98,7 @@ def train_rounds(
         spec,
         distributed,
         TrainingHooks(clock),
+        start,
     )
     with deterministic(spec.threads):
         state = distributed.resume or run.begin()
@@ -116,6 +119,7 @@ class _Rounds:
     spec: StudentSpec
     distributed: Distributed
     hooks: TrainingHooks
+    start: Weights | None = None
 
     @property
     def count(self) -> int:
@@ -129,7 +133,7 @@ class _Rounds:
 
     def begin(self) -> RoundState:
         """Return the state before round 1; where A shows one side only, the state after it."""
-        module = new_unet_of(self.spec)
+        module = new_unet_of(self.spec, self.start)
         state = RoundState(0, 0, unet_weights(module), {}, cohort=not self.has_cohort)
         return state if self.slices[0].has_both_sides else self._constant(state)
 
@@ -179,7 +183,8 @@ class _Rounds:
         """Do the cohort's round, on from the student that is kept; one that collapses is not."""
         number = state.done + 1
         begun = self.slices[0].has_both_sides  # a constant student is nothing to go on from
-        module = self._module(state.student if begun else unet_weights(new_unet_of(self.spec)))
+        fresh = None if begun else unet_weights(new_unet_of(self.spec, self.start))
+        module = self._module(fresh or state.student)
         asked = spared_blocks(self.cohort, self.spec.seed)
         examples = cohort_examples(self.cohort, asked, self.spec)
         state = self._fit(module, examples, state, 0)

@@ -167,8 +167,17 @@ def student_of(
     )
 
 
-def new_unet_of(spec: StudentSpec) -> "UNet":
-    """Build the network that a training starts from."""
-    from somray.kernels.student.network import new_unet  # torch: only here
+def new_unet_of(spec: StudentSpec, start: Weights | None = None) -> "UNet":
+    """Build the network that a training starts from.
 
-    return new_unet(NetworkShape.of(network_of(spec)), spec.seed)
+    Args:
+        spec: what to train.
+        start: weights by name to put in the place of drawn ones: all of an encoder's, which has no `out`.
+
+    Raises:
+        ShapeError: the start has weights that are not the network's, or of another shape.
+    """
+    from somray.kernels.student.network import new_unet, started  # torch: only here
+
+    module = new_unet(NetworkShape.of(network_of(spec)), spec.seed)
+    return module if start is None else started(module, start)
