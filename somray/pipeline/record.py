@@ -19,6 +19,7 @@ from somray.io.ome.marks import group_attributes, is_complete
 from somray.io.storage import Storage
 from somray.io.tables import row_to_plain
 from somray.pipeline.pretrain.finetuned import SEGMENTER, finetuned
+from somray.pipeline.pretrain.kept import PRETRAINING, pretrained
 from somray.pipeline.run_state import Progress, RunState
 from somray.pipeline.run_tables import RunTables, failure_result, timing_row
 from somray.pipeline.stages import STAGES
@@ -31,7 +32,6 @@ READ_AT_ONCE = 1024
 Key = tuple[str, str, str]
 MODELS = "teacher", "student", "pretrain"
 """Stages that leave a protocol's models."""
-PRETRAINING = "shards", "pretrain"
 FailureRows = Callable[[Outcome], Sequence[Row]]
 
 
@@ -248,7 +248,7 @@ class RunRecord:
     def finish(self, protocols: Iterable[str]) -> None:
         """Drop what no longer belongs to the run and write every table as one sorted file a protocol."""
         self.state.write()  # the report reads it: nothing but itself is left
-        self._keep_pretrained()
+        self._ended.update(pretrained(self._ledger, self._ended))
         self._ended.update(finetuned(self._ledger, self._ended))
         stale = [key for key in self._ledger.units() if key not in self._ended]
         self._tables.finish(protocols, self._entries, anew=bool(stale))
@@ -267,18 +267,6 @@ class RunRecord:
             return self.state.write("done")
         return self.state.write("stopped")
 
-    def _keep_pretrained(self) -> None:
-        """Stand for a pretraining that this walk did not ask for, as long as its teacher and all its scans stay."""
-        asked = {p for s, p, _ in self._ended if s == "pretrain"}
-        found = [k for k in self._ledger.units() if k[0] in PRETRAINING and k[1] not in asked]
-        for protocol in {p for _, p, _ in found if self._ended.get(("teacher", p, p))}:
-            entries = [self._ledger.read(*key) for key in found if key[1] == protocol]
-            mine = {_key(entry): entry.ok for entry in entries if entry is not None}
-            scans = [n for s, _, n in mine if s == "shards" and n.startswith("sub-")]
-            has_encoder = ("pretrain", protocol, protocol) in mine
-            if has_encoder and all(self._ended.get(("ingest", protocol, n)) for n in scans):
-                self._ended.update(mine)
-
     def _sweep(self) -> None:
         """Remove scans and models that no unit of this run stands for."""
         made = [key for key, ok in self._ended.items() if ok]
@@ -286,8 +274,10 @@ class RunRecord:
         teachers, students, encoders = ({p for s, p, _ in made if s == stage} for stage in MODELS)
         segmenters = {p for s, p, n in made if (s, n) == SEGMENTER}
         leftovers.remove_models_but(self._storage, teachers, students, encoders, segmenters)
-        shards = {p: {n for s, q, n in made if s == "shards" and q == p} for _, p, _ in made}
-        leftovers.remove_shards_but(self._storage, {p: n for p, n in shards.items() if n})
+        shards: dict[str, set[str]] = {}
+        for _, protocol, name in (key for key in made if key[0] == "shards"):
+            shards.setdefault(protocol, set()).add(name)
+        leftovers.remove_shards_but(self._storage, shards)
         # Looks at every file: only where it may find some.
         if self.executed and not self.state.was_done:
             leftovers.remove_partial(self._storage)

@@ -92,7 +92,7 @@ STAGES: Mapping[str, Stage] = {
         0.03, "slice of one channel, once per pass",
     ),
     "shards": Stage((shards.run, codebooks.run), seconds=0.07, measure="slice of one channel"),
-    "pretrain": Stage((pretrain.run,), seconds=0.1, measure="step of one worker"),
+    "pretrain": Stage((pretrain.run,), seconds=0.15, measure="step of one worker"),
     "student": Stage((student.run,), seconds=0.12, measure="step of one worker"),
     "open": Stage((labels.open_labels,), _of_the_group),
     "som": Stage((som.run_som, scales.run_scales), seconds=0.045, measure="slice of one channel"),

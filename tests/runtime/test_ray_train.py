@@ -18,7 +18,9 @@ from somray.kernels.student.rounds.spec import Distributed, StudentSpec
 from somray.runtime.on_ray.executor import RayExecutor
 from somray.runtime.on_ray.session import ray_session
 from somray.runtime.on_ray.train import train_with_ray
+from somray.stages.pretrain.training import EncoderTraining
 from somray.stages.student.training import StudentTraining
+from tests.kernels.pretrain import textures
 from tests.student_fixtures import lessons_of
 
 pytestmark = [
@@ -41,7 +43,8 @@ SPEC = StudentSpec(
 
 @pytest.fixture(scope="module")
 def cluster():
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import tests
+    for module in (sys.modules[__name__], textures):  # workers cannot import tests
+        cloudpickle.register_pickle_by_value(module)
     with ray_session(cpus=3):
         yield
 
@@ -164,6 +167,17 @@ def test_two_workers_train_one_student(cluster, slices, tmp_path):
     found = train_with_ray(StudentTraining(slices, SPEC), **place)
     assert [row["stage"] for row in found.convergence] == ["A", "A+B", "cohort"]
     assert found.convergence[-1]["mean_iou"] > 0.8
+
+
+@pytest.mark.timeout(600)
+def test_an_encoder_has_the_bits_of_one_that_was_trained_in_process(cluster, tmp_path):
+    spec = textures.spec_of(steps=26, patch=16, block=4, batch=2)
+    training = EncoderTraining(textures.pieces(), spec)
+    found = train_with_ray(training, name="e", storage_path=str(tmp_path))
+    whole = training.run()
+    assert found.model.history == whole.model.history
+    for name, weights in whole.model.weights.items():
+        np.testing.assert_array_equal(weights, found.model.weights[name])
 
 
 def test_more_workers_than_cpus_are_refused_rather_than_waited_for(cluster, slices, tmp_path):

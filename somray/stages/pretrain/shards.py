@@ -1,7 +1,7 @@
 """Write what an encoder learns from one scan: its image as the encoder sees it, and what the map says of each pixel.
 
 Slices are spread evenly over a scan, and brought to the encoder's pixel size: features linearly, nodes to the nearest.
-Volumes are written layer by layer (`layers`).
+Volumes are written layer by layer (`layers`). Of a scan with several time points the first is learned from.
 """
 
 import hashlib
