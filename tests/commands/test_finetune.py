@@ -78,6 +78,7 @@ def test_every_scan_is_judged_by_who_saw_no_session_of_its_subject(tuned):
         "pretrained - scratch", "pretrained - label_free", "scratch - label_free"
     }  # fmt: skip
     assert any("2 subjects are too few" in sentence for sentence in facts["says"])
+    assert any("those that are held out too" in sentence for sentence in facts["says"])
     assert sum("does not tell them apart" in sentence for sentence in facts["says"]) == 3
 
 

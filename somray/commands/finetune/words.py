@@ -13,6 +13,10 @@ NO_ENCODER = (
     "there is no pretrained encoder, so scratch stands alone: `somray pretrain COHORT.yaml` makes one from the "
     "same scans without a label"
 )
+SEEN = (
+    "the encoder has seen all scans of the run without a label, those that are held out too: what is measured is its "
+    "worth within this cohort"
+)
 _WORTH = {
     "pretrained - scratch": ("pretraining", "starting from scratch"),
     "pretrained - label_free": (
@@ -44,8 +48,7 @@ def conclusions(facts: Mapping[str, Any], summary: FinetuneSummary) -> list[str]
             f"{facts['subjects']} subjects are too few to tell arms apart: even if one won in all of them, chance "
             f"would do so in more than 5 % of cases; from {FEWEST} subjects on it could be said"
         )
-    if facts["encoder"] is None:
-        said.append(NO_ENCODER)
+    said.append(NO_ENCODER if facts["encoder"] is None else SEEN)
     for pair, found in summary.differences.items():
         if facts["encoder"] is not None or pair.startswith("scratch"):
             said.append(_compared(pair, found))

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from somray.commands.propose.figures import SeenCandidate, seen_candidates
+from somray.commands.console import say
+from somray.commands.propose.figures import SeenCandidate, done_scans, seen_candidates
 from somray.commands.propose.request import PARTS, WHATS, ProposalRow, ProposeRequest
 from somray.commands.propose.words import reasons
-from somray.commands.words import meant
+from somray.commands.words import counted, meant
 from somray.errors import ConfigError
 from somray.io.run import open_run
 from somray.io.storage import Storage
@@ -25,6 +26,8 @@ from somray.stages.proposal.choose import pick, rank_shares, scores
 
 __all__ = ["propose_first"]
 
+UNDONE = "no scan is done; let the run finish"
+LABELLED = "every scan has a truth already; --all proposes among them too"
 GAP_MM = 20.0  # between proposed slices of one scan: nearer ones show the same
 
 
@@ -49,24 +52,22 @@ def propose_first(location: str, request: ProposeRequest) -> dict[str, Any]:  # 
     rows: list[ProposalRow] = []
     notes: list[str] = []
     for protocol in [request.protocol] if request.protocol else known:
+        scans = done_scans(run, protocol)
+        if not scans or (all(scans.values()) and not request.every):
+            notes.append(f"{protocol}: {LABELLED if scans else UNDONE}")
+            continue
+        say(f"somray: {protocol}: looking at {counted(len(scans), 'scan')}")
         seen = seen_candidates(run, protocol, request.what)
         among = [one for one in seen if request.every or not one.has_truth]
-        if among:
-            rows += _chosen(protocol, seen, among, request)
-        notes += [f"{protocol}: {note}" for note in _notes(seen, among, request)]
+        rows += _chosen(protocol, seen, among, request)
+        notes += [f"{protocol}: {note}" for note in _notes(among, request)]
     if not rows:
         raise ConfigError(f"{run.root}: nothing to propose: {'; '.join(notes)}")
     found = {"what": request.what, "rows": [asdict(row) for row in rows], "notes": notes}
     return found if request.out is None else {**found, "file": _written(request.out, rows)}
 
 
-def _notes(
-    seen: Sequence[SeenCandidate], among: Sequence[SeenCandidate], request: ProposeRequest
-) -> list[str]:
-    if not seen:
-        return ["no scan is done; let the run finish"]
-    if not among:
-        return ["every scan has a truth already; --all proposes among them too"]
+def _notes(among: Sequence[SeenCandidate], request: ProposeRequest) -> list[str]:
     notes = []
     if len(among) < request.count:
         notes.append(f"there are but {len(among)} {request.what} to choose from")

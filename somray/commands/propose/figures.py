@@ -18,7 +18,7 @@ from somray.io.storage import Storage
 from somray.stages.proposal.choose import LabelCandidate, rare_shares
 from somray.stages.proposal.look import LabelGroups, LookedAt, look_at
 
-__all__ = ["SeenCandidate", "seen_candidates"]
+__all__ = ["SeenCandidate", "done_scans", "seen_candidates"]
 
 SLICES_OF_SCAN = 16  # whose nodes stand for a scan
 SLICES_AMONG = 48  # of a scan that may be proposed
@@ -51,6 +51,14 @@ class _Scan:
     ratio: float | None
 
 
+def done_scans(run: StoredRun, protocol: str) -> dict[ScanPlace, bool]:
+    """Return the finished scans of a protocol, in order, and whether each has a truth."""
+    table, truths = run.table("scans"), _truths(run)
+    own = table[(table["protocol"] == protocol) & (table["status"] == "done")]
+    names = sorted(zip(own["subject"].astype(str), own["session"].astype(str), strict=True))
+    return {ScanPlace(run.root, *name): name in truths for name in names}
+
+
 def seen_candidates(run: StoredRun, protocol: str, what: str) -> list[SeenCandidate]:
     """Look at all scans of a protocol, and return what may be proposed.
 
@@ -71,19 +79,15 @@ def seen_candidates(run: StoredRun, protocol: str, what: str) -> list[SeenCandid
 
 
 def _scans(run: StoredRun, protocol: str, most_slices: int) -> list[_Scan]:
-    table, objects, drift = run.table("scans"), run.table("objects"), run.table("drift")
-    own = table[(table["protocol"] == protocol) & (table["status"] == "done")]
+    objects, drift, ledger = run.table("objects"), run.table("drift"), Ledger(run.storage)
     target, teacher = run.config.protocols[protocol].teacher.target, run.teacher(protocol)
-    ledger, truths = Ledger(run.storage), _truths(run)
     found = []
-    for row in own.sort_values(["subject", "session"]).itertuples():
-        place = ScanPlace(run.root, str(row.subject), str(row.session))
+    for place, has_truth in done_scans(run, protocol).items():
         entry = ledger.read("ingest", protocol, f"sub-{place.subject}_ses-{place.session}")
         level = None if entry is None else entry.value.get("uptake_level")
         groups = _groups(place, target, _of(objects, place))
         ratio = _of(drift, place)["distance_ratio"]
         look = look_at(place, groups, teacher, level, most_slices)
-        has_truth = (place.subject, place.session) in truths
         found.append(_Scan(place, look, has_truth, float(ratio.iloc[0]) if len(ratio) else None))
     return found
 
