@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from jobs import pretrain_cohort as job
 from somray.cli import main
 from somray.commands import launch
 from somray.commands.pretrain.verb import pretrain_text
@@ -42,6 +43,11 @@ def test_its_exit_codes_are_those_of_a_run(monkeypatch, capsys, tmp_path, change
     assert main(["pretrain", str(file), "--set", "seed=3", "--json"]) == code
     assert seen == [(file, None, ("seed=3",), True, pretrain_cohort)]
     assert json.loads(capsys.readouterr().out)["encoders"] == {"p": ENCODER}
+
+
+def test_the_job_is_the_verb(monkeypatch, tmp_path):
+    monkeypatch.setattr(launch, "run_job", lambda *arguments: summary(failed=1))
+    assert job.main([str(tmp_path / "cohort.yaml"), "--json"]) == 3
 
 
 def test_it_says_what_each_encoder_is_and_what_to_do_next():
