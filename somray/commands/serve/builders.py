@@ -65,13 +65,13 @@ class RootBuilder:
 
 
 def parts_of(settings: Settings, replicas: int = 1, cpus: float = 0.0) -> list[Any]:
-    """Return the parts of a service (`runtime.on_ray.serving.parts.Part`): one for each protocol, one for all."""
+    """Return the parts of a service (`serving.parts.ServicePart`): one for each protocol, one for all."""
     from somray.commands.serve.web.root import protocol_path
-    from somray.runtime.on_ray.serving.parts import Part
+    from somray.runtime.on_ray.serving.parts import ServicePart
 
     limits = settings.limits
     found = [
-        Part(
+        ServicePart(
             application_name(name),
             protocol_path(name),
             ProtocolBuilder(settings, name),
@@ -82,4 +82,4 @@ def parts_of(settings: Settings, replicas: int = 1, cpus: float = 0.0) -> list[A
         )
         for name in settings.protocols
     ]
-    return [*found, Part("somray", "/", RootBuilder(settings))]
+    return [*found, ServicePart("somray", "/", RootBuilder(settings))]

@@ -1,15 +1,8 @@
 """`somray serve` as a person starts it: ready, right, only on loopback; a worker killed under load loses nothing."""
 
 import io
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
-from contextlib import suppress
 
 import httpx
 import numpy as np
@@ -18,6 +11,7 @@ import pytest
 
 from somray.io.run import open_run
 from tests.commands.serve.served import NPY, QUERY, npy
+from tests.commands.serve.service import Service
 from tests.pipeline.tiny import body
 
 pytestmark = pytest.mark.ray
@@ -25,74 +19,10 @@ RETRY = (500, 502, 503, 504)
 TRIES = 60
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-class Service:
-    """The verb in a process of its own."""
-
-    def __init__(self, run, folder):
-        words = [
-            "serve",
-            str(run),
-            "--port",
-            str(free_port()),
-            "--replicas",
-            "2",
-            "--threads",
-            "1",
-            "--json",
-        ]
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "SOMRAY_SERVE"))}
-        self.errors = folder / "errors.txt"
-        with self.errors.open("w") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "somray.cli", *words, "--allow", str(run.parent)],
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env={**env, "PYTHONUNBUFFERED": "1"},
-            )
-        line = self.process.stdout.readline()
-        assert line, self.errors.read_text()
-        self.told = json.loads(line)
-        self.url = self.told["protocols"][0]["url"]
-
-    def family(self):
-        found = psutil.Process(self.process.pid).children(recursive=True)
-        with suppress(psutil.Error):
-            return [one for one in found if one.is_running()]
-        return found
-
-    def replicas(self):
-        """Processes that answer for the protocol, by the memory that models and kernels take."""
-        named = []
-        for one in self.family():
-            with suppress(psutil.Error):
-                if any("ServeReplica:somray-p:" in part for part in one.cmdline()):
-                    named.append(one)
-        return named
-
-    def listening(self):
-        """Addresses of HAProxy and the replicas, but those of Ray itself."""
-        found = set()
-        for one in self.family():
-            with suppress(psutil.Error):
-                if one.name().startswith("haproxy"):
-                    found |= {c.laddr.ip for c in one.net_connections() if c.status == "LISTEN"}
-        return found
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
-
-
 @pytest.fixture(scope="module")
 def service(served_run, tmp_path_factory):
-    found = Service(served_run, tmp_path_factory.mktemp("service"))
+    options = "--replicas", "2", "--threads", "1"
+    found = Service(served_run, tmp_path_factory.mktemp("service"), options)
     yield found
     if found.process.poll() is None:
         found.stop()

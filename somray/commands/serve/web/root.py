@@ -75,6 +75,12 @@ def root_application(
     async def docs() -> HTMLResponse:
         return HTMLResponse(page_of(app.openapi()))
 
+    app.openapi = _with_protocols(app, settings)  # type: ignore[method-assign]
+    return Guard(app, settings.token(), settings.limits.max_bytes)
+
+
+def _with_protocols(app: FastAPI, settings: Settings) -> Callable[[], dict[str, Any]]:
+    """Return what describes an application and those of the protocols together."""
     own = app.openapi
 
     def openapi() -> dict[str, Any]:  # Any: JSON
@@ -85,5 +91,4 @@ def root_application(
                 found["paths"][f"{protocol_path(name)}{path}"] = item
         return found
 
-    app.openapi = openapi  # type: ignore[method-assign]
-    return Guard(app, settings.token(), settings.limits.max_bytes)
+    return openapi

@@ -63,7 +63,13 @@ def open_door(door: Door) -> Iterator[bool]:
     binary = _haproxy()
     is_fronted = binary is not None and os.environ.get("RAY_SERVE_ENABLE_HA_PROXY", "1") == "1"
     folder = Path(tempfile.mkdtemp(prefix="smr-", dir=_short()))  # sockets need short names
-    settings = {"RAY_SERVE_LOG_TO_STDERR": "0", "RAY_SERVE_ENABLE_HA_PROXY": "0"}
+    settings = {
+        "RAY_SERVE_LOG_TO_STDERR": "0",
+        "RAY_SERVE_ENABLE_HA_PROXY": "0",
+        # Answers are computed in threads of their own: the loop that takes requests is never held up.
+        "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+        "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
+    }
     if is_fronted:
         settings.update(_fronted(door, str(binary), folder))
     before = {name: os.environ.get(name) for name in settings}

@@ -12,7 +12,7 @@ from somray.errors import PlanError
 from somray.runtime.on_ray.serving.door import Door, open_door
 from somray.runtime.on_ray.session import ray_session
 
-__all__ = ["Part", "application_of", "ready_parts", "serving"]
+__all__ = ["ServicePart", "application_of", "ready_parts", "serving"]
 
 QUIET = {"enable_access_log": False, "log_level": "WARNING"}
 """Of Ray Serve's logs: no line for a request."""
@@ -22,7 +22,7 @@ FAILED = ("DEPLOY_FAILED", "UNHEALTHY")
 
 
 @dataclass(frozen=True)
-class Part:
+class ServicePart:
     """One application.
 
     Args:
@@ -56,7 +56,7 @@ class _Replica:
         return self._build()
 
 
-def application_of(part: Part) -> Any:  # Any: an application of Ray Serve
+def application_of(part: ServicePart) -> Any:  # Any: an application of Ray Serve
     """Return a part as Ray Serve's application, for `serving` or a configuration file of Ray Serve."""
     deployment = serve.deployment(
         serve.ingress()(_Replica),
@@ -84,7 +84,7 @@ def ready_parts() -> dict[str, bool]:
 
 @contextlib.contextmanager
 def serving(
-    parts: Sequence[Part], door: Door, address: str | None = None, cpus: int | None = None
+    parts: Sequence[ServicePart], door: Door, address: str | None = None, cpus: int | None = None
 ) -> Iterator[str]:
     """Serve parts as long as the block runs; what is under way at its end is finished first.
 
