@@ -32,7 +32,7 @@ from somray.io.readers import open_source
 from somray.io.run import StoredRun
 from somray.io.storage import Storage
 from somray.io.writers.dicom.seg import write_seg
-from somray.io.writers.dicom.slices import Remarks, SliceMask, read_slices
+from somray.io.writers.dicom.slices import MOST_BYTES, Remarks, SliceMask, read_slices
 from somray.io.writers.dicom.structured import Findings, MeasuredSegment, write_structured
 from somray.io.writers.voxels import LabelMap, Segment, Voxels
 from somray.kernels.lesions.instances import lesions
@@ -99,6 +99,9 @@ def answer_case(
     paths = [str(channel.folder) for channel in case.channels]
     try:
         applied = apply_model(run.root, case.protocol.name, paths, work / "applied", method)
+        if method == "student":  # it takes any scan for one of its own; the teacher does not
+            judged = apply_model(run.root, case.protocol.name, paths, work / "judged", "som")
+            applied["drift"] = judged["drift"]
         root = Storage.at(work / "applied").root
         scan = Scan("new", "t0", case.protocol.name, tuple(paths), "series")
         stored = StoredScan(root, scan, config.teacher.target, config.irregular, identity="")
@@ -147,6 +150,7 @@ class _Maker:
         labels = labels_of(stored, method_of(self.settings, self.case))
         masks, reports, words = [], [], []
         for t, files in enumerate(grid.files):
+            _check_size(len(files) * int(np.prod(files[0].plane.shape)))
             drawn = _drawn(
                 labels, t, stored.target, self.case.protocol.config.lesions.min_volume_mm3
             )
@@ -264,6 +268,14 @@ def _drawn(labels: LabelMap, t: int, target: str, least_mm3: float | None) -> _D
     drawn = LabelMap(Voxels(geometry, labels.voxels.times, "uint8", read), tuple(segments))
     ml = geometry.voxel_mm3 / 1000
     return _DrawnLesions(drawn, [count * ml for count in counts], rest * ml)
+
+
+def _check_size(pixels: int) -> None:
+    if pixels > MOST_BYTES:
+        raise RefusalError(
+            "no_answer",
+            f"its mask takes {pixels >> 20} MiB, at most {MOST_BYTES >> 20} go into one object",
+        )
 
 
 def _ranked(

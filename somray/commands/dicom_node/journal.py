@@ -178,9 +178,9 @@ class Journal:
         shutil.rmtree(self._outbox(entry), ignore_errors=True)
 
     def in_state(self, state: str) -> list[SeriesEntry]:
-        """Return the series in a state, those that changed first before others."""
+        """Return the series in a state: first those that did not have to wait yet, of them what changed first."""
         found = [entry for entry in self.entries.values() if entry.state == state]
-        return sorted(found, key=lambda entry: (entry.changed, entry.name))
+        return sorted(found, key=lambda entry: (entry.due, entry.changed, entry.name))
 
     def _outbox(self, entry: SeriesEntry) -> Path:
         return self.folder / "outbox" / entry.name

@@ -59,6 +59,8 @@ class DicomNode:
         self._archive, self._destination, self._journal = archive, destination, journal
         self.clock: Callable[[], float] = time.time
         self._is_away = ""
+        self.set_aside = 0
+        """Series that were refused or failed since it began."""
 
     def work(self) -> None:
         """Work until somebody ends it, or until nothing is left to do where that is asked for.
@@ -170,7 +172,7 @@ class DicomNode:
         except RefusalError as error:
             self._end(begun, "refused", error.code, str(error))
         except ArchiveAwayError:
-            self._journal.save(entry)  # not the series' fault
+            self._journal.save(replace(entry, due=self.clock()))  # no attempt; but others go first
             raise
         except ConfigError:
             self._journal.save(entry)
@@ -238,6 +240,7 @@ class DicomNode:
         _log(entry, f"sent to {self._destination.name}: {counted(len(objects), 'object')}")
 
     def _end(self, entry: SeriesEntry, state: str, code: str, why: str) -> None:
+        self.set_aside += 1
         ended = entry.at(state, code=code, waiting=None)
         self._journal.save(ended)
         self._journal.empty_outbox(ended)

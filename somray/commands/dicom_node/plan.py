@@ -80,7 +80,9 @@ class Planner:
         cases, reasons = [], []
         for protocol in wanted:
             try:
-                cases.append(self._case(protocol, offers[protocol.name]))
+                case = self._case(protocol, offers[protocol.name])
+                _check_holds(case, series)
+                cases.append(case)
             except RefusalError as error:
                 reasons.append(error)
         return _nearest(cases, reasons)
@@ -151,12 +153,24 @@ class Planner:
 def _offers(
     protocol: KnownProtocol, series: ArchivedSeries, siblings: list[ArchivedSeries]
 ) -> list[list[ArchivedSeries]]:
-    """Return the series that each channel may be; the given one is the first that it can be, and no other is that."""
-    own = next(n for n, kind in enumerate(protocol.kinds) if takes(kind, series.modality))
-    return [
-        [series] if n == own else [one for one in siblings if takes(kind, one.modality)]
-        for n, kind in enumerate(protocol.kinds)
-    ]
+    """Return the series that each channel may be.
+
+    One that can be the first channel is it, and others of its kind are scans of their own: the answer lies on its
+    slices. For further channels it has rivals (PET with and without attenuation correction).
+    """
+    offers = []
+    for n, kind in enumerate(protocol.kinds):
+        own = [series] if takes(kind, series.modality) else []
+        rivals = [one for one in siblings if takes(kind, one.modality)]
+        offers.append(own if own and n == 0 else [*own, *rivals])
+    return offers
+
+
+def _check_holds(case: ScanCase, series: ArchivedSeries) -> None:
+    if series.name not in [one.series.name for one in case.channels]:
+        raise RefusalError(
+            "no_protocol", f"{case.protocol.name}: another series of the study is nearer"
+        )
 
 
 def _nearest(cases: list[ScanCase], reasons: list[RefusalError]) -> ScanCase:

@@ -30,7 +30,8 @@ def serve_archive(settings: NodeSettings, places: ArchivePlaces) -> dict[str, An
         places: with whom it talks.
 
     Returns:
-        How many series stand in which state, and why those that are refused or failed are.
+        How many series stand in which state, why those that are refused or failed are, and how many of them were set
+        aside since it began.
 
     Raises:
         ConfigError: run, protocols, archive or places do not fit.
@@ -51,7 +52,7 @@ def serve_archive(settings: NodeSettings, places: ArchivePlaces) -> dict[str, An
         if settings.retries_failed:
             node.retry_failed()
         node.work()
-        return _summary(journal)
+        return {**_summary(journal), "set_aside": node.set_aside}
 
 
 def _protocols(run: StoredRun, settings: NodeSettings) -> list[KnownProtocol]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from somray.commands.completion import one_of, protocols
-from somray.commands.console import Json, RunFolder, give
+from somray.commands.console import DONE, QUARANTINED, Json, RunFolder, give
 from somray.errors import ConfigError
 
 __all__ = ["dicom_node"]
@@ -61,7 +61,7 @@ def dicom_node(
         bool, typer.Option("--once", help="End when nothing is left to do; implies --backlog.")
     ] = False,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Answer scans that arrive in an archive by DICOM-SEG.
 
     Example: somray dicom-node runs/lung --archive http://me@pacs:8042 --state node --sr
@@ -80,6 +80,7 @@ def dicom_node(
     )  # fmt: skip
     found = serve_archive(settings, places)
     give(found, as_json, lambda: ", ".join(f"{n} {word}" for word, n in found["series"].items()))
+    return QUARANTINED if found["set_aside"] else DONE
 
 
 def _password(file: Path | None) -> str:

@@ -74,22 +74,36 @@ class ArchiveConnection:
         """The URL without the user."""
 
     def ask(
-        self, method: str, path: str, body: bytes | None = None, kind: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        kind: str = "application/json",
+        accept: str = "*/*",
     ) -> HttpAnswer:
         """Send a request and read its answer whole.
+
+        Args:
+            method: GET or POST.
+            path: below the URL, with its leading "/".
+            body: of a POST.
+            kind: media type of the body.
+            accept: media types of the answer.
 
         Raises:
             ArchiveAwayError: there is no answer.
             ConfigError: user or password are wrong.
         """
-        was_open = self._open is not None
+        was_open, headers = self._open is not None, {**self._headers, "Accept": accept}
+        if body is not None:
+            headers["Content-Type"] = kind
         try:
-            answer = self._once(method, path, body, kind)
+            answer = self._once(method, path, body, headers)
         except (OSError, http.client.HTTPException) as error:
             if not was_open:
                 raise self._away(error) from error
             try:
-                answer = self._once(method, path, body, kind)
+                answer = self._once(method, path, body, headers)
             except (OSError, http.client.HTTPException) as again:
                 raise self._away(again) from again
         if answer.status in _DENIED:
@@ -111,10 +125,9 @@ class ArchiveConnection:
         why = getattr(error, "strerror", None) or type(error).__name__
         return ArchiveAwayError(f"{self.name}: does not answer ({why})")
 
-    def _once(self, method: str, path: str, body: bytes | None, kind: str) -> HttpAnswer:
-        headers = dict(self._headers)
-        if body is not None:
-            headers["Content-Type"] = kind
+    def _once(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> HttpAnswer:
         if self._open is None:
             made = http.client.HTTPSConnection if self._is_tls else http.client.HTTPConnection
             self._open = made(self._host, self._port, timeout=PATIENCE_SECONDS)

@@ -9,6 +9,7 @@ from somray.phantom.files.write import write_phantom
 from tests.commands.dicom_node.servers import OrthancServer
 from tests.pipeline.tiny import run_tiny
 
+STUDENT = {"segment": "student", "student": {"rounds": 1, "steps": 4, "threads": 1}}
 QUICK = {"segment": "som", "registration": {"pairs": []}}
 
 
@@ -29,7 +30,10 @@ def fitted(tmp_path_factory):
         writer = csv.writer(file)
         writer.writerow(("subject", "session", "protocol", "path", "channel"))
         writer.writerows(rows)
-    protocols = {"ct": {"modality": "CT", **QUICK}, "petct": {"modality": "PETCT", **QUICK}}
+    protocols = {
+        "ct": {"modality": "CT", **QUICK, **STUDENT},
+        "petct": {"modality": "PETCT", **QUICK},
+    }
     told = {"scans": "scans.csv", "output": "run", "seed": 1, "protocols": protocols}
     (folder / "cohort.yaml").write_text(yaml.safe_dump(told))
     run_tiny(folder)

@@ -140,10 +140,14 @@ class TurnedNode:
 
     def __init__(self, run, server, journal, *, report=False, send_to=None, stow=None, **settings):
         self.journal, self.now = journal, 1000.0
-        told = NodeSettings(
-            str(run), report=report, settle_seconds=SETTLE, pair_seconds=PAIR, begins_with_all=True,
-            poll_seconds=0.01, **settings,
-        )  # fmt: skip
+        rules = {
+            "method": "som",
+            "settle_seconds": SETTLE,
+            "pair_seconds": PAIR,
+            "poll_seconds": 0.01,
+            "begins_with_all": True,
+        }
+        told = NodeSettings(str(run), report=report, **(rules | settings))
         stored = open_run(run)
         self.archive = archive = Orthanc(ArchiveConnection(server.url, PASSWORD))
         self.node = DicomNode(
@@ -190,7 +194,7 @@ def turned_node(run, server, state, **options):
 def node_arguments(run, server, state, *more):
     return [
         "dicom-node", str(run), "--archive", server.url, "--state", str(state), "--settle", "0.2",
-        "--pair-wait", "0.2", "--poll", "0.05", "--once", *more,
+        "--pair-wait", "0.2", "--poll", "0.05", "--method", "som", "--once", *more,
     ]  # fmt: skip
 
 
@@ -201,15 +205,15 @@ def places_of_segmentation(data):
     return _sorted(volume.map_indices_to_reference(np.argwhere(volume.array > 0)))
 
 
-def places_of_apply(run, out, protocol, source, *further):
+def places_of_apply(run, out, protocol, source, *further, method="som"):
     """Return the same of the target as `somray apply` draws it."""
     channels = [word for one in further for word in ("--channel", str(one))]
-    arguments = ["--protocol", protocol, "--out", str(out), *channels]
+    arguments = ["--protocol", protocol, "--method", method, "--out", str(out), *channels]
     assert main(["apply", str(run), str(source), *arguments]) == 0
     storage, name = Storage.at(out), "scans/sub-new_ses-t0.ome.zarr"
     meta = read_meta(storage, name)
     depth, *plane = meta.geometry.shape
-    drawn = read_label_brick(storage, name, "som", Brick.of_slices(0, 0, depth, tuple(plane)))
+    drawn = read_label_brick(storage, name, method, Brick.of_slices(0, 0, depth, tuple(plane)))
     value = open_run(run).teacher(protocol).value_of("lesion")
     return _sorted(meta.geometry.to_world(np.argwhere(drawn == value).astype(float)))
 

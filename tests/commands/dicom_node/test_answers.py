@@ -40,7 +40,7 @@ def test_the_answer_is_the_mask_of_apply(fitted, orthanc, tmp_path, monkeypatch,
     arguments = node_arguments(fitted / "run", orthanc, tmp_path / "state", "--sr", "--json")
     assert main(arguments) == 0
     told = capsys.readouterr()
-    assert json.loads(told.out) == {"series": {"sent": 1}, "codes": {}}
+    assert json.loads(told.out) == {"series": {"sent": 1}, "codes": {}, "set_aside": 0}
     (seg,) = orthanc.objects("SEG")
     wanted = places_of_apply(fitted / "run", tmp_path / "applied", "ct", scan)
     assert len(wanted) > 50
@@ -146,11 +146,29 @@ def test_ct_waits_for_its_pet(fitted, orthanc, tmp_path):
     assert_valid(report, tmp_path)
 
 
-def test_a_scan_unlike_those_fitted_on_is_answered_with_its_doubt(fitted, orthanc, tmp_path):
-    def drift(data, n):
-        noise = np.random.default_rng(n).normal(0, 260, data.pixel_array.shape)
-        data.PixelData = np.clip(data.pixel_array + noise, 0, 4000).astype("<u2").tobytes()
+def drift(data, n):
+    noise = np.random.default_rng(n).normal(0, 260, data.pixel_array.shape)
+    data.PixelData = np.clip(data.pixel_array + noise, 0, 4000).astype("<u2").tobytes()
 
+
+def test_the_students_answer_is_judged_by_its_teacher(fitted, orthanc, tmp_path):
+    scan = copied(fitted / "ct_CT", tmp_path / "scan", "student", drift)
+    orthanc.send(scan)
+    with turned_node(
+        fitted / "run", orthanc, tmp_path / "state", protocols=("ct",), method=None
+    ) as node:
+        node.settled()
+    (seg,) = orthanc.objects("SEG")
+    assert "(student)" in seg.SeriesDescription
+    assert "drifted" in seg.SeriesDescription
+    run, out = fitted / "run", tmp_path / "applied"
+    wanted = places_of_apply(run, out, "ct", scan, method="student")
+    assert np.array_equal(places_of_segmentation(seg), wanted)
+    assert ("none found" in seg.SeriesDescription) == (len(wanted) == 0)
+    assert_valid(seg, tmp_path)
+
+
+def test_a_scan_unlike_those_fitted_on_is_answered_with_its_doubt(fitted, orthanc, tmp_path):
     orthanc.send(copied(fitted / "ct_CT", tmp_path / "scan", "drift", drift))
     with turned_node(fitted / "run", orthanc, tmp_path / "state", report=True) as node:
         node.answered()

@@ -114,7 +114,12 @@ def _report(
         series_description=findings.description[:64],
         content_date=date,
         content_time=time,
+        specific_character_set="ISO_IR 192",  # judged more narrowly than the standard does, as in `seg`
     )
+    if (character_set := slices.first.get("SpecificCharacterSet")) is not None:
+        data.SpecificCharacterSet = character_set
+    else:
+        data.pop("SpecificCharacterSet", None)
     for name in ("InstanceCreationDate", "InstanceCreationTime"):
         data.pop(name, None)
     for equipment in data.ContributingEquipmentSequence:
