@@ -1,10 +1,12 @@
 """Which patches of which pieces a step sees: few pieces an epoch, chosen by the seed, and nothing else held.
 
 Patches lie anywhere that shows data, and are mirrored and turned as a student's are. What is told of their pixels
-turns with them; features that depend on directions do not turn so simply, see `turns`.
+turns with them; features that depend on directions do not turn so simply, see `turns`. Every patch is drawn by a
+generator of its own, so that threads may share the work and the bits stay.
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -25,13 +27,15 @@ TRIES = 8
 """Windows that are drawn to find one that shows data; then the fullest of them is taken."""
 ENOUGH = 0.5
 """Share of a window with data that is taken at once."""
+NODES, FEATURES, GREY = ("nodes", "shuffled", "nodes2"), ("features",), ("kmeans",)
+"""Targets that ask from each kind of plane."""
 
 Turn = Callable[[NDArray[np.generic]], NDArray[np.generic]]
 
 
 @dataclass(frozen=True, eq=False)
 class Patches:
-    """What one step sees, and all that may be asked about it.
+    """What one step sees, and what its target asks from: planes that it does not are left out.
 
     Args:
         inputs: (b, d, [z,] y, x) float32.
@@ -56,15 +60,16 @@ class PatchSampler:
     Args:
         source: pieces.
         spec: what is asked.
+        threads: that share the work.
 
     Raises:
         ShapeError: there is no piece.
     """
 
-    def __init__(self, source: PieceSource, spec: PretrainSpec) -> None:
+    def __init__(self, source: PieceSource, spec: PretrainSpec, threads: int = 1) -> None:
         if not len(source):
             raise ShapeError("there is no piece to learn from")
-        self._source, self._spec = source, spec
+        self._source, self._spec, self._threads = source, spec, threads
         self._pool: list[Piece] = []
         self.rng = np.random.default_rng(spec.seed)
 
@@ -91,18 +96,22 @@ class PatchSampler:
 
     def draw(self, count: int) -> Patches:
         """Draw patches of `spec.patch` pixels a side."""
-        drawn = [self._patch() for _ in range(count)]
+        own = self.rng.spawn(count)
+        if self._threads > 1:
+            with ThreadPoolExecutor(self._threads) as pool:
+                drawn = list(pool.map(self._patch, own))
+        else:
+            drawn = [self._patch(rng) for rng in own]
         return Patches(
             *(np.stack([getattr(one, part.name)[0] for one in drawn]) for part in fields(Patches))
         )
 
-    def _patch(self) -> Patches:
+    def _patch(self, rng: np.random.Generator) -> Patches:
         """Draw one patch, a batch of its own."""
         spec = self._spec
-        piece = self._pool[int(self.rng.integers(len(self._pool)))]
-        window = self._window(piece)
-        bound = spec.target == "features"
-        steps = turns(spec.dimensions, self.rng, is_bound=bound)
+        piece = self._pool[int(rng.integers(len(self._pool)))]
+        window = self._window(piece, rng)
+        steps = turns(spec.dimensions, rng, is_bound=spec.target == "features")
 
         def cut(array: NDArray[np.generic], filling: float) -> NDArray[np.generic]:
             part = array[(slice(None), *window)]
@@ -113,23 +122,26 @@ class PatchSampler:
             return np.ascontiguousarray(found)[None]
 
         values = cut(piece.values, np.nan)
+        nodes, features, grey = (
+            slice(None if spec.target in targets else 0) for targets in (NODES, FEATURES, GREY)
+        )
         low, high = np.array(piece.windows, dtype=np.float32).T[
             :, None, :, *[None] * spec.dimensions
         ]
         return Patches(
             inputs=spec.views(piece.windows).inputs(values[0].astype(np.float32))[None],
-            masked=block_mask(values.shape[2:], spec.block, spec.masked, self.rng)[None],
+            masked=block_mask(values.shape[2:], spec.block, spec.masked, rng)[None],
             known=~np.isnan(values).any(axis=1),
-            nodes=cut(piece.nodes, NO_NODE).astype(np.int64),
-            features=cut(piece.features, np.nan).astype(np.float32),
-            grey=(values - low) / (high - low),
+            nodes=cut(piece.nodes[nodes], NO_NODE).astype(np.int64),
+            features=cut(piece.features[features], np.nan).astype(np.float32),
+            grey=((values - low) / (high - low))[:, grey],
         )
 
-    def _window(self, piece: Piece) -> tuple[slice, ...]:
+    def _window(self, piece: Piece, rng: np.random.Generator) -> tuple[slice, ...]:
         """Draw a window of a piece that shows data."""
         best, chosen = -1.0, tuple[slice, ...]()
         for _ in range(TRIES):
-            window = tuple(self._span(size) for size in piece.values.shape[1:])
+            window = tuple(self._span(size, rng) for size in piece.values.shape[1:])
             known = 1.0 - float(np.isnan(piece.values[(slice(None), *window)]).mean())
             if known > best:
                 best, chosen = known, window
@@ -137,8 +149,8 @@ class PatchSampler:
                 break
         return chosen
 
-    def _span(self, size: int) -> slice:
-        start = int(self.rng.integers(max(0, size - self._spec.patch) + 1))
+    def _span(self, size: int, rng: np.random.Generator) -> slice:
+        start = int(rng.integers(max(0, size - self._spec.patch) + 1))
         return slice(start, min(size, start + self._spec.patch))
 
 

@@ -9,20 +9,20 @@ What is left is the backbone alone, its normalisations with the statistics of im
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from somray.domain.encoder import EncoderModel
 from somray.errors import ShapeError
+from somray.kernels.pretrain.lessons import MaskedLessons
 from somray.kernels.pretrain.masking import MaskedReader
 from somray.kernels.pretrain.networks.backbone import Backbone, build_backbone, new_backbone
 from somray.kernels.pretrain.networks.shapes import network_of_spec
-from somray.kernels.pretrain.patches import Patches, PatchSampler
-from somray.kernels.pretrain.piece import NO_NODE, PieceSource
+from somray.kernels.pretrain.patches import PatchSampler
+from somray.kernels.pretrain.piece import PieceSource
 from somray.kernels.pretrain.prepare import first_of, grey_centers, own_nodes, settle_statistics
 from somray.kernels.pretrain.spec import TARGETS, PretrainSpec
 from somray.kernels.pretrain.state import PretrainGang, PretrainResult, PretrainState
@@ -33,13 +33,11 @@ from somray.kernels.pretrain.targets import (
     OwnTarget,
     PixelTarget,
     Question,
-    class_loss,
-    number_loss,
 )
 from somray.kernels.student.determinism import deterministic
 from somray.kernels.student.network import unet_weights
 from somray.kernels.student.training.fit_state import FitState
-from somray.kernels.student.training.loop import TrainingCourse, average_over, train_course
+from somray.kernels.student.training.loop import TrainingCourse, train_course
 from somray.kernels.student.training.schedule import ProcessGroup, TrainingHooks, TrainingSchedule
 
 __all__ = ["iterations_of", "pretrain"]
@@ -51,9 +49,6 @@ RATES: Mapping[str, Mapping[int, float]] = {
 }
 """Peak rate by kind and dimensions (benchmarks/LOG.md)."""
 EPOCH_STEPS = 25
-ASKED = 4096
-"""Pixels of each patch that are asked about in a step, of those under masks: more tell little more of one patch."""
-
 Arrays = Mapping[str, NDArray[np.generic]]
 
 
@@ -139,14 +134,15 @@ class _Pretraining:
     def iterate(self, state: PretrainState) -> PretrainState:
         """Train one iteration, or what is left of it."""
         spec, group = self.spec, self.group
-        sampler = PatchSampler(self.source, spec)
+        threads = 1 if group.device == "cpu" else spec.threads  # there torch computes with them
+        sampler = PatchSampler(self.source, spec, threads)
         if not state.prepared and spec.target == "kmeans":
             found = grey_centers(sampler, self.seed(1), spec.classes[0])
             state = replace(state, prepared=first_of(found, group))
         target = self._target(state)
         backbone = new_backbone(self.network, spec.seed + state.iteration - 1)
         reader = MaskedReader(backbone, target.heads, spec.seed).to(group.device)
-        lessons = _Lessons(reader, target, sampler, spec, group)
+        lessons = MaskedLessons(reader, target, sampler, spec, group)
         seed, save = self.seed(state.iteration), self.gang.save
 
         def saved(fit: FitState) -> None:
@@ -162,7 +158,9 @@ class _Pretraining:
             hooks=TrainingHooks(self.gang.clock, None, state.fit, saved),
             facts=lessons.facts,
         )
-        return replace(state, fit=train_course(course, flat=spec.dimensions == 2))
+        fit = train_course(course, flat=spec.dimensions == 2)
+        lessons.finish()
+        return replace(state, fit=fit)
 
     def _schedule(self) -> TrainingSchedule:
         spec = self.spec
@@ -234,67 +232,6 @@ class _Pretraining:
                 "last_accuracy": last["accuracy"],
             },
         )
-
-
-@dataclass(eq=False)
-class _Lessons:
-    """What a pretraining's steps learn from, and what an epoch's row tells beside its loss."""
-
-    reader: MaskedReader
-    target: Question
-    sampler: PatchSampler
-    spec: PretrainSpec
-    group: ProcessGroup
-    right: list[torch.Tensor] = field(default_factory=list)
-    pixels: int = 0
-
-    def begin(self, seed: tuple[int, ...]) -> None:
-        """Choose an epoch's pieces."""
-        self.sampler.begin(seed)
-        self.right, self.pixels = [], 0
-
-    def loss(self) -> torch.Tensor:
-        """Draw patches and return the loss under their masks."""
-        patches = self.sampler.draw(max(1, self.spec.batch // self.group.world))
-        self.pixels += patches.masked.size * self.group.world
-        answers = self.target.answers(patches, self.sampler.rng)
-        places = self._places(patches, answers)
-        device = self.group.device
-        inputs = torch.from_numpy(patches.inputs).to(device, non_blocking=True)
-        if inputs.ndim == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        wanted = answers[places].to(device, non_blocking=True)
-        masked = torch.from_numpy(patches.masked).to(device, non_blocking=True)
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=self.group.bf16):
-            said = self.reader(inputs, masked, places.to(device, non_blocking=True))
-        said = [part.float() for part in said]
-        if not self.target.is_class:
-            return number_loss(said[0], wanted)
-        loss, right = class_loss(said, wanted)
-        self.right.append(right)
-        return loss
-
-    def _places(self, patches: Patches, answers: torch.Tensor) -> torch.Tensor:
-        """Choose pixels that are masked, have data and an answer: a few of each patch."""
-        unknown = (answers == NO_NODE) if self.target.is_class else answers.isnan()
-        told = (~unknown.all(1)).numpy().reshape(len(patches.masked), -1)
-        may = patches.masked.reshape(told.shape) & patches.known.reshape(told.shape) & told
-        found = []
-        for number, pixels in enumerate(may):
-            own = np.flatnonzero(pixels)
-            if len(own) > ASKED:
-                own = np.sort(self.sampler.rng.permutation(own)[:ASKED])
-            found.append(own + number * pixels.size)
-        return torch.from_numpy(np.concatenate(found))
-
-    def facts(self) -> dict[str, Any]:
-        """Return the share of right answers and the pixels that were looked at."""
-        accuracy = None
-        if self.right:
-            told = torch.stack(self.right).double().sum(0)
-            average_over([told], self.group)
-            accuracy = float(told[0] / told[1].clamp_min(1))
-        return {"accuracy": accuracy, "pixels": self.pixels}
 
 
 def _without(weights: Arrays, prefix: str) -> dict[str, NDArray[np.generic]]:

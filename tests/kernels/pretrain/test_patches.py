@@ -10,6 +10,7 @@ from somray.kernels.features.stack import feature_stack
 from somray.kernels.pretrain import patches as module
 from somray.kernels.pretrain.patches import PatchSampler, turns
 from somray.kernels.pretrain.piece import NO_NODE, Piece
+from somray.kernels.pretrain.spec import PretrainSpec
 from tests.kernels.pretrain.textures import WINDOWS, Pieces, piece, pieces, spec_of
 
 SIDE = 24
@@ -29,13 +30,21 @@ def numbered(shape=(40, 50)):
     return Piece(values, nodes, features, ((0.0, 1.0), (0.0, 1.0)))
 
 
-@pytest.mark.parametrize("target", ["nodes", "features"])
-def test_everything_that_is_told_of_a_pixel_turns_with_it(target):
+class OwnViews:
+    """The first channel as it is."""
+
+    def inputs(self, values):
+        return values[:1]
+
+
+@pytest.mark.parametrize("target", ["nodes", "features", "kmeans"])
+def test_everything_that_is_told_of_a_pixel_turns_with_it(target, monkeypatch):
+    monkeypatch.setattr(PretrainSpec, "views", lambda spec, windows: OwnViews())
     found = drawn(Pieces([numbered()]), spec_of(target=target), 12)
-    number = found.grey[:, 0] * 10
-    np.testing.assert_allclose(found.nodes[:, 0], number, atol=0.01)
-    np.testing.assert_allclose(found.features[:, 0], number / 10, rtol=1e-3)
-    np.testing.assert_allclose(found.grey[:, 1], found.grey[:, 0] + 1, rtol=1e-4)
+    number = found.inputs[:, 0] * 10
+    told = {"nodes": found.nodes, "features": 10 * found.features, "kmeans": 10 * found.grey}
+    np.testing.assert_allclose(told.pop(target)[:, 0], number, rtol=1e-3, atol=0.01)
+    assert all(not planes.shape[1] for planes in told.values())  # what is not asked is not made
     steps = {(round(float(p[1, 0] - p[0, 0])), round(float(p[0, 1] - p[0, 0]))) for p in number}
     half_turns = {(50, 1), (-50, -1)}
     assert steps <= half_turns if target == "features" else len(steps) > 4
@@ -79,18 +88,23 @@ def test_volumes_keep_their_features_under_the_mirror_along_z():
 
 def test_the_same_seed_gives_the_same_patches():
     first, second, other = (drawn(pieces(), spec_of(), seed=(n,)) for n in (1, 1, 2))
+    sampler = PatchSampler(pieces(), spec_of(), threads=3)
+    sampler.begin((1,))
+    assert np.array_equal(sampler.draw(6).inputs, first.inputs)
     for part in fields(first):
         assert np.array_equal(*(getattr(p, part.name) for p in (first, second)), equal_nan=True)
     assert not np.array_equal(first.inputs, other.inputs)
 
 
 def test_what_a_patch_reaches_beyond_its_piece_has_no_data():
-    found = drawn(Pieces([piece(0, (10, 64))]), spec_of())
+    found, other = (
+        drawn(Pieces([piece(0, (10, 64))]), spec_of(target=t)) for t in ("nodes", "features")
+    )
     assert not found.known.all()
     assert found.known.any()
     empty = ~found.known
     assert (found.nodes[:, 0][empty] == NO_NODE).all()
-    assert np.isnan(found.features[:, 0][empty]).all()
+    assert np.isnan(other.features[:, 0][~other.known]).all()
     assert (np.moveaxis(found.inputs, 1, -1)[empty] == -1).all()
 
 

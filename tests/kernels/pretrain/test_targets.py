@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from somray.kernels.pretrain.lessons import MaskedLessons
 from somray.kernels.pretrain.masking import MaskedReader
 from somray.kernels.pretrain.networks.backbone import new_backbone
 from somray.kernels.pretrain.networks.shapes import network_of_spec
@@ -23,7 +24,6 @@ from somray.kernels.pretrain.targets import (
     nearest,
     number_loss,
 )
-from somray.kernels.pretrain.train import _Lessons
 from somray.kernels.student.training.schedule import ProcessGroup
 from tests.kernels.pretrain.textures import CLASSES, WINDOWS, Pieces, piece, pieces, spec_of
 
@@ -83,7 +83,7 @@ def test_pixels_are_asked_over_their_block():
 
 @pytest.mark.parametrize("target", [FeatureTarget((2,)), PixelTarget((5,), 4)])
 def test_pixels_without_data_are_asked_nothing(target):
-    patches = patches_of(Pieces([piece(0, (10, 64))]))
+    patches = patches_of(Pieces([piece(0, (10, 64))]), target="features")
     found = target.answers(patches, RNG).numpy()
     assert np.array_equal(np.isnan(found).any(1), ~patches.known.reshape(-1))
 
@@ -158,7 +158,7 @@ def test_only_masked_pixels_with_data_are_learned_from(target):
         "pixels": PixelTarget((5,), 4),
     }[target]
     reader = MaskedReader(new_backbone(network_of_spec(spec), 0), asked.heads, 0).eval()
-    lessons = _Lessons(reader, asked, PatchSampler(pieces(), spec), spec, ProcessGroup())
+    lessons = MaskedLessons(reader, asked, PatchSampler(pieces(), spec), spec, ProcessGroup())
     lessons.begin((0,))
     patches = lessons.sampler.draw(4)
     answers = asked.answers(patches, RNG)

@@ -30,7 +30,7 @@ def load_optimizer(
         return
     for name, parameter in parameters.items():
         optimizer.state[parameter] = {
-            "step": torch.tensor(float(state.step), device=parameter.device),
+            "step": torch.tensor(float(state.step)),  # read at every step: no wait for a device
             "exp_avg": _like(parameter, state.first[name]),
             "exp_avg_sq": _like(parameter, state.second[name]),
         }
