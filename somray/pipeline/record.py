@@ -257,12 +257,14 @@ class RunRecord:
             self._ledger.drop(*key)
         self.dropped = len(stale)
 
-    def finish_part(self) -> dict[str, object]:
+    def finish_part(self, *, awaited: bool) -> dict[str, object]:
         """End a walk that pretrained alone: drop and sort nothing, and say how the run stands.
 
-        A run that was done stays so where nothing but the pretraining was done now; else the rest is left for a run.
+        A run that was done stays so where nothing but the pretraining was done now, and no student waits for it
+        (`awaited`); else the rest is left for a run.
         """
-        if self.state.was_done and self._changed <= set(PRETRAINING):
+        allowed = set() if awaited else set(PRETRAINING)
+        if self.state.was_done and self._changed <= allowed:
             self.state.carry_over()
             return self.state.write("done")
         return self.state.write("stopped")

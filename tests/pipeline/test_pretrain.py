@@ -149,8 +149,12 @@ def test_shards_that_somebody_cleared_away_are_written_again_where_they_are_need
     assert read_model_info(storage, "p")["encoder"]["file"] != before
 
 
-def test_a_pretraining_beside_a_run_that_is_done_leaves_it_done(copy):
-    changed(copy, pretrain={**PRETRAIN, "masked": 0.5})
+def test_a_run_that_is_done_stays_so_where_no_student_waits_for_the_encoder(copy):
+    assert pretrain(copy)["state"] == "done"
+    changed(copy, pretrain={**PRETRAIN, "masked": 0.7})
+    assert pretrain(copy)["state"] == "stopped"
+    assert run_tiny(copy)["state"] == "done"
+    changed(copy, pretrain={**PRETRAIN, "masked": 0.5}, student={"encoder": None})
     told = pretrain(copy)
     assert told["state"] == "done"
     assert {s["stage"]: s["done"] for s in told["stages"]}["som"] == 2

@@ -44,7 +44,9 @@ def pretrain_cohort(
             if not record.state.was_done:
                 describe_run(cohort, record.state.attempt, started)
             asyncio.run(record.state.watched(_walk(cohort, record, executor)))
-        told = record.finish_part()
+        protocols = cohort.config.protocols.values()
+        awaited = any(p.starts_pretrained and p.segment == "student" for p in protocols)
+        told = record.finish_part(awaited=awaited)
         if told["state"] != "done":
             describe_run(cohort, record.state.attempt, started)
     except BaseException:
