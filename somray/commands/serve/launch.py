@@ -3,8 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -136,31 +135,44 @@ def serve_run(request: ServeRequest, as_json: bool = False) -> None:
 
     cpus = 0.0 if address is None else float(settings.threads)
     parts = parts_of(settings, request.replicas, cpus)
-    with _until_stopped() as stopped, serving(parts, door, address) as url:
+    stop = _Stop()
+    with ExitStack() as stack:
+        stack.callback(stop.put_back)
+        stop.listen()
+        url = stack.enter_context(serving(parts, door, address, joined=stop.listen))
         listed = [
             {"protocol": name, "url": f"{url}/v1/protocols/{name}"} for name in settings.protocols
         ]
         found = {"url": url, "protocols": listed, "pid": os.getpid(), "use": NOT_CLINICAL}
-        _listen(stopped)
         give(found, as_json, lambda: ready_text(found))
-        stopped.wait()
+        stop.wait()
         if not as_json:
             say("somray: stopping; what is under way is finished")
 
 
-@contextmanager
-def _until_stopped() -> Iterator[threading.Event]:
-    """Give what is set by SIGINT or SIGTERM, and put back what stood there before."""
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.getsignal(kind) for kind in kinds]
-    try:
-        yield threading.Event()
-    finally:
-        for kind, handler in zip(kinds, before, strict=True):
+class _Stop:
+    """Takes SIGINT and SIGTERM: while the service starts they break that off, later they end it in good order."""
+
+    def __init__(self) -> None:
+        self._ended, self._is_ready = threading.Event(), False
+        self._before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
+
+    def listen(self) -> None:
+        """Take signals; again after Ray has put handlers of its own there."""
+        for kind in self._before:
+            signal.signal(kind, self._take)
+
+    def wait(self) -> None:
+        """Wait for a signal."""
+        self._is_ready = True
+        self._ended.wait()
+
+    def _take(self, *_: object) -> None:
+        if not self._is_ready:
+            raise KeyboardInterrupt
+        self._ended.set()
+
+    def put_back(self) -> None:
+        """Put back what stood there before."""
+        for kind, handler in self._before.items():
             signal.signal(kind, handler)
-
-
-def _listen(stopped: threading.Event) -> None:
-    """Take signals; Ray puts handlers of its own there when it starts."""
-    for kind in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(kind, lambda *_: stopped.set())

@@ -69,6 +69,8 @@ def open_door(door: Door) -> Iterator[bool]:
         # Answers are computed in threads of their own: the loop that takes requests is never held up.
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
         "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
+        # Ray gives its workers way to everything else on the machine (15); whoever waits for an answer should not.
+        "RAY_worker_niceness": "0",
     }
     if is_fronted:
         settings.update(_fronted(door, str(binary), folder))

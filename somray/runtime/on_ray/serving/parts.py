@@ -84,7 +84,10 @@ def ready_parts() -> dict[str, bool]:
 
 @contextlib.contextmanager
 def serving(
-    parts: Sequence[ServicePart], door: Door, address: str | None = None, cpus: int | None = None
+    parts: Sequence[ServicePart],
+    door: Door,
+    address: str | None = None,
+    joined: Callable[[], None] | None = None,
 ) -> Iterator[str]:
     """Serve parts as long as the block runs; what is under way at its end is finished first.
 
@@ -92,7 +95,7 @@ def serving(
         parts: of the service.
         door: where requests come in.
         address: of a running cluster; None starts an embedded Ray.
-        cpus: of the embedded one.
+        joined: called when Ray is joined, which puts handlers of signals of its own.
 
     Yields:
         What the addresses of requests begin with; every part answers by then.
@@ -102,7 +105,9 @@ def serving(
     """
     with contextlib.ExitStack() as stack:
         is_fronted = stack.enter_context(open_door(door)) if address is None else False
-        stack.enter_context(ray_session(address, cpus))
+        stack.enter_context(ray_session(address))
+        if joined is not None:
+            joined()
         logging.getLogger("ray.serve").setLevel(logging.ERROR)  # of this process
         try:
             serve.start(
