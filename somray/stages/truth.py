@@ -1,4 +1,4 @@
-"""Compare a scan's masks with its truth mask; the only place that ever reads truth.
+"""Compare a scan's masks with its truth mask; in a run the only place that ever reads truth (`finetune` is no part of one).
 
 Both are read twice, slab by slab: what is counted first tells which parts of a mask belong to which label, and only
 then surfaces can be told. Those are laid aside in blocks, and distances are measured a few blocks at a time.
@@ -16,7 +16,6 @@ from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
 from somray.domain.tables import TruthRow
 from somray.domain.work import WORKER_BYTES, Needs, Result
-from somray.errors import DataError
 from somray.io.ome.image import ScanMeta, read_meta
 from somray.io.spool import ArraySpool
 from somray.io.storage import Storage
@@ -91,7 +90,7 @@ def run(item: TruthItem, shared: object = None) -> Result:
     level = plane_level(meta.shape, MOST_PIXELS)
     grid = _grid(meta.geometry, level)
     with closing(TruthOnGrid(item.path, grid)) as truth, closing(ArraySpool()) as spool:
-        _check_times(truth, meta)
+        truth.refuse_stack(meta.shape[0])
         pair = _Pair(storage, item, level, truth)
         parts, masks = pair.counted()
         labels = parts.labels if len(parts.labels) <= MOST_LABELS else []
@@ -114,15 +113,6 @@ def run(item: TruthItem, shared: object = None) -> Result:
                 for label in (UNION, *labels)
             ]  # fmt: skip
     return Result(rows={"truth": rows})
-
-
-def _check_times(truth: TruthOnGrid, meta: ScanMeta) -> None:
-    """Refuse a stack of masks beside a scan of one time point: it may be one mask per label."""
-    if truth.times > 1 and meta.shape[0] == 1:
-        raise DataError(
-            "channel_mismatch",
-            f"truth {truth.path}: holds {truth.times} volumes, the scan one; write all labels in one volume",
-        )
 
 
 def _grid(geometry: Geometry, level: int) -> Geometry:

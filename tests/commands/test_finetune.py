@@ -1,6 +1,7 @@
 """`somray finetune` on the tiny cohort: who is held out, what is kept, what a second call and a later run leave."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -163,6 +164,20 @@ def test_no_truth_and_no_segmenter_are_refused_with_the_way_out(
     place.write_text(place.read_text().replace("scans.csv", "bare.csv"))
     call(finished_copy, code=2)
     assert "name label masks in the column `truth`" in capsys.readouterr().err
+
+
+def test_a_truth_that_cannot_be_used_is_left_out(finished_copy, cohort_folder, capsys):
+    lines = (cohort_folder / "scans.csv").read_text().splitlines()
+    cut = cohort_folder / "truth/cut.nii.gz"
+    cut.write_bytes(b"no mask")
+    lines = [re.sub("truth/sub-s02_ses-t0.nii.gz", "truth/cut.nii.gz", line) for line in lines]
+    (cohort_folder / "one_cut.csv").write_text("\n".join(lines) + "\n")
+    place = finished_copy / "cohort.yaml"
+    place.write_text(place.read_text().replace("scans.csv", "one_cut.csv"))
+    call(finished_copy)
+    told = json.loads(capsys.readouterr().out)
+    assert told["protocols"][PROTOCOL]["labelled"] == 3
+    assert any("sub-s02_ses-t0 is left out" in note for note in told["notes"])
 
 
 def test_a_later_run_stands_for_finetuning_while_its_scans_stay(tmp_path):

@@ -22,7 +22,7 @@ from somray.commands.finetune.words import conclusions
 from somray.commands.finetune.work import FinetuneWork
 from somray.commands.words import counted
 from somray.domain.work import digest_of
-from somray.errors import ConfigError
+from somray.errors import ConfigError, DataError
 from somray.io.models import write_segmenter
 from somray.io.run import StoredRun, open_run
 from somray.io.status import read_status
@@ -30,7 +30,7 @@ from somray.io.tables import row_to_plain
 from somray.pipeline.pretrain.finetuned import FINETUNE, SEGMENTER
 from somray.stages.finetune.fold import FoldItem, Recipe, run_fold, trained
 from somray.stages.finetune.folds import split_subjects, training_scans
-from somray.stages.finetune.labelled import LabelledScan
+from somray.stages.finetune.labelled import LabelledScan, truth_of
 from somray.stages.finetune.verdict import arm_to_keep, summary_of
 
 __all__ = ["finetune_run"]
@@ -50,7 +50,7 @@ def finetune_run(location: str, request: FinetuneRequest) -> dict[str, Any]:  # 
 
     Raises:
         ConfigError: unknown protocol, no scan with a truth, or the run is under way.
-        DataError: a truth cannot be read.
+        DataError: there is nothing to learn from.
         StoreError: the run cannot be read or written.
     """
     run = open_run(location)
@@ -62,13 +62,28 @@ def finetune_run(location: str, request: FinetuneRequest) -> dict[str, Any]:  # 
             f"{run.root}: no finished scan of {', '.join(asked)} has a truth; name label masks in the column "
             "`truth` of the manifest and run again; `somray propose` says which scans to label first"
         )
-    told, rows = {}, PlainRows()
+    told, rows, notes = {}, PlainRows(), list[str]()
     for protocol in asked:
-        if scans[protocol]:
-            told[protocol], found = _finetuned(run, protocol, scans[protocol], request)
+        usable = _usable(scans[protocol], notes)
+        if usable:
+            told[protocol], found = _finetuned(run, protocol, usable, request)
             rows += found
-    notes = [f"{p}: no scan has a truth" for p in asked if not scans[p]]
+        else:
+            notes.append(f"{protocol}: no scan has a truth that can be used")
     return {"protocols": told, "rows": rows, "notes": notes}
+
+
+def _usable(scans: Sequence[LabelledScan], notes: list[str]) -> list[LabelledScan]:
+    """Return the scans whose truth can be read; the others are noted."""
+    found = []
+    for scan in scans:
+        try:
+            truth_of(scan)
+        except DataError as error:
+            notes.append(f"{scan.name} is left out: {error}")
+            continue
+        found.append(scan)
+    return found
 
 
 def _finetuned(

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from somray.commands.completion import protocols
-from somray.commands.console import Json, RunFolder, give
+from somray.commands.console import FAILED, Json, RunFolder, give
 
 __all__ = ["finetune"]
 
@@ -42,3 +42,5 @@ def finetune(
 
     found = finetune_run(run, FinetuneRequest(protocol, n, steps, folds, seed))
     give(found, as_json, lambda: finetune_text(found))
+    if not found["protocols"]:
+        raise typer.Exit(FAILED)

@@ -63,6 +63,7 @@ def truth_of(scan: LabelledScan) -> Mask:
         )
     found = np.zeros(meta.shape[2:], dtype=bool)
     with closing(TruthOnGrid(scan.path, meta.geometry)) as truth:
+        truth.refuse_stack(meta.shape[0])
         for z0, labels in truth.labels():
             found[z0 : z0 + len(labels)] = labels > 0
     return found

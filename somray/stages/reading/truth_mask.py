@@ -50,6 +50,21 @@ class TruthOnGrid:
         self._spool = ArraySpool()
         self._aside: list[Spooled] = []
 
+    def refuse_stack(self, times: int) -> None:
+        """Refuse a stack of masks beside a scan of one time point: it may be one mask per label.
+
+        Args:
+            times: of the scan.
+
+        Raises:
+            DataError: it is such a stack.
+        """
+        if self.times > 1 and times == 1:
+            raise DataError(
+                "channel_mismatch",
+                f"truth {self.path}: holds {self.times} volumes, the scan one; write all labels in one volume",
+            )
+
     @property
     def slabs(self) -> list[tuple[int, int]]:
         """Slices (z0, z1) of the slabs."""
