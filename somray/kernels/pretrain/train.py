@@ -45,7 +45,7 @@ __all__ = ["iterations_of", "pretrain"]
 RATES: Mapping[str, Mapping[int, float]] = {
     "unet": {2: 4e-2, 3: 1e-2},
     "vit": {2: 2e-2, 3: 2e-2},
-    "resenc": {2: 4e-2, 3: 2e-2},
+    "resenc": {2: 4e-2, 3: 3e-2},
 }
 """Peak rate by kind and dimensions (benchmarks/LOG.md)."""
 EPOCH_STEPS = 25
