@@ -1,4 +1,4 @@
-"""Compare a scan's masks with its truth mask; in a run the only place that ever reads truth (`finetune` is no part of one).
+"""Compare a scan's masks with its truth mask; in a run the only place that ever reads truth (`finetune` is none).
 
 Both are read twice, slab by slab: what is counted first tells which parts of a mask belong to which label, and only
 then surfaces can be told. Those are laid aside in blocks, and distances are measured a few blocks at a time.
