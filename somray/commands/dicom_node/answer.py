@@ -151,9 +151,7 @@ class _Maker:
         masks, reports, words = [], [], []
         for t, files in enumerate(grid.files):
             _check_size(len(files) * int(np.prod(files[0].plane.shape)))
-            drawn = _drawn(
-                labels, t, stored.target, self.case.protocol.config.lesions.min_volume_mm3
-            )
+            drawn = _drawn(labels, t, self.case)
             remarks = self._remarks(stored.target, drawn)
             pixels = on_slices(drawn.labels, t, files)
             slices, segments = read_slices(files), drawn.labels.segments
@@ -246,16 +244,18 @@ def _headers(case: ScanCase) -> tuple[Any, ...]:  # Any: pydicom
     )
 
 
-def _drawn(labels: LabelMap, t: int, target: str, least_mm3: float | None) -> _DrawnLesions:
+def _drawn(labels: LabelMap, t: int, case: ScanCase) -> _DrawnLesions:
     """Part the target of one time point into lesions."""
-    geometry = labels.geometry
+    geometry, config = labels.geometry, case.protocol.config
+    target, least_mm3 = config.teacher.target, config.lesions.min_volume_mm3
+    of_what = f"{case.channels[0].digest} {t}"  # lesions of one answer alone: nobody follows them
     depth, rows, columns = geometry.shape
     whole = labels.voxels.read(Brick.of_slices(t, 0, depth, (rows, columns)))
     mask = np.isin(whole, [s.value for s in labels.segments if s.is_finding])
     least = MIN_VOXELS * geometry.voxel_mm3 if least_mm3 is None else least_mm3
     parts, counts, rest = _ranked(mask, geometry.spacing_mm, least)
     segments = [
-        Segment(n, f"{target} {n}", lesion_rgba(n), is_finding=True)
+        Segment(n, f"{target} {n}", lesion_rgba(n), is_finding=True, tracking=f"{of_what} {n}")
         for n in range(1, len(counts) + 1)
     ]
     if rest or not counts:

@@ -18,10 +18,17 @@ class Destination:
     Args:
         name: for people.
         send: takes one DICOM file; raises what the archive's rooms raise.
+        connection: that is to be closed at the end, where it has one of its own.
     """
 
     name: str
     send: Callable[[bytes], None]
+    connection: ArchiveConnection | None = None
+
+    def close(self) -> None:
+        """Close what it holds open."""
+        if self.connection is not None:
+            self.connection.close()
 
 
 def destination_of(
@@ -46,5 +53,5 @@ def destination_of(
         return Destination(peer.name, lambda data: c_store(peer, data))
     if stow_url:
         connection = ArchiveConnection(stow_url, password)
-        return Destination(connection.name, lambda data: stow(connection, data))
+        return Destination(connection.name, lambda data: stow(connection, data), connection)
     return Destination(archive.name, archive.store)

@@ -21,7 +21,7 @@ from somray.errors import ConfigError, StoreError
 __all__ = ["OPEN_STATES", "Journal", "PastAnswer", "SeriesEntry"]
 
 OPEN_STATES = ("seen", "settled", "answered")
-"""Those from which a series goes on; sent, refused and failed stay until something new of it arrives."""
+"""Those from which a series goes on; sent, joined, refused and failed stay until something new arrives."""
 
 
 @dataclass(frozen=True)

@@ -205,9 +205,9 @@ class DicomNode:
             lead = entry
         key = case_key(self._settings, self._run, case)
         if key in [past.key for past in (*lead.past, lead.waiting) if past is not None]:
-            for one in (lead, *others):
-                if one.waiting is None:
-                    self._journal.save(one.at("sent", lead="" if one is lead else lead.name))
+            if lead.waiting is None:
+                self._journal.save(lead.at("sent"))
+            self._join(lead, others)
             _log(entry, "answered already, nothing new")
             return
         made = answer_case(self._settings, self._run, case, lead.past, fetcher.place)
@@ -215,9 +215,13 @@ class DicomNode:
         answered = lead.at("answered", waiting=made.told, partners=names, lead="")
         self._journal.put_out(answered, made.objects)
         self._journal.save(answered)
-        for one in others:
-            self._journal.save(one.at("sent", lead=lead.name))
+        self._join(lead, others)
         _log(answered, f"answered by {made.text}")
+
+    def _join(self, lead: SeriesEntry, others: list[SeriesEntry]) -> None:
+        """Put down that the answer to further channels stands with the first."""
+        for one in others:
+            self._journal.save(one.at("joined", lead=lead.name))
 
     def _entry_of(self, series: ArchivedSeries) -> SeriesEntry:
         known = self._journal.entries.get(series.name)

@@ -45,7 +45,8 @@ def serve_archive(settings: NodeSettings, places: ArchivePlaces) -> dict[str, An
         archive, places.send_to, places.stow, places.stow_password, places.calling
     )
     journal = Journal(places.state, archive.name)
-    with _ended_by_signal(), contextlib.closing(archive), journal.opened():
+    open_ones = contextlib.closing(archive), contextlib.closing(destination)
+    with _ended_by_signal(), open_ones[0], open_ones[1], journal.opened():
         node = DicomNode(settings, run, protocols, archive, destination, journal)
         names = ", ".join(protocol.name for protocol in protocols)
         say(f"answering {names} from {archive.name} to {destination.name}")

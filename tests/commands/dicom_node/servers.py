@@ -187,7 +187,7 @@ class TurnedNode:
 def turned_node(run, server, state, **options):
     with Journal(state, f"http://127.0.0.1:{server.port}").opened() as journal:
         node = TurnedNode(run, server, journal, **options)
-        with contextlib.closing(node.archive):
+        with contextlib.closing(node.archive), contextlib.closing(node.node._destination):
             yield node
 
 

@@ -105,7 +105,7 @@ def run_until(run, archive, state, end_at):
             node.settled().after(SETTLE).after(SETTLE).after(SETTLE)
         except EndedError:
             return True
-        assert node.states == ["sent", "sent"]
+        assert node.states == ["joined", "sent"]
         assert not (state / "outbox").exists() or not list((state / "outbox").iterdir())
     return False
 

@@ -116,7 +116,7 @@ def _report(
         content_time=time,
         specific_character_set="ISO_IR 192",  # judged more narrowly than the standard does, as in `seg`
     )
-    if (character_set := slices.first.get("SpecificCharacterSet")) is not None:
+    if character_set := slices.first.get("SpecificCharacterSet"):
         data.SpecificCharacterSet = character_set
     else:
         data.pop("SpecificCharacterSet", None)
@@ -181,11 +181,10 @@ def _all_together(
 def _one_lesion(
     sr: Any, seg: Any, slices: SourceSlices, lesion: MeasuredSegment
 ) -> Any:  # Any: highdicom
+    told = seg.SegmentSequence[lesion.number - 1].get("TrackingUID")
+    uid = told or slices.uid("lesion", str(seg.SOPInstanceUID), lesion.number)
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(
-            uid=slices.uid("lesion", str(seg.SOPInstanceUID), lesion.number),
-            identifier=lesion.name,
-        ),
+        tracking_identifier=sr.TrackingIdentifier(uid=str(uid), identifier=lesion.name),
         referenced_segment=sr.ReferencedSegment.from_segmentation(seg, lesion.number),
         finding_type=_LESION,
         measurements=[_volume(sr, lesion.volume_ml)],

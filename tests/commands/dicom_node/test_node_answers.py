@@ -105,6 +105,8 @@ def assert_volumes(report, seg):
     for group in groups:
         place = group.referenced_segment
         assert place.referenced_sop_instance_uid == seg.SOPInstanceUID
+        described = seg.SegmentSequence[int(place.referenced_segment_numbers[0]) - 1]
+        assert group.tracking_uid == described.TrackingUID
         (measured,) = group.get_measurements()
         assert measured.unit.value == "ml"
         number = int(place.referenced_segment_numbers[0])
@@ -135,7 +137,7 @@ def test_ct_waits_for_its_pet(fitted, orthanc, tmp_path):
         node.after()
         assert node.states == ["seen", "settled"]
         node.settled()
-        assert node.states == ["sent", "sent"]
+        assert node.states == ["joined", "sent"]
     (seg,) = orthanc.objects("SEG")
     wanted = places_of_apply(fitted / "run", tmp_path / "applied", "petct", ct, pet)
     assert len(wanted) > 10
