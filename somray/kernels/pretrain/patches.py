@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from somray.errors import ShapeError
 from somray.kernels.pretrain.masking import block_mask
-from somray.kernels.pretrain.piece import NO_NODE, Piece, PieceSource
+from somray.kernels.pretrain.piece import NO_NODE, PieceSource, TaughtPiece
 from somray.kernels.pretrain.spec import PretrainSpec
 
 __all__ = ["POOL_BYTES", "POOL_PIECES", "PatchSampler", "Patches", "turns"]
@@ -70,7 +70,7 @@ class PatchSampler:
         if not len(source):
             raise ShapeError("there is no piece to learn from")
         self._source, self._spec, self._threads = source, spec, threads
-        self._pool: list[Piece] = []
+        self._pool: list[TaughtPiece] = []
         self.rng = np.random.default_rng(spec.seed)
 
     def begin(self, seed: Sequence[int]) -> None:
@@ -84,7 +84,7 @@ class PatchSampler:
                 return
             self._pool.append(piece)
 
-    def _checked(self, piece: Piece) -> Piece:
+    def _checked(self, piece: TaughtPiece) -> TaughtPiece:
         spec = self._spec
         told = piece.values.ndim - 1, len(piece.values), len(piece.nodes), len(piece.features)
         asked = spec.dimensions, len(spec.channels), len(spec.classes), spec.features
@@ -137,7 +137,7 @@ class PatchSampler:
             grey=((values - low) / (high - low))[:, grey],
         )
 
-    def _window(self, piece: Piece, rng: np.random.Generator) -> tuple[slice, ...]:
+    def _window(self, piece: TaughtPiece, rng: np.random.Generator) -> tuple[slice, ...]:
         """Draw a window of a piece that shows data."""
         best, chosen = -1.0, tuple[slice, ...]()
         for _ in range(TRIES):

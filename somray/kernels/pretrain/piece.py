@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from somray.errors import ShapeError
 from somray.kernels.student.views import Window
 
-__all__ = ["NO_NODE", "Piece", "PieceSource"]
+__all__ = ["NO_NODE", "PieceSource", "TaughtPiece"]
 
 NO_NODE = -1
 """Where a pixel has no node, for want of data."""
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class TaughtPiece:
     """A slice or a volume.
 
     Args:
@@ -54,7 +54,7 @@ class PieceSource(Protocol):
     def __len__(self) -> int:
         """Count the pieces."""
 
-    def read(self, number: int) -> Piece:
+    def read(self, number: int) -> TaughtPiece:
         """Read one, the same every time."""
 
     def digest(self) -> str:

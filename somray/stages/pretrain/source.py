@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from somray.domain.work import digest_of
 from somray.io.ome.pieces import PieceGrid, read_piece_array
 from somray.io.storage import Storage
-from somray.kernels.pretrain.piece import Piece
+from somray.kernels.pretrain.piece import TaughtPiece
 from somray.kernels.student.views import Window
 
 __all__ = ["ScanShards", "ShardSource"]
@@ -80,7 +80,7 @@ class ShardSource:
     def __init__(self, root: str, scans: Sequence[ScanShards]) -> None:
         self._root, self._scans = root, tuple(scans)
         self._places = [(scan, corner) for scan in self._scans for corner in scan.corners]
-        self._held: OrderedDict[int, Piece] = OrderedDict()
+        self._held: OrderedDict[int, TaughtPiece] = OrderedDict()
 
     def __len__(self) -> int:
         """Count the pieces."""
@@ -94,7 +94,7 @@ class ShardSource:
         """Name all that they hold."""
         return digest_of([scan.digest for scan in self._scans])
 
-    def read(self, number: int) -> Piece:
+    def read(self, number: int) -> TaughtPiece:
         """Read one piece.
 
         Raises:
@@ -107,7 +107,7 @@ class ShardSource:
             self._held.popitem(last=False)
         return self._held[number]
 
-    def _read(self, number: int) -> Piece:
+    def _read(self, number: int) -> TaughtPiece:
         scan, corner = self._places[number]
         storage, box = Storage.at(self._root), scan.grid.box(corner)
         names = ("values", "nodes", *(("features",) if scan.features else ()))
@@ -116,8 +116,8 @@ class ShardSource:
         }
         values = found["values"]
         nothing = np.zeros((0, *values.shape[1:]), dtype=np.float16)
-        return Piece(values, found["nodes"], found.get("features", nothing), scan.windows)
+        return TaughtPiece(values, found["nodes"], found.get("features", nothing), scan.windows)
 
 
-def _bytes(piece: Piece) -> int:
+def _bytes(piece: TaughtPiece) -> int:
     return piece.values.nbytes + piece.nodes.nbytes + piece.features.nbytes

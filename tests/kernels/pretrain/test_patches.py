@@ -9,7 +9,7 @@ from somray.errors import ShapeError
 from somray.kernels.features.stack import feature_stack
 from somray.kernels.pretrain import patches as module
 from somray.kernels.pretrain.patches import PatchSampler, turns
-from somray.kernels.pretrain.piece import NO_NODE, Piece
+from somray.kernels.pretrain.piece import NO_NODE, TaughtPiece
 from somray.kernels.pretrain.spec import PretrainSpec
 from tests.kernels.pretrain.textures import WINDOWS, Pieces, piece, pieces, spec_of
 
@@ -27,7 +27,7 @@ def numbered(shape=(40, 50)):
     number = np.arange(np.prod(shape), dtype=np.float32).reshape(shape) / 10
     values, features = np.stack([number, number + 1]), np.stack([number, number]).astype(np.float16)
     nodes = np.arange(np.prod(shape), dtype=np.int16).reshape(1, *shape)
-    return Piece(values, nodes, features, ((0.0, 1.0), (0.0, 1.0)))
+    return TaughtPiece(values, nodes, features, ((0.0, 1.0), (0.0, 1.0)))
 
 
 class OwnViews:
@@ -111,7 +111,7 @@ def test_what_a_patch_reaches_beyond_its_piece_has_no_data():
 def test_patches_look_for_data():
     values = piece(0).values.copy()
     values[:, :, :40] = np.nan
-    holed = Piece(values, piece(0).nodes, piece(0).features, WINDOWS)
+    holed = TaughtPiece(values, piece(0).nodes, piece(0).features, WINDOWS)
     assert drawn(Pieces([holed]), spec_of(), 20).known.mean() > 0.4
 
 
@@ -137,6 +137,6 @@ def test_pieces_that_are_not_what_was_asked_are_refused():
         with pytest.raises(ShapeError, match="a piece must have"):
             drawn(pieces(1), spec_of(**changes))
     with pytest.raises(ShapeError, match="nodes and features alike"):
-        Piece(np.zeros((1, 4, 4)), np.zeros((1, 4, 5)), np.zeros((0, 4, 4)), ((0, 1),))
+        TaughtPiece(np.zeros((1, 4, 4)), np.zeros((1, 4, 5)), np.zeros((0, 4, 4)), ((0, 1),))
     with pytest.raises(ShapeError, match="a window each"):
-        Piece(np.zeros((1, 4, 4)), np.zeros((1, 4, 4)), np.zeros((0, 4, 4)), ())
+        TaughtPiece(np.zeros((1, 4, 4)), np.zeros((1, 4, 4)), np.zeros((0, 4, 4)), ())

@@ -11,7 +11,7 @@ from somray.kernels.pretrain.masking import MaskedReader
 from somray.kernels.pretrain.networks.backbone import new_backbone
 from somray.kernels.pretrain.networks.shapes import network_of_spec
 from somray.kernels.pretrain.patches import PatchSampler
-from somray.kernels.pretrain.piece import NO_NODE, Piece
+from somray.kernels.pretrain.piece import NO_NODE, TaughtPiece
 from somray.kernels.pretrain.prepare import grey_centers, grid_of
 from somray.kernels.pretrain.targets import (
     FLOOR,
@@ -58,7 +58,7 @@ def test_shuffled_nodes_keep_their_regions_but_mean_something_else_in_every_patc
 
 def test_features_are_asked_without_level_and_contrast():
     own = piece(0)
-    other = Piece(own.values, own.nodes, (3 * own.features + 7).astype(np.float16), WINDOWS)
+    other = TaughtPiece(own.values, own.nodes, (3 * own.features + 7).astype(np.float16), WINDOWS)
     one, two = (
         FeatureTarget((2,)).answers(patches_of(Pieces([p]), target="features"), RNG)
         for p in (own, other)
@@ -94,7 +94,7 @@ def test_clusters_of_grey_values_are_found_where_they_are():
     levels = np.array([[-100.0, 0.1], [50.0, 0.9], [200.0, 0.3]])
     values = np.moveaxis(levels[kinds], -1, 0) + rng.normal(0, 0.01, (2, 64, 64))
     values[:, :20] = np.nan
-    own = Piece(values.astype(np.float32), piece().nodes, piece().features, WINDOWS)
+    own = TaughtPiece(values.astype(np.float32), piece().nodes, piece().features, WINDOWS)
     sampler = PatchSampler(Pieces([own]), spec_of(target="kmeans"))
     centers = grey_centers(sampler, (0, 1), 3)["centers"]
     wanted = (levels - [-150, 0]) / [400, 1]

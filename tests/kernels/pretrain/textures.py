@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from somray.kernels.pretrain.piece import Piece
+from somray.kernels.pretrain.piece import TaughtPiece
 from somray.kernels.pretrain.spec import PretrainSpec
 
 WINDOWS = ((-150.0, 250.0), (0.0, 1.0))
@@ -18,7 +18,7 @@ def piece(seed=0, shape=(64, 64), sigma=6.0, noise=15.0):
     values = np.stack([100 * field + rng.normal(0, noise, shape), np.exp(field / 2)])
     nodes = np.digitize(field, [-0.9, -0.3, 0.3, 0.9]).astype(np.int16)
     features = np.stack([field, field**2]).astype(np.float16)
-    return Piece(values.astype(np.float32), nodes[None], features, WINDOWS)
+    return TaughtPiece(values.astype(np.float32), nodes[None], features, WINDOWS)
 
 
 class Pieces:
