@@ -60,7 +60,7 @@ class MadeAnswer:
 
 
 def method_of(settings: NodeSettings, case: ScanCase) -> str:
-    """Return what segments: som or student."""
+    """Return what segments: som, student or finetuned."""
     return settings.method or case.protocol.config.segment
 
 
@@ -99,7 +99,7 @@ def answer_case(
     paths = [str(channel.folder) for channel in case.channels]
     try:
         applied = apply_model(run.root, case.protocol.name, paths, work / "applied", method)
-        if method == "student":  # it takes any scan for one of its own; the teacher does not
+        if method != "som":  # it takes any scan for one of its own; the teacher does not
             judged = apply_model(run.root, case.protocol.name, paths, work / "judged", "som")
             applied["drift"] = judged["drift"]
         root = Storage.at(work / "applied").root

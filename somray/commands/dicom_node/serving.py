@@ -21,6 +21,9 @@ from somray.io.writers.dicom.seg import require_highdicom
 
 __all__ = ["serve_archive"]
 
+_PARTS = {"som": "teacher", "student": "student", "finetuned": "segmenter"}
+"""What a method needs of a protocol's model."""
+
 
 def serve_archive(settings: NodeSettings, places: ArchivePlaces) -> dict[str, Any]:  # Any: JSON
     """Run a node until it is ended, or until nothing is left to do.
@@ -63,8 +66,9 @@ def _protocols(run: StoredRun, settings: NodeSettings) -> list[KnownProtocol]:
         if name not in known:
             near = meant(name, known)
             raise ConfigError(f"--protocol {name!r}: the run has {', '.join(known)}{near}")
-    if settings.method not in (None, "som", "student"):
-        raise ConfigError(f"--method {settings.method!r}: expected som or student")
+    if settings.method is not None and settings.method not in _PARTS:
+        near = meant(settings.method, _PARTS)
+        raise ConfigError(f"--method {settings.method!r}: expected {', '.join(_PARTS)}{near}")
     found = known_protocols(run, settings.protocols)
     lacking = [
         protocol.name
@@ -86,8 +90,7 @@ def _protocols(run: StoredRun, settings: NodeSettings) -> list[KnownProtocol]:
 
 
 def _part(settings: NodeSettings, protocol: KnownProtocol) -> str:
-    method = settings.method or protocol.config.segment
-    return "teacher" if method == "som" else "student"
+    return _PARTS[settings.method or protocol.config.segment]
 
 
 def _summary(journal: Journal) -> dict[str, Any]:  # Any: JSON

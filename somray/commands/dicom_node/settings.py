@@ -36,7 +36,7 @@ class NodeSettings:
     Args:
         run: path or URL of the run.
         protocols: that may answer; all of the run where empty.
-        method: som or student; what the protocol's `segment` says where None.
+        method: som, student or finetuned; what the protocol's `segment` says where None.
         report: whether a structured report with volumes is made too.
         settle_seconds: how long a series must be unchanged before it is taken for whole.
         pair_seconds: how long a settled series waits for the other channels of its protocol.

@@ -28,8 +28,8 @@ def dicom_node(
     method: Annotated[
         str | None,
         typer.Option(
-            help="som or student; as the protocol's `segment` if absent.",
-            autocompletion=one_of("som", "student"),
+            help="som, student or finetuned; as the protocol's `segment` if absent.",
+            autocompletion=one_of("som", "student", "finetuned"),
         ),
     ] = None,
     sr: Annotated[bool, typer.Option("--sr", help="Send a report of volumes too.")] = False,

@@ -57,7 +57,7 @@ def test_an_answer_waits_for_a_place_that_is_away(fitted, orthanc, tmp_path):
     [
         (["--protocol", "cd"], "did you mean 'ct'"),
         (["--method", "student"], "has no model of that method"),
-        (["--method", "somm"], "expected som or student"),
+        (["--method", "somm"], "expected som, student"),
         (["--send-to", "nobody"], "expected AET@host:port"),
         (["--send-to", "A@b:99999"], "expected AET@host:port"),
         (["--send-to", "A@b:104", "--stow", "http://b"], "one place"),
