@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from somray.errors import QUARANTINE_CODES
+
 __all__ = ["REFUSALS", "ArchivePlaces", "NodeSettings", "RefusalError"]
 
 REFUSALS = {
@@ -25,6 +27,8 @@ class RefusalError(Exception):
     """
 
     def __init__(self, code: str, message: str) -> None:
+        if code not in REFUSALS and code not in QUARANTINE_CODES:
+            raise ValueError(f"unknown code {code!r}")
         super().__init__(message)
         self.code = code
 
