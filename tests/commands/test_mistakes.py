@@ -589,7 +589,7 @@ MISTAKES = {
             "--out",
             "{folder}/x",
         ),
-        ("net", "som or student"),
+        ("net", "som, student"),
         USAGE,
     ),
     "a student that apply lacks": (
