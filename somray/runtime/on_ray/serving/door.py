@@ -106,12 +106,10 @@ def _fronted(door: Door, binary: str, folder: Path) -> dict[str, str]:
     wrapper.chmod(0o700)
     certificate = ""
     if door.certificate and door.key:
-        joined = folder / "certificate.pem"
-        joined.touch(0o600)
-        joined.write_bytes(
-            Path(door.certificate).read_bytes() + b"\n" + Path(door.key).read_bytes()
-        )
-        certificate = str(joined)
+        place = folder / "certificate.pem"  # HAProxy takes the key from beside it; no copy of a key is made
+        place.symlink_to(door.certificate)
+        place.with_suffix(".pem.key").symlink_to(door.key)
+        certificate = str(place)
     stats, metrics, fallback = _free_ports(3)
     host = f"[{door.host}]" if ":" in door.host else door.host
     return {
@@ -128,7 +126,7 @@ def _fronted(door: Door, binary: str, folder: Path) -> dict[str, str]:
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback),
         "RAY_SERVE_HAPROXY_NBTHREAD": "2",
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "1s",
-        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "20",
+        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "60",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": DRAIN_SECONDS,
         "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": DRAIN_SECONDS,
         "SOMRAY_FRONT_BINARY": binary,

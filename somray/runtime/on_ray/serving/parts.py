@@ -43,7 +43,7 @@ class ServicePart:
     cpus: float = 0.0
     gpus: float = 0.0
     requests: int = 100
-    drain_seconds: float = 20.0
+    drain_seconds: float = 60.0
 
 
 class _Replica:
@@ -115,7 +115,8 @@ def serving(
                 http_options=door.options(is_fronted=is_fronted),
                 logging_config=QUIET,
             )
-            stack.callback(_shut)
+            stack.callback(serve.shutdown)
+            stack.callback(_drain, parts)
             serve.run_many(
                 [
                     serve.RunTarget(application_of(part), part.name, part.route, QUIET)
@@ -130,8 +131,11 @@ def serving(
         yield door.url
 
 
-def _shut() -> None:
-    serve.shutdown()
+def _drain(parts: Sequence[ServicePart]) -> None:
+    """End the applications one by one, each after what it has under way; the door must still stand for that."""
+    for part in parts:
+        with contextlib.suppress(RuntimeError, TimeoutError):  # what has not ended by then is ended
+            serve.delete(part.name)
 
 
 def _first_line(error: Exception) -> str:
