@@ -15,6 +15,8 @@ def pytest_addoption(parser):
 
 COHORT_FILES = (
     "tests/commands/test_export.py",
+    "tests/commands/test_finetune.py",
+    "tests/commands/test_propose.py",
     "tests/pipeline/test_cohort.py",
     "tests/pipeline/test_confidence.py",
     "tests/pipeline/test_plan.py",
