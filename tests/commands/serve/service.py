@@ -21,17 +21,7 @@ class Service:
     """The verb in a process of its own."""
 
     def __init__(self, run, folder, options=()):
-        words = [
-            "serve",
-            str(run),
-            "--port",
-            str(free_port()),
-            "--replicas",
-            "2",
-            "--threads",
-            "1",
-            "--json",
-        ]
+        words = ["serve", str(run), "--port", str(free_port()), "--json", *options]
         env = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "SOMRAY_SERVE"))}
         self.errors = folder / "errors.txt"
         with self.errors.open("w") as errors:
