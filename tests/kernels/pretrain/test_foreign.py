@@ -15,7 +15,7 @@ from somray.kernels.pretrain.foreign import (
     nnunet_weights,
 )
 from somray.kernels.pretrain.networks.backbone import build_backbone
-from tests.kernels.pretrain.test_networks import encoder
+from tests.kernels.pretrain.test_pretrain_networks import encoder
 
 EITHER = pytest.mark.parametrize("dimensions", [2, 3])
 

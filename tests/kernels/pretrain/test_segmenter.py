@@ -22,7 +22,7 @@ from somray.kernels.student.network import unet_weights
 from somray.kernels.student.training.packing import fit_from_bytes, fit_to_bytes
 from somray.kernels.student.training.patches import Example
 from somray.kernels.student.training.schedule import TrainingHooks
-from tests.kernels.pretrain.test_networks import encoder
+from tests.kernels.pretrain.test_pretrain_networks import encoder
 from tests.kernels.pretrain.textures import WINDOWS, piece, same, spec_of
 
 KINDS = pytest.mark.parametrize("kind", ENCODERS)
