@@ -33,8 +33,11 @@ class Service:
                 env={**env, "PYTHONUNBUFFERED": "1"},
             )
         line = self.process.stdout.readline()
-        assert line, self.errors.read_text()
-        self.told = json.loads(line)
+        self.told = json.loads(line) if line else {}
+        if "protocols" not in self.told:
+            self.process.stdout.close()
+            self.process.wait(60)
+            raise RuntimeError(f"{line}\n{self.errors.read_text()}")
         self.url = self.told["protocols"][0]["url"]
 
     def family(self):

@@ -22,6 +22,7 @@ __all__ = ["Door", "open_door"]
 
 LOOPBACK = "127.0.0.1"
 DRAIN_SECONDS = "2"
+PATIENCE_SECONDS = "60"  # of a start on a busy machine; Ray Serve's own are 5 and 30
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,9 @@ def _fronted(door: Door, binary: str, folder: Path) -> dict[str, str]:
     wrapper.chmod(0o700)
     certificate = ""
     if door.certificate and door.key:
-        place = folder / "certificate.pem"  # HAProxy takes the key from beside it; no copy of a key is made
+        place = (
+            folder / "certificate.pem"
+        )  # HAProxy takes the key from beside it; no copy of a key is made
         place.symlink_to(door.certificate)
         place.with_suffix(".pem.key").symlink_to(door.key)
         certificate = str(place)
@@ -125,6 +128,8 @@ def _fronted(door: Door, binary: str, folder: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_STATS_PORT": str(stats),
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback),
         "RAY_SERVE_HAPROXY_NBTHREAD": "2",
+        "RAY_SERVE_HAPROXY_STARTUP_TIMEOUT_S": PATIENCE_SECONDS,
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": PATIENCE_SECONDS,
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "1s",
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "60",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": DRAIN_SECONDS,
