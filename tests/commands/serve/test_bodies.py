@@ -205,7 +205,7 @@ def test_no_place_is_allowed_by_itself(tmp_path):
 @pytest.mark.parametrize("code", QUARANTINE_CODES)
 def test_what_a_reader_says_is_told_by_its_code_alone(code):
     told = refusal_of(DataError(code, "/data/Secret^Name.dcm: PatientName 'Secret'"))
-    assert "ecret" not in str(told.as_json())
+    assert "secret" not in str(told.as_json()).lower()
     assert told.code == code
     assert 400 <= told.status < 500
 
