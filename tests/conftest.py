@@ -24,6 +24,7 @@ COHORT_FILES = (
     "tests/pipeline/test_student_cohort.py",
     "tests/runtime/test_nodes.py",
     "tests/runtime/test_train.py",
+    "tests/stages/answers/test_answer_volumes.py",
     "tests/stages/student/test_student_lessons.py",
     "tests/stages/student/test_student_volumes.py",
     "tests/test_cli.py",
