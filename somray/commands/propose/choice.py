@@ -16,7 +16,7 @@ import numpy as np
 
 from somray.commands.console import say
 from somray.commands.propose.figures import SeenCandidate, done_scans, seen_candidates
-from somray.commands.propose.request import PARTS, WHATS, ProposalRow, ProposeRequest
+from somray.commands.propose.request import PARTS, LEVELS, ProposalRow, ProposeRequest
 from somray.commands.propose.words import reasons
 from somray.commands.words import counted, meant
 from somray.errors import ConfigError
@@ -43,9 +43,9 @@ def propose_first(location: str, request: ProposeRequest) -> dict[str, Any]:  # 
     """
     run = open_run(location)
     known = list(run.config.protocols)
-    if request.what not in WHATS:
-        near = meant(request.what, WHATS)
-        raise ConfigError(f"--what {request.what!r}: expected {', '.join(WHATS)}{near}")
+    if request.what not in LEVELS:
+        near = meant(request.what, LEVELS)
+        raise ConfigError(f"--what {request.what!r}: expected {', '.join(LEVELS)}{near}")
     if request.protocol is not None and request.protocol not in known:
         near = meant(request.protocol, known)
         raise ConfigError(f"--protocol {request.protocol!r}: the run has {', '.join(known)}{near}")

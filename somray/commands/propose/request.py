@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-__all__ = ["PARTS", "WHATS", "ProposalRow", "ProposeRequest"]
+__all__ = ["PARTS", "LEVELS", "ProposalRow", "ProposeRequest"]
 
-WHATS = ("scans", "slices")
+LEVELS = ("scans", "slices")
 """What may be proposed."""
 
 PARTS = ("disagreement", "unsure", "drift", "rarity", "doubt")
@@ -16,7 +16,7 @@ class ProposeRequest:
     """What a person asks `somray propose` for.
 
     Args:
-        what: a word of `WHATS`.
+        what: a word of `LEVELS`.
         count: how many, of each protocol.
         protocol: the only one; all where None.
         seed: of the choice by chance.
