@@ -16,7 +16,7 @@ import numpy as np
 
 from somray.commands.console import say
 from somray.commands.propose.figures import SeenCandidate, done_scans, seen_candidates
-from somray.commands.propose.request import PARTS, LEVELS, ProposalRow, ProposeRequest
+from somray.commands.propose.request import LEVELS, PARTS, ProposalRow, ProposeRequest
 from somray.commands.propose.words import reasons
 from somray.commands.words import counted, meant
 from somray.errors import ConfigError

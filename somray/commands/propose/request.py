@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["PARTS", "LEVELS", "ProposalRow", "ProposeRequest"]
+__all__ = ["LEVELS", "PARTS", "ProposalRow", "ProposeRequest"]
 
 LEVELS = ("scans", "slices")
 """What may be proposed."""
