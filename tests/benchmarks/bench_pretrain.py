@@ -48,7 +48,7 @@ pytestmark = pytest.mark.bench
 ARMS = ("scratch", "pixels", "features", "nodes", "nodes2", "kmeans", "shuffled")
 COUNTS = (1, 2, 4)
 DRAWS = 5
-PRETRAIN_STEPS, FINETUNE_STEPS = 1000, 120
+PRETRAIN_STEPS, FINETUNE_STEPS = 1000, 200
 PATCH, BATCH = 24, 4
 RESAMPLED = 10_000
 

@@ -42,7 +42,7 @@ __all__ = [
 PATCHES: Mapping[int, tuple[int, int]] = {2: (96, 2), 3: (32, 4)}
 """By dimension: side of a patch, patches in a step."""
 RATES: Mapping[str, Mapping[int, float]] = {
-    "unet": {2: 4e-2, 3: 1e-2},
+    "unet": {2: 4e-2, 3: 3e-2},
     "vit": {2: 4e-2, 3: 2e-2},
     "resenc": {2: 4e-2, 3: 2e-2},
 }
