@@ -119,7 +119,7 @@ def _share(threads: int, workers: int, use_gpu: bool) -> dict[str, float]:
     if each < 1:
         raise PlanError(
             f"{workers} training workers need a CPU each; the cluster has {total.get('CPU', 0):g}, "
-            f"of which the caller holds {held:g}; lower student.workers or add CPUs"
+            f"of which the caller holds {held:g}; lower `workers` of the student or of pretrain, or add CPUs"
         )
     return {"CPU": each, **({"GPU": 1.0} if use_gpu else {})}
 
