@@ -36,6 +36,7 @@ from somray.report.sections.cohort.protocol import protocol_summary
 from somray.report.sections.cohort.subjects import subjects_section, worst_section
 from somray.report.sections.lesions import lesions_section
 from somray.report.sections.masks import masks_section
+from somray.report.sections.method.encoder import encoder_sections
 from somray.report.sections.method.student import student_section
 from somray.report.sections.method.teacher import teacher_section
 from somray.report.sections.method.words import configuration_section, words_section
@@ -122,7 +123,13 @@ def _write_method(protocol: str, root: str) -> str:
     data = ReportData(root)
     own = ProtocolData(data, protocol)
     fitted = (
-        () if data.foreign else (teacher_section(own, "method"), student_section(own, "method"))
+        ()
+        if data.foreign
+        else (
+            teacher_section(own, "method"),
+            student_section(own, "method"),
+            *encoder_sections(own, "method"),
+        )
     )
     sections = (
         *fitted,

@@ -252,15 +252,14 @@ class ProtocolData:
             return stand_in(self.config)
         return self.teacher
 
-    @property
-    def student_info(self) -> dict[str, Any]:
-        """What `model.json` says of its student; {} while there is none."""
-        return dict(self.cohort.run.model_info(self.protocol).get("student", {}))
+    def model_info(self, part: str) -> dict[str, Any]:
+        """Return what `model.json` says of its student or encoder; {} while there is none."""
+        return dict(self.cohort.run.model_info(self.protocol).get(part, {}))
 
     @property
     def student_history(self) -> dict[str, Any]:
         """What its student says of its training; {} while there is none."""
-        return dict(self.student_info.get("history", {}))
+        return dict(self.model_info("student").get("history", {}))
 
     def frame(self, table: str, **where: object) -> pd.DataFrame:
         """Return what `rows` does as columns, for tables that may be long."""

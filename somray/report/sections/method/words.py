@@ -21,7 +21,7 @@ def words_section(protocol: ProtocolData) -> Section:
         config=protocol.config,
         scans=protocol.rows("scans"),
         teacher=protocol.teacher,
-        student=protocol.student_info,
+        student=protocol.model_info("student"),
         convergence=protocol.rows("convergence"),
         pairs=registration_health(protocol).counts,
         has_truth=not protocol.frame("truth").empty,
