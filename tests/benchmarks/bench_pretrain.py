@@ -7,8 +7,9 @@ all. `pytest --bench` prints the table of a cohort at a tenth of the steps; with
 
 Every arm has the same network, labelled scans, patches, augmentation, steps and rates; scratch starts from random
 weights, `shuffled` from an encoder that was pretrained as long on nodes whose numbers last for no two patches. The
-images of scans that judge were among those pretrained on, as they are where a cohort is at hand; no mask was. Steps
-and sizes were set by their cost alone, before any of these masks was looked at.
+images of scans that judge were among those pretrained on, as they are where a cohort is at hand; no mask was. Sizes
+and steps were set by their cost before any of these masks was looked at, rates on phantoms; the steps of fine-tuning
+were raised from 120 to 200 after a first run whose trainings had not ended (LOG.md).
 """
 
 import argparse
