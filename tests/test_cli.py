@@ -132,7 +132,7 @@ def test_apply_equals_what_the_run_did_to_the_same_scan(
     ("arguments", "message"),
     [
         (["--protocol", "none"], "the run has phantom-ct"),
-        (["--protocol", "phantom-ct", "--method", "both"], "expected som or student"),
+        (["--protocol", "phantom-ct", "--method", "both"], "expected som, student, finetuned"),
     ],
 )
 def test_apply_refuses_what_the_run_does_not_have(finished, tmp_path, arguments, message, capsys):

@@ -71,7 +71,9 @@ class PretrainConfig(Strict):
     scans: Annotated[
         int, Field(ge=1, le=10_000, description="scans that are learned from, spread over subjects")
     ] = 100
-    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    workers: Annotated[
+        int, Field(ge=1, le=256, description="of Ray Train, which share every batch")
+    ] = 1
     threads: Annotated[
         int, Field(ge=1, le=64, description="CPU threads per worker; part of what fixes the bits")
     ] = 1

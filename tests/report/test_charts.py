@@ -13,8 +13,8 @@ from somray.report.drawing.style import class_colour, class_colours, plain_text
 from somray.report.drawing.table import TableColumn, fact, number, rows_table, table_of
 from somray.report.figures.classes import node_heatmap
 from somray.report.figures.flow import MOST_ROWS, lesion_flow
+from somray.report.figures.method.rounds import delta_by_round
 from somray.report.figures.radar import radar, radar_limit
-from somray.report.figures.rounds import delta_by_round
 from somray.report.figures.volumes import lesion_volumes
 from somray.report.texts.student import account, comparisons, verdict
 

@@ -99,7 +99,7 @@ def test_one_worker_that_is_killed_ends_with_the_bits_of_an_undisturbed_process(
 ):
     told = tmp_path / "told"
     place = {"name": "p-1", "storage_path": str(tmp_path / "train"), "workers": 1}
-    found = train_with_ray(DiesOnce(slices, SPEC, str(told)), **place)
+    found = train_with_ray(DiesOnce(slices, SPEC, told=str(told)), **place)
     every = []
     _same(found, train_rounds(slices, SPEC, Distributed(save=every.append)))
     first, second = _lives(told)

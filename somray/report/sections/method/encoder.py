@@ -16,7 +16,7 @@ from somray.report.drawing.blocks import (
     Text,
 )
 from somray.report.drawing.table import TableColumn, fact, rows_table, table_of
-from somray.report.figures.encoder import ARM_NAMES, dice_by_arm, loss_under_masks
+from somray.report.figures.method.encoder import ARM_NAMES, dice_by_arm, loss_under_masks
 
 __all__ = ["encoder_sections"]
 

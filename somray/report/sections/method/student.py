@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from somray.report.data import ProtocolData, Rows
 from somray.report.drawing.blocks import Block, Details, Gallery, Picture, Section, Text
 from somray.report.drawing.table import rows_table
-from somray.report.figures.rounds import agreement_by_round, delta_by_round, loss_curves
+from somray.report.figures.method.rounds import agreement_by_round, delta_by_round, loss_curves
 from somray.report.texts.notices import NOT_ACCURACY
 from somray.report.texts.student import account, comparisons, verdict
 

@@ -1,0 +1,1 @@
+"""Figures of a method page: how student and encoder came about."""
