@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from somray.config.base import Strict
+from somray.config.base import Strict, Threads, TrainedBy
 
 __all__ = [
     "IntensityConfig",
@@ -46,13 +46,8 @@ class StudentConfig(Strict):
             description="optimizer steps of every round; chosen by what the student sees where left out",
         ),
     ] = None
-    threads: Annotated[
-        int, Field(ge=1, le=64, description="CPU threads per worker; part of what fixes the bits")
-    ] = 1
-    trainer: Annotated[
-        Literal["auto", "in_process", "ray_train"],
-        Field(description="auto: Ray Train with several workers or a GPU, in the actor otherwise"),
-    ] = "auto"
+    threads: Threads = 1
+    trainer: TrainedBy = "auto"
     confidence: Annotated[
         bool,
         Field(

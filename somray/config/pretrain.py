@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from somray.config.base import Strict
+from somray.config.base import Strict, Threads, TrainedBy
 
 __all__ = ["PretrainConfig"]
 
@@ -74,13 +74,8 @@ class PretrainConfig(Strict):
     workers: Annotated[
         int, Field(ge=1, le=256, description="of Ray Train, which share every batch")
     ] = 1
-    threads: Annotated[
-        int, Field(ge=1, le=64, description="CPU threads per worker; part of what fixes the bits")
-    ] = 1
-    trainer: Annotated[
-        Literal["auto", "in_process", "ray_train"],
-        Field(description="auto: Ray Train with several workers or a GPU, in the actor otherwise"),
-    ] = "auto"
+    threads: Threads = 1
+    trainer: TrainedBy = "auto"
 
     @model_validator(mode="after")
     def _fits(self) -> "PretrainConfig":

@@ -48,7 +48,17 @@ class RunLayout:
     @staticmethod
     def shards(protocol: str, scan: str) -> str:
         """Zarr group of what a protocol's encoder learns from one scan; `scan` is what its units are called."""
-        return f"{RunLayout.pretraining}/{protocol}/{scan}.zarr"
+        return f"{RunLayout.protocol_shards(protocol)}/{scan}.zarr"
+
+    @staticmethod
+    def protocol_shards(protocol: str) -> str:
+        """Folder of what one protocol's encoder learns from."""
+        return f"{RunLayout.pretraining}/{protocol}"
+
+    @staticmethod
+    def states(training: str) -> str:
+        """Folder of where a training stands; gone once its model does not need it."""
+        return f"{RunLayout.training}/{training}"
 
     @staticmethod
     def model(protocol: str) -> str:

@@ -5,7 +5,7 @@ as a model, not as a page.
 """
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 
 from somray.domain.run import RunLayout
@@ -42,13 +42,13 @@ def remove_models_but(
             drop_part(storage, protocol, part)
 
 
-def remove_shards_but(storage: Storage, kept: Mapping[str, Collection[str]]) -> None:
-    """Remove what encoders learned from of all scans but those named, by protocol (`sub-S_ses-T`)."""
-    _remove_but(storage, RunLayout.pretraining, kept)
-    for protocol, scans in kept.items():
-        folder = f"{RunLayout.pretraining}/{protocol}"
-        files = {RunLayout.shards(protocol, scan) for scan in scans}
-        _remove_but(storage, folder, {file.rpartition("/")[2] for file in files})
+def remove_shards_but(storage: Storage, kept: Collection[tuple[str, str]]) -> None:
+    """Remove what encoders learned from of all scans but those named, as protocol and `sub-S_ses-T`."""
+    protocols = {protocol for protocol, _ in kept}
+    _remove_but(storage, RunLayout.pretraining, protocols)
+    for protocol in protocols:
+        files = {RunLayout.shards(p, scan).rpartition("/")[2] for p, scan in kept if p == protocol}
+        _remove_but(storage, RunLayout.protocol_shards(protocol), files)
 
 
 def remove_pages_but(storage: Storage, pages: Collection[str]) -> None:

@@ -22,10 +22,6 @@ from somray.domain.teacher import Codebook, TeacherModel
 from somray.errors import StoreError
 from somray.io.storage import Storage
 
-ENCODER_FILE = "encoder.safetensors"
-"""Of an encoder that left a run."""
-ENCODER_KEY = "somray_encoder"
-
 __all__ = [
     "ENCODER_FILE",
     "drop_part",
@@ -43,6 +39,11 @@ __all__ = [
     "write_student",
     "write_teacher",
 ]
+
+ENCODER_FILE = "encoder.safetensors"
+"""Of an encoder that left a run."""
+ENCODER_KEY = "somray_encoder"
+"""Of the header in which it tells all of itself."""
 
 
 def read_model_info(storage: Storage, protocol: str) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def _tell(storage: Storage, protocol: str, info: dict[str, Any]) -> None:
 
 
 def drop_part(storage: Storage, protocol: str, part: str) -> None:
-    """Remove a protocol's student or encoder; nothing happens where there is none."""
+    """Remove a protocol's student, encoder or segmenter; nothing happens where there is none."""
     info = read_model_info(storage, protocol)
     if info.pop(part, None) is not None:
         _tell(storage, protocol, info)

@@ -116,8 +116,7 @@ def run_cohort(
     started = time.time()
     storage = cohort.storage
     record = RunRecord(storage, executor, progress)
-    try:
-        record.state.begin()
+    with record.driving():
         with record.state.alive():
             describe_run(cohort, record.state.attempt, started)
             asyncio.run(record.state.watched(walk(cohort, record, executor)))
@@ -126,14 +125,7 @@ def run_cohort(
                 report(storage.root)
             describe_run(cohort, record.state.attempt, started, finished=time.time())
         told = record.state.write("done")
-        return {**told, "broken": record.broken, "executed": record.executed}
-    except BaseException:
-        executor.close()
-        record.close()
-        record.state.give_up()  # last: another driver may wait for it
-        raise
-    finally:
-        record.close()
+    return {**told, "broken": record.broken, "executed": record.executed}
 
 
 async def walk(cohort: Cohort, record: Record, executor: Executor) -> None:

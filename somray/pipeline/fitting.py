@@ -22,6 +22,7 @@ from somray.pipeline.units.scan_state import ScanState
 from somray.pipeline.units.student import student_unit
 from somray.stages.student import fit as student
 from somray.stages.teacher import fit as teacher_stage
+from somray.stages.training import TrainingShared
 
 __all__ = ["FittedTeacher", "Fitting", "Models", "ProtocolWork", "SharedModel"]
 
@@ -162,7 +163,7 @@ class Fitting(ProtocolWork):
         if trainer.waits:
             await self.executor.release(protocol)
             unit = replace(unit, needs=replace(unit.needs, cpus=0.0))
-        shared = student.StudentShared(fitted.model, trainer.run, trainer.name)
+        shared = TrainingShared(fitted.model, trainer.run, trainer.name)
         entry = await self.record.do(student.run, unit, shared=shared, actor=protocol)
         await self.executor.release(protocol)
         if not entry.ok:

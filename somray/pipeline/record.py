@@ -4,6 +4,7 @@ The driver alone writes here. A unit's table parts are written first and its led
 """
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -276,12 +277,8 @@ class RunRecord:
         teachers, students, encoders = ({p for s, p, _ in made if s == stage} for stage in MODELS)
         segmenters = {p for s, p, n in made if (s, n) == SEGMENTER}
         leftovers.remove_models_but(self._storage, teachers, students, encoders, segmenters)
-        shards: dict[str, set[str]] = {}
-        for _, protocol, name in (key for key in made if key[0] == "shards"):
-            shards.setdefault(protocol, set()).add(name)
-        leftovers.remove_shards_but(self._storage, shards)
-        # Looks at every file: only where it may find some.
-        if self.executed and not self.state.was_done:
+        leftovers.remove_shards_but(self._storage, [key[1:] for key in made if key[0] == "shards"])
+        if self.executed and not self.state.was_done:  # it looks at every file
             leftovers.remove_partial(self._storage)
 
     def _entries(self, protocol: str) -> Iterator[Entry]:
@@ -291,6 +288,20 @@ class RunRecord:
             some = mine[start : start + READ_AT_ONCE]
             found = self._threads.map(lambda key: self._ledger.read(*key), some)
             yield from (entry for entry in found if entry is not None)
+
+    @contextlib.contextmanager
+    def driving(self) -> Iterator[None]:
+        """Drive the run; where that fails, give it up last: another driver may wait for it."""
+        try:
+            self.state.begin()
+            yield
+        except BaseException:
+            self._executor.close()
+            self.close()
+            self.state.give_up()
+            raise
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Wait until what is being written is written, and end the threads."""

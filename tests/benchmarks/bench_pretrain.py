@@ -191,7 +191,7 @@ class Task:
         return rows
 
 
-def table(rows: list[dict], against: tuple[str, ...] = ("scratch", *CONTROLS)) -> list[str]:
+def table(rows: list[dict]) -> list[str]:
     """Return lines: mean and median Dice of each arm and count, and how much better nodes are than each control.
 
     Intervals of 95 % are by resampling scans, with all draws that judged them.
@@ -224,8 +224,8 @@ def table(rows: list[dict], against: tuple[str, ...] = ("scratch", *CONTROLS)) -
             )
         lines.append(f"| {arm} | " + " | ".join(cells) + " |")
     for arm in ("nodes", "nodes2", "features"):
-        for other in against:
-            if arm in arms and other in arms and other != "scratch":
+        for other in CONTROLS:
+            if arm in arms and other in arms:
                 cells = [versus(arm, other, count) for count in counts]
                 lines.append(f"| {arm} − {other} | " + " | ".join(cells) + " |")
     return lines

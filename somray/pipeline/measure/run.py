@@ -55,8 +55,7 @@ def measure_run(
     )  # first: it tells a folder that was begun from one that is somebody else's
     storage.write_bytes(RunLayout.config, plan.source.stored.storage.read_bytes(RunLayout.config))
     record = RunRecord(storage, executor, progress)
-    try:
-        record.state.begin()
+    with record.driving():
         with record.state.alive():
             asyncio.run(record.state.watched(_walk(plan, record, executor)))
             record.finish(plan.source.config.protocols)
@@ -64,13 +63,6 @@ def measure_run(
             if record.executed or record.dropped or not storage.exists(RunLayout.report_index):
                 report(storage.root)
         told = record.state.write("done")
-    except BaseException:
-        executor.close()
-        record.close()
-        record.state.give_up()  # last: another driver may wait for it
-        raise
-    finally:
-        record.close()
     places = {"run": storage.root, "measured": plan.source.root}
     return {
         **told,

@@ -14,6 +14,7 @@ from somray.pipeline.units.scan_state import ScanState
 from somray.stages.pretrain import codebooks, shards
 from somray.stages.pretrain import fit as pretrain
 from somray.stages.pretrain.nodes import NodeMaps
+from somray.stages.training import TrainingShared
 
 if TYPE_CHECKING:
     from somray.pipeline.fitting import FittedTeacher, ProtocolWork
@@ -46,7 +47,7 @@ async def pretrain_encoder(
     trainer = work.executor.trainer(config.workers, config.trainer)
     if trainer.waits:
         unit = replace(unit, needs=replace(unit.needs, cpus=0.0))
-    shared = pretrain.EncoderShared(fitted.model, trainer.run, trainer.name)
+    shared = TrainingShared(fitted.model, trainer.run, trainer.name)
     actor = f"{work.units.protocol}+encoder"
     entry = await work.record.do(pretrain.run, unit, shared=shared, actor=actor)
     await work.executor.release(actor)

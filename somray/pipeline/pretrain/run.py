@@ -38,8 +38,7 @@ def pretrain_cohort(
     """
     started, storage = time.time(), cohort.storage
     record = RunRecord(storage, executor, progress)
-    try:
-        record.state.begin()
+    with record.driving():
         with record.state.alive():
             if not record.state.was_done:
                 describe_run(cohort, record.state.attempt, started)
@@ -49,13 +48,6 @@ def pretrain_cohort(
         told = record.finish_part(awaited=awaited)
         if told["state"] != "done":
             describe_run(cohort, record.state.attempt, started)
-    except BaseException:
-        executor.close()
-        record.close()
-        record.state.give_up()  # last: another driver may wait for it
-        raise
-    finally:
-        record.close()
     encoders = {p: read_model_info(storage, p).get("encoder") for p in cohort.config.protocols}
     counts = {"broken": record.broken, "executed": record.executed}
     return {**told, **counts, "encoders": encoders}

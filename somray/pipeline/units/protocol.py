@@ -53,17 +53,7 @@ class Seen:
 
 def ingest_item(root: str, scan: Scan, config: ProtocolConfig) -> ingest.IngestItem:
     """Say what a protocol asks of a scan on its way into a run at `root`."""
-    return ingest.IngestItem(
-        root=root,
-        scan=scan,
-        modality=config.modality,
-        channels=tuple(config.channels),
-        windows=config.windows,
-        irregular=config.irregular,
-        repair_fraction=config.repair_fraction,
-        spacing_mm=config.spacing_mm,
-        recipe=ingest_recipe(scan, config),
-    )
+    return ingest.IngestItem.of(root, scan, config, ingest_recipe(scan, config))
 
 
 @dataclass(frozen=True)

@@ -51,18 +51,8 @@ def hold(fitted: Fitted, paths: Sequence[str], check: Check | None = None) -> He
     Raises:
         DataError: the scan cannot be used, as `somray run` would set it aside.
     """
-    config = fitted.config
     scan = Scan("asked", "t0", fitted.protocol, tuple(paths), "the scan")
-    item = IngestItem(
-        root="",
-        scan=scan,
-        modality=config.modality,
-        channels=tuple(config.channels),
-        windows=config.windows,
-        irregular=config.irregular,
-        repair_fraction=config.repair_fraction,
-        spacing_mm=config.spacing_mm,
-    )
+    item = IngestItem.of("", scan, fitted.config)
     with contextlib.ExitStack() as opened:
         sources = item.opened(opened)
         meta = meta_of(item, sources)

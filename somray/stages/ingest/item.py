@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from somray.config import ProtocolConfig
 from somray.domain.brick import Brick
 from somray.domain.channel import channels_of
 from somray.domain.run import RunLayout
@@ -51,6 +52,21 @@ class IngestItem:
     spacing_mm: tuple[float, float, float] | None = None
     recipe: str = ""
     in_parts: bool = False
+
+    @classmethod
+    def of(cls, root: str, scan: Scan, config: ProtocolConfig, recipe: str = "") -> "IngestItem":
+        """Say what a protocol asks of a scan on its way into a run at `root`."""
+        return cls(
+            root=root,
+            scan=scan,
+            modality=config.modality,
+            channels=tuple(config.channels),
+            windows=config.windows,
+            irregular=config.irregular,
+            repair_fraction=config.repair_fraction,
+            spacing_mm=config.spacing_mm,
+            recipe=recipe,
+        )
 
     @property
     def name(self) -> str:

@@ -1,12 +1,7 @@
 """Pretrain a protocol's encoder on the shards of its scans."""
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from somray.config import PretrainConfig
 from somray.domain.run import RunLayout
@@ -21,8 +16,9 @@ from somray.kernels.student.views import Window
 from somray.stages.pretrain.shards import view_for
 from somray.stages.pretrain.source import ScanShards, ShardSource
 from somray.stages.pretrain.training import EncoderTraining
+from somray.stages.training import TrainingShared, weights_digest
 
-__all__ = ["EncoderShared", "PretrainItem", "needs", "run", "step_work"]
+__all__ = ["PretrainItem", "needs", "run", "step_work"]
 
 PATCHES: Mapping[int, tuple[int, int]] = {2: (64, 8), 3: (32, 4)}
 """By dimensions: side of a patch, and of a masked block, where the configuration leaves them out."""
@@ -56,21 +52,6 @@ class PretrainItem:
     digest: str
 
 
-@dataclass(frozen=True)
-class EncoderShared:
-    """The teacher, and how training is run where the executor is.
-
-    Args:
-        teacher: the protocol's fitted teacher.
-        train: see `domain.work.Trainer`.
-        trainer: what the training is run by, in words for the model's history.
-    """
-
-    teacher: TeacherModel
-    train: Callable[..., Any]  # Any: what a training leaves
-    trainer: str = ""
-
-
 def needs(config: PretrainConfig, dimensions: int) -> Needs:
     """Declare what training takes: the network, a batch's activations, the pieces of an epoch."""
     side, _ = patch_of(config, dimensions)
@@ -92,7 +73,7 @@ def patch_of(config: PretrainConfig, dimensions: int) -> tuple[int, int]:
     return config.patch or side, config.block or block
 
 
-def run(item: PretrainItem, shared: EncoderShared) -> Result:
+def run(item: PretrainItem, shared: TrainingShared) -> Result:
     """Pretrain, store the encoder, report how well it tells what lies under masks.
 
     Returns:
@@ -105,7 +86,7 @@ def run(item: PretrainItem, shared: EncoderShared) -> Result:
         raise DataError("not_fittable", "no scan of the protocol could be prepared for pretraining")
     storage, source = Storage.at(item.root), ShardSource(item.root, item.scans)
     training = EncoderTraining(source, _spec(item, shared.teacher))
-    kept = f"{RunLayout.training}/{item.protocol}+encoder"
+    kept = RunLayout.states(f"{item.protocol}+encoder")
     try:
         result = shared.train(training, name=item.digest[:16], storage_path=storage.uri(kept))
     except ShapeError as error:
@@ -115,7 +96,7 @@ def run(item: PretrainItem, shared: EncoderShared) -> Result:
     models.write_encoder(storage, item.protocol, model)
     storage.remove(kept)  # the encoder stands: nobody goes on from there
     rows = [PretrainingRow(target=item.config.target, **found) for found in result.training]
-    return Result(rows={"pretraining": rows}, value={"digest": _digest(model.weights)})
+    return Result(rows={"pretraining": rows}, value={"digest": weights_digest(model.weights)})
 
 
 def _spec(item: PretrainItem, teacher: TeacherModel) -> PretrainSpec:
@@ -141,12 +122,3 @@ def _spec(item: PretrainItem, teacher: TeacherModel) -> PretrainSpec:
         threads=config.threads,
         seed=item.seed,
     )
-
-
-def _digest(weights: Mapping[str, NDArray[Any]]) -> str:
-    """Hash the weights in name order."""
-    found = hashlib.sha256()
-    for name in sorted(weights):
-        found.update(name.encode())
-        found.update(np.ascontiguousarray(weights[name]).tobytes())
-    return found.hexdigest()[:32]

@@ -1,17 +1,11 @@
 """Train a protocol's student: rounds A, A+B, A+B+C … outward from the reference slice, then on the cohort."""
 
-import hashlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from somray.config import PRETRAINED, StudentConfig
 from somray.domain.run import RunLayout, ScanPlace
 from somray.domain.tables import AgreementRow, ConvergenceRow, TrainingRow
-from somray.domain.teacher import TeacherModel
 from somray.domain.work import MIB, WORKER_BYTES, Needs, Result
 from somray.errors import DataError, ShapeError, StoreError
 from somray.io import models
@@ -29,8 +23,9 @@ from somray.stages.student.lessons import (
     sees_volumes,
 )
 from somray.stages.student.training import StudentTraining
+from somray.stages.training import TrainingShared, weights_digest
 
-__all__ = ["StudentItem", "StudentShared", "needs", "run"]
+__all__ = ["StudentItem", "needs", "run"]
 
 READ_PLANES = 12
 """Times its bytes that a slice takes while it is read and labelled, beyond what its lesson takes."""
@@ -68,21 +63,6 @@ class StudentItem:
         return self.scan.place
 
 
-@dataclass(frozen=True)
-class StudentShared:
-    """The teacher, and how training is run where the executor is.
-
-    Args:
-        teacher: the protocol's fitted teacher.
-        train: see `domain.work.Trainer`.
-        trainer: what the training is run by, in words for the model's history.
-    """
-
-    teacher: TeacherModel
-    train: Callable[..., Any]
-    trainer: str = ""
-
-
 def needs(config: StudentConfig, slice_pixels: int, channels: int, volume_voxels: int = 0) -> Needs:
     """Declare what training takes: activations of a batch, the lessons, one predicted, one slice read.
 
@@ -100,7 +80,7 @@ def needs(config: StudentConfig, slice_pixels: int, channels: int, volume_voxels
     return Needs(cpus=config.threads, memory_bytes=WORKER_BYTES + 500 * MIB + held)
 
 
-def run(item: StudentItem, shared: StudentShared) -> Result:
+def run(item: StudentItem, shared: TrainingShared) -> Result:
     """Train all rounds, store the student, report agreement with the teacher (not accuracy).
 
     Returns:
@@ -123,7 +103,7 @@ def run(item: StudentItem, shared: StudentShared) -> Result:
         target=item.target,
         spacing_mm=teacher.spacing_mm,
     )
-    kept = f"{RunLayout.training}/{item.protocol}"
+    kept = RunLayout.states(item.protocol)
     start, begun = _start(item, spec)
     training = StudentTraining(lessons, spec, start)
     result = shared.train(training, name=item.digest[:16], storage_path=storage.uri(kept))
@@ -131,7 +111,7 @@ def run(item: StudentItem, shared: StudentShared) -> Result:
     model = replace(result.model, history={**result.model.history, **scans})
     models.write_student(storage, item.protocol, model)
     storage.remove(kept)  # the student stands: nobody goes on from there
-    return Result(rows=_rows(item, chosen, result), value={"digest": _digest(model.weights)})
+    return Result(rows=_rows(item, chosen, result), value={"digest": weights_digest(model.weights)})
 
 
 def _start(item: StudentItem, spec: StudentSpec) -> tuple[Weights | None, dict[str, str]]:
@@ -169,12 +149,3 @@ def _rows(item: StudentItem, chosen: tuple[int, ...], result: Any) -> dict[str, 
         "convergence": [ConvergenceRow(**found) for found in result.convergence],
         "training": [TrainingRow(**found) for found in result.training],
     }
-
-
-def _digest(weights: Mapping[str, NDArray[Any]]) -> str:
-    """Hash the weights in name order."""
-    found = hashlib.sha256()
-    for name in sorted(weights):
-        found.update(name.encode())
-        found.update(np.ascontiguousarray(weights[name]).tobytes())
-    return found.hexdigest()[:32]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,6 +32,7 @@ class Line(Generic[T]):
         self._workers, self._places, self._threads = workers, workers + waiting, threads
         self._pool = ThreadPoolExecutor(workers, "somray-answers")
         self._held = 0
+        self._counting = threading.Lock()
         self._busy = 0
         self._mean_seconds = 0.1
 
@@ -66,15 +68,17 @@ class Line(Generic[T]):
         return await asyncio.wrap_future(found)
 
     def _timed(self, piece: Callable[[int], T]) -> T:
-        self._busy += 1
+        with self._counting:
+            self._busy += 1
+            threads = max(1, self._threads // self._busy)
+        began = time.perf_counter()
         try:
-            began = time.perf_counter()
-            found = piece(max(1, self._threads // self._busy))
-            took = time.perf_counter() - began
-            self._mean_seconds += _SMOOTHING * (took - self._mean_seconds)
-            return found
+            return piece(threads)
         finally:
-            self._busy -= 1
+            with self._counting:
+                self._busy -= 1
+                took = time.perf_counter() - began
+                self._mean_seconds += _SMOOTHING * (took - self._mean_seconds)
 
     def close(self) -> None:
         """Take no more work; what is under way is finished."""

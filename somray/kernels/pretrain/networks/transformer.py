@@ -36,6 +36,7 @@ class _Attention(nn.Module):
         self.qkv = nn.Linear(hidden, 3 * hidden, bias=False)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return tokens (b, n, hidden), each a mean of all by how well they answer it."""
         batch, count, hidden = tokens.shape
         parts = self.qkv(tokens).view(batch, count, 3, self.heads, hidden // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
@@ -133,6 +134,7 @@ class _TokenDecoder(nn.Module):
         self.join = conv(shape.planes, shape.planes, 3, padding=1)
 
     def forward(self, tokens: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        """Spread tokens (b, n, hidden) over their patches and join them with the inputs: (b, planes, [z,] y, x)."""
         sizes = inputs.shape[2:]
         grid, dims = [size // self.patch for size in sizes], len(sizes)
         pixels = self.spread(tokens).view(-1, *grid, self.planes, *[self.patch] * dims)
