@@ -39,37 +39,6 @@ COMMANDS = """\
 `somray VERB --help` tells the same. Every verb takes `--json`: one JSON object on stdout, nothing else there;
 words and progress go to stderr. Exit codes: 0 done; 2 usage, configuration or manifest; 3 done, some scans were
 set aside; 4 failed."""
-MEANINGS = {
-    "seed": "of everything random; the same seed gives the same bits",
-    "protocols": "name to settings: scans that were acquired alike",
-    "resources": "what a run may take; never changes a result",
-    "protocols.NAME.modality": "chooses the rules for windows, classes and objects",
-    "protocols.NAME.channels": "names in order, one row of the manifest each; PETCT has CT and PET, all others "
-    "their modality, where left out",
-    "protocols.NAME.intensity": "channel to window; chosen automatically where left out",
-    "protocols.NAME.segment": "whose masks are followed as lesions: the student's, or direct transfer's (som, which "
-    "trains no student)",
-    "protocols.NAME.irregular": "series with uneven gaps or a tilted gantry: set aside, or resampled",
-    "protocols.NAME.repair_fraction": "NaN, infinite values and padding up to this share are repaired; a scan with "
-    "more is set aside",
-    "protocols.NAME.teacher.grid": "rows and columns of the map",
-    "protocols.NAME.teacher.topology": "neighbourhood of the nodes",
-    "protocols.NAME.teacher.epochs": "passes over the reference",
-    "protocols.NAME.teacher.features": "all ten, or a list of their names",
-    "protocols.NAME.teacher.target": "the class that is followed as lesion",
-    "protocols.NAME.student.rounds": "most rounds of A, A+B, A+B+C …",
-    "protocols.NAME.student.tolerance": "rounds end where the mean IoU changes by less",
-    "protocols.NAME.student.workers": "processes that train together; part of what fixes the bits",
-    "protocols.NAME.registration.detector": "of keypoints",
-    "protocols.NAME.registration.model": "motion between slices; auto: intensities first, keypoints where those do "
-    "not convince, the simplest model that explains enough",
-    "protocols.NAME.registration.pairs": "what is registered; leave `slices` out where nobody needs slice pairs",
-    "subject": "as in the manifest",
-    "session": "as in the manifest",
-    "slices": "counted from 0",
-    "call": "what the object is",
-}
-"""Of settings whose schema has no description."""
 
 
 def pages() -> dict[str, str]:
@@ -140,9 +109,7 @@ def _part(schema: dict[str, Any], path: str, known: dict[str, Any]) -> Iterator[
     for key, value in schema["properties"].items():
         place = f"{path}.{key}" if path else key
         inner += [(place + more, name) for more, name in _references(value)]
-        meaning = value.get("description") or MEANINGS.get(place) or MEANINGS.get(key, "")
-        if not meaning:
-            meaning = known.get(_own(value), {}).get("description", "")
+        meaning = value.get("description") or known.get(_own(value), {}).get("description", "")
         cells = (_values(value, known), _default(key, value, schema), meaning)
         yield f"| `{key}` | {' | '.join(_escaped(cell) for cell in cells)} |"
     for place, name in inner:

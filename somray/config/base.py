@@ -4,10 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["NAME_PATTERN", "Name", "Strict", "Threads", "TrainedBy"]
+__all__ = [
+    "NAME_PATTERN",
+    "InManifest",
+    "Name",
+    "Strict",
+    "Threads",
+    "TrainedBy",
+]
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64)]
+InManifest = Annotated[Name, Field(description="as in the manifest")]
 Threads = Annotated[
     int, Field(ge=1, le=64, description="CPU threads per worker; part of what fixes the bits")
 ]

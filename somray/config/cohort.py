@@ -34,9 +34,21 @@ OrganName = Annotated[
 class ProtocolConfig(Strict):
     """Scans acquired alike: one teacher, one student."""
 
-    modality: Literal["CT", "PET", "PETCT", "MR", "XCT", "other"] = "other"
-    channels: list[Name] = Field(default=[])
-    intensity: dict[Name, IntensityConfig] = Field(default={})
+    modality: Annotated[
+        Literal["CT", "PET", "PETCT", "MR", "XCT", "other"],
+        Field(description="chooses the rules for windows, classes and objects"),
+    ] = "other"
+    channels: Annotated[
+        list[Name],
+        Field(
+            description="names in order, one row of the manifest each; PETCT has CT and PET, all others their "
+            "modality, where left out"
+        ),
+    ] = Field(default=[])
+    intensity: Annotated[
+        dict[Name, IntensityConfig],
+        Field(description="channel to window; chosen automatically where left out"),
+    ] = Field(default={})
     teacher: TeacherConfig = TeacherConfig()
     student: StudentConfig = StudentConfig()
     pretrain: Annotated[
@@ -46,7 +58,13 @@ class ProtocolConfig(Strict):
             "left out"
         ),
     ] = None
-    segment: Literal["student", "som"] = "student"
+    segment: Annotated[
+        Literal["student", "som"],
+        Field(
+            description="whose masks are followed as lesions: the student's, or direct transfer's (som, which trains "
+            "no student)"
+        ),
+    ] = "student"
     registration: RegistrationConfig = RegistrationConfig()
     objects: ObjectsConfig = ObjectsConfig()
     lesions: LesionConfig = LesionConfig()
@@ -64,14 +82,25 @@ class ProtocolConfig(Strict):
             "side means both, a value without a name is 'organ 5'"
         ),
     ] = Field(default=[])
-    irregular: Literal["refuse", "resample"] = "refuse"
+    irregular: Annotated[
+        Literal["refuse", "resample"],
+        Field(description="series with uneven gaps or a tilted gantry: set aside, or resampled"),
+    ] = "refuse"
     spacing_mm: Annotated[
         tuple[SizeMm, SizeMm, SizeMm] | None,
         Field(
             description="voxel size [z, y, x] in mm of scans whose files name none; what a file names is kept"
         ),
     ] = None
-    repair_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
+    repair_fraction: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="NaN, infinite values and padding up to this share are repaired; a scan with more is set "
+            "aside",
+        ),
+    ] = 0.01
 
     @model_validator(mode="before")
     @classmethod
@@ -130,9 +159,21 @@ class CohortConfig(Strict):
     output: Annotated[
         str, Field(description="path or fsspec URL of the run, relative to this file")
     ]
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    protocols: Annotated[dict[Name, ProtocolConfig], Field(min_length=1)]
-    resources: ResourcesConfig = ResourcesConfig()
+    seed: Annotated[
+        int,
+        Field(
+            ge=0,
+            lt=2**32,
+            description="of everything random; the same seed gives the same bits",
+        ),
+    ] = 0
+    protocols: Annotated[
+        dict[Name, ProtocolConfig],
+        Field(min_length=1, description="name to settings: scans that were acquired alike"),
+    ]
+    resources: Annotated[
+        ResourcesConfig, Field(description="what a run may take; never changes a result")
+    ] = ResourcesConfig()
 
     @field_validator("output")
     @classmethod

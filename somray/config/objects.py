@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from somray.config.base import Name, Strict
+from somray.config.base import InManifest, Strict
 
 __all__ = ["CallConfig", "ObjectsConfig"]
 
@@ -14,13 +14,15 @@ Coordinate = Annotated[float, Field(description="LPS mm, as in the table `object
 class CallConfig(Strict):
     """A person's word on one object; it beats every rule."""
 
-    subject: Name
-    session: Name
+    subject: InManifest
+    session: InManifest
     at_mm: Annotated[
         tuple[Coordinate, Coordinate, Coordinate],
         Field(description="a point in it: centroid_x_mm, centroid_y_mm, centroid_z_mm"),
     ]
-    call: Literal["lesion", "physiological", "doubt"]
+    call: Annotated[
+        Literal["lesion", "physiological", "doubt"], Field(description="what the object is")
+    ]
 
 
 class ObjectsConfig(Strict):

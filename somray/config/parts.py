@@ -35,9 +35,19 @@ class IntensityConfig(Strict):
 class StudentConfig(Strict):
     """The U-Net that learns from the teacher."""
 
-    rounds: Annotated[int, Field(ge=1, le=50)] = 3
-    tolerance: Annotated[float, Field(ge=0, le=1)] = 0.002
-    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    rounds: Annotated[int, Field(ge=1, le=50, description="most rounds of A, A+B, A+B+C …")] = 3
+    tolerance: Annotated[
+        float,
+        Field(ge=0, le=1, description="rounds end where the mean IoU changes by less"),
+    ] = 0.002
+    workers: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=256,
+            description="processes that train together; part of what fixes the bits",
+        ),
+    ] = 1
     steps: Annotated[
         int | None,
         Field(
@@ -77,9 +87,20 @@ class StudentConfig(Strict):
 class RegistrationConfig(Strict):
     """How slices and sessions are aligned."""
 
-    detector: Literal["kaze", "akaze", "sift", "orb"] = "kaze"
-    model: Literal["auto", "similarity", "affine", "homography"] = "auto"
-    pairs: list[Literal["slices", "sessions"]] = Field(default=["slices", "sessions"])
+    detector: Annotated[
+        Literal["kaze", "akaze", "sift", "orb"], Field(description="of keypoints")
+    ] = "kaze"
+    model: Annotated[
+        Literal["auto", "similarity", "affine", "homography"],
+        Field(
+            description="motion between slices; auto: intensities first, keypoints where those do not convince, the "
+            "simplest model that explains enough"
+        ),
+    ] = "auto"
+    pairs: Annotated[
+        list[Literal["slices", "sessions"]],
+        Field(description="what is registered; leave `slices` out where nobody needs slice pairs"),
+    ] = Field(default=["slices", "sessions"])
     robust: Annotated[
         Literal["ransac", "magsac"],
         Field(description="how outliers among keypoint matches are told"),

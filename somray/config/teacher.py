@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from somray.config.base import Name, Strict
+from somray.config.base import InManifest, Name, Strict
 
 __all__ = ["FEATURE_NAMES", "CohortReferenceConfig", "ReferenceConfig", "TeacherConfig"]
 
@@ -26,9 +26,12 @@ FEATURE_NAMES = (
 class ReferenceConfig(Strict):
     """The slices that the teacher is fitted on."""
 
-    subject: Name
-    session: Name
-    slices: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    subject: InManifest
+    session: InManifest
+    slices: Annotated[
+        list[Annotated[int, Field(ge=0)]],
+        Field(min_length=1, description="counted from 0"),
+    ]
 
 
 class CohortReferenceConfig(Strict):
@@ -57,11 +60,18 @@ class TeacherConfig(Strict):
             description="torch runs on the GPU where there is one; its bits depend on the device"
         ),
     ] = "somray"
-    grid: tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]] = (5, 5)
-    topology: Literal["rectangular", "hexagonal"] = "rectangular"
+    grid: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]],
+        Field(description="rows and columns of the map"),
+    ] = (5, 5)
+    topology: Annotated[
+        Literal["rectangular", "hexagonal"], Field(description="neighbourhood of the nodes")
+    ] = "rectangular"
     torus: Annotated[bool, Field(description="join opposite sides of the map")] = False
-    epochs: Annotated[int, Field(ge=1, le=10000)] = 20
-    features: Literal["all"] | list[str] = "all"
+    epochs: Annotated[int, Field(ge=1, le=10000, description="passes over the reference")] = 20
+    features: Annotated[
+        Literal["all"] | list[str], Field(description="all ten, or a list of their names")
+    ] = "all"
     dimensions: Annotated[
         Literal[2, 3], Field(description="3: features look at the neighbouring slices too")
     ] = 2
@@ -76,7 +86,7 @@ class TeacherConfig(Strict):
             "scans (or every n-th); else the slices named, of one scan or several"
         ),
     ] = "auto"
-    target: Name = "lesion"
+    target: Annotated[Name, Field(description="the class that is followed as lesion")] = "lesion"
     classes: Annotated[
         Literal["auto"] | dict[Name, list[Annotated[int, Field(ge=0)]]],
         Field(description="class name to node numbers; overrules the rule for those nodes"),
