@@ -167,6 +167,13 @@ class LesionConfig(Strict):
             "coarsest session",
         ),
     ] = None
+    local_thickness: Annotated[
+        bool,
+        Field(
+            description="also measure how thick lesions are inside: the largest ball in them that holds a voxel, mean "
+            "and largest of a lesion"
+        ),
+    ] = False
     response: Annotated[
         ResponseConfig, Field(description="what is called a response or a progression")
     ] = ResponseConfig()

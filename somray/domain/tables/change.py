@@ -138,6 +138,18 @@ class LesionRow(Row):
             "across an axis of one voxel do not count",
         ),
     ] = None
+    mean_thickness_mm: Annotated[
+        float | None,
+        Column(
+            "mm",
+            "local thickness, mean over its voxels: the diameter of the largest ball inside it that contains the "
+            "voxel (Hildebrand and Rüegsegger 1997; from voxel centres, so odd thicknesses read a voxel too much); "
+            "null unless lesions.local_thickness is on, and of boxes above 2²² voxels",
+        ),
+    ] = None
+    max_thickness_mm: Annotated[
+        float | None, Column("mm", "the largest such ball's diameter; null likewise")
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -266,7 +266,8 @@ class Units:
     ) -> Unit:
         """Follow the lesions of one subject."""
         lesions = evolve.expected_lesions(item, lesion_voxels)
-        needs = evolve.needs(max(s.slab_bytes for s in states), lesions)
+        thickness = item.config.local_thickness
+        needs = evolve.needs(max(s.slab_bytes for s in states), lesions, thickness=thickness)
         settings = [item.method, item.value, item.channel, item.config.model_dump(mode="json")]
         settings.append([s.objects for s in item.sessions])
         sources = [s.source_digest for s in states], [s.to_first for s in item.sessions]

@@ -7,6 +7,7 @@ memory is what is known of each lesion, never its voxels and never a volume.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from somray.config import LesionConfig
 from somray.domain.geometry import Geometry
@@ -20,6 +21,7 @@ from somray.kernels.evolution.follow import ChangeThresholds, follow
 from somray.kernels.evolution.overlaps import PairCounts
 from somray.kernels.evolution.surroundings import doubted
 from somray.kernels.evolution.time_points import carry_over_time
+from somray.kernels.lesions.thickness.meter import HELD_BYTES, MEASURE_BYTES
 from somray.stages.evolution.burden import MeasuredSession, burden_rows
 from somray.stages.evolution.instances import FollowedLabel, FoundLesions, find_instances
 from somray.stages.evolution.lesion_labels import TimePoint, write_time_point
@@ -79,9 +81,10 @@ class EvolveItem:
     apart: bool = True
 
 
-def needs(brick_bytes: int, lesions: int) -> Needs:
-    """Declare what following takes: some bricks, what is known of each lesion, and shells."""
+def needs(brick_bytes: int, lesions: int, *, thickness: bool = False) -> Needs:
+    """Declare what following takes: some bricks, what is known of each lesion, shells, and one lesion's balls."""
     held = BRICKS_HELD * brick_bytes + LESION_BYTES * lesions + FIXED_BYTES
+    held += HELD_BYTES + MEASURE_BYTES if thickness else 0
     return Needs(cpus=1, memory_bytes=WORKER_BYTES + held)
 
 
@@ -109,15 +112,16 @@ def run(item: EvolveItem, shared: object = None) -> Result:
     changes = doubted(evolution.changes, surroundings(evolution, scans))
     highest = max((i for ids in evolution.identities for i in ids.values()), default=0)
     measured: list[MeasuredSession] = []
+    write = partial(write_time_point, channel=item.channel, thickness=item.config.local_thickness)
     for (scan, session), first, ids in zip(sessions, found, evolution.identities, strict=True):
-        points = [write_time_point(first, item.channel, ids)]
+        points = [write(first, identities=ids)]
         for t in range(1, scan.meta.shape[0]):
             later = find_instances(scan, _drawn(item, session, t), t)
             shared_voxels = _shared_with_first(later)
             known, highest = carry_over_time(
                 shared_voxels, later.lesions, thresholds.min_volume_mm3, highest
             )
-            points.append(write_time_point(later, item.channel, known))
+            points.append(write(later, identities=known))
         finish_labels(storage, scan.place.name, LABEL, {}, _colors(points))
         measured.append(MeasuredSession(scan, session.to_first is not None, points))
     subject, points = item.sessions[0].place.subject, [p for one in measured for p in one.points]

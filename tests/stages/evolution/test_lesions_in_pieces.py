@@ -18,6 +18,7 @@ from somray.domain.work import WORKER_BYTES
 from somray.io.ome import image as ome_zarr
 from somray.io.ome import metadata
 from somray.io.storage import Storage
+from somray.kernels.lesions.thickness.balls import local_thickness
 from somray.stages.evolution import evolve, surroundings
 from tests.stages.evolution.whole_evolve import WholeSession, distances, whole
 
@@ -29,7 +30,7 @@ CUTS = {  # most bytes of a brick, pixels of a tile
     "planes": (PLANE, 64),
     "tiles": (PLANE - 1, 12),
 }
-CONFIG = LesionConfig(min_volume_mm3=6.0, change_floor_mm3=4.0)
+CONFIG = LesionConfig(min_volume_mm3=6.0, change_floor_mm3=4.0, local_thickness=True)
 
 
 def store(root, name, one):
@@ -131,6 +132,13 @@ def test_pieces_of_any_size_give_the_tables_and_labels_of_whole_volumes(seed, co
         assert [row.longest_axis_mm for row in told] == longest
         assert [row.nearest_mm for row in told] == pytest.approx(near)
         assert rows["burden"][n].dmax_mm == furthest
+        for row in told:
+            mask = drawn == row.lesion_id
+            thickness = local_thickness(mask, one.geometry.spacing_mm)[mask]
+            assert (row.mean_thickness_mm, row.max_thickness_mm) == (
+                thickness.mean(),
+                thickness.max(),
+            )
         areas = [row.target_fraction for row in rows["slices"] if row.session == f"t{n}"]
         assert areas == [np.count_nonzero(plane) / plane.size for plane in drawn]
 

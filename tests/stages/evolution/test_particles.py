@@ -51,6 +51,7 @@ def test_lesions_carry_their_form_and_direction(tmp_path):
     assert rod.equivalent_diameter_mm == pytest.approx((6 * rod.volume_mm3 / np.pi) ** (1 / 3))
     assert cube.elongation == pytest.approx(1.0)
     assert (cube.orientation_z, cube.polar_angle_deg, cube.touches_border) == (None, None, True)
+    assert (cube.mean_thickness_mm, cube.max_thickness_mm) == (None, None)  # not asked for
 
 
 def test_a_material_has_its_porosity_along_each_axis_of_volume_and_sample(tmp_path):
