@@ -40,7 +40,7 @@ class _Graph(nn.Module):
         self.views, self.temperature = views_of(model), model.temperature
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        logits = self.network(self.views.of(image, 1))
+        logits = self.network(self.views.traced(image))
         chance = torch.sigmoid(logits / self.temperature)
         return torch.where(torch.isnan(image).any(dim=1), 0.0, chance)
 

@@ -18,6 +18,7 @@ from torch import nn
 from somray.domain.student import StudentModel
 from somray.errors import ShapeError
 from somray.kernels.student.determinism import deterministic
+from somray.kernels.student.memory import keep_freed
 from somray.kernels.student.network import UNet, build_unet, folded
 from somray.kernels.student.views import ImageViews, Window
 
@@ -125,8 +126,13 @@ def chances(
         _tiled(network, [np.asarray(image) for image in images[group]], views, out[group], settings)
 
     workers = max(1, min(threads, len(groups))) if device == "cpu" else 1
-    with deterministic(1), ThreadPoolExecutor(workers) as pool:
-        list(pool.map(predict, groups))
+    with deterministic(1):
+        if workers == 1:  # without a pool: its threads have heaps of their own
+            for group in groups:
+                predict(group)
+            return out
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(predict, groups))
     return out
 
 
@@ -160,13 +166,12 @@ def tile_chances(
     Returns:
         (b, [z,] y, x) float32, right where all that a logit sees is in the tile; 0 where there is no data.
     """
-    last = torch.channels_last if tiles[0].ndim == 3 else torch.channels_last_3d
+    keep_freed()
     half = torch.device(device).type == "cuda" and torch.cuda.is_bf16_supported(
         including_emulation=False
     )
-    inputs = torch.from_numpy(np.stack([views.inputs(values) for values in tiles]))
-    inputs = inputs.to(device).contiguous(memory_format=last)
     with torch.inference_mode():
+        inputs = views.batch(tiles).to(device)
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
             logits = network(inputs).float()
         found: NDArray[np.float32] = torch.sigmoid(logits / temperature).cpu().numpy()

@@ -8,6 +8,7 @@ Views are functions of a pixel's value alone: no neighbourhood, no coordinate, n
 imported where tensors are made: all that plans or cuts lessons knows the kinds and windows, and needs none.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,23 +49,31 @@ class ImageViews:
 
     def inputs(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn values (c, …) into inputs (d, …) float32, each within [-1, 1]; nothing is NaN."""
-        import torch
-
-        found: NDArray[np.float32] = self.of(torch.from_numpy(np.ascontiguousarray(values))).numpy()
+        found: NDArray[np.float32] = self.batch([values])[0].contiguous().numpy()
         return found
 
-    def of(self, values: "torch.Tensor", axis: int = 0) -> "torch.Tensor":
-        """Do the same to a tensor whose channels lie along an axis; exported graphs begin with it."""
+    def batch(self, images: Sequence[NDArray[np.float32]]) -> "torch.Tensor":
+        """Turn images (c, …) of one shape into inputs (b, d, …), channels last in memory."""
         import torch
 
-        channels = values.unbind(axis)
-        found = [
-            view
-            for channel, kind, window in zip(channels, self.kinds, self.windows, strict=True)
-            for view in _views(channel, kind, window)
-        ]
-        stacked = torch.stack(found, axis).clamp(-1.0, 1.0)
+        found = torch.empty((len(images), *images[0].shape[1:], self.count))
+        for inputs, image in zip(found, images, strict=True):
+            channels = torch.from_numpy(np.ascontiguousarray(image)).unbind()
+            for n, view in enumerate(self._of(channels)):
+                inputs[..., n] = view
+        # NaN passes through limits; what comes out of them is never infinite.
+        return found.clamp_(-1.0, 1.0).nan_to_num_(nan=-1.0).movedim(-1, 1)
+
+    def traced(self, images: "torch.Tensor") -> "torch.Tensor":
+        """Do the same to a tensor (b, c, …), by what exported graphs can say."""
+        import torch
+
+        stacked = torch.stack(list(self._of(images.unbind(1))), 1).clamp(-1.0, 1.0)
         return torch.where(torch.isnan(stacked), -1.0, stacked)
+
+    def _of(self, channels: Sequence["torch.Tensor"]) -> Iterator["torch.Tensor"]:
+        for channel, kind, window in zip(channels, self.kinds, self.windows, strict=True):
+            yield from _views(channel, kind, window)
 
 
 def view_count(kind: str) -> int:

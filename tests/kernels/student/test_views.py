@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from somray.kernels.student import views as module
 from somray.kernels.student.views import ImageViews, view_count
@@ -86,6 +87,17 @@ def test_channels_stand_one_after_another_and_the_image_is_left_alone():
     np.testing.assert_array_equal(values, before)
     parts = [seen(kind, channel) for kind, channel in zip(kinds, values, strict=True)]
     np.testing.assert_array_equal(found, np.concatenate(parts))
+
+
+def test_a_batch_and_a_traced_graph_see_what_single_images_do_to_the_bit():
+    views = ImageViews(KINDS, tuple(WINDOWS.values()))
+    images = np.random.default_rng(0).normal(30, 300, (2, len(KINDS), 7, 9)).astype(np.float32)
+    images[0, :, 0, :3] = np.nan, np.inf, -np.inf
+    expected = np.stack([views.inputs(image) for image in images])
+    found = views.batch(images)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    np.testing.assert_array_equal(found.numpy(), expected)
+    np.testing.assert_array_equal(views.traced(torch.from_numpy(images)).numpy(), expected)
 
 
 def test_a_look_without_a_window_for_every_channel_is_refused():
