@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from somray.domain.tables import Row
@@ -19,16 +18,15 @@ from somray.io.ledger import Entry, Ledger, entry_of
 from somray.io.ome.marks import group_attributes, is_complete
 from somray.io.storage import Storage
 from somray.io.tables import row_to_plain
-from somray.pipeline.pretrain.finetuned import SEGMENTER, finetuned
+from somray.pipeline.finetune.finetuned import SEGMENTER, finetuned
 from somray.pipeline.pretrain.kept import PRETRAINING, pretrained
 from somray.pipeline.run_state import Progress, RunState
 from somray.pipeline.run_tables import RunTables, failure_result, timing_row
 from somray.pipeline.stages import STAGES
+from somray.runtime.threads import StorageThreads
 
 __all__ = ["FailureRows", "Record", "RunRecord"]
 
-THREADS = 64
-"""Units whose files are read or written at once: storage far away answers late, but many at a time."""
 READ_AT_ONCE = 1024
 Key = tuple[str, str, str]
 MODELS = "teacher", "student", "pretrain"
@@ -114,7 +112,7 @@ class RunRecord:
         self._ledger = Ledger(storage)
         self._tables = RunTables(storage, self._ledger)
         self._executor = executor
-        self._threads = ThreadPoolExecutor(THREADS, "record")
+        self._threads = StorageThreads()
         self._ended: dict[Key, bool] = {}
         self._changed: set[str] = set()
         self.executed = 0
@@ -159,9 +157,8 @@ class RunRecord:
         """
         if self.state.fault is not None:
             raise self.state.fault
-        loop = asyncio.get_running_loop()
         # What a unit gave is written even where the run is stopped meanwhile: see `close`.
-        return await asyncio.shield(loop.run_in_executor(self._threads, function, *arguments))
+        return await asyncio.shield(asyncio.wrap_future(self._threads.submit(function, *arguments)))
 
     async def renew(self, function: StageFunction, unit: Unit) -> None:
         """Keep what a unit gave before, where a look shows that it would give the same again."""

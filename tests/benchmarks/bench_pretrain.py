@@ -5,6 +5,9 @@ encoder for each target on all its images without any label, trains segmenters o
 each, judges them on all other scans, and prints the table; what is there already is not made again, and a seed decides
 all. `pytest --bench` prints the table of a cohort at a tenth of the steps; without `--bench` it is a test of a moment.
 
+With `--proposed` nothing is pretrained: the cohort is run as ever, and scratch learns once from scans drawn by chance
+and once, with the same seeds, from those that `somray propose` puts first.
+
 Every arm has the same network, labelled scans, patches, augmentation, steps and rates; scratch starts from random
 weights, `shuffled` from an encoder that was pretrained as long on nodes whose numbers last for no two patches. The
 images of scans that judge were among those pretrained on, as they are where a cohort is at hand; no mask was. Sizes
@@ -24,6 +27,10 @@ import pytest
 import torch
 
 from somray.cli import main as somray
+from somray.commands.launch import load_cohort
+from somray.commands.propose.choice import propose_first
+from somray.commands.propose.request import ProposeRequest
+from somray.domain.brick import Brick
 from somray.domain.encoder import EncoderModel
 from somray.domain.run import RunLayout, ScanPlace
 from somray.domain.segmenter import SegmenterModel
@@ -38,6 +45,8 @@ from somray.kernels.pretrain.segmenter import SegmenterSpec, segmenter_chance, t
 from somray.kernels.pretrain.spec import CONTROLS, PretrainSpec
 from somray.kernels.pretrain.train import pretrain
 from somray.kernels.student.training.patches import Example
+from somray.pipeline.cohort import run_cohort
+from somray.runtime.serial import SerialExecutor
 from somray.stages.finetune.judge import THRESHOLD
 from somray.stages.finetune.labelled import LabelledScan, examples_of, truth_of
 from somray.stages.pretrain.images import EncoderView, ScanImage, scan_images
@@ -46,6 +55,7 @@ from tests.benchmarks.pretrain_cases import COHORTS
 
 pytestmark = pytest.mark.bench
 
+PROPOSED = "proposed"
 ARMS = ("scratch", "pixels", "features", "nodes", "nodes2", "kmeans", "shuffled")
 COUNTS = (1, 2, 4)
 DRAWS = 5
@@ -72,9 +82,12 @@ class Task:
         if not self.config.exists():
             COHORTS[name](data, self.folder)
         self.root = str(self.folder / "run")
+        asked = (
+            f"protocols.{name}.pretrain"  # shards of features hold all that the other targets need
+        )
+        self.settings = f"{asked}.steps=1", f"{asked}.target=features"
         if not Path(self.root, "models").exists():
-            asked = f"protocols.{name}.pretrain"  # shards of features hold all that the other targets need
-            settings = ["--set", f"{asked}.steps=1", "--set", f"{asked}.target=features"]
+            settings = (word for one in self.settings for word in ("--set", one))
             assert somray(["pretrain", str(self.config), *settings, "--json"]) == 0
 
     @cached_property
@@ -87,7 +100,12 @@ class Task:
     @cached_property
     def truths(self) -> list[np.ndarray]:
         """Each scan's truth on its own voxels."""
-        return [truth_of(scan) for scan in self.scans]
+        found = []
+        for scan in self.scans:
+            with closing(truth_of(scan)) as truth:
+                depth, *plane = truth.shape
+                found.append(truth.read(Brick.of_slices(0, 0, depth, tuple(plane))))
+        return found
 
     @cached_property
     def images(self) -> list[tuple[ScanImage, np.ndarray]]:
@@ -102,11 +120,24 @@ class Task:
     @cached_property
     def lessons(self) -> list[list[Example]]:
         """Each scan as segmenters learn from it."""
-        view = EncoderView.of(self.first)
-        return [
-            examples_of(scan, truth, view, 2**28)
-            for scan, truth in zip(self.scans, self.truths, strict=True)
-        ]
+        view, found = EncoderView.of(self.first), []
+        for scan in self.scans:
+            with closing(truth_of(scan)) as truth:
+                found.append(examples_of(scan, truth, view, 2**28))
+        return found
+
+    @cached_property
+    def proposed(self) -> list[int]:
+        """Numbers of the scans that `propose` puts first, the first one first."""
+        if not Path(self.root, "report").exists():
+            run_cohort(load_cohort(self.config, self.settings), SerialExecutor())
+        found = propose_first(self.root, ProposeRequest(count=max(COUNTS), every=True))
+        names = [scan.place.subject for scan in self.scans]
+        rows = [row for row in found["rows"] if row["choice"] == "proposed"]
+        print(
+            "\n".join(f"{row['rank']} {row['subject']}: {row['why']}" for row in rows), flush=True
+        )
+        return [names.index(row["subject"]) for row in rows]
 
     @cached_property
     def source(self) -> ShardSource:
@@ -164,7 +195,8 @@ class Task:
             patch=PATCH, batch=BATCH, seed=draw,
         )  # fmt: skip
         examples = [example for n in labelled for example in self.lessons[n]]
-        model = train_segmenter(examples, spec, None if arm == "scratch" else self.encoder(arm))
+        start = None if arm in ("scratch", PROPOSED) else self.encoder(arm)
+        model = train_segmenter(examples, spec, start)
         return [None if n in labelled else self._dice(n, model) for n in range(len(self.scans))]
 
     def _dice(self, number: int, model: SegmenterModel) -> float:
@@ -182,10 +214,12 @@ class Task:
         done = {(row["arm"], row["count"], row["draw"]) for row in rows}
         for draw, labelled in self.draws():
             for arm in arms:
-                if (arm, len(labelled), draw) in done:
+                count = len(labelled)
+                if (arm, count, draw) in done:
                     continue
-                row = {"arm": arm, "count": len(labelled), "draw": draw}
-                rows.append({**row, "labelled": labelled, "dice": self.scores(arm, draw, labelled)})
+                own = tuple(self.proposed[:count]) if arm == PROPOSED else labelled
+                row = {"arm": arm, "count": count, "draw": draw, "labelled": own}
+                rows.append({**row, "dice": self.scores(arm, draw, own)})
                 with kept.open("a") as file:
                     file.write(json.dumps(rows[-1]) + "\n")
         return rows
@@ -251,9 +285,12 @@ def main() -> None:
     asked.add_argument("--data", type=Path, required=True)
     asked.add_argument("--out", type=Path, required=True)
     asked.add_argument("--share", type=float, default=1.0)
+    asked.add_argument("--proposed", action="store_true")
     given = asked.parse_args()
     torch.set_num_threads(1)
-    print("\n".join(table(Task(given.cohort, given.data, given.out, given.share).run())))
+    task = Task(given.cohort, given.data, given.out, given.share)
+    arms = ("scratch", PROPOSED) if given.proposed else ARMS
+    print("\n".join(table([row for row in task.run(arms) if row["arm"] in arms])))
 
 
 if __name__ == "__main__":

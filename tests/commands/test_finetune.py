@@ -6,10 +6,10 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 import somray
 from somray.cli import main
-from somray.commands.finetune import train
 from somray.domain.encoder import EncoderModel
 from somray.domain.run import RunLayout, ScanPlace
 from somray.io.ledger import Entry, Ledger
@@ -20,7 +20,8 @@ from somray.kernels.pretrain.networks.backbone import new_backbone
 from somray.kernels.pretrain.networks.shapes import network_of_spec
 from somray.kernels.pretrain.spec import PretrainSpec
 from somray.kernels.student.network import unet_weights
-from somray.pipeline.pretrain.finetuned import finetuned
+from somray.pipeline.finetune import train
+from somray.pipeline.finetune.finetuned import finetuned
 from somray.stages.finetune.judge import segmented
 from tests.cohort_fixtures import run_in
 
@@ -204,3 +205,24 @@ def test_the_same_run_again_leaves_it_as_it_is(tuned, cohort_folder, tmp_path):
     run_in(cohort_folder, f"output={run}")
     assert somray.open_run(run).table("finetune").equals(before)
     assert "segmenter" in read_model_info(Storage.at(run), PROTOCOL)
+
+
+def test_a_device_that_is_not_there_is_refused(finished_copy, capsys):
+    call(finished_copy, "--device", "cdua", code=2)
+    assert "expected auto, cpu, cuda; did you mean 'cuda'?" in capsys.readouterr().err
+    if not torch.cuda.is_available():
+        call(finished_copy, "--device", "cuda", code=2)
+        assert "torch sees no GPU here" in capsys.readouterr().err
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_is_taken_by_itself(finished_copy, capsys):
+    call(finished_copy)
+    (facts,) = json.loads(capsys.readouterr().out)["protocols"].values()
+    assert facts["device"] == "cuda"
+    before = read_segmenter(Storage.at(finished_copy), PROTOCOL).weights
+    Ledger(Storage.at(finished_copy)).drop("finetune", PROTOCOL, "segmenter")
+    call(finished_copy, "--device", "cuda")
+    after = read_segmenter(Storage.at(finished_copy), PROTOCOL).weights
+    assert all(np.array_equal(before[name], after[name]) for name in before)

@@ -70,6 +70,34 @@ def test_slices_are_proposed_by_the_area_in_question(drawn, capsys):
     assert rows[0]["disagreement"] == areas.max()
 
 
+def test_every_time_point_is_looked_at(tmp_path, capsys):
+    """A ball that only the map sees, at t 2 of the second subject alone."""
+    rows = []
+    for n, subject in enumerate("ab"):
+        image = np.random.default_rng(n).normal(size=(10, 9, 8, 3)).astype(np.float32)
+        nib.Nifti1Image(image, np.diag([-2.0, -2, 5, 1])).to_filename(
+            tmp_path / f"{subject}.nii.gz"
+        )
+        rows.append((subject, "t0", f"{subject}.nii.gz"))
+    run = ingested(tmp_path, rows, balls((8, 8, 20, 6)))
+    storage, name = Storage.at(run), RunLayout.scan("b", "t0")
+    bricks = list(ome.read_meta(storage, name).bricks())
+    seen = {brick.t: ome.read_label_brick(storage, name, "student", brick) for brick in bricks}
+    ome.create_labels(storage, name, "student", "uint8")
+    for brick in bricks:
+        ome.write_label_brick(storage, name, "student", brick, seen[brick.t] * (brick.t != 2))
+    ome.finish_labels(storage, name, "student", {3: "lesion"})
+    first, other = chosen(proposed(run, capsys=capsys))
+    assert (first["subject"], first["t"], other["disagreement"]) == ("b", None, 0.0)
+    assert first["disagreement"] == pytest.approx(1 / 3)
+    found = proposed(run, "--what", "slices", "--n", "1", capsys=capsys)
+    (row,) = chosen(found)
+    areas = 4.0 * (seen[2] == 3).sum(axis=(1, 2))
+    assert (row["subject"], row["t"], row["z"]) == ("b", 2, int(np.argmax(areas)))
+    assert row["disagreement"] == areas.max()
+    assert any("truth masks belong to t 0" in note for note in found["notes"])
+
+
 def test_what_is_left_in_a_table_is_what_was_told(drawn, tmp_path, capsys):
     place = tmp_path / "out" / "first.csv"
     found = proposed(drawn, "--out", str(place), "--n", "2", capsys=capsys)

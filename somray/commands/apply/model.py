@@ -27,7 +27,7 @@ from somray.kernels.teacher.apply import scaled_windows
 from somray.pipeline.units.protocol import ingest_item
 from somray.stages import ingest
 from somray.stages.drift import judge
-from somray.stages.finetune.judge import segmented
+from somray.stages.finetune.judge import segmented_bricks
 from somray.stages.segment import labels
 from somray.stages.segment.rows import BrickItem, SliceCount, joined_counts
 from somray.stages.segment.scales import all_scales, scales_for
@@ -192,10 +192,10 @@ def _finetuned(asked: BrickItem, model: SegmenterModel) -> list[float]:
     _, dy, dx = meta.geometry.spacing_mm
     areas: list[float] = []
     for t in range(meta.shape[0]):
-        drawn = np.zeros(meta.shape[2:], dtype=np.uint8)
-        for box, target in segmented(place, model, t):
-            drawn[box.box] = target * np.uint8(asked.value)
-        for brick in meta.bricks(t):
-            write_label_brick(storage, place.name, "finetuned", brick, drawn[brick.box])
-        areas += [float(n) * dy * dx for n in np.count_nonzero(drawn, axis=(1, 2))]
+        counts = np.zeros(meta.shape[2], dtype=np.int64)
+        for brick, target in segmented_bricks(place, model, t):
+            value = target * np.uint8(asked.value)
+            write_label_brick(storage, place.name, "finetuned", brick, value)
+            counts[brick.z0 : brick.z1] += np.count_nonzero(target, axis=(1, 2))
+        areas += [float(n) * dy * dx for n in counts]
     return areas

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from somray.commands.completion import protocols
+from somray.commands.completion import one_of, protocols
 from somray.commands.console import FAILED, Json, RunFolder, give
 
 __all__ = ["finetune"]
@@ -24,6 +24,13 @@ def finetune(
         typer.Option(min=2, help="Parts in which subjects are held out; no more than subjects."),
     ] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, draws and folds.")] = 0,
+    device: Annotated[
+        str,
+        typer.Option(
+            help="auto (a GPU where there is one), cpu or cuda.",
+            autocompletion=one_of("auto", "cpu", "cuda"),
+        ),
+    ] = "auto",
     as_json: Json = False,
 ) -> None:
     """Train a segmenter on the few scans that have a truth, and say what that is worth.
@@ -36,11 +43,11 @@ def finetune(
 
     Example: somray finetune runs/lung --steps 600
     """
-    from somray.commands.finetune.request import FinetuneRequest
-    from somray.commands.finetune.train import finetune_run
+    from somray.commands.finetune.asked import finetune_run
     from somray.commands.finetune.words import finetune_text
+    from somray.pipeline.finetune.request import FinetuneRequest
 
-    found = finetune_run(run, FinetuneRequest(protocol, n, steps, folds, seed))
+    found = finetune_run(run, FinetuneRequest(protocol, n, steps, folds, seed, device))
     give(found, as_json, lambda: finetune_text(found))
     if not found["protocols"]:
         raise typer.Exit(FAILED)

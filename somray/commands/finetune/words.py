@@ -5,7 +5,6 @@ from typing import Any
 
 from somray.commands.words import counted
 from somray.stages.finetune.folds import FEWEST, PairedDifference
-from somray.stages.finetune.verdict import FinetuneSummary
 
 __all__ = ["conclusions", "finetune_text"]
 
@@ -30,12 +29,11 @@ _WORTH = {
 }
 
 
-def conclusions(facts: Mapping[str, Any], summary: FinetuneSummary) -> list[str]:
+def conclusions(facts: Mapping[str, Any]) -> list[str]:  # Any: JSON
     """Say what the figures of a protocol can say, and where they are too few.
 
     Args:
-        facts: as `finetune_run` tells them, without `says`.
-        summary: of the folds.
+        facts: as `finetune_protocols` tells them.
     """
     said = []
     if not facts["folds"]:
@@ -49,9 +47,9 @@ def conclusions(facts: Mapping[str, Any], summary: FinetuneSummary) -> list[str]
             f"would do so in more than 5 % of cases; from {FEWEST} subjects on it could be said"
         )
     said.append(NO_ENCODER if facts["encoder"] is None else SEEN)
-    for pair, found in summary.differences.items():
+    for pair, found in facts["differences"].items():
         if facts["encoder"] is not None or pair.startswith("scratch"):
-            said.append(_compared(pair, found))
+            said.append(_compared(pair, PairedDifference(**found)))
     start, labelled = facts["model"]["start"], counted(facts["model"]["labelled"], "scan")
     why = ", which did better in the folds" if start == "scratch" and facts["encoder"] else ""
     said.append(

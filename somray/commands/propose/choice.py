@@ -28,7 +28,8 @@ __all__ = ["propose_first"]
 
 UNDONE = "no scan is done; let the run finish"
 LABELLED = "every scan has a truth already; --all proposes among them too"
-GAP_MM = 20.0  # between proposed slices of one scan: nearer ones show the same
+GAP_MM = 20.0  # between proposed slices of one scan, at any time: nearer ones show the same
+LATER = "truth masks belong to t 0; `finetune` and the scores read no label of a later time point"
 
 
 def propose_first(location: str, request: ProposeRequest) -> dict[str, Any]:  # Any: JSON
@@ -61,6 +62,8 @@ def propose_first(location: str, request: ProposeRequest) -> dict[str, Any]:  # 
         among = [one for one in seen if request.every or not one.has_truth]
         rows += _chosen(protocol, seen, among, request)
         notes += [f"{protocol}: {note}" for note in _notes(among, request)]
+    if any(row.t for row in rows):
+        notes.append(LATER)
     if not rows:
         raise ConfigError(f"{run.root}: nothing to propose: {'; '.join(notes)}")
     found = {"what": request.what, "rows": [asdict(row) for row in rows], "notes": notes}
@@ -98,7 +101,7 @@ def _chosen(
         for rank, n in enumerate(numbers, start=1):
             one = among[n]
             why = reasons(request.what, one.parts, {name: float(ranks[name][n]) for name in PARTS})
-            where = one.candidate.subject, one.candidate.session, 0, one.z
+            where = one.candidate.subject, one.candidate.session, one.t, one.z
             told = {name: one.parts[name] for name in PARTS}
             rows.append(
                 ProposalRow(

@@ -30,12 +30,14 @@ class SeenCandidate:
 
     Args:
         candidate: whose it is, and where.
+        t: time index; None for a scan.
         z: slice; None for a scan.
         parts: figures by name of `request.PARTS`; None where one is not known.
         has_truth: whether its scan has a truth already.
     """
 
     candidate: LabelCandidate
+    t: int | None
     z: int | None
     parts: dict[str, float | None]
     has_truth: bool
@@ -117,12 +119,14 @@ def _groups(place: ScanPlace, target: str, objects: pd.DataFrame) -> LabelGroups
         names, _ = label_look(storage, place.name, group)
         return next((number for number, name in names.items() if name == target), None)
 
-    doubted = objects.loc[(objects["called"] == "doubt") & (objects["t"] == 0), "object_id"]
+    doubted: dict[int, tuple[int, ...]] = {}
+    for t, number in objects.loc[objects["called"] == "doubt", ["t", "object_id"]].to_numpy():
+        doubted[int(t)] = (*doubted.get(int(t), ()), int(number))
     has_objects = labels_complete(storage, place.name, "objects")
     return LabelGroups(
         value("som"),
         value("student"),
-        tuple(int(n) for n in doubted) if has_objects else None,
+        doubted if has_objects else None,
         labels_complete(storage, place.name, "confidence"),
     )
 
@@ -144,28 +148,30 @@ def _whole(scan: _Scan, rare: float) -> SeenCandidate:
         "doubt": doubt,
     }
     return SeenCandidate(
-        LabelCandidate(scan.place.subject, scan.place.session), None, parts, scan.has_truth
+        LabelCandidate(scan.place.subject, scan.place.session), None, None, parts, scan.has_truth
     )
 
 
 def _slices(scan: _Scan, rare: NDArray[np.float64]) -> list[SeenCandidate]:
     """Return those slices of a scan that were looked at as candidates."""
     look, found = scan.look, []
-    for n, z in enumerate(look.slices):
+    for n, (t, z) in enumerate(look.slices):
         parts = {
-            "disagreement": _area(look.disagree, z, look.pixel_mm2),
-            "unsure": None if look.unsure is None else float(look.unsure[z]),
+            "disagreement": _area(look.disagree, (t, z), look.pixel_mm2),
+            "unsure": None if look.unsure is None else float(look.unsure[t, z]),
             "drift": _known(look.distance[n]),
             "rarity": _known(rare[n]),
-            "doubt": _area(look.doubted, z, look.pixel_mm2),
+            "doubt": _area(look.doubted, (t, z), look.pixel_mm2),
         }
         candidate = LabelCandidate(scan.place.subject, scan.place.session, z * look.spacing_z_mm)
-        found.append(SeenCandidate(candidate, z, parts, scan.has_truth))
+        found.append(SeenCandidate(candidate, t, z, parts, scan.has_truth))
     return found
 
 
-def _area(counts: NDArray[np.int64] | None, z: int, pixel_mm2: float) -> float | None:
-    return None if counts is None else int(counts[z]) * pixel_mm2
+def _area(
+    counts: NDArray[np.int64] | None, where: tuple[int, int], pixel_mm2: float
+) -> float | None:
+    return None if counts is None else int(counts[where]) * pixel_mm2
 
 
 def _known(value: float) -> float | None:

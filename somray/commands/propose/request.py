@@ -42,7 +42,7 @@ class ProposalRow:
         protocol: of the scan.
         subject: as in the manifest.
         session: as in the manifest.
-        t: time index.
+        t: time index; None for a scan, all of whose time points count.
         z: slice; None for a scan.
         score: mean rank of its figures among the candidates, 0 to 1.
         disagreement: scans: share of what map or student call target on which they disagree; slices: mm² of it.
@@ -59,7 +59,7 @@ class ProposalRow:
     protocol: str
     subject: str
     session: str
-    t: int
+    t: int | None
     z: int | None
     score: float
     disagreement: float | None

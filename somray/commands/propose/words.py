@@ -57,6 +57,7 @@ def proposed_text(found: Mapping[str, Any]) -> str:  # Any: JSON
 
 def _line(row: Mapping[str, Any]) -> str:  # Any: JSON
     where = "" if row["z"] is None else f" slice {row['z']}"
+    where += f" at t {row['t']}" if row["t"] else ""
     truth = " (has a truth)" if row["has_truth"] else ""
     name = f"{row['protocol']} {row['subject']} {row['session']}{where}{truth}"
     return f"{row['rank']:3}. {name}  score {row['score']:.2f}: {row['why']}"

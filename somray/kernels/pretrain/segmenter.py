@@ -33,6 +33,7 @@ __all__ = [
     "PATCHES",
     "Segmenter",
     "SegmenterSpec",
+    "alone_on",
     "new_segmenter",
     "segmenter_chance",
     "segmenter_of",
@@ -142,6 +143,14 @@ def segmenter_of(model: SegmenterModel) -> Segmenter:
     module = Segmenter(model.network, 0)
     filled_in(module, model.weights, model.network)
     return module.eval()
+
+
+def alone_on(device: str) -> ProcessGroup:
+    """Return a worker without others; in bfloat16 where a GPU computes in it, as all training does."""
+    half = torch.device(device).type == "cuda" and torch.cuda.is_bf16_supported(
+        including_emulation=False
+    )
+    return ProcessGroup(device=device, bf16=half)
 
 
 def train_segmenter(

@@ -1,6 +1,7 @@
 """One fold: both arms are trained on the same scans, in the same steps, and judged on subjects they have not seen."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from somray.domain.encoder import EncoderModel
@@ -39,6 +40,7 @@ class Recipe:
         seed: of the head, of weights from scratch and of every draw.
         most_values: that the slices of one scan may take.
         encoder: what the arm `pretrained` starts from; None where there is none.
+        device: where torch trains and segments, "cpu" or "cuda"; part of what fixes the bits.
     """
 
     view: EncoderView
@@ -50,6 +52,7 @@ class Recipe:
     seed: int
     most_values: int
     encoder: EncoderModel | None = None
+    device: str = "cpu"
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -108,12 +111,13 @@ def run_fold(item: FoldItem, recipe: Recipe, clock: Clock) -> Result:
         seconds[arm] = clock() - began
     rows: list[FinetuneRow] = []
     for scan in item.held_out:
-        truth, place = truth_of(scan), scan.place
-        if labels_complete(Storage.at(place.root), place.name, GROUP):
-            rows.append(_row(item, scan, LABEL_FREE, figures(labelled_as(place, GROUP), truth)))
-        for arm, model in models.items():
-            found = figures(segmented(place, model, threads=recipe.threads), truth)
-            rows.append(_row(item, scan, arm, found, seconds[arm]))
+        place = scan.place
+        with closing(truth_of(scan)) as truth:
+            if labels_complete(Storage.at(place.root), place.name, GROUP):
+                rows.append(_row(item, scan, LABEL_FREE, figures(labelled_as(place, GROUP), truth)))
+            for arm, model in models.items():
+                pieces = segmented(place, model, threads=recipe.threads, device=recipe.device)
+                rows.append(_row(item, scan, arm, figures(pieces, truth), seconds[arm]))
     return Result(rows={"finetune": rows})
 
 
@@ -139,17 +143,21 @@ def _row(
 
 
 def _examples(scans: Sequence[LabelledScan], recipe: Recipe) -> list[Example]:
-    return [
-        example
-        for scan in scans
-        for example in examples_of(scan, truth_of(scan), recipe.view, recipe.most_values)
-    ]
+    found: list[Example] = []
+    for scan in scans:
+        with closing(truth_of(scan)) as truth:
+            found += examples_of(scan, truth, recipe.view, recipe.most_values)
+    return found
 
 
 def _fitted(
     examples: list[Example], recipe: Recipe, arm: str, seed: int, scans: int
 ) -> SegmenterModel:
-    from somray.kernels.pretrain.segmenter import SegmenterSpec, train_segmenter  # torch: only here
+    from somray.kernels.pretrain.segmenter import (  # torch: only here
+        SegmenterSpec,
+        alone_on,
+        train_segmenter,
+    )
 
     spec = SegmenterSpec(
         network=recipe.network,
@@ -164,7 +172,7 @@ def _fitted(
     )
     start = recipe.encoder if arm == "pretrained" else None
     try:
-        model = train_segmenter(examples, spec, start)
+        model = train_segmenter(examples, spec, start, alone_on(recipe.device))
     except ShapeError as error:
         raise DataError("not_fittable", f"finetune: {error}") from error
     return replace(model, history={**model.history, "scans": scans, "arm": arm})

@@ -4,7 +4,6 @@ What is learned is the union of the mask's labels, at t 0.
 """
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,17 +11,15 @@ from numpy.typing import NDArray
 
 from somray.domain.brick import Brick
 from somray.domain.run import ScanPlace
-from somray.errors import DataError
 from somray.io.ome.image import read_meta
 from somray.io.storage import Storage
 from somray.kernels.student.training.patches import Example
 from somray.kernels.student.views import ImageViews
+from somray.kernels.student.window import MOST_PIXELS
+from somray.stages.finetune.held_truth import HeldTruth
 from somray.stages.pretrain.images import EncoderView, scan_images, spread_slices
-from somray.stages.reading.truth_mask import TruthOnGrid
 
 __all__ = ["LabelledScan", "examples_of", "truth_of", "values_each"]
-
-Mask = NDArray[np.bool_]
 
 MOST_VALUES = 2**28
 """Of all examples together, channels and masks of all scans: 1 GiB."""
@@ -48,29 +45,18 @@ class LabelledScan:
         return f"sub-{self.place.subject}_ses-{self.place.session}"
 
 
-def truth_of(scan: LabelledScan) -> Mask:
-    """Read a truth on its scan's own voxels: (z, y, x).
+def truth_of(scan: LabelledScan) -> HeldTruth:
+    """Lay a truth aside on its scan's own voxels; to be closed.
 
     Raises:
-        DataError: it cannot be read, lies elsewhere, or the scan's slices are larger than a task holds.
+        DataError: it cannot be read, or lies elsewhere.
     """
     meta = read_meta(Storage.at(scan.place.root), scan.place.name)
-    if meta.is_cut:
-        raise DataError(
-            "too_large",
-            f"truth {scan.path}: its scan's slices of {meta.shape[3]} × {meta.shape[4]} pixels are cut into tiles; "
-            "bin the scan and its mask to finetune on them",
-        )
-    found = np.zeros(meta.shape[2:], dtype=bool)
-    with closing(TruthOnGrid(scan.path, meta.geometry)) as truth:
-        truth.refuse_stack(meta.shape[0])
-        for z0, labels in truth.labels():
-            found[z0 : z0 + len(labels)] = labels > 0
-    return found
+    return HeldTruth.of(scan.path, meta.geometry, meta.shape[0])
 
 
 def examples_of(
-    scan: LabelledScan, truth: Mask, view: EncoderView, most_values: int
+    scan: LabelledScan, truth: HeldTruth, view: EncoderView, most_values: int
 ) -> list[Example]:
     """Return what is learned from one scan: its volume, or some of its slices, with target and without.
 
@@ -83,7 +69,7 @@ def examples_of(
     place = scan.place
 
     def share(box: Brick) -> NDArray[np.float32]:
-        return truth[box.box].astype(np.float32)
+        return truth.read(box).astype(np.float32)
 
     slices = None if view.dimensions == 3 else _slices(truth, len(view.kinds), most_values)
     found = []
@@ -102,12 +88,12 @@ def values_each(scans: Sequence[LabelledScan]) -> int:
     return MOST_VALUES // max(1, len(scans))
 
 
-def _slices(truth: Mask, channels: int, most_values: int) -> tuple[int, ...]:
+def _slices(truth: HeldTruth, channels: int, most_values: int) -> tuple[int, ...]:
     """Choose slices with target and without, each evenly spread."""
-    fit = most_values // (truth[0].size * (channels + 2))
-    most = max(FEWEST_SLICES, min(fit, len(truth)))
-    has = truth.any(axis=(1, 2))
-    full, empty = np.flatnonzero(has), np.flatnonzero(~has)
+    depth, rows, columns = truth.shape
+    held = min(rows * columns, MOST_PIXELS)  # of larger slices a part is learned from
+    most = max(FEWEST_SLICES, min(most_values // (held * (channels + 2)), depth))
+    full, empty = np.flatnonzero(truth.shown), np.flatnonzero(~truth.shown)
     bare = min(len(empty), max(int(most * EMPTY_SHARE), most - len(full)))
     shown = min(len(full), most - bare)
     chosen = [*full[list(spread_slices(len(full), shown))]] if shown else []

@@ -1,9 +1,9 @@
 """What a run knows of a scan that speaks for labelling it: one look at its labels, and at its nodes on some slices.
 
-Of 4D scans time point 0 alone is looked at, since truth masks belong to it.
+Every time point is looked at.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,13 +30,13 @@ class LabelGroups:
     Args:
         som: value of the target in labels/som; None where there is no such label.
         student: the same in labels/student.
-        doubted: numbers of objects under doubt in labels/objects; None where there is no such label.
+        doubted: by time index, numbers of objects under doubt in labels/objects; None where there is no such label.
         has_confidence: whether there is labels/confidence.
     """
 
     som: int | None = None
     student: int | None = None
-    doubted: tuple[int, ...] | None = None
+    doubted: Mapping[int, tuple[int, ...]] | None = None
     has_confidence: bool = False
 
 
@@ -47,11 +47,11 @@ class LookedAt:
     Args:
         pixel_mm2: area of a pixel.
         spacing_z_mm: between slices.
-        either: (z,) pixels that map or student call target; None where one of them is missing.
-        disagree: (z,) pixels on which they disagree.
-        doubted: (z,) pixels in objects under doubt; None without objects.
-        unsure: (z,) share of the pixels with data of which the student is unsure; None where it does not tell.
-        slices: (s,) that may stand for the scan, evenly spread.
+        either: (t, z) pixels that map or student call target; None where one of them is missing.
+        disagree: (t, z) pixels on which they disagree.
+        doubted: (t, z) pixels in objects under doubt; None without objects.
+        unsure: (t, z) share of the pixels with data of which the student is unsure; None where it does not tell.
+        slices: (s,) of time index and slice that may stand for the scan, evenly spread over both.
         hits: (s, k) pixels of each node there; no node without a map.
         distance: (s,) mean distance of a pixel to its node, to that on the reference; NaN without a map or a pixel.
     """
@@ -62,7 +62,7 @@ class LookedAt:
     disagree: NDArray[np.int64] | None
     doubted: NDArray[np.int64] | None
     unsure: NDArray[np.float64] | None
-    slices: tuple[int, ...]
+    slices: tuple[tuple[int, int], ...]
     hits: NDArray[np.int64]
     distance: NDArray[np.float64]
 
@@ -86,14 +86,15 @@ def look_at(
     meta = read_meta(Storage.at(place.root), place.name)
     dz, dy, dx = meta.geometry.spacing_mm
     either, disagree, doubted, unsure = _labels(place, meta, groups)
-    slices = spread_slices(meta.shape[2], most_slices)
+    depth = meta.shape[2]
+    slices = tuple(divmod(n, depth) for n in spread_slices(meta.shape[0] * depth, most_slices))
     nodes = 0 if teacher is None else len(teacher.codebook.weights)
     hits = np.zeros((len(slices), nodes), dtype=np.int64)
     distance = np.full(len(slices), np.nan)
     if teacher is not None:
         maps = NodeMaps(teacher)
-        for n, z in enumerate(slices):
-            hits[n], distance[n] = _nodes(place, meta, maps, z, level)
+        for n, where in enumerate(slices):
+            hits[n], distance[n] = _nodes(place, _boxes(meta, *where), maps, level)
         distance /= float(teacher.extra.get("distance_mean", np.nan)) or np.nan
     return LookedAt(dy * dx, dz, either, disagree, doubted, unsure, slices, hits, distance)
 
@@ -106,11 +107,12 @@ def _labels(
     NDArray[np.int64] | None,
     NDArray[np.float64] | None,
 ]:
-    """Count pixels by slice, brick by brick."""
-    depth, storage = meta.shape[2], Storage.at(place.root)
-    either, disagree, doubted, unsure, known = np.zeros((5, depth), dtype=np.int64)
-    for brick in meta.bricks(0):
-        here = slice(brick.z0, brick.z1)
+    """Count pixels by time and slice, brick by brick."""
+    storage = Storage.at(place.root)
+    shape = 5, meta.shape[0], meta.shape[2]
+    either, disagree, doubted, unsure, known = np.zeros(shape, dtype=np.int64)
+    for brick in meta.bricks():
+        here = brick.t, slice(brick.z0, brick.z1)
 
         def read(group: str, box: Brick = brick) -> NDArray[np.integer]:
             return read_label_brick(storage, place.name, group, box)
@@ -119,8 +121,8 @@ def _labels(
             som, student = read("som") == groups.som, read("student") == groups.student
             either[here] += (som | student).sum(axis=(1, 2))
             disagree[here] += (som != student).sum(axis=(1, 2))
-        if groups.doubted:
-            doubted[here] += np.isin(read("objects"), groups.doubted).sum(axis=(1, 2))
+        if groups.doubted and brick.t in groups.doubted:
+            doubted[here] += np.isin(read("objects"), groups.doubted[brick.t]).sum(axis=(1, 2))
         if groups.has_confidence:
             percent = read("confidence")
             known[here] += (percent > 0).sum(axis=(1, 2))
@@ -135,12 +137,12 @@ def _labels(
 
 
 def _nodes(
-    place: ScanPlace, meta: ScanMeta, maps: NodeMaps, z: int, level: float | None
+    place: ScanPlace, boxes: Iterator[Brick], maps: NodeMaps, level: float | None
 ) -> tuple[NDArray[np.int64], float]:
     """Count the pixels of each node on a slice, and add up their mean distance to them."""
     book = maps.books[0]
     hits, total = np.zeros(len(book), dtype=np.int64), 0.0
-    for box in _boxes(meta, z):
+    for box in boxes:
         for seen in maps.look(place, box, level):
             nodes = seen.nodes[0]
             known = nodes >= 0
@@ -151,12 +153,12 @@ def _nodes(
     return hits, total / count if count else np.nan
 
 
-def _boxes(meta: ScanMeta, z: int) -> Iterator[Brick]:
+def _boxes(meta: ScanMeta, t: int, z: int) -> Iterator[Brick]:
     """Give a slice, or some tiles of one that is cut, evenly spread."""
     if not meta.is_cut:
-        yield Brick.of_slices(0, z, z + 1, meta.shape[3:])
+        yield Brick.of_slices(t, z, z + 1, meta.shape[3:])
         return
-    tiles = [tile for tile in meta.bricks(0) if tile.z0 <= z < tile.z1]
+    tiles = [tile for tile in meta.bricks(t) if tile.z0 <= z < tile.z1]
     for n in spread_slices(len(tiles), TILES):
         tile = tiles[n]
-        yield Brick(0, z, z + 1, tile.y0, tile.y1, tile.x0, tile.x1)
+        yield Brick(t, z, z + 1, tile.y0, tile.y1, tile.x0, tile.x1)

@@ -90,12 +90,17 @@ class TruthOnGrid:
         index, seen = index_map(self._own, self._geometry), False
         matrix, offset = linear_part(index)
         for z0, z1 in self.slabs:
-            size = (z1 - z0, self._geometry.shape[1], self._geometry.shape[2])
-            places = _NearestPlaces.of((matrix, offset), z0, size, self._own.shape)
-            block = np.zeros(size, dtype=np.int32)
-            for z, where in places.by_slice():
-                plane = self._spool.get(self._aside[z])
-                block.ravel()[where] = plane[places.rows[where], places.columns[where]]
+            rows, columns = self._geometry.shape[1:]
+            block = np.zeros((z1 - z0, rows, columns), dtype=np.int32)
+            high = max(1, VOXELS_AT_ONCE // ((z1 - z0) * columns))
+            for y0, y1 in slabs(rows, high):  # places take eight times what labels do
+                part = np.zeros((z1 - z0, y1 - y0, columns), dtype=np.int32)
+                begin = z0, y0
+                places = _NearestPlaces.of((matrix, offset), begin, part.shape, self._own.shape)
+                for z, where in places.by_slice():
+                    plane = self._spool.get(self._aside[z])
+                    part.ravel()[where] = plane[places.rows[where], places.columns[where]]
+                block[:, y0:y1] = part
             seen = seen or bool(block.any())
             yield z0, block
         if self._any and not seen:
@@ -122,13 +127,14 @@ class _NearestPlaces:
     def of(
         cls,
         index: tuple[NDArray[np.float64], NDArray[np.float64]],
-        z0: int,
+        first: tuple[int, int],
         size: tuple[int, int, int],
         source: tuple[int, int, int],
     ) -> "_NearestPlaces":
-        """Find them for a slab (z, y, x) from slice z0 on, under the linear part of an index map."""
+        """Find them for a box (z, y, x) from a slice and row on, under the linear part of an index map."""
         steps = [np.arange(n, dtype=np.float64) for n in size]
-        steps[0] += z0
+        steps[0] += first[0]
+        steps[1] += first[1]
         found, outside = [], np.zeros(size, dtype=bool)
         for row, begin, most in zip(*index, source, strict=True):
             # Added up as scipy does it: what lies between two voxels must not depend on who asks.

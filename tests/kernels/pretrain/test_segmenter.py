@@ -12,6 +12,7 @@ from somray.kernels.pretrain import segmenter as module
 from somray.kernels.pretrain.networks.shapes import network_of_spec
 from somray.kernels.pretrain.segmenter import (
     SegmenterSpec,
+    alone_on,
     new_segmenter,
     segmenter_chance,
     segmenter_of,
@@ -21,7 +22,7 @@ from somray.kernels.pretrain.spec import ENCODERS
 from somray.kernels.student.network import unet_weights
 from somray.kernels.student.training.packing import fit_from_bytes, fit_to_bytes
 from somray.kernels.student.training.patches import Example
-from somray.kernels.student.training.schedule import TrainingHooks
+from somray.kernels.student.training.schedule import ProcessGroup, TrainingHooks
 from tests.kernels.pretrain.test_pretrain_networks import encoder
 from tests.kernels.pretrain.textures import WINDOWS, piece, same, spec_of
 
@@ -157,3 +158,27 @@ def test_what_does_not_fit_is_refused():
     other = EncoderModel({}, spec.network, spec.channels, spec.kinds, WINDOWS)
     with pytest.raises(ShapeError, match="do not fit"):
         train_segmenter(examples(spec), spec, other)
+
+
+def test_a_cpu_is_trained_on_as_ever():
+    assert alone_on("cpu") == ProcessGroup()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@KINDS
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_a_gpu_gives_the_same_bits_twice_and_learns_what_a_cpu_learns(
+    kind, dimensions, monkeypatch
+):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    spec = spec_for(kind, dimensions, steps=30)
+    one, two, there = (
+        train_segmenter(examples(spec), spec, None, alone_on(device))
+        for device in ("cuda", "cuda", "cpu")
+    )
+    assert same(one.weights, two.weights)
+    assert one.history["last_loss"] < there.history["last_loss"] + 0.1
+    unseen = examples(spec, 3)[-1].values
+    near = segmenter_chance(one, unseen, device="cuda") - segmenter_chance(one, unseen)
+    assert np.abs(near).max() < 0.05

@@ -1,10 +1,11 @@
-"""What a person asks `somray finetune` for."""
+"""What is asked of finetuning."""
 
 from dataclasses import dataclass
 
-__all__ = ["STEPS", "FinetuneRequest"]
+__all__ = ["DEVICES", "FinetuneRequest"]
 
-STEPS = 300
+DEVICES = ("auto", "cpu", "cuda")
+"""Where torch may compute; auto is a GPU where there is one."""
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,12 @@ class FinetuneRequest:
         steps: optimizer steps of every training.
         folds: parts that subjects are held out in; as many as subjects at most.
         seed: of weights, draws and folds.
+        device: a word of `DEVICES`.
     """
 
     protocol: str | None = None
     most: int | None = None
-    steps: int = STEPS
+    steps: int = 300
     folds: int = 5
     seed: int = 0
+    device: str = "auto"

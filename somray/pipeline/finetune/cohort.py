@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from somray.commands.finetune.request import FinetuneRequest
-from somray.commands.words import meant
 from somray.domain.run import ScanPlace
 from somray.domain.work import digest_of
 from somray.errors import ConfigError
@@ -14,27 +12,13 @@ from somray.io.run import StoredRun
 from somray.io.signatures import source_signature
 from somray.kernels.pretrain.networks.shapes import network_of_spec
 from somray.kernels.pretrain.spec import PretrainSpec
+from somray.pipeline.finetune.request import FinetuneRequest
 from somray.stages.finetune.fold import Recipe
 from somray.stages.finetune.labelled import LabelledScan, values_each
 from somray.stages.pretrain.images import EncoderView
 from somray.stages.pretrain.shards import view_for
 
-__all__ = ["asked_protocols", "labelled_scans", "recipe_of", "scan_digest"]
-
-
-def asked_protocols(run: StoredRun, request: FinetuneRequest) -> list[str]:
-    """Return the protocols that are asked for.
-
-    Raises:
-        ConfigError: the run has no such protocol.
-    """
-    known = list(run.config.protocols)
-    if request.protocol is None:
-        return known
-    if request.protocol not in known:
-        near = meant(request.protocol, known)
-        raise ConfigError(f"--protocol {request.protocol!r}: the run has {', '.join(known)}{near}")
-    return [request.protocol]
+__all__ = ["labelled_scans", "recipe_of", "scan_digest"]
 
 
 def labelled_scans(run: StoredRun) -> dict[str, list[LabelledScan]]:
@@ -62,7 +46,11 @@ def scan_digest(run: StoredRun, scan: LabelledScan) -> str:
 
 
 def recipe_of(
-    run: StoredRun, protocol: str, request: FinetuneRequest, scans: list[LabelledScan]
+    run: StoredRun,
+    protocol: str,
+    request: FinetuneRequest,
+    scans: list[LabelledScan],
+    device: str,
 ) -> Recipe:
     """Say how a protocol's segmenters are trained: as its encoder, or as its student would see scans.
 
@@ -95,4 +83,5 @@ def recipe_of(
         seed=request.seed,
         most_values=values_each(scans),
         encoder=encoder,
+        device=device,
     )

@@ -6,7 +6,7 @@ from typing import Any
 from somray.io.ledger import Entry, Ledger
 from somray.io.run import StoredRun
 from somray.io.tables import TableRows, compact
-from somray.pipeline.pretrain.finetuned import FINETUNE
+from somray.pipeline.finetune.finetuned import FINETUNE
 
 __all__ = ["FinetuneWork"]
 

@@ -1,0 +1,1 @@
+"""Finetuning of a finished run: folds and segmenters as units of its ledger, protocol by protocol."""
