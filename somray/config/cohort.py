@@ -102,6 +102,14 @@ class ProtocolConfig(Strict):
         ),
     ] = 0.01
 
+    in_place: Annotated[
+        Literal["never", "auto"],
+        Field(
+            description="auto: an OME-Zarr of float32 on a disk, whose chunks suit, is not copied into the run but read "
+            "where it lies, and must stay there; never: the run holds all of it"
+        ),
+    ] = "never"
+
     @model_validator(mode="before")
     @classmethod
     def _default_channels(cls, data: Any) -> Any:  # Any: raw YAML

@@ -1,12 +1,14 @@
 """A zarr store on a local or shared file system that asks again where the file system fails for a moment."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
 from zarr.storage import LocalStore
 
+from somray.errors import StoreError
 from somray.io.patience import PAUSES, is_transient, patiently
 
 __all__ = ["PatientStore"]
@@ -20,9 +22,22 @@ class PatientStore(LocalStore):
     A unit writes hundreds of bricks: done again as a whole, it would meet the next failure.
     """
 
+    def _told(self, key: str, value: Any) -> Any:  # Any: zarr's buffers
+        """Return a value; a link that leads to nothing is no value that is missing, which would be fill value.
+
+        Raises:
+            StoreError: what an image was linked to is gone.
+        """
+        if value is None and os.path.islink(self.root / key):
+            raise StoreError(
+                f"{self.root / key}: what it leads to is gone; put the scan's source back where it was, or correct "
+                "its path in the manifest and run again"
+            )
+        return value
+
     async def get(self, *args: Any, **more: Any) -> Any:  # Any: as in LocalStore
         """Read a value; see `LocalStore.get`."""
-        return await _patiently(partial(super().get, *args, **more))
+        return self._told(args[0], await _patiently(partial(super().get, *args, **more)))
 
     async def set(self, *args: Any, **more: Any) -> None:
         """Write a value; see `LocalStore.set`."""
@@ -30,7 +45,7 @@ class PatientStore(LocalStore):
 
     def get_sync(self, *args: Any, **more: Any) -> Any:
         """Read a value; see `LocalStore.get_sync`."""
-        return patiently(partial(super().get_sync, *args, **more))
+        return self._told(args[0], patiently(partial(super().get_sync, *args, **more)))
 
     def set_sync(self, *args: Any, **more: Any) -> None:
         """Write a value; see `LocalStore.set_sync`."""

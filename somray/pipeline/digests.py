@@ -83,11 +83,13 @@ def imported_names(source: str) -> set[str]:
 def ingest_recipe(scan: Scan, config: ProtocolConfig) -> str:
     """Name all that decides what ingest makes of a scan's pixels."""
     settings: list[object] = [config.modality, config.channels, config.irregular]
-    settings += [config.repair_fraction, config.spacing_mm]
+    settings += [config.repair_fraction, config.spacing_mm, config.in_place]
     named = [scan.subject, scan.session, scan.days]
     return digest_of("ingest", code_digest("ingest"), settings, named)
 
 
 def ingest_digest(scan: Scan, config: ProtocolConfig) -> str:
-    """Name the ingest of one scan: its recipe and its files."""
-    return digest_of(ingest_recipe(scan, config), [source_signature(p) for p in scan.paths])
+    """Name the ingest of one scan: its recipe and its files, and where they lie if they may be read there."""
+    files = [source_signature(path) for path in scan.paths]
+    places = [] if config.in_place == "never" else scan.paths
+    return digest_of(ingest_recipe(scan, config), files, *places)

@@ -153,7 +153,8 @@ class CountingExecutor:
             t, c, z, y, x = result.value["shape"]
             size = t * c * z * y * x
             if "parts" not in result.value:
-                unit = replace(unit, work=size / SLICE_PIXELS, written=4 * size)
+                written = 4 * size // (3 if result.value["in_place"] else 1)  # smaller levels alone
+                unit = replace(unit, work=size / SLICE_PIXELS, written=written)
         self._plan.add(unit)
         return Outcome(unit.stage, unit.name, result)
 

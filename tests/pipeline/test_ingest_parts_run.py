@@ -162,10 +162,10 @@ def test_a_part_that_dies_is_tried_again_and_the_others_stay(tmp_path, monkeypat
     cohort(tmp_path, "a")
     fill = ingest.parts.write_brick
 
-    def broken(storage, name, brick, block):
+    def broken(storage, name, brick, block, **said):
         if brick.z0 == 32:
             raise RuntimeError("no luck")
-        fill(storage, name, brick, block)
+        fill(storage, name, brick, block, **said)
 
     monkeypatch.setattr(ingest.parts, "write_brick", broken)
     summary, _ = again(tmp_path)

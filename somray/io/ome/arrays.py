@@ -38,8 +38,9 @@ def store_errors(place: str) -> Iterator[None]:
 
 
 def create_levels(
-    storage: Storage, scan_name: str, path: str, meta: ScanMeta, label_dtype: str | None = None
-) -> None:
+    storage: Storage, scan_name: str, path: str, meta: ScanMeta, label_dtype: str | None = None,
+    first: int = 0,
+) -> None:  # fmt: skip
     """Make the empty arrays of all levels.
 
     Args:
@@ -48,12 +49,15 @@ def create_levels(
         path: prefix of the arrays inside the group, "" for the image.
         meta: the scan.
         label_dtype: integer type of a label (t, z, y, x); None makes the float32 image (t, c, z, y, x).
+        first: level to begin with.
     """
     is_label = label_dtype is not None
     lead = (meta.shape[0],) if is_label else meta.shape[:2]
     plane = meta.shape[3:]
     tile = tile_shape((meta.shape[1], *plane))
     for level, (rows, columns) in enumerate(level_shapes(*plane)):
+        if level < first:
+            continue
         part = (
             rows if tile[0] == plane[0] else tile[0] >> level,
             columns if tile[1] == plane[1] else tile[1] >> level,
@@ -118,7 +122,7 @@ def _half(block: NDArray[Any]) -> NDArray[Any]:
 
 
 def write_levels(
-    storage: Storage, scan_name: str, path: str, brick: Brick, block: NDArray[Any]
+    storage: Storage, scan_name: str, path: str, brick: Brick, block: NDArray[Any], first: int = 0
 ) -> None:
     """Write one whole brick to all levels.
 
@@ -128,18 +132,22 @@ def write_levels(
         path: prefix of the arrays inside the group, "" for the image.
         brick: one of the scan's own (`ScanMeta.bricks`).
         block: (c, z, y, x) of the image or (z, y, x) of a label: all that the brick holds.
+        first: level to begin with; what lies before is not ours.
 
     Raises:
         ShapeError: there is no such brick, or the block is another size.
         StoreError: it cannot be written.
     """
-    array = open_level(storage, scan_name, f"{path}/0".lstrip("/"), write=True)
-    _check_brick(array, brick, block)
+    array = open_level(storage, scan_name, f"{path}/0".lstrip("/"), write=first == 0)
+    if first == 0:
+        _check_brick(array, brick, block)
     y0, x0 = brick.y0, brick.x0
     for level in range(len(level_shapes(int(array.shape[-2]), int(array.shape[-1])))):
         if level > 0:
             array = open_level(storage, scan_name, f"{path}/{level}".lstrip("/"), write=True)
             block, y0, x0 = _half(block), y0 // 2, x0 // 2
+        if level < first:
+            continue
         block = np.ascontiguousarray(block, dtype=array.dtype)
         corner = (brick.t, *(0,) * (block.ndim - 3), brick.z0, y0, x0)
         with store_errors(storage.uri(f"{scan_name}/{path}")):

@@ -5,6 +5,9 @@ The order is the law: `create_scan`, `write_brick` for every brick, `finish_scan
 order. Axes are (t, c, z, y, x); NaN means no data. No consolidated metadata: it goes stale.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import zarr
 from numpy.typing import NDArray
@@ -21,7 +24,8 @@ from somray.io.ome.labels import (
     write_label_brick,
     write_label_slab,
 )
-from somray.io.ome.marks import is_complete, read_meta
+from somray.io.ome.links import StoredArray, link_level
+from somray.io.ome.marks import group_attributes, is_complete, linked, read_meta
 from somray.io.ome.metadata import (
     ScanMeta,
     level_shapes,
@@ -40,6 +44,7 @@ __all__ = [
     "finish_scan",
     "is_complete",
     "labels_complete",
+    "link_again",
     "list_labels",
     "read_brick",
     "read_channel",
@@ -59,22 +64,50 @@ __all__ = [
 RANGE_SLICES = 16  # slices of the coarsest level that the displayed range is taken from
 
 
-def create_scan(storage: Storage, name: str, meta: ScanMeta) -> None:
+def create_scan(
+    storage: Storage, name: str, meta: ScanMeta, stored: Sequence[StoredArray] = ()
+) -> None:
     """Make an empty scan without its mark; what was there under that name is removed, labels too.
+
+    Args:
+        storage: where the run lies.
+        name: the scan's group.
+        meta: the scan.
+        stored: its channels as their source stores them, where the full level is to lie there; the smaller levels
+            are empty all the same.
 
     Raises:
         StoreError: storage refuses.
     """
+    own: dict[str, Any] = {"complete": False}
     with store_errors(storage.uri(name)):
         storage.remove(name)
-        attributes = {"ome": scan_metadata(meta), "somray": {"complete": False}}
+        if stored:
+            own["linked"] = link_level(storage, name, meta, stored)
+        attributes = {"ome": scan_metadata(meta), "somray": own}
         zarr.create_group(store=storage.zarr(name), attributes=attributes)
-        create_levels(storage, name, "", meta)
+        create_levels(storage, name, "", meta, first=int(bool(stored)))
 
 
-def write_brick(storage: Storage, name: str, brick: Brick, block: NDArray[np.float32]) -> None:
-    """Write one whole brick (c, z, y, x) to all levels; see `write_levels` for the errors."""
-    write_levels(storage, name, "", brick, block)
+def link_again(storage: Storage, name: str, meta: ScanMeta, stored: Sequence[StoredArray]) -> None:
+    """Lead a scan that lies in its source to where the same voxels lie now.
+
+    Raises:
+        StoreError: storage refuses.
+    """
+    links = link_level(storage, name, meta, stored)
+    own = (group_attributes(storage, name) or {}).get("somray", {})
+    if own.get("linked") != links:
+        with store_errors(storage.uri(name)):
+            group = zarr.open_group(store=storage.zarr(name), mode="r+")
+            group.update_attributes({"somray": {**own, "linked": links}})
+
+
+def write_brick(
+    storage: Storage, name: str, brick: Brick, block: NDArray[np.float32], first: int = 0
+) -> None:
+    """Write one whole brick (c, z, y, x) to all levels; see `write_levels` for `first` and the errors."""
+    write_levels(storage, name, "", brick, block, first)
 
 
 def write_slab(storage: Storage, name: str, t: int, z0: int, block: NDArray[np.float32]) -> None:
@@ -97,9 +130,12 @@ def finish_scan(storage: Storage, name: str, meta: ScanMeta) -> None:
         StoreError: the arrays are missing or storage refuses.
     """
     ome = scan_metadata(meta, _shown_ranges(storage, name, meta))
+    own = somray_attributes(meta, complete=True)
     with store_errors(storage.uri(name)):
         group = zarr.open_group(store=storage.zarr(name), mode="r+")
-        group.update_attributes({"ome": ome, "somray": somray_attributes(meta, complete=True)})
+        if links := linked(storage, name):
+            own["linked"] = links
+        group.update_attributes({"ome": ome, "somray": own})
 
 
 def _shown_ranges(storage: Storage, name: str, meta: ScanMeta) -> tuple[tuple[float, float], ...]:

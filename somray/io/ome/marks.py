@@ -1,16 +1,17 @@
 """The marks of a scan's group: what stands complete, and what it says of itself.
 
-Reads `zarr.json` alone, so asking costs one small file.
+Reads `zarr.json` alone, so asking costs one small file; of a scan that lies in its source, the links too.
 """
 
 import json
 from typing import Any
 
 from somray.errors import StoreError
+from somray.io.ome.links import check_links
 from somray.io.ome.metadata import ScanMeta, scan_from_attributes
 from somray.io.storage import Storage
 
-__all__ = ["group_attributes", "is_complete", "read_meta"]
+__all__ = ["group_attributes", "is_complete", "linked", "read_meta"]
 
 
 def group_attributes(storage: Storage, name: str) -> dict[str, Any] | None:
@@ -34,11 +35,18 @@ def is_complete(storage: Storage, name: str) -> bool:
     return attributes.get("somray", {}).get("complete") is True
 
 
+def linked(storage: Storage, name: str) -> dict[str, Any]:
+    """Return what was noted of the source that a scan lies in; {} for one that is the run's own."""
+    attributes = group_attributes(storage, name) or {}
+    return dict(attributes.get("somray", {}).get("linked") or {})
+
+
 def read_meta(storage: Storage, name: str) -> ScanMeta:
     """Read what a complete scan says of itself.
 
     Raises:
-        StoreError: there is no complete scan of that name, or its metadata is damaged.
+        StoreError: there is no complete scan of that name, its metadata is damaged, or it lies in a source that was
+            changed or is gone.
     """
     place = storage.uri(name)
     attributes = group_attributes(storage, name)
@@ -47,6 +55,8 @@ def read_meta(storage: Storage, name: str) -> ScanMeta:
     own = attributes.get("somray", {})
     if own.get("complete") is not True:
         raise StoreError(f"{place}: the scan is not complete; run again to write the rest")
+    if links := own.get("linked"):
+        check_links(storage, name, links)
     try:
         return scan_from_attributes(own)
     except (KeyError, TypeError, ValueError, IndexError) as error:

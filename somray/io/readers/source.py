@@ -14,6 +14,7 @@ from somray.domain.brick import Brick
 from somray.domain.geometry import Geometry
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError, ShapeError, SomrayError
+from somray.io.ome.links import StoredArray
 
 __all__ = ["SliceFile", "Source", "coded", "grid_of"]
 
@@ -152,6 +153,11 @@ class Source(ABC):
         They lie as they were scanned, also where `read` gives them resampled to an even grid.
         """
         return ()
+
+    @property
+    def stored(self) -> StoredArray | None:
+        """What lies on disk and holds its voxels as zarr chunks, as they are read; None of other formats."""
+        return None
 
     @property
     def data_files(self) -> tuple[str, ...]:

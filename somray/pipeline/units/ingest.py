@@ -41,7 +41,7 @@ def part_units(units: Units, scan: Scan, opened: Mapping[str, Any]) -> list[Unit
                 subject=scan.subject,
                 session=scan.session,
                 work=voxels / SLICE_PIXELS,
-                written=4 * voxels,
+                written=4 * voxels // (3 if opened.get("in_place") else 1),  # smaller levels alone
             )
         )
     return found

@@ -13,10 +13,20 @@ from somray.domain.run import RunLayout
 from somray.domain.scan import Scan
 from somray.domain.work import MIB, WORKER_BYTES
 from somray.io.ome.image import ScanMeta
+from somray.io.ome.links import StoredArray, is_readable_in_place
 from somray.io.readers import Source
+from somray.io.storage import is_url
 from somray.stages.reading.sources import open_channels
 
-__all__ = ["ASSUMED_UNIT", "IngestItem", "bytes_held", "bytes_of_slices", "meta_of", "parts_of"]
+__all__ = [
+    "ASSUMED_UNIT",
+    "IngestItem",
+    "bytes_held",
+    "bytes_of_slices",
+    "meta_of",
+    "parts_of",
+    "stored_of",
+]
 
 ASSUMED_UNIT = {"CT": "HU"}  # NIfTI and its like do not say; CT is in HU by convention
 
@@ -40,6 +50,7 @@ class IngestItem:
         spacing_mm: (z, y, x), for files that name no voxel size.
         recipe: names all that decides the result beside the files; told again in the result.
         in_parts: a scan that several units can share is only opened.
+        in_place: an image that its source stores as it is read stays there.
     """
 
     root: str
@@ -52,6 +63,7 @@ class IngestItem:
     spacing_mm: tuple[float, float, float] | None = None
     recipe: str = ""
     in_parts: bool = False
+    in_place: bool = False
 
     @classmethod
     def of(cls, root: str, scan: Scan, config: ProtocolConfig, recipe: str = "") -> "IngestItem":
@@ -66,6 +78,7 @@ class IngestItem:
             repair_fraction=config.repair_fraction,
             spacing_mm=config.spacing_mm,
             recipe=recipe,
+            in_place=config.in_place == "auto",
         )
 
     @property
@@ -109,6 +122,18 @@ def meta_of(item: IngestItem, sources: Sequence[Source]) -> ScanMeta:
         repairs=tuple(dict.fromkeys(noted)),
         anatomical=item.modality != "XCT",
     )
+
+
+def stored_of(
+    item: IngestItem, meta: ScanMeta, sources: Sequence[Source]
+) -> tuple[StoredArray, ...]:
+    """Return the channels of a scan that can stay where it is stored; () where it is to be copied."""
+    if not item.in_place or is_url(item.root):
+        return ()
+    found = [source.stored for source in sources if source.header.geometry == meta.geometry]
+    stored = tuple(one for one in found if one is not None)
+    whole = len(stored) == len(sources)
+    return stored if whole and is_readable_in_place(meta, stored) else ()
 
 
 def bytes_of_slices(meta: ScanMeta, sources: Sequence[Source]) -> int:

@@ -6,7 +6,7 @@ fault that comes first in the scan, whatever came first in time.
 
 import contextlib
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,19 @@ from somray.domain.brick import Brick
 from somray.domain.scan import Scan
 from somray.domain.work import MIB, Result
 from somray.errors import DataError
-from somray.io.ome.image import finish_scan, write_brick
+from somray.io.ome.image import (
+    ScanMeta,
+    finish_scan,
+    is_complete,
+    link_again,
+    write_brick,
+)
+from somray.io.ome.marks import linked
+from somray.io.readers import Source
 from somray.io.storage import Storage
 from somray.stages.ingest.bricks import Write, stream
-from somray.stages.ingest.item import IngestItem, meta_of
-from somray.stages.ingest.scan import told
+from somray.stages.ingest.item import IngestItem, meta_of, stored_of
+from somray.stages.ingest.scan import copied, told
 from somray.stages.ingest.tally import Tally, judge
 
 __all__ = ["ClosingItem", "PartItem", "close", "fill", "look_again"]
@@ -101,8 +109,9 @@ def fill(item: PartItem, shared: object = None) -> Result:
     Raises:
         StoreError: the scan's group is not there, or storage failed.
     """
-    storage = Storage.at(item.whole.root)
-    return _told(item, functools.partial(write_brick, storage, item.whole.name))
+    storage, name = Storage.at(item.whole.root), item.whole.name
+    first = int(bool(linked(storage, name)))
+    return _told(item, functools.partial(write_brick, storage, name, first=first))
 
 
 def look_again(item: PartItem, shared: object = None) -> Result:
@@ -142,14 +151,26 @@ def close(item: ClosingItem, shared: object = None) -> Result:
         if (fault := item.fault()) is not None:
             raise fault
         with contextlib.ExitStack() as opened:
-            meta = meta_of(item.whole, item.whole.opened(opened))
-        tally = Tally.empty(meta.shape[1])
-        for part in item.parts:
-            tally.join(Tally.from_json(part))
-        judge(item.whole, tally)
+            sources = item.whole.opened(opened)
+            meta = meta_of(item.whole, sources)
+            tally = Tally.empty(meta.shape[1])
+            for part in item.parts:
+                tally.join(Tally.from_json(part))
+            judge(item.whole, tally)
+            if item.opened.get("in_place"):
+                _settle(item.whole, meta, sources, tally)
     except DataError:
         storage.remove(item.whole.name)
         raise
     meta, result = told(item.whole, meta, tally)
     finish_scan(storage, item.whole.name, meta)
     return result
+
+
+def _settle(item: IngestItem, meta: ScanMeta, sources: Sequence[Source], tally: Tally) -> None:
+    """Lead an image to its source as it lies now; one that must be repaired is copied, by this unit alone."""
+    storage = Storage.at(item.root)
+    if linked(storage, item.name) and not tally.repaired:
+        link_again(storage, item.name, meta, stored_of(item, meta, sources))
+    elif not is_complete(storage, item.name):  # else it was copied before
+        copied(item, meta, sources)

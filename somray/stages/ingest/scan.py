@@ -9,15 +9,23 @@ from typing import Any
 
 from somray.domain.tables import ScanRow
 from somray.domain.work import Needs, Result
-from somray.io.ome.image import ScanMeta, create_scan, finish_scan, write_brick
+from somray.io.ome.image import ScanMeta, create_scan, finish_scan, link_again, write_brick
+from somray.io.ome.marks import group_attributes, linked
 from somray.io.readers import Source
 from somray.io.storage import Storage
 from somray.kernels.features.uptake_level import subject_level
 from somray.stages.ingest.bricks import stream
-from somray.stages.ingest.item import IngestItem, bytes_held, bytes_of_slices, meta_of, parts_of
+from somray.stages.ingest.item import (
+    IngestItem,
+    bytes_held,
+    bytes_of_slices,
+    meta_of,
+    parts_of,
+    stored_of,
+)
 from somray.stages.ingest.tally import Tally, judge
 
-__all__ = ["look", "needs", "probe", "run", "told"]
+__all__ = ["copied", "look", "needs", "probe", "run", "told"]
 
 
 def needs() -> Needs:
@@ -32,7 +40,8 @@ def probe(item: IngestItem) -> dict[str, Any]:
     """Read headers, and so little of the pixels as tells whether they can be decoded.
 
     Returns:
-        As `run` tells of a scan that is only opened, without `parts` where one unit takes it in.
+        As `run` tells of a scan that is only opened, without `parts` where one unit takes it in; `in_place` says
+        whether it is to stay where it lies.
 
     Raises:
         DataError: what headers can tell, and a missing codec or a file cut short.
@@ -43,7 +52,8 @@ def probe(item: IngestItem) -> dict[str, Any]:
         for source in sources:
             if not bytes_of_slices(meta, sources):
                 source.verify()
-        return {**item.facts(meta), **_shared(meta, sources)}
+        in_place = bool(stored_of(item, meta, sources))
+        return {**item.facts(meta), **_shared(item, meta, sources), "in_place": in_place}
 
 
 def run(item: IngestItem, shared: object = None) -> Result:
@@ -53,7 +63,8 @@ def run(item: IngestItem, shared: object = None) -> Result:
         Its row of `scans`; value: shape, pixel_digest (of the values alone), source_digest (with grid
         and unit), uptake_level (None without PET), spacing_mm, unit, windows, repairs
         and recipe. Of a scan that is only opened no row and no digests, but `parts`: first and last brick
-        (excluded) of each unit, `bytes` that each holds, and how many of them whole slices take (`slices`).
+        (excluded) of each unit, `bytes` that each holds, how many of them whole slices take (`slices`), and whether
+        its image stays where it lies (`in_place`).
 
     Raises:
         DataError: the scan cannot be used; its code says why.
@@ -62,13 +73,16 @@ def run(item: IngestItem, shared: object = None) -> Result:
     with contextlib.ExitStack() as opened:
         sources = item.opened(opened)
         meta = meta_of(item, sources)
-        parts = _shared(meta, sources) if item.in_parts else {}
-        create_scan(storage, item.name, meta)
+        parts = _shared(item, meta, sources) if item.in_parts else {}
+        stored = stored_of(item, meta, sources)
+        create_scan(storage, item.name, meta, stored)
         if parts:
             return Result(value={**item.facts(meta), **parts})
         try:
-            write = functools.partial(write_brick, storage, item.name)
+            write = functools.partial(write_brick, storage, item.name, first=int(bool(stored)))
             tally = stream(item, sources, meta, meta.bricks(), write)
+            if stored and tally.repaired:
+                tally = copied(item, meta, sources)
             judge(item, tally)
         except BaseException:
             storage.remove(item.name)
@@ -78,8 +92,19 @@ def run(item: IngestItem, shared: object = None) -> Result:
     return result
 
 
+def copied(item: IngestItem, meta: ScanMeta, sources: Sequence[Source]) -> Tally:
+    """Copy a scan that was to stay where it lies, but holds voxels that must be repaired."""
+    storage = Storage.at(item.root)
+    create_scan(storage, item.name, meta)
+    write = functools.partial(write_brick, storage, item.name)
+    return stream(item, sources, meta, meta.bricks(), write)
+
+
 def look(item: IngestItem, shared: object = None) -> Result:
-    """Read one scan as `run` does and tell the same of it, but write nothing.
+    """Read one scan as `run` does and tell the same of it, but write no pixel.
+
+    An image that lies in its source is led to where the source lies now, if it holds the same voxels. Nothing is told
+    where that is no longer a place for it.
 
     Raises:
         DataError: as `run`.
@@ -87,20 +112,34 @@ def look(item: IngestItem, shared: object = None) -> Result:
     with contextlib.ExitStack() as opened:
         sources = item.opened(opened)
         meta = meta_of(item, sources)
-        if item.in_parts and (parts := _shared(meta, sources)):
+        if item.in_parts and (parts := _shared(item, meta, sources)):
             return Result(value={**item.facts(meta), **parts})
         tally = stream(item, sources, meta, meta.bricks(), lambda brick, block: None)
         judge(item, tally)
-    return told(item, meta, tally)[1]
+        found = told(item, meta, tally)[1]
+        return found if _is_led(item, meta, sources, found.value["source_digest"]) else Result()
 
 
-def _shared(meta: ScanMeta, sources: Sequence[Source]) -> dict[str, Any]:
+def _is_led(item: IngestItem, meta: ScanMeta, sources: Sequence[Source], digest: str) -> bool:
+    """Lead an image that lies in its source to it, if it is the same; tell whether it has a place."""
+    storage = Storage.at(item.root)
+    if not linked(storage, item.name):
+        return True
+    stored = stored_of(item, meta, sources)
+    own = (group_attributes(storage, item.name) or {})["somray"]
+    if stored and own.get("source_digest") == digest:
+        link_again(storage, item.name, meta, stored)
+    return bool(stored)
+
+
+def _shared(item: IngestItem, meta: ScanMeta, sources: Sequence[Source]) -> dict[str, Any]:
     parts = parts_of(meta, sources)
     if not parts:
         return {}
     slices = bytes_of_slices(meta, sources)
     held = bytes_held(meta, slices)
-    return {"parts": [list(part) for part in parts], "bytes": held, "slices": slices}
+    shared = {"parts": [list(part) for part in parts], "bytes": held, "slices": slices}
+    return {**shared, "in_place": True} if stored_of(item, meta, sources) else shared
 
 
 def told(item: IngestItem, meta: ScanMeta, tally: Tally) -> tuple[ScanMeta, Result]:

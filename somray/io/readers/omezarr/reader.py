@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from somray.domain.brick import Brick
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
+from somray.io.ome.links import StoredArray
 from somray.io.readers.omezarr.metadata import ZarrImage, image_of, own_affine
+from somray.io.readers.omezarr.stored import stored_array
 from somray.io.readers.source import Source, grid_of
 from somray.io.readers.tiff.stack import channel_index
 from somray.io.storage import Storage, is_url
@@ -229,6 +231,11 @@ class _ZarrSource(Source):
                     slice(max(y, box.y0), min(y + high, box.y1)),
                     slice(max(x, box.x0), min(x + broad, box.x1)),
                 )
+
+    @property
+    def stored(self) -> StoredArray | None:
+        """What lies on disk of its channel."""
+        return stored_array(self._array, self._axes, self._channel)
 
     def close(self) -> None:
         """Let go of a zip archive."""
