@@ -7,7 +7,14 @@ import numpy as np
 
 from somray.report.data.run import ProtocolData, Row, Rows
 
-__all__ = ["ReferenceSlices", "SliceKey", "pictured_pairs", "reference_slices", "slices_to_show"]
+__all__ = [
+    "MOST_SLICES",
+    "ReferenceSlices",
+    "SliceKey",
+    "pictured_pairs",
+    "reference_slices",
+    "slices_to_show",
+]
 
 MOST_SLICES = 6
 
@@ -56,25 +63,28 @@ def reference_slices(protocol: ProtocolData) -> ReferenceSlices:
     return ReferenceSlices((key,), told)
 
 
-def slices_to_show(areas: Mapping[int, float], count: int, always: Sequence[int] = ()) -> list[int]:
-    """Choose up to six slices: reference slices, the largest target, then spread over the target.
+def slices_to_show(
+    areas: Mapping[int, float], count: int, always: Sequence[int] = (), most: int = MOST_SLICES
+) -> list[int]:
+    """Choose slices, six if not told otherwise: reference ones, the largest target, then spread over the target.
 
     Args:
         areas: slice index to target area, 0 or missing where there is none.
         count: slices of the scan.
         always: slices that must be among them.
+        most: slices to choose.
     """
-    chosen = list(dict.fromkeys(z for z in always if 0 <= z < count))[:MOST_SLICES]
+    chosen = list(dict.fromkeys(z for z in always if 0 <= z < count))[:most]
     filled = sorted(z for z, area in areas.items() if area > 0)
     if not filled:
-        middle = [int(z) for z in np.linspace(0, count - 1, 5)[1:4].round()]
-        return sorted(set(chosen + middle))[:MOST_SLICES]
+        low, middle, high = (int(z) for z in np.linspace(0, count - 1, 5)[1:4].round())
+        return sorted(list(dict.fromkeys([*chosen, middle, low, high]))[:most])
     largest = max(filled, key=lambda z: (areas[z], -z))
-    chosen = list(dict.fromkeys([*chosen, largest]))[:MOST_SLICES]
+    chosen = list(dict.fromkeys([*chosen, largest]))[:most]
     weights = np.cumsum([areas[z] for z in filled])
-    quantiles = (np.arange(MOST_SLICES) + 0.5) / MOST_SLICES * weights[-1]
+    quantiles = (np.arange(most) + 0.5) / most * weights[-1]
     for z in [filled[int(i)] for i in np.searchsorted(weights, quantiles)]:
-        if len(chosen) < MOST_SLICES and z not in chosen:
+        if len(chosen) < most and z not in chosen:
             chosen.append(z)
     return sorted(chosen)
 

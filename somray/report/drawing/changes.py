@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from somray.report.data import Rows
-from somray.report.drawing.style import INK
+from somray.report.drawing.style import INK, PAPER
 
 __all__ = [
     "CHANGES",
@@ -69,9 +69,10 @@ def counted(changes: Mapping[str, int]) -> str:
     return ", ".join(f"{changes[kind]} {kind}" for kind in CHANGES if changes.get(kind))
 
 
-def mark_key(axes: Axes, label: str, sign: str) -> None:
+def mark_key(axes: Axes, label: str, sign: str, hollow: bool = False) -> None:
     """Put a mark into the legend without drawing it."""
-    axes.plot([], [], marker=sign, linestyle="", color=INK, markersize=6, label=label)
+    axes.plot([], [], marker=sign, linestyle="", color=PAPER if hollow else INK, markersize=6,
+              markeredgecolor=INK, label=label)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,15 @@ class LesionTables:
     evolution: Rows
     links: Rows
     others: int = 0
+
+    @property
+    def ranks(self) -> dict[int, int]:
+        """Lesion to its place by largest volume, from 0: what gives it its colour in every drawing."""
+        largest: dict[int, float] = {}
+        for row in self.lesions:
+            largest[row["lesion_id"]] = max(largest.get(row["lesion_id"], 0.0), row["volume_mm3"])
+        ordered = sorted(largest, key=lambda lesion: (-largest[lesion], lesion))
+        return {lesion: rank for rank, lesion in enumerate(ordered)}
 
     @property
     def told(self) -> str:

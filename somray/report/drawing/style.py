@@ -1,8 +1,8 @@
 """Colours, line styles and the drawing of charts as themed, self-contained SVG.
 
 Classes always wear the same colours (`domain/palette.py`). Charts are drawn by matplotlib with stand-in colours for
-ink, muted ink, rules and paper; `to_svg` turns those into the page's CSS variables, so that one drawing serves light,
-dark and print.
+ink, muted ink, rules, paper and series; `to_svg` turns those into the page's CSS variables, so that one drawing serves
+light, dark and print.
 """
 
 import functools
@@ -45,11 +45,21 @@ __all__ = [
 ]
 
 INK, MUTED, RULE, PAPER = "#010203", "#020304", "#030405", "#040506"
-_VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
-
 NO_DATA_COLOUR = "#262E38"
-SERIES = ("#2F7EC1", "#D9541E", "#1B9E89", "#B0639A", "#B8860B", "#6A5ACD", "#C2185B", "#4D7C8A")
-"""Colours of lines that are not classes (rounds, lesions)."""
+SERIES = tuple(f"#0101{n}" for n in range(10, 18))
+"""Stand-ins for the colours of lines that are not classes (rounds, lesions): `--series-0` to `--series-7` of the page.
+
+Light and dark pages have a set each, found by search: blue, a red and a green first; every one is legible as text on
+its page (4.5), and any two differ by 11 (ΔE 2000) for people who see no red, no green or no blue, too. Of one set
+for both pages, two had differed by 3.
+"""
+
+_VARIABLES = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    RULE: "var(--rule)",
+    PAPER: "var(--paper)",
+} | {colour: f"var(--series-{n})" for n, colour in enumerate(SERIES)}
 
 
 @dataclass(frozen=True)
@@ -158,6 +168,9 @@ def label_scale(bar: Colorbar, label: str) -> None:
     bar.ax.tick_params(labelsize=7.5)
 
 
+PIXELS_PER_POINT = (
+    1.36  # at most, so that words are as large in every chart: 9 points are 12 pixels
+)
 _ID = re.compile(r'(\bid="|url\(#|xlink:href="#|\bhref="#)([^")]+)')
 _FONT = re.compile(r"'DejaVu Sans'[^;\"]*")
 _HEAD = re.compile(r"<svg\b[^>]*?viewBox=\"([^\"]+)\"[^>]*>", re.DOTALL)
@@ -187,6 +200,7 @@ def to_svg(figure: Figure, alt: str, name: str) -> Markup:
         raise ValueError("the drawing has no viewBox")
     head = (
         f'<svg class="chart" role="img" aria-label="{escape(alt)}" viewBox="{size[1]}" '
+        f'style="--wide:{float(size[1].split()[2]) * PIXELS_PER_POINT:.0f}px" '
         'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
     )
     return Markup(head + text[size.end() :])

@@ -1,4 +1,4 @@
-"""A tile: one slice's pixels as PNG inside SVG, with lines and words drawn over it as vectors.
+"""A tile: one slice's pixels inside SVG, with lines and words drawn over it as vectors.
 
 The drawing's units are mm scaled to a fixed width, so pixels are as square or oblong as they are in the
 patient. Images lie as their arrays do: row 0 on top, column 0 on the left; letters say which way that is.
@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from somray.report.data.scan import LONG_SIDE, SliceFrame
 from somray.report.drawing.blocks import Legend, LegendEntry
-from somray.report.drawing.display import png_bytes, round_length_mm
+from somray.report.drawing.display import jpeg_bytes, png_bytes, round_length_mm
 from somray.report.drawing.style import LineStyle
 
 __all__ = [
+    "DETAIL",
+    "MOST_VERTICES",
     "Outline",
     "TileMark",
     "TileText",
@@ -28,11 +30,14 @@ __all__ = [
     "matches_tile",
     "outline_legend",
     "outline_path",
+    "shared_side",
     "tile",
 ]
 
 DETAIL = {"fine": 640, "small": 360, "classes": 640}
 """Most pixels along the longer side of an embedded picture; classes are shown as squares, never blended."""
+
+LEAST_SIDE = 128  # pixels; below, a picture tells nothing
 
 MOST_VERTICES = 20000  # an outline of more corners is coarsened until it has fewer
 
@@ -64,9 +69,15 @@ class TileText:
     marks: tuple[TileMark, ...] = ()
 
 
-def _shrunk(pixels: NDArray[np.uint8], detail: str) -> NDArray[np.uint8]:
+def shared_side(count: int, pixels: float, detail: str = "fine") -> int:
+    """Return how long a side each of `count` pictures may have so that all have so many pixels together."""
+    side = int((pixels / max(count, 1)) ** 0.5)
+    return min(DETAIL[detail], max(LEAST_SIDE, side))
+
+
+def _shrunk(pixels: NDArray[np.uint8], detail: str | int) -> NDArray[np.uint8]:
     """Reduce until the longer side fits: by averaging, or by picking where colours mean classes."""
-    most = DETAIL[detail]
+    most = DETAIL[detail] if isinstance(detail, str) else detail
     longer = max(pixels.shape[:2])
     if longer <= most:
         return pixels
@@ -75,14 +86,16 @@ def _shrunk(pixels: NDArray[np.uint8], detail: str) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(pixels, size, interpolation=how), dtype=np.uint8)
 
 
-def outline_path(mask: NDArray[np.bool_], size: tuple[float, float]) -> str:
+def outline_path(
+    mask: NDArray[np.bool_], size: tuple[float, float], most: int = MOST_VERTICES
+) -> str:
     """Trace a mask's outline half-way between pixels, as SVG path data in drawing units.
 
-    Marching squares on the mask with a rim of zeros, so that every line closes. Where there are too many corners,
-    blocks of pixels stand for what lies anywhere in them, so that nothing small gets lost.
+    Marching squares on the mask with a rim of zeros, so that every line closes. Where there are more than `most`
+    corners, blocks of pixels stand for what lies anywhere in them, so that nothing small gets lost.
     """
     step, lines = 1, _contours(mask)
-    while sum(len(line) for line in lines) > MOST_VERTICES:
+    while sum(len(line) for line in lines) > most:
         step *= 2
         lines = _contours(_blocks(mask, step))
     per_pixel = np.array([size[0] / mask.shape[1], size[1] / mask.shape[0]])
@@ -128,13 +141,18 @@ def _tenths(count: int) -> str:
     return f"{count / 10:g}".replace("0.", ".", 1) if abs(count) < 10 else f"{count / 10:g}"
 
 
-def _image(pixels: NDArray[np.uint8], box: tuple[float, float, float, float], detail: str) -> str:
-    data = base64.b64encode(png_bytes(_shrunk(pixels, detail))).decode()
-    kind = ' style="image-rendering:pixelated"' if detail == "classes" else ""
+def _image(
+    pixels: NDArray[np.uint8], box: tuple[float, float, float, float], detail: str | int
+) -> str:
+    shrunk = _shrunk(pixels, detail)
+    kind, style, data = "jpeg", "", b""
+    if detail == "classes":
+        kind, style, data = "png", ' style="image-rendering:pixelated"', png_bytes(shrunk)
+    text = base64.b64encode(data or jpeg_bytes(shrunk)).decode()
     x, y, width, height = box
     return (
         f'<image x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
-        f'preserveAspectRatio="none"{kind} href="data:image/png;base64,{data}"/>'
+        f'preserveAspectRatio="none"{style} href="data:image/{kind};base64,{text}"/>'
     )
 
 
@@ -182,7 +200,7 @@ def tile(
     frame: SliceFrame,
     alt: str,
     text: TileText | None = None,
-    detail: str = "fine",
+    detail: str | int = "fine",
 ) -> Markup:
     """Draw one slice.
 
@@ -191,7 +209,7 @@ def tile(
         frame: its physical frame.
         alt: text for those who cannot see it.
         text: title and outlines.
-        detail: a key of `DETAIL`; "classes" shows pixels as squares.
+        detail: a key of `DETAIL`, or most pixels along the longer side; "classes" shows pixels as squares.
     """
     width, height = frame.size
     told = text or TileText()
@@ -219,6 +237,7 @@ def matches_tile(
     points: tuple[NDArray[np.float64], NDArray[np.float64]],
     frames: tuple[SliceFrame, SliceFrame],
     alt: str,
+    detail: str | int = "small",
 ) -> Markup:
     """Draw two slices side by side on one scale, and a line between matching points (x, y)."""
     gap, per_mm = 10.0, frames[0].units_per_mm
@@ -235,7 +254,7 @@ def matches_tile(
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6"/>' for group in (left, right) for x, y in group
     )
     images = "".join(
-        _image(pixels, (dx, 0, width, height), "small")
+        _image(pixels, (dx, 0, width, height), detail)
         for pixels, dx, (height, width) in zip(pair, shifts, sizes, strict=True)
     )
     inner = (
@@ -248,7 +267,7 @@ def matches_tile(
 
 def colour_bar(pixels: NDArray[np.uint8], labels: tuple[str, str], alt: str) -> Markup:
     """Draw a colour scale: pixels is one row (1, n, 3), labels stand at its ends."""
-    inner = _image(pixels, (0, 0, LONG_SIDE, 14), "fine") + "".join(
+    inner = _image(pixels, (0, 0, LONG_SIDE, 14), "classes") + "".join(
         f'<text class="bar-label" x="{x}" y="32" text-anchor="{anchor}">{escape(label)}</text>'
         for x, anchor, label in zip((0, LONG_SIDE), ("start", "end"), labels, strict=True)
     )

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from somray.report.data import Rows
 from somray.report.drawing.changes import OPEN, RESPONSES, TimeAxis, mark_key
-from somray.report.drawing.style import INK, SERIES, chart, drawing, plain_text, to_svg
+from somray.report.drawing.style import INK, PAPER, SERIES, chart, drawing, plain_text, to_svg
 from somray.report.drawing.table import number
 
 __all__ = ["SubjectBurden", "burden_chart"]
@@ -33,10 +33,17 @@ _PANELS = (
 
 @dataclass(frozen=True)
 class SubjectBurden:
-    """One subject's rows of `burden` at time index 0, in order of time, and where they stand."""
+    """One subject's rows of `burden` at time index 0, in order of time, and where they stand.
+
+    Args:
+        time: where the sessions stand.
+        rows: of `burden`.
+        doubted: whether all responses are in doubt; their marks are hollow.
+    """
 
     time: TimeAxis
     rows: Rows
+    doubted: bool = False
 
 
 @drawing
@@ -51,7 +58,8 @@ def burden_chart(subject: str, burden: SubjectBurden, name: str) -> Markup:
         _line(axes, panel, burden)
         _frame(axes, burden.time, panel.label)
     for response in (r for r in RESPONSES if any(row["response"] == r for row in rows)):
-        mark_key(panels[-1], response, RESPONSES[response].sign)
+        told = f"{response}, in doubt" if burden.doubted else response
+        mark_key(panels[-1], told, RESPONSES[response].sign, burden.doubted)
     if any(r["doubt"] and not r["response"] for r in rows):
         mark_key(panels[-1], "no response told", OPEN)
     if panels[-1].get_legend_handles_labels()[0]:
@@ -72,8 +80,10 @@ def _line(axes: Axes, panel: _Panel, burden: SubjectBurden) -> None:
         response = RESPONSES.get(row["response"])
         mark = response.sign if response else OPEN if row["doubt"] else ""
         if mark:
-            axes.plot(place, value, marker=mark, color=SERIES[0], markersize=8 if mark == OPEN else 6.5,
-                      markeredgecolor=INK, markeredgewidth=0.5, zorder=3)  # fmt: skip
+            hollow = burden.doubted and mark != OPEN
+            axes.plot(place, value, marker=mark, color=PAPER if hollow else SERIES[0], zorder=3,
+                      markersize=8 if mark == OPEN else 6.5, markeredgecolor=INK,
+                      markeredgewidth=1.0 if hollow else 0.5)  # fmt: skip
         if len(rows) <= MOST_VALUES:
             axes.annotate(number(value, 1), (place, value), xytext=(0, 7), fontsize=7.5,
                           textcoords="offset points", ha="center", color=INK)  # fmt: skip

@@ -46,10 +46,15 @@ class LesionFlow:
 
 @dataclass(frozen=True)
 class _Places:
-    """Where things stand: session to column, lesion to row."""
+    """Where things stand: session to column, lesion to row, lesion to its place by size."""
 
     columns: Mapping[str, int]
     rows: Mapping[int, int]
+    ranks: Mapping[int, int]
+
+    def colour(self, lesion: int) -> str:
+        """Return the colour that a lesion has in every drawing."""
+        return SERIES[self.ranks[lesion] % len(SERIES)]
 
     def span(self, row: Mapping[str, str]) -> tuple[int, int] | None:
         """Return the columns of a row's two sessions; None where one is not shown."""
@@ -64,7 +69,7 @@ def lesion_flow(tables: LesionTables, sessions: Sequence[str], name: str) -> Les
     evolution = tables.evolution
     volumes = {(r["session"], r["lesion_id"]): float(r["volume_mm3"]) for r in tables.lesions}
     rows, left_out = _row_of(volumes, tables.links)
-    places = _Places({session: n for n, session in enumerate(sessions)}, rows)
+    places = _Places({session: n for n, session in enumerate(sessions)}, rows, tables.ranks)
     figure, axes = chart(WIDTH, 0.9 + ROW * max(3, len(rows)))
     axes.set_xlim(-0.5, len(sessions) - 0.5 + 0.3)
     axes.set_ylim(len(rows) - 0.4, -0.8)
@@ -76,9 +81,8 @@ def lesion_flow(tables: LesionTables, sessions: Sequence[str], name: str) -> Les
         if lesion in rows and session in places.columns:
             points = 72 * ROW * max(SMALLEST, LARGEST * (volume / largest) ** (1 / 3))
             hatch = _HATCH if (session, lesion) in doubtful else None
-            colour = SERIES[(lesion - 1) % len(SERIES)]
-            axes.scatter(places.columns[session], rows[lesion], (2 * points) ** 2, colour, zorder=3,
-                         edgecolors=INK, linewidths=0.7, hatch=hatch)  # fmt: skip
+            axes.scatter(places.columns[session], rows[lesion], (2 * points) ** 2,
+                         places.colour(lesion), zorder=3, edgecolors=INK, linewidths=0.7, hatch=hatch)  # fmt: skip
     _changes(axes, evolution, places, volumes)
     axes.set_xticks(range(len(sessions)), [plain_text(s) for s in sessions])
     axes.set_yticks(list(rows.values()), [f"#{lesion}" for lesion in rows])
@@ -127,7 +131,7 @@ def _lines(axes: Axes, links: Rows, places: _Places) -> None:
         if span is None or one not in places.rows or other not in places.rows:
             continue
         width = 1.0 + 2.0 * float(link["shared_fraction"])
-        colour = SERIES[(other - 1) % len(SERIES)] if link["carried"] else MUTED
+        colour = places.colour(other) if link["carried"] else MUTED
         style = ":" if span[1] - span[0] > 1 else ("-" if link["by"] == "overlap" else "--")
         axes.plot(span, [places.rows[one], places.rows[other]], style, color=colour, zorder=1,
                   linewidth=width, solid_capstyle="butt")  # fmt: skip

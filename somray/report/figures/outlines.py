@@ -15,7 +15,15 @@ from somray.report.drawing.blocks import Legend, Picture
 from somray.report.drawing.display import DisplayWindow, grey, painted, presets
 from somray.report.drawing.style import OUTLINES, class_colours
 from somray.report.drawing.table import plural
-from somray.report.drawing.tiles import Outline, TileText, outline_legend, outline_path, tile
+from somray.report.drawing.tiles import (
+    DETAIL,
+    MOST_VERTICES,
+    Outline,
+    TileText,
+    outline_legend,
+    outline_path,
+    tile,
+)
 
 __all__ = [
     "MaskPictures",
@@ -26,6 +34,7 @@ __all__ = [
     "windows_of",
 ]
 
+LEAST_CORNERS = 2000  # of an outline, however small its picture
 LEAST_HALF, MOST_HALF = 20, 120  # pixels from a lesion's centroid to the edge of its own picture
 
 _NAMES = {
@@ -70,12 +79,18 @@ def mask_pictures(
     windows: list[tuple[DisplayWindow, ...]],
     masks: Mapping[str, NDArray[np.bool_]],
     image: NDArray[np.float32],
-    z: int,
+    at: tuple[int, int],
 ) -> MaskPictures:
-    """Draw every channel (c, y, x) of slice z with its masks (y, x) as outlines, in the channels' windows."""
-    frame = pixels.frame
+    """Draw every channel (c, y, x) of a slice with its masks (y, x) as outlines, in the channels' windows.
+
+    `at` is the slice's z, and most pixels along a picture's longer side.
+    """
+    frame, (z, side) = pixels.frame, at
+    corners = max(LEAST_CORNERS, int(MOST_VERTICES * (side / DETAIL["fine"]) ** 2))
     lines = tuple(
-        Outline(outline_path(masks[n], frame.size), OUTLINES[n]) for n in _ORDER if n in masks
+        Outline(outline_path(masks[n], frame.size, corners), OUTLINES[n])
+        for n in _ORDER
+        if n in masks
     )
     pixel_mm2 = frame.spacing_mm[0] * frame.spacing_mm[1]
     sizes = ", ".join(
@@ -90,7 +105,8 @@ def mask_pictures(
         channel = pixels.meta.channels[number]
         told = f"{channel}, slice {z}{pixels.reduced}, {window}; target: {about}{sizes}."
         text = TileText(f"{channel} · z {z}", lines, window.inverted)
-        return Picture(tile(grey(image[number], window), frame, f"Outlines on {told}", text), told)
+        shown = grey(image[number], window)
+        return Picture(tile(shown, frame, f"Outlines on {told}", text, side), told)
 
     main = [picture(number, own[0]) for number, own in enumerate(windows)]
     further = [picture(number, w) for number, own in enumerate(windows) for w in own[1:]]

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
 from somray.report.drawing.classes import Profile
@@ -48,7 +49,7 @@ HANDLE_INCHES = 0.5  # of a legend: the piece of line before a name, and the roo
 RING: dict[str, Any] = {"color": RULE, "linewidth": 0.8}  # Any: as matplotlib takes them
 LEADER: dict[str, Any] = {"color": RULE, "linewidth": 0.6}
 HALO: dict[str, Any] = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.8, "alpha": 0.8}
-ZERO: dict[str, Any] = {"color": MUTED, "linewidth": 1.0, "dashes": (3, 2)}
+ZERO: dict[str, Any] = {"color": MUTED, "linewidth": 1.0, "linestyle": (0, (3, 2))}
 
 
 def radar_limit(profiles: Sequence[Profile]) -> float:
@@ -211,7 +212,6 @@ class _Sheet:
         return self._place(around, radii)
 
     def _rings(self) -> None:
-        around = np.linspace(0, 2 * np.pi, 121)
         rings = [
             r
             for r in np.arange(-np.floor(self.limit), self.limit + 0.1)
@@ -220,9 +220,9 @@ class _Sheet:
         shown = rings if len(rings) <= 5 else [r for r in rings if r % 2 == 0]
         step = self._angles[0] + np.pi / len(self._angles)
         for value in (*shown, self.limit):
-            radius = np.full_like(around, self._inches(np.array(value)))
+            radius = float(self._inches(np.array(value)))
             style = ZERO if value == 0 else RING
-            self.axes.plot(*self._place(around, radius), **style)
+            self.axes.add_patch(Circle(self._centre, radius, fill=False, **style))
         for value in shown:
             x, y = self._place(np.array([step]), self._inches(np.array([value])))[:, 0]
             told = signed(value, "+.0f").replace("+0", "0")
@@ -310,9 +310,11 @@ def radar_over_sessions(
     ]
     if reference is not None:
         handles.append(sheet.line(reference, color=INK, linewidth=0.9))
+    # matplotlib fills column by column, people read row by row
+    order = sorted(range(len(told)), key=lambda n: (n % sheet.columns, n))
     sheet.axes.legend(
-        handles,
-        told,
+        [handles[n] for n in order],
+        [told[n] for n in order],
         loc="lower center",
         ncols=sheet.columns,
         fontsize=LEGEND_POINTS,

@@ -42,10 +42,12 @@ def _window(scan: ScanPixels, modality: str, fixed: NDArray[np.float32]) -> Disp
     return presets(scan.units[0], windows[0] if windows else None, fixed, is_uptake)[0]
 
 
-def pair_gallery(images: PairImages, scan: ScanPixels, row: Row, modality: str) -> Gallery:
+def pair_gallery(
+    images: PairImages, scan: ScanPixels, row: Row, modality: str, detail: int
+) -> Gallery:
     """Show overlay, checkerboard and |difference|: a row before and a row after, one scale for both.
 
-    The scan is the fixed one, the row one of `registration`.
+    The scan is the fixed one, the row one of `registration`; `detail` is most pixels along a side.
     """
     window, where = _window(scan, modality, images.fixed), pair_name(row)
     unit = "" if scan.units[0] == "raw" else f" {scan.units[0]}"
@@ -57,7 +59,7 @@ def pair_gallery(images: PairImages, scan: ScanPixels, row: Row, modality: str) 
     bar = colour_bar(scale, ("0", top), f"Colour scale of the differences, 0 to {top}.")
 
     def drawn(pixels: NDArray[np.uint8], title: str, alt: str) -> Markup:
-        return tile(pixels, scan.frame, alt, TileText(title), "small")
+        return tile(pixels, scan.frame, alt, TileText(title), detail)
 
     pictures: list[Picture] = []
     for title, moving, difference in zip(
@@ -96,7 +98,12 @@ def _gallery_text(row: Row, where: str, images: PairImages) -> str:
 
 
 def match_picture(
-    matches: PairMatches, fixed: ScanPixels, moving: ScanPixels, row: Row, modality: str
+    matches: PairMatches,
+    fixed: ScanPixels,
+    moving: ScanPixels,
+    row: Row,
+    modality: str,
+    detail: int,
 ) -> Picture | None:
     """Draw the keypoint matches of a pair in the plane; None where there is none."""
     points, others = matches.found.fixed_points, matches.found.moving_points
@@ -115,6 +122,7 @@ def match_picture(
         (points[keep], others[keep]),
         (fixed.frame, moving.frame),
         f"{count} keypoint matches between {where}, drawn as lines.",
+        detail,
     )
     return Picture(markup, told)
 

@@ -25,6 +25,7 @@ __all__ = ["lesion_volumes"]
 
 MOST_LINES = 12  # lesions drawn in colour; smaller ones stay grey
 WIDE_RANGE = 50.0  # largest over smallest volume from which a linear axis hides the small ones
+ASIDE = 0.022  # of the time shown: one mark on the axis beside another
 LABEL_GAP = 0.048  # of the axes' height: one line of text
 _DASHES = ("-", "--", "-.", ":")
 
@@ -50,11 +51,11 @@ def lesion_volumes(tables: LesionTables, time: TimeAxis, name: str) -> Markup:
     changes: dict[int, Rows] = defaultdict(list)
     for row in evolution:
         changes[row["lesion_id"]].append(row)
-    by_size = sorted(volumes, key=lambda i: (-max(volumes[i].values()), i))
     every = [v for by_session in volumes.values() for v in by_session.values()]
     _volume_scale(axes, every, unit)
     ends: dict[float, list[_LineEnd]] = defaultdict(list)
-    for rank, lesion in reversed(list(enumerate(by_size))):
+    gone: Counter[float] = Counter()
+    for lesion, rank in reversed(tables.ranks.items()):
         shown = rank < MOST_LINES
         colour = SERIES[rank % len(SERIES)] if shown else MUTED
         line = _DASHES[rank // len(SERIES) % len(_DASHES)] if shown else "-"
@@ -64,7 +65,7 @@ def lesion_volumes(tables: LesionTables, time: TimeAxis, name: str) -> Markup:
         last = max(i for i, v in enumerate(values) if np.isfinite(v))
         if shown:
             ends[time.places[last]].append(_LineEnd(values[last], f"#{lesion}", colour))
-        _changes(axes, changes[lesion], volumes[lesion], time, colour)
+        _changes(axes, changes[lesion], volumes[lesion], time, _Hand(colour, gone))
     for kind in CHANGES:
         if any(r["change"] == kind for r in evolution):
             mark_key(axes, kind, CHANGES[kind].sign)
@@ -114,20 +115,32 @@ def _end_labels(axes: Axes, place: float, ends: Sequence[_LineEnd]) -> None:
                       textcoords="offset points", va="center", fontsize=8, color=end.colour)  # fmt: skip
 
 
+@dataclass(frozen=True)
+class _Hand:
+    """A lesion's colour, and how many lesions are marked as gone at each place, whichever they are."""
+
+    colour: str
+    gone: Counter[float]
+
+
 def _changes(
-    axes: Axes, changes: Rows, volumes: Mapping[str, float], time: TimeAxis, colour: str
+    axes: Axes, changes: Rows, volumes: Mapping[str, float], time: TimeAxis, hand: _Hand
 ) -> None:
     """Mark each change at its later session; dotted lines lead to or from "not there"."""
+    beside = ASIDE * (max(time.places) - min(time.places))
     for row in changes:
         if row["from_session"] not in time.sessions or row["to_session"] not in time.sessions:
             continue
         before, after = (volumes.get(row[s]) for s in ("from_session", "to_session"))
         start, end = time.place(row["from_session"]), time.place(row["to_session"])
+        if after is None:  # marks on the axis would cover each other
+            hand.gone[end] += 1
+            end -= (hand.gone[end] - 1) * beside
         if (before is None) != (after is None):
-            axes.plot([start, end], [before or 0, after or 0], color=colour, linestyle=":",
+            axes.plot([start, end], [before or 0, after or 0], color=hand.colour, linestyle=":",
                       linewidth=1.1)  # fmt: skip
         mark = CHANGES[row["change"]].sign if row["change"] else OPEN
-        axes.plot(end, after or 0.0, marker=mark, color=colour, markersize=7.5, zorder=3,
+        axes.plot(end, after or 0.0, marker=mark, color=hand.colour, markersize=7.5, zorder=3,
                   markeredgecolor=INK, markeredgewidth=0.5, clip_on=False)  # fmt: skip
 
 

@@ -15,7 +15,14 @@ from somray.report.drawing.blocks import (
 from somray.report.drawing.changes import RESPONSES, TimeAxis
 from somray.report.drawing.table import TableColumn, signed, table_of
 from somray.report.figures.burden import SubjectBurden, burden_chart
-from somray.report.texts.response import doubts_of, thresholds, untold
+from somray.report.texts.response import (
+    IN_DOUBT,
+    care,
+    class_doubt,
+    doubts_of,
+    thresholds,
+    untold,
+)
 
 __all__ = ["burden_section"]
 
@@ -46,7 +53,8 @@ def burden_section(subject: SubjectData, prefix: str) -> Section:
     first = [r for r in rows if r["t"] == 0]
     line = _line(subject, first) if len(first) > 1 else None
     told = "Burden of every session; changes are those of time index 0 since the first session and since the least."
-    blocks = (*_over_time(subject, line, rows, prefix), _table(told, rows))
+    doubted = class_doubt(subject.config, subject.teacher) is not None
+    blocks = (*_over_time(subject, line, rows, prefix), _table(told, rows, doubted))
     return Section(f"{prefix}-burden", TITLE, blocks)
 
 
@@ -59,7 +67,8 @@ def _in_time(subject: SubjectData) -> Rows:
 
 def _line(subject: SubjectData, rows: Rows) -> SubjectBurden:
     met = {r["session"] for r in rows}
-    return SubjectBurden(TimeAxis.of([s for s in subject.scans if s["session"] in met]), rows)
+    time = TimeAxis.of([s for s in subject.scans if s["session"] in met])
+    return SubjectBurden(time, rows, class_doubt(subject.config, subject.teacher) is not None)
 
 
 def _over_time(
@@ -69,6 +78,8 @@ def _over_time(
     if line is None:
         return
     yield thresholds(subject.config)
+    if any(r["response"] for r in line.rows):
+        yield from care(subject.config, subject.teacher)
     told = "Burden by session; marks tell the response, a question mark a session whose response cannot be known."
     yield Gallery(
         (Picture(burden_chart(subject.subject, line, f"{prefix}-burden"), told),), "large"
@@ -80,8 +91,8 @@ def _over_time(
     yield from untold(rows)
 
 
-def _table(told: str, rows: Rows) -> Table:
-    """List rows of `burden`."""
+def _table(told: str, rows: Rows, doubted: bool) -> Table:
+    """List rows of `burden`; `doubted` says whether their class must be read with care."""
     columns = [
         TableColumn("session", "session"),
         *([TableColumn("t", "t", "", "time index", True)] if any(r["t"] for r in rows) else []),
@@ -96,13 +107,13 @@ def _table(told: str, rows: Rows) -> Table:
     ]
     lines, seen = [], set()
     for row in rows:
-        lines.append({**row, **_line_of(row, is_first=row["subject"] not in seen)})
+        lines.append({**row, **_line_of(row, row["subject"] not in seen, doubted)})
         seen.add(row["subject"])
     why = "no session has a burden yet; a run of an earlier version has none."
     return table_of(told, lines, columns, why)
 
 
-def _line_of(row: Row, is_first: bool) -> Row:
+def _line_of(row: Row, is_first: bool, doubted: bool) -> Row:
     """Tell volume, changes and response of a session as people write them, and the response's reason."""
     changes = {name: row.get(name) for name, _ in _CHANGES}
     response = row["response"]
@@ -111,6 +122,8 @@ def _line_of(row: Row, is_first: bool) -> Row:
         told = Cell("not told", "warn")
     if response:
         told = Cell(response, _TONES.get(response, ""))
+    if response and doubted:
+        told = Cell(f"{response}, {IN_DOUBT}", "warn")
     reason = [str(row["reason"])] if response and row.get("reason") else []
     return {
         **{n: None if v is None else f"{signed(100 * v, '+.0f')} %" for n, v in changes.items()},

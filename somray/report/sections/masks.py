@@ -1,20 +1,27 @@
 """Masks as outlines on slices, session by session, in the windows that radiologists use."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from somray.domain.teacher import TeacherModel
-from somray.report.data import Row, ScanPixels, SubjectData
+from somray.report.data import Row, Rows, ScanPixels, SubjectData
+from somray.report.data.selection import MOST_SLICES as EACH
 from somray.report.data.selection import reference_slices, slices_to_show
 from somray.report.drawing.blocks import Block, Gallery, Notice, Picture, Section, Text
 from somray.report.drawing.table import plural
+from somray.report.drawing.tiles import shared_side
 from somray.report.figures.outlines import mask_legend, mask_pictures, windows_of
 from somray.report.texts.notices import NOT_ACCURACY, doubts
 
 __all__ = ["masks_section"]
 
 TITLE = "Masks on slices"
+MOST_SESSIONS = 12  # with pictures: the first and the latest
+MOST_SLICES = 18  # of all sessions together
+MOST_WINDOWED = 3  # sessions up to which the largest slice is shown in other windows, too
+PAGE_PIXELS = 3.5e6  # of all pictures together: about a megabyte
 
 
 def masks_section(subject: SubjectData, prefix: str) -> Section:
@@ -33,11 +40,39 @@ def masks_section(subject: SubjectData, prefix: str) -> Section:
         "Images lie as they are stored; letters at the edge tell the patient's direction "
         "(L left, P posterior, S superior …)."
     ))  # fmt: skip
-    blocks += [_session(subject, scan, teacher, prefix) for scan in subject.done]
+    pictured = subject.done
+    if len(pictured) > MOST_SESSIONS:
+        pictured = [*pictured[:1], *pictured[1 - MOST_SESSIONS :]]
+        left_out = plural(len(subject.done) - len(pictured), "session")
+        blocks.append(
+            Text(f"{left_out} between them not pictured; all can be looked through above.")
+        )
+    share = _Share.of(pictured)
+    blocks += [_session(subject, scan, teacher, prefix, share) for scan in pictured]
     return Section(f"{prefix}-masks", TITLE, tuple(blocks))
 
 
-def _session(subject: SubjectData, scan: Row, teacher: TeacherModel, prefix: str) -> Section:
+@dataclass(frozen=True)
+class _Share:
+    """What each session may show of what a page holds: slices, pixels along a side, further windows."""
+
+    slices: int
+    side: int
+    windows: bool
+
+    @classmethod
+    def of(cls, scans: Rows) -> "_Share":
+        """Share a page among scans (rows of `scans`)."""
+        slices = max(1, min(EACH, MOST_SLICES // len(scans)))
+        channels = max(int(s["shape_c"] or 1) for s in scans)
+        windows = len(scans) <= MOST_WINDOWED
+        count = len(scans) * channels * (slices + 2 * windows)
+        return cls(slices, shared_side(count, PAGE_PIXELS), windows)
+
+
+def _session(
+    subject: SubjectData, scan: Row, teacher: TeacherModel, prefix: str, share: _Share
+) -> Section:
     title = f"Session {scan['session']}"
     if scan["days"] is not None:
         title += f", day {scan['days']:g}"
@@ -45,12 +80,12 @@ def _session(subject: SubjectData, scan: Row, teacher: TeacherModel, prefix: str
     if pixels is None or not {"som", "student", "foreign"} & set(pixels.labels):
         blocks: tuple[Block, ...] = (Text("Nothing to show: this scan has no finished mask."),)
     else:
-        blocks = tuple(_pictures(subject, scan["session"], pixels, teacher))
+        blocks = tuple(_pictures(subject, scan["session"], pixels, teacher, share))
     return Section(f"{prefix}-masks-{scan['session']}", title, blocks)
 
 
 def _pictures(
-    subject: SubjectData, session: str, pixels: ScanPixels, teacher: TeacherModel
+    subject: SubjectData, session: str, pixels: ScanPixels, teacher: TeacherModel, share: _Share
 ) -> Iterator[Block]:
     areas = subject.target_areas(session)
     t = max(areas, key=lambda key: (areas[key], -key[0], -key[1]), default=(0, 0))[0]
@@ -63,7 +98,7 @@ def _pictures(
     references = [
         k.z for k in reference_slices(subject.whole).keys if (k.subject, k.session, k.t) == where
     ]
-    chosen = slices_to_show(here, pixels.meta.shape[2], references)
+    chosen = slices_to_show(here, pixels.meta.shape[2], references, share.slices)
     largest = max(chosen, key=lambda z: (here.get(z, 0.0), -z))
     images = {z: pixels.image(t, z) for z in chosen}
     windows = windows_of(pixels, teacher, np.stack(list(images.values())))
@@ -74,9 +109,9 @@ def _pictures(
     for z in chosen:
         masks = pixels.masks(target, t, z)
         shown |= set(masks)
-        drawn = mask_pictures(pixels, windows, masks, images[z], z)
+        drawn = mask_pictures(pixels, windows, masks, images[z], (z, share.side))
         main += drawn.main
-        further = drawn.further if z == largest else further
+        further = drawn.further if z == largest and share.windows else further
     if pixels.truth_trouble is not None:
         yield Notice(pixels.truth_trouble, "warn", "The truth mask cannot be drawn.")
     yield mask_legend(shown)

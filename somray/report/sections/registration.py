@@ -19,6 +19,7 @@ from somray.report.drawing.blocks import (
     Text,
 )
 from somray.report.drawing.table import TableColumn, number, plural, rows_table, table_of
+from somray.report.drawing.tiles import shared_side
 from somray.report.figures.registration import (
     chain_drift,
     match_picture,
@@ -30,6 +31,8 @@ from somray.report.texts.notices import ANATOMY, CHANGE
 __all__ = ["registration_section"]
 
 MOST_SESSION_PAIRS = 6
+PAGE_PIXELS = 2e6  # of all pictures together: about 0.8 megabytes
+PICTURES = 6  # of a pair; matches are two more
 MOST_SCANS_PICTURED = 3  # neighbouring slices show anatomy, which needs no picture per session
 MOST_CHAINS = 6
 MOST_ROWS = 120  # of slice pairs
@@ -41,6 +44,9 @@ COLUMNS = (
 SESSION_COLUMNS = (
     "session", "reference_session", "status", "reason", "cycle_error_mm", "drift_mm",
 )  # fmt: skip
+_AT_HOME = (
+    "no step moves its slice farther than the step itself is uncertain, so all stay where they lie"
+)
 REGIONS = ("lesion", "outside")
 FIGURES = ("mad_before", "mad_after", "ncc_before", "ncc_after")
 
@@ -48,8 +54,12 @@ FIGURES = ("mad_before", "mad_after", "ncc_before", "ncc_after")
 def registration_section(subject: SubjectData, prefix: str) -> Section:
     """Build both halves for one subject and protocol."""
     rows = subject.rows("registration")
-    sessions = _sessions(subject, [r for r in rows if r["kind"] == "sessions"])
-    slices = _slices(subject, [r for r in rows if r["kind"] == "slices"], prefix)
+    pairs, planes = ([r for r in rows if r["kind"] == kind] for kind in ("sessions", "slices"))
+    scans = len({r["fixed_session"] for r in planes})
+    count = min(len(pairs), MOST_SESSION_PAIRS), min(scans, MOST_SCANS_PICTURED)
+    side = shared_side(PICTURES * count[0] + (PICTURES + 2) * count[1], PAGE_PIXELS, "small")
+    sessions = _sessions(subject, pairs, side)
+    slices = _slices(subject, planes, prefix, side)
     parts = (
         Section(f"{prefix}-sessions", "Sessions to each other: change over time", tuple(sessions)),
         Section(f"{prefix}-slices", "Slices to their neighbours: anatomy", tuple(slices)),
@@ -92,7 +102,7 @@ def _states(rows: Rows, order: tuple[str, ...]) -> str:
     return ", ".join(f"{counts[s]} {s}" for s in order if counts[s])
 
 
-def _sessions(subject: SubjectData, rows: Rows) -> Iterator[Block]:
+def _sessions(subject: SubjectData, rows: Rows, side: int) -> Iterator[Block]:
     if not rows:
         done = len(subject.done)
         why = ("this protocol does not ask for it, or it is not done yet" if done > 1
@@ -103,7 +113,7 @@ def _sessions(subject: SubjectData, rows: Rows) -> Iterator[Block]:
     yield from _refused_pairs(rows)
     yield _table(rows, "Pairs of sessions; the earlier one is fixed, the later one moves.")
     for row in rows[:MOST_SESSION_PAIRS]:
-        yield from _session_pictures(subject, row)
+        yield from _session_pictures(subject, row, side)
     if len(rows) > MOST_SESSION_PAIRS:
         yield Text(f"The first {MOST_SESSION_PAIRS} of {len(rows)} pairs are pictured.")
     yield from _residuals(subject, "sessions")
@@ -114,7 +124,7 @@ def _sessions(subject: SubjectData, rows: Rows) -> Iterator[Block]:
         yield from _not_aligned(group, "session")
 
 
-def _session_pictures(subject: SubjectData, row: Row) -> Iterator[Block]:
+def _session_pictures(subject: SubjectData, row: Row, side: int) -> Iterator[Block]:
     fixed, moving = (subject.scan(row[s]) for s in ("fixed_session", "moving_session"))
     if fixed is None or moving is None:
         yield Text(f"Nothing to show: a scan of {pair_name(row)} is not complete.")
@@ -123,9 +133,9 @@ def _session_pictures(subject: SubjectData, row: Row) -> Iterator[Block]:
     here = {z: area for z, area in areas.items() if area > 0}
     z = max(here, key=lambda s: (here[s], -s), default=fixed.meta.shape[2] // 2)
     images = session_pair(fixed, moving, row, z)
-    yield pair_gallery(images, fixed, row, subject.config.modality)
+    yield pair_gallery(images, fixed, row, subject.config.modality, side)
     if row["t"] is not None:  # registered in the plane: there are two slices to draw matches on
-        yield from _matches(subject, fixed, moving, row)
+        yield from _matches(subject, (fixed, moving), row, side)
 
 
 def _areas(subject: SubjectData, session: str) -> dict[int, float]:
@@ -133,7 +143,7 @@ def _areas(subject: SubjectData, session: str) -> dict[int, float]:
     return {z: area for (t, z), area in subject.target_areas(session).items() if t == 0}
 
 
-def _slices(subject: SubjectData, rows: Rows, prefix: str) -> Iterator[Block]:
+def _slices(subject: SubjectData, rows: Rows, prefix: str, side: int) -> Iterator[Block]:
     if not rows:
         yield Text("Nothing to show: no neighbouring slices were registered in this protocol.")
         return
@@ -149,8 +159,8 @@ def _slices(subject: SubjectData, rows: Rows, prefix: str) -> Iterator[Block]:
             continue
         for row in pictured_pairs(part, _areas(subject, scan["session"])):
             images = planar_pair(pixels, pixels, row)
-            yield pair_gallery(images, pixels, row, subject.config.modality)
-            yield from _matches(subject, pixels, pixels, row)
+            yield pair_gallery(images, pixels, row, subject.config.modality, side)
+            yield from _matches(subject, (pixels, pixels), row, side)
     yield from _residuals(subject, "slices")
     yield from _chains(subject, prefix)
     told = f"All {plural(len(rows), 'pair')} of neighbouring slices."
@@ -187,10 +197,10 @@ def _summary(rows: Rows) -> str:
 
 
 def _matches(
-    subject: SubjectData, fixed: ScanPixels, moving: ScanPixels, row: Row
+    subject: SubjectData, scans: tuple[ScanPixels, ScanPixels], row: Row, side: int
 ) -> Iterator[Gallery]:
-    matches = pair_matches(fixed, moving, row, subject.config.registration)
-    picture = match_picture(matches, fixed, moving, row, subject.config.modality)
+    matches = pair_matches(*scans, row, subject.config.registration)
+    picture = match_picture(matches, *scans, row, subject.config.modality, side)
     if picture is not None:
         yield Gallery((picture,), "chart")
 
@@ -207,13 +217,13 @@ def _chains(subject: SubjectData, prefix: str) -> Iterator[Block]:
         told = f"Session {scan['session']}, chain of {plural(len(chain), 'slice')}: {states}"
         drift = [r["drift_mm"] for r in chain if r["drift_mm"] is not None]
         if drift:
-            told += f"; largest drift {number(max(drift))} mm"
+            told += f"; largest drift {number(max(drift))} mm" if any(drift) else f"; {_AT_HOME}"
         yield Text(f"{told}.")
         yield from _not_aligned(chain, "slice")
-        if drift and len(pictures) < MOST_CHAINS:
+        if any(drift) and len(pictures) < MOST_CHAINS:
             told = (
                 f"Session {scan['session']}: how far each slice would move to lie on slice "
-                f"{chain[0]['reference_z']}, all steps between them composed."
+                f"{chain[0]['reference_z']}, all steps that count composed."
             )
             pictures.append(Picture(chain_drift(chain, f"{prefix}-chain{place}"), told))
     if pictures:

@@ -138,6 +138,7 @@
       const first = this.content.lesions.slice().sort((a, b) => b.mm3 - a.mm3)[0];
       if (first) this.cursor = this.place(first).slice();
       this.layout();
+      window.addEventListener("resize", () => this.draw()); // words keep their size
     }
 
     place(lesion) {
@@ -532,8 +533,10 @@
         context.lineTo(c, d);
       }
       context.stroke();
-      context.font = "600 13px system-ui, sans-serif";
-      context.lineWidth = 3;
+      // Words keep their size on the screen, however small the picture is shown.
+      const large = Math.max(1, width / (context.canvas.clientWidth || width));
+      context.font = `600 ${Math.round(12 * large)}px system-ui, sans-serif`;
+      context.lineWidth = 3 * large;
       const write = (text, at, down, align) => {
         context.textAlign = align;
         context.strokeStyle = halo;
@@ -544,21 +547,21 @@
       if (this.content.oriented) {
         const [left, right] = ENDS[plane.u], [low, high] = ENDS[plane.v];
         const [top, bottom] = view.turn < 0 ? [high, low] : [low, high];
-        write(left, 5, height / 2 - 8, "left");
-        write(right, width - 5, height / 2 - 8, "right");
-        write(top, width / 2 + 10, 15, "left");
-        write(bottom, width / 2 + 10, height - 6, "left");
+        write(left, 5 * large, height / 2 - 8 * large, "left");
+        write(right, width - 5 * large, height / 2 - 8 * large, "right");
+        write(top, width / 2 + 10 * large, 15 * large, "left");
+        write(bottom, width / 2 + 10 * large, height - 6 * large, "left");
       }
-      if (title) write(title, 8, 18, "left");
+      if (title) write(title, 8 * large, 18 * large, "left");
       const wanted = width * step / 4, power = 10 ** Math.floor(Math.log10(wanted));
       const length = Math.max(...[1, 2, 5].map((n) => n * power).filter((n) => n <= wanted * 1.0001));
       const told = length >= 0.1 ? `${Number(length.toPrecision(2))} ${this.content.unit}` : `${Number((length * 1000).toPrecision(2))} µm`;
-      write(told, 8, height - 14, "left");
+      write(told, 8 * large, height - 11 * large, "left");
       context.strokeStyle = ink;
-      context.lineWidth = 2;
+      context.lineWidth = 2 * large;
       context.beginPath();
-      context.moveTo(8, height - 7);
-      context.lineTo(8 + length / step, height - 7);
+      context.moveTo(8 * large, height - 6 * large);
+      context.lineTo(8 * large + length / step, height - 6 * large);
       context.stroke();
     }
 

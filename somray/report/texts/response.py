@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping
 
 from somray.config import ProtocolConfig
+from somray.domain.teacher import TeacherModel
 from somray.report.data import Row, Rows
 from somray.report.drawing.blocks import Notice, Text
 from somray.report.drawing.changes import DOUBTS
 from somray.report.drawing.table import plural
 
-__all__ = ["NO_RESPONSE", "doubts_of", "thresholds", "untold"]
+__all__ = ["IN_DOUBT", "NO_RESPONSE", "care", "class_doubt", "doubts_of", "thresholds", "untold"]
 
 NO_RESPONSE: Mapping[str, str] = {
     **DOUBTS,
@@ -19,11 +20,16 @@ NO_RESPONSE: Mapping[str, str] = {
 }
 """Code of `burden.doubt` to what it means."""
 
+IN_DOUBT = "in doubt"
+"""Stands behind every response that follows a class which must be read with care."""
+
+_UPTAKE = ("PET", "PETCT")
+
 
 def thresholds(config: ProtocolConfig) -> Text:
     """Tell by which thresholds responses are called."""
     by = config.lesions.response
-    if config.modality in ("PET", "PETCT"):
+    if config.modality in _UPTAKE:
         return Text(
             "Responses are PERCIST-like: SUVpeak of the hottest lesion against the first session, by "
             f"{by.uptake_fraction:.0%} and {by.uptake_floor_suv:g} SUV or more; a new lesion is progression. "
@@ -35,6 +41,26 @@ def thresholds(config: ProtocolConfig) -> Text:
         f"{by.growth_floor_mm:g} mm or more since the least; a new lesion is progression. They are computed, "
         "not judged by a reader."
     )
+
+
+def class_doubt(config: ProtocolConfig, teacher: TeacherModel | None) -> str | None:
+    """Return why all responses of a protocol are in doubt, None where they are not.
+
+    They are no surer than the class that they follow. On PET each object is called by figures of its own, and what
+    stays in doubt is not followed, so there the class alone decides nothing.
+    """
+    if teacher is None or config.modality in _UPTAKE:
+        return None
+    return teacher.doubtful.get(config.teacher.target)
+
+
+def care(config: ProtocolConfig, teacher: TeacherModel | None) -> tuple[Notice, ...]:
+    """Warn where responses follow a class that must be read with care."""
+    doubt = class_doubt(config, teacher)
+    if doubt is None:
+        return ()
+    text = f"They follow class “{config.teacher.target}”, and {doubt.rstrip('.')}."
+    return (Notice(text, "warn", "All responses are in doubt."),)
 
 
 def untold(rows: Rows) -> Iterable[Notice]:

@@ -55,8 +55,14 @@ def _colour(course: DiseaseCourse) -> str:
 
 
 @drawing
-def waterfall(courses: Sequence[DiseaseCourse], name: str) -> Markup:
-    """Draw each subject's change of volume from the first session to the last, sorted, the growing first."""
+def waterfall(courses: Sequence[DiseaseCourse], name: str, doubted: bool = False) -> Markup:
+    """Draw each subject's change of volume from the first session to the last, sorted, the growing first.
+
+    Args:
+        courses: of all subjects.
+        name: prefix of ids.
+        doubted: whether all responses are in doubt; the legend says so.
+    """
     ordered = sorted(
         (c for c in courses if c.change is not None), key=lambda c: (-(c.change or 0.0), c.subject)
     )
@@ -80,7 +86,7 @@ def waterfall(courses: Sequence[DiseaseCourse], name: str) -> Markup:
         axes.set_xticks(places, [plain_text(c.subject) for c in shown], rotation=turn)
     else:
         axes.set_xticks([])
-    _legend(axes, shown, any(c.new for c in shown))
+    _legend(axes, shown, doubted)
     grown = sum(c.change > 0 for c in ordered if c.change is not None)
     alt = (
         f"Waterfall of {plural(len(ordered), 'subject')}: {grown} with more volume at the last session than "
@@ -108,10 +114,14 @@ def _marks(axes: Axes, shown: Sequence[DiseaseCourse], changes: NDArray[np.float
                       textcoords="offset points", color=INK)  # fmt: skip
 
 
-def _legend(axes: Axes, shown: Sequence[DiseaseCourse], is_new: bool) -> None:
-    met = {_colour(c) for c in shown}
-    handles: list[Artist] = [Patch(color=c, label=label) for label, c, _ in GROUPS if c in met]
-    if is_new:
+def _legend(axes: Axes, shown: Sequence[DiseaseCourse], doubted: bool) -> None:
+    met, care = {_colour(c) for c in shown}, ", in doubt" if doubted else ""
+    handles: list[Artist] = [
+        Patch(color=c, label=label if None in own else f"{label}{care}")
+        for label, c, own in GROUPS
+        if c in met
+    ]
+    if any(c.new for c in shown):
         handles += axes.plot([], [], "P", color=INK, markersize=6, label="new lesions")
     axes.legend(handles=handles, loc="upper right", ncols=len(handles))
 

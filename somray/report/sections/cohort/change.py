@@ -11,7 +11,7 @@ from somray.report.drawing.changes import RESPONSES
 from somray.report.drawing.scales import volume_unit
 from somray.report.drawing.table import TableColumn, plural, signed, subject_column, table_of
 from somray.report.figures.cohort.change import session_totals, spaghetti, waterfall
-from somray.report.texts.response import thresholds, untold
+from somray.report.texts.response import IN_DOUBT, care, class_doubt, thresholds, untold
 
 __all__ = ["change_section"]
 
@@ -33,10 +33,13 @@ def change_section(protocol: ProtocolData, prefix: str, hrefs: Mapping[str, str]
     unit = volume_unit(max(float(c.values("volume_mm3").max()) for c in found))
     blocks: list[Block] = []
     if followed:
+        doubted = class_doubt(protocol.config, protocol.teacher) is not None
         blocks += [thresholds(protocol.config), *_responses(followed)]
-        blocks += _pictures(followed, unit, prefix)
+        if any(c.response for c in followed):
+            blocks += care(protocol.config, protocol.teacher)
+        blocks += _pictures(followed, unit, prefix, doubted)
         blocks += untold([r for c in followed for r in c.rows[1:]])
-        blocks.append(_subjects(followed, unit, hrefs))
+        blocks.append(_subjects(followed, unit, hrefs, doubted))
     else:
         told = f"No subject of {len(found)} has two sessions with a burden, so no change is known."
         blocks.append(Text(told))
@@ -52,14 +55,16 @@ def _responses(found: Sequence[DiseaseCourse]) -> Iterator[Block]:
     yield Text(f"At the last session of {plural(len(found), 'subject')}: {'; '.join(told)}.")
 
 
-def _pictures(found: Sequence[DiseaseCourse], unit: VolumeUnit, prefix: str) -> Iterator[Block]:
+def _pictures(
+    found: Sequence[DiseaseCourse], unit: VolumeUnit, prefix: str, doubted: bool
+) -> Iterator[Block]:
     pictures = []
     if any(c.change is not None for c in found):
         told = (
             "Change of the volume of all lesions from the first session to the last, one bar a subject, coloured "
             "by the response at the last session; a plus stands over subjects with new lesions."
         )
-        pictures.append(Picture(waterfall(found, f"{prefix}-waterfall"), told))
+        pictures.append(Picture(waterfall(found, f"{prefix}-waterfall", doubted), told))
     told = (
         "Volume of all lesions over time, one line a subject; where there are many, bands, and those that grew "
         "and shrank most by name."
@@ -72,7 +77,9 @@ def _pictures(found: Sequence[DiseaseCourse], unit: VolumeUnit, prefix: str) -> 
     yield Gallery(tuple(pictures), "large")
 
 
-def _subjects(found: Sequence[DiseaseCourse], unit: VolumeUnit, hrefs: Mapping[str, str]) -> Block:
+def _subjects(
+    found: Sequence[DiseaseCourse], unit: VolumeUnit, hrefs: Mapping[str, str], doubted: bool
+) -> Block:
     """List the subjects behind the pictures, those that changed most first."""
 
     def size(course: DiseaseCourse) -> float:
@@ -92,13 +99,16 @@ def _subjects(found: Sequence[DiseaseCourse], unit: VolumeUnit, hrefs: Mapping[s
     told = "Change of every subject with two sessions or more."
     if len(ordered) > MOST_ROWS:
         told = f"The {MOST_ROWS} subjects of {len(ordered)} that changed most; all stand in tables/burden."
-    rows = [_line(c, unit) for c in ordered[:MOST_ROWS]]
+    rows = [_line(c, unit, doubted) for c in ordered[:MOST_ROWS]]
     return Details(f"{told[:-1]}", (table_of(told, rows, columns),))
 
 
-def _line(course: DiseaseCourse, unit: VolumeUnit) -> Row:
+def _line(course: DiseaseCourse, unit: VolumeUnit, doubted: bool) -> Row:
     change, response = course.change, course.response
-    told = None
+    told = answer = None
+    if response is not None:
+        answer = Cell(response, _TONES.get(response, ""))
+        answer = Cell(f"{response}, {IN_DOUBT}", "warn") if doubted else answer
     if change is not None:
         text = "from none" if np.isinf(change) else signed(100 * change, "+.0f")
         told = Cell(text, sort=1e9 if np.isinf(change) else round(change, 4))
@@ -109,7 +119,7 @@ def _line(course: DiseaseCourse, unit: VolumeUnit) -> Row:
         "last": course.rows[-1]["volume_mm3"] * unit[1],
         "change": told,
         "new": course.new or None,
-        "response": None if response is None else Cell(response, _TONES.get(response, "")),
+        "response": answer,
         "why": course.rows[-1].get("reason"),
     }
 
