@@ -176,29 +176,12 @@ def write_encoder(storage: Storage, protocol: str, model: EncoderModel) -> None:
 
 def encoder_facts(model: EncoderModel) -> dict[str, Any]:
     """Return all of an encoder but its weights, JSON-able."""
-    return {
-        "network": dict(model.network),
-        "channels": list(model.channels),
-        "kinds": list(model.kinds),
-        "windows": [list(w) for w in model.windows],
-        "spacing_mm": list(model.spacing_mm),
-        "target": model.target,
-        "history": dict(model.history),
-    }
+    return {**_facts(model), "kinds": list(model.kinds)}
 
 
 def encoder_of(facts: Mapping[str, Any], weights: Mapping[str, Any]) -> EncoderModel:
     """Join what `encoder_facts` gave and the weights."""
-    return EncoderModel(
-        weights=weights,
-        network=facts["network"],
-        channels=tuple(facts["channels"]),
-        kinds=tuple(facts["kinds"]),
-        windows=tuple((low, high) for low, high in facts["windows"]),
-        spacing_mm=(facts["spacing_mm"][0], facts["spacing_mm"][1]),
-        target=facts["target"],
-        history=facts["history"],
-    )
+    return EncoderModel(weights=weights, kinds=tuple(facts["kinds"]), **_fields(facts))
 
 
 def read_encoder(storage: Storage, protocol: str) -> EncoderModel:
@@ -238,15 +221,7 @@ def read_encoder_file(location: str) -> EncoderModel:
 
 def write_student(storage: Storage, protocol: str, model: StudentModel) -> None:
     """Store a protocol's student beside its teacher."""
-    facts = {
-        "network": dict(model.network),
-        "channels": list(model.channels),
-        "windows": [list(w) for w in model.windows],
-        "spacing_mm": list(model.spacing_mm),
-        "target": model.target,
-        "temperature": model.temperature,
-        "history": dict(model.history),
-    }
+    facts = {**_facts(model), "temperature": model.temperature}
     _write(storage, protocol, "student", dict(model.weights), facts)
 
 
@@ -257,31 +232,14 @@ def read_student(storage: Storage, protocol: str) -> StudentModel:
         StoreError: there is none.
     """
     info, tensors = _read(storage, protocol, "student")
-    return StudentModel(
-        weights=tensors,
-        network=info["network"],
-        channels=tuple(info["channels"]),
-        windows=tuple((low, high) for low, high in info["windows"]),
-        spacing_mm=(info["spacing_mm"][0], info["spacing_mm"][1]),
-        target=info["target"],
-        history=info["history"],
-        temperature=float(info.get("temperature", 1.0)),  # runs of before had none
-    )
+    temperature = float(info.get("temperature", 1.0))  # runs of before had none
+    return StudentModel(weights=tensors, temperature=temperature, **_fields(info))
 
 
 def write_segmenter(storage: Storage, protocol: str, model: SegmenterModel) -> None:
     """Store a protocol's segmenter; it depends on no teacher, so it outlives one."""
-    facts = {
-        "network": dict(model.network),
-        "channels": list(model.channels),
-        "kinds": list(model.kinds),
-        "windows": [list(w) for w in model.windows],
-        "patch": model.patch,
-        "spacing_mm": list(model.spacing_mm),
-        "target": model.target,
-        "history": dict(model.history),
-        "temperature": model.temperature,
-    }
+    own = {"kinds": list(model.kinds), "patch": model.patch, "temperature": model.temperature}
+    facts = {**_facts(model), **own}
     _write(storage, protocol, "segmenter", dict(model.weights), facts)
 
 
@@ -294,16 +252,35 @@ def read_segmenter(storage: Storage, protocol: str) -> SegmenterModel:
     info, tensors = _read(storage, protocol, "segmenter")
     return SegmenterModel(
         weights=tensors,
-        network=info["network"],
-        channels=tuple(info["channels"]),
         kinds=tuple(info["kinds"]),
-        windows=tuple((low, high) for low, high in info["windows"]),
         patch=int(info["patch"]),
-        spacing_mm=(info["spacing_mm"][0], info["spacing_mm"][1]),
-        target=info["target"],
-        history=info["history"],
         temperature=float(info["temperature"]),
+        **_fields(info),
     )
+
+
+def _facts(model: EncoderModel | StudentModel | SegmenterModel) -> dict[str, Any]:
+    """Return what every trained network tells of itself beside its weights, JSON-able."""
+    return {
+        "network": dict(model.network),
+        "channels": list(model.channels),
+        "windows": [list(w) for w in model.windows],
+        "spacing_mm": list(model.spacing_mm),
+        "target": model.target,
+        "history": dict(model.history),
+    }
+
+
+def _fields(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a model that `_facts` told."""
+    return {
+        "network": facts["network"],
+        "channels": tuple(facts["channels"]),
+        "windows": tuple((low, high) for low, high in facts["windows"]),
+        "spacing_mm": (facts["spacing_mm"][0], facts["spacing_mm"][1]),
+        "target": facts["target"],
+        "history": facts["history"],
+    }
 
 
 def _read(storage: Storage, protocol: str, part: str) -> tuple[dict[str, Any], dict[str, Any]]:

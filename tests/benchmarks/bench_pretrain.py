@@ -39,6 +39,7 @@ from somray.io.ledger import Ledger
 from somray.io.models import read_encoder
 from somray.io.ome.image import read_brick
 from somray.io.run import open_run
+from somray.io.status import read_status
 from somray.io.storage import Storage
 from somray.kernels.metrics.overlap import agreement as overlap
 from somray.kernels.pretrain.segmenter import SegmenterSpec, segmenter_chance, train_segmenter
@@ -129,8 +130,9 @@ class Task:
     @cached_property
     def proposed(self) -> list[int]:
         """Numbers of the scans that `propose` puts first, the first one first."""
-        if not Path(self.root, "report").exists():
-            run_cohort(load_cohort(self.config, self.settings), SerialExecutor())
+        if read_status(self.root)["state"] != "done":
+            cohort = load_cohort(self.config, self.settings)
+            run_cohort(cohort, SerialExecutor(), lambda root: None)
         found = propose_first(self.root, ProposeRequest(count=max(COUNTS), every=True))
         names = [scan.place.subject for scan in self.scans]
         rows = [row for row in found["rows"] if row["choice"] == "proposed"]

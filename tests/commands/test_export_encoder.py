@@ -1,6 +1,5 @@
 """`somray export --format encoder`: weights that plain PyTorch, MONAI and nnU-Net load, and a card without names."""
 
-import importlib
 import json
 import shutil
 import subprocess
@@ -108,14 +107,11 @@ def test_monai_loads_a_vision_transformer(exported):
 
 def test_nnunet_loads_a_residual_encoder_by_its_own_function(exported, capsys):
     loading = pytest.importorskip("nnunetv2.run.load_pretrained_weights")
-    told = json.loads((exported["resenc"] / "encoder.json").read_text())["nnunet"]
-    place, _, name = told["network_class_name"].rpartition(".")
-    arguments = dict(told["arch_kwargs"])
-    for key in told["_kw_requires_import"]:
-        if arguments[key] is not None:
-            module, _, member = arguments[key].rpartition(".")
-            arguments[key] = getattr(importlib.import_module(module), member)
-    network = getattr(importlib.import_module(place), name)(num_classes=2, **arguments)
+    plans = pytest.importorskip("nnunetv2.utilities.get_network_from_plans")
+    facts = json.loads((exported["resenc"] / "encoder.json").read_text())
+    told = facts["nnunet"]
+    names = told["network_class_name"], told["arch_kwargs"], told["_kw_requires_import"]
+    network = plans.get_network_from_plans(*names, facts["network"]["inputs"], 2)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     loading.load_pretrained_weights(network, exported["resenc"] / "nnunet_checkpoint.pth")
     after = network.state_dict()

@@ -56,7 +56,7 @@ def load(folder: str | Path) -> {module}:
 
 def inputs(values: torch.Tensor, windows=WINDOWS) -> torch.Tensor:
     """Turn images (b, channels, [z,] y, x) in physical values, NaN for no data, into what the network eats."""
-    return ImageViews(KINDS, windows).of(values, axis=1)
+    return ImageViews(KINDS, windows).traced(values)
 '''
 
 

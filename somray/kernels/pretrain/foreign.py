@@ -67,8 +67,8 @@ def nnunet_weights(model: EncoderModel) -> tuple[Weights, Arguments]:
 
     Returns:
         What belongs under `network_weights` of a checkpoint for `-pretrained_weights` once turned into tensors, and
-        the `arch_kwargs` of a plan whose network takes it. Names of classes stand in `arch_kwargs` as text: those
-        that a plan lists under `_kw_requires_import`.
+        the `arch_kwargs` of a plan whose network takes it: without `input_channels`, which nnU-Net takes from its
+        data set. Names of classes stand there as text: those that a plan lists under `_kw_requires_import`.
 
     Raises:
         ShapeError: another kind of encoder.
@@ -86,7 +86,6 @@ def nnunet_weights(model: EncoderModel) -> tuple[Weights, Arguments]:
                 weights[f"decoder.{own}"] = weights[own]
     stages, dims = len(shape.features), shape.dimensions
     return weights, {
-        "input_channels": shape.inputs,
         "n_stages": stages,
         "features_per_stage": list(shape.features),
         "conv_op": f"torch.nn.modules.conv.Conv{dims}d",

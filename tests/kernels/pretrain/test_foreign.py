@@ -51,18 +51,21 @@ def test_monai_takes_the_tokens_strictly_and_gives_the_same(dimensions):
 def test_nnunet_takes_everything_but_its_segmentation_layers_and_gives_the_same(
     dimensions, tmp_path, capsys
 ):
-    pytest.importorskip("dynamic_network_architectures")
+    plans = pytest.importorskip("nnunetv2.utilities.get_network_from_plans")
     loader = pytest.importorskip("nnunetv2.run.load_pretrained_weights")
     model = shaken(encoder("resenc", dimensions))
     weights, arguments = nnunet_weights(model)
-    named = {k: pydoc.locate(v) if isinstance(v, str) else v for k, v in arguments.items()}
-    network = pydoc.locate(NNUNET_CLASS)(num_classes=2, **named).eval()
+    named = [name for name, value in arguments.items() if isinstance(value, str)]
+    eaten = int(model.network["inputs"])
+    network = plans.get_network_from_plans(
+        NNUNET_CLASS, arguments, named, eaten, 2, deep_supervision=False
+    ).eval()
     wanted = {name for name in network.state_dict() if ".seg_layers." not in name}
     assert weights.keys() == wanted
     torch.save({"network_weights": tensors(weights)}, tmp_path / "encoder.pth")
     loader.load_pretrained_weights(network, str(tmp_path / "encoder.pth"))
     network.decoder.seg_layers[-1] = torch.nn.Identity()
-    inputs = torch.randn(2, arguments["input_channels"], *[16] * dimensions)
+    inputs = torch.randn(2, eaten, *[16] * dimensions)
     own = build_backbone(model.network, model.weights)(inputs)
     torch.testing.assert_close(network(inputs), own, rtol=1e-5, atol=1e-5)
 
