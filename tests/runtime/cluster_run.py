@@ -1,6 +1,6 @@
-"""Run a cohort on a Ray cluster of n nodes on this machine; a process of its own, see test_nodes.py.
+"""Run a cohort on a Ray cluster of this machine that grows between runs; a process of its own, see test_nodes.py.
 
-`python -m tests.runtime.cluster_run NODES COHORT.yaml a.b=value ...`
+`python -m tests.runtime.cluster_run 1,3 COHORT.yaml OUTPUT a.b=value ...` leaves OUTPUT1 and OUTPUT3.
 """
 
 import json
@@ -18,17 +18,20 @@ MEMORY = 6 * 2**30  # what a node offers to tasks; nothing is reserved
 
 
 def main(argv):
-    count, cohort, *settings = argv
+    counts, cohort, output, *settings = argv
     args = {"num_cpus": 1, "memory": MEMORY, "object_store_memory": 100 * 2**20}
     cluster = Cluster(initialize_head=True, head_node_args={**args, "include_dashboard": False})
-    for _ in range(int(count) - 1):
-        cluster.add_node(**args)
     ray.init(address=cluster.address, log_to_driver=False)
-    nodes = len(ray.nodes())
-    found = run_cohort(load_cohort(Path(cohort), tuple(settings)), RayExecutor(), lambda root: None)
+    told = []
+    for count in counts.split(","):
+        while len(ray.nodes()) < int(count):
+            cluster.add_node(**args)
+        asked = load_cohort(Path(cohort), (f"output={output}{count}", *settings))
+        found = run_cohort(asked, RayExecutor(), lambda root: None)
+        told.append({"nodes": len(ray.nodes()), "broken": found["broken"]})
     ray.shutdown()
     cluster.shutdown()
-    print(json.dumps({"nodes": nodes, "broken": found["broken"]}))
+    print(json.dumps(told))
 
 
 if __name__ == "__main__":

@@ -2,17 +2,14 @@
 
 import os
 import signal
-import sys
 
 import pytest
 import ray
-from ray import cloudpickle
 
 from somray.domain.work import Needs
 from somray.errors import DataError
 from somray.runtime.on_ray import map as on_ray_map
 from somray.runtime.on_ray.executor import RayExecutor
-from somray.runtime.on_ray.session import ray_session
 from somray.runtime.serial import SerialExecutor
 
 pytestmark = [
@@ -27,11 +24,9 @@ SMALL = Needs(cpus=0.5, memory_bytes=64 * 2**20)
 @pytest.fixture(scope="module", params=["serial", "ray"])
 def mapper(request):
     if request.param == "serial":
-        yield SerialExecutor().mapper()
-        return
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import tests
-    with ray_session(cpus=2):
-        yield RayExecutor().mapper()
+        return SerialExecutor().mapper()
+    request.getfixturevalue("cluster")
+    return RayExecutor().mapper()
 
 
 def times(item, shared):

@@ -7,7 +7,6 @@ import ray
 
 from somray.runtime.meeting import Meeting
 from somray.runtime.on_ray.probe import probe_nodes
-from somray.runtime.on_ray.session import ray_session
 
 pytestmark = [
     pytest.mark.ray,
@@ -16,15 +15,14 @@ pytestmark = [
 ]
 
 
-def test_every_node_answers_with_facts_and_meets_where_it_can(tmp_path):
+def test_every_node_answers_with_facts_and_meets_where_it_can(cluster, tmp_path):
     meeting = Meeting.call(str(tmp_path / "not/yet/there"))
-    with ray_session(cpus=1):
-        found = probe_nodes([meeting.folder, str(tmp_path / "nowhere")])
-        nodes = [node["NodeID"] for node in ray.nodes()]
+    found = probe_nodes([meeting.folder, str(tmp_path / "nowhere")])
+    nodes = [node["NodeID"] for node in ray.nodes()]
     assert [one["node"] for one in found] == nodes
     (one,) = found
     assert "error" not in one
-    assert one["offers"]["CPU"] == 1
+    assert one["offers"]["CPU"] == 3
     assert one["skew_seconds"] < 1
     assert one["meetings"][meeting.folder]["sees"]
     assert not one["meetings"][str(tmp_path / "nowhere")]["sees"]

@@ -4,17 +4,14 @@ import asyncio
 import ctypes
 import os
 import signal
-import sys
 import time
 
 import pytest
-from ray import cloudpickle
 
 from somray.domain.work import Needs, Result, Unit
 from somray.errors import PlanError
 from somray.runtime.on_ray.capacity import Capacity, Room
 from somray.runtime.on_ray.executor import RayExecutor
-from somray.runtime.on_ray.session import ray_session
 
 pytestmark = [
     pytest.mark.ray,
@@ -22,13 +19,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import tests
-    with ray_session(cpus=3):
-        yield
 
 
 def _unit(item, name="u", **needs):
@@ -90,8 +80,9 @@ def hang(item, shared):
 def test_a_unit_that_hangs_is_ended_and_given_up(cluster, actor):
     async def go():
         executor = RayExecutor(limit=lambda unit: 1.0)
-        outcome = await executor.submit(hang, _unit(0), None, actor)
-        after = await executor.submit(whoami, _unit(0), None, actor)
+        cpus = 0.0 if actor else 1.0  # actors are for what waits for others
+        outcome = await executor.submit(hang, _unit(0, cpus=cpus), None, actor)
+        after = await executor.submit(whoami, _unit(0, cpus=cpus), None, actor)
         await executor.release("hanging")
         return outcome, after
 
@@ -114,7 +105,8 @@ def test_a_stop_ends_what_is_under_way_before_it_is_told(cluster, tmp_path, acto
             loop.call_later(0.05, stop_once_it_works)
 
         stop_once_it_works()
-        await executor.submit(mark_and_wait, _unit(str(mark)), None, actor)
+        unit = _unit(str(mark), cpus=0.0 if actor else 1.0)
+        await executor.submit(mark_and_wait, unit, None, actor)
 
     with pytest.raises(SystemExit):
         asyncio.run(go())
@@ -137,16 +129,29 @@ def mark_and_wait(item, shared):
 
 def test_a_protocol_actor_keeps_its_process_and_is_replaced_when_it_dies(cluster, tmp_path):
     async def go():
-        executor = RayExecutor()
-        first = await executor.submit(whoami, _unit(0), None, "actor")
-        second = await executor.submit(whoami, _unit(0), None, "actor")
-        again = await executor.submit(die_once, _unit(str(tmp_path / "mark")), None, "actor")
+        executor, dying = RayExecutor(), _unit(str(tmp_path / "mark"), cpus=0.0)
+        first = await executor.submit(whoami, _unit(0, cpus=0.0), None, "actor")
+        second = await executor.submit(whoami, _unit(0, cpus=0.0), None, "actor")
+        again = await executor.submit(die_once, dying, None, "actor")
         await executor.release("actor")
         return first.result.value, second.result.value, again
 
     first, second, again = asyncio.run(go())
     assert first == second
     assert again.attempts == 2
+
+
+def test_what_works_itself_is_a_task_whose_worker_stays(cluster):
+    """Its process has imported what the next units need."""
+
+    async def go():
+        executor = RayExecutor()
+        first = await executor.submit(whoami, _unit(0), None, "actor")
+        await executor.release("actor")
+        return first.result.value["pid"]
+
+    pid = asyncio.run(go())
+    assert os.path.exists(f"/proc/{pid}")
 
 
 def test_a_need_that_no_node_meets_is_refused_instead_of_waited_for(cluster):

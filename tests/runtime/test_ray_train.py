@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from somray.errors import PlanError
 from somray.kernels.student.rounds.run import train_rounds
 from somray.kernels.student.rounds.spec import Distributed, StudentSpec
 from somray.runtime.on_ray.executor import RayExecutor
-from somray.runtime.on_ray.session import ray_session
 from somray.runtime.on_ray.train import train_with_ray
 from somray.stages.pretrain.training import EncoderTraining
 from somray.stages.student.training import StudentTraining
@@ -41,12 +39,9 @@ SPEC = StudentSpec(
 )
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    for module in (sys.modules[__name__], textures):  # workers cannot import tests
-        cloudpickle.register_pickle_by_value(module)
-    with ray_session(cpus=3):
-        yield
+@pytest.fixture(scope="module", autouse=True)
+def textures_of_workers():
+    cloudpickle.register_pickle_by_value(textures)  # workers cannot import tests
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +107,7 @@ def test_one_worker_that_is_killed_ends_with_the_bits_of_an_undisturbed_process(
 
 
 def _train_and_die(item, shared):
-    """A unit that trains, and whose actor is killed in the middle the first time."""
+    """A unit that trains, and whose worker is killed in the middle the first time."""
     from somray.runtime import train as there
 
     write = there._KeptState.write
@@ -131,7 +126,7 @@ def _train_and_die(item, shared):
 
 
 @pytest.mark.timeout(600)
-def test_an_actor_that_is_killed_while_it_trains_goes_on_from_its_last_epoch(
+def test_a_worker_that_is_killed_while_it_trains_goes_on_from_its_last_epoch(
     cluster, slices, tmp_path
 ):
     told = tmp_path / "told"
@@ -145,7 +140,7 @@ def test_an_actor_that_is_killed_while_it_trains_goes_on_from_its_last_epoch(
     async def go():
         executor = RayExecutor()
         trainer = executor.trainer(1, "auto")
-        assert not trainer.waits  # small protocols train in the actor
+        assert not trainer.waits  # small protocols train in a worker
         outcome = await executor.submit(_train_and_die, unit, trainer.run, actor="p")
         await executor.release("p")
         return outcome
