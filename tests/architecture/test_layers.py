@@ -46,7 +46,7 @@ PLANTED = [
     ("somray/kernels/metrics/overlap.py", "from somray.io import storage"),
     ("somray/kernels/features/table.py", "from somray.kernels.classes import rule"),
     ("somray/kernels/som/fit.py", "from somray.kernels.features import view"),
-    ("somray/kernels/grids/distance.py", "from somray.kernels.metrics import overlap"),
+    ("somray/kernels/grids/commonest.py", "from somray.kernels.metrics import overlap"),
     ("somray/kernels/classes/rule.py", "from somray.kernels.teacher import fit"),
     ("somray/kernels/registration/result.py", "from somray.kernels.teacher import spec"),
     (

@@ -1,1 +1,1 @@
-"""Voxels of one grid on another: resampling, labels, distances."""
+"""Voxels of one grid on another: resampling, labels."""

@@ -9,36 +9,12 @@ Source: Eisenhauer et al., "New response evaluation criteria in solid tumours: r
 cancer treatment", Cancer 47, 1981 (WHO).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.kernels.compiled import compiled
 
-__all__ = [
-    "AxialDiameter",
-    "hull_corners",
-    "longest_pair",
-    "perpendicular_mm",
-    "plane_hulls",
-    "widest_slices",
-]
-
-
-@dataclass(frozen=True, eq=False)
-class AxialDiameter:
-    """The longest diameter of a lesion in one slice.
-
-    Args:
-        length_mm: distance of its two ends.
-        corners_mm: (k, 2) corners of the lesion's convex hull in that slice, in turn.
-        ends: positions of the two ends among the corners.
-    """
-
-    length_mm: float
-    corners_mm: NDArray[np.float64]
-    ends: tuple[int, int]
+__all__ = ["hull_corners", "plane_hulls", "widest_slices"]
 
 
 @compiled
@@ -74,14 +50,9 @@ def _turn(a: NDArray[np.int64], b: NDArray[np.int64], c: NDArray[np.int64]) -> i
     return int((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
 
 
-def longest_pair(corners_mm: NDArray[np.float64]) -> AxialDiameter:
-    """Return the two corners (k, 2), k ≥ 1, that lie furthest apart; the first pair where several do."""
-    squared, first, second = _furthest(corners_mm)
-    return AxialDiameter(float(np.sqrt(squared)), corners_mm, (first, second))
-
-
 @compiled
 def _furthest(corners: NDArray[np.float64]) -> tuple[float, int, int]:
+    """Return the squared distance of the two corners (k, 2) furthest apart, and which: the first of several."""
     best, first, second = 0.0, 0, 0
     for i in range(len(corners)):
         for j in range(i + 1, len(corners)):
@@ -92,17 +63,12 @@ def _furthest(corners: NDArray[np.float64]) -> tuple[float, int, int]:
     return best, first, second
 
 
-def perpendicular_mm(diameter: AxialDiameter) -> float:
-    """Return the longest chord of the slice's convex hull at right angles to the diameter.
+@compiled
+def _perpendicular(corners: NDArray[np.float64], first: int, second: int, length: float) -> float:
+    """Return the longest chord of a hull at right angles to its diameter from one corner to another.
 
     The chord's length is piecewise linear along the diameter, so the longest one starts at a corner.
     """
-    first, second = diameter.ends
-    return float(_perpendicular(diameter.corners_mm, first, second, diameter.length_mm))
-
-
-@compiled
-def _perpendicular(corners: NDArray[np.float64], first: int, second: int, length: float) -> float:
     if length == 0.0 or len(corners) < 3:
         return 0.0
     step_y = (corners[second, 0] - corners[first, 0]) / length

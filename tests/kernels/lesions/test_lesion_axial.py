@@ -3,7 +3,7 @@ import pytest
 from scipy.spatial import ConvexHull
 
 from somray.domain.geometry import Geometry
-from somray.kernels.lesions.axial import hull_corners, longest_pair, perpendicular_mm
+from somray.kernels.lesions.axial import _furthest, _perpendicular, hull_corners
 from somray.kernels.lesions.extent import ExtremePoints
 from tests.kernels.naive_figures import axial, widest_chord
 from tests.kernels.naive_lesions import measure
@@ -53,10 +53,10 @@ def test_the_axis_in_a_slice_is_shorter_than_the_one_in_space():
 def test_the_perpendicular_equals_many_cuts_of_the_hull(seed):
     plane = np.random.default_rng(seed).random((13, 11)) < 0.3
     corners = hull_corners(np.argwhere(plane)) * np.array([1.0, 0.7])
-    diameter = longest_pair(corners)
-    first, second = diameter.ends
-    along = (corners[second] - corners[first]) / diameter.length_mm
-    assert perpendicular_mm(diameter) == pytest.approx(widest_chord(corners, along), rel=1e-3)
+    squared, first, second = _furthest(corners)
+    along = (corners[second] - corners[first]) / np.sqrt(squared)
+    found = _perpendicular(corners, first, second, np.sqrt(squared))
+    assert found == pytest.approx(widest_chord(corners, along), rel=1e-3)
 
 
 def test_an_ellipse_has_its_two_axes():

@@ -98,9 +98,3 @@ def test_surface_distance_stays_below_the_hausdorff_distance_of_skimage():
 
 def test_an_empty_mask_has_no_surface_distance():
     assert surface_distance_95(_square(1, 1), np.zeros((20, 30)), (1.0, 1.0)) is None
-
-
-@pytest.mark.parametrize("spacing", [(1.0,), (1.0, 0.0), (1.0, np.nan)])
-def test_spacing_that_does_not_fit_is_refused(spacing):
-    with pytest.raises(ShapeError, match="spacing_mm"):
-        surface_distance_95(_square(1, 1), _square(1, 1), spacing)

@@ -10,7 +10,6 @@ from scipy import ndimage
 from somray.domain.geometry import Geometry
 from somray.domain.tables import TruthRow
 from somray.errors import ShapeError
-from somray.kernels.grids.distance import check_spacing, distances_mm
 from somray.kernels.metrics.lesion_scores import LesionScores
 from somray.kernels.metrics.overlap import _masks, agreement, bounding_box
 from somray.kernels.metrics.surface.cells import EQUAL, areas_of, codes_of, is_surface
@@ -136,13 +135,12 @@ def surface_distance_95(
         Distance in mm; None when either mask is empty, since a surface is missing.
 
     Raises:
-        ShapeError: if shapes differ, or `spacing_mm` does not fit or is not positive.
+        ShapeError: if shapes differ.
 
     Source: Huttenlocher et al., "Comparing images using the Hausdorff distance", 1993, in its
     95th-percentile form.
     """
     predicted, expected = _masks(prediction, reference)
-    check_spacing(predicted, spacing_mm)
     if not predicted.any() or not expected.any():
         return None
     box = bounding_box(predicted | expected)
@@ -157,8 +155,16 @@ def _surface(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _directed_95(
     start: NDArray[np.bool_], end: NDArray[np.bool_], spacing_mm: tuple[float, ...]
 ) -> float:
-    distances = distances_mm(end, spacing_mm, start)
-    return float(np.percentile(distances, 95, overwrite_input=True))
+    return float(np.percentile(_distances_mm(end, spacing_mm, start), 95))
+
+
+def _distances_mm(
+    mask: NDArray[np.bool_], spacing_mm: tuple[float, ...], within: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return how far the points `within` lie from the nearest one of a mask; inf where it is empty."""
+    if not mask.any():
+        return np.full(np.count_nonzero(within), np.inf)
+    return np.asarray(ndimage.distance_transform_edt(~mask, sampling=spacing_mm))[within]
 
 
 def surface_dice(
@@ -179,7 +185,7 @@ def surface_dice(
         0 to 1; None when both masks are empty.
 
     Raises:
-        ShapeError: if the masks are not two volumes of one shape, or `spacing_mm` is not positive.
+        ShapeError: if the masks are not two volumes of one shape.
 
     Cost: some ten bytes per voxel of the box round both masks.
     Source: Nikolov et al., "Deep learning to achieve clinically applicable segmentation of head and neck
@@ -199,7 +205,7 @@ def surface_dice(
     near, whole = 0.0, 0.0
     for one, other in ((first, second), (second, first)):
         surface = is_surface(one)
-        met = distances_mm(is_surface(other), spacing_mm, surface) <= tolerance_mm * EQUAL
+        met = _distances_mm(is_surface(other), spacing_mm, surface) <= tolerance_mm * EQUAL
         near += _sum(one[surface][met], areas)
         whole += _sum(one[surface], areas)
     return near / whole
