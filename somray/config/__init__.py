@@ -16,6 +16,7 @@ from somray.config.parts import (
 from somray.config.pretrain import PretrainConfig
 from somray.config.teacher import (
     FEATURE_NAMES,
+    FURTHER_FEATURES,
     CohortReferenceConfig,
     ReferenceConfig,
     TeacherConfig,
@@ -23,6 +24,7 @@ from somray.config.teacher import (
 
 __all__ = [
     "FEATURE_NAMES",
+    "FURTHER_FEATURES",
     "PRETRAINED",
     "CohortConfig",
     "CohortReferenceConfig",

@@ -7,7 +7,13 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from somray.config.base import InManifest, Name, Strict
 
-__all__ = ["FEATURE_NAMES", "CohortReferenceConfig", "ReferenceConfig", "TeacherConfig"]
+__all__ = [
+    "FEATURE_NAMES",
+    "FURTHER_FEATURES",
+    "CohortReferenceConfig",
+    "ReferenceConfig",
+    "TeacherConfig",
+]
 
 FEATURE_NAMES = (
     "intensity",
@@ -21,6 +27,10 @@ FEATURE_NAMES = (
     "ratio_row_column",
     "ratio_local_global",
 )
+"""What `all` means."""
+FURTHER_FEATURES: tuple[str, ...] = ()
+"""Computed where they are named."""
+_KNOWN_FEATURES = FEATURE_NAMES + FURTHER_FEATURES
 
 
 class ReferenceConfig(Strict):
@@ -128,8 +138,8 @@ class TeacherConfig(Strict):
             if not value:
                 raise ValueError("features must name at least one feature, or be 'all'")
             for name in value:
-                if name not in FEATURE_NAMES:
-                    near = difflib.get_close_matches(name, FEATURE_NAMES, 1)
+                if name not in _KNOWN_FEATURES:
+                    near = difflib.get_close_matches(name, _KNOWN_FEATURES, 1)
                     hint = f"; did you mean {near[0]!r}?" if near else ""
                     raise ValueError(f"unknown feature {name!r}{hint}")
             if len(set(value)) != len(value):
@@ -171,4 +181,4 @@ class TeacherConfig(Strict):
         """The chosen features, in the order of the features table."""
         if isinstance(self.features, str):
             return FEATURE_NAMES
-        return tuple(name for name in FEATURE_NAMES if name in self.features)
+        return tuple(name for name in _KNOWN_FEATURES if name in self.features)

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from jobs.write_schemas import main, quality_gate, schemas
-from somray.config import FEATURE_NAMES
+from somray.config import FEATURE_NAMES, FURTHER_FEATURES
 from somray.errors import QUARANTINE_CODES, REMEDIES
-from somray.kernels.features import FEATURES
+from somray.kernels.features.table import FEATURE_TABLE, FEATURES
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 
@@ -22,7 +22,9 @@ def test_the_job_writes_every_schema(tmp_path):
 
 
 def test_the_configuration_knows_exactly_the_features_that_exist():
-    assert FEATURE_NAMES == FEATURES  # config stands below kernels and cannot import them
+    """It stands below kernels and cannot import them."""
+    assert FEATURE_NAMES == FEATURES
+    assert tuple(line.name for line in FEATURE_TABLE) == FEATURE_NAMES + FURTHER_FEATURES
 
 
 def test_every_column_tells_its_meaning():

@@ -1,6 +1,7 @@
-"""The table of features: a line for each, in the order of every stack.
+"""The table of features: a line for each.
 
-Adding a feature is one function and one line. The function reads a `Band` and writes planes:
+Adding a feature is one function and one line; it is computed where it is named, so that no stack, map or run of
+others changes. The function reads a `Band` and writes planes:
 `write(band, slots, out)`, compiled or not, where `out` is (f, y, x) float32 and `slots` holds, for each
 line of the table that names the function, the plane to write or -1. Rows go to
 `out[slot, band.into : band.into + rows]`. Lines that share a function are written in one pass.
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from somray.errors import ShapeError
 from somray.kernels.features.band import Band
-from somray.kernels.features.filters import CORE_HALO, write_core
+from somray.kernels.features.filters import CORE, CORE_HALO, write_core
 
 __all__ = ["FEATURES", "FEATURE_TABLE", "Feature", "FeaturePlan", "plan_of"]
 
@@ -57,10 +58,10 @@ FEATURE_TABLE: tuple[Feature, ...] = (
     # mean over 5×5 to the mean of the slice
     Feature("ratio_local_global", 2, write_core),
 )
-"""Every feature, in the order of every stack."""
+"""Every feature."""
 
-FEATURES: tuple[str, ...] = tuple(feature.name for feature in FEATURE_TABLE)
-"""Their names."""
+FEATURES: tuple[str, ...] = CORE
+"""Those that are meant where none are named, in the order of every stack."""
 
 
 class FeaturePlan(NamedTuple):

@@ -5,11 +5,9 @@ from somray.errors import ShapeError
 from somray.kernels.features import FEATURES, feature_stack, features, stack, table
 from tests.kernels import naive_features
 
-INDEX = {name: number for number, name in enumerate(FEATURES)}
 
-
-def of(name, image, **options):
-    return features(np.asarray(image, np.float32), **options)[INDEX[name]]
+def of(name, image, window=None, **options):
+    return feature_stack(np.asarray(image, np.float32)[None], [window], [name], **options)[0]
 
 
 def test_the_ten_features_stand_in_the_order_of_the_contract():
@@ -176,7 +174,7 @@ def test_mirrored_slices_have_mirrored_features():
     image = np.random.default_rng(5).normal(size=(19, 26)).astype(np.float32)
     plain, mirrored = features(image), features(image[:, ::-1])[:, :, ::-1]
     sign = np.ones(10)
-    sign[INDEX["anisotropy_q"]] = -1
+    sign[FEATURES.index("anisotropy_q")] = -1
     assert np.abs(plain - mirrored * sign[:, None, None]).max() < 1e-5
 
 
