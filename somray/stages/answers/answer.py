@@ -25,7 +25,7 @@ class Answer:
 
     Args:
         protocol: whose model it is.
-        method: som or student.
+        method: som, student or finetuned.
         classes: label to name, of those that the labels can hold.
         target: name of the class that counts.
         value: its label.

@@ -10,37 +10,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.config import ProtocolConfig
+from somray.domain.segmenter import SegmenterModel
 from somray.domain.student import StudentModel
 from somray.domain.teacher import TeacherModel
 from somray.errors import ConfigError, ShapeError
+from somray.io.models import read_segmenter
 from somray.io.run import StoredRun
 from somray.kernels.features.uptake_level import has_level
 from somray.kernels.features.view import ScanSlices
 from somray.kernels.teacher.apply import SignedLabels, Transfer
+from somray.stages.answers.tuned import tuned_slice, tuned_volume
+from somray.stages.reading.volume import ScanVolume
 
 __all__ = ["METHODS", "Fitted", "load_fitted"]
 
-METHODS = ("som", "student")
+METHODS = ("som", "student", "finetuned")
 
 WARM_PIXELS = 48  # side of the picture that compiled loops are woken with
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """One protocol's teacher and student, and how they are asked.
+    """One protocol's teacher, student and segmenter, and how they are asked.
 
     Args:
         protocol: its name in the run.
         config: of the run.
         teacher: that was fitted.
         student: that was trained; None where the run has none.
-        gpu: whether the student computes on a GPU, where there is one.
+        segmenter: that `somray finetune` trained; None where it did not.
+        gpu: whether networks compute on a GPU, where there is one.
     """
 
     protocol: str
     config: ProtocolConfig
     teacher: TeacherModel
     student: StudentModel | None = None
+    segmenter: SegmenterModel | None = None
     gpu: bool = False
 
     @cached_property
@@ -66,7 +72,14 @@ class Fitted:
     @property
     def methods(self) -> tuple[str, ...]:
         """What can be asked for."""
-        return METHODS if self.student is not None else METHODS[:1]
+        models = {"som": self.teacher, "student": self.student, "finetuned": self.segmenter}
+        return tuple(method for method in METHODS if models[method] is not None)
+
+    def sees_volumes(self, method: str) -> bool:
+        """Whether a method takes whole volumes on a coarse grid, else slices."""
+        models = {"student": self.student, "finetuned": self.segmenter}
+        model = models.get(method)
+        return model is not None and model.sees_volumes
 
     @property
     def sees_uptake(self) -> bool:
@@ -87,10 +100,11 @@ class Fitted:
             ShapeError: there is no such method, or nothing was trained for it.
         """
         if method not in METHODS:
-            raise ShapeError(f"method must be som or student, got {method!r}")
+            raise ShapeError(f"method must be {', '.join(METHODS)}, got {method!r}")
         if method not in self.methods:
+            what = {"student": "student", "finetuned": "segmenter of `somray finetune`"}[method]
             raise ShapeError(
-                f"protocol {self.protocol!r} has no student; ask with method=som, or train one"
+                f"protocol {self.protocol!r} has no {what}; ask with method=som, or train one"
             )
         return method
 
@@ -125,6 +139,36 @@ class Fitted:
         chance[np.isnan(images).any(axis=1)] = 0.0
         return chance
 
+    def tuned_chance(
+        self, image: NDArray[np.float32], spacing_mm: tuple[float, float], threads: int = 1
+    ) -> NDArray[np.float32]:
+        """Let the segmenter see one slice (c, y, x); return (y, x) probabilities, 0 where there is no data."""
+        with self._alone:
+            return tuned_slice(self.tuned, image, spacing_mm, threads, self.device)
+
+    def tuned_volume_chance(self, seen: ScanVolume, threads: int = 1) -> NDArray[np.float32]:
+        """Let the segmenter see a time point on its grid; return (z, y, x) probabilities there."""
+        with self._alone:
+            return tuned_volume(self.tuned, seen, threads, self.device)
+
+    @property
+    def tuned(self) -> SegmenterModel:
+        """The segmenter.
+
+        Raises:
+            ShapeError: there is none.
+        """
+        if self.segmenter is None:
+            raise ShapeError(f"protocol {self.protocol!r} has no segmenter")
+        return self.segmenter
+
+    @cached_property
+    def device(self) -> str:
+        """Where networks compute."""
+        from somray.kernels.student.predict import device_for  # torch: only here
+
+        return device_for(gpu=self.gpu)
+
     @property
     def _trained(self) -> StudentModel:
         if self.student is None:
@@ -138,10 +182,9 @@ class Fitted:
 
     @cached_property
     def _network(self) -> tuple[Any, str]:  # Any: a network; the type would import torch
-        from somray.kernels.student.predict import device_for, network_of_model
+        from somray.kernels.student.predict import network_of_model
 
-        device = device_for(gpu=self.gpu)
-        return network_of_model(self._trained, device), device
+        return network_of_model(self._trained, self.device), self.device
 
     def warm(self) -> None:
         """Wake what is compiled or built at its first use, so that the first answer is as fast as any."""
@@ -150,14 +193,16 @@ class Fitted:
         side = np.linspace(0, 1, WARM_PIXELS, dtype=np.float32)
         planes = [low + (high - low) * np.add.outer(side, side) / 2 for low, high in self._windows]
         image = np.stack(planes).astype(np.float32)
-        sees_planes = self.student is not None and not self.student.sees_volumes
-        if self.teacher.dimensions == 3:
-            self.labels(ScanSlices(image[None], (1.0, 1.0), None, spacing_z_mm=1.0))
-            if sees_planes:
-                self.chance(image[None], (1.0, 1.0))
+        asked = [method for method in self.methods if not self.sees_volumes(method)]
+        if self.teacher.dimensions == 2:
+            for method in asked:
+                answer_slice(self, SliceAsked(image, self.teacher.spacing_mm, method=method))
             return
-        for method in METHODS if sees_planes else METHODS[:1]:
-            answer_slice(self, SliceAsked(image, self.teacher.spacing_mm, method=method))
+        self.labels(ScanSlices(image[None], (1.0, 1.0), None, spacing_z_mm=1.0))
+        if "student" in asked:
+            self.chance(image[None], (1.0, 1.0))
+        if "finetuned" in asked:
+            self.tuned_chance(image, (1.0, 1.0))
 
     @property
     def _windows(self) -> tuple[tuple[float, float], ...]:
@@ -179,4 +224,6 @@ def load_fitted(run: StoredRun, protocol: str, *, gpu: bool = False) -> Fitted:
         raise ConfigError(
             f"{run.root}: protocol {protocol!r} has no teacher yet; let the run finish"
         )
-    return Fitted(protocol, known[protocol], teacher, run.student(protocol), gpu)
+    has_segmenter = "segmenter" in run.model_info(protocol)
+    segmenter = read_segmenter(run.storage, protocol) if has_segmenter else None
+    return Fitted(protocol, known[protocol], teacher, run.student(protocol), segmenter, gpu)

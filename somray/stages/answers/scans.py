@@ -68,7 +68,7 @@ def answer_scan(
     Args:
         fitted: whose scan it is.
         held: from `hold`.
-        method: som or student.
+        method: som, student or finetuned.
         threads: that slices are divided among.
         is_wanted: asked between bricks whether to go on.
 
@@ -86,10 +86,11 @@ def answer_scan(
         if method == "som":
             maps.put(brick, found.labels, found.confidence, fitted.value)
             maps.show(brick, found.confidence)
-        elif not _sees_volumes(fitted):
-            _draw(fitted, held, brick, _chance(fitted, held, brick, threads), maps)
-    if method == "student" and _sees_volumes(fitted):
-        for brick, chance in _volume_parts(fitted, held, is_wanted):
+        elif not fitted.sees_volumes(method):
+            see = _tuned if method == "finetuned" else _chance
+            _draw(fitted, held, brick, see(fitted, held, brick, threads), maps)
+    if fitted.sees_volumes(method):
+        for brick, chance in _volume_parts(fitted, held, method, is_wanted):
             _draw(fitted, held, brick, chance, maps)
     return Answer(
         protocol=fitted.protocol,
@@ -125,10 +126,6 @@ def _labelled(fitted: Fitted, held: HeldScan, brick: Brick, threads: int) -> Sig
     return fitted.labels(ScanSlices(block, (dy, dx), held.level, context, dz), threads)
 
 
-def _sees_volumes(fitted: Fitted) -> bool:
-    return fitted.student is not None and fitted.student.sees_volumes
-
-
 def _chance(fitted: Fitted, held: HeldScan, brick: Brick, threads: int) -> NDArray[np.float32]:
     """Predict the slices of a brick one after another, so that memory is that of one."""
     windows = scaled_windows(fitted.teacher, held.level)
@@ -142,6 +139,17 @@ def _chance(fitted: Fitted, held: HeldScan, brick: Brick, threads: int) -> NDArr
     return np.concatenate(parts)
 
 
+def _tuned(fitted: Fitted, held: HeldScan, brick: Brick, threads: int) -> NDArray[np.float32]:
+    """Have the segmenter see the slices of a brick one after another."""
+    _, dy, dx = held.meta.geometry.spacing_mm
+    return np.stack(
+        [
+            fitted.tuned_chance(held.values[brick.t, :, z], (dy, dx), threads)
+            for z in range(brick.z0, brick.z1)
+        ]
+    )
+
+
 def _draw(
     fitted: Fitted, held: HeldScan, brick: Brick, chance: NDArray[np.float32], maps: _Maps
 ) -> None:
@@ -153,20 +161,13 @@ def _draw(
 
 
 def _volume_parts(
-    fitted: Fitted, held: HeldScan, is_wanted: Callable[[], bool] | None
+    fitted: Fitted, held: HeldScan, method: str, is_wanted: Callable[[], bool] | None
 ) -> Iterator[tuple[Brick, NDArray[np.float32]]]:
-    """Predict each time point on the coarse grid, then draw it brick by brick, as `run_student` does."""
-    from somray.kernels.student.predict import device_for  # torch: only here
-
-    model = fitted.student
-    if model is None:
-        raise ShapeError(f"protocol {fitted.protocol!r} has no student")
-    rule, device = rule_of_kinds(model.kinds), device_for(gpu=fitted.gpu)
+    """Predict each time point on the coarse grid, then draw it brick by brick, as `somray run` and `apply` do."""
     drawn_of: dict[int, tuple[ScanVolume, NDArray[np.float32]]] = {}
     for brick in _wanted(held, is_wanted):
         if brick.t not in drawn_of:
-            seen = _coarse(held, brick.t)
-            drawn_of = {brick.t: (seen, volume_chance(model, seen, rule, device))}
+            drawn_of = {brick.t: _volume_chance(fitted, held, method, brick.t)}
         seen, chance = drawn_of[brick.t]
         rows, columns = held.meta.shape[3:]
         drawn = seen.grid.sampled(chance, brick.z0, brick.z1, ((0, rows), (0, columns)))
@@ -174,10 +175,24 @@ def _volume_parts(
         yield brick, drawn
 
 
-def _coarse(held: HeldScan, t: int) -> ScanVolume:
-    """Average a time point onto the student's grid, slab by slab as `read_volumes` does."""
+def _volume_chance(
+    fitted: Fitted, held: HeldScan, method: str, t: int
+) -> tuple[ScanVolume, NDArray[np.float32]]:
+    """Return a time point on a network's grid, and what the network says there."""
+    if method == "finetuned":
+        seen = _coarse(held, t, fitted.tuned.spacing_mm[0])
+        return seen, fitted.tuned_volume_chance(seen)
+    model = fitted.student
+    if model is None:
+        raise ShapeError(f"protocol {fitted.protocol!r} has no student")
+    seen = _coarse(held, t, VOLUME_MM)
+    return seen, volume_chance(model, seen, rule_of_kinds(model.kinds), fitted.device)
+
+
+def _coarse(held: HeldScan, t: int, block_mm: float) -> ScanVolume:
+    """Average a time point onto a network's grid, slab by slab as `read_volumes` does."""
     meta = held.meta
-    grid = object_grid(meta.geometry, VOLUME_MM, meta.anatomical)
+    grid = object_grid(meta.geometry, block_mm, meta.anatomical)
     blocks = BlockMeans(grid, meta.shape[1] + 1)
     for z0, z1 in meta.slabs:
         image = held.values[t, :, z0:z1]

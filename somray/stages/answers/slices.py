@@ -29,7 +29,7 @@ class SliceAsked:
     Args:
         image: (c, y, x) physical values, NaN where there is no data.
         spacing_mm: distance between pixels along (y, x).
-        method: som or student.
+        method: som, student or finetuned.
         level: lesion level of uptake of its scan, for PET; the teacher's own where left out.
     """
 
@@ -51,9 +51,8 @@ def answer_slice(fitted: Fitted, asked: SliceAsked, threads: int = 1) -> Answer:
     seen = ScanSlices(image[None], asked.spacing_mm, asked.level)
     signed = fitted.labels(seen, threads)
     labels, sure, shown = signed.labels, signed.confidence, percent(signed.confidence)
-    if method == "student":
-        windows = scaled_windows(fitted.teacher, asked.level)
-        chance = fitted.chance(image[None], asked.spacing_mm, windows, threads)
+    if method != "som":
+        chance = _chance(fitted, asked, image, threads)
         labels = np.where(chance >= THRESHOLD, np.uint8(fitted.value), np.uint8(0))
         sure = np.abs(chance - THRESHOLD) / THRESHOLD
         shown = percent(np.maximum(chance, 1 - chance))
@@ -76,6 +75,16 @@ def answer_slice(fitted: Fitted, asked: SliceAsked, threads: int = 1) -> Answer:
     )
 
 
+def _chance(
+    fitted: Fitted, asked: SliceAsked, image: NDArray[np.float32], threads: int
+) -> NDArray[np.float32]:
+    """Return what a network says (1, y, x)."""
+    if asked.method == "finetuned":
+        return fitted.tuned_chance(image, asked.spacing_mm, threads)[None]
+    windows = scaled_windows(fitted.teacher, asked.level)
+    return fitted.chance(image[None], asked.spacing_mm, windows, threads)
+
+
 def _check(fitted: Fitted, asked: SliceAsked, method: str) -> None:
     """Refuse what one slice cannot tell."""
     image, channels = asked.image, fitted.channels
@@ -92,8 +101,8 @@ def _check(fitted: Fitted, asked: SliceAsked, method: str) -> None:
         raise ShapeError("the slice holds infinite values; mark pixels without data as NaN")
     if fitted.teacher.dimensions == 3:
         raise ShapeError("this protocol looks at neighbouring slices; send the whole scan")
-    if method == "student" and fitted.student is not None and fitted.student.sees_volumes:
-        raise ShapeError("this protocol's student sees whole volumes; send the scan")
+    if fitted.sees_volumes(method):
+        raise ShapeError(f"method {method} of this protocol sees whole volumes; send the scan")
     level = asked.level
     if level is not None and not fitted.sees_uptake:
         raise ShapeError("level is for PET, and no channel of this protocol is")

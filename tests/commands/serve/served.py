@@ -12,11 +12,12 @@ from somray.commands.serve.web.meter import TextMeter
 from somray.commands.serve.web.protocol import protocol_application
 from somray.commands.serve.web.root import root_application
 from somray.commands.serve.web.service import ProtocolService
-from somray.io.models import write_student
+from somray.io.models import write_segmenter, write_student
 from somray.io.run import open_run
 from somray.io.storage import Storage
 from somray.stages.answers.fitted import load_fitted
 from tests.pipeline.tiny import body, run_tiny, save, write_manifest
+from tests.stages.answers.tuned import noisy_segmenter
 
 SPACING = (2.0, 0.8, 0.8)
 PLANE = SPACING[1:]
@@ -25,16 +26,19 @@ QUERY = {"spacing_mm": "0.8,0.8"}
 NPY = {"Content-Type": "application/x-npy"}
 
 
-def make_run(folder):
-    """Fit the teacher on a tiny scan, and lay a hardly trained student beside it."""
+def make_run(folder, with_student=True):
+    """Fit the teacher on a tiny scan, and lay a hardly trained student and a segmenter beside it."""
     volume = body()
     save(folder / "a.nii.gz", volume)
     write_manifest(folder, [("s1", "t0", "p", "a.nii.gz")])
     run_tiny(folder)
+    if not with_student:
+        return folder / "run"
     images = volume[2:4].astype(np.float32)
     student = somray.Student(channels=("CT",), steps=5).fit(images, images > 200)
     model = replace(student.model, spacing_mm=PLANE)
     write_student(Storage.at(folder / "run"), "p", model)
+    write_segmenter(Storage.at(folder / "run"), "p", noisy_segmenter())
     return folder / "run"
 
 

@@ -1,5 +1,6 @@
 """Slices over HTTP: the same classes as the run has, in every format, with what speaks against them."""
 
+import asyncio
 import base64
 import io
 import json
@@ -11,6 +12,7 @@ from imagecodecs import png_encode
 
 from somray.commands.serve.settings import Limits
 from somray.io.run import open_run
+from somray.stages.answers.slices import SliceAsked, answer_slice
 from tests.commands.serve.served import NPY, PLANE, QUERY, Served, npy
 from tests.pipeline.tiny import body
 
@@ -96,11 +98,35 @@ def test_a_drifted_slice_says_so_in_every_format(served, image, accept):
             assert json.loads(packed.read("answer.json"))["verdict"] == "drifted"
 
 
-def test_the_student_answers_where_it_is_asked(served, image):
-    told = served.slice(image, method="student").json()
-    assert told["method"] == "student"
+@pytest.mark.parametrize("method", ["student", "finetuned"])
+def test_networks_answer_where_they_are_asked(served, image, method):
+    told = served.slice(image, method=method).json()
+    assert told["method"] == method
     assert told["classes"] == {"3": "lesion"}
     assert told["drift"] is not None
+    asked = SliceAsked(np.float32(image[None]), PLANE, method)
+    drawn = loaded(served.slice(image, {"Accept": "application/x-npy"}, method=method).content)
+    assert np.array_equal(drawn, answer_slice(served.fitted, asked).labels[0, 0])
+
+
+def test_a_client_that_leaves_while_it_sends_costs_nothing(served_run):
+    own = Served(served_run)
+    scope = {
+        "type": "http", "method": "POST", "path": "/slices", "query_string": b"spacing_mm=1,1",
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/x-npy")],
+    }  # fmt: skip
+    said, came = [], iter([{"type": "http.request", "body": b"x", "more_body": True}])
+
+    async def receive():
+        return next(came, {"type": "http.disconnect"})
+
+    async def send(message):
+        said.append(message)
+
+    asyncio.run(own.client.app(scope, receive, send))
+    assert said[0]["status"] == 499
+    assert own.service.slices.held == 0
+    assert 'what="slices",status="499"' in own.meter.text()
 
 
 def test_holes_have_no_class(served, image):
@@ -165,7 +191,7 @@ def test_what_is_served_is_told_and_counted(served_run, image):
     own = Served(served_run)
     about = own.client.get("/").json()
     assert about["channels"] == ["CT"]
-    assert about["methods"] == ["som", "student"]
+    assert about["methods"] == ["som", "student", "finetuned"]
     assert "not for clinical use" in about["use"]
     own.slice(image)
     own.slice(image[0])

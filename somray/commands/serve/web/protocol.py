@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from somray import __version__
 from somray.commands.serve.refusal import RefusedError
 from somray.commands.serve.settings import Limits, Settings
-from somray.commands.serve.web import schema
+from somray.commands.serve.web import direct, schema
 from somray.commands.serve.web.guard import Guard
 from somray.commands.serve.web.service import ProtocolService
 from somray.stages.answers.answer import NOT_CLINICAL
@@ -23,8 +23,6 @@ class _Answers(Protocol):
     """Whoever does what the routes say."""
 
     async def about(self) -> dict[str, Any]: ...  # Any: JSON
-
-    async def answer_slice(self, request: Request) -> Response: ...
 
     async def answer_scan(self, request: Request) -> Response: ...
 
@@ -39,9 +37,6 @@ class _Nobody:
     async def about(self) -> dict[str, Any]:  # Any: JSON
         raise NotImplementedError
 
-    async def answer_slice(self, request: Request) -> Response:
-        raise NotImplementedError
-
     async def answer_scan(self, request: Request) -> Response:
         raise NotImplementedError
 
@@ -50,6 +45,11 @@ class _Nobody:
 
     def close(self) -> None:
         return
+
+
+async def _past_the_framework(request: Request) -> Response:
+    """Stand in for slices, which `SliceRoute` answers; here they are described alone."""
+    raise NotImplementedError(request.method)
 
 
 async def _refuse(_: Request, error: Exception) -> Response:
@@ -88,7 +88,7 @@ def protocol_routes(name: str, limits: Limits, service: ProtocolService | None) 
     app.add_exception_handler(RefusedError, _refuse)
     app.add_api_route("/", does.about, tags=[name], summary="What is served", response_model=None)
     for path, function, described in (
-        ("/slices", does.answer_slice, schema.slices(limits)),
+        (direct.PATH, _past_the_framework, schema.slices(limits)),
         ("/scans", does.answer_scan, schema.scans(limits)),
     ):
         app.add_api_route(
@@ -101,4 +101,4 @@ def protocol_routes(name: str, limits: Limits, service: ProtocolService | None) 
 def protocol_application(service: ProtocolService, settings: Settings) -> Guard:
     """Return a protocol's application as it is served."""
     app = protocol_routes(service.fitted.protocol, settings.limits, service)
-    return Guard(app, settings.token(), settings.limits.max_bytes)
+    return Guard(direct.SliceRoute(app, service), settings.token(), settings.limits.max_bytes)

@@ -113,7 +113,7 @@ def slices(limits: Limits) -> dict[str, Any]:  # Any: arguments of FastAPI
         "openapi_extra": {
             "parameters": [
                 _query("spacing_mm", "dy,dx: distance between pixels in mm", needed=True),
-                _query("method", "som (direct transfer) or student"),
+                _query("method", "som (direct transfer), student, or finetuned"),
                 _query("level", "lesion level of uptake of the slice's scan, for PET", "number"),
                 _query("map", "whether JSON holds the class map too", "boolean"),
             ],
@@ -148,7 +148,7 @@ def scans(limits: Limits) -> dict[str, Any]:  # Any: arguments of FastAPI
         ),
         "openapi_extra": {
             "parameters": [
-                _query("method", "som (direct transfer) or student"),
+                _query("method", "som (direct transfer), student, or finetuned"),
                 _query("what", "of NIfTI: classes, target or confidence"),
                 _query("map", "whether JSON holds the class map too", "boolean"),
             ],

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from fastapi import Request, WebSocket
@@ -70,15 +70,21 @@ class ProtocolService:
             "use": NOT_CLINICAL,
         }
 
-    async def answer_slice(self, request: Request) -> Response:
-        """Answer about one slice."""
-        asked = SliceRequest(request.query_params, _media(request), request.headers.get("accept"))
+    async def answer_slice(
+        self, asked: SliceRequest, body: Callable[[], Awaitable[list[bytes]]]
+    ) -> Response:
+        """Answer about one slice; its body is read once it has a place.
+
+        Raises:
+            RefusedError: it is not answered.
+        """
         async with self._metered("slices", self.slices) as met, self.slices.place():
             _ = asked.reply  # refused before the body is read
-            body = await request.body()
+            parts = await body()
 
             def work(threads: int) -> Reply:
-                return slice_reply(self.fitted, asked, body, self.limits.slice_pixels, threads)
+                sent = parts[0] if len(parts) == 1 else b"".join(parts)
+                return slice_reply(self.fitted, asked, sent, self.limits.slice_pixels, threads)
 
             return met(await self.slices.work(work))
 

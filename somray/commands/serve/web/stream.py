@@ -37,7 +37,7 @@ class Hello:
         shape: (c, y, x) or (y, x) of every slice.
         spacing_mm: between pixels along (y, x).
         dtype: of its numbers, little-endian.
-        method: som or student.
+        method: som, student or finetuned.
         level: lesion level of uptake of the scan, for PET.
         frame_ms: time between two slices; answers say whether they were later than that.
         map: whether each answer is followed by the class map, as .npy.

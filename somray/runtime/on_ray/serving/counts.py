@@ -1,8 +1,15 @@
-"""What a service counts, through Ray, which exports every name with `ray_` before it; and all of it read back."""
+"""What a service counts, through Ray, which exports every name with `ray_` before it; and all of it read back.
+
+Ray is told once a second, in a thread of its own: four records for every slice took a tenth of a millisecond off the
+loop that takes requests.
+"""
 
 import contextlib
 import re
+import threading
+import time
 import urllib.request
+from collections import Counter
 from collections.abc import Sequence
 
 import ray
@@ -13,6 +20,7 @@ __all__ = ["RayMeter", "exported_counts"]
 PREFIX = "ray_somray_serve_"
 _OF_RAY = re.compile(r'(?:Component|NodeAddress|SessionName|Version|otel_scope_\w+)="[^"]*",?')
 SECONDS = 3.0  # that a node has to tell
+TELL_SECONDS = 1.0
 
 
 class RayMeter:
@@ -42,15 +50,48 @@ class RayMeter:
             tag_keys=("protocol", "what"),
         )
 
+        self._lock = threading.Lock()
+        self._counted: Counter[tuple[str, str, str]] = Counter()
+        self._took: list[tuple[str, float]] = []
+        self._held: dict[str, int] = {}
+        self._teller: threading.Thread | None = None
+
     def answered(self, what: str, status: int, verdict: str, seconds: float) -> None:
         """Count an answer or a refusal."""
-        tags = {**self._own, "what": what, "status": str(status), "verdict": verdict}
-        self._answers.inc(1, tags)
-        self._seconds.observe(max(seconds, 1e-6), {**self._own, "what": what})
+        with self._lock:
+            self._counted[what, str(status), verdict] += 1
+            self._took.append((what, max(seconds, 1e-6)))
+            self._start()
 
     def waits(self, what: str, count: int) -> None:
         """Tell how many requests are under way or wait."""
-        self._waiting.set(count, {**self._own, "what": what})
+        with self._lock:
+            self._held[what] = count
+            self._start()
+
+    def tell(self) -> None:
+        """Tell Ray what was counted since the last time."""
+        with self._lock:
+            counted, took, held = self._counted, self._took, self._held
+            self._counted, self._took, self._held = Counter(), [], {}
+        for (what, status, verdict), count in counted.items():
+            tags = {**self._own, "what": what, "status": status, "verdict": verdict}
+            self._answers.inc(count, tags)
+        for what, seconds in took:
+            self._seconds.observe(seconds, {**self._own, "what": what})
+        for what, waiting in held.items():
+            self._waiting.set(waiting, {**self._own, "what": what})
+
+    def _start(self) -> None:
+        """Start telling with the first count, so that nothing is started before a replica has its process."""
+        if self._teller is None:
+            self._teller = threading.Thread(target=self._keep_telling, daemon=True)
+            self._teller.start()
+
+    def _keep_telling(self) -> None:
+        while True:
+            time.sleep(TELL_SECONDS)
+            self.tell()
 
 
 def exported_counts() -> str:

@@ -70,6 +70,10 @@ def open_door(door: Door) -> Iterator[bool]:
         # Answers are computed in threads of their own: the loop that takes requests is never held up.
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
         "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
+        # What Ray Serve does besides, at rest a tenth of a core, gives way: ten looks a second at every replica, and
+        # ten exports of counts.
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+        "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "1000",
         # Ray gives its workers way to everything else on the machine (15); whoever waits for an answer should not.
         "RAY_worker_niceness": "0",
     }
