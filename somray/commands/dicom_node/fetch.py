@@ -3,28 +3,17 @@
 import contextlib
 import hashlib
 import tempfile
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pydicom
 
 from somray.commands.dicom_node.settings import RefusalError
+from somray.commands.dicom_node.whole import check_files, check_gaps
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.archive import ArchivedSeries, Orthanc
-from somray.io.readers import Source, open_source
+from somray.io.readers import open_source
 
 __all__ = ["FetchedSeries", "Fetcher"]
-
-MISSING_SHARE = 1.5  # of the usual gap: between such slices one is missing
-_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-_TOLD = (
-    "SOPClassUID", "Manufacturer", "NumberOfSlices", "ImagesInAcquisition", "AcquisitionNumber", "NumberOfFrames",
-    "Modality",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,10 +36,10 @@ class FetchedSeries:
         Raises:
             RefusalError: it is not, or no scan at all.
         """
-        _check_files(self.folder)
+        check_files(self.folder)
         try:
             with contextlib.closing(open_source(str(self.folder), irregular)) as source:
-                _check_gaps(source)
+                check_gaps(source)
                 return source.header
         except DataError as error:
             raise RefusalError(error.code, _plain(error.message, self.folder)) from error
@@ -110,52 +99,6 @@ class Fetcher:
             raise RefusalError(
                 "too_large", f"takes more than {self._most_bytes >> 20} MiB; raise --max-mb"
             )
-
-
-def _check_files(folder: Path) -> None:
-    """Refuse captures, our own objects, and series of which the headers tell of more than there is."""
-    headers = [_head(file) for file in sorted(folder.iterdir())]
-    if all(str(h.get("SOPClassUID", "")).startswith(_CAPTURE) for h in headers):
-        raise RefusalError("derived", "its images are screen captures")
-    if any(str(h.get("Manufacturer", "")) == "somray" for h in headers):
-        raise RefusalError("derived", "it was made by somray")
-    frames = sum(_whole(h.get("NumberOfFrames"), 1) for h in headers)
-    wanted = max(_whole(h.get("NumberOfSlices"), 0) for h in headers)
-    there = Counter(str(h.get("AcquisitionNumber")) for h in headers)
-    for header in headers:
-        told = _whole(header.get("ImagesInAcquisition"), 0)
-        if there[str(header.get("AcquisitionNumber"))] < told and frames < told:
-            wanted = max(wanted, told)
-    if frames < wanted:
-        raise RefusalError(
-            "incomplete",
-            f"{frames} slices are there, its header tells of {wanted}; send the others",
-        )
-
-
-def _head(file: Path) -> Any:  # Any: pydicom's datasets are dynamic
-    try:
-        return pydicom.dcmread(file, specific_tags=list(_TOLD), stop_before_pixels=True, force=True)
-    except Exception:  # the reader says what a damaged file is
-        return pydicom.Dataset()
-
-
-def _whole(value: Any, default: int) -> int:  # Any: pydicom
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return default
-
-
-def _check_gaps(source: Source) -> None:
-    """Refuse a series that lacks a slice, which a reader that may resample would bridge."""
-    planes = [file.plane.matrix for file in source.slice_files(0)]
-    if len(planes) < 3:
-        return
-    normal = planes[0][:3, 2] / np.linalg.norm(planes[0][:3, 2])
-    gaps = np.abs(np.diff([plane[:3, 3] @ normal for plane in planes]))
-    if gaps.max() > MISSING_SHARE * np.median(gaps):
-        raise RefusalError("incomplete", "there is a gap between its slices; send the missing ones")
 
 
 def _plain(message: str, folder: Path) -> str:

@@ -77,10 +77,9 @@ class EndedError(BaseException):
 class MemoryNode(TurnedNode):
     """A node of such an archive that is ended at the n-th thing it does to the outside, before or after it."""
 
-    def __init__(self, run, archive, journal, end_at):
-        super().__init__(
-            run, SimpleNamespace(url="http://127.0.0.1:1"), journal, protocols=("petct",)
-        )
+    def __init__(self, run, archive, journal, end_at=0, **options):
+        nowhere = SimpleNamespace(url="http://127.0.0.1:1")
+        super().__init__(run, nowhere, journal, **{"protocols": ("petct",), **options})
         self.done, self.end_at = 0, end_at
         self.node._archive = archive
         self.node._destination = SimpleNamespace(name="memory", send=self.ending(archive.store))
