@@ -1,15 +1,16 @@
 """What the service adds to its kernel: slices and scans at 1, 4 and 16 clients, and minutes of load.
 
 Run as a test it does little; with `--bench` it starts `somray serve` and prints p50, p95 and p99 beside the same
-kernel, called by as many callers in this process, in blocks that take turns: `pytest tests/benchmarks/bench_serve.py
---bench -s`. `python -m tests.benchmarks.bench_serve --minutes 10` loads it for so long and tells errors and memory;
-`--gpus 1 --method student` asks the student on a GPU. There is no peer.
+kernel, called by as many callers in this process, in blocks that take turns, and the CPU that kernel, service and
+clients take: `pytest tests/benchmarks/bench_serve.py --bench -s`. `python -m tests.benchmarks.bench_serve --minutes 10`
+loads it for so long and tells errors, wrong answers and memory by process; `--gpus 1 --method student` asks the student
+on a GPU, `--dtype float32` sends twice the bytes. There is no peer.
 """
 
 import argparse
-import http.client
 import itertools
 import json
+import os
 import statistics
 import tempfile
 import threading
@@ -17,11 +18,9 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import nibabel as nib
 import numpy as np
-import psutil
 import pytest
 
 from somray.io.run import open_run
@@ -29,6 +28,7 @@ from somray.stages.answers.fitted import load_fitted
 from somray.stages.answers.held import hold
 from somray.stages.answers.scans import answer_scan
 from somray.stages.answers.slices import SliceAsked, answer_slice
+from tests.benchmarks.serve_clients import PARTS, Client, Costs, memory
 from tests.commands.serve.served import Served, npy
 from tests.commands.serve.service import Service
 from tests.pipeline.tiny import body, run_tiny, save, write_manifest
@@ -41,7 +41,7 @@ THREADS = 2
 BLOCKS = 4
 HEADERS = {"Content-Type": "application/x-npy", "Accept": "application/x-npy"}
 JSON = {"Content-Type": "application/json", "Accept": "application/json"}
-RETRY_SECONDS = 0.2
+CPUS = len(os.sched_getaffinity(0))
 
 
 def make_run(folder, side, depth):
@@ -53,34 +53,6 @@ def make_run(folder, side, depth):
     scan = np.concatenate([volume] * (-(-depth // 8)))[:depth]
     nib.save(nib.Nifti1Image(scan.T, np.diag([-0.8, -0.8, 2.0, 1.0])), folder / "scan.nii")
     return folder / "run", folder / "scan.nii"
-
-
-class Client:
-    """One connection that is kept, and asks again where it is told to."""
-
-    def __init__(self, url):
-        self.place = urlsplit(url)
-        self.line = http.client.HTTPConnection(self.place.hostname, self.place.port, timeout=600)
-        self.inside, self.again = [], Counter()
-
-    def ask(self, path, sent, headers):
-        """Return the body of the answer."""
-        while True:
-            try:
-                self.line.request("POST", f"{self.place.path}{path}", sent, headers)
-                found = self.line.getresponse()
-                data = found.read()
-            except (OSError, http.client.HTTPException) as error:
-                self.again[type(error).__name__] += 1
-                self.line.close()
-                time.sleep(RETRY_SECONDS)
-                continue
-            if found.status == 200:
-                self.inside.append(float(found.headers["Somray-Seconds"]))
-                return data
-            self.again[found.status] += 1
-            assert found.status == 503, data
-            time.sleep(RETRY_SECONDS)
 
 
 def timed(callers, count):
@@ -112,22 +84,43 @@ def row(name, found, base=None):
     return p50
 
 
-def compare(title, ways, count, blocks=BLOCKS):
-    """Let ways take turns in blocks; `ways` is name to callers, the first is the base."""
+def compare(title, ways, count, blocks=BLOCKS, service=None):
+    """Let ways take turns in blocks; `ways` is name to callers, the first is the base. Tell the CPU of each."""
     print(f"\n{title}{'p50':>30}{'p95':>9}{'p99':>9}")
     found = {name: [] for name in ways}
+    costs = {name: Costs(service if n else None) for n, name in enumerate(ways)}
+    wall = dict.fromkeys(ways, 0.0)
     for _ in range(blocks):
         for name, callers in ways.items():
-            found[name] += timed(callers, max(len(callers), count // blocks))
+            began = time.perf_counter()
+            with costs[name]:
+                found[name] += timed(callers, max(len(callers), count // blocks))
+            wall[name] += time.perf_counter() - began
     base = next(iter(found.values()))
-    return [row(name, one, None if one is base else base) for name, one in found.items()]
+    for name, one in found.items():
+        row(name, one, None if one is base else base)
+    for name, one in found.items():
+        show_costs(name, costs[name].seconds, len(one), wall[name])
+    if service is not None and len(next(iter(ways.values()))) >= CPUS:
+        each = {name: CPUS * wall[name] / len(one) for name, one in found.items()}
+        bare, *served = each.values()
+        more = ", ".join(f"{1000 * (one - bare):.1f}" for one in served)
+        print(f"  with all {CPUS} CPUs busy, clients included: {more} ms of a CPU more for each")
 
 
-def bench_slices(fitted, service, clients, method, count=200):
+def show_costs(name, seconds, count, wall):
+    """Print CPU milliseconds for each answer."""
+    each = {part: 1000 * spent / count for part, spent in seconds.items()}
+    own = ", ".join(f"{part} {each[part]:.2f}" for part in PARTS if part in each)
+    told = f"{own}: {sum(each.values()) - each['here']:.2f} in all; clients" if own else "all"
+    print(f"  CPU ms, {name}: {told} {each['here']:.2f}; {count / wall:.1f} a second")
+
+
+def bench_slices(fitted, service, clients, method, dtype, count=200):
     """Compare a slice through the service with the kernel alone, called by as many callers."""
     image = body((8, SIDE, SIDE), radius=SIDE / 12)[3]
     asked = SliceAsked(image[None].astype(np.float32), PLANE, method)
-    pool, sent = ThreadPoolExecutor(THREADS), npy(image)
+    pool, sent = ThreadPoolExecutor(THREADS), npy(image.astype(dtype))
     threads = max(1, THREADS // clients)
     path = f"/slices?spacing_mm={PLANE[0]},{PLANE[1]}&method={method}"
     lines = [Client(service.url) for _ in range(clients)]
@@ -137,16 +130,17 @@ def bench_slices(fitted, service, clients, method, count=200):
         ] * clients,
         "through the service": [lambda c=c: c.ask(path, sent, HEADERS) for c in lines],
     }  # fmt: skip
-    compare(f"a slice of {SIDE}², {method}, {clients} clients", ways, max(count, 10 * clients))
+    title = f"a slice of {SIDE}² as {dtype}, {method}, {clients} clients"
+    compare(title, ways, max(count, 20 * clients), service=service)
     inside = [t for line in lines for t in line.inside]
     row("of this in the replica", inside)
     told(lines)
 
 
 def bench_scans(fitted, service, scan, clients, method):
-    """Compare a scan by name and by upload with the same work in this process."""
+    """Compare a scan by name and by upload with the same work in this process; one of each where clients are many."""
     lines, uploads = ([Client(service.url) for _ in range(clients)] for _ in range(2))
-    asked = json.dumps({"uris": {"CT": str(scan)}})
+    asked = json.dumps({"uris": {"CT": str(scan)}}).encode()
     form, kind = _form(scan)
 
     def bare():
@@ -164,8 +158,10 @@ def bench_scans(fitted, service, scan, clients, method):
         "through the service, by name": [lambda c=c: c.ask(path, asked, JSON) for c in lines],
         "through the service, sent": [lambda c=c: c.ask(path, form, kind) for c in uploads],
     }
-    blocks = BLOCKS if clients <= 4 else 2
-    compare(f"a scan of {DEPTH} × {SIDE}², {clients} clients", ways, blocks * clients, blocks)
+    blocks = BLOCKS if clients <= 4 else 1
+    compare(
+        f"a scan of {DEPTH} × {SIDE}², {clients} clients", ways, blocks * clients, blocks, service
+    )
     told(lines + uploads)
 
 
@@ -190,54 +186,59 @@ def load(service, scan, minutes, method):
     """Ask for minutes with three clients for slices and one for scans; return answers, errors and memory in MB."""
     image = npy(body((8, SIDE, SIDE), radius=SIDE / 12)[3])
     path = f"/slices?spacing_mm={PLANE[0]},{PLANE[1]}&method={method}"
-    asked = json.dumps({"uris": {"CT": str(scan)}})
-    end, counts, memory, wrong = time.monotonic() + 60 * minutes, Counter(), [], []
-    first = Client(service.url).ask(path, image, HEADERS)
+    asked = json.dumps({"uris": {"CT": str(scan)}}).encode()
+    ways = [("slices", path, image, HEADERS)] * 3 + [("scans", "/scans", asked, JSON)]
+    truth = {what: Client(service.url).ask(*words) for what, *words in ways[2:]}
+    counts, wrong, errors = Counter(), Counter(), Counter()
+    end, early = time.monotonic() + 60 * minutes, memory(service)
 
-    def slices(line):
+    def keep_asking(line, what, *words):
         while time.monotonic() < end:
-            wrong.extend([1] if line.ask(path, image, HEADERS) != first else [])
-            counts["slices"] += 1
+            try:
+                found = line.ask(*words)
+            except Exception as error:
+                errors[f"{type(error).__name__}: {error}"[:120]] += 1
+                line.close()
+                continue
+            counts[what] += 1
+            wrong[what] += found != truth[what]
 
-    def scans(line):
-        while time.monotonic() < end:
-            line.ask("/scans", asked, JSON)
-            counts["scans"] += 1
-
-    lines = [Client(service.url) for _ in range(4)]
+    lines = [Client(service.url) for _ in ways]
     work = [
-        threading.Thread(target=scans if n == 3 else slices, args=(c,)) for n, c in enumerate(lines)
+        threading.Thread(target=keep_asking, args=(one, *way))
+        for one, way in zip(lines, ways, strict=True)
     ]
     for one in work:
         one.start()
+    replicas = []
     while any(one.is_alive() for one in work):
-        memory.append(resident(service) / 2**20)
+        replicas.append(sum(mb for part, _, mb in memory(service).values() if part == "replica"))
         time.sleep(min(5.0, 6 * minutes))
     again = sum((line.again for line in lines), Counter())
-    return {"answers": dict(counts), "wrong": len(wrong), "again": dict(again), "memory": memory}
-
-
-def resident(service):
-    """Bytes of the replicas, shared ones counted once in each."""
-    found = 0
-    for one in service.replicas():
-        try:
-            found += one.memory_info().rss
-        except psutil.Error:
-            continue
-    return found
+    return {
+        "answers": dict(counts), "wrong": +wrong, "errors": errors, "again": dict(again),
+        "replicas": replicas, "early": early, "late": memory(service),
+    }  # fmt: skip
 
 
 def show_load(found, minutes):
-    third = max(1, len(found["memory"]) // 3)
-    early, late = (
-        statistics.median(part)
-        for part in (found["memory"][1 : third + 1], found["memory"][-third:])
-    )
+    """Print what minutes of load found."""
+    series = found["replicas"]
+    third = max(1, len(series) // 3)
+    early, late = statistics.median(series[1 : third + 1]), statistics.median(series[-third:])
     print(
-        f"\n{minutes:g} minutes of load: {found['answers']}, wrong {found['wrong']}, asked again {found['again']}; "
-        f"replicas hold {early:.0f} MB in the first third, {late:.0f} in the last, {max(found['memory']):.0f} at most"
+        f"\n{minutes:g} minutes of load: answers {found['answers']}, wrong {dict(found['wrong'])}, "
+        f"errors {dict(found['errors'])}, asked again {found['again']}\n"
+        f"replicas: {early:.0f} MB in the first third, {late:.0f} in the last, {max(series):.0f} at most"
     )
+    print(f"  {'MB of each process':<54}{'start':>8}{'end':>8}")
+    for pid in sorted({*found["early"], *found["late"]}):
+        before, after = found["early"].get(pid), found["late"].get(pid)
+        part, name, _ = after or before
+        each = "".join(
+            f"{'gone' if one is None else f'{one[2]:.0f}':>8}" for one in (before, after)
+        )
+        print(f"  {part:<13}{name:<41}{each}")
     return early, late
 
 
@@ -257,11 +258,12 @@ def test_the_application_adds_little_to_its_kernel(tmp_path):
 @pytest.mark.ray
 @pytest.mark.skipif("not config.getoption('--bench')")
 def test_the_service_adds_little_to_its_kernel(tmp_path):
-    measure(tmp_path, CLIENTS, "som", 0.0)
+    measure(tmp_path, CLIENTS, ("som", "int16"))
 
 
-def measure(folder, clients, method, gpus, minutes=0.0, what=("slices", "scans")):
-    """Start the service and print the tables, or the load where minutes are given."""
+def measure(folder, clients, asked, gpus=0.0, minutes=0.0, what=("slices", "scans")):
+    """Start the service and print the tables, or the load where minutes are given; `asked`: method and dtype."""
+    method, dtype = asked
     run, scan = make_run(folder, SIDE, DEPTH)
     if method == "student":
         _teach(run)
@@ -273,7 +275,7 @@ def measure(folder, clients, method, gpus, minutes=0.0, what=("slices", "scans")
         fitted = load_fitted(open_run(run), "p", gpu=gpus > 0)
         fitted.warm()
         for count in clients if "slices" in what else ():
-            bench_slices(fitted, service, count, method)
+            bench_slices(fitted, service, count, method, dtype)
         for count in clients if "scans" in what else ():
             bench_scans(fitted, service, scan, count, method)
     finally:
@@ -296,11 +298,13 @@ def main():
     parser.add_argument("--minutes", type=float, default=0.0)
     parser.add_argument("--clients", type=int, nargs="*", default=list(CLIENTS))
     parser.add_argument("--method", default="som")
+    parser.add_argument("--dtype", default="int16")
     parser.add_argument("--gpus", type=float, default=0.0)
     parser.add_argument("--what", nargs="*", default=["slices", "scans"])
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        measure(Path(folder), given.clients, given.method, given.gpus, given.minutes, given.what)
+        asked = given.method, given.dtype
+        measure(Path(folder), given.clients, asked, given.gpus, given.minutes, given.what)
 
 
 if __name__ == "__main__":
