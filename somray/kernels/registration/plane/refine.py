@@ -89,7 +89,8 @@ def refine(fixed: View, moving: View, sampling: Matrix, steps: int, model: str =
         return None
     current = to_level(sampling, fixed.step)
     least = _LEAST_OVERLAP * fixed.known()
-    kept = align(fixed.slopes(), moving.plane, current, _BASES[model], (steps, stride), least)
+    seen = np.ascontiguousarray(moving.plane)  # of a turned slice too: compiling takes ten seconds
+    kept = align(fixed.slopes(), seen, current, _BASES[model], (steps, stride), least)
     return to_level(current, 1.0 / fixed.step) if kept else None
 
 
