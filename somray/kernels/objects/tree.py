@@ -168,25 +168,24 @@ def _parts(
 def most_salient(
     parts: TreeParts,
     allowed: NDArray[np.bool_] | None = None,
-    score: NDArray[np.float64] | None = None,
+    adds: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
-    """Choose parts that do not hold each other: each more salient than all allowed ones it holds.
+    """Choose parts that do not hold each other: each more distinct than all allowed ones it holds.
 
     Args:
         parts: of a tree.
         allowed: (n,) parts that may be chosen; all where left out.
-        score: (n,) what they are compared by; their distinctness where left out.
+        adds: (n,) parts that are things of their own, so that one around several of them must be more distinct
+            than all of them together; none where left out.
 
     Returns:
         (m,) numbers of the chosen parts, in ascending order.
     """
-    count = len(parts.parent)
-    own = np.where(
-        np.ones(count, dtype=bool) if allowed is None else allowed,
-        parts.distinctness if score is None else score,
-        -np.inf,
-    )
-    return np.asarray(choose(parts.parent, own))
+    own = parts.distinctness
+    if allowed is not None:
+        own = np.where(allowed, own, -np.inf)
+    things = np.zeros(len(own), dtype=bool) if adds is None else adds
+    return np.asarray(choose(parts.parent, own, things))
 
 
 def paint(tree: ComponentTree, chosen: NDArray[np.int64]) -> NDArray[np.int32]:

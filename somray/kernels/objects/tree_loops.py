@@ -25,16 +25,22 @@ def inherit(parent: NDArray[np.int64], number: NDArray[np.int32]) -> None:
 
 
 @compiled
-def choose(parent: NDArray[np.int64], own: NDArray[np.float64]) -> NDArray[np.int64]:
-    """List the parts that beat all they hold and lie in none that does so too."""
+def choose(
+    parent: NDArray[np.int64], own: NDArray[np.float64], adds: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """List the parts that beat each one they hold, and all those together that add up, and lie in none that does."""
     count = len(parent)
     inside = np.full(count, -np.inf)  # best of what a part holds
+    together = np.zeros(count)  # sum of what it holds, where that adds up
     wins = np.zeros(count, dtype=np.bool_)
     for part in range(count):
-        wins[part] = own[part] > -np.inf and own[part] >= inside[part]
+        beaten = max(inside[part], together[part])
+        wins[part] = own[part] > -np.inf and own[part] >= beaten
         if parent[part] >= 0:
             best = max(own[part], inside[part])
             inside[parent[part]] = max(inside[parent[part]], best)
+            counts = wins[part] and adds[part]
+            together[parent[part]] += own[part] if counts else together[part]
     for part in range(count - 1, -1, -1):
         up = parent[part]
         if up >= 0 and inside[up] == np.inf:  # a part above has won

@@ -168,11 +168,24 @@ def test_only_allowed_parts_are_chosen():
     assert len(most_salient(tree.parts, np.zeros_like(allowed))) == 0
 
 
-def test_a_score_of_ones_own_takes_salience_place():
-    tree = component_tree(noise_field(), SPACING, LOWEST, STEP, 0.0)
-    outermost = most_salient(tree.parts, score=tree.parts.volume_mm3)
-    assert (tree.parts.parent[outermost] == -1).all()
-    assert len(outermost) == (tree.parts.parent == -1).sum()
+def test_a_part_around_two_things_must_beat_both_together():
+    z, y, x = np.indices((21, 21, 49)) - 10
+    off = [z**2 + y**2 + (x - c) ** 2 for c in (8, 20)]
+    uptake = ndimage.gaussian_filter(np.where(np.minimum(*off) <= 25, 8.0, 1.0), 1.5)
+    tree = component_tree(np.log2(uptake), (1, 1, 1), 0.25, 0.125, 0.0)
+    assert len(most_salient(tree.parts)) == 1
+    drawn = paint(tree, most_salient(tree.parts, adds=tree.parts.volume_mm3 >= 100))
+    assert {tuple(np.unique(drawn[r <= 16])) for r in off} == {(1,), (2,)}
+
+
+def test_one_thing_is_not_beaten_by_what_it_holds_only_because_it_adds_up(field):
+    tree = component_tree(field, SPACING, LOWEST, STEP, 0.0)
+    chosen = most_salient(tree.parts, adds=np.ones(len(tree.parts.parent), dtype=bool))
+    found, own = voxels_of(tree), tree.parts.distinctness
+    for n in chosen.tolist():  # no set of disjoint parts inside, here any two, has more together
+        inner = [k for k, held in enumerate(found) if held < found[n]]
+        pairs = [own[a] + own[b] for a in inner for b in inner if not found[a] & found[b]]
+        assert own[n] >= max([own[k] for k in inner] + pairs, default=0.0)
 
 
 def test_turned_axes_give_the_same_parts():

@@ -18,6 +18,7 @@ from somray.kernels.objects.tree import ComponentTree, component_tree, most_sali
 
 __all__ = [
     "GRID_MM",
+    "LESION_FROM",
     "UPTAKE_CUT",
     "HotParts",
     "UptakeScene",
@@ -26,6 +27,7 @@ __all__ = [
     "stands_out",
     "uptake_scene",
     "uptake_unit",
+    "without_objects",
 ]
 
 GRID_MM = 4.0
@@ -48,6 +50,8 @@ LEAST_MM3 = (
 BODY_RATIO = 0.4  # to the background, that body is told from air by where there is no CT
 LEAST_SOFT_SHARE = 0.01  # of the body must be soft tissue for the background to be read there
 MOST_MM3 = 2.5e6  # of an object; a brain has 1.9 litres, what is larger is several things at once
+LESION_FROM = 0.8
+"""Score from which an object stands out as a lesion does."""
 TOLD_FROM = -0.5  # score below which an object is not told
 UPTAKE_CUT = CutRule(blurred_mm3=(3e4, 8e4))
 """Small lesions end where the scanner's blur does. Their limits and `cut.PLATEAU` were chosen on a PET/CT phantom
@@ -147,18 +151,33 @@ def uptake_unit(means: Volume, kinds: tuple[str, ...]) -> float:
     if "CT" not in kinds:
         return _background(pet, None)
     ct = means[kinds.index("CT")]
-    soft = np.isfinite(pet) & (pet > 0) & (ct > SOFT_TISSUE_HU[0]) & (ct < SOFT_TISSUE_HU[1])
+    soft = _soft(pet, ct)
     if not soft.any():
         return _background(pet, ct)
     return UNIT_TIMES * float(np.quantile(pet[soft], UNIT_QUANTILE))
+
+
+def without_objects(scene: UptakeScene, labels: NDArray[np.int32]) -> float:
+    """Return the median uptake of soft tissue outside of all objects, over the background; 1 without CT.
+
+    A tumour that fills a crop is a good part of its own background; this one it does not raise.
+    """
+    if scene.ct is None:
+        return 1.0
+    rest = scene.pet[_soft(scene.pet, scene.ct) & (labels == 0)]
+    return float(np.median(rest)) / scene.background if len(rest) else 1.0
+
+
+def _soft(pet: Volume, ct: Volume) -> NDArray[np.bool_]:
+    """Tell which voxels of soft tissue take up tracer."""
+    return np.isfinite(pet) & (pet > 0) & (ct > SOFT_TISSUE_HU[0]) & (ct < SOFT_TISSUE_HU[1])
 
 
 def _background(pet: Volume, ct: Volume | None) -> float:
     """Return the median uptake of soft tissue; without CT, of what is neither air nor hot."""
     if ct is not None:
         known = np.isfinite(pet) & np.isfinite(ct) & (pet > 0)
-        body = known & (ct > BODY_HU)
-        soft = body & (ct > SOFT_TISSUE_HU[0]) & (ct < SOFT_TISSUE_HU[1])
+        body, soft = known & (ct > BODY_HU), _soft(pet, ct)
         enough = np.count_nonzero(soft) >= LEAST_SOFT_SHARE * np.count_nonzero(body) > 0
         chosen = pet[soft if enough else known]
         return float(np.median(chosen)) if len(chosen) else float(np.nanmax(pet))
@@ -189,6 +208,9 @@ def hot_parts(
 ) -> HotParts:
     """Choose the most salient parts, leave out what hardly stands out, and cut each.
 
+    Two lesions whose feet touch form one part that is larger, hence more salient, than each: it must beat both
+    together.
+
     Args:
         scene: the scan.
         tree: its tree.
@@ -198,14 +220,14 @@ def hot_parts(
     allowed = parts.volume_mm3 <= MOST_MM3
     if hiding is not None:
         allowed &= _beside(tree, hiding)
-    chosen = most_salient(parts, allowed)
-    score = stands_out(2.0 ** parts.peak[chosen], parts.salience[chosen], parts.sphericity[chosen])
-    chosen, score = chosen[score >= TOLD_FROM], score[score >= TOLD_FROM]
+    score = stands_out(2.0**parts.peak, parts.salience, parts.sphericity)
+    chosen = most_salient(parts, allowed, score >= LESION_FROM)
+    chosen = chosen[score[chosen] >= TOLD_FROM]
     drawn = paint(tree, chosen)
     labels, level, around = cut_objects(scene.field, drawn, scene.spacing_mm, UPTAKE_CUT)
     names = ("peak", "salience", "sphericity", "cut_fraction")
     told = {name: getattr(parts, name)[chosen] for name in names}
-    return HotParts(labels, score, **told, level=level, around=around)
+    return HotParts(labels, score[chosen], **told, level=level, around=around)
 
 
 def stands_out(

@@ -111,6 +111,31 @@ def test_what_is_cut_by_the_scans_end_is_in_doubt():
     assert at_place(labels, objects, (0, *NODE[0][1:])).called == DOUBT
 
 
+def crop_of(hot):
+    """A trunk without landmarks: no head, no legs."""
+    pet, ct = scan(hot)
+    labels, objects = find_hot_objects(uptake_scene(pet[50:150], ct[50:150], SPACING, True))
+    return [at_place(labels, objects, (z - 50, y, x)) for (z, y, x), *_ in hot]
+
+
+def test_what_is_large_and_faint_beside_a_far_hotter_lesion_is_in_doubt():
+    small = (at(0.5, 90.0), 2, 2.6, 42.0)
+    liver, node, faint = crop_of([LIVER, (at(0.2, 70.0), 4, 7.0, 42.0), small])
+    assert (liver.called, liver.name) == (DOUBT, "faint")
+    assert node.called == LESION
+    assert faint.called == LESION  # blurred: its peak tells little
+
+
+def test_a_faint_tumour_that_nothing_is_hotter_than_is_a_lesion_also_where_it_is_most_of_the_crop():
+    (alone,) = crop_of([LIVER])
+    assert alone.called == LESION
+    z, y, x = LIVER[0]
+    pet, ct = scan([(LIVER[0], 10, 4.5, 42.0), ((z + 12, y, x + 8), 2, 30.0, 42.0)])
+    window = tuple(slice(c - 16, c + 17) for c in LIVER[0])
+    labels, objects = find_hot_objects(uptake_scene(pet[window], ct[window], SPACING, True))
+    assert at_place(labels, objects, (16, 16, 16)).called == LESION
+
+
 def test_nothing_scanned_or_nothing_taken_up_is_no_scene():
     empty = np.full((4, 4, 4), np.nan, dtype=np.float32)
     assert uptake_scene(empty, None, SPACING, True) is None
