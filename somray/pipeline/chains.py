@@ -16,18 +16,16 @@ import numpy as np
 from somray.domain.run import RunLayout
 from somray.domain.scan import Scan
 from somray.domain.teacher import TeacherModel
-from somray.io.signatures import source_signature
 from somray.pipeline.fitting import FittedTeacher, Fitting, Models, ProtocolWork, SharedModel
 from somray.pipeline.gather import gather_or_cancel, in_turn, owned
-from somray.pipeline.objects import Called, ObjectStep
+from somray.pipeline.objects import Baseline, Called, ObjectStep
 from somray.pipeline.units import slices as slice_units
+from somray.pipeline.units.comparing import Comparing
 from somray.pipeline.units.labelling import Labelling
 from somray.pipeline.units.scan_state import ScanState
 from somray.pipeline.units.sessions import align_sessions_of
 from somray.pipeline.units.slices import RegisteredSlab
-from somray.stages import truth
 from somray.stages.evolution import evolve
-from somray.stages.objects import BASELINE
 from somray.stages.objects import GROUP as OBJECTS
 from somray.stages.registration import align_slices, register, residuals
 from somray.stages.registration.residuals import Masks
@@ -47,10 +45,12 @@ class Masked:
     Args:
         voxels: of the target under the method that lesions follow.
         models: digest of all models.
+        baseline: its objects by direct transfer alone, where a truth judges them beside a student's.
     """
 
     voxels: int
     models: str
+    baseline: Baseline | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ class ProtocolChain(ProtocolWork):
     """Everything that is done for one protocol."""
 
     objects: ObjectStep
+    comparing: Comparing
 
     async def run(self) -> None:
         """Walk the whole protocol, a window of subjects at a time.
@@ -88,6 +89,7 @@ class ProtocolChain(ProtocolWork):
         Where calls ask the cohort, every subject's masks are made before the first is called.
         """
         self.objects = ObjectStep(self.units, self.scans, self.record)
+        self.comparing = Comparing(self.record, self.units, self.objects)
         fitting = Fitting(self.units, self.scans, self.record, self.executor, self.intake)
         models_ready = asyncio.create_task(fitting.run())
         subjects: dict[str, list[Scan]] = {}
@@ -128,8 +130,9 @@ class ProtocolChain(ProtocolWork):
                 return None
             som = asyncio.create_task(self._labels(state, "som", teacher.shared, teacher.model))
             work.append(som)
-            last, model = som, teacher.shared
+            last, model, ahead = som, teacher.shared, None
             if training is not None:
+                work.append(ahead := asyncio.create_task(self._ahead(state, som, teacher)))
                 trained = await training
                 if trained is None:
                     await asyncio.gather(*work)
@@ -142,10 +145,11 @@ class ProtocolChain(ProtocolWork):
             return None
         await gather_or_cancel(
             self.objects.find(state, self._masks(teacher)[-1], model),
-            self._truth(state, teacher, model.digest),
+            self.comparing.masks(state, self._masks(teacher)[-1], model.digest),
             self._slice_residuals(state, pairs.result(), teacher, model.digest),
         )
-        return Masked(last.result() or 0, model.digest)
+        baseline = None if ahead is None else ahead.result()
+        return Masked(last.result() or 0, model.digest, baseline)
 
     async def _slice_pairs(self, state: ScanState) -> list[RegisteredSlab]:
         """Register neighbouring slices, compose them along z; return how each slab ended."""
@@ -192,33 +196,13 @@ class ProtocolChain(ProtocolWork):
         names = ("som",) if self.units.config.segment == "som" else ("som", "student")
         return tuple(Masks(name, value) for name in names)
 
-    async def _truth(self, state: ScanState, teacher: FittedTeacher, digest: str) -> None:
-        """Compare the masks of the methods that ran, as they are."""
-        if state.scan.truth is None:
-            return
-        methods = tuple(
-            truth.TruthMethod(m.method, m.method, (m.value,)) for m in self._masks(teacher)
-        )
-        inputs = [digest, source_signature(state.scan.truth)]
-        await self.record.do(truth.run, self.units.truth(state, methods, inputs))
-
-    async def _object_truth(
-        self, state: ScanState, teacher: FittedTeacher, called: Called | None, digest: str
-    ) -> None:
-        """Compare the lesions of a scan, and beside a student's those of direct transfer alone."""
-        if state.scan.truth is None:
-            return
-        methods = [truth.TruthMethod("lesions", "lesions")]
-        inputs = [digest, source_signature(state.scan.truth)]
-        if called is not None and self.units.config.segment == "student":
-            som = self._masks(teacher)[0]
-            baseline = await self.objects.baseline(state, som, teacher.shared, called)
-            if baseline is not None:
-                numbers, found = baseline
-                methods.append(truth.TruthMethod("som_lesions", BASELINE, numbers))
-                inputs.append(found)
-        item = self.units.truth(state, tuple(methods), inputs, "lesions")
-        await self.record.do(truth.run, item)
+    async def _ahead(
+        self, state: ScanState, som: Awaitable[int | None], teacher: FittedTeacher
+    ) -> Baseline | None:
+        """Judge direct transfer by the truth beside the training, which leaves cores idle."""
+        if await som is None:
+            return None
+        return await self.comparing.ahead(state, self._masks(teacher)[0], teacher.shared)
 
     # -- one subject -----------------------------------------------------------------------------
 
@@ -266,8 +250,8 @@ class ProtocolChain(ProtocolWork):
                     for s in states
                 ),
                 *(
-                    self._object_truth(s, teacher, one, entry.digest)
-                    for s, one in zip(states, called, strict=True)
+                    self.comparing.lesions(s, one, mask.baseline, entry.digest)
+                    for s, one, mask in zip(states, called, subject.masks, strict=True)
                 ),
             )
 

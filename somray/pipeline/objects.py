@@ -24,7 +24,7 @@ from somray.pipeline.units.scan_state import ScanState
 from somray.stages import object_calls, objects
 from somray.stages.registration.residuals import Masks
 
-__all__ = ["Called", "ObjectStep"]
+__all__ = ["Baseline", "Called", "ObjectStep"]
 
 Voice = tuple[float | None, int | None]
 Voices = Mapping[str, list[tuple[tuple[float, float], list[Landmark]]]]
@@ -43,6 +43,20 @@ class Called:
 
     lesions: tuple[tuple[int, ...], ...]
     voxels: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What the object step makes of a scan by direct transfer alone, beside a student.
+
+    Args:
+        lesions: numbers of the lesions at t 0 in `objects.BASELINE`; None where they are those that are called
+            lesions: objects of uptake are the same with and without a student.
+        digest: of the finding.
+    """
+
+    lesions: tuple[int, ...] | None
     digest: str
 
 
@@ -73,25 +87,17 @@ class ObjectStep:
         entry = await self._record.do(objects.find, unit, shared=model.shared)
         self._settle(state.scan, replace(entry, rows={}) if entry.ok else None)
 
-    async def baseline(
-        self, state: ScanState, masks: Masks, model: SharedModel, called: Called
-    ) -> tuple[tuple[int, ...], str] | None:
-        """Find the objects of direct transfer alone, for the comparison with truth.
-
-        Returns:
-            Numbers of the lesions at t 0 in `objects.BASELINE`, and the finding's digest; None where it failed.
-            Objects of uptake are the same with and without a student, so they keep their calls.
-        """
+    async def baseline(self, state: ScanState, masks: Masks, model: SharedModel) -> Baseline | None:
+        """Find the objects of direct transfer alone, for the comparison with truth; None where it failed."""
         if self.rule is None:
             return None
         unit = find_unit(self._units, state, self.rule, masks, model.digest, objects.BASELINE)
         entry = await self._record.do(objects.find, unit, shared=model.shared)
         if not entry.ok:
             return None
-        if self.rule.has_uptake:
-            return called.lesions[0], entry.digest
-        facts = entry.value["times"][0]
-        return tuple(int(o["number"]) for o in facts if o["called"] == LESION), entry.digest
+        facts = [] if self.rule.has_uptake else entry.value["times"][0]
+        numbers = tuple(int(o["number"]) for o in facts if o["called"] == LESION)
+        return Baseline(None if self.rule.has_uptake else numbers, entry.digest)
 
     def drop(self, scan: Scan) -> None:
         """Say that a scan will not be looked at, so that nobody waits for it."""

@@ -26,6 +26,7 @@ from somray.pipeline.measure.matching import MatchedMask
 from somray.pipeline.measure.source import MeasuredRun, to_first
 from somray.pipeline.objects import Called, ObjectStep
 from somray.pipeline.record import Record
+from somray.pipeline.units.comparing import Comparing
 from somray.pipeline.units.protocol import Units
 from somray.pipeline.units.scan_state import ScanState, scan_name, subject_name
 from somray.pipeline.units.slices import RegisteredSlab
@@ -98,6 +99,7 @@ class MeasuredChain(ProtocolChain):
     async def run(self) -> None:
         """Walk the whole protocol, a window of subjects at a time."""
         self.objects = self._instances = GivenInstances(self.units, self.record)
+        self.comparing = Comparing(self.record, self.units, self.objects)
         subjects: dict[str, list[Scan]] = {}
         for scan in self.scans:
             subjects.setdefault(scan.subject, []).append(scan)
@@ -116,7 +118,7 @@ class MeasuredChain(ProtocolChain):
         masks = [Masked(int(entry.value["voxels"]), digest) for entry in entries]
         motions = to_first([state.scan.session for state in states], alignment)
         await gather_or_cancel(
-            *(self._truth(state, NOBODY, entry.digest) for state, entry in pairs),
+            *(self.comparing.masks(state, MASKS, entry.digest) for state, entry in pairs),
             *(
                 self._slice_residuals(state, _slabs(state, registration), NOBODY, entry.digest)
                 for state, entry in pairs

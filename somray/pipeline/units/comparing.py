@@ -1,0 +1,72 @@
+"""The units that compare a scan's masks with its truth mask, each as soon as its masks stand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from somray.io.signatures import source_signature
+from somray.pipeline.fitting import SharedModel
+from somray.pipeline.gather import gather_or_cancel
+from somray.pipeline.objects import Baseline, Called, ObjectStep
+from somray.pipeline.record import Record
+from somray.pipeline.units.protocol import Units
+from somray.pipeline.units.scan_state import ScanState
+from somray.stages import truth
+from somray.stages.objects import BASELINE
+from somray.stages.registration.residuals import Masks
+
+__all__ = ["Comparing"]
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """Compares masks of a protocol's scans with their truth, where they have one.
+
+    Args:
+        record: of the run.
+        units: of the protocol.
+        objects: its object step.
+    """
+
+    record: Record
+    units: Units
+    objects: ObjectStep
+
+    async def ahead(self, state: ScanState, som: Masks, model: SharedModel) -> Baseline | None:
+        """Compare direct transfer and find the objects that it alone gives: work for who waits for a student."""
+        if state.scan.truth is None:
+            return None
+        told = truth.TruthMethod(som.method, som.method, (som.value,))
+        _, baseline = await gather_or_cancel(
+            self._compare(state, [told], [model.digest], som.method),
+            self.objects.baseline(state, som, model),
+        )
+        return baseline  # type: ignore[no-any-return]  # gathered with others
+
+    async def masks(self, state: ScanState, last: Masks, digest: str) -> None:
+        """Compare the masks of the last method as they are; `digest` names all models."""
+        told = truth.TruthMethod(last.method, last.method, (last.value,))
+        await self._compare(state, [told], [digest])
+
+    async def lesions(
+        self, state: ScanState, called: Called | None, baseline: Baseline | None, digest: str
+    ) -> None:
+        """Compare a scan's lesions, and beside a student's those of direct transfer alone."""
+        methods, inputs = [truth.TruthMethod("lesions", "lesions")], [digest]
+        if called is not None and baseline is not None:
+            numbers = called.lesions[0] if baseline.lesions is None else baseline.lesions
+            methods.append(truth.TruthMethod("som_lesions", BASELINE, numbers))
+            inputs.append(baseline.digest)
+        await self._compare(state, methods, inputs, "lesions")
+
+    async def _compare(
+        self,
+        state: ScanState,
+        methods: Sequence[truth.TruthMethod],
+        inputs: Sequence[str],
+        part: str = "",
+    ) -> None:
+        if state.scan.truth is None:
+            return
+        made_from = [*inputs, source_signature(state.scan.truth)]
+        unit = self.units.truth(state, tuple(methods), made_from, part)
+        await self.record.do(truth.run, unit)
