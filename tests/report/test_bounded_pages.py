@@ -6,22 +6,26 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from somray.domain import tables as t
 from somray.domain.geometry import Geometry
 from somray.domain.run import RunLayout
 from somray.io.ome import image as ome_zarr
 from somray.io.ome.image import ScanMeta
 from somray.io.storage import Storage
-from somray.report.data import ReportData
+from somray.report.data import ReportData, SubjectData
 from somray.report.data import scan as scan_room
 from somray.report.data.pairs import planar_pair, session_pair
 from somray.report.data.scan import ScanPixels
 from somray.report.figures.registration import chain_drift
 from somray.report.pages import _page, _subject
+from somray.report.sections.masks import PAGE_PIXELS, _Share, masks_section
 from somray.report.sections.objects import _folded
 from somray.report.sections.registration import _worst
 
 from .objects_run import LESION, object_row
 from .pores_run import build
+from .small_run import PROTOCOL as SMALL
+from .small_run import build as build_small
 
 PORES, SLICES = 2000, 700
 
@@ -137,6 +141,50 @@ def test_memory_of_a_picture_does_not_follow_the_slice(tmp_path, monkeypatch):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.3 * peaks[0]
+
+
+def test_pictures_of_masks_share_a_page_however_many_sessions_there_are():
+    def scans(count: int, channels: int) -> list[dict[str, int]]:
+        return [{"shape_c": channels}] * count
+
+    one, three, many = (_Share.of(scans(n, 1)) for n in (1, 3, 12))
+    assert (one.slices, three.slices, many.slices) == (6, 6, 1)
+    assert one.side > three.side
+    assert one.windows
+    assert not many.windows
+    for count in range(1, 13):
+        for channels in (1, 2, 4):
+            share = _Share.of(scans(count, channels))
+            pictures = count * channels * (share.slices + 2 * share.windows)
+            assert pictures * share.side**2 <= max(PAGE_PIXELS, pictures * 128**2)
+
+
+def test_a_subject_of_forty_sessions_has_a_small_page(tmp_path):
+    names = [f"t{n:02d}" for n in range(40)]
+    run = build_small(tmp_path)
+    template = run.root / RunLayout.scan("s01", "t0")
+    (scan, *_) = ReportData(str(run.root)).rows("scans", subject="s01", session="t0")
+    row = {k: v for k, v in scan.items() if k != "protocol"}
+    for name in names[1:]:
+        place = run.root / RunLayout.scan("s01", name)
+        if not place.exists():
+            place.symlink_to(template)
+    rows = [
+        t.ScanRow(**(row | {"session": s, "days": 7.0 * n}))
+        for n, s in enumerate(["t0", *names[1:]])
+    ]
+    run.rows("scans", SMALL, rows)
+    data = ReportData(str(run.root), ("s01",))
+    subject = SubjectData(data, SMALL, "s01")
+    assert len(subject.done) == 40
+    shown = masks_section(subject, "p0")
+    told = [b.text for b in shown.blocks if hasattr(b, "text")]
+    assert "28 sessions between them not pictured; all can be looked through above." in told
+    sessions = [b for b in shown.blocks if hasattr(b, "blocks")]
+    pictures = [p for s in sessions for b in s.blocks for p in getattr(b, "pictures", ())]
+    assert len(sessions) == len(pictures) == 12
+    assert sessions[0].title == "Session t0, day 0"
+    assert sessions[-1].title == "Session t39, day 273"
 
 
 def test_the_worst_slice_pairs_are_listed_in_their_own_order():

@@ -1,5 +1,7 @@
 """Burden over time: figures by session, a response only where there is one, every doubt in words."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,11 @@ from somray.kernels.objects.prior import LEAST_SUBJECTS
 from somray.kernels.objects.uptake.rule import LESION_FROM
 from somray.report.pages import write_report
 from somray.report.texts.object_rule import rule_told
-from somray.report.texts.response import NO_RESPONSE
+from somray.report.texts.response import NO_RESPONSE, class_doubt
 
 from .objects_run import PROTOCOL, build, burden_row
-from .small_run import EVIL, SmallRun
+from .small_run import EVIL, SmallRun, teacher
+from .small_run import PROTOCOL as CT
 from .test_pages import section
 
 
@@ -55,6 +58,28 @@ def test_without_a_response_its_doubts_are_told_in_words(tmp_path: Path):
         assert NO_RESPONSE[code] in shown
         assert code not in shown
     assert "TLG" not in shown  # null in every session
+
+
+def test_a_response_of_a_class_in_doubt_is_in_doubt_itself(small_run: SmallRun, tmp_path: Path):
+    run = SmallRun(tmp_path / "run")  # its teacher's lesion class is doubtful
+    shutil.copytree(small_run.root, run.root)
+    first = burden_row("t0", 700.0)
+    last = burden_row("t1", 1390.0, response="PD", reason="new: lesion 2")
+    run.rows("burden", CT, [first, last])
+    write_report(str(run.root))
+    page, cohort = section(run.page("sub-s01.html"), "p0-burden"), run.page()
+    for shown in (page, cohort):
+        assert "PD, in doubt" in shown
+        assert "All responses are in doubt." in shown
+        assert "on CT alone dense tissue looks the same" in shown
+    assert "progression, in doubt" in cohort
+
+
+def test_on_pet_the_objects_decide_and_not_the_class():
+    doubtful = replace(teacher(), doubtful={"lesion": "uptake alone"})
+    assert class_doubt(ProtocolConfig(modality="PET", channels=["PET"]), doubtful) is None
+    assert class_doubt(ProtocolConfig(modality="CT"), doubtful) == "uptake alone"
+    assert class_doubt(ProtocolConfig(modality="CT"), None) is None
 
 
 def test_one_session_has_figures_and_no_chart(tmp_path: Path):

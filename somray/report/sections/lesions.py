@@ -107,13 +107,16 @@ def _tables(subject: SubjectData, tables: LesionTables, ids: list[int]) -> Itera
     lesions = sorted(
         tables.lesions, key=lambda r: (rank[r["lesion_id"]], order.get(r["session"], 0), r["t"])
     )
-    told = f"Change of {of} between consecutive sessions."
-    why = "there is only one session, or no lesion was found in any."
-    yield rows_table("evolution", evolution, EVOLUTION_COLUMNS, told, why, is_small)
-    told = "Links between lesions of two sessions; an identity passes along those that carry it."
-    why = "no lesion was found again."
-    graph = rows_table("links", tables.links, LINK_COLUMNS, told, why, is_small)
-    yield Details("The match graph, link by link", (graph,))
+    if len(subject.done) > 1:
+        told = f"Change of {of} between consecutive sessions."
+        why = "no lesion was found in any."
+        yield rows_table("evolution", evolution, EVOLUTION_COLUMNS, told, why, is_small)
+        told = (
+            "Links between lesions of two sessions; an identity passes along those that carry it."
+        )
+        why = "no lesion was found again."
+        graph = rows_table("links", tables.links, LINK_COLUMNS, told, why, is_small)
+        yield Details("The match graph, link by link", (graph,))
     told = f"{of[:1].upper()}{of[1:]} in every session (centroids in patient LPS coordinates)."
     empty = {c for c in WHERE_KNOWN if all(r.get(c) is None for r in lesions)}
     empty |= set() if any(r["t"] for r in lesions) else {"t"}

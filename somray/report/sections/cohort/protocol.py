@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from somray.domain.teacher import TeacherModel
 from somray.report.data import ProtocolData
 from somray.report.drawing.blocks import (
@@ -55,8 +53,8 @@ def _teacher(protocol: ProtocolData, teacher: TeacherModel, prefix: str) -> Iter
     shares = {r["class_name"]: r["share_fraction"] for r in clusters if r["kind"] == "class"}
     told = ", ".join(
         f"{name} {100 * shares[name]:.1f} %"
-        for value, name in sorted(teacher.class_names.items())
-        if shares.get(name) and np.any(teacher.node_classes == value)
+        for _, name in sorted(teacher.class_names.items())
+        if shares.get(name)
     )
     fitted = f"Fitted on {teacher.fitted_on}. " if teacher.fitted_on else ""
     yield Text(f"{fitted}Classes by share of the reference: {told or 'not known'}.")
