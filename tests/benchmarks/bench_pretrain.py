@@ -26,7 +26,6 @@ import numpy as np
 import pytest
 import torch
 
-from somray.cli import main as somray
 from somray.commands.launch import load_cohort
 from somray.commands.propose.choice import propose_first
 from somray.commands.propose.request import ProposeRequest
@@ -36,7 +35,7 @@ from somray.domain.run import RunLayout, ScanPlace
 from somray.domain.segmenter import SegmenterModel
 from somray.io.cohort.manifest import load_manifest
 from somray.io.ledger import Ledger
-from somray.io.models import read_encoder
+from somray.io.models import read_encoder, read_model_info
 from somray.io.ome.image import read_brick
 from somray.io.run import open_run
 from somray.io.status import read_status
@@ -47,6 +46,7 @@ from somray.kernels.pretrain.spec import CONTROLS, PretrainSpec
 from somray.kernels.pretrain.train import pretrain
 from somray.kernels.student.training.patches import Example
 from somray.pipeline.cohort import run_cohort
+from somray.pipeline.pretrain.run import pretrain_cohort
 from somray.runtime.serial import SerialExecutor
 from somray.stages.finetune.judge import THRESHOLD
 from somray.stages.finetune.labelled import LabelledScan, examples_of, truth_of
@@ -87,9 +87,8 @@ class Task:
             f"protocols.{name}.pretrain"  # shards of features hold all that the other targets need
         )
         self.settings = f"{asked}.steps=1", f"{asked}.target=features"
-        if not Path(self.root, "models").exists():
-            settings = (word for one in self.settings for word in ("--set", one))
-            assert somray(["pretrain", str(self.config), *settings, "--json"]) == 0
+        if "encoder" not in read_model_info(Storage.at(self.root), name):
+            pretrain_cohort(load_cohort(self.config, self.settings), SerialExecutor())
 
     @cached_property
     def scans(self) -> list[LabelledScan]:

@@ -48,6 +48,6 @@ def finetune(
     from somray.pipeline.finetune.request import FinetuneRequest
 
     found = finetune_run(run, FinetuneRequest(protocol, n, steps, folds, seed, device))
-    give(found, as_json, lambda: finetune_text(found))
+    give(found, as_json, lambda: finetune_text(found, run))
     if not found["protocols"]:
         raise typer.Exit(FAILED)

@@ -1,5 +1,6 @@
 """What finetuning says to a person: the table, and what it can say and what it cannot."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,8 +68,8 @@ def _compared(pair: str, found: PairedDifference) -> str:
     return f"{one} against {other}: {interval}, {wins}, {verdict}"
 
 
-def finetune_text(found: Mapping[str, Any]) -> str:  # Any: JSON
-    """Show the figures to a person."""
+def finetune_text(found: Mapping[str, Any], run: str) -> str:  # Any: JSON
+    """Show the figures to a person, and say what to do next."""
     lines = []
     for protocol, facts in found["protocols"].items():
         scans, subjects = counted(facts["labelled"], "scan"), counted(facts["subjects"], "subject")
@@ -83,7 +84,10 @@ def finetune_text(found: Mapping[str, Any]) -> str:  # Any: JSON
                 f"  {arm:11} mean Dice {mean:.3f}, median {median:.3f}, {counted(figures['scans'], 'scan')}"
             )
         lines += [f"  - {sentence}" for sentence in facts["says"]]
-    return "\n".join([*lines, *(f"note: {note}" for note in found["notes"])])
+    lines += [f"note: {note}" for note in found["notes"]]
+    if found["protocols"]:
+        lines.append(f"next: somray report {shlex.quote(run)}; its method page shows the folds")
+    return "\n".join(lines)
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:  # Any: JSON

@@ -27,30 +27,28 @@ def scan(tmp_path_factory):
     spec = TeacherSpec("CT", ("CT",), grid=(3, 3), epochs=1)
     teacher = fit_teacher(volume[5:6, None], spec, SPACING[1:]).model
     place = store(tmp_path_factory.mktemp("memory"), volume)
-    item = shard_item(place, 0.8)
+    item = shard_item(place)
     return place, teacher, ScanShards.of(item.group, shards.run(item, NodeMaps(teacher)).value)
 
 
-def shard_item(place, grid_mm):
-    return shards.ShardItem(place, "p", f"sub-s_ses-t0-{grid_mm}", None, grid_mm, features=True)
+def shard_item(place):
+    return shards.ShardItem(place, "p", "sub-s_ses-t0", None, 0.8, features=True)
 
 
-@pytest.mark.parametrize("grid_mm", [None, 0.8])
-def test_writing_shards_holds_what_it_declares(scan, grid_mm):
+def test_writing_shards_holds_what_it_declares(scan):
     place, teacher, _ = scan
     tracemalloc.start()
-    shards.run(shard_item(place, grid_mm), NodeMaps(teacher))
+    shards.run(shard_item(place), NodeMaps(teacher))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     needs = shards.needs(4 * SHAPE[1] * SHAPE[2], 1, len(teacher.center))
     assert peak < needs.memory_bytes - WORKER_BYTES
 
 
-@pytest.mark.parametrize(("encoder", "target"), [("unet", "nodes"), ("vit", "features")])
-def test_training_on_volumes_holds_what_it_declares(scan, encoder, target):
+def test_training_on_volumes_holds_what_it_declares(scan):
     place, teacher, told = scan
-    config = PretrainConfig(encoder=encoder, target=target, steps=1, grid_mm=0.8)
-    item = fit.PretrainItem(place.root, "p", config, (told,), 1, 0, f"{encoder}+{target}")
+    config = PretrainConfig(steps=1, grid_mm=0.8)
+    item = fit.PretrainItem(place.root, "p", config, (told,), 1, 0, "digest")
     nothing = Unit("pretrain", "nothing", "p", "d", 0)
     before = execute(lambda item, shared: Result(), nothing).peak_bytes
     unit, shared = Unit("pretrain", "p", "p", "d", item), TrainingShared(teacher, train_in_process)
