@@ -33,7 +33,7 @@ def stored_array(array: Any, axes: str, channel: int) -> StoredArray | None:  # 
     store = array.store_path.store
     if not isinstance(store, LocalStore) or list(axes) != [a for a in AXES if a in axes]:
         return None
-    folder = Path(store.root, str(array.path))
+    folder = Path(store.root, str(array.path)).resolve()
     document = _v3(folder) if array.metadata.zarr_format == 3 else _v2(folder)
     wide = None if document is None else _with_all_axes(document, axes)
     if wide is None:

@@ -42,8 +42,10 @@ def local_thickness(
         raise ShapeError(f"mask must be (z, y, x) bool, got {mask.dtype} {mask.shape}")
     unit = float(spacing_mm[2])
     weights = (np.array(spacing_mm, dtype=np.float64) / unit) ** 2
-    inside = np.pad(mask, [(int(n > 1),) * 2 for n in mask.shape])
-    squared = np.where(inside, np.inf, 0.0)
+    rims = [int(n > 1) for n in mask.shape]
+    inner = tuple(slice(rim, rim + n) for rim, n in zip(rims, mask.shape, strict=True))
+    squared = np.zeros([n + 2 * rim for rim, n in zip(rims, mask.shape, strict=True)])
+    squared[inner][mask] = np.inf
     for axis in (2, 1, 0):
         _nearer(np.moveaxis(squared, axis, 2), float(weights[axis]))
     found = np.zeros(squared.shape)
@@ -53,7 +55,7 @@ def local_thickness(
     del squared
     np.sqrt(found, out=found)
     found *= 2.0 * unit
-    return found[tuple(slice(int(n > 1), int(n > 1) + n) for n in mask.shape)]
+    return found[inner]
 
 
 @compiled
