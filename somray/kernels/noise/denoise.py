@@ -18,6 +18,7 @@ from somray.kernels.noise.level import (
     FLOOR,
     LEAST,
     Noise,
+    is_no_noisier,
     noise_excess,
     noise_on_top,
     noise_scale,
@@ -142,9 +143,13 @@ def calmed_plane(
         (y, x) float32; None where it is quiet, or holds infinite values (which features refuse).
     """
     plane = np.ascontiguousarray(plane)
+    is_scaled = has_other_spacing(*spacing)
+    quiet = None if noise is None or is_scaled else np.asarray(noise) * 2.0**QUIET
+    if quiet is not None and is_no_noisier(plane, window, quiet):
+        return None  # as most slices are; the whole measure would say so too
     now = noise_scale(plane, window)
     seen = now
-    if noise is not None and has_other_spacing(*spacing) and not np.isinf(plane).any():
+    if noise is not None and is_scaled and not np.isinf(plane).any():
         seen = noise_scale(brought_to_spacing(plane, *spacing)[0], window)
     calming = calming_of(now, seen, noise, window)
     if calming is None or np.isinf(plane).any():

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from somray.kernels.compiled import compiled
 
-__all__ = ["FLOOR", "LEAST", "Noise", "NoiseSums", "noise_excess", "noise_on_top", "noise_scale"]
+__all__ = [
+    "FLOOR",
+    "LEAST",
+    "Noise",
+    "NoiseSums",
+    "is_no_noisier",
+    "noise_excess",
+    "noise_on_top",
+    "noise_scale",
+]
 
 Window = tuple[float, float]
 Plane = NDArray[np.float32]
@@ -90,6 +99,59 @@ def noise_scale(plane: Plane, window: Window) -> Noise:
     sums = NoiseSums(window)
     sums.add(plane)
     return sums.noise()
+
+
+def is_no_noisier(plane: Plane, window: Window, shares: NDArray[np.float64]) -> bool:
+    """Say whether a plane's noise is at most `shares` (6,) in all of `Noise.shares`, without measuring it.
+
+    A third of the time of `noise_scale`: details below a limit are counted, not told apart. False also where
+    noise comes within a bin of the limit, or too few blocks tell it.
+    """
+    limits = np.array(window, dtype=np.float32)
+    per_bin = np.float32(BINS_PER_WINDOW / (float(window[1]) - float(window[0])))
+    medians = np.sqrt(np.maximum(shares**2 - FLOOR**2, 0.0)) * (2 * QUARTILE * BINS_PER_WINDOW)
+    # A median that lies in a bin below is at most that bin's upper end; one bin more for rounding.
+    ends = np.clip(np.floor(medians) - 1, 0, BINS - 1).astype(np.float32).reshape(LEVELS, 3)
+    for end in ends:
+        counts, plane = _count_below(plane, limits, per_bin, end)
+        known = int(counts[3])
+        if known < LEAST or 2 * int(counts[:3].min()) < known:
+            return False
+    return True
+
+
+@compiled
+def _count_below(
+    plane: Plane, window: Plane, per_bin: np.float32, ends: Plane
+) -> tuple[NDArray[np.int64], Plane]:
+    """Count the details of `_details` that lie in bins below `ends` (3,).
+
+    Returns:
+        (4,) three counts and the number of blocks inside the window; the means (y, x) of all blocks.
+    """
+    rows, columns = plane.shape[0] // 2, plane.shape[1] // 2
+    means = np.empty((rows, columns), dtype=np.float32)
+    counts = np.zeros(4, dtype=np.int64)
+    first, second, third = ends[0], ends[1], ends[2]
+    for y in range(rows):
+        upper, lower, line = plane[2 * y], plane[2 * y + 1], means[y]
+        f, s, t, k = np.int32(0), np.int32(0), np.int32(0), np.int32(0)
+        for x in range(columns):
+            a, b, c, d = upper[2 * x], upper[2 * x + 1], lower[2 * x], lower[2 * x + 1]
+            mean = (a + b + c + d) * np.float32(0.25)
+            line[x] = mean
+            inside = (mean > window[0]) & (mean < window[1])  # never where NaN
+            left, right = a - b, c - d
+            across = (a + b) - (c + d)
+            k += np.int32(inside)
+            f += np.int32(inside & (abs(left - right) * per_bin < first))
+            s += np.int32(inside & (abs(across) * per_bin < second))
+            t += np.int32(inside & (abs(left + right) * per_bin < third))
+        counts[0] += f
+        counts[1] += s
+        counts[2] += t
+        counts[3] += k
+    return counts, means
 
 
 @compiled

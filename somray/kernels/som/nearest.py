@@ -43,7 +43,7 @@ LARGEST = np.float32(1e15)
 """Values beyond this are refused: products of several would leave float32."""
 
 GRAIN = 2 * LANES
-"""Samples that pass together; blocks are padded to a multiple of it."""
+"""Samples that pass together, two vectors; blocks are padded to a multiple of it."""
 
 TILE = 256
 """Samples that meet all nodes before the next ones are read: ten features of them fit the L1 cache."""

@@ -13,7 +13,7 @@ loop stands in, not of this one: after a change here, clear its cache.
 
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba.core import cgutils
 
 __all__ = [
@@ -31,8 +31,9 @@ __all__ = [
 GROUP = 5
 """Nodes scored together: 5 × 2 vectors of scores, 2 of samples and 1 of a weight fill 16 registers."""
 
-LANES = 8
-"""float32 values of a vector; machines with other widths split or pair them."""
+LANES = 16 if binding.get_host_cpu_features().get("avx512f") else 8
+"""float32 values of a vector, as this machine's registers hold: bits are the same at any width, and cached loops are
+kept by machine. Other widths are split or paired."""
 
 _INT, _LONG = ir.IntType(32), ir.IntType(64)
 VECTOR, NUMBERS = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(_INT, LANES)

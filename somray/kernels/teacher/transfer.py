@@ -35,9 +35,9 @@ __all__ = ["Nodes", "Verdict", "label_block", "nodes_of"]
 
 Floats = NDArray[np.float32]
 
-PART = 240
-"""Samples that are standardised and meet all nodes before the next ones: 10 kB of ten features, half of a
-first-level cache that two threads share; an odd number of cache lines, which evict one another less."""
+PART = 224
+"""Samples that are standardised and meet all nodes before the next ones: 9 kB of ten features, half of a
+first-level cache that two threads share; a multiple of two vectors of any width."""
 
 
 class Nodes(NamedTuple):

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from somray.kernels.noise.level import DOUBT, FLOOR, noise_excess, noise_on_top, noise_scale
+from somray.kernels.noise.level import (
+    DOUBT,
+    FLOOR,
+    LEAST,
+    is_no_noisier,
+    noise_excess,
+    noise_on_top,
+    noise_scale,
+)
 
 WINDOW = (-150.0, 250.0)
 WIDTH = 400.0
@@ -97,3 +105,23 @@ def test_a_standard_error_is_how_far_equally_noisy_slices_lie_apart():
     told = DOUBT / np.sqrt(own[0].blocks)
     np.testing.assert_allclose(np.std(apart, axis=0), told, rtol=0.2)
     assert noise_excess(own[0], own[1].shares, 2) < noise_excess(own[0], own[1].shares)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 3.0, 20.0, 150.0])
+@pytest.mark.parametrize("window", [WINDOW, (0.0, 60.0)])
+def test_a_plane_is_called_no_noisier_only_where_the_measure_agrees(sigma, window):
+    plane = _disc(sigma)
+    plane[:3, :40], plane[70, :5] = np.nan, np.inf
+    found = noise_scale(plane, window).shares
+    for share in (0.3, 0.9, 0.999, 1.0, 1.001, 1.01, 1.5, 9.0):
+        for n in range(6):  # one direction decides
+            limits = np.where(np.arange(6) == n, share * found, 1e6)
+            assert not is_no_noisier(plane, window, limits) or found[n] <= limits[n]
+    assert is_no_noisier(plane, window, 1.1 * found + 0.01)
+
+
+def test_few_blocks_and_planes_without_data_are_left_to_the_measure():
+    side = int(2 * LEAST**0.5)
+    assert is_no_noisier(_white(5.0, (2 * side, 2 * side)), WINDOW, np.full(6, 1e6))
+    assert not is_no_noisier(_white(5.0, (side, side)), WINDOW, np.full(6, 1e6))
+    assert not is_no_noisier(np.full((99, 99), np.nan, np.float32), WINDOW, np.full(6, 1e6))
