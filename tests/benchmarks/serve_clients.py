@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import psutil
 
 RETRY_SECONDS = 0.2
+LARGE = 1 << 20  # bytes of a body that is held back until it is asked for, as curl does
 PARTS = ("replica", "HAProxy", "Ray besides")
 _END = b"\r\n\r\n"
 
@@ -27,10 +28,11 @@ class Client:
         """Return the body of the answer."""
         lines = [f"POST {self.place.path}{path} HTTP/1.1", f"Host: {self.place.netloc}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines += ["Expect: 100-continue"] if len(sent) > LARGE else []
         head = "\r\n".join([*lines, f"Content-Length: {len(sent)}", "", ""]).encode()
         while True:
             try:
-                status, told, data = self._talk([memoryview(head), memoryview(sent)])
+                status, told, data = self._talk(head, sent)
             except OSError as error:
                 self.again[type(error).__name__] += 1
                 self.close()
@@ -48,30 +50,43 @@ class Client:
             self.line.close()
         self.line = None
 
-    def _talk(self, parts):
+    def _talk(self, head, sent):
         """Send a request, receive status, headers and body."""
         if self.line is None:
             place = self.place.hostname, self.place.port
             self.line = socket.create_connection(place, timeout=600)
             self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        is_held = len(sent) > LARGE
+        self._send([head] if is_held else [head, sent])
+        status, told, start, have = self._head()
+        if status == 100:
+            self._send([sent])
+            status, told, start, have = self._head()
+            is_held = False
+        whole = start + int(told["content-length"])
+        while have < whole:
+            have = self._more(have)
+        if is_held or told.get("connection", "").lower() == "close":
+            self.close()
+        return status, told, bytes(memoryview(self.room)[start:whole])
+
+    def _send(self, parts):
+        """Send parts in as few calls as there can be."""
+        parts = [memoryview(part) for part in parts]
         while parts:
             gone = self.line.sendmsg(parts)
             while parts and gone >= len(parts[0]):
                 gone -= len(parts.pop(0))
             if parts:
                 parts[0] = parts[0][gone:]
+
+    def _head(self):
+        """Receive status and headers; return them, where the body begins, and how much is there."""
         have, end = 0, -1
         while end < 0:
             have = self._more(have)
             end = self.room.find(_END, 0, have)
-        status, told = _head(bytes(memoryview(self.room)[:end]).decode("latin-1"))
-        start = end + len(_END)
-        whole = start + int(told["content-length"])
-        while have < whole:
-            have = self._more(have)
-        if told.get("connection", "").lower() == "close":
-            self.close()
-        return status, told, bytes(memoryview(self.room)[start:whole])
+        return *_head(bytes(memoryview(self.room)[:end]).decode("latin-1")), end + len(_END), have
 
     def _more(self, have):
         """Receive into the room behind what is there; return how much there is then."""
