@@ -31,7 +31,7 @@ def run_on(counts, cohort, output):
         env={**os.environ, "RAY_AUTH_MODE": "disabled"},
         capture_output=True,
         text=True,
-        timeout=550,
+        timeout=1100,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
