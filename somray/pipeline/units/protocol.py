@@ -82,7 +82,7 @@ class Units:
 
     @property
     def _model_cpus(self) -> int:
-        """CPUs of the protocol's actor, which fits the teacher and may train the student."""
+        """CPUs of what fits the protocol's teacher, those that train its student."""
         return 1 if self.config.segment == "som" else self.config.student.threads
 
     def unit(
