@@ -20,7 +20,8 @@ MEMORY = 6 * 2**30  # what a node offers to tasks; nothing is reserved
 def main(argv):
     counts, cohort, output, *settings = argv
     args = {"num_cpus": 1, "memory": MEMORY, "object_store_memory": 100 * 2**20}
-    cluster = Cluster(initialize_head=True, head_node_args={**args, "include_dashboard": False})
+    few = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+    cluster = Cluster(initialize_head=True, head_node_args={**args, **few})
     ray.init(address=cluster.address, log_to_driver=False)
     told = []
     for count in counts.split(","):
