@@ -142,7 +142,7 @@ def find(item: FindItem, shared: StudentModel | TeacherModel | None = None) -> R
     failures: list[FailureRow] = []
     last = voxels = 0
     for t in range(meta.shape[0]):
-        target = labelled(item.place, t, item.method, item.value)
+        target = labelled(item.place, t, item.method, item.value) if item.rule.asks_map else None
         seen = read_volumes(item.place, sizes_mm, t, target)
         grid = seen[0].grid
         found = _found(item, seen, shared)

@@ -158,9 +158,12 @@ def closed_by_ball(
     """Close by a ball, as if the volume went on beyond its ends, and fill what is enclosed."""
     if radius_mm <= 0 or not mask.any():
         return np.asarray(ndimage.binary_fill_holes(mask))
+    (box,) = ndimage.find_objects(mask.view(np.uint8))  # nothing beyond it is closed
     pad = [int(np.ceil(radius_mm / s)) + 1 for s in spacing_mm]
-    wide = np.pad(mask, [(p, p) for p in pad])
+    wide = np.pad(mask[box], [(p, p) for p in pad])
     near = ndimage.distance_transform_edt(~wide, sampling=spacing_mm) <= radius_mm
     closed = ndimage.distance_transform_edt(near, sampling=spacing_mm) > radius_mm
+    whole = np.zeros_like(mask)
     inner = closed[tuple(slice(p, -p) for p in pad)]
-    return np.asarray(ndimage.binary_fill_holes(inner | mask))
+    whole[box] = ndimage.binary_fill_holes(inner | mask[box])
+    return whole

@@ -18,6 +18,8 @@ from somray.errors import ShapeError
 
 __all__ = ["BlockMeans", "ObjectGrid", "object_grid"]
 
+LONG_RUN = 8  # voxels of a block's side, up to which they are added one by one
+
 Span = tuple[int, int]
 Plane = tuple[Span, Span]
 
@@ -219,18 +221,18 @@ class BlockMeans:
         _, fy, fx = self._grid.factors
         if corner[0] % fy or corner[1] % fx:
             raise ShapeError(f"a box must begin where a block of {fy} × {fx} does, got {corner}")
-        starts = [np.arange(0, n, f) for n, f in zip(slab.shape[2:], (fy, fx), strict=True)]
         rows, columns = (
-            slice(at // f, at // f + len(some))
-            for at, f, some in zip(corner, (fy, fx), starts, strict=True)
+            slice(at // f, at // f + -(-n // f))
+            for at, f, n in zip(corner, (fy, fx), slab.shape[2:], strict=True)
         )
         for n in range(slab.shape[1]):
             plane = slab[:, n].astype(np.float64)
             known = np.isfinite(plane)
+            if not known.all():
+                plane = np.where(known, plane, 0.0)
             row = (z_start + n) // self._grid.factors[0]
-            filled = np.where(known, plane, 0.0)
-            self._sum[:, row, rows, columns] += _block_sums(filled, starts)
-            self._count[:, row, rows, columns] += _block_sums(known.astype(np.int32), starts)
+            self._sum[:, row, rows, columns] += _block_sums(plane, (fy, fx))
+            self._count[:, row, rows, columns] += _block_sums(known.astype(np.int32), (fy, fx))
 
     def finish(self) -> NDArray[np.float32]:
         """Return the means (c, z, y, x) float32 on the grid, NaN where no voxel of a block has data."""
@@ -239,11 +241,28 @@ class BlockMeans:
         return np.ascontiguousarray(self._grid.turned(means), dtype=np.float32)
 
 
-def _block_sums(plane: NDArray[Any], starts: list[NDArray[np.intp]]) -> NDArray[Any]:
-    if all(len(s) == n for s, n in zip(starts, plane.shape[1:], strict=True)):
-        return plane  # blocks of one pixel
-    rows = np.add.reduceat(plane, starts[0], axis=1)
-    return np.asarray(np.add.reduceat(rows, starts[1], axis=2))
+def _block_sums(plane: NDArray[Any], factors: tuple[int, int]) -> NDArray[Any]:
+    """Add the voxels (…, y, x) of each block; the last blocks may be cut."""
+    for axis, factor in zip((-2, -1), factors, strict=True):
+        if factor > 1:
+            plane = _runs_added(plane.swapaxes(axis, 0), factor).swapaxes(axis, 0)
+    return plane
+
+
+def _runs_added(lines: NDArray[Any], run: int) -> NDArray[Any]:
+    """Add every `run` lines: the first to the sum of the others, as `np.add.reduceat` does, with its bits.
+
+    That one walks short runs slowly; it adds long ones in pairs, and is asked itself.
+    """
+    if run > LONG_RUN:
+        return np.asarray(np.add.reduceat(lines, np.arange(0, len(lines), run), axis=0))
+    others = lines[1::run].copy()
+    for step in range(2, run):
+        more = lines[step::run]
+        others[: len(more)] += more
+    sums = lines[::run].copy()
+    sums[: len(others)] += others
+    return sums
 
 
 def _boxes(

@@ -88,6 +88,11 @@ class ScanRule:
         return self.name in ("dense", "map")
 
     @property
+    def asks_map(self) -> bool:
+        """Whether the target that a map or student drew has a say in what is found."""
+        return self.name != "uptake"
+
+    @property
     def has_uptake(self) -> bool:
         """Whether a channel measures uptake."""
         return "PET" in self.kinds

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from somray.kernels.objects.cut import CutRule, cut_objects, surroundings_of
+from somray.kernels.objects.cut import CutRule, closed_by_ball, cut_objects, surroundings_of
 
 SPACING = (2.0, 2.0, 2.0)
 
@@ -47,6 +47,18 @@ def test_an_open_core_is_closed_within_the_radius_only():
     closed, *_ = cut_objects(field, parts, SPACING, CutRule(closing_mm=24.0))
     plain, *_ = cut_objects(field, parts, SPACING, CutRule(closing_mm=0.0))
     assert closed.sum() > plain.sum()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_closing_within_a_masks_box_is_closing_within_the_volume(seed):
+    rng = np.random.default_rng(seed)
+    mask = ndimage.gaussian_filter(rng.normal(size=(18, 20, 22)), 1.5) > 0.12
+    mask[:4] = mask[:, 15:] = False
+    wide = np.pad(mask, 16)
+    near = ndimage.distance_transform_edt(~wide, sampling=(3.0, 2.0, 1.5)) <= 9.0
+    closed = ndimage.distance_transform_edt(near, sampling=(3.0, 2.0, 1.5)) > 9.0
+    whole = ndimage.binary_fill_holes((closed | wide)[16:-16, 16:-16, 16:-16])
+    assert np.array_equal(closed_by_ball(mask, (3.0, 2.0, 1.5), 9.0), whole)
 
 
 def test_closing_never_takes_another_objects_voxels():

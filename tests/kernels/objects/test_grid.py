@@ -1,5 +1,7 @@
 """The grid that objects are found on: means, turns, places and drawing back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -109,3 +111,20 @@ def test_nearest_gives_every_voxel_its_block():
 def test_a_size_must_be_positive():
     with pytest.raises(ShapeError, match="size_mm must be positive"):
         object_grid(geometry((2, 2, 2), (1.0, 1.0, 1.0)), 0.0, True)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 5, 8, 9, 12])
+def test_blocks_are_summed_in_the_order_of_reduceat_bit_for_bit(side):
+    rng = np.random.default_rng(side)
+    image = rng.normal(size=(1, 2, 25, 26)) * 10.0 ** rng.integers(-12, 12, size=(1, 2, 25, 26))
+    grid = object_grid(geometry((2, 25, 26), (2.0, 1.0, 1.0)), 2.0, False)
+    grid = replace(grid, factors=(2, side, side))
+    means = BlockMeans(grid, 1)
+    means.add(image, 0)
+    starts = [np.arange(0, n, side) for n in (25, 26)]
+    sums = np.zeros(grid.block_shape)
+    for plane in image[0]:
+        rows = plane if side == 1 else np.add.reduceat(plane, starts[0], axis=0)
+        sums[0] += rows if side == 1 else np.add.reduceat(rows, starts[1], axis=1)
+    sizes = np.outer(*(np.diff([*at, n]) for at, n in zip(starts, (25, 26), strict=True)))
+    assert np.array_equal(means.finish()[0, 0], (sums[0] / (2 * sizes)).astype(np.float32))
