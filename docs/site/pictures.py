@@ -70,7 +70,7 @@ METHOD = "method-phantom-ct.html"
 PICTURES = (
     Picture("demo", 0, "sub-s01.html", (), width=1000),
     Picture("teacher", 0, METHOD, ("^CT of subject", "^Cluster map"), 2),
-    Picture("features", 0, METHOD, (r"^CT (?!of )",), 5, 10, 1100),
+    Picture("features", 0, METHOD, (r"^CT (?!of )",), 5, 10, 1040),
     Picture("radar", 0, METHOD, ("^Class (normal|lesion|boundary)",), 3, 3),
     Picture("map", 0, METHOD, ("^The map", "^Hit map", "^U-matrix")),
     Picture("transfer", 0, "sub-s01.html", ("^CT, slice .*soft tissue",), 3, 3),

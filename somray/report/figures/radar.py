@@ -275,6 +275,9 @@ def radar(
     for other in others:
         sheet.line(other, color=other.colour, linewidth=0.9, alpha=0.45)
     sheet.spread(profile)
+    sheet.line(
+        profile, color=MUTED, linewidth=3.0, zorder=2.4
+    )  # rim: some colours are as dark as a page
     sheet.line(profile, color=profile.colour, linewidth=2.2, zorder=2.5)
     worst = int(np.nanargmax(np.abs(profile.mean))) if profile.is_known else 0
     alt = (
@@ -312,15 +315,9 @@ def radar_over_sessions(
         handles.append(sheet.line(reference, color=INK, linewidth=0.9))
     # matplotlib fills column by column, people read row by row
     order = sorted(range(len(told)), key=lambda n: (n % sheet.columns, n))
-    sheet.axes.legend(
-        [handles[n] for n in order],
-        [told[n] for n in order],
-        loc="lower center",
-        ncols=sheet.columns,
-        fontsize=LEGEND_POINTS,
-        borderaxespad=0,
-        columnspacing=1.2,
-    )
+    sheet.axes.legend([handles[n] for n in order], [told[n] for n in order], loc="lower center",
+                      ncols=sheet.columns, fontsize=LEGEND_POINTS, borderaxespad=0,
+                      columnspacing=1.2)  # fmt: skip
     base = reference or sessions[0]
     apart = [float(np.nanmax(np.abs(p.mean - base.mean))) for p in sessions if p.is_known]
     alt = (

@@ -1,6 +1,7 @@
 """Doubts and drift over the cohort: what to look at before a figure is believed."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from somray.report.data import ReportData
 from somray.report.data.cohort import CONCERNS, SubjectFacts
@@ -29,16 +30,25 @@ def attention_section(
     data: ReportData, facts: Sequence[SubjectFacts], hrefs: Mapping[str, str]
 ) -> Section:
     """Sum up what is in doubt, which subjects that is, and which scans the teachers may not fit."""
-    blocks: list[Block] = []
-    for protocol in data.protocols:
-        shown = (protocol.config.teacher.target,)
-        blocks += doubts(protocol.teacher, shown)
+    blocks: list[Block] = [*_classes(data)]
     blocks += _kinds(facts, hrefs)
     blocks += _drift(data)
     if not blocks:
         fits = "" if data.foreign else "every scan fits its teacher, "
         blocks = [Text(f"Nothing is in doubt: {fits}every pair was aligned.")]
     return Section("attention", "Doubts and drift", tuple(blocks))
+
+
+def _classes(data: ReportData) -> Iterator[Notice]:
+    """Warn of target classes that must be read with care, each reason once, with the protocols that it is about."""
+    found: dict[Notice, list[str]] = {}
+    for protocol in data.protocols:
+        for notice in doubts(protocol.teacher, (protocol.config.teacher.target,)):
+            found.setdefault(notice, []).append(protocol.protocol)
+    for notice, names in found.items():
+        where = f" (protocol{'s' if len(names) > 1 else ''} {', '.join(names)})"
+        several = len(data.protocols) > 1
+        yield replace(notice, lead=f"{notice.lead[:-1]}{where if several else ''}.")
 
 
 def _kinds(facts: Sequence[SubjectFacts], hrefs: Mapping[str, str]) -> Iterator[Block]:
