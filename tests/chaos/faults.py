@@ -6,15 +6,13 @@ import shutil
 
 import psutil
 
-from somray.pipeline.stages import STAGES
-
 __all__ = ["FAULTS"]
 
 
-def _kill(storm, *stages):
-    found = storm.city.workers(tuple(f"ray::{stage}" for stage in stages))
+def _kill(storm, title):
+    found = storm.city.workers(title)
     if not found:
-        return f"no {' or '.join(stages)} at work"
+        return f"no {title} at work"
     victim = found[int(storm.rng.integers(len(found)))]
     with contextlib.suppress(psutil.Error):
         victim.kill()
@@ -22,13 +20,13 @@ def _kill(storm, *stages):
 
 
 def worker_killed(storm):
-    """A unit's process is killed."""
-    return _kill(storm, *STAGES)
+    """A task's process is killed."""
+    return _kill(storm, "ray::execute")
 
 
-def training_killed(storm):
-    """The process is killed that fits a protocol's map or trains its student."""
-    return _kill(storm, "teacher", "student")
+def actor_killed(storm):
+    """The process of a protocol's actor is killed."""
+    return _kill(storm, "ray::ProtocolActor")
 
 
 def node_lost(storm):
@@ -184,7 +182,7 @@ def manifest_edited(storm):
 FAULTS = {
     fault.__name__: fault
     for fault in (
-        worker_killed, training_killed, node_lost, node_preempted, head_killed, driver_killed,
+        worker_killed, actor_killed, node_lost, node_preempted, head_killed, driver_killed,
         job_stopped, disk_full, storage_flaky, storage_slow, unit_kills_worker, unit_hangs,
         two_drivers, clock_steps, manifest_edited,
     )

@@ -51,13 +51,13 @@ class City:
             return psutil.Process(self._process.pid).children(recursive=True)
         return []
 
-    def workers(self, titles):
-        """Return the processes of workers at work, by how the titles begin that Ray gives them."""
+    def workers(self, title="ray::"):
+        """Return the processes of workers at work, by the title that Ray gives them."""
         found = []
         for process in self._family():
             with contextlib.suppress(psutil.Error):
                 line = " ".join(process.cmdline())
-                if line.startswith(titles) and "IDLE" not in line:
+                if line.startswith(title) and "IDLE" not in line:
                     found.append(process)
         return sorted(found, key=lambda p: p.pid)
 

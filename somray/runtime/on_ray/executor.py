@@ -37,9 +37,9 @@ _actor: Any = ray.remote(max_restarts=0)(ProtocolActor)
 
 
 @functools.lru_cache(maxsize=256)
-def _asking(stage: str, **options: float) -> Any:  # Any: as above
-    """Return the remote function that asks for so much, by its stage's name; Ray makes a class for each."""
-    return _run.options(name=stage, **options)
+def _asking(**options: float) -> Any:  # Any: as above
+    """Return the remote function that asks for so much; Ray makes a class for each."""
+    return _run.options(**options)
 
 
 def _no_limit(unit: Unit) -> float | None:
@@ -76,14 +76,11 @@ class RayExecutor:
     ) -> Outcome:
         """Run a unit as a task, or in the named actor; see `Executor.submit`.
 
-        Of units with an actor only those that hold no CPU, since they wait for others' work, need one. What works
-        itself is a task beside the window: the worker stays, warm as it is, for the units that wait for its result.
-
         Raises:
             PlanError: no node is large enough, and none joins.
         """
         if actor is not None:
-            return await self._counted(function, unit, shared, None if unit.needs.cpus else actor)
+            return await self._counted(function, unit, shared, actor)
         async with self._cluster.place():
             return await self._counted(function, unit, shared, None)
 
@@ -146,8 +143,7 @@ class RayExecutor:
         """
         if actor is None:
             options = self._cluster.options(needs)
-            stage = work[0][1].stage
-            return UnitCall(_asking(stage, **options).remote(*work), needs, options)
+            return UnitCall(_asking(**options).remote(*work), needs, options)
         if actor not in self._actors:
             options = self._cluster.options(needs)
             self._actors[actor] = _actor.options(**options).remote(), needs, options

@@ -1,6 +1,6 @@
-"""One actor per protocol, for its units that wait for work done elsewhere: a fold over the cohort, Ray Train.
+"""One actor per protocol: it fits the SOM and drives the rounds of its student.
 
-The actor lives only while its protocol is fitted and trained, and holds no CPU. Its codebook leaves it by value and by
+The actor lives only while its protocol is fitted and trained. Its codebook leaves it by value and by
 storage, never by an object it owns: what a killed actor had put is lost for good.
 """
 
