@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 from somray.domain.run import RunLayout
 from somray.domain.tables import SCHEMA_VERSION, TABLES, FieldSpec, Row, field_specs
 from somray.errors import SchemaError
-from somray.io.small_parquet import SmallParquet
 from somray.io.storage import Storage
 
 __all__ = [
@@ -39,7 +38,6 @@ __all__ = [
 
 COMPACTED = "compacted"
 _BATCH_ROWS = 20_000
-_FEW_ROWS = 200  # of a part that is written by hand; more are worth compressing
 _PACKING = threading.Lock()
 """Rows are packed by one thread at a time: it is the interpreter's work, and threads that fight for it are slower."""
 _NOT_A_NUMBER = "_text"  # no protocol's name begins so
@@ -132,31 +130,19 @@ def write_part(
     storage: Storage, table: str, protocol: str, part: str, rows: Iterable[Mapping[str, object]]
 ) -> None:
     """Write rows as one sorted part, replacing an earlier try's; it exists even without rows."""
-    ordered = sorted(rows, key=lambda row: _order(table, row))
-    if part != COMPACTED and 0 < len(ordered) <= _FEW_ROWS:
-        _put(storage, table, protocol, part, _small(table).pack(ordered))
-        return
     with _PACKING:
+        ordered = sorted(rows, key=lambda row: _order(table, row))
         data = pa.Table.from_pylist(ordered, arrow_schema(table))
     _write(storage, table, protocol, part, data)
 
 
-@cache
-def _small(table: str) -> SmallParquet:
-    return SmallParquet(arrow_schema(table))
-
-
 def _write(storage: Storage, table: str, protocol: str, part: str, data: pa.Table) -> None:
-    """Write a file; a part, soon replaced, without what only large files gain by."""
+    """Write a file; a part, small and soon replaced, without what only large files gain by."""
     buffer, whole = pa.BufferOutputStream(), part == COMPACTED
     pq.write_table(data, buffer, compression="zstd", use_dictionary=whole, write_statistics=whole)
-    _put(storage, table, protocol, part, buffer.getvalue().to_pybytes())
-
-
-def _put(storage: Storage, table: str, protocol: str, part: str, data: bytes) -> None:
     if protocol.isdigit() and not storage.exists(part_name(table, _NOT_A_NUMBER, COMPACTED)):
         write_part(storage, table, _NOT_A_NUMBER, COMPACTED, ())
-    storage.write_bytes(part_name(table, protocol, part), data)
+    storage.write_bytes(part_name(table, protocol, part), buffer.getvalue().to_pybytes())
 
 
 def part_name(table: str, protocol: str, part: str) -> str:
