@@ -119,7 +119,8 @@ async def headless(cluster, folder):
 def main(argv):
     follow.LOOK_SECONDS = 0.5
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 100 * 2**20}
+    few = {"include_dashboard": False, "include_log_monitor": False}  # processes
+    head = {"num_cpus": 0, "object_store_memory": 100 * 2**20, **few}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     ray.init(address=cluster.address, log_to_driver=False)
     folder = Path(argv[0])
