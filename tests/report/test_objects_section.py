@@ -104,8 +104,8 @@ def test_both_views_of_every_session_are_told_in_words(shown: str):
 
 def test_lesions_come_first_and_physiology_is_folded(shown: str):
     table = shown[shown.index("<table>") : shown.index("</table>")]
-    assert table.index("lesion</td>") < table.index("in doubt</td>")
-    assert "physiological</td>" not in table
+    assert table.index("lesion</span></td>") < table.index("in doubt</span></td>")
+    assert "physiological</span></td>" not in table
     assert "1 physiological object of session t0" in shown
     assert "Nothing is deleted" in shown
 
