@@ -9,6 +9,9 @@ from somray.kernels.objects.prior import LEAST_SUBJECTS
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
 from somray.kernels.objects.uptake.find import GRID_MM, LOWEST_RATIO, UPTAKE_CUT
 from somray.kernels.objects.uptake.rule import (
+    FAINT_MM3,
+    FAINT_RATIO,
+    FAR_HOTTER,
     FITS_FROM,
     FLUID_HU,
     FLUID_RATIO,
@@ -65,7 +68,10 @@ def _by_uptake(rule: ScanRule) -> str:
         f"a score of {LESION_FROM:g} on it stands out as lesions do, below that it is in doubt, as is what was cut "
         f"off at the scan's edge over more than {MOST_CUT:.0%} of its surface. In a whole body, what fits a place "
         f"of normal uptake in place, size and strength by {FITS_FROM:.0%} or more is physiological; an organ "
-        f"takes one object or a few, the best fitting first.{density} Everything else that stands out is a lesion."
+        f"takes one object or a few, the best fitting first.{density} Where no landmarks are seen, what has "
+        f"{FAINT_MM3 / 1000:g} ml or more and a peak below {FAINT_RATIO:g} times soft tissue outside all objects is in "
+        f"doubt, as long as a lesion is at least {FAR_HOTTER:g} times as hot. Everything else that stands out is a "
+        "lesion."
     )
 
 
