@@ -105,8 +105,8 @@ class ProtocolConfig(Strict):
     in_place: Annotated[
         Literal["never", "auto"],
         Field(
-            description="auto: an OME-Zarr of float32 on a disk, whose chunks suit, is not copied into the run but read "
-            "where it lies, and must stay there; never: the run holds all of it"
+            description="auto: an OME-Zarr of float32 on a disk, whose chunks suit, is not copied into the run but "
+            "read where it lies, and must stay there; never: the run holds all of it"
         ),
     ] = "never"
 
