@@ -100,6 +100,11 @@ def test_both_views_of_every_session_are_told_in_words(shown: str):
     assert ">L</text>" in shown
     assert ">P</text>" in shown
     assert shown.count(">F</text>") == 4
+    # Each session's pictures stand in a row of their own, under its name.
+    assert re.findall(r'class="gallery-caption">([^<]*)<', shown) == [
+        "Session t0, day 0.",
+        "Session t1, day 30.",
+    ]
 
 
 def test_lesions_come_first_and_physiology_is_folded(shown: str):

@@ -158,6 +158,7 @@ def test_a_subject_page_holds_every_section(small_run: SmallRun):
         assert told in masks
     lesions = section(page, "p0-lesions")
     assert "Volumes of 2 lesions over 2 sessions; changes: 1 new, 1 enlarging" in lesions
+    assert "+86 %" in lesions
     assert "2 lesions over 2 sessions; links between them: 1" in lesions
 
 

@@ -27,6 +27,7 @@ from somray.report.drawing.viewer import (
     packed_levels,
     safe_json,
 )
+from somray.report.sections.viewer import SeenSession, _shift
 
 from .small_run import EVIL, SHAPE, SPACING, SmallRun
 
@@ -154,6 +155,20 @@ def test_lesions_know_their_place_in_every_session(small_run: SmallRun):
     assert [(r["id"], r["session"]) for r in told] == [(1, 0), (1, 1), (2, 1)]
     for row in told:
         np.testing.assert_allclose(np.subtract(row["aligned"], row["own"]), [-3.0, 0, 0], atol=0.01)
+
+
+def test_a_session_that_was_not_aligned_and_lies_far_off_is_laid_on_the_first(tmp_path: Path):
+    def seen(left_mm: float, to_common: np.ndarray | None) -> SeenSession:
+        matrix = np.eye(4)
+        matrix[0, 3] = left_mm
+        folder, image = tmp_path / f"{left_mm}", np.zeros((2, 3, 4), np.float32)
+        pixels = written(folder, matrix, image, np.zeros(image.shape, np.uint8))
+        return SeenSession({"session": "t0"}, pixels, small_volume(pixels, 1.0), to_common, "")
+
+    first, view = seen(0.0, np.eye(4)), np.eye(4)
+    np.testing.assert_allclose(_shift(seen(500.0, None), first, view), [-500.0, 0, 0])
+    assert not _shift(seen(1.0, None), first, view).any()
+    assert not _shift(seen(501.0, np.eye(4)), first, view).any()
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ _UNITS_TOLD = {"mm", "mm²", "mm³", "ml", "px", "s", "d", "std", "°"}
 _POWERS = {"mm": 1, "mm²": 2, "mm³": 3}
 _LABELS = {
     "volume_mm3": "volume", "volume_from_mm3": "volume before", "volume_to_mm3": "volume after",
-    "volume_change_fraction": "change of volume", "hd95_mm": "HD95", "ncc_before": "NCC before",
+    "hd95_mm": "HD95", "ncc_before": "NCC before",
     "ncc_after": "NCC after", "mad_before": "|difference| before",
     "mad_after": "|difference| after", "iou": "IoU", "dice": "Dice", "mean_iou": "mean IoU",
     "delta_iou": "ΔIoU", "copy_forward_iou": "baseline: A copied",

@@ -29,7 +29,7 @@ from somray.report.drawing.style import (
     plain_text,
     to_svg,
 )
-from somray.report.drawing.table import signed
+from somray.report.drawing.table import plural, signed
 
 __all__ = ["CROWDED", "radar", "radar_limit", "radar_over_sessions"]
 
@@ -321,7 +321,7 @@ def radar_over_sessions(
     base = reference or sessions[0]
     apart = [float(np.nanmax(np.abs(p.mean - base.mean))) for p in sessions if p.is_known]
     alt = (
-        f"Radar plot of one class in {len(sessions)} sessions: {len(labels)} features around, scale "
+        f"Radar plot of one class in {plural(len(sessions), 'session')}: {len(labels)} features around, scale "
         f"−{limit:g} to +{limit:g} standard deviations; no feature lies further than "
         f"{max(apart, default=0.0):.2f} from the {'reference' if reference else 'first'}."
     )

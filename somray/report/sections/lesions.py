@@ -6,7 +6,7 @@ from somray.report.data import Row, SubjectData, SubjectLesions, change_counts, 
 from somray.report.drawing.blocks import Block, Details, Gallery, Notice, Picture, Section, Text
 from somray.report.drawing.changes import CHANGES, DOUBTS, LesionTables, TimeAxis
 from somray.report.drawing.scales import volume_unit
-from somray.report.drawing.table import TableColumn, number, rows_table, table_of
+from somray.report.drawing.table import TableColumn, number, rows_table, signed, table_of
 from somray.report.figures.flow import lesion_flow
 from somray.report.figures.volumes import lesion_volumes
 from somray.report.texts.notices import doubts
@@ -25,10 +25,17 @@ WHERE_KNOWN = (
     "elongation", "flatness", "nearest_mm", "polar_angle_deg", "touches_border",
 )  # fmt: skip
 """Columns that are left out where no lesion has them: another modality, or a run of an earlier version."""
+
+
+def _change(row: Row) -> str | None:
+    change = row["volume_change_fraction"]
+    return None if change is None else f"{signed(100 * change, '+.0f')} %"
+
+
 EVOLUTION_COLUMNS = (
     "from_session", "to_session", "lesion_id", "change", "volume_from_mm3", "volume_to_mm3",
-    "volume_change_fraction", "displacement_mm", "linked_ids", "registered",
-    "doubt", "surround_ncc",
+    TableColumn("change of volume", _change, "", "(after − before) / before", numeric=True),
+    "displacement_mm", "linked_ids", "registered", "doubt", "surround_ncc",
 )  # fmt: skip
 LINK_COLUMNS = (
     "from_session", "to_session", "from_id", "to_id", "by", "shared_mm3", "shared_fraction",

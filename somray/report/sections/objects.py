@@ -16,7 +16,6 @@ from somray.report.drawing.blocks import (
     Code,
     Details,
     Gallery,
-    Picture,
     Section,
     Table,
     Text,
@@ -115,28 +114,32 @@ def _session(subject: SubjectData, scan: Row, rows: Rows) -> SessionObjects | No
 def _pictures(sessions: Sequence[SessionObjects]) -> Iterator[Block]:
     """Show projections, all sessions in SUV in one window; slices where there is no PET."""
     in_suv = [v for s in sessions if s.unit == "SUVbw" for v in s.views]
-    projected: list[Picture] = []
-    sliced: list[Picture] = []
+    shown: list[Gallery] = []
     for session in sessions:
         if session.unit is None:
-            sliced += object_slices(session.pixels, _heights(session), session.calls, session.where)
-            continue
-        window = uptake_window(in_suv if session.unit == "SUVbw" else session.views, session.unit)
-        projected += [
-            projection_picture(view, window, session.calls, session.where) for view in session.views
-        ]
-    told = ""
-    if projected:
+            pictures = object_slices(
+                session.pixels, _heights(session), session.calls, session.where
+            )
+        else:
+            of = in_suv if session.unit == "SUVbw" else session.views
+            window = uptake_window(of, session.unit)
+            pictures = [
+                projection_picture(v, window, session.calls, session.where) for v in session.views
+            ]
+        if pictures:
+            told = session.where[0].upper() + session.where[1:]
+            shown.append(Gallery(tuple(pictures), "small", f"{told}."))
+    if any(s.views for s in sessions):
         told = (
             "The hottest value along each line of sight, from the front and from the side, in colour where an "
             "object lies anywhere along it. Numbers are lesion ids, the same over all sessions"
         )
         if all(v.frame.towards for s in sessions for v in s.views):
             told += "; L is the patient's left, P the back, F the feet"
-        told += "."
-    if projected or sliced:
+        yield Text(f"{told}.")
+    if shown:
         yield outline_legend(CALL_NAMES, CALLS)
-        yield Gallery((*projected, *sliced), "small", told)
+    yield from shown
 
 
 def _heights(session: SessionObjects) -> list[int]:

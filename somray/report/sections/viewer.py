@@ -1,5 +1,6 @@
 """Linked planes of every session of a subject, aligned to each other, with masks that can be switched."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ TITLE = "Look through the sessions"
 MOST_VOXELS = 3_200_000  # of all sessions and channels together: about one megabyte of the page
 MOST_SESSIONS = 12  # the first and the latest
 MOST_LESIONS = 60
+LEAST_SHARED = 0.5  # of the shorter box: what a session that was not aligned shares with the first
 COARSER = 1.08  # per step, until everything fits
 MASK_NAMES = {"student": "student, raw", "truth": "reference truth", "lesions": "lesions followed"}
 # What is followed wears the student's colour elsewhere; the raw mask is off until it is asked for.
@@ -164,8 +166,8 @@ def _content(
             }
             for n in masks
         ],
-        "sessions": [_session(s, view, values) for s in seen],
-        "lesions": list(_lesions(lesions, view, seen)),
+        "sessions": [_session(s, first, view, values) for s in seen],
+        "lesions": list(_lesions(lesions, first, view, seen)),
     }
 
 
@@ -203,18 +205,23 @@ def _whole_range(images: NDArray[np.float32], unit: str, inverted: bool) -> Disp
     return DisplayWindow("all values", low, high if high > low else low + 1.0, unit, inverted)
 
 
-def _session(seen: SeenSession, view: Matrix, values: Sequence[Matrix]) -> dict[str, Any]:
+def _session(
+    seen: SeenSession, first: SeenSession, view: Matrix, values: Sequence[Matrix]
+) -> dict[str, Any]:  # Any: JSON
     """Pack one session: levels, labels, and where a point of the common frame lies in its blocks."""
     volume = seen.volume
     to_index = np.linalg.inv(volume.to_world)
+    own, shift = to_index @ view, _shift(seen, first, view)
+    own[:, 3] -= own[:, :3] @ shift
+    laid = f"; its middle is laid on that of {first.scan['session']}" if shift.any() else ""
     aligned = None if seen.to_common is None else to_index @ np.linalg.inv(seen.to_common) @ view
     return {
         "name": seen.scan["session"],
         "day": seen.scan["days"],
-        "note": seen.note,
+        "note": seen.note + laid,
         "shape": list(volume.classes.shape),
         "aligned": None if aligned is None else _rounded(aligned),
-        "own": _rounded(to_index @ view),
+        "own": _rounded(own),
         "block": [float(f"{s:.4g}") for s in volume.grid.spacing_mm],
         "channels": [
             packed_levels(levels_of(image, level))
@@ -224,16 +231,40 @@ def _session(seen: SeenSession, view: Matrix, values: Sequence[Matrix]) -> dict[
     }
 
 
+def _shift(seen: SeenSession, first: SeenSession, view: Matrix) -> Matrix:
+    """Return the step (x, y, z in mm) that lays a session's middle on the first's; 0 where it may stay.
+
+    A session that was not aligned and lies far off would leave most of every session's panels empty.
+    """
+    low, high = _box(seen.volume, view)
+    first_low, first_high = _box(first.volume, view)
+    shared = np.minimum(high, first_high) - np.maximum(low, first_low)
+    near = shared >= LEAST_SHARED * np.minimum(high - low, first_high - first_low)
+    if seen.to_common is not None or near.all():
+        return np.zeros(3)
+    return (first_low + first_high - low - high) / 2
+
+
+def _box(volume: SmallVolume, view: Matrix) -> tuple[Matrix, Matrix]:
+    """Return the lowest and highest corner (x, y, z) that a volume's blocks fill in the view."""
+    depth, rows, columns = volume.classes.shape
+    ends = itertools.product(*((-0.5, n - 0.5) for n in (columns, rows, depth)))
+    corners = np.array([[*end, 1.0] for end in ends])
+    placed = (corners @ (np.linalg.inv(view) @ volume.to_world).T)[:, :3]
+    return placed.min(axis=0), placed.max(axis=0)
+
+
 def _rounded(matrix: Matrix) -> list[float]:
     """Give the three rows that matter, to six decimals of a block."""
     return [round(float(v), 6) for v in matrix[:3].ravel()]
 
 
 def _lesions(
-    lesions: SubjectLesions, view: Matrix, seen: Sequence[SeenSession]
+    lesions: SubjectLesions, first: SeenSession, view: Matrix, seen: Sequence[SeenSession]
 ) -> Iterator[dict[str, Any]]:  # Any: JSON
     """Tell where the largest lesions lie in the common frame, with and without alignment."""
     to_view = np.linalg.inv(view)
+    shifts = [_shift(s, first, view) for s in seen]
     place = {s.scan["session"]: n for n, s in enumerate(seen)}
     rows = lesions.lesion_rows(lesions.largest(MOST_LESIONS))
     for row in sorted(rows, key=lambda r: (r["lesion_id"], place.get(r["session"], 0))):
@@ -246,7 +277,7 @@ def _lesions(
             "id": row["lesion_id"],
             "session": number,
             "mm3": float(f"{row['volume_mm3']:.4g}"),
-            "own": [round(float(v), 2) for v in (to_view @ world)[:3]],
+            "own": [round(float(v), 2) for v in (to_view @ world)[:3] + shifts[number]],
         }
         if common is not None:
             told["aligned"] = [round(float(v), 2) for v in (to_view @ common @ world)[:3]]
