@@ -44,15 +44,41 @@ def uptake_window(level: float, modality: str) -> tuple[float, float]:
     return low * level, high * level
 
 
-def _without_padding(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _finite_in_order(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Copy the finite values, sorted. Whole slices of a large scan come here: nothing is held but the copy."""
+    parts = values if values.ndim > 1 else values[None]
+    held = np.empty(sum(int(np.isfinite(part).sum()) for part in parts), np.float32)
+    filled = 0
+    for part in parts:
+        finite = part[np.isfinite(part)]
+        held[filled : filled + finite.size] = finite
+        filled += finite.size
+    held.sort()
+    return held
+
+
+def _percentiles(in_order: NDArray[np.float32]) -> tuple[float, float]:
+    """Return both percentiles between values in order, to the bit as numpy's of the same values in float64."""
+
+    def at(percent: float) -> float:
+        place = (len(in_order) - 1) * (percent / 100)
+        lower = min(int(place), max(len(in_order) - 2, 0))
+        a, b = float(in_order[lower]), float(in_order[min(lower + 1, len(in_order) - 1)])
+        weight = place - lower
+        return b - (b - a) * (1 - weight) if weight >= 0.5 else a + (b - a) * weight
+
+    return at(LOW_PERCENT), at(HIGH_PERCENT)
+
+
+def _without_padding(in_order: NDArray[np.float32]) -> NDArray[np.float32]:
     """Drop a fill value such as -3024: repeated, and further below the rest than the rest is wide."""
-    lowest = values.min()
-    rest = values[values > lowest]
-    if len(values) - len(rest) < 2 or not len(rest):
-        return values
-    low, high = np.percentile(rest, [LOW_PERCENT, HIGH_PERCENT])
-    far = rest.min() - lowest > high - low > 0
-    return rest if far else values
+    lowest = in_order[0]
+    rest = in_order[np.searchsorted(in_order, lowest, side="right") :]
+    if len(in_order) - len(rest) < 2 or not len(rest):
+        return in_order
+    low, high = _percentiles(rest)
+    far = float(rest[0]) - float(lowest) > high - low > 0
+    return rest if far else in_order
 
 
 def auto_window(
@@ -71,17 +97,17 @@ def auto_window(
     Raises:
         ShapeError: if no value is finite.
     """
-    finite = values[np.isfinite(values)]
+    finite = _finite_in_order(values)
     if finite.size == 0:
         raise ShapeError(f"channel {channel.name}: no finite value to choose a window from")
     if channel.kind == "CT":
         return PETCT_WINDOW if modality == "PETCT" else CT_WINDOW
     if channel.is_uptake:
         return uptake_window(uptake_of(uptake_histogram(values)).lesion, modality)
-    kept = _without_padding(finite.astype(np.float64))
-    low, high = (float(v) for v in np.percentile(kept, [LOW_PERCENT, HIGH_PERCENT]))
+    kept = _without_padding(finite)
+    low, high = _percentiles(kept)
     if not low < high:
-        low, high = float(kept.min()), float(kept.max())
+        low, high = float(kept[0]), float(kept[-1])
     if not low < high:
         half = max(0.5, abs(low) * 1e-3)
         return low - half, low + half

@@ -47,7 +47,11 @@ def read_slices(place: ScanPlace, chosen: tuple[int, ...], t: int = 0) -> NDArra
     for z in chosen:
         check_slice(place, z)
     storage = Storage.at(place.root)
-    return np.stack([read_slab(storage, place.name, t, z, z + 1)[:, 0] for z in chosen])
+    _, channels, _, rows, columns = read_meta(storage, place.name).shape
+    found = np.empty((len(chosen), channels, rows, columns), np.float32)
+    for slot, z in zip(found, chosen, strict=True):  # not stacked: many large slices are held once
+        slot[...] = read_slab(storage, place.name, t, z, z + 1)[:, 0]
+    return found
 
 
 def most_worthwhile(

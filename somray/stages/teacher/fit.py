@@ -108,8 +108,11 @@ def missing(item: MissingReference, shared: object = None) -> Result:
 
 
 def needs(slice_bytes: int, slices: int, cpus: float = 1, dimensions: int = 2) -> Needs:
-    """Declare what a fit in memory takes: twice all features of the reference slices, and a slice at work."""
-    planes = 24 * slices + (10 if dimensions == 2 else 120)
+    """Declare what a fit in memory takes: twice all features of the reference slices, and a slice at work.
+
+    Before that windows are chosen, from slices and a copy of theirs.
+    """
+    planes = max(24 * slices + (10 if dimensions == 2 else 120), 2 * WINDOW_SLICES + 4)
     return Needs(cpus=cpus, memory_bytes=WORKER_BYTES + planes * slice_bytes)
 
 

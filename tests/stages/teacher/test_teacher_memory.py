@@ -30,8 +30,8 @@ def peak_of(work):
         tracemalloc.stop()
 
 
-def fit(place, slices, **settings):
-    spec = TeacherSpec("XCT", ("XCT",), windows=((0.0, 255.0),), epochs=1, grid=(3, 3), **settings)
+def fit(place, slices, windows=((0.0, 255.0),), **settings):
+    spec = TeacherSpec("XCT", ("XCT",), windows=windows, epochs=1, grid=(3, 3), **settings)
     scan = teacher.ReferenceScan(place, slices)
     teacher.run(teacher.TeacherItem("p", spec, (scan,), is_cut=metadata.TILE_PIXELS < 512), MAPPER)
     return read_teacher(Storage.at(place.root), "p")
@@ -41,6 +41,12 @@ def test_slices_that_are_never_cut_fit_the_default_limit_by_far():
     plane = 4 * 4096**2
     assert needs_som(plane, plane).memory_bytes < LIMIT // 2
     assert teacher.needs(plane, 1).memory_bytes < LIMIT
+
+
+def test_windows_that_are_left_open_are_chosen_in_as_little(tmp_path):
+    place, plane = store_bricks(tmp_path, pores((20, 160, 200))), 4 * 160 * 200
+    peak = peak_of(lambda: fit(place, (10,), (), denoise="none"))
+    assert peak < teacher.needs(plane, 1).memory_bytes - WORKER_BYTES
 
 
 @pytest.mark.parametrize("denoise", ["none", "nlm"])
