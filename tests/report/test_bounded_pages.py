@@ -20,7 +20,7 @@ from somray.report.figures.registration import chain_drift
 from somray.report.pages import _page, _subject
 from somray.report.sections.masks import PAGE_PIXELS, _Share, masks_section
 from somray.report.sections.objects import _folded
-from somray.report.sections.registration import _worst
+from somray.report.sections.registration import _refused_pairs, _worst
 
 from .objects_run import LESION, object_row
 from .pores_run import build
@@ -196,6 +196,15 @@ def test_the_worst_slice_pairs_are_listed_in_their_own_order():
     assert {7, 399} < set(listed)
     assert listed == sorted(listed)
     assert _worst(rows[:5]) == rows[:5]
+
+
+def test_many_reasons_of_refusal_are_told_in_few_lines():
+    rows = [
+        {"kind": "slices", "fixed_session": "t0", "status": "refused", "reason": f"evidence {n}"}
+        for n in (1, 2, 2, 3, 4, 5, 6)
+    ]
+    told = [n.lead for n in _refused_pairs(rows)]
+    assert told == ["2 pairs refused:", *["1 pair refused:"] * 3, "2 pairs more refused:"]
 
 
 def test_a_long_list_of_objects_is_cut_to_the_largest_and_says_so():

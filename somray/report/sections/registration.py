@@ -36,6 +36,7 @@ PICTURES = 6  # of a pair; matches are two more
 MOST_SCANS_PICTURED = 3  # neighbouring slices show anatomy, which needs no picture per session
 MOST_CHAINS = 6
 MOST_ROWS = 120  # of slice pairs
+MOST_REASONS = 4  # told one by one
 COLUMNS = (
     "fixed_session", "moving_session", "t", "fixed_z", "moving_z", "model", "status", "reason",
     "inliers", "matches", "inlier_fraction", "rmse_px", "mad_before", "mad_after", "ncc_before",
@@ -79,8 +80,17 @@ def _refused_pairs(rows: Rows) -> Iterator[Notice]:
         for r in rows
         if r["status"] == "refused"
     )
-    for reason, count in sorted(reasons.items()):
-        yield Notice(reason, "bad", f"{plural(count, 'pair')} refused:")
+    yield from _told(reasons, "pair", "refused")
+
+
+def _told(reasons: Counter[str], noun: str, what: str) -> Iterator[Notice]:
+    """Tell reasons, the most frequent first; of many the rest in one line."""
+    ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    for reason, count in ranked[:MOST_REASONS]:
+        yield Notice(reason, "bad", f"{plural(count, noun)} {what}:")
+    rest = sum(count for _, count in ranked[MOST_REASONS:])
+    if rest:
+        yield Notice("the tables tell why.", "bad", f"{plural(rest, noun)} more {what}:")
 
 
 def _sessions_of(row: Row) -> str:
@@ -93,8 +103,7 @@ def _sessions_of(row: Row) -> str:
 def _not_aligned(rows: Rows, noun: str) -> Iterator[Notice]:
     """Count what could not be aligned, reason by reason."""
     reasons = Counter(r["reason"] or "no reason was given" for r in rows if r["matrix"] is None)
-    for reason, count in sorted(reasons.items()):
-        yield Notice(reason, "bad", f"{plural(count, noun)} not aligned:")
+    yield from _told(reasons, noun, "not aligned")
 
 
 def _states(rows: Rows, order: tuple[str, ...]) -> str:
