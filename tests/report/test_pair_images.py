@@ -10,6 +10,7 @@ from somray.io.ome.image import ScanMeta
 from somray.io.storage import Storage
 from somray.report.data import ScanPixels, pairs
 from somray.report.data.pairs import pair_matches, planar_pair, session_pair
+from somray.report.figures.registration import pair_gallery
 
 SHAPE = (9, 12, 14)
 
@@ -66,6 +67,10 @@ def test_sessions_on_shifted_grids_meet_by_scanner_coordinates(storage, volume):
     assert np.nanmax(pair.differences()[0]) < 1e-3
     apart = session_pair(fixed, moving, row(), 1)
     assert np.isnan(apart.before).all()
+    refused = row(kind="sessions", fixed_session="a", moving_session="b", reason="too far")
+    shown = pair_gallery(apart, fixed, refused, "CT", 64)
+    assert not shown.pictures
+    assert "nothing in common" in shown.caption
 
 
 def test_a_slice_pair_is_moved_by_its_matrix_in_pixels(storage, volume):

@@ -65,7 +65,7 @@ def pair_gallery(
     for title, moving, difference in zip(
         ("before", "after"), (images.before, images.after), differ, strict=True
     ):
-        if moving is None or difference is None:
+        if moving is None or difference is None or not np.isfinite(difference).any():
             continue
         of = f"of {where} {title} registration"
         both = two_colours(window.scaled(images.fixed), window.scaled(moving))
@@ -77,7 +77,7 @@ def pair_gallery(
             f"Checkerboard {title}: fixed and moving by turns; edges run on where they are aligned."
         )
         pictures.append(Picture(drawn(turns, title, f"Checkerboard {of}."), told))
-        mean = number(float(np.nanmean(difference)) if np.isfinite(difference).any() else 0.0)
+        mean = number(float(np.nanmean(difference)))
         alt = f"Absolute difference {of}, mean {mean}{unit}."
         told = f"|Difference| {title}: mean {mean}{unit} where both show something; one scale."
         pictures.append(Picture(drawn(differences(difference, most), title, alt) + bar, told))
@@ -86,6 +86,9 @@ def pair_gallery(
 
 def _gallery_text(row: Row, where: str, images: PairImages) -> str:
     head = where[0].upper() + where[1:]
+    if images.after is None and not np.isfinite(images.differences()[0]).any():
+        told = "nothing is pictured, as both show nothing in common where they lie"
+        return f"{head}: the pair was refused ({row['reason']}); {told}."
     if images.after is None:
         return f"{head} before registration only: the pair was refused ({row['reason']})."
     residue = "change" if row["kind"] == "sessions" else "anatomy"

@@ -115,7 +115,7 @@ def _sessions(subject: SubjectData, rows: Rows, side: int) -> Iterator[Block]:
     if not rows:
         done = len(subject.done)
         why = ("this protocol does not ask for it, or it is not done yet" if done > 1
-               else f"there is {plural(done, 'done session')}")  # fmt: skip
+               else f"{plural(done, 'session')} done")  # fmt: skip
         yield Text(f"Nothing to show: no two sessions were registered; {why}.")
         return
     yield CHANGE
