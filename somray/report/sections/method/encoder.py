@@ -63,10 +63,11 @@ def _finetune(prefix: str, rows: Rows) -> Iterator[Block]:
     if not rows:
         return
     subjects = len({r["subject"] for r in rows})
+    has_encoder = any(r["arm"] == "pretrained" for r in rows)
+    started = "from the encoder and from scratch, all else equal," if has_encoder else "from scratch,"
     yield Text(
         f"Segmenters learned from the truths of few scans (somray finetune) and were judged on {subjects} subjects "
-        "that they had not seen: started from the encoder and from scratch, all else equal, beside the run's own "
-        "lesions, which no label taught."
+        f"that they had not seen: started {started} beside the run's own lesions, which no label taught."
     )
     if subjects < 6:
         yield Notice("Fewer than six subjects cannot tell these apart.", "warn")
