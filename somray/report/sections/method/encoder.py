@@ -64,7 +64,9 @@ def _finetune(prefix: str, rows: Rows) -> Iterator[Block]:
         return
     subjects = len({r["subject"] for r in rows})
     has_encoder = any(r["arm"] == "pretrained" for r in rows)
-    started = "from the encoder and from scratch, all else equal," if has_encoder else "from scratch,"
+    started = (
+        "from the encoder and from scratch, all else equal," if has_encoder else "from scratch,"
+    )
     yield Text(
         f"Segmenters learned from the truths of few scans (somray finetune) and were judged on {subjects} subjects "
         f"that they had not seen: started {started} beside the run's own lesions, which no label taught."
