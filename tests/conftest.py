@@ -65,14 +65,13 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """Keep the garbage collector from modules and tests, which live as long as the process.
+    """Keep the garbage collector still while tests are collected: going through them took a fifth of that time.
 
-    Going through them took a fifth of the time that collecting tests takes, and half a second each time later.
+    What is there then is not frozen: with so little left to count, cycles stayed and tests of memory saw them.
     """
     try:
         return (yield)
     finally:
-        gc.freeze()
         gc.enable()
 
 

@@ -202,4 +202,8 @@ class CohortConfig(Strict):
                 del protocol["pretrain"]
             if protocol["student"]["encoder"] is None:
                 del protocol["student"]["encoder"]
+            if protocol["in_place"] == "never":
+                del protocol["in_place"]
+            if not protocol["lesions"]["local_thickness"]:
+                del protocol["lesions"]["local_thickness"]
         return digest_of(data)
