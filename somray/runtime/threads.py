@@ -20,9 +20,8 @@ LATE_SECONDS = 0.02
 """A job that takes longer waits for its storage. Four threads do 200 jobs of so long in a second."""
 LOOKED_AT = 16
 """Jobs whose middle time decides."""
-_Job = tuple[
-    Future[Any], Callable[..., Any], tuple[Any, ...]
-]  # Any: whatever a job takes and gives
+# Any: whatever a job takes and gives.
+_Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]
 
 
 class StorageThreads:

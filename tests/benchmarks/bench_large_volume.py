@@ -15,6 +15,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 import somray
+from tests.benchmarks.ct_sessions import CtSessions
 from tests.benchmarks.pore_volumes import PoreVolume
 
 pytestmark = pytest.mark.bench
@@ -96,3 +97,21 @@ def test_memory_of_a_task_does_not_grow_with_the_slices(tmp_path, request):
         peaks[depth] = found.table("timings").groupby("stage")["peak_bytes"].max()
     print((peaks[2000] / peaks[200]).round(2).to_string())
     assert (peaks[2000] <= GROWTH * peaks[200]).all()
+
+
+def test_three_sessions_of_a_thin_slice_ct_run_at_the_defaults(tmp_path, request):
+    if not request.config.getoption("--bench"):
+        pytest.skip("takes a quarter of an hour; smaller cohorts are tests of the pipeline")
+    subject = CtSessions((1000, 512, 512))
+    for session in range(3):
+        subject.write(tmp_path / f"s{session}.mha", session)
+    rows = "".join(f"p,t{n},ct,s{n}.mha\n" for n in range(3))
+    (tmp_path / "scans.csv").write_text(f"subject,session,protocol,path\n{rows}")
+    (tmp_path / "cohort.yaml").write_text(
+        "scans: scans.csv\noutput: run\nprotocols:\n  ct: {modality: CT}\n"
+    )
+    found, _ = run(tmp_path / "cohort.yaml")
+    timings = found.table("timings")
+    print((timings.groupby("stage")["peak_bytes"].max() / 2**20).round().to_string())
+    assert (found.table("scans")["status"] == "done").all()
+    assert timings["peak_bytes"].max() < 4096 * 2**20  # the default of a task

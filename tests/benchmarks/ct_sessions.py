@@ -1,7 +1,7 @@
 """A body on CT in several sessions with lesions that grow, made and written slice by slice, however large.
 
-An ellipse of soft tissue in a rim of fat, two lungs, a spine with ribs' worth of dense detail, and dense balls: the
-lesions, one a lattice cell, whose radii grow by a tenth a session. Between sessions the body lies some pixels aside
+An ellipse of soft tissue in a rim of fat, two lungs, a spine, and dense balls: the lesions, spread along z, whose
+radii grow by a tenth a session. Between sessions the body lies some pixels aside
 and has other noise. What it shows is drawn for the walk, not for judging a teacher.
 """
 

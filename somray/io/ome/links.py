@@ -28,9 +28,8 @@ Links = dict[str, Any]  # JSON: how many files, and a digest of their names, siz
 
 FULL = "0"  # path of the level
 MOST_DEPTH = 8  # slices of a chunk: one slice is often read alone
-LEAST_VOXELS = (
-    2**14
-)  # of a chunk that is no whole slice: smaller ones take longer to find than to unpack
+LEAST_VOXELS = 2**14
+"""Of a chunk that is no whole slice: smaller ones take longer to find than to unpack."""
 MOST_VOXELS = 2**24  # of a chunk, as of a brick
 CODECS = {"bytes", "blosc", "zstd", "gzip", "crc32c", "sharding_indexed"}  # what viewers unpack too
 

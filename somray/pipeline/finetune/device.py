@@ -18,10 +18,8 @@ def device_of(asked: str) -> str:
     from somray.kernels.student.predict import device_for  # torch: only here
 
     found = device_for(gpu=True)
-    if found == "cuda":
-        os.environ.setdefault(
-            "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-        )  # as Ray Train's workers have it
+    if found == "cuda":  # as Ray Train's workers have it
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     elif asked == "cuda":
         raise ConfigError(
             "--device cuda: torch sees no GPU here; leave it out, or see `somray doctor`"
