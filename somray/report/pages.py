@@ -54,9 +54,7 @@ PAGE_BYTES = WORKER_BYTES + 400 * MIB
 """What a page takes while it is made: pictures of a few scans, the run's tables."""
 
 PER_PAGE = 250  # subjects of one list
-MOST_TOGETHER = (
-    16  # subjects whose pages are one part, so that the run's tables are read once for them
-)
+MOST_TOGETHER = 16  # subjects whose pages are one part: the run's tables are read once for them
 PARTS = 32  # that pages of subjects are spread over at least, where there are so many subjects
 
 Pictures = Mapping[str, Thumbnail | None]
@@ -99,10 +97,11 @@ def write_report(root: str, mapper: Mapper = _IN_ORDER) -> list[str]:
     data = ReportData(root)
     names = sorted({str(r["subject"]) for r in data.rows("scans")})
     needs = Needs(memory_bytes=PAGE_BYTES)
-    methods = mapper.run(_write_method, list(data.config.protocols), root, needs)
-    drawn = mapper.run(_write_subjects, _batches(names), root, needs)
+    protocols = list(data.config.protocols)
+    drawn = mapper.run(_write_part, [*protocols, *_batches(names)], root, needs)
     pictures = {name: picture for part in drawn for name, picture in part.items()}
     (cohort,) = mapper.run(_write_cohort, [names], (root, pictures), needs)
+    methods = map(RunLayout.report_method, protocols)
     pages = [*cohort, *methods, *map(RunLayout.report_subject, names)]
     data.remove_pages_but(pages, [RunLayout.report_record(s) for s in names])
     return pages
@@ -118,8 +117,16 @@ def _batches(names: Sequence[str]) -> list[_Batch]:
     ]
 
 
-def _write_method(protocol: str, root: str) -> str:
-    """Write the method page of one protocol; return its name."""
+def _write_part(part: str | _Batch, root: str) -> Pictures:
+    """Write a protocol's page or those of some subjects; return the subjects' small pictures."""
+    if isinstance(part, _Batch):
+        return _write_subjects(part, root)
+    _write_method(part, root)
+    return {}
+
+
+def _write_method(protocol: str, root: str) -> None:
+    """Write the method page of one protocol."""
     data = ReportData(root)
     own = ProtocolData(data, protocol)
     fitted = (
@@ -131,17 +138,12 @@ def _write_method(protocol: str, root: str) -> str:
             *encoder_sections(own, "method"),
         )
     )
-    sections = (
-        *fitted,
-        words_section(own),
-        configuration_section(own),
-    )
+    sections = (*fitted, words_section(own), configuration_section(own))
     name = RunLayout.report_method(protocol)
     data.storage.write_text(name, _page(f"Method of {protocol}", _whose(data), sections, [_COHORT]))
-    return name
 
 
-def _write_subjects(batch: _Batch, root: str) -> dict[str, Thumbnail | None]:
+def _write_subjects(batch: _Batch, root: str) -> Pictures:
     """Write the pages of some subjects; return their small pictures, made of what the pages read."""
     data = ReportData(root, batch.names)
     around = [batch.before, *batch.names, batch.after]
