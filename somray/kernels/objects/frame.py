@@ -59,8 +59,6 @@ class BodyFrame:
         middle: (z,) x index of the midline.
         front: (z,) y index of the outline's front.
         back: (z,) y index of its back.
-        sees_head: whether anything above the shoulder line was scanned.
-        sees_fork: whether the fork was.
     """
 
     spacing_mm: Spacing
@@ -69,8 +67,6 @@ class BodyFrame:
     middle: NDArray[np.float64]
     front: NDArray[np.float64]
     back: NDArray[np.float64]
-    sees_head: bool
-    sees_fork: bool
 
     @property
     def size(self) -> float:
@@ -131,8 +127,7 @@ def body_frame(body: NDArray[np.bool_], spacing_mm: Spacing) -> BodyFrame | None
     if not TRUNK_RANGE_MM[0] <= (top - bottom) * dz <= TRUNK_RANGE_MM[1]:
         return None
     middle, front, back = _outline_axes(outline, spacing_mm)
-    ends = shoulder is not None, fork is not None
-    return BodyFrame(spacing_mm, float(top), float(bottom), middle, front, back, *ends)
+    return BodyFrame(spacing_mm, float(top), float(bottom), middle, front, back)
 
 
 def _largest_parts(plane: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], tuple[int, int]]:

@@ -118,12 +118,15 @@ def crop_of(hot):
     return [at_place(labels, objects, (z - 50, y, x)) for (z, y, x), *_ in hot]
 
 
-def test_what_is_large_and_faint_beside_a_far_hotter_lesion_is_in_doubt():
+def test_what_is_large_and_faint_beside_several_far_hotter_lesions_is_in_doubt():
     small = (at(0.5, 90.0), 2, 2.6, 42.0)
-    liver, node, faint = crop_of([LIVER, (at(0.2, 70.0), 4, 7.0, 42.0), small])
+    nodes = [(at(h, side * 70.0), 4, 7.0, 42.0) for h, side in ((0.2, 1), (0.2, -1), (0.6, -1))]
+    liver, faint, *found = crop_of([LIVER, small, *nodes])
     assert (liver.called, liver.name) == (DOUBT, "faint")
-    assert node.called == LESION
+    assert {one.called for one in found} == {LESION}
     assert faint.called == LESION  # blurred: its peak tells little
+    tumour, *organs = crop_of([LIVER, *nodes[:2]])  # two hot organs beside a faint tumour look like this
+    assert {one.called for one in (tumour, *organs)} == {LESION}
 
 
 def test_a_faint_tumour_that_nothing_is_hotter_than_is_a_lesion_also_where_it_is_most_of_the_crop():
