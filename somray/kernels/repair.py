@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Repair", "SliceFacts", "outside_circle", "repair", "slice_facts"]
+__all__ = ["Repair", "SliceFacts", "repair", "slice_facts"]
 
 AIR_HU = -1000.0
 AIR_MARGIN_HU = 100.0  # declared padding this close to air needs no repair
@@ -145,18 +145,6 @@ def _background(facts: SliceFacts, kind: str) -> float:
     if kind == "CT":
         return AIR_HU
     return 0.0 if kind == "PET" or facts.box is None else facts.lowest
-
-
-def outside_circle(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Mark the pixels outside the ellipse inscribed in the box of known pixels.
-
-    Args:
-        known: (y, x), True where the slice has a value at all; a slice on a larger canvas has its own box.
-
-    Returns:
-        (y, x), True in the corners beyond the ellipse; all True where nothing is known.
-    """
-    return _outside(_box(known), known.shape, (0, 0))
 
 
 def _outside(

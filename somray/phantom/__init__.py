@@ -9,7 +9,6 @@ Nothing here knows files: `somray.phantom.files.write` writes them.
 from somray.phantom.drawing.grids import DEFAULT_SHAPES, MIN_SHAPE, check_request
 from somray.phantom.session import (
     CHANNELS,
-    MODALITIES,
     REGIONS,
     PhantomEvent,
     PhantomSession,
@@ -20,7 +19,6 @@ __all__ = [
     "CHANNELS",
     "DEFAULT_SHAPES",
     "MIN_SHAPE",
-    "MODALITIES",
     "REGIONS",
     "PhantomEvent",
     "PhantomSession",

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
 
-__all__ = ["CHANNELS", "MODALITIES", "REGIONS", "FloatArray", "PhantomEvent", "PhantomSession"]
+__all__ = ["CHANNELS", "REGIONS", "FloatArray", "PhantomEvent", "PhantomSession"]
 
 FloatArray = NDArray[np.float32]
 
 CHANNELS: dict[str, tuple[str, ...]] = {"ct": ("CT",), "petct": ("CT", "PET"), "xct": ("XCT",)}
 """Modality to its channels, the first one carrying the lesion mask."""
 
-MODALITIES = tuple(CHANNELS)
 
 REGIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "trunk": CHANNELS,

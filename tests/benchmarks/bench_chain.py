@@ -30,6 +30,7 @@ from somray.stages.registration.align_slices import AlignSlicesItem
 from somray.stages.registration.align_slices import run as align
 from somray.stages.registration.register import SlicePairsItem, needs_slices, run_slices
 from tests.kernels.registration import scans
+from tests.slabs import write_slab
 
 pytestmark = pytest.mark.bench
 
@@ -72,7 +73,7 @@ def write(root, depth, side):
     ome_zarr.create_scan(storage, place.name, meta)
     for z0, z1 in meta.slabs:
         block = np.stack([made.slice(z) for z in range(z0, z1)])[None]
-        ome_zarr.write_slab(storage, place.name, 0, z0, block)
+        write_slab(storage, place.name, 0, z0, block)
     ome_zarr.finish_scan(storage, place.name, meta)
     return place, meta
 
@@ -261,6 +262,6 @@ def aligned(root, volume, spacing):
     ome_zarr.create_scan(storage, place.name, meta)
     for z0, z1 in meta.slabs:
         block = volume[None, z0:z1].astype(np.float32)
-        ome_zarr.write_slab(storage, place.name, 0, z0, block)
+        write_slab(storage, place.name, 0, z0, block)
     ome_zarr.finish_scan(storage, place.name, meta)
     return chain(place, [run_slices(unit.item) for unit in units(place, meta, "d")])

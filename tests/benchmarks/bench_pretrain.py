@@ -41,8 +41,8 @@ from somray.io.run import open_run
 from somray.io.status import read_status
 from somray.io.storage import Storage
 from somray.kernels.metrics.overlap import agreement as overlap
-from somray.kernels.pretrain.segmenter import SegmenterSpec, segmenter_chance, train_segmenter
-from somray.kernels.pretrain.spec import CONTROLS, PretrainSpec
+from somray.kernels.pretrain.segmenter import SegmenterAtWork, SegmenterSpec, train_segmenter
+from somray.kernels.pretrain.spec import PretrainSpec
 from somray.kernels.pretrain.train import pretrain
 from somray.kernels.student.training.patches import Example
 from somray.pipeline.cohort import run_cohort
@@ -203,7 +203,7 @@ class Task:
     def _dice(self, number: int, model: SegmenterModel) -> float:
         """Return how well a segmenter meets a scan's truth on the scan's own voxels."""
         (image, known), truth = self.images[number], self.truths[number]
-        chance = segmenter_chance(model, image.values, image.windows)
+        chance = SegmenterAtWork(model).chance(image.values, image.windows)
         depth, rows, columns = truth.shape
         found = image.grid.sampled(chance, 0, depth, ((0, rows), (0, columns)))
         return overlap((found >= THRESHOLD) & known, truth)["dice"]
@@ -259,7 +259,7 @@ def table(rows: list[dict]) -> list[str]:
             )
         lines.append(f"| {arm} | " + " | ".join(cells) + " |")
     for arm in ("nodes", "nodes2", "features"):
-        for other in CONTROLS:
+        for other in ("pixels", "kmeans", "shuffled"):
             if arm in arms and other in arms:
                 cells = [versus(arm, other, count) for count in counts]
                 lines.append(f"| {arm} − {other} | " + " | ".join(cells) + " |")

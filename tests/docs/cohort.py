@@ -19,6 +19,7 @@ from somray.io.ome.image import ScanMeta
 from somray.io.storage import Storage
 from somray.io.tables import row_to_plain
 from tests.compacted import compact
+from tests.slabs import write_label_slab, write_slab
 
 CT, PET, XCT = "chest-ct", "body-petct", "bone-xct"
 DAYS = {"t0": 0.0, "t1": 90.0, "t2": 181.0}
@@ -97,11 +98,11 @@ def write_scan(storage, name, image, labels) -> None:
                     ((-1000.0, 400.0), (0.0, 20.0))[:len(image)])  # fmt: skip
     ome_zarr.create_scan(storage, place, meta)
     for z0, z1 in meta.slabs:
-        ome_zarr.write_slab(storage, place, 0, z0, image[:, z0:z1])
+        write_slab(storage, place, 0, z0, image[:, z0:z1])
     ome_zarr.finish_scan(storage, place, meta)
     ome_zarr.create_labels(storage, place, "lesions", "int32")
     for z0, z1 in meta.slabs:
-        ome_zarr.write_label_slab(storage, place, "lesions", 0, z0, labels[z0:z1])
+        write_label_slab(storage, place, "lesions", 0, z0, labels[z0:z1])
     ome_zarr.finish_labels(storage, place, "lesions", {})
 
 

@@ -1,14 +1,15 @@
 """Whether two grids are the same is judged in voxels, so that micrometres and metres fare alike."""
 
+from contextlib import closing
+
 import nibabel as nib
 import numpy as np
 import pytest
 
 from somray.domain.geometry import Geometry
 from somray.io.masks.label_masks import LabelMask
-from somray.io.ome.image import ScanMeta
 from somray.kernels.grids.slabs import overlaps
-from somray.stages.truth import _truth_on
+from somray.stages.reading.truth_mask import TruthOnGrid
 
 SHAPE = (6, 8, 10)
 SCALES = [1e-6, 6.5e-4, 1.0, 1e3]
@@ -50,8 +51,8 @@ def test_a_truth_that_lies_one_voxel_beside_is_brought_to_its_place(scale, tmp_p
     own = grid(scale, (1, 0, 0)).matrix
     to_ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ own
     nib.save(nib.Nifti1Image(mask.T, to_ras), tmp_path / "truth.nii")
-    meta = ScanMeta((1, 1, *SHAPE), grid(scale), ("XCT",), "raw")
-    found = _truth_on(str(tmp_path / "truth.nii"), meta)
+    with closing(TruthOnGrid(str(tmp_path / "truth.nii"), grid(scale))) as held:
+        found = np.concatenate([block for _, block in held.labels()])
     np.testing.assert_array_equal(found, np.roll(mask, 1, axis=2))
     with LabelMask(str(tmp_path / "truth.nii")) as opened:
-        assert not opened.geometry.is_same_grid(meta.geometry)
+        assert not opened.geometry.is_same_grid(grid(scale))

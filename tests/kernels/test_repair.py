@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from somray.kernels.repair import SliceFacts, outside_circle, repair, slice_facts
+from somray.kernels.repair import SliceFacts, repair, slice_facts
+from tests.kernels.naive_repair import outside_circle
 
 RNG = np.random.default_rng(0)
 
@@ -20,7 +21,7 @@ def test_sound_values_are_handed_on_untouched():
 @pytest.mark.parametrize("padding", [-1500, -2000, -3024, -32768])
 def test_ct_padding_becomes_air_and_is_counted_by_place(padding):
     values = noise()
-    corners = outside_circle(np.ones((40, 40), bool))
+    corners = outside_circle(40, 40)
     values[:, corners] = padding
     values[1, 20, 18:22] = padding
     found = repair(values, "CT")
@@ -66,14 +67,15 @@ def test_padding_that_the_header_declares_counts_unless_it_is_air():
 
 
 def test_the_circle_follows_a_slice_on_a_larger_canvas():
-    known = np.zeros((60, 50), bool)
-    known[10:50, 5:45] = True
-    outside = outside_circle(known)
-    assert outside[~known].all()
-    np.testing.assert_array_equal(outside[10:50, 5:45], outside_circle(np.ones((40, 40), bool)))
-    y, x = np.mgrid[:40, :40] - 19.5
-    np.testing.assert_array_equal(outside[10:50, 5:45], np.hypot(y, x) > 20 * 0.95)
-    assert outside_circle(np.zeros((4, 4), bool)).all()
+    values = np.full((1, 60, 50), np.nan, np.float32)
+    values[:, 10:50, 5:45] = noise((1, 40, 40))
+    values[:, 10:50, 5:45][:, outside_circle(40, 40)] = -2000
+    corners = outside_circle(40, 40).sum()
+    assert repair(values, "CT").by_design == corners
+    values[0, 30, 25] = -2000
+    found = repair(values, "CT")
+    assert found.counts == {"nan_filled": 60 * 50 - 40 * 40, "padding_filled": corners + 1}
+    assert found.by_design == corners
 
 
 def test_slices_are_repaired_one_by_one():
@@ -88,7 +90,7 @@ def test_slices_are_repaired_one_by_one():
 @pytest.mark.parametrize("nan_stays", [False, True])
 def test_a_slice_is_repaired_part_by_part_as_it_is_whole(kind, nan_stays):
     values = noise((2, 41, 57), mean=300)
-    values[:, outside_circle(np.ones((41, 57), bool))] = -2000 if kind == "CT" else -7.0
+    values[:, outside_circle(41, 57)] = -2000 if kind == "CT" else -7.0
     values[0, :3] = np.nan
     values[1, 20:22, 30] = -2000.0 if kind == "CT" else -7.0, np.inf
     whole = repair(values, kind, -7.0, outside_is_nan=nan_stays)

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from somray.errors import ConfigError
-from somray.phantom import CHANNELS, MODALITIES, PhantomSession, make_subject
+from somray.phantom import CHANNELS, PhantomSession, make_subject
 
 SHAPE = (20, 48, 48)
 SMALL = (8, 32, 32)
@@ -26,7 +26,7 @@ def subject(modality, index=0, shape=SHAPE) -> tuple[PhantomSession, ...]:
     return made(modality, index, shape)
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("modality", CHANNELS)
 def test_images_have_their_channels_grids_and_type(modality):
     for session in subject(modality):
         assert tuple(session.images) == CHANNELS[modality] == tuple(session.geometries)
@@ -67,7 +67,7 @@ def test_pet_has_its_own_coarser_grid_over_the_same_view():
     assert (index < np.array(coarse.shape) - 0.49).all()
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("modality", CHANNELS)
 def test_the_same_arguments_give_the_same_bits(modality):
     first = subject(modality, 1, SMALL)
     again = make_subject(modality, SMALL, 3, 7, 1)
@@ -105,7 +105,7 @@ def test_noise_differs_between_sessions():
     assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.3
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("modality", CHANNELS)
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_each_identity_is_one_piece_and_no_two_touch(modality, index):
     for session in subject(modality, index):
@@ -116,13 +116,13 @@ def test_each_identity_is_one_piece_and_no_two_touch(modality, index):
             assert ndimage.label(session.lesions == lesion, FULL)[1] == 1
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("modality", CHANNELS)
 def test_three_subjects_and_sessions_show_every_kind_of_change(modality):
     seen = {e.change for k in range(3) for s in subject(modality, k) for e in s.events}
     assert seen == KINDS
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("modality", CHANNELS)
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_events_follow_from_the_masks(modality, index):
     sessions = subject(modality, index)
@@ -144,7 +144,7 @@ def test_events_follow_from_the_masks(modality, index):
                 assert event.change == expected
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("modality", CHANNELS)
 def test_the_largest_contributor_lives_on_and_the_largest_part_keeps_its_id(modality):
     for index in range(3):
         for before, after in pairwise(subject(modality, index)):
@@ -159,7 +159,7 @@ def test_the_largest_contributor_lives_on_and_the_largest_part_keeps_its_id(moda
                     assert (after.lesions == event.lesion_id).sum() > part > 0
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("modality", CHANNELS)
 def test_lesions_of_later_sessions_lie_where_the_movement_takes_them(modality):
     channel = CHANNELS[modality][0]
     compared = 0
@@ -182,7 +182,7 @@ def test_lesions_of_later_sessions_lie_where_the_movement_takes_them(modality):
     assert compared >= 3
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("modality", CHANNELS)
 def test_movement_is_rigid_and_neither_none_nor_wild(modality):
     sessions = subject(modality)
     spacing = sessions[0].geometries[CHANNELS[modality][0]].spacing_mm
@@ -229,7 +229,7 @@ def test_lesions_stand_out_in_the_channel_that_should_show_them():
     assert xct.images["XCT"][inside].max() < xct.images["XCT"][outside].min() + 6000
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("modality", CHANNELS)
 def test_the_smallest_shape_is_drawn_with_truth_that_holds(modality):
     for session in subject(modality, 1, SMALL):
         ids = [i for i in np.unique(session.lesions) if i]
@@ -256,7 +256,7 @@ def test_wrong_arguments_are_refused_in_clear_words(modality, shape, sessions, w
         make_subject(modality, shape, sessions, 0, 0)
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("modality", CHANNELS)
 def test_a_still_subject_lies_the_same_in_every_session_under_new_noise(modality):
     made = make_subject(modality, SMALL, 2, 7, 0, still=True)
     moving = subject(modality, 0, SMALL)

@@ -12,6 +12,7 @@ from somray.domain.run import RunLayout
 from somray.io.ome import image as ome_zarr
 from somray.io.ome.image import ScanMeta
 from somray.report.data import ReportData, ScanPixels
+from tests.slabs import write_label_slab, write_slab
 
 from .small_run import EVIL, SmallRun
 
@@ -76,14 +77,14 @@ def write_scan(
     meta = ScanMeta(SHAPE, geometry, (channel,), "SUVbw", "digest", ((0.0, 10.0),))
     ome_zarr.create_scan(run.storage, name, meta)
     for z0, z1 in meta.slabs:
-        ome_zarr.write_slab(run.storage, name, 0, z0, image[None, z0:z1])
+        write_slab(run.storage, name, 0, z0, image[None, z0:z1])
     ome_zarr.finish_scan(run.storage, name, meta)
     for label, values in (("objects", labels), ("lesions", lesions)):
         if not objects:
             continue
         ome_zarr.create_labels(run.storage, name, label, "int32")
         for z0, z1 in meta.slabs:
-            ome_zarr.write_label_slab(run.storage, name, label, 0, z0, values[z0:z1])
+            write_label_slab(run.storage, name, label, 0, z0, values[z0:z1])
         ome_zarr.finish_labels(run.storage, name, label, {})
 
 

@@ -19,6 +19,7 @@ from somray.io.ome.image import ScanMeta
 from somray.io.storage import Storage
 from somray.io.tables import row_to_plain
 from tests.compacted import compact
+from tests.slabs import write_label_slab, write_slab
 
 PROTOCOL, IDLE = "chest-ct", "idle-mr"
 SHAPE = (1, 1, 6, 48, 56)
@@ -97,12 +98,12 @@ def _scan(run: SmallRun, subject: str, session: str, number: int) -> None:
     som[lesion] = 3
     student = np.roll(lesion, 1, axis=2)
     for z0, z1 in meta.slabs:
-        ome_zarr.write_slab(run.storage, name, 0, z0, image[None, z0:z1])
+        write_slab(run.storage, name, 0, z0, image[None, z0:z1])
     ome_zarr.finish_scan(run.storage, name, meta)
     for label, values in (("som", som), ("student", student.astype(np.uint8))):
         ome_zarr.create_labels(run.storage, name, label, "uint8")
         for z0, z1 in meta.slabs:
-            ome_zarr.write_label_slab(run.storage, name, label, 0, z0, values[z0:z1])
+            write_label_slab(run.storage, name, label, 0, z0, values[z0:z1])
         ome_zarr.finish_labels(run.storage, name, label, CLASSES)
     truth = nibabel.Nifti1Image(
         lesion.astype(np.uint8).transpose(2, 1, 0), np.diag([-1, -1, 1, 1]) @ geometry().matrix

@@ -11,6 +11,7 @@ from somray.io.storage import Storage
 from somray.report.data import ScanPixels, pairs
 from somray.report.data.pairs import pair_matches, planar_pair, session_pair
 from somray.report.figures.registration import pair_gallery
+from tests.slabs import write_slab
 
 SHAPE = (9, 12, 14)
 
@@ -19,7 +20,7 @@ def stored(storage: Storage, name: str, volume: np.ndarray, geometry: Geometry) 
     meta = ScanMeta((1, 1, *volume.shape), geometry, ("CT",), "HU", "digest")
     ome_zarr.create_scan(storage, name, meta)
     for z0, z1 in meta.slabs:
-        ome_zarr.write_slab(storage, name, 0, z0, volume[None, z0:z1])
+        write_slab(storage, name, 0, z0, volume[None, z0:z1])
     ome_zarr.finish_scan(storage, name, meta)
     return ScanPixels(storage, name)
 

@@ -28,6 +28,7 @@ from somray.report.drawing.viewer import (
     safe_json,
 )
 from somray.report.sections.viewer import SeenSession, _shift
+from tests.slabs import write_label_slab, write_slab
 
 from .small_run import EVIL, SHAPE, SPACING, SmallRun
 
@@ -46,11 +47,11 @@ def written(folder: Path, matrix: np.ndarray, image: np.ndarray, student: np.nda
     meta = ScanMeta(shape, geometry, ("CT",), "HU", "digest", ((-1000.0, 400.0),), anatomical=True)
     ome_zarr.create_scan(storage, "scan", meta)
     for z0, z1 in meta.slabs:
-        ome_zarr.write_slab(storage, "scan", 0, z0, image[None, z0:z1])
+        write_slab(storage, "scan", 0, z0, image[None, z0:z1])
     ome_zarr.finish_scan(storage, "scan", meta)
     ome_zarr.create_labels(storage, "scan", "student", "uint8")
     for z0, z1 in meta.slabs:
-        ome_zarr.write_label_slab(storage, "scan", "student", 0, z0, student[z0:z1])
+        write_label_slab(storage, "scan", "student", 0, z0, student[z0:z1])
     ome_zarr.finish_labels(storage, "scan", "student", {3: "lesion"})
     return ScanPixels(storage, "scan")
 

@@ -42,3 +42,20 @@ def test_counts_are_told_together_and_once(meter):
     assert [value for value, _ in meter._seconds.told] == [0.2, 1e-6, 0.3, 0.1]
     assert {tuple(tags.items()) for _, tags in meter._seconds.told} == {tuple(TAGS.items())}
     assert meter._waiting.told == [(2, TAGS)]
+
+
+def test_an_error_of_rays_is_logged_once_and_telling_goes_on(meter, monkeypatch, caplog):
+    told, rounds = [], iter(range(3))
+
+    def tell():
+        told.append(len(told))
+        raise ValueError("no exporter")
+
+    monkeypatch.setattr(meter, "tell", tell)
+    monkeypatch.setattr(counts.time, "sleep", lambda _: next(rounds))
+    with pytest.raises(StopIteration):  # the fourth wait
+        meter._keep_telling()
+    assert told == [0, 1, 2]
+    assert [r.getMessage() for r in caplog.records] == [
+        "counts do not reach Ray (ValueError: no exporter)"
+    ]

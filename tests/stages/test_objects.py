@@ -13,6 +13,7 @@ from somray.kernels.objects.calls import Word
 from somray.kernels.objects.scan_rule import rule_for
 from somray.stages import object_calls, objects
 from tests.kernels.objects.drawn_body import SHAPE, SPACING, at, ball, scan
+from tests.slabs import read_label_slab, write_label_slab, write_slab
 
 BRAIN, NODE = (at(-0.22, 0.0), 11, 9.0, 40.0), (at(0.3, -45.0, 0.4), 4, 7.0, 42.0)
 RULE = rule_for("PETCT", ("CT", "PET"))
@@ -28,12 +29,12 @@ def stored(root, hot=(BRAIN, NODE), anatomical=True):
     storage, place = Storage.at(root), ScanPlace(str(root), "s", "t0")
     ome_zarr.create_scan(storage, place.name, meta)
     for z0, z1 in meta.slabs:
-        ome_zarr.write_slab(storage, place.name, 0, z0, np.stack([ct[z0:z1], pet[z0:z1]]))
+        write_slab(storage, place.name, 0, z0, np.stack([ct[z0:z1], pet[z0:z1]]))
     ome_zarr.finish_scan(storage, place.name, meta)
     ome_zarr.create_labels(storage, place.name, "som", "uint8")
     for z0, z1 in meta.slabs:
         empty = np.ones((z1 - z0, *SHAPE[1:]), dtype=np.uint8)
-        ome_zarr.write_label_slab(storage, place.name, "som", 0, z0, empty)
+        write_label_slab(storage, place.name, "som", 0, z0, empty)
     ome_zarr.finish_labels(storage, place.name, "som", {})
     return place
 
@@ -49,9 +50,7 @@ def called_in(place, found, words=(), heard=None):
 
 
 def drawn(place):
-    return ome_zarr.read_label_slab(
-        Storage.at(place.root), place.name, objects.GROUP, 0, 0, SHAPE[0]
-    )
+    return read_label_slab(Storage.at(place.root), place.name, objects.GROUP, 0, 0, SHAPE[0])
 
 
 def mask_file(path, inside, moved_mm=0.0):
@@ -144,13 +143,13 @@ def test_an_excluded_organ_acts_on_any_image_and_the_rest_keeps_its_pixels(tmp_p
     storage, place = Storage.at(tmp_path), ScanPlace(str(tmp_path), "s", "t0")
     ome_zarr.create_scan(storage, place.name, meta)
     for z0, z1 in meta.slabs:
-        ome_zarr.write_slab(storage, place.name, 0, z0, ct[None, z0:z1])
+        write_slab(storage, place.name, 0, z0, ct[None, z0:z1])
     ome_zarr.finish_scan(storage, place.name, meta)
     ome_zarr.create_labels(storage, place.name, "som", "uint8")
     mask = ball(NODE[0], 4) | ball(BRAIN[0], 5)
     for z0, z1 in meta.slabs:
         labels = np.where(mask[z0:z1], 3, 1).astype(np.uint8)
-        ome_zarr.write_label_slab(storage, place.name, "som", 0, z0, labels)
+        write_label_slab(storage, place.name, "som", 0, z0, labels)
     ome_zarr.finish_labels(storage, place.name, "som", {})
     path = mask_file(tmp_path / "organs.nii.gz", ball(NODE[0], 7))
     anatomy = objects.AnatomyItem(path, ((7, "sprue"),), ("sprue",))

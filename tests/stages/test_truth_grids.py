@@ -1,13 +1,14 @@
 """Truth masks on grids of their own, unplaced, in floats, in stacks: each by its own header the same lesion."""
 
+from contextlib import closing
+
 import nibabel as nib
 import numpy as np
 import pytest
 
 from somray.domain.geometry import Geometry
 from somray.errors import DataError
-from somray.io.ome.metadata import ScanMeta
-from somray.stages import truth
+from somray.stages.reading.truth_mask import TruthOnGrid
 from somray.stages.truth import TruthItem, TruthMethod, run
 from tests.stages.stored import store
 
@@ -61,12 +62,13 @@ def test_a_mask_lies_where_its_own_header_says(tmp_path, lesion, move):
 
 def test_a_shift_by_whole_voxels_is_seen_at_the_micrometre_scale(lesion, tmp_path):
     micro = np.diag([5e-4, 5e-4, 5e-4, 1.0])
-    meta = ScanMeta((1, 1, *SHAPE), Geometry.from_matrix(SHAPE, micro @ LPS), ("XCT",), "raw")
+    grid = Geometry.from_matrix(SHAPE, micro @ LPS)
     for move in (shifted, flipped):
         mask, matrix = move(lesion)
         image = nib.Nifti1Image(np.ascontiguousarray(mask.T), TO_RAS @ micro @ matrix)
         nib.save(image, tmp_path / "truth.nii")
-        np.testing.assert_array_equal(truth._truth_on(str(tmp_path / "truth.nii"), meta), lesion)
+        with closing(TruthOnGrid(str(tmp_path / "truth.nii"), grid)) as held:
+            np.testing.assert_array_equal(np.concatenate([b for _, b in held.labels()]), lesion)
 
 
 def test_a_mask_without_a_place_was_drawn_on_the_scan(tmp_path, lesion):

@@ -20,9 +20,7 @@ from somray.io.ome.labels import (
     labels_complete,
     list_labels,
     read_label_brick,
-    read_label_slab,
     write_label_brick,
-    write_label_slab,
 )
 from somray.io.ome.links import StoredArray, link_level
 from somray.io.ome.marks import group_attributes, is_complete, linked, read_meta
@@ -47,18 +45,14 @@ __all__ = [
     "link_again",
     "list_labels",
     "read_brick",
-    "read_channel",
     "read_channel_box",
     "read_label_brick",
-    "read_label_slab",
     "read_meta",
     "read_slab",
     "slab_depth",
     "slabs",
     "write_brick",
     "write_label_brick",
-    "write_label_slab",
-    "write_slab",
 ]
 
 RANGE_SLICES = 16  # slices of the coarsest level that the displayed range is taken from
@@ -110,12 +104,6 @@ def write_brick(
     write_levels(storage, name, "", brick, block, first)
 
 
-def write_slab(storage: Storage, name: str, t: int, z0: int, block: NDArray[np.float32]) -> None:
-    """Write one whole slab (c, z, y, x) of slices that are not cut; see `write_levels` for the errors."""
-    brick = Brick.of_slices(t, z0, z0 + block.shape[1], block.shape[2:])
-    write_levels(storage, name, "", brick, block)
-
-
 def read_brick(storage: Storage, name: str, brick: Brick) -> NDArray[np.float32]:
     """Read any box of voxels as (c, z, y, x) float32; see `read_slab`."""
     array = open_level(storage, name, "0")
@@ -160,15 +148,6 @@ def read_slab(storage: Storage, name: str, t: int, z0: int, z1: int) -> NDArray[
     array = open_level(storage, name, "0")
     with store_errors(storage.uri(name)):
         return np.asarray(array[t, :, z0:z1], dtype=np.float32)
-
-
-def read_channel(
-    storage: Storage, name: str, t: int, z0: int, z1: int, channel: int = 0
-) -> NDArray[np.float32]:
-    """Read slices z0 to z1 (excluded) of one channel as (z, y, x) float32; see `read_slab`."""
-    array = open_level(storage, name, "0")
-    with store_errors(storage.uri(name)):
-        return np.asarray(array[t, channel, z0:z1], dtype=np.float32)
 
 
 def read_channel_box(

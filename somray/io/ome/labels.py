@@ -27,9 +27,7 @@ __all__ = [
     "labels_complete",
     "list_labels",
     "read_label_brick",
-    "read_label_slab",
     "write_label_brick",
-    "write_label_slab",
 ]
 
 LABEL_DTYPES = ("uint8", "uint16", "int32")
@@ -68,14 +66,6 @@ def write_label_brick(
     storage: Storage, scan_name: str, label: str, brick: Brick, block: NDArray[np.integer[Any]]
 ) -> None:
     """Write one whole brick (z, y, x) of a label to all levels; see `write_levels`."""
-    write_levels(storage, scan_name, f"labels/{label}", brick, block)
-
-
-def write_label_slab(
-    storage: Storage, scan_name: str, label: str, t: int, z0: int, block: NDArray[np.integer[Any]]
-) -> None:
-    """Write one whole slab (z, y, x) of slices that are not cut; see `write_levels`."""
-    brick = Brick.of_slices(t, z0, z0 + len(block), (block.shape[1], block.shape[2]))
     write_levels(storage, scan_name, f"labels/{label}", brick, block)
 
 
@@ -128,16 +118,6 @@ def list_labels(storage: Storage, scan_name: str, names: Sequence[str]) -> None:
         ome = {"version": OME_VERSION, "labels": list(names)}
         group = zarr.open_group(store=storage.zarr(scan_name), path="labels", mode="a")
         group.update_attributes({"ome": ome})
-
-
-def read_label_slab(
-    storage: Storage, scan_name: str, label: str, t: int, z0: int, z1: int
-) -> NDArray[np.integer[Any]]:
-    """Read slices z0 to z1 (excluded) of a label as (z, y, x) in its own type."""
-    path = f"labels/{label}/0"
-    array = open_level(storage, scan_name, path)
-    with store_errors(storage.uri(f"{scan_name}/{path}")):
-        return np.asarray(array[t, z0:z1])
 
 
 def read_label_brick(

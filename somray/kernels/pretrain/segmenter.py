@@ -32,10 +32,10 @@ from somray.kernels.student.views import ImageViews, Window
 __all__ = [
     "PATCHES",
     "Segmenter",
+    "SegmenterAtWork",
     "SegmenterSpec",
     "alone_on",
     "new_segmenter",
-    "segmenter_chance",
     "segmenter_of",
     "train_segmenter",
 ]
@@ -212,52 +212,64 @@ def _history(
     }
 
 
-def segmenter_chance(
-    model: SegmenterModel,
-    values: NDArray[np.float32],
-    windows: tuple[Window, ...] | None = None,
-    threads: int = 1,
-    device: str = "cpu",
-) -> NDArray[np.float32]:
-    """Predict the target's probability at every pixel of an image.
+class SegmenterAtWork:
+    """A trained segmenter whose network is built once.
 
     Args:
         model: a trained segmenter.
-        values: (c, [z,] y, x) physical values in the model's channel order; NaN where there is no data.
-        windows: per channel, where the scan has its own; the model's otherwise.
-        threads: tiles computed at once on a CPU; the result does not depend on them.
         device: where torch computes.
 
-    Returns:
-        ([z,] y, x) float32 in [0, 1]; 0 where any channel has no data.
-
     Raises:
-        ShapeError: the image does not fit the model.
-
-    Cost: memory of one tile at work for each thread, beside the result.
+        ShapeError: its weights are not those of its network.
     """
-    shape = shape_of(model.network)
-    if values.ndim != shape.dimensions + 1 or len(values) != len(model.channels):
-        axes = "z, y, x" if shape.dimensions == 3 else "y, x"
-        raise ShapeError(
-            f"an image must be (c, {axes}) with channels {model.channels}, got {values.shape}"
-        )
-    network = segmenter_of(model).to(device)
-    views = ImageViews(model.kinds, windows or model.windows)
-    out = np.empty(values.shape[1:], dtype=np.float32)
 
-    def predict(parts: tuple[tuple[slice, slice], ...]) -> None:
-        seen = values[(slice(None), *(part for _, part in parts))]
-        (chance,) = tile_chances(network, [seen], views, device, model.temperature)
-        inner = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in parts)
-        out[tuple(own for own, _ in parts)] = chance[inner]
+    def __init__(self, model: SegmenterModel, device: str = "cpu") -> None:
+        self.model = model
+        self._network, self._device = segmenter_of(model).to(device), device
 
-    sizes: tuple[int, ...] = out.shape
-    axes_parts = [list(_tiles(size, shape, model.patch)) for size in sizes]
-    workers = max(1, threads) if device == "cpu" else 1
-    with deterministic(1), ThreadPoolExecutor(workers) as pool:
-        list(pool.map(predict, product(*axes_parts)))
-    return out
+    def chance(
+        self,
+        values: NDArray[np.float32],
+        windows: tuple[Window, ...] | None = None,
+        threads: int = 1,
+    ) -> NDArray[np.float32]:
+        """Predict the target's probability at every pixel of an image.
+
+        Args:
+            values: (c, [z,] y, x) physical values in the model's channel order; NaN where there is no data.
+            windows: per channel, where the scan has its own; the model's otherwise.
+            threads: tiles computed at once on a CPU; the result does not depend on them.
+
+        Returns:
+            ([z,] y, x) float32 in [0, 1]; 0 where any channel has no data.
+
+        Raises:
+            ShapeError: the image does not fit the model.
+
+        Cost: memory of one tile at work for each thread, beside the result.
+        """
+        model, device = self.model, self._device
+        shape = shape_of(model.network)
+        if values.ndim != shape.dimensions + 1 or len(values) != len(model.channels):
+            axes = "z, y, x" if shape.dimensions == 3 else "y, x"
+            raise ShapeError(
+                f"an image must be (c, {axes}) with channels {model.channels}, got {values.shape}"
+            )
+        views = ImageViews(model.kinds, windows or model.windows)
+        out = np.empty(values.shape[1:], dtype=np.float32)
+
+        def predict(parts: tuple[tuple[slice, slice], ...]) -> None:
+            seen = values[(slice(None), *(part for _, part in parts))]
+            (chance,) = tile_chances(self._network, [seen], views, device, model.temperature)
+            inner = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in parts)
+            out[tuple(own for own, _ in parts)] = chance[inner]
+
+        sizes: tuple[int, ...] = out.shape
+        axes_parts = [list(_tiles(size, shape, model.patch)) for size in sizes]
+        workers = max(1, threads) if device == "cpu" else 1
+        with deterministic(1), ThreadPoolExecutor(workers) as pool:
+            list(pool.map(predict, product(*axes_parts)))
+        return out
 
 
 def _tiles(size: int, shape: AnyShape, patch: int) -> Iterator[tuple[slice, slice]]:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from somray.kernels.student.views import ImageViews, Window
 
-__all__ = ["CONTROLS", "ENCODERS", "TARGETS", "Encoder", "PretrainSpec", "Size", "Target"]
+__all__ = ["ENCODERS", "TARGETS", "Encoder", "PretrainSpec", "Size", "Target"]
 
 Encoder = Literal["unet", "vit", "resenc"]
 Size = Literal["small", "middle", "large"]
@@ -16,8 +16,6 @@ ENCODERS: tuple[Encoder, ...] = ("unet", "vit", "resenc")
 TARGETS: tuple[Target, ...] = ("nodes", "features", "pixels", "kmeans", "nodes2", "shuffled")
 """Nodes of the map; its features; masked pixels; clusters of grey values; clusters of the encoder's own features
 after a first training on nodes; nodes whose numbers mean something else in every patch."""
-CONTROLS: tuple[Target, ...] = ("pixels", "kmeans", "shuffled")
-"""Targets that know nothing of the map, or nothing that lasts."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ a part of it has not.
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_PIXELS", "Window", "lesson_window", "window_worth"]
+__all__ = ["MOST_PIXELS", "Window", "lesson_window", "window_parts", "window_worth"]
 
 MOST_PIXELS = 1024 * 1024
 """Of a lesson on a slice; smaller slices are lessons as they are."""
@@ -41,6 +41,17 @@ def lesson_window(mask: NDArray[np.bool_], valid: NDArray[np.bool_]) -> Window:
             if worth > best:
                 best, chosen = worth, window
     return chosen
+
+
+def window_parts(shape: tuple[int, int]) -> list[Window]:
+    """List the parts of a slice (rows, columns), without overlap; one where it has at most `MOST_PIXELS`."""
+    rows, columns = shape
+    side = max(shape) if rows * columns <= MOST_PIXELS else SIDE
+    return [
+        (slice(y, min(y + side, rows)), slice(x, min(x + side, columns)))
+        for y in range(0, rows, side)
+        for x in range(0, columns, side)
+    ]
 
 
 def window_worth(target: int, known: int) -> tuple[float, int]:

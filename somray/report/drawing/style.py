@@ -139,17 +139,16 @@ def drawing(function: Callable[P, R]) -> Callable[P, R]:
     return drawn
 
 
-def chart(width: float, height: float, projection: str | None = None) -> tuple[Figure, Axes]:
+def chart(width: float, height: float) -> tuple[Figure, Axes]:
     """Make a figure of width × height inches with one axes; call it inside `drawing`.
 
     Args:
         width: inches; about 5 is half the page.
         height: inches.
-        projection: "polar", or None for plain x and y.
     """
     layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03)
     figure = Figure(figsize=(width, height), layout=layout)
-    return figure, figure.add_subplot(projection=projection)
+    return figure, figure.add_subplot()
 
 
 def label_axes(axes: Axes, x: str, y: str, whole: bool = False) -> None:

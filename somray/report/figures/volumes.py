@@ -44,7 +44,7 @@ def lesion_volumes(tables: LesionTables, time: TimeAxis, name: str) -> Markup:
     """Draw the volume of every lesion over the sessions; its rows of `lesions` are those at time index 0."""
     lesions, evolution = tables.lesions, tables.evolution
     figure, axes = chart(7.4, 3.8)
-    unit, per_mm3 = volume_unit(max(r["volume_mm3"] for r in lesions))
+    unit, per_mm3 = volume_unit(max((r["volume_mm3"] for r in lesions), default=0.0))
     volumes: dict[int, dict[str, float]] = {}
     for row in lesions:
         volumes.setdefault(row["lesion_id"], {})[row["session"]] = row["volume_mm3"] * per_mm3

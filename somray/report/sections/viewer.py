@@ -66,7 +66,7 @@ class SeenSession:
 
 
 def viewer_section(
-    subject: SubjectData, lesions: SubjectLesions, prefix: str, most_voxels: int = MOST_VOXELS
+    subject: SubjectData, lesions: SubjectLesions, prefix: str
 ) -> tuple[Section, ...]:
     """Show a subject's sessions as linked planes; nothing where no session is done or nothing names its classes.
 
@@ -74,7 +74,6 @@ def viewer_section(
         subject: of one protocol.
         lesions: of the same.
         prefix: of anchors.
-        most_voxels: of all sessions and channels together.
     """
     teacher = subject.look
     found = [(scan, subject.scan(scan["session"])) for scan in subject.done]
@@ -84,7 +83,7 @@ def viewer_section(
     left_out = max(0, len(opened) - MOST_SESSIONS)
     if left_out:
         opened = [*opened[:1], *opened[1 - MOST_SESSIONS :]]
-    size = _block_mm([pixels for _, pixels in opened], most_voxels)
+    size = _block_mm([pixels for _, pixels in opened])
     places = _alignments(subject)
     seen = [
         SeenSession(scan, pixels, small_volume(pixels, size), *places(scan["session"]))
@@ -98,7 +97,7 @@ def viewer_section(
     return (Section(f"{prefix}-viewer", TITLE, tuple(blocks)),)
 
 
-def _block_mm(scans: Sequence[ScanPixels], most_voxels: int) -> float:
+def _block_mm(scans: Sequence[ScanPixels]) -> float:
     """Choose the edge of a block: as fine as the voxels, coarser until all scans fit."""
 
     def voxels(size: float) -> int:
@@ -111,7 +110,7 @@ def _block_mm(scans: Sequence[ScanPixels], most_voxels: int) -> float:
         return total
 
     size = min(min(p.meta.geometry.spacing_mm) for p in scans)
-    while voxels(size) > most_voxels:
+    while voxels(size) > MOST_VOXELS:
         size *= COARSER
     return size
 

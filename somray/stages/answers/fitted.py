@@ -144,12 +144,12 @@ class Fitted:
     ) -> NDArray[np.float32]:
         """Let the segmenter see one slice (c, y, x); return (y, x) probabilities, 0 where there is no data."""
         with self._alone:
-            return tuned_slice(self.tuned, image, spacing_mm, threads, self.device)
+            return tuned_slice(self._segmenter, image, spacing_mm, threads)
 
     def tuned_volume_chance(self, seen: ScanVolume, threads: int = 1) -> NDArray[np.float32]:
         """Let the segmenter see a time point on its grid; return (z, y, x) probabilities there."""
         with self._alone:
-            return tuned_volume(self.tuned, seen, threads, self.device)
+            return tuned_volume(self._segmenter, seen, threads)
 
     @property
     def tuned(self) -> SegmenterModel:
@@ -185,6 +185,12 @@ class Fitted:
         from somray.kernels.student.predict import network_of_model
 
         return network_of_model(self._trained, self.device), self.device
+
+    @cached_property
+    def _segmenter(self) -> Any:  # Any: a network at work; the type would import torch
+        from somray.kernels.pretrain.segmenter import SegmenterAtWork
+
+        return SegmenterAtWork(self.tuned, self.device)
 
     def warm(self) -> None:
         """Wake what is compiled or built at its first use, so that the first answer is as fast as any."""

@@ -56,10 +56,11 @@ def segmented(
         threads: of a CPU; the result does not depend on them.
         device: where torch computes.
     """
-    from somray.kernels.pretrain.segmenter import segmenter_chance  # torch: only here
+    from somray.kernels.pretrain.segmenter import SegmenterAtWork  # torch: only here
 
+    segmenter = SegmenterAtWork(model, device)
     for image in scan_images(place, view_of_segmenter(model), slices=slices, t=t, whole=True):
-        chance = segmenter_chance(model, image.values, image.windows, threads, device)
+        chance = segmenter.chance(image.values, image.windows, threads)
         for box, values, known in drawn(place, image, chance):
             yield box, np.asarray((values >= THRESHOLD) & known)
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from somray.domain.brick import Brick
 from somray.domain.encoder import EncoderModel
 from somray.domain.run import ScanPlace
-from somray.io.ome.image import ScanMeta, read_brick, read_meta, slabs
+from somray.io.ome.image import ScanMeta, read_brick, read_meta
 from somray.io.storage import Storage
 from somray.kernels.objects.grid import ObjectGrid
 from somray.kernels.student.spacing import at_shape, shape_at
 from somray.kernels.student.views import Window
-from somray.kernels.student.window import MOST_PIXELS, SIDE, lesson_window, window_worth
+from somray.kernels.student.window import MOST_PIXELS, lesson_window, window_parts, window_worth
 from somray.stages.reading.volume import Target, read_volumes
 from somray.stages.student.volumes import volume_windows
 
@@ -136,13 +136,9 @@ def _read(
 
 def _parts(meta: ScanMeta, t: int, z: int) -> list[Brick]:
     """List all parts of a slice."""
-    rows, columns = meta.shape[3:]
-    if rows * columns <= MOST_PIXELS:
-        return [Brick(t, z, z + 1, 0, rows, 0, columns)]
     return [
-        Brick(t, z, z + 1, y0, y1, x0, x1)
-        for y0, y1 in slabs(rows, SIDE)
-        for x0, x1 in slabs(columns, SIDE)
+        Brick(t, z, z + 1, y.start, y.stop, x.start, x.stop)
+        for y, x in window_parts(meta.shape[3:])
     ]
 
 

@@ -38,8 +38,8 @@ def check_slice(place: ScanPlace, z: int) -> None:
         )
 
 
-def read_slices(place: ScanPlace, chosen: tuple[int, ...], t: int = 0) -> NDArray[np.float32]:
-    """Read several slices as (n, c, y, x).
+def read_slices(place: ScanPlace, chosen: tuple[int, ...]) -> NDArray[np.float32]:
+    """Read several slices of the first time point as (n, c, y, x).
 
     Raises:
         DataError: the scan has no such slice.
@@ -50,7 +50,7 @@ def read_slices(place: ScanPlace, chosen: tuple[int, ...], t: int = 0) -> NDArra
     _, channels, _, rows, columns = read_meta(storage, place.name).shape
     found = np.empty((len(chosen), channels, rows, columns), np.float32)
     for slot, z in zip(found, chosen, strict=True):  # not stacked: many large slices are held once
-        slot[...] = read_slab(storage, place.name, t, z, z + 1)[:, 0]
+        slot[...] = read_slab(storage, place.name, 0, z, z + 1)[:, 0]
     return found
 
 
@@ -84,8 +84,8 @@ def most_worthwhile(
     return best_z
 
 
-def read_coarse(place: ScanPlace, chosen: tuple[int, ...], t: int = 0) -> NDArray[np.float32]:
-    """Read slices as (n, c, y, x) from the finest level that has no more pixels than a tile.
+def read_coarse(place: ScanPlace, chosen: tuple[int, ...]) -> NDArray[np.float32]:
+    """Read slices of the first time point as (n, c, y, x), from the finest level with no more pixels than a tile.
 
     Raises:
         DataError: the scan has no such slice.
@@ -99,7 +99,7 @@ def read_coarse(place: ScanPlace, chosen: tuple[int, ...], t: int = 0) -> NDArra
     shapes = level_shapes(rows, columns)
     fine = [n for n, shape in enumerate(shapes) if math.prod(shape) <= most]
     level = open_level(storage, place.name, str(fine[0] if fine else len(shapes) - 1))
-    return np.stack([np.asarray(level[t, :, z], dtype=np.float32) for z in chosen])
+    return np.stack([np.asarray(level[0, :, z], dtype=np.float32) for z in chosen])
 
 
 def sample_tiles(place: ScanPlace, most: int, every: int) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """A tiny run that is served: one CT protocol, a student of a few steps, two scans of which one is brighter."""
 
 import io
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,6 @@ from starlette.testclient import TestClient
 
 import somray
 from somray.commands.serve.settings import Limits, Settings
-from somray.commands.serve.web.meter import TextMeter
 from somray.commands.serve.web.protocol import protocol_application
 from somray.commands.serve.web.root import root_application
 from somray.commands.serve.web.service import ProtocolService
@@ -52,13 +52,27 @@ def settings_for(run, **changes):
     return Settings(**{"run": str(run), "protocols": ("p",), "threads": 2} | changes)
 
 
+class Counts:
+    """Keeps what is counted."""
+
+    def __init__(self):
+        self.answers, self.waiting = Counter(), {}
+
+    def answered(self, what, status, verdict, seconds):
+        assert seconds >= 0
+        self.answers[what, status, verdict] += 1
+
+    def waits(self, what, count):
+        self.waiting[what] = count
+
+
 class Served:
     """One protocol's application in this process."""
 
     def __init__(self, run, limits=None, **changes):
         self.settings = settings_for(run, limits=limits or Limits(), **changes)
         self.fitted = load_fitted(open_run(run), "p")
-        self.meter = TextMeter("p")
+        self.meter = Counts()
         self.service = ProtocolService(self.fitted, self.settings, self.meter)
         self.client = client_of(protocol_application(self.service, self.settings))
 

@@ -12,6 +12,7 @@ from somray.io.ome import image as ome_zarr
 from somray.io.ome import labels as ome_labels
 from somray.io.ome.image import ScanMeta
 from somray.io.storage import Storage
+from tests.slabs import read_label_slab, write_label_slab, write_slab
 
 NAME = "scans/sub-a_ses-b.ome.zarr"
 SHAPE = (2, 2, 35, 262, 21)
@@ -41,7 +42,7 @@ def write(storage, meta, image, *, finish=True):
     ome_zarr.create_scan(storage, NAME, meta)
     for t in range(meta.shape[0]):
         for z0, z1 in meta.slabs:
-            ome_zarr.write_slab(storage, NAME, t, z0, image[t, :, z0:z1])
+            write_slab(storage, NAME, t, z0, image[t, :, z0:z1])
     if finish:
         ome_zarr.finish_scan(storage, NAME, meta)
 
@@ -50,7 +51,7 @@ def write_label(storage, meta, labels, name="som", classes=None):
     ome_zarr.create_labels(storage, NAME, name, str(labels.dtype))
     for t in range(meta.shape[0]):
         for z0, z1 in meta.slabs:
-            ome_zarr.write_label_slab(storage, NAME, name, t, z0, labels[t, z0:z1])
+            write_label_slab(storage, NAME, name, t, z0, labels[t, z0:z1])
     ome_zarr.finish_labels(storage, NAME, name, classes or {})
 
 
@@ -224,9 +225,7 @@ def test_labels_come_back_and_their_pyramid_only_holds_their_values(storage):
     labels = np.random.default_rng(1).choice([0, 3, 7], (2, *SHAPE[2:])).astype(np.uint8)
     write_label(storage, meta, labels)
     assert ome_zarr.labels_complete(storage, NAME, "som")
-    np.testing.assert_array_equal(
-        ome_zarr.read_label_slab(storage, NAME, "som", 1, 5, 20), labels[1, 5:20]
-    )
+    np.testing.assert_array_equal(read_label_slab(storage, NAME, "som", 1, 5, 20), labels[1, 5:20])
     coarse = np.asarray(zarr.open_array(store=storage.zarr(NAME), path="labels/som/1", mode="r")[0])
     assert coarse.shape == (35, 131, 11)
     assert set(np.unique(coarse)) == {0, 3, 7}
@@ -246,26 +245,26 @@ def test_two_labels_of_a_scan_may_be_made_at_the_same_moment(storage, monkeypatc
     monkeypatch.setattr(ome_labels, "group_attributes", look_while_another_label_is_made)
     ome_zarr.create_labels(storage, NAME, "som", "uint8")
     for label in ("som", "student"):
-        assert not ome_zarr.read_label_slab(storage, NAME, label, 0, 0, 1).any()
+        assert not read_label_slab(storage, NAME, label, 0, 0, 1).any()
 
 
 def test_a_rerun_replaces_a_slab_even_by_nothing(storage):
     meta = make_meta((1, 1, 4, 8, 8))
     write(storage, meta, random_image(meta.shape))
     write_label(storage, meta, np.full((1, 4, 8, 8), 3, np.uint8))
-    ome_zarr.write_label_slab(storage, NAME, "som", 0, 0, np.zeros((4, 8, 8), np.uint8))
-    assert not ome_zarr.read_label_slab(storage, NAME, "som", 0, 0, 4).any()
+    write_label_slab(storage, NAME, "som", 0, 0, np.zeros((4, 8, 8), np.uint8))
+    assert not read_label_slab(storage, NAME, "som", 0, 0, 4).any()
 
 
 def test_anything_but_a_whole_slab_is_refused(storage):
     meta = make_meta((1, 1, 40, 8, 8))
     ome_zarr.create_scan(storage, NAME, meta)
     with pytest.raises(ShapeError, match="no brick begins"):
-        ome_zarr.write_slab(storage, NAME, 0, 5, np.zeros((1, 32, 8, 8), np.float32))
+        write_slab(storage, NAME, 0, 5, np.zeros((1, 32, 8, 8), np.float32))
     with pytest.raises(ShapeError, match="must have shape"):
-        ome_zarr.write_slab(storage, NAME, 0, 32, np.zeros((1, 32, 8, 8), np.float32))
+        write_slab(storage, NAME, 0, 32, np.zeros((1, 32, 8, 8), np.float32))
     with pytest.raises(ShapeError):
-        ome_zarr.write_slab(storage, NAME, 1, 0, np.zeros((1, 32, 8, 8), np.float32))
+        write_slab(storage, NAME, 1, 0, np.zeros((1, 32, 8, 8), np.float32))
 
 
 def test_meta_refuses_contradictions():

@@ -11,16 +11,16 @@ from somray.errors import ShapeError, StoreError
 from somray.kernels.pretrain import segmenter as module
 from somray.kernels.pretrain.networks.shapes import network_of_spec
 from somray.kernels.pretrain.segmenter import (
+    SegmenterAtWork,
     SegmenterSpec,
     alone_on,
     new_segmenter,
-    segmenter_chance,
     segmenter_of,
     train_segmenter,
 )
 from somray.kernels.pretrain.spec import ENCODERS
 from somray.kernels.student.network import unet_weights
-from somray.kernels.student.training.packing import fit_from_bytes, fit_to_bytes
+from somray.kernels.student.training.packing import fit_packed, fit_unpacked, packed, unpacked
 from somray.kernels.student.training.patches import Example
 from somray.kernels.student.training.schedule import ProcessGroup, TrainingHooks
 from tests.kernels.pretrain.test_pretrain_networks import encoder
@@ -68,7 +68,7 @@ def test_a_segmenter_learns_what_is_bright(kind, dimensions):
     spec = spec_for(kind, dimensions, steps=40 if dimensions == 2 else 15)
     model = train_segmenter(examples(spec), spec)
     unseen = examples(spec, 3)[-1]
-    chance = segmenter_chance(model, unseen.values)
+    chance = SegmenterAtWork(model).chance(unseen.values)
     assert chance.dtype == np.float32
     inside, outside = chance[unseen.target == 1], chance[unseen.target == 0]
     assert inside.mean() > outside.mean() + 0.15
@@ -83,12 +83,13 @@ def test_the_same_training_gives_the_same_bits_also_resumed_from_bytes():
     first = train_segmenter(examples(spec), spec, start, hooks=TrainingHooks(save=states.append))
     assert first.history["start"] == "nodes"
     assert len(states) == 3
-    held = fit_from_bytes(fit_to_bytes(states[0]))
+    stored = packed(*fit_packed(states[0]))
+    held = fit_unpacked(*unpacked(stored))
     again = train_segmenter(examples(spec), spec, start, hooks=TrainingHooks(resume=held))
     assert same(first.weights, again.weights)
     assert not same(first.weights, train_segmenter(examples(spec), spec).weights)
     with pytest.raises(StoreError, match="cannot be read"):
-        fit_from_bytes(fit_to_bytes(states[0])[:-3])
+        unpacked(stored[:-3])
 
 
 def model_of(kind, dimensions=2, patch=16):
@@ -109,16 +110,17 @@ def test_tiles_of_a_u_net_are_the_whole_image(dimensions, monkeypatch):
         model_of("unet", dimensions),
         piece(0, (80, 90) if dimensions == 2 else (44, 20, 21)).values,
     )
-    whole = segmenter_chance(model, values)
+    whole = SegmenterAtWork(model).chance(values)
     monkeypatch.setattr(module, "TILES", {2: 32, 3: 16})
-    np.testing.assert_allclose(segmenter_chance(model, values), whole, atol=1e-5)
+    np.testing.assert_allclose(SegmenterAtWork(model).chance(values), whole, atol=1e-5)
 
 
 @KINDS
 def test_chances_do_not_depend_on_threads_and_are_none_without_data(kind):
     model, values = model_of(kind), piece(0, (50, 37)).values.copy()
     values[1, :20, :9] = np.nan
-    one, two = segmenter_chance(model, values), segmenter_chance(model, values, threads=2)
+    segmenter = SegmenterAtWork(model)
+    one, two = segmenter.chance(values), segmenter.chance(values, threads=2)
     assert np.array_equal(one, two)
     assert one.shape == (50, 37)
     assert (one[:20, :9] == 0).all()
@@ -142,7 +144,7 @@ def test_a_small_image_of_one_tile_is_the_networks_own_answer():
     views = spec_for("resenc").views().inputs(values)
     with torch.no_grad():
         wanted = torch.sigmoid(segmenter_of(model)(torch.from_numpy(views)[None]))[0].numpy()
-    np.testing.assert_allclose(segmenter_chance(model, values), wanted, atol=1e-6)
+    np.testing.assert_allclose(SegmenterAtWork(model).chance(values), wanted, atol=1e-6)
 
 
 def test_what_does_not_fit_is_refused():
@@ -154,7 +156,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ShapeError, match="the network eats 5"):
         train_segmenter(examples(spec), replace(spec, kinds=("CT", "CT")))
     with pytest.raises(ShapeError, match="an image must be"):
-        segmenter_chance(model_of("unet"), np.zeros((1, 8, 8), np.float32))
+        SegmenterAtWork(model_of("unet")).chance(np.zeros((1, 8, 8), np.float32))
     other = EncoderModel({}, spec.network, spec.channels, spec.kinds, WINDOWS)
     with pytest.raises(ShapeError, match="do not fit"):
         train_segmenter(examples(spec), spec, other)
@@ -180,5 +182,5 @@ def test_a_gpu_gives_the_same_bits_twice_and_learns_what_a_cpu_learns(
     assert same(one.weights, two.weights)
     assert one.history["last_loss"] < there.history["last_loss"] + 0.1
     unseen = examples(spec, 3)[-1].values
-    near = segmenter_chance(one, unseen, device="cuda") - segmenter_chance(one, unseen)
+    near = SegmenterAtWork(one, "cuda").chance(unseen) - SegmenterAtWork(one).chance(unseen)
     assert np.abs(near).max() < 0.05

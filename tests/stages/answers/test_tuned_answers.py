@@ -13,12 +13,11 @@ from somray.io.models import write_segmenter
 from somray.io.ome.image import read_label_brick, read_meta
 from somray.io.run import open_run
 from somray.io.storage import Storage
-from somray.stages.answers import tuned
+from somray.kernels.student import window
 from somray.stages.answers.fitted import load_fitted
 from somray.stages.answers.held import hold
 from somray.stages.answers.scans import answer_scan
 from somray.stages.answers.slices import SliceAsked, answer_slice
-from somray.stages.pretrain import images
 from tests.commands.serve.served import PLANE, make_run
 from tests.stages.answers.tuned import noisy_segmenter
 
@@ -82,9 +81,8 @@ def test_the_voxels_are_those_of_apply(run, taught, tmp_path, dimensions):
 def test_large_slices_are_seen_in_the_same_parts(run, taught, tmp_path, monkeypatch):
     place = taught(2)
     shutil.copy(run.parent / "a.nii.gz", place.parent)
-    for module in (tuned, images):
-        monkeypatch.setattr(module, "MOST_PIXELS", 500)
-        monkeypatch.setattr(module, "SIDE", 20)
+    monkeypatch.setattr(window, "MOST_PIXELS", 500)
+    monkeypatch.setattr(window, "SIDE", 20)
     truth, _ = of_apply(place, tmp_path / "applied")
     fitted = load_fitted(open_run(place), "p")
     held = hold(fitted, [str(place.parent / "a.nii.gz")])

@@ -9,6 +9,7 @@ from somray.domain.run import ScanPlace
 from somray.io.ome import image as ome_zarr
 from somray.io.storage import Storage
 from somray.stages.evolution import evolve
+from tests.slabs import write_label_slab, write_slab
 
 SHAPE = (40, 48, 50)  # two slabs
 SPACING = (3.0, 2.0, 2.0)
@@ -47,13 +48,13 @@ def store(root, session, channels, mask, anatomical=True):
     masks = mask if mask.ndim == 4 else mask[None]
     for t, block in enumerate(whole):
         for z0, z1 in meta.slabs:
-            ome_zarr.write_slab(storage, place.name, t, z0, block[:, z0:z1].astype(np.float32))
+            write_slab(storage, place.name, t, z0, block[:, z0:z1].astype(np.float32))
     ome_zarr.finish_scan(storage, place.name, meta)
     ome_zarr.create_labels(storage, place.name, "som", "uint8")
     for t, block in enumerate(masks):
         for z0, z1 in meta.slabs:
             part = np.where(block[z0:z1], 3, 1).astype(np.uint8)
-            ome_zarr.write_label_slab(storage, place.name, "som", t, z0, part)
+            write_label_slab(storage, place.name, "som", t, z0, part)
     ome_zarr.finish_labels(storage, place.name, "som", {})
     return place
 

@@ -6,10 +6,10 @@ import pytest
 from somray.config import LesionConfig
 from somray.domain.geometry import Geometry
 from somray.domain.palette import lesion_rgba
-from somray.io.ome.image import read_label_slab
 from somray.io.ome.labels import label_look
 from somray.io.storage import Storage
 from somray.stages.evolution import evolve
+from tests.slabs import read_label_slab
 from tests.stages.stored import store, texture
 
 SHAPE = (40, 64, 72)

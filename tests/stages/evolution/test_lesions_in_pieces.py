@@ -22,6 +22,7 @@ from somray.io.ome import metadata
 from somray.io.storage import Storage
 from somray.kernels.lesions.thickness.balls import local_thickness
 from somray.stages.evolution import evolve, surroundings
+from tests.slabs import read_label_slab
 from tests.stages.evolution.whole_evolve import WholeSession, distances, whole
 
 SHAPE = (10, 16, 18)
@@ -71,7 +72,7 @@ def in_pieces(sessions, cut, *, apart):
         item = evolve.EvolveItem(tuple(items), "som", 3, 0, CONFIG, apart)
         rows = evolve.run(item).rows
         labels = [
-            ome_zarr.read_label_slab(Storage.at(root), place.name, "lesions", 0, 0, SHAPE[0])
+            read_label_slab(Storage.at(root), place.name, "lesions", 0, 0, SHAPE[0])
             for place in places
         ]
     return rows, labels

@@ -9,6 +9,7 @@ from somray.domain.run import ScanPlace
 from somray.io.ome import image as ome_zarr
 from somray.io.storage import Storage
 from somray.stages.evolution import evolve
+from tests.slabs import write_label_slab, write_slab
 
 SHAPE = (40, 20, 24)
 GRID = Geometry.from_spacing(SHAPE, (0.5, 0.25, 0.25))
@@ -22,12 +23,12 @@ def followed(root, mask, classes, anatomical=False):
     ome_zarr.create_scan(storage, place.name, meta)
     for z0, z1 in meta.slabs:
         image = np.ones((1, z1 - z0, *SHAPE[1:]), np.float32)
-        ome_zarr.write_slab(storage, place.name, 0, z0, image)
+        write_slab(storage, place.name, 0, z0, image)
     ome_zarr.finish_scan(storage, place.name, meta)
     ome_zarr.create_labels(storage, place.name, "som", "uint8")
     drawn = np.where(mask, 3, classes).astype(np.uint8)
     for z0, z1 in meta.slabs:
-        ome_zarr.write_label_slab(storage, place.name, "som", 0, z0, drawn[z0:z1])
+        write_label_slab(storage, place.name, "som", 0, z0, drawn[z0:z1])
     ome_zarr.finish_labels(storage, place.name, "som", {})
     sessions = (evolve.EvolveSession(place, STILL),)
     return evolve.run(evolve.EvolveItem(sessions, "som", 3, 0, LesionConfig())).rows

@@ -10,11 +10,12 @@ from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
 from somray.domain.tables import ScanRow
 from somray.errors import DataError
-from somray.io.ome.image import is_complete, labels_complete, read_label_slab, read_meta
+from somray.io.ome.image import is_complete, labels_complete, read_meta
 from somray.io.storage import Storage
 from somray.stages.foreign.carry import carry_image
 from somray.stages.foreign.take import FOREIGN, TakeItem, take
 from somray.stages.foreign.volume import ForeignMask, MaskPart
+from tests.slabs import read_label_slab
 from tests.stages.stored import store
 
 SHAPE = (12, 30, 40)

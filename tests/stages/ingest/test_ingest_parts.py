@@ -17,10 +17,11 @@ from somray.io.ome import metadata
 from somray.io.ome.image import read_meta, read_slab
 from somray.io.readers import open_source, spool
 from somray.io.storage import Storage
-from somray.kernels.repair import outside_circle, repair
+from somray.kernels.repair import repair
 from somray.stages import ingest
 from somray.stages.ingest import item as items
 from somray.stages.ingest import scan as scans
+from tests.kernels.naive_repair import outside_circle
 
 NAME = RunLayout.scan("s", "t0")
 TILE = 64
@@ -85,7 +86,7 @@ def save(path, values, matrix=None):
 
 def padded_ct(shape=(5, 150, 200)):
     values = np.random.default_rng(0).normal(0, 300, shape).astype(np.float32)
-    values[:, outside_circle(np.ones(shape[1:], bool))] = -3024
+    values[:, outside_circle(*shape[1:])] = -3024
     values[1, 70:75, 90:95] = -3024
     values[2, 3, 150], values[3, 100, 100] = np.nan, np.inf
     return values

@@ -72,7 +72,7 @@ def test_of_large_slices_the_part_that_shows_most_of_the_mask_is_seen_or_every_p
     monkeypatch.setattr(ome_metadata, "MAX_SLAB_BYTES", 4 * 32 * 32)
     for place in (module, window):
         monkeypatch.setattr(place, "MOST_PIXELS", 400)
-        monkeypatch.setattr(place, "SIDE", 16)
+    monkeypatch.setattr(window, "SIDE", 16)
     monkeypatch.setattr(window, "STEP", 8)
     volume = ramp((3, 40, 48))
     place = store_bricks(tmp_path, volume)

@@ -133,6 +133,7 @@ def test_slices_that_are_cut_into_tiles_have_the_nodes_of_whole_ones(
     np.testing.assert_array_equal(cut.nodes, whole.nodes)
     for module in (images, window, shards):
         monkeypatch.setattr(module, "MOST_PIXELS", 400)
+    for module in (window, shards):
         monkeypatch.setattr(module, "SIDE", 16)
     part = write(place, features=False).read(2)
     assert part.values.shape == (1, 16, 16)

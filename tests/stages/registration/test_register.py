@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from somray.domain.run import RunLayout
-from somray.io.ome.image import read_channel
+from somray.io.ome.image import read_slab
 from somray.io.pair_progress import PairProgress
 from somray.io.storage import Storage
 from somray.kernels.registration import register
@@ -173,4 +173,4 @@ def test_a_blank_slice_is_refused_alone_and_one_slice_has_no_chain(tmp_path):
 def test_reading_one_channel_reads_those_slices(tmp_path):
     volume = texture(5)
     place = store(tmp_path, np.stack([volume, volume + 1]))
-    assert (read_channel(Storage.at(tmp_path), place.name, 1, 2, 4) == volume[2:4] + 1).all()
+    assert (read_slab(Storage.at(tmp_path), place.name, 1, 2, 4)[0] == volume[2:4] + 1).all()

@@ -10,7 +10,7 @@ from somray.config.parts import RegistrationConfig
 from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
 from somray.domain.work import WORKER_BYTES
-from somray.io.ome.image import ScanMeta, create_scan, finish_scan, slabs, write_slab
+from somray.io.ome.image import ScanMeta, create_scan, finish_scan, slabs
 from somray.io.storage import Storage
 from somray.kernels.registration.space import reduction
 from somray.stages.reading.sessions import reduced_volume, tells_sides
@@ -20,6 +20,7 @@ from somray.stages.registration.register_sessions import (
     needs_sessions,
     run_sessions,
 )
+from tests.slabs import write_slab
 
 SPACING = (3.0, 2.0, 2.0)
 

@@ -14,6 +14,7 @@ from somray.kernels.teacher.fit import TeacherSpec, fit_teacher
 from somray.stages import drift
 from somray.stages.segment import labels, rows, scales
 from somray.stages.segment.som import run_som
+from tests.slabs import read_label_slab
 from tests.stages.stored import pores, store_bricks
 
 SHAPE = (6, 90, 150)
@@ -60,7 +61,7 @@ def transferred(root, volume, model):
         tables = rows.close_counted(rows.CountedItem(group, model.value_of("lesion"), counts)).rows
     assert ome_zarr.labels_complete(storage, place.name, "som")
     drawn = np.concatenate(
-        [ome_zarr.read_label_slab(storage, place.name, "som", 0, z, z + 1) for z in range(SHAPE[0])]
+        [read_label_slab(storage, place.name, "som", 0, z, z + 1) for z in range(SHAPE[0])]
     )
     voxels = sum(r.value["voxels"] for r in results)
     return drawn, {**tables, **judged.rows}, voxels

@@ -17,6 +17,7 @@ from somray.kernels.student.predict import predict_student
 from somray.stages.segment import labels as groups
 from somray.stages.segment.rows import BrickItem, SliceCount, class_rows, joined_counts
 from somray.stages.segment.student import run_student
+from tests.slabs import read_label_slab
 from tests.stages.stored import store, texture
 from tests.student_fixtures import WINDOW, small_shape
 
@@ -44,7 +45,7 @@ def segmented(root, volume, student, spacing, pieces=((0, DEPTH),)):
         rows += run_student(item, student).rows["slices"]
     storage = Storage.at(place.root)
     labels, sure = (
-        ome_zarr.read_label_slab(storage, place.name, group, 0, 0, len(volume))
+        read_label_slab(storage, place.name, group, 0, 0, len(volume))
         for group in ("student", groups.CONFIDENCE)
     )
     return rows, labels, sure

@@ -37,6 +37,7 @@ from somray.stages.student.volumes import (
     volume_chance,
 )
 from tests.kernels.objects.test_grid import geometry
+from tests.slabs import read_label_slab, write_slab
 from tests.student_fixtures import small_shape
 
 RULE = rule_for("PETCT", ("CT", "PET"))
@@ -214,7 +215,7 @@ def stored(root, hole=True):
     storage, place = Storage.at(root), ScanPlace(str(root), "s", "t0")
     ome_zarr.create_scan(storage, place.name, meta)
     for z0, z1 in meta.slabs:
-        ome_zarr.write_slab(storage, place.name, 0, z0, values[:, z0:z1])
+        write_slab(storage, place.name, 0, z0, values[:, z0:z1])
     ome_zarr.finish_scan(storage, place.name, meta)
     return place, values
 
@@ -228,7 +229,7 @@ def segmented(root, student):
     storage = Storage.at(place.root)
     drawn = [
         np.concatenate(
-            [ome_zarr.read_label_slab(storage, place.name, group, 0, z, z + 1) for z in range(20)]
+            [read_label_slab(storage, place.name, group, 0, z, z + 1) for z in range(20)]
         )
         for group in ("student", groups.CONFIDENCE)
     ]

@@ -16,7 +16,6 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _OPEN = ("/healthz", "/readyz")
 _LOOPBACK = re.compile(rb"(127\.0\.0\.1|localhost|\[::1\]|testserver)(:\d+)?")
-_UNAUTHORISED = 4401  # codes of a websocket's end, as HTTP's with 4000 added
 
 
 class Guard:

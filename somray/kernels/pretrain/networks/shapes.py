@@ -1,7 +1,7 @@
 """What decides the layers of each kind of network, known without torch, and how it is kept: numbers and names."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Self, TypeVar
+from typing import Self
 
 from somray.errors import ShapeError
 from somray.kernels.pretrain.spec import ENCODERS, PretrainSpec, Size
@@ -138,7 +138,6 @@ class ResidualShape(_Plain):
 
 
 AnyShape = NetworkShape | TransformerShape | ResidualShape
-AnyKind = TypeVar("AnyKind")
 
 TRANSFORMERS: dict[Size, tuple[int, int, int, int, int]] = {
     "small": (96, 192, 4, 4, 8),

@@ -33,8 +33,6 @@ from somray.kernels.registration.space.search import (
 
 __all__ = ["SPACE_MODELS", "SpaceOptions", "register_volumes"]
 
-Matrix = NDArray[np.float64]
-
 SPACE_MODELS = ("auto", "rigid", "affine")
 
 # Correlation of band-passed volumes. Known motions of the tuning volumes (tests/benchmarks/session_cases.py)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from somray.errors import StoreError
 from somray.kernels.student.training.fit_state import FitState
 
-__all__ = ["fit_from_bytes", "fit_packed", "fit_to_bytes", "fit_unpacked", "packed", "unpacked"]
+__all__ = ["fit_packed", "fit_unpacked", "packed", "unpacked"]
 
 FACTS = "facts"
 FIT_ARRAYS = "weights", "averaged", "first", "second"
@@ -67,23 +67,3 @@ def fit_unpacked(
     """Join what `fit_packed` parted."""
     arrays = {owner: owners.get(f"{prefix}{owner}", {}) for owner in FIT_ARRAYS}
     return FitState(**{**facts, "rows": tuple(facts["rows"]), **arrays})
-
-
-def fit_to_bytes(fit: FitState) -> bytes:
-    """Write one training's state."""
-    return packed(*fit_packed(fit))
-
-
-def fit_from_bytes(data: bytes) -> FitState:
-    """Read a state that `fit_to_bytes` wrote.
-
-    Raises:
-        StoreError: the bytes are no such state.
-    """
-    facts, owners = unpacked(data)
-    try:
-        return fit_unpacked(facts, owners)
-    except (KeyError, TypeError) as error:
-        raise StoreError(
-            f"the state of a training cannot be read ({error}); remove it to train from the start"
-        ) from error

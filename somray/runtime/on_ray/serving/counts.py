@@ -5,6 +5,7 @@ loop that takes requests.
 """
 
 import contextlib
+import logging
 import re
 import threading
 import time
@@ -16,6 +17,8 @@ import ray
 from ray.util import metrics
 
 __all__ = ["RayMeter", "exported_counts"]
+
+_log = logging.getLogger("somray")
 
 PREFIX = "ray_somray_serve_"
 _OF_RAY = re.compile(r'(?:Component|NodeAddress|SessionName|Version|otel_scope_\w+)="[^"]*",?')
@@ -89,9 +92,15 @@ class RayMeter:
             self._teller.start()
 
     def _keep_telling(self) -> None:
+        told = False
         while True:
             time.sleep(TELL_SECONDS)
-            self.tell()
+            try:
+                self.tell()
+            except Exception as error:  # a service answers on, whatever Ray makes of its counts
+                if not told:
+                    _log.warning("counts do not reach Ray (%s: %s)", type(error).__name__, error)
+                told = True
 
 
 def exported_counts() -> str:

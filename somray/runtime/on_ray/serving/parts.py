@@ -18,7 +18,6 @@ QUIET = {"enable_access_log": False, "log_level": "WARNING"}
 """Of Ray Serve's logs: no line for a request."""
 RETRY_SECONDS = 1.0
 SLACK = 32  # requests beyond those that a part takes: it refuses them itself, in its own words
-FAILED = ("DEPLOY_FAILED", "UNHEALTHY")
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,10 @@ from zarr.storage import FsspecStore, ZipStore
 
 from somray.domain.geometry import Geometry
 from somray.errors import DataError
-from somray.io.ome.image import (
-    ScanMeta,
-    create_labels,
-    create_scan,
-    finish_labels,
-    finish_scan,
-    write_label_slab,
-    write_slab,
-)
+from somray.io.ome.image import ScanMeta, create_labels, create_scan, finish_labels, finish_scan
 from somray.io.readers import open_source
 from somray.io.storage import Storage
+from tests.slabs import write_label_slab, write_slab
 
 SIZES = {"t": 2, "c": 2, "z": 7, "y": 8, "x": 9}
 SCALE = {"z": 3.0, "y": 2.0, "x": 1.5}
