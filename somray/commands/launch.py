@@ -18,6 +18,7 @@ from somray.config import CohortConfig, load_config
 from somray.domain.run import RunLayout
 from somray.domain.work import Executor
 from somray.errors import ConfigError, PlanError, StoreError
+from somray.io.cohort.doubts import doubts_of
 from somray.io.drivers import is_alive
 from somray.io.status import count_scans, read_state, write_forecast
 from somray.io.storage import Storage
@@ -45,7 +46,28 @@ def load_cohort(config: Path, settings: tuple[str, ...] = ()) -> Cohort:
         ConfigError: one of them is wrong.
     """
     file = config.expanduser().absolute()
-    return Cohort.load(load_config(file, settings), file.parent)
+    cohort = Cohort.load(load_config(file, settings), file.parent)
+    _refuse_place(cohort.storage, file)
+    return cohort
+
+
+def _refuse_place(storage: Storage, file: Path) -> None:
+    """Refuse an output in which the run's own cohort.yaml would take the place of the person's.
+
+    Raises:
+        ConfigError: it would, or the output is a file.
+    """
+    if not storage.is_local:
+        return
+    output = Path(storage.root)
+    if output.is_file():
+        raise ConfigError(f"output {output} is a file; name a folder, which need not exist")
+    own = output / RunLayout.config
+    if own.exists() and own.samefile(file) and not (output / RunLayout.info).exists():
+        raise ConfigError(
+            f"output {output} is the folder of the configuration, whose {RunLayout.config} the run would write over; "
+            "name a folder within, such as `output: run`"
+        )
 
 
 def check_output(storage: Storage) -> None:
@@ -214,6 +236,8 @@ def _run(
     resources = cohort.config.resources
     if not quiet:
         say(f"somray: {len(cohort.scans)} scans, results in {storage.uri()}; Ctrl-C loses nothing")
+        for doubt in doubts_of(cohort.scans):
+            say(f"note: {doubt}")
         _tell_of_other(storage)
     before = {s["stage"]: ended_units(s) for s in read_state(storage).get("stages", ())}
     with _stoppable(), ray_session(address, resources.workers):

@@ -75,13 +75,14 @@ def check(config: ConfigFile, settings: Settings = None, as_json: Json = False) 
     """
     from somray.commands.launch import load_cohort
     from somray.commands.texts import plan_text
+    from somray.io.cohort.doubts import doubts_of
     from somray.pipeline.plan import make_plan
 
     cohort = load_cohort(config, tuple(settings or ()))
     if not as_json:
         say(f"somray: reading the headers of {len(cohort.scans)} scans")
     made = make_plan(cohort)
-    for note in made.notes:
+    for note in (*doubts_of(cohort.scans), *made.notes):
         say(f"note: {note}")
     plan = made.as_json()
     give(plan, as_json, lambda: plan_text(plan))

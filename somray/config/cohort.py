@@ -183,10 +183,21 @@ class CohortConfig(Strict):
         ResourcesConfig, Field(description="what a run may take; never changes a result")
     ] = ResourcesConfig()
 
+    @field_validator("scans")
+    @classmethod
+    def _is_on_a_disk(cls, value: str) -> str:
+        if "://" in value:
+            raise ValueError(
+                "a manifest is read from a disk, though what it names may be URLs; copy it beside this file"
+            )
+        return value
+
     @field_validator("output")
     @classmethod
-    def _holds_no_secret(cls, value: str) -> str:
-        """Refuse a password or signature in a place that stands in the run, its report and every message."""
+    def _is_a_place(cls, value: str) -> str:
+        """Refuse nothing at all, and a password or signature, which would stand in the run and every message."""
+        if not value.strip():
+            raise ValueError("is empty; name a folder, such as run, which need not exist")
         if _SECRET.match(value):
             raise ValueError(
                 "holds a password or signature, which would stand in the run and its logs; give it by the "

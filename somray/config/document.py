@@ -33,6 +33,9 @@ _PLAIN: tuple[tuple[str, str, str], ...] = (
     ),
     ("merge", "<<", "<"),
 )
+_UNSEEN = re.compile(
+    r"^ *[\u00a0\u2000-\u200b\u202f\u3000\ufeff]|: ?[\u00a0\u2000-\u200b\u202f\u3000]", re.MULTILINE
+)
 _HINTS = (
     (r"'\\t'", "indent with spaces, not with tabs"),
     ("constructor for the tag", "tags are not read; write the plain value"),
@@ -100,6 +103,11 @@ def read_document(content: bytes | str, source: str) -> Document:
     if len(text) > MOST_BYTES:
         raise ConfigError(
             f"{source}: is larger than a configuration can be ({len(text)} characters)"
+        )
+    if found := _UNSEEN.search(text):
+        line = text.count("\n", 0, found.end() - 1) + 1
+        raise ConfigError(
+            f"{source}: is not YAML: line {line}: holds a no-break space where a plain one belongs; type it anew"
         )
     try:
         loader = _Loader(text)

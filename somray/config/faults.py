@@ -1,6 +1,7 @@
 """What is wrong with a configuration, in words: key, expectation, what was given, and what was perhaps meant."""
 
 import difflib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,10 @@ _EXPECTED = {
 }  # fmt: skip
 """By the first word of pydantic's kind of error."""
 
+_OF_UNION = re.compile(
+    r"~.*|(tuple|list|dict|literal)\[.*"
+)  # what pydantic calls the parts of a union
+
 Path = tuple[Any, ...]  # Any: keys and places in lists
 
 
@@ -34,7 +39,7 @@ def explain(error: ValidationError, document: Document) -> str:
     """Name every fault with its key's path and, where the text is known, its line."""
     lines = []
     for item in error.errors():
-        path = tuple(p for p in item["loc"] if not str(p).startswith("~"))  # tags of a union
+        path = tuple(p for p in item["loc"] if not _OF_UNION.fullmatch(str(p)))
         path = path[:-1] if path and path[-1] == "[key]" else path
         where = ".".join(str(p) for p in path) or "(top level)"
         line = document.line_of(tuple(str(p) for p in path))

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from somray.config.cohort import CohortConfig
 from somray.config.document import Document, read_document
 from somray.config.faults import explain
-from somray.config.places import expand
+from somray.config.places import expand, without_backslashes
 from somray.errors import ConfigError
 
 __all__ = ["load_config", "parse_config"]
@@ -62,11 +62,13 @@ def _copy(value: Any) -> Any:  # Any: raw YAML
 
 def _override(data: dict[str, Any], override: str) -> None:
     """Set one `a.b=value`; a protocol's name may hold dots, so the longest known key wins."""
-    key, sign, text = override.partition("=")
+    key, sign, text = (part.strip() for part in override.partition("="))
     if not sign or not key:
         raise ConfigError(f"--set {override!r}: expected a.b=value, such as resources.workers=2")
     value = read_document(text, f"--set {override!r}").data
     parts, here = key.split("."), data
+    protocols = data.get("protocols")
+    named = protocols if parts[0] == "protocols" and isinstance(protocols, dict) else {}
     while True:
         take = next((n for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in here), 1)
         name, parts = ".".join(parts[:take]), parts[take:]
@@ -74,6 +76,12 @@ def _override(data: dict[str, Any], override: str) -> None:
             here[name] = value
             return
         child = here.get(name)
+        if (
+            named and here is named and name not in named
+        ):  # a protocol of that one setting alone is what nobody meant
+            raise ConfigError(
+                f"--set {override!r}: there is no protocol {name!r}; the configuration has {', '.join(named)}"
+            )
         if not isinstance(child, dict):
             child = here[name] = {}
         here = child
@@ -119,4 +127,5 @@ def _expand_places(merged: dict[str, Any], file: Path) -> None:
                 holders.append((found, key, f"protocols.{name}.{part}.{key}"))
     for holder, key, where in holders:
         if isinstance(holder.get(key), str):
-            holder[key] = expand(holder[key].strip(), file.parent, f"{file}: {where}")
+            told, text = f"{file}: {where}", holder[key].strip()
+            holder[key] = without_backslashes(expand(text, file.parent, told), file.parent, told)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from somray.config.base import InManifest, Name, Strict
+from somray.domain.teacher import CLASSES
 
 __all__ = [
     "FEATURE_NAMES",
@@ -155,7 +156,24 @@ class TeacherConfig(Strict):
             raise ValueError("engine minisom fits rectangular maps without torus only")
         if self.engine != "somray" and (self.refit or self.folds):
             raise ValueError(f"engine {self.engine} fits one scan's slices from scratch only")
+        if self.previous is None:  # whose map and classes are not known here
+            self._check_classes()
         return self
+
+    def _check_classes(self) -> None:
+        named = {} if isinstance(self.classes, str) else self.classes
+        nodes: dict[int, str] = {}
+        for name, node in ((name, node) for name, of_class in named.items() for node in of_class):
+            if node >= self.grid[0] * self.grid[1]:
+                most = self.grid[0] * self.grid[1] - 1
+                raise ValueError(f"class {name!r} names node {node}; nodes are 0 to {most}")
+            if nodes.setdefault(node, name) != name:
+                raise ValueError(f"node {node} is named both {nodes[node]!r} and {name!r}")
+        known = [*dict.fromkeys((*CLASSES.values(), *named))]
+        if self.target not in known:
+            raise ValueError(
+                f"target {self.target!r} is no class of this teacher; classes are {', '.join(known)}"
+            )
 
     @property
     def every(self) -> int | None:

@@ -426,6 +426,16 @@ MISTAKES = {
         ("row 2", "own mask"),
         USAGE,
     ),
+    "a file for an output": (
+        lambda d: d.check(GOOD.replace("output: run", "output: scans.csv")),
+        ("output", "scans.csv is a file", "name a folder"),
+        USAGE,
+    ),
+    "output over the configuration": (
+        lambda d: d.check(GOOD.replace("output: run", "output: .")),
+        ("output", "cohort.yaml", "write over", "output: run"),
+        USAGE,
+    ),
     "output inside the scans": (
         lambda d: d.check(GOOD.replace("output: run", "output: data/run"), HEAD + "s1,t0,p,data\n"),
         ("output", "data", "choose another"),

@@ -91,6 +91,16 @@ def test_equal_keys_are_refused_with_both_lines(tmp_path):
         (HEAD + "  a b: {}\n", ("'a b' must be letters", "line 4")),
         (HEAD + "  p: {chanels: [CT]}\n", ("did you mean 'channels'", "line 4")),
         ("scans: ~\n", ("scans: is empty", "line 1")),
+        (PLAIN.replace("run", "' '"), ("output: is empty", "line 2")),
+        (PLAIN.replace("  p", "\u00a0\u00a0p"), ("line 4", "no-break space")),
+        (PLAIN.replace(": run", ":\u00a0run"), ("line 2", "no-break space")),
+        (PLAIN.replace("s.csv", "s3://b/s.csv"), ("scans: ", "from a disk")),
+        (PLAIN + "seed: true\n", ("seed: a number is expected, got True", "line 5")),
+        (PLAIN + "resources: {workers: yes}\n", ("resources.workers", "whole number")),
+        (HEAD + "  p: {intensity: {other: {window: 1}}}\n", ("other.window: a list", "got 1")),
+        (HEAD + "  p: {teacher: {classes: {lesion: [25]}}}\n", ("node 25", "0 to 24", "line 4")),
+        (HEAD + "  p: {teacher: {classes: {a: [1], b: [1]}}}\n", ("node 1", "'a' and 'b'")),
+        (HEAD + "  p: {teacher: {target: tumor}}\n", ("'tumor' is no class", "lesion")),
     ],
 )
 def test_what_cannot_be_read_is_one_plain_message_with_its_line(tmp_path, content, words):
@@ -133,5 +143,9 @@ def test_a_setting_on_the_command_line_is_read_alike(tmp_path):
     setting = "protocols.p.teacher.reference={subject: 010, session: no, slices: [1]}"
     (named,) = load(tmp_path, PLAIN, setting).protocols["p"].teacher.named
     assert (named.subject, named.session) == ("010", "no")
+    assert load(tmp_path, PLAIN, " seed = 3").seed == 3
+    assert list(load(tmp_path, PLAIN, "protocols.q={modality: MR}").protocols) == ["p", "q"]
+    with pytest.raises(ConfigError, match="no protocol 'P'; the configuration has p"):
+        load(tmp_path, PLAIN, "protocols.P.segment=som")
     with pytest.raises(ConfigError, match="stands twice"):
         load(tmp_path, PLAIN, "resources={workers: 1, workers: 2}")

@@ -32,7 +32,17 @@ def test_a_path_that_exists_as_written_is_taken_so(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["$UNSET/a", "${UNSET}", "$NOTHING/a", "~nobody-of-that-name/a", "%TEMP%/a"]
+    "text",
+    [
+        "${SCRATCH:-a}",
+        "$(pwd)/a",
+        "${SCRATCH}/${}",
+        "$UNSET/a",
+        "${UNSET}",
+        "$NOTHING/a",
+        "~nobody-of-that-name/a",
+        "%TEMP%/a",
+    ],
 )
 def test_what_cannot_be_expanded_is_refused_by_name(tmp_path, text):
     with pytest.raises(ConfigError, match="output"):
@@ -54,3 +64,16 @@ def test_every_path_of_a_configuration_is_expanded(tmp_path):
     file.write_text("scans: s\noutput: r\nprotocols: [p]\n")
     with pytest.raises(ConfigError, match="expected"):
         load_config(file)
+
+
+def test_paths_of_windows_are_turned_where_that_leads_somewhere(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "s.csv").write_text("")
+    file = tmp_path / "c.yaml"
+    file.write_text("scans: a\\s.csv\noutput: a\\\nprotocols: {p: {}}\n")
+    assert load_config(file).scans == "a/s.csv"
+    for place in (r"C:\runs", "D:/runs", r"\\\\server\runs", r"runs\lung"):
+        with pytest.raises(ConfigError, match=r"output.*is a path of Windows"):
+            load_config(file, (f"output={place}",))
+    (tmp_path / r"runs\lung").mkdir()
+    assert load_config(file, (r"output=runs\lung",)).output == r"runs\lung"

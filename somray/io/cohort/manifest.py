@@ -37,7 +37,12 @@ COLUMNS = {
 """Column to meaning; `schemas/scans.v1.json` holds them."""
 
 _REQUIRED = ("subject", "session", "protocol", "path")
+_OPTIONAL = tuple(column for column in COLUMNS if column not in _REQUIRED)
+_NOTHING = frozenset(
+    ("n/a", "na", "#n/a", "nan", "none", "null", "<na>")
+)  # of BIDS, R, Excel, pandas
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LONGEST = 64  # characters of a name, as in the configuration: files are named after one subject and two sessions
 _SHORTENED = re.compile(r"[0-9](\.[0-9]+)?E\+[0-9]+")
 _NUMBER = re.compile(r"[-+]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][-+]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[-+]?[1-9][0-9]{0,2},[0-9]{3}")
@@ -76,14 +81,14 @@ def load_manifest(path: Path, config: CohortConfig) -> list[Scan]:
     problems: list[str] = []
     gathered: dict[tuple[str, str], _Rows] = {}
     for line, cells in sheet.rows:
-        row = {column: cells.get(column, "") for column in COLUMNS}
+        row = _row(cells, path.parent, config)
         found = _problems(row, config) or _located(row, path.parent)
         if sheet.is_guessed and not found:
             found = _misread(row, cells)
         if not found:
             found = _gather(row, cells["path"], line, config, gathered)
         problems += [f"row {line} ({row['subject']} {row['session']}): {what}" for what in found]
-    problems += _colliding(gathered)
+    problems += _colliding(gathered) or ([] if problems else _unreferred(gathered, config))
     if problems:
         shown = "\n".join(problems[:_MOST_NAMED])
         more = len(problems) - _MOST_NAMED
@@ -107,6 +112,19 @@ def _read(path: Path) -> Sheet:
             f"{path}: the manifest holds no rows; below the titles, each row names one file"
         )
     return sheet
+
+
+def _row(cells: Mapping[str, str], folder: Path, config: CohortConfig) -> dict[str, str]:
+    """Take the known cells of a row; what only says that nothing stands there is left out, unless it is a name."""
+    row = {column: cells.get(column, "") for column in COLUMNS}
+    for column in _OPTIONAL:
+        text = row[column]
+        is_name = any(text in p.channels for p in config.protocols.values()) or (
+            column in ("truth", "anatomy") and os.path.lexists(folder / text)
+        )
+        if text.lower() in _NOTHING and not is_name:
+            row[column] = ""
+    return row
 
 
 def _located(row: dict[str, str], folder: Path) -> list[str]:
@@ -154,6 +172,11 @@ def _problems(row: Mapping[str, str], config: CohortConfig) -> list[str]:
         for name in ("subject", "session")
         for is_cut in [_SHORTENED.fullmatch(row[name])]
         if is_cut or not _NAME.fullmatch(row[name])
+    ]
+    found += [
+        f"{name} has {len(row[name])} characters; {_LONGEST} are the most that names of files have room for"
+        for name in ("subject", "session")
+        if len(row[name]) > _LONGEST
     ]
     if not row["path"]:
         found.append("path is empty; name a file or folder")
@@ -236,6 +259,24 @@ def _colliding(gathered: Mapping[tuple[str, str], _Rows]) -> list[str]:
                 f"row {rows.line} ({rows.subject} {rows.session}): would have the same name on disk "
                 f"as {first.subject} {first.session} of row {first.line}"
             )
+    return found
+
+
+def _unreferred(gathered: Mapping[tuple[str, str], _Rows], config: CohortConfig) -> list[str]:
+    """Name references of the configuration that no row of their protocol is."""
+    found = []
+    for name, protocol in config.protocols.items():
+        own = [key for key, rows in gathered.items() if rows.protocol == name]
+        for one in protocol.teacher.named:
+            if own and (one.subject, one.session) not in own:
+                near = difflib.get_close_matches(
+                    f"{one.subject} {one.session}", [" ".join(key) for key in own], 1, 0.5
+                )
+                meant = f"; did you mean {near[0]}?" if near else ""
+                found.append(
+                    f"protocols.{name}.teacher.reference names {one.subject} {one.session}, and no row of protocol "
+                    f"{name} does{meant}"
+                )
     return found
 
 

@@ -5,17 +5,14 @@ are the same name to a person, so the one that exists is taken.
 """
 
 import os
-import re
 import unicodedata
 from pathlib import Path
 
-from somray.config.places import expand
+from somray.config.places import expand, without_backslashes
 from somray.errors import ConfigError
 from somray.io.storage import is_url
 
 __all__ = ["place_of"]
-
-_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
 def place_of(text: str, folder: Path, where: str) -> str:
@@ -33,16 +30,9 @@ def place_of(text: str, folder: Path, where: str) -> str:
         return text
     if "\n" in text or "\0" in text:
         raise ConfigError(f"{where}: {text!r} holds a line break; look for a lone quotation mark")
-    place = folder / expand(text, folder, where)
+    place = folder / without_backslashes(expand(text, folder, where), folder, where)
     if os.path.lexists(place):
         return str(place.absolute())
-    if os.name != "nt" and "\\" in text:
-        turned = folder / text.replace("\\", "/")
-        if _WINDOWS.match(text) or not os.path.lexists(turned):
-            raise ConfigError(
-                f"{where}: {text!r} is a path of Windows; write it with / and as this machine sees it"
-            )
-        return str(turned.absolute())
     return str((place if str(place).isascii() else _spelled_as_on_disk(place)).absolute())
 
 

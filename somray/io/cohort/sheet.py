@@ -8,6 +8,7 @@ with what to do.
 import csv
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,11 @@ from somray.errors import ConfigError
 __all__ = ["Sheet", "read_sheet"]
 
 _SEPARATORS = (",", ";", "\t", "|")
-_UNSEEN = "\ufeff\u200b\u200e\u200f\u2060\0"  # marks that cells carry over from web pages
+_UNSEEN = "\ufeff\u200b\u200e\u200f\u2060\0\x1a"  # marks that cells carry over from web pages; DOS's end of a file
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+_FORMULA = re.compile(r'="(.*)"')  # how a number is kept as text in Excel
+_NO_TEXT = re.compile(r"[\x01-\x08\x0e-\x19\x1b-\x1f]")
+_NUMBERED = ("", "unnamed: 0")  # titles under which pandas and R number the rows
 _SAVE = "save it as 'CSV UTF-8 (comma delimited)'"
 
 
@@ -65,13 +69,19 @@ def read_sheet(path: Path, known: Collection[str]) -> Sheet:
             f"{path}: the manifest cannot be read: {error.strerror or error}"
         ) from None
     if content[:4] == b"PAR1":
-        return _parquet(path)
+        return _parquet(path, known)
     if path.suffix.lower() == ".parquet":
         raise ConfigError(f"{path}: the manifest cannot be read: it is not Parquet")
     if content.startswith(_WORKBOOKS):
         raise ConfigError(f"{path}: the manifest is an Excel workbook; {_SAVE}")
     text, is_guessed = _decoded(content, path)
-    return _sheet(path, _records(text, known, path), is_guessed)
+    records = _records(text, known, path)
+    titles = next((row for row in records if any(row)), [])
+    if (
+        len(titles) == 1 and titles[0].lower() not in known
+    ):  # each row as a whole in quotation marks
+        records = _records("\n".join("".join(row) for row in records), known, path)
+    return _sheet(path, records, known, is_guessed)
 
 
 def _decoded(content: bytes, path: Path) -> tuple[str, bool]:
@@ -83,9 +93,14 @@ def _decoded(content: bytes, path: Path) -> tuple[str, bool]:
         encodings = ["utf-16-be" if content[0] == 0 else "utf-16-le"]
     for encoding in encodings:
         try:
-            return content.decode(encoding), encoding == "cp1252"
+            text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
+        if _NO_TEXT.search(text):
+            break
+        return text, encoding == "cp1252"
+    if content[:2] == b"\x1f\x8b":
+        raise ConfigError(f"{path}: the manifest is compressed; unpack it (gunzip)")
     raise ConfigError(f"{path}: the manifest cannot be read: its text is not UTF-8; {_SAVE}")
 
 
@@ -97,9 +112,10 @@ def _records(text: str, known: Collection[str], path: Path) -> list[list[str]]:
     if first.lower().startswith("sep=") and len(first.rstrip()) <= 5:  # Excel's own hint
         separators, text = [first[4:5] or "\t"], "\n" + rest
 
-    def titles(sign: str) -> int:
+    def titles(sign: str) -> tuple[int, int]:
         header = next((line for line in text.split("\n") if line.strip(f"{sign} ")), "")
-        return len({_clean(cell).strip('" ').lower() for cell in header.split(sign)} & {*known})
+        cells = {_clean(cell).strip('" ').lower() for cell in header.split(sign)}
+        return len(cells & {*known}), len(cells)
 
     sign = max(separators, key=titles)
     reader = csv.reader(io.StringIO(text), delimiter=sign, strict=True, skipinitialspace=True)
@@ -113,17 +129,23 @@ def _records(text: str, known: Collection[str], path: Path) -> list[list[str]]:
 
 
 def _clean(cell: str) -> str:
-    return cell.strip(_UNSEEN).strip().strip(_UNSEEN)
+    text = cell.strip(_UNSEEN).strip().strip(_UNSEEN)
+    formula = _FORMULA.fullmatch(text)
+    return formula[1].strip() if formula else text
 
 
-def _sheet(path: Path, records: list[list[str]], is_guessed: bool) -> Sheet:
+def _sheet(path: Path, records: list[list[str]], known: Collection[str], is_guessed: bool) -> Sheet:
     """Put cells under their titles; refuse titles that stand twice and cells without one."""
     filled = [(number, row) for number, row in enumerate(records, start=1) if any(row)]
     if not filled:
         raise ConfigError(
             f"{path}: the manifest cannot be read: it is empty; its first row holds titles"
         )
+    if _is_numbered(filled):
+        filled = [(number, row[1:]) for number, row in filled]
     titles = [title.lower() for title in filled[0][1]]
+    if not {*titles} & {*known}:  # no row of titles: nothing can be said of what stands below it
+        return Sheet(tuple(title for title in titles if title), ())
     twice = [title for title, count in Counter(titles).items() if title and count > 1]
     if twice:
         raise ConfigError(f"{path}: the column {', '.join(twice)} stands twice; keep one of them")
@@ -143,14 +165,25 @@ def _sheet(path: Path, records: list[list[str]], is_guessed: bool) -> Sheet:
     return Sheet(tuple(title for title in titles if title), tuple(rows), is_guessed)
 
 
-def _parquet(path: Path) -> Sheet:
+def _is_numbered(filled: list[tuple[int, list[str]]]) -> bool:
+    """Whether the first column numbers the rows, as pandas and R write it beside a table unless told not to."""
+    if len(filled) < 2 or filled[0][1][0].lower() not in _NUMBERED:
+        return False
+    numbers = [row[0] for _, row in filled[1:]]
+    return any(numbers == [str(n + first) for n in range(len(numbers))] for first in (0, 1))
+
+
+def _parquet(path: Path, known: Collection[str]) -> Sheet:
     try:
         frame = pd.read_parquet(path)
     except Exception as error:
         raise ConfigError(f"{path}: the manifest cannot be read: {error}") from error
+    if any(frame.index.names):
+        frame = frame.reset_index()
     records = [[str(c) for c in frame.columns]]
     records += [[_text(v) for v in row] for row in frame.itertuples(index=False, name=None)]
-    return _sheet(path, [[_clean(cell) for cell in row] for row in records], is_guessed=False)
+    cleaned = [[_clean(cell) for cell in row] for row in records]
+    return _sheet(path, cleaned, known, is_guessed=False)
 
 
 def _text(value: object) -> str:

@@ -131,3 +131,14 @@ def test_urls_are_left_as_they_are(tmp_path, config):
     (scan,) = load(tmp_path, config, body)
     assert scan.paths == ("s3://bucket/a b.nii#channel=CT",)
     assert scan.truth == "https://host/mask.nii?x=1"
+
+
+def test_a_reference_that_no_row_is_asks_for_the_nearest(tmp_path):
+    (tmp_path / "scans.csv").write_text("subject,session,protocol,path\ns1,t0,p,a\ns1,t0b,q,b\n")
+    reference = {"subject": "s1", "session": "t0b", "slices": [3]}
+    protocols = {"p": {"teacher": {"reference": reference}}, "q": {}}
+    config = parse_config({"scans": "s", "output": "r", "protocols": protocols})
+    with pytest.raises(
+        ConfigError, match=r"names s1 t0b, and no row of protocol p .* mean s1 t0\?"
+    ):
+        load_manifest(tmp_path / "scans.csv", config)

@@ -44,6 +44,12 @@ def message_of(tmp_path, config, content, name="scans.csv"):
 
 
 WIDER = [[*row, "", ""] for row in TABLE]
+
+
+def numbered(*numbers):
+    return [[number, *row] for number, row in zip(numbers, TABLE, strict=True)]
+
+
 FILES = {
     "bom": text_of(TABLE).encode("utf-8-sig"),
     "semicolon": text_of(TABLE, ";").encode("utf-8-sig"),
@@ -66,6 +72,18 @@ FILES = {
     "no-break space": text_of([[c + "\u00a0" for c in row] for row in TABLE]).encode(),
     "unseen": text_of([[c + "\u200b" for c in row] for row in TABLE]).encode(),
     "backslash": text_of([[c.replace("/", "\\") for c in row] for row in TABLE]).encode(),
+    "numbered by pandas": text_of(
+        [[n, *row] for n, row in zip(("", "0", "1"), TABLE, strict=True)]
+    ).encode(),
+    "numbered by R": text_of(
+        [[f'"{c}"' for c in (n, *row)] for n, row in zip(("", "1", "2"), TABLE, strict=True)]
+    ).encode(),
+    "unnamed: 0": text_of(
+        [[n, *row] for n, row in zip(("Unnamed: 0", "0", "1"), TABLE, strict=True)]
+    ).encode(),
+    "rows in quotes": "\r\n".join(f'"{",".join(row)}"' for row in TABLE).encode(),
+    "formulas": text_of([[f'"=""{c}"""' for c in row] for row in TABLE]).encode(),
+    "end of DOS": text_of(TABLE).encode() + b"\x1a",
     "other order": text_of([row[::-1] for row in TABLE]).encode(),
 }
 
@@ -99,7 +117,7 @@ def test_decimal_commas_are_read_and_thousands_refused(tmp_path, config):
         "45292,0",
     ):
         assert "is a date" in message_of(tmp_path, config, with_days(text))
-    for text in ("1_0", "nan", "inf", "3 days", "day 3", "1e400"):
+    for text in ("1_0", "inf", "3 days", "day 3", "1e400"):
         assert "days" in message_of(tmp_path, config, with_days(text))
 
 
@@ -132,6 +150,14 @@ def test_decimal_commas_are_read_and_thousands_refused(tmp_path, config):
             ("lacks the columns protocol", "subject, session, path"),
         ),
         (b"\x81\x8d\xff", ("UTF-8",)),
+        (b"\x1f\x8b\x08\0\0\0\0\0\x02\x03", ("compressed", "unpack")),
+        (b"SQLite \x01\x02", ("not UTF-8",)),
+        (b"# study\nsubject,session,protocol,path\n", ("first row holds # study",)),
+        (b"Patient;Tag;Pfad\na;b;c\n", ("holds patient, tag, pfad", "row of titles")),
+        (b"count,subject,session,protocol,path\n0,a,b,ct,c\n", ("unknown columns count",)),
+        (b",subject,session,protocol,path\n7,a,b,ct,c\n", ("row 2", "'7'", "no title")),
+        (b"subject,session,protocol,path\n" + b"a" * 65 + b",b,ct,c\n", ("65 characters", "64")),
+        (b"subject,session,protocol,path\na,b,ct,C:/data/c.nii\n", ("row 2", "path of Windows")),
     ],
 )
 def test_what_could_be_misread_is_refused_with_its_row_and_what_to_do(
@@ -159,12 +185,27 @@ def test_parquet_of_numbers_and_categories_reads_as_text(tmp_path, config):
     assert [(s.subject, s.session, s.days, s.truth) for s in (first, second)] == [
         ("1", "a", 1.5, None), ("2", "b", 0.0, None),
     ]  # fmt: skip
+    frame.set_index("Subject").to_parquet(tmp_path / "scans.parquet")
+    assert load_manifest(tmp_path / "scans.parquet", config)[1].subject == "2"
     frame.assign(Subject=[1.0, None]).to_parquet(tmp_path / "scans.parquet")
     with pytest.raises(ConfigError, match=r"row 3 .*subject ''"):
         load_manifest(tmp_path / "scans.parquet", config)
     (tmp_path / "scans.parquet").write_text("subject")
     with pytest.raises(ConfigError, match="not Parquet"):
         load_manifest(tmp_path / "scans.parquet", config)
+
+
+@pytest.mark.parametrize("mark", ["n/a", "NA", "#N/A", "NaN", "None", "null", "<NA>"])
+def test_marks_of_nothing_are_nothing_unless_they_are_names(tmp_path, config, mark):
+    body = f"subject,session,protocol,path,channel,days,truth,anatomy\n{mark},0,ct,c{','.join(['', *4 * [mark]])}\n"
+    if "/" in mark or "<" in mark or "#" in mark:
+        body = body.replace(f"\n{mark},", "\na,")
+    (scan,) = load(tmp_path, config, body)
+    assert (scan.days, scan.truth, scan.anatomy) == (None, None, None)
+    (tmp_path / mark).parent.mkdir(exist_ok=True)
+    (tmp_path / mark).write_bytes(b"x")
+    (scan,) = load(tmp_path, config, body)
+    assert scan.truth == scan.anatomy == str(tmp_path / mark)
 
 
 @pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
