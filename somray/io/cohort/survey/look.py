@@ -22,6 +22,7 @@ from somray.io.readers.dicom.headers import list_files
 __all__ = ["look_at"]
 
 STACK_FILES = 5  # single-page image files in one folder that are taken for one stack
+TORN_SERIES = 5  # of one slice each in a folder; more are no chance
 _STACKED = (".tif", ".tiff", ".png")
 _PATIENT = {"CT": "CT", "PT": "PET", "MR": "MR"}
 _RESAMPLED = {"resampled_z", "untilted"}
@@ -138,14 +139,19 @@ def _series(series: list[SeriesFiles], root: Path, search: Search, *, alone: boo
     images = []
     for one in series:
         if not one.is_image:
-            kind = one.modality or "DICOM"
-            why = f"is a {kind} object, no scan; its masks serve as `truth` as NIfTI or NRRD"
-            search.leave_out(one.files[0], "object", why)
+            search.leave_out(one.files[0], "object", _of_object(one.modality))
         elif one.scouts:
             why = f"{one.scouts} localizer image(s), which are no part of a volume"
             search.leave_out(one.files[0], "localizer", why)
         else:
             images.append(one)
+    if len(images) >= TORN_SERIES and all(one.slices == 1 for one in images):
+        why = (
+            f"each of its {len(images)} slices names another series (SeriesInstanceUID); give those of one volume "
+            "the same one, as they had before they were anonymised or exported"
+        )
+        search.leave_out(images[0].files[0].parent, "mixed_series", why)
+        return found
     for one in images:
         folder = one.files[0].parent
         if len(series) == 1 and not alone:
@@ -155,6 +161,15 @@ def _series(series: list[SeriesFiles], root: Path, search: Search, *, alone: boo
             one, [folder] if len(images) == 1 and not alone else [], root, search
         )
     return found
+
+
+def _of_object(kind: str) -> str:
+    """Say what to do with a DICOM object that is no image."""
+    if kind == "SEG":
+        return "is a SEG object, no scan; where it outlines lesions, name it in `truth`"
+    if kind == "RTSTRUCT":
+        return "is a RTSTRUCT object, no scan; its masks serve as `truth` as NIfTI or NRRD"
+    return f"is a {kind or 'DICOM'} object without an image"
 
 
 def _among_others(

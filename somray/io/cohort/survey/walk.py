@@ -69,6 +69,8 @@ def _below(
         walked = []
         for name in sorted(below):
             child = folder / name
+            if not _is_nameable(child, search):
+                continue
             if name.startswith(".") or name in _SYSTEM:
                 continue
             if is_one(child):
@@ -87,7 +89,7 @@ def _usable(folder: Path, names: list[str], search: Search) -> Iterator[Path]:
     """Yield the files that may be scans; say why the others are none."""
     for name in names:
         file = folder / name
-        if is_litter(name):
+        if is_litter(name) or not _is_nameable(file, search):
             continue
         if _ARCHIVES.search(name):
             search.leave_out(file, "archive", "is an archive; unpack it")
@@ -112,6 +114,18 @@ def _usable(folder: Path, names: list[str], search: Search) -> Iterator[Path]:
                 yield file
         except OSError as error:
             search.leave_out(file, "unreadable", f"cannot be opened ({error.strerror})")
+
+
+def _is_nameable(path: Path, search: Search) -> bool:
+    """Whether a manifest, which is UTF-8, can name a path; disks of older systems hold others."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        shown = path.with_name(path.name.encode("ascii", "replace").decode())
+        why = "has a name that is not UTF-8 (shown with ?); rename it, with convmv for instance"
+        search.leave_out(shown, "unreadable", why)
+        return False
+    return True
 
 
 def _is_pointer(file: Path) -> bool:

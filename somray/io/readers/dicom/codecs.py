@@ -25,7 +25,10 @@ from pydicom.uid import (
     JPEGLSNearLossless,
 )
 
-__all__ = ["CODECS", "decoded"]
+__all__ = ["CODECS", "LOSSY", "decoded"]
+
+LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
+"""Transfer syntaxes that always lose something; of others the header tells."""
 
 _JPEG_2000 = (
     JPEG2000Lossless,
@@ -36,6 +39,16 @@ _JPEG_2000 = (
     HTJ2K,
 )
 _JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
+_LOSSLESS = (
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEG2000Lossless,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+)
+"""Here bits above the stored ones are what somebody put there, such as overlays; elsewhere they may be overshoot."""
+
 CODECS = {
     **{str(uid): imagecodecs.jpeg_decode for uid in _JPEG},
     **{str(uid): imagecodecs.jpegls_decode for uid in (JPEGLSLossless, JPEGLSNearLossless)},
@@ -81,7 +94,8 @@ def decoded(
         raise RuntimeError(f"the stream is damaged ({error})") from error
     if plane.shape != size:
         raise RuntimeError(f"the stream decodes to {plane.shape}, the header says {size}")
-    if is_signed == (plane.dtype.kind == "i"):
+    has_more = plane.dtype.itemsize * 8 > bits and syntax in _LOSSLESS
+    if is_signed == (plane.dtype.kind == "i") and not has_more:
         return plane
     low = plane.astype(np.int64) & ((1 << bits) - 1)
     return np.where(low >> (bits - 1), low - (1 << bits), low) if is_signed else low

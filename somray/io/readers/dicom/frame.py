@@ -34,6 +34,7 @@ class DicomFrame:
         instance: hash of its identity: copies share it.
         orders: numbers that tell time points apart, by name.
         traits: what slices of one volume share beside the grid: echo, kernel, kind of image …
+        is_lossy: its pixels were compressed with loss, now or before.
     """
 
     path: str
@@ -55,6 +56,7 @@ class DicomFrame:
     instance: str = ""
     orders: tuple[tuple[str, float], ...] = field(default=(), repr=False)
     traits: tuple[tuple[str, str], ...] = ()
+    is_lossy: bool = False
 
 
 @dataclass(frozen=True)

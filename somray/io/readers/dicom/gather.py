@@ -86,11 +86,12 @@ def gather(path: Path) -> SeriesFolder:
         chosen = _series_of(path, repairs)
     else:
         files = list_files(path)
-        if not any(is_called_dicom(f) or is_dicom_file(f) for f in files):
-            files = _below(path)
-        found, broken = _read(files, repairs)
+        is_here = any(_may_be(f) for f in files)
+        found, broken = _read(files if is_here else _below(path), repairs)
         chosen = _one_series(path, found, broken, repairs)
         _check_broken(chosen, broken)
+        if is_here:
+            _check_all_here(path, chosen)
     for file in chosen:
         if file.problem is not None:
             raise file.problem
@@ -104,6 +105,12 @@ def _series_of(path: Path, repairs: list[str]) -> list[DicomFile]:
     File dialogs name one file where a series is meant; a volume of one slice would be a wrong answer.
     """
     named = read_file(path)
+    if named.what == "DICOMDIR":
+        raise DataError(
+            "unreadable",
+            f"{path}: is the index of a disk, not a scan; name the folder of one series, or give its folder to "
+            "`somray init`",
+        )
     if named.what:
         raise DataError("unreadable", f"{path}: is a {named.what} object, not a scan")
     if (
@@ -136,6 +143,27 @@ def _read(
         except DataError as error:
             broken.append((file, error))
     return found, broken
+
+
+def _check_all_here(path: Path, chosen: Sequence[DicomFile]) -> None:
+    """Refuse a series of which a part lies in folders below: the part that is here must not pass as the whole.
+
+    Raises:
+        DataError: `mixed_series`.
+    """
+    try:
+        deeper, _ = _read([f for f in _below(path) if _may_be(f)], [])
+    except DataError:  # an archive lies below; what is here is a series
+        return
+    here = {frame.instance for file in chosen for frame in file.frames}
+    others = [f for f in deeper if f.series and f.series == chosen[0].series and not f.what]
+    apart = [f for f in others if any(frame.instance not in here for frame in f.frames)]
+    if apart:
+        raise DataError(
+            "mixed_series",
+            f"{path}: {len(chosen)} files of its series lie here and {len(apart)} in folders below, such as "
+            f"{apart[0].path}; put them in one folder",
+        )
 
 
 def _shape_of(name: str) -> str:
@@ -173,6 +201,7 @@ def _one_series(
     volumes = [s for s in whole if not all(f.is_scout for f in s)] or whole
     if len(volumes) > 1:
         volumes.sort(key=lambda s: s[0].path)
+        _check_not_torn(path, volumes)
         named = "; ".join(f"{len(s)} files such as {s[0].path}" for s in volumes[:MOST_NAMED])
         raise DataError(
             "mixed_series",
@@ -194,6 +223,22 @@ def _one_series(
     if broken:
         repairs.append("litter_left_out")
     return volumes[0]
+
+
+def _check_not_torn(path: Path, volumes: Sequence[Sequence[DicomFile]]) -> None:
+    """Refuse slices that each claim a series of their own, where naming one would give a volume of one slice.
+
+    Raises:
+        DataError: `mixed_series`.
+    """
+    alone = [s[0] for s in volumes if len(s) == 1 and len(s[0].frames) == 1]
+    if len(alone) == len(volumes) > MOST_NAMED:
+        raise DataError(
+            "mixed_series",
+            f"{path}: each of {len(alone)} slices names another series (SeriesInstanceUID 0020,000e), such as "
+            f"{alone[0].path} and {alone[1].path}; give the slices of one volume one SeriesInstanceUID, as they had "
+            "before they were anonymised or exported",
+        )
 
 
 def _check_parts(files: Sequence[DicomFile]) -> None:

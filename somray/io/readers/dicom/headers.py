@@ -10,6 +10,7 @@ from pathlib import Path
 from pydicom.uid import UID
 
 from somray.errors import DataError
+from somray.io.readers.dicom.codecs import LOSSY
 from somray.io.readers.dicom.dataset import Tags, open_tags, quiet
 from somray.io.readers.dicom.enhanced import FrameTags, frames_of
 from somray.io.readers.dicom.frame import DicomFile, DicomFrame
@@ -34,6 +35,15 @@ OBJECTS = (
 """Modalities that are no scans of their own."""
 
 _CAPTURE_CLASS = "1.2.840.10008.5.1.4.1.1.7"
+_INDEX_CLASS = "1.2.840.10008.1.3.10"
+_STANDARD_ROOT = "1.2.840.10008."
+_RAW_DATA = "Raw Data Storage"  # writers give it rows and columns, too
+_MODALITIES = {
+    "1.2.840.10008.5.1.4.1.1.2": "CT", "1.2.840.10008.5.1.4.1.1.2.1": "CT", "1.2.840.10008.5.1.4.1.1.2.2": "CT",
+    "1.2.840.10008.5.1.4.1.1.4": "MR", "1.2.840.10008.5.1.4.1.1.4.1": "MR", "1.2.840.10008.5.1.4.1.1.4.4": "MR",
+    "1.2.840.10008.5.1.4.1.1.128": "PT", "1.2.840.10008.5.1.4.1.1.128.1": "PT", "1.2.840.10008.5.1.4.1.1.130": "PT",
+}  # fmt: skip
+"""What a class of objects is of, where an anonymiser took the modality away."""
 MOST_FRAMES = 100_000
 
 
@@ -60,15 +70,9 @@ def read_file(file: Path) -> DicomFile:
     tags = open_tags(file)
     with quiet():
         series = _hashed(tags.text("SeriesInstanceUID")) if tags.text("SeriesInstanceUID") else ""
-        name = UID(tags.text("SOPClassUID")).name
-        modality = tags.word("Modality")
-        has_size = tags.value("Rows") is not None and tags.value("Columns") is not None
-        is_known = bool(name) and not name[0].isdigit()
-        is_image = "Image" in name or "Parametric Map" in name
-        if modality in OBJECTS or (is_known and not is_image and not has_size):
-            return DicomFile(file, series, what=modality if modality in OBJECTS else name)
-        if not has_size:
-            raise DataError("truncated", f"{file}: ends within its header; copy it again")
+        what = _object(tags)
+        if what:
+            return DicomFile(file, series, what=what)
         is_capture = tags.text("SOPClassUID").startswith(_CAPTURE_CLASS)
         is_capture = is_capture and tags.value("ImagePositionPatient") is None
         part = (tags.whole("InConcatenationNumber", 1), tags.whole("InConcatenationTotalNumber", 1))
@@ -77,6 +81,34 @@ def read_file(file: Path) -> DicomFile:
         except DataError as error:
             return DicomFile(file, series, is_capture=is_capture, part=part, problem=error)
         return DicomFile(file, series, frames, is_capture=is_capture, part=part)
+
+
+def _object(tags: Tags) -> str:
+    """Return what kind of object a file is, "" for an image.
+
+    Raises:
+        DataError: `truncated`: an image without its size.
+    """
+    of_file = tags.data.file_meta.get("MediaStorageSOPClassUID", "")
+    uid = tags.text("SOPClassUID") or str(of_file).strip(" \0")
+    if uid == _INDEX_CLASS:
+        return "DICOMDIR"
+    if tags.word("Modality") in OBJECTS:
+        return tags.word("Modality")
+    name = str(UID(uid).name)
+    if name == _RAW_DATA:
+        return name
+    if tags.value("Rows") is not None and tags.value("Columns") is not None:
+        return ""
+    if uid and not uid.startswith(_STANDARD_ROOT):
+        return "private"
+    if not uid or name == uid or "Image" in name or "Parametric Map" in name:
+        raise DataError("truncated", f"{tags.file}: ends within its header; copy it again")
+    return name
+
+
+def _modality(tags: Tags) -> str:
+    return tags.word("Modality") or _MODALITIES.get(tags.text("SOPClassUID"), "")
 
 
 def _hashed(*texts: str) -> str:
@@ -88,7 +120,17 @@ def _frames(tags: Tags) -> tuple[DicomFrame, ...]:
     kind = tags.word("PhotometricInterpretation")
     if tags.whole("SamplesPerPixel", 1) != 1 or kind not in ("MONOCHROME1", "MONOCHROME2", ""):
         what = f"is a colour image ({kind})" if kind.isascii() else "is a colour image"
-        raise tags.wrong("PhotometricInterpretation", f"{what}; one number per voxel is read")
+        raise DataError(
+            "unreadable",
+            f"{tags.file}: {what} (PhotometricInterpretation 0028,0004); one number per voxel is read: export the "
+            "scan in grey",
+        )
+    if _is_mosaic(tags):
+        raise DataError(
+            "unreadable",
+            f"{tags.file}: is a mosaic, all slices of a volume in one picture (ImageType MOSAIC); convert the series "
+            "to NIfTI (dcm2niix does), or export it as enhanced MR",
+        )
     count = tags.whole("NumberOfFrames", 1) or 1
     if not 1 <= count <= MOST_FRAMES:
         raise tags.wrong("NumberOfFrames", f"is {count}")
@@ -96,10 +138,21 @@ def _frames(tags: Tags) -> tuple[DicomFrame, ...]:
     return tuple(_frame(frame, place) for frame in frames_of(tags, count))
 
 
+def _is_mosaic(tags: Tags) -> bool:
+    """Tell Siemens' way to keep a volume of a time series in one file, by the name or by the number of slices."""
+    if "MOSAIC" in tags.words("ImageType"):
+        return True
+    try:
+        slices = tags.data.private_block(0x0019, "SIEMENS MR HEADER")[0x0A].value
+        return int(slices) > 1
+    except (KeyError, ValueError, TypeError):
+        return False
+
+
 def _frame(frame: FrameTags, place: PixelPlace) -> DicomFrame:
     """Collect what places and scales one slice."""
     tags = frame.file
-    modality = tags.word("Modality")
+    modality = _modality(tags)
     intensity = intensity_of(frame, modality)
     spacing = frame.holder("PixelMeasuresSequence", "PixelSpacing").numbers("PixelSpacing", 2)
     kinds = {*tags.words("ImageType"), *_frame_type(frame)}
@@ -124,6 +177,7 @@ def _frame(frame: FrameTags, place: PixelPlace) -> DicomFrame:
         instance=_hashed(tags.text("SOPInstanceUID"), str(frame.index)),
         orders=orders_of(frame),
         traits=_traits(frame),
+        is_lossy=tags.text("LossyImageCompression") == "01" or place.syntax in LOSSY,
     )
 
 

@@ -12,13 +12,18 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.errors import DataError
 from somray.io.readers.dicom.clocks import clock_seconds, moment, moment_of_stamp
+from somray.io.readers.dicom.dataset import Tags
 from somray.io.readers.dicom.enhanced import FrameTags
 from somray.io.readers.dicom.frame import DicomFrame
 
-__all__ = ["POSITION", "interleaving", "orders_of", "sorted_alike"]
+__all__ = ["LOCATION", "POSITION", "interleaving", "orders_of", "sorted_alike"]
 
 POSITION = "TemporalPositionIdentifier"
+LOCATION = "SliceLocation"
+"""Sorts nothing; tells where places were lost."""
+
 _CODES = {
     "TriggerTime": "time_by_trigger",
     "DiffusionBValue": "time_by_bvalue",
@@ -57,6 +62,7 @@ def orders_of(frame: FrameTags) -> tuple[tuple[str, float], ...]:
         "AcquisitionTime": _acquired(frame),
         "FrameReferenceTime": tags.number("FrameReferenceTime"),
         "ContentTime": _seconds(tags.text("ContentDate"), tags.text("ContentTime")),
+        LOCATION: _location(tags),
     }
     if found["TriggerTime"] is None:
         found["TriggerTime"] = tags.number("NominalPercentageOfCardiacPhase")
@@ -67,6 +73,14 @@ def _first(frame: FrameTags, name: str, place: tuple[str, str]) -> float | None:
     item = frame.item(place[0])
     found = item.number(place[1]) if item is not None else None
     return frame.file.number(name) if found is None else found
+
+
+def _location(tags: Tags) -> float | None:
+    """Return the slice location; nothing is placed by it, so a damaged one is as good as none."""
+    try:
+        return tags.number(LOCATION)
+    except DataError:
+        return None
 
 
 def _b_value(frame: FrameTags) -> float | None:

@@ -26,6 +26,7 @@ __all__ = ["PixelPlace", "check_whole", "place_of", "stored_plane"]
 
 _KEYWORDS = {0x0010: "PixelData", 0x0008: "FloatPixelData", 0x0009: "DoubleFloatPixelData"}
 _UNDEFINED = 0xFFFFFFFF
+_PIXEL_VRS = (b"OB", b"OW", b"OF", b"OD", b"OL", b"UN")
 _FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
 
 
@@ -115,8 +116,10 @@ def _element(tags: Tags, file: BinaryIO) -> tuple[int, int | None, int, str]:
     group, element = struct.unpack(f"{order}HH", head[:4])
     if group != 0x7FE0 or element not in _KEYWORDS:
         raise DataError("truncated", f"{tags.file}: holds no pixels; copy it again")
-    vr = "OW" if syntax.is_implicit_VR else head[4:6].decode("latin-1")
-    if syntax.is_implicit_VR:
+    # some writers encode otherwise than they say; no length is odd, and both letters of a VR begin with an odd one
+    is_implicit = not syntax.is_encapsulated and head[4:6] not in _PIXEL_VRS
+    vr = "OW" if is_implicit else head[4:6].decode("latin-1")
+    if is_implicit:
         (length,), start = struct.unpack(f"{order}I", head[4:8]), tags.pixels_at + 8
     else:
         (length,), start = struct.unpack(f"{order}I", head[8:12]), tags.pixels_at + 12

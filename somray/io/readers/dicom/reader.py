@@ -95,12 +95,14 @@ class DicomSource(Source):
         matrix = np.eye(4)
         matrix[:3, :2], matrix[:3, 2], matrix[:3, 3] = series.across, step, series.positions[0]
         geometry = grid_of(path, (size_z, *flat[0].size), matrix)
-        slope, intercept = self._scale(flat[0])
         padding = None
-        if flat[0].padding is not None:
-            padding = float(np.float32(flat[0].padding[0] * slope + intercept))
+        padded = next((f for f in flat if f.padding is not None), None)
+        if padded is not None and padded.padding is not None:
+            slope, intercept = self._scale(padded)
+            padding = float(np.float32(padded.padding[0] * slope + intercept))
         shape = (len(series.frames), *geometry.shape)
-        codes = (*repairs, *series.repairs, *((note,) if note else ()))
+        lossy = ("lossy_compressed",) if any(f.is_lossy for f in flat) else ()
+        codes = (*repairs, *series.repairs, *lossy, *((note,) if note else ()))
         header = ScanHeader(
             shape, geometry, "dicom", flat[0].modality, unit, padding, repairs=codes
         )

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from somray.errors import DataError
 from somray.io.readers.dicom.frame import DicomFrame
-from somray.io.readers.dicom.orders import POSITION, interleaving, sorted_alike
+from somray.io.readers.dicom.orders import LOCATION, POSITION, interleaving, sorted_alike
 
 __all__ = ["Series", "arrange"]
 
 GAP_TOLERANCE = 0.02  # share of the usual gap; headers round positions to about 0.01 mm
 GAP_FLOOR_MM = 0.02
 GAP_FLOOR_SHARE = 0.1  # of the gap, where voxels are so small that the floor would hide anything
+ROUNDED_MM, ROUNDED_SHARE = 0.075, 0.15  # from the line through positions of one decimal; of a gap
 SAME_PLACE_MM, SAME_PLACE_SHARE = 0.01, 0.05  # the latter of a pixel
 SAME_TIME_MM, SAME_TIME_SHARE = 0.1, 0.1  # time points may round differently; the latter of a gap
 TILT_TOLERANCE_DEGREES = 0.25
@@ -82,9 +83,12 @@ def arrange(place: str, frames: Sequence[DicomFrame]) -> Series:
     repairs += _check_woven(place, times[0])
     gaps = np.diff((positions - positions[0]) @ normal)
     gap = float(np.median(gaps))
+    uneven = _uneven(gaps, gap)
+    if uneven and _is_rounded(positions, normal):
+        gap, uneven = float(np.mean(gaps)), ""
     return Series(
         times, positions, across, normal, gap, repairs,
-        uneven=_uneven(gaps, gap), tilted=_tilted(positions, normal, across),
+        uneven=uneven, tilted=_tilted(positions, normal, across),
     )  # fmt: skip
 
 
@@ -111,6 +115,13 @@ def _check_placed(place: str, frames: Sequence[DicomFrame]) -> tuple[str, ...]:
                 f"{frame.path}: {frame.modality} image lacks {', '.join(lacking)}; SliceLocation and "
                 "ImagerPixelSpacing cannot stand in for them; correct the header",
             )
+    locations = {dict(f.orders).get(LOCATION) for f in frames} - {None}
+    if len(frames) > 1 and len({f.position for f in frames}) == 1 and len(locations) == len(frames):
+        raise DataError(
+            "no_space",
+            f"{place}: all {len(frames)} slices have the same ImagePositionPatient (0020,0032) and each another "
+            "SliceLocation (0020,1041): their places were lost, as some anonymisers do; export the series again",
+        )
     return ()
 
 
@@ -199,6 +210,7 @@ def _by_time(
         found, name = _repeated(place, places, alone=len(groups) == 1)
         times += found
         code = (name,)
+    _check_kinds(place, times)
     heights = [np.array([height[id(f)] for f in time]) for time in times]
     allowed = SAME_TIME_MM
     if len(heights[0]) > 1:
@@ -208,6 +220,30 @@ def _by_time(
             "mixed_series", f"{place}: time points differ in their slices; export them again"
         )
     return tuple(tuple(time) for time in times), code
+
+
+def _check_kinds(place: str, times: Sequence[Sequence[DicomFrame]]) -> None:
+    """Refuse echoes, kernels, or magnitude and phase as time points of each other.
+
+    Raises:
+        DataError: `mixed_series`.
+    """
+    first = times[0][0]
+    for time in times[1:]:
+        other = time[0]
+        pairs = [(n, _kind(n, v), _kind(n, dict(other.traits).get(n, ""))) for n, v in first.traits]
+        unlike = [name for name, one, two in pairs if one != two]
+        if unlike:
+            raise DataError(
+                "mixed_series",
+                f"{place}: {first.path} and {other.path} are no time points of one measurement: they differ in "
+                f"{', '.join(unlike)}; give each kind a folder of its own",
+            )
+
+
+def _kind(name: str, value: str) -> str:
+    """Return what of a trait makes another kind of image: of its types the first, such as M and P."""
+    return value.partition("\\")[0] if name == "ImageType" else value
 
 
 def _repeated(
@@ -254,6 +290,18 @@ def _uneven(gaps: NDArray[np.float64], gap: float) -> str:
         f"gaps between slices range from {gaps.min():.4g} to {gaps.max():.4g} mm "
         f"(usually {gap:.4g}; worst between slices {worst} and {worst + 1})"
     )
+
+
+def _is_rounded(positions: NDArray[np.float64], normal: NDArray[np.float64]) -> bool:
+    """Whether slices lie evenly but for a header that holds tenths of a millimetre: 0.6, 1.2, 1.9, 2.5."""
+    moving = positions[:, np.ptp(positions, axis=0) > 0]
+    if not np.allclose(moving, np.round(moving, 1), rtol=0, atol=1e-6):
+        return False
+    places, heights = np.arange(len(positions)), (positions - positions[0]) @ normal
+    step, start = np.polyfit(places, heights, 1)
+    allowed = ROUNDED_MM * float(np.abs(normal).sum())
+    off = float(np.abs(heights - start - step * places).max())
+    return bool(off <= allowed <= ROUNDED_SHARE * step)
 
 
 def _tilted(

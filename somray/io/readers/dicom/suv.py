@@ -36,6 +36,13 @@ UNDATED_HALF_LIFE_SECONDS = (
 )  # longer-lived tracers are scanned days later: a bare time is not enough
 F18_CODES, F18_SECONDS, F18_TOLERANCE = ("C-111A1", "77004003"), 6586.2, 0.05
 SAME_CLOCK_SECONDS = 60.0
+_INJECTION = (
+    "RadionuclideTotalDose",
+    "RadionuclideHalfLife",
+    "RadiopharmaceuticalStartDateTime",
+    "RadiopharmaceuticalStartTime",
+)
+"""What tells two injections apart."""
 _DAY = timedelta(days=1)
 _SECONDS_A_DAY = 86400.0
 _QUARTER = 900.0  # time zones differ by whole quarters of an hour
@@ -114,7 +121,7 @@ def _philips(tags: Tags, offset: int) -> float:
 def _suv_per_activity(tags: Tags) -> tuple[float, str]:
     """Return the factor from Bq/ml to SUVbw, and the code of what had to be chosen."""
     correction = _correction(tags)
-    dose = tags.first("RadiopharmaceuticalInformationSequence")
+    dose = _injection(tags)
     weight_kg = _positive(tags, "PatientWeight", "suv_no_weight")
     if dose is None:
         raise _NoSuvError("suv_no_dose")
@@ -135,6 +142,15 @@ def _suv_per_activity(tags: Tags) -> tuple[float, str]:
     if not 0 <= elapsed <= MOST_HALF_LIVES * half_life:
         raise _NoSuvError("suv_time_implausible")
     return float(factor * 2.0 ** (elapsed / half_life)), note
+
+
+def _injection(tags: Tags) -> Tags | None:
+    """Return the one injection, None where there is none; of several nobody says which one is in the image."""
+    items = tags.items("RadiopharmaceuticalInformationSequence")
+    told = [i for i in items if i.text("RadionuclideTotalDose")]
+    if len({tuple(i.text(name) for name in _INJECTION) for i in told}) > 1:
+        return None
+    return next(iter(told or items), None)
 
 
 def _positive(tags: Tags, name: str, code: str) -> float:

@@ -2,6 +2,7 @@ import os
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 
 from somray.io.cohort.discover import propose
@@ -124,3 +125,25 @@ def test_a_pair_of_header_and_pixels_is_one_scan(tmp_path):
         str(tmp_path / s / "ct.hdr") for s in ("s1", "s2")
     ]
     assert found.left_out == ()
+
+
+def test_slices_with_a_series_each_are_no_scans_of_one_slice(tmp_path):
+    folder = series(tmp_path / "P1", count=6)
+    for n, file in enumerate(sorted(folder.iterdir())):
+        data = pydicom.dcmread(file)
+        data.SeriesInstanceUID = f"1.2.{n + 1}"
+        data.save_as(file)
+    rows, notes = seen(tmp_path, "path")
+    assert rows == []
+    assert "(mixed_series): P1: each of its 6 slices names another series" in notes
+
+
+def test_names_that_are_not_utf_8_are_left_out(tmp_path):
+    series(tmp_path / "P1")
+    os.rename(series(tmp_path / "P2"), os.fsencode(tmp_path / "Z") + b"\xfcrich")
+    nifti(tmp_path / "P3/ct.nii.gz")
+    os.rename(tmp_path / "P3/ct.nii.gz", os.fsencode(tmp_path / "P3") + b"/\xe4.nii.gz")
+    rows, notes = seen(tmp_path, "path")
+    assert rows == [("P1",)]
+    for name in ("Z?rich", "P3/?.nii.gz"):
+        assert f"{name}: has a name that is not UTF-8" in notes

@@ -177,3 +177,65 @@ def test_a_tiff_folder_above_dicom_folders_is_not_taken_for_dicom(tmp_path):
     save(tmp_path / "x/y", stack())
     (tmp_path / "x/a.tif").write_bytes(b"II*\0")
     assert refusal(tmp_path / "x").code == "unreadable"
+
+
+@pytest.mark.parametrize("sop", ["1.3.46.670589.11.0.0.12.1", "1.3.12.2.1107.5.9.1"])
+def test_private_objects_of_vendors_are_left_out_but_a_slice_without_its_size_is_not(tmp_path, sop):
+    folder = save(tmp_path / "a", [*stack(), report_of("CT", sop)])
+    with open_source(folder) as source:
+        assert len(values(source)) == 5
+        assert source.header.repairs == ("objects_left_out",)
+    assert "private" in refusal(folder / "005.dcm").message
+    cut = report_of("CT", "1.2.840.10008.5.1.4.1.1.2")
+    assert refusal(save(tmp_path / "b", [*stack(), cut])).code == "truncated"
+
+
+def test_raw_data_with_rows_and_columns_are_no_slice(tmp_path):
+    raw = make_slice((0, 0, 0), SOPClassUID="1.2.840.10008.5.1.4.1.1.66", PixelData=None)
+    with open_source(save(tmp_path / "a", [*stack(), raw])) as source:
+        assert source.header.repairs == ("objects_left_out",)
+
+
+def test_the_index_of_a_disk_says_what_to_name(tmp_path):
+    index = report_of(sop="1.2.840.10008.1.3.10", SOPInstanceUID="1.2.3")
+    folder = save(tmp_path / "a", [index, *stack()], ["DICOMDIR", *(f"{n}.dcm" for n in range(5))])
+    assert "index of a disk" in refusal(folder / "DICOMDIR").message
+    with open_source(folder) as source:
+        assert len(values(source)) == 5
+
+
+def test_a_series_whose_other_part_lies_below_is_refused_and_copies_there_are_not(tmp_path):
+    slices = stack()
+    folder = save(tmp_path / "a", slices)
+    save(folder / "backup", slices[:2])
+    with open_source(folder) as source:
+        assert len(values(source)) == 5
+    save(folder / "more", [make_slice((5.0, -7.0, 26.0))])
+    error = refusal(folder)
+    assert error.code == "mixed_series"
+    assert "more/000.dcm" in error.message
+
+
+def test_slices_with_a_series_each_are_told_as_such(tmp_path):
+    for n, data in enumerate(slices := stack(6)):
+        data.SeriesInstanceUID = f"1.2.{n + 1}"
+    error = refusal(save(tmp_path / "a", slices))
+    assert error.code == "mixed_series"
+    assert "each of 6 slices names another series" in error.message
+
+
+def test_a_class_tells_the_modality_that_an_anonymiser_took(tmp_path):
+    with open_source(save(tmp_path / "a", stack(Modality=None))) as source:
+        assert (source.header.modality, source.header.unit) == ("CT", "HU")
+
+
+@pytest.mark.parametrize("how", ["name", "number"])
+def test_a_mosaic_is_no_slice(tmp_path, how):
+    changes = {"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]} if how == "name" else {}
+    data = make_slice((0, 0, 0), Modality="MR", **changes)
+    if how == "number":
+        block = data.private_block(0x0019, "SIEMENS MR HEADER", create=True)
+        block.add_new(0x0A, "US", 36)
+    error = refusal(save(tmp_path / "a", [data]))
+    assert error.code == "unreadable"
+    assert "mosaic" in error.message

@@ -123,3 +123,11 @@ def test_a_range_of_padding_is_one_value(tmp_path):
         assert source.header.padding == -3100
     assert (found[:, 0, 0] == -3100).all()
     assert found[:, 1].min() > -1100
+
+
+def test_padding_that_only_later_slices_name_is_found(tmp_path):
+    slices = [with_padding(z, -2000, "SS", -2000, 1) for z in (0, 2)]
+    del slices[0][0x00280120]
+    slices[0].PixelData = np.abs(STORED).astype("<i2").tobytes()
+    with open_source(save(tmp_path / "a", slices)) as source:
+        assert source.header.padding == -3100

@@ -175,3 +175,22 @@ def test_frames_of_an_enhanced_file_are_sorted_by_their_b_value(tmp_path):
         assert source.header.shape[:2] == (2, 4)
         assert source.header.repairs == ("time_by_bvalue",)
         np.testing.assert_allclose(source.read(1, 0, 4) - source.read(0, 0, 4), 16.0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("ImageType", (["ORIGINAL", "PRIMARY", "M"], ["ORIGINAL", "PRIMARY", "P"])),
+        ("EchoTime", ("4.6", "9.2")),
+        ("ConvolutionKernel", ("B30", "B70")),
+    ],
+)
+def test_kinds_of_image_are_no_time_points_whatever_numbers_them(tmp_path, name, values):
+    slices = [
+        one(z, t, TemporalPositionIdentifier=t + 1, **{name: values[t]})
+        for z in HEIGHTS
+        for t in (0, 1)
+    ]
+    with pytest.raises(DataError, match=name) as caught:
+        open_source(save(tmp_path / "a", slices))
+    assert caught.value.code == "mixed_series"

@@ -1,9 +1,13 @@
 """Stored values as they were encoded, whatever packed them."""
 
+from io import BytesIO
+
 import imagecodecs
 import numpy as np
+import pydicom
 import pytest
 from pydicom.encaps import encapsulate, encapsulate_extended
+from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import (
     JPEG2000,
     DeflatedExplicitVRLittleEndian,
@@ -90,6 +94,9 @@ LOSSLESS = {
     ),
     "signed 12 bits, not extended": (
         ExplicitVRLittleEndian, (S12.view(np.uint16) & 0xFFF).tobytes(), S12, {"signed": True},
+    ),
+    "overlay in unused bits, jpeg-ls": (
+        JPEGLSLossless, imagecodecs.jpegls_encode(U12 | ((Y + X) % 3 << 14).astype(np.uint16)), U12, {},
     ),
 }  # fmt: skip
 
@@ -247,3 +254,33 @@ def test_a_damaged_stream_never_hangs_kills_or_allocates_by_its_own_word(tmp_pat
         wide[at : at + 4] = b"\xff\xff\xff\xff"
         with pytest.raises(RuntimeError, match="the header says"):
             decoded(bytes(wide), str(syntax), (ROWS, COLUMNS), 16, is_signed=False)
+
+
+@pytest.mark.parametrize("told", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+def test_a_data_set_that_is_encoded_otherwise_than_told_is_read_as_it_is(tmp_path, told):
+    def write(z):
+        data = make(S16.astype("<i2").tobytes(), told, z, **NATIVE)
+        meta, data.file_meta = data.file_meta, None
+        del data.file_meta
+        body, head = BytesIO(), BytesIO()
+        is_implicit = told != ImplicitVRLittleEndian
+        pydicom.dcmwrite(body, data, implicit_vr=is_implicit, little_endian=True)
+        meta.FileMetaInformationVersion, meta.ImplementationClassUID = b"\0\1", "1.2.3"
+        write_file_meta_info(head, meta)
+        place = tmp_path / f"{z}.dcm"
+        place.write_bytes(bytes(128) + b"DICM" + head.getvalue() + body.getvalue())
+
+    for z in (0.0, 2.0):
+        write(z)
+    with open_source(tmp_path) as source:
+        found = source.read(0, 0, 2) + 1000
+    np.testing.assert_array_equal(found, [S16, S16])
+
+
+def test_loss_is_told(tmp_path):
+    data = make(U12.tobytes(), ExplicitVRLittleEndian)
+    with open_source(save(tmp_path / "a", [data])) as source:
+        assert "lossy_compressed" not in source.header.repairs
+    data.LossyImageCompression = "01"
+    with open_source(save(tmp_path / "b", [data])) as source:
+        assert "lossy_compressed" in source.header.repairs

@@ -108,3 +108,25 @@ def test_cosines_that_are_rounded_or_too_long_are_made_unit(tmp_path):
     ]
     with open_source(save(tmp_path / "a", slices)) as source:
         assert source.header.geometry.spacing_mm == pytest.approx((2.0, 1.5, 0.75))
+
+
+def test_places_rounded_to_tenths_are_even_and_a_slice_that_lacks_is_still_found(tmp_path):
+    heights = [round(0.625 * i, 1) for i in range(24)]
+    with open_source(save(tmp_path / "a", stack(AXIAL, heights))) as source:
+        assert source.header.geometry.spacing_mm[0] == pytest.approx(0.625, rel=0.01)
+    for lost in (1, 12, 22):
+        left = [h for n, h in enumerate(heights) if n != lost]
+        assert code_of(save(tmp_path / str(lost), stack(AXIAL, left))) == "irregular"
+    shifted = [round(h + 0.01, 2) for h in heights]  # two decimals hide nothing
+    assert code_of(save(tmp_path / "b", stack(AXIAL, shifted))) == "irregular"
+
+
+def test_lost_places_are_told_and_no_time_points(tmp_path):
+    slices = stack(AXIAL, [0] * 4)
+    for n, data in enumerate(slices):
+        data.AcquisitionTime, data.SliceLocation = f"10000{n}", str(2.0 * n)
+    assert code_of(save(tmp_path / "a", slices)) == "no_space"
+    for data in slices:
+        data.SliceLocation = "0"
+    with open_source(save(tmp_path / "b", slices)) as source:  # one slice, four times
+        assert source.header.shape[:2] == (4, 1)

@@ -1,5 +1,6 @@
 """SUVbw from every kind of header, with QIBA's factor, or none with its reason."""
 
+import copy
 import math
 
 import pytest
@@ -226,3 +227,13 @@ def test_enhanced_pet_is_scaled_by_its_real_world_unit_and_decay_date(tmp_path):
         "RealWorldValueMappingSequence": [mapping], "SOPClassUID": "1.2.840.10008.5.1.4.1.1.130",
     }  # fmt: skip
     assert read(tmp_path, **changes) == ("SUVbw", pytest.approx(PLAIN * 2), ())
+
+
+def test_of_two_injections_nobody_says_which_is_in_the_image(tmp_path):
+    one = make_pet(0).RadiopharmaceuticalInformationSequence[0]
+    other = copy.deepcopy(one)
+    unit, factor, _ = read(tmp_path, RadiopharmaceuticalInformationSequence=[one, other])
+    assert (unit, factor) == ("SUVbw", pytest.approx(PLAIN * 2, rel=1e-5))
+    other.RadionuclideTotalDose = "1.2e8"
+    unit, _, codes = read(tmp_path, RadiopharmaceuticalInformationSequence=[one, other])
+    assert (unit, codes) == ("Bq/ml", ("suv_no_dose",))
