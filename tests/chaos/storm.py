@@ -79,15 +79,24 @@ class Storm:
         assert code in codes, f"exit {code}, not {codes}: {self.driver.told()[-3000:]}"
         return code
 
-    def done(self):
-        """Return the units that the ledger knows done, by file, with what they hold."""
-        found = {}
+    def _entries(self):
+        """Read what the ledger knows of units: files, what they hold, and the codes of failures."""
         for file in (self.output / "work/ledger").rglob("*.json"):
             with contextlib.suppress(OSError, ValueError):  # replaced meanwhile
                 data = file.read_bytes()
-                if json.loads(data)["code"] is None:
-                    found[str(file)] = hashlib.sha256(data).hexdigest()
-        return found
+                yield str(file), data, json.loads(data)["code"]
+
+    def done(self):
+        """Return the units that the ledger knows done, by file, with what they hold."""
+        return {
+            file: hashlib.sha256(data).hexdigest()
+            for file, data, code in self._entries()
+            if code is None
+        }
+
+    def given_up(self):
+        """Return the files of units that failed."""
+        return [file for file, _, code in self._entries() if code is not None]
 
     def keep(self):
         """Remember what is done; `check_kept` sees that none of it is done again."""
@@ -95,7 +104,7 @@ class Storm:
         self.kept = {file: digest for file, digest in done if self.doubtful.get(file) != digest}
 
     def doubt(self):
-        """Expect nothing of what is done now: it was done for another manifest, and may be due again."""
+        """Expect nothing of what is done now: it was done for something else, and may be due again."""
         self.kept, self.doubtful = {}, self.done()
 
     def check_kept(self):
