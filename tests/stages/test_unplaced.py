@@ -33,11 +33,13 @@ def test_a_given_voxel_size_reaches_scan_row_and_plan(tmp_path):
     assert meta.geometry.spacing_mm == pytest.approx(GIVEN)
 
 
-def test_a_mask_that_names_no_size_lies_on_the_scan_it_was_drawn_on(tmp_path):
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_a_mask_that_names_no_size_lies_on_the_scan_it_was_drawn_on(tmp_path, noise):
     grid = Geometry.from_spacing((3, 8, 9), GIVEN)
     truth = np.zeros((3, 8, 9), np.uint8)
     truth[1, 2:5, 3:6] = 1
-    tifffile.imwrite(tmp_path / "truth.tif", truth, photometric="minisblack")
+    drawn = (truth + noise * np.cos(np.arange(truth.size)).reshape(truth.shape)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "truth.tif", drawn, photometric="minisblack")
     place = store(
         tmp_path / "run", np.zeros(truth.shape, np.float32), grid, labels={"som": 3 * truth}
     )

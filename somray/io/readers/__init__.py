@@ -19,6 +19,7 @@ from somray.io.readers.omezarr.reader import is_omezarr, open_omezarr
 from somray.io.readers.remote import local_path, open_remote
 from somray.io.readers.slices.reader import is_slices, open_slices
 from somray.io.readers.source import Source, coded
+from somray.io.readers.standins import stand_in
 from somray.io.readers.tiff.reader import is_tiff, open_tiff
 from somray.io.storage import is_url
 
@@ -26,6 +27,7 @@ __all__ = ["READERS", "Reader", "Source", "open_source", "split_channel"]
 
 _CHANNEL = re.compile(r"(.+)#channel=([^#]+)")
 _PICTURES = (".jpg", ".jpeg", ".bmp", ".gif")
+_HEADLESS = (".raw", ".zraw")
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,12 @@ def _open_local(path: str, irregular: str, channel: str | None) -> Source:
     """Ask every reader in turn."""
     place = Path(path)
     with coded(place):
+        what = stand_in(place)
         if not place.exists():
-            raise DataError("missing", f"{place}: does not exist; correct the path in the manifest")
+            what = what or "does not exist; correct the path in the manifest"
+            raise DataError("missing", f"{place}: {what}")
+        if what:
+            raise DataError("unreadable", f"{place}: {what}")
         for name, reader in READERS.items():
             if reader.sniff(place):
                 return _open_with(name, place, irregular, channel)
@@ -108,6 +114,11 @@ def _open_local(path: str, irregular: str, channel: str | None) -> Source:
             "unreadable",
             f"{place}: {pictures} is a picture made for looking at, with values lost; export the slices as "
             "TIFF or PNG",
+        )
+    if place.suffix.lower() in _HEADLESS:
+        raise DataError(
+            "unreadable",
+            f"{place}: holds voxels alone; name the header that describes them (.mhd, .nhdr), or write one",
         )
     kinds = ", ".join(READERS)
     what = (

@@ -68,6 +68,8 @@ def _shape(path: Path, fields: MetaFields) -> tuple[int, int, int, int]:
             f"{path}: holds {count} values per voxel (ElementNumberOfChannels); one is read, so write one "
             "file per component",
         )
+    if fields.text("Kinds").lower().split()[2:] in (["list"], ["time"]) and len(sizes) == 3:
+        sizes.insert(2, 1)  # frames of one slice, as Plus and 3D Slicer record ultrasound
     return volume_shape(str(path), [int(n) for n in sizes])
 
 

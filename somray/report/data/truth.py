@@ -67,5 +67,8 @@ class TruthMask:
                 if here.size:
                     near = nearest[here]
                     slab = source.read(moment, z0, z1)
-                    mask[here] = slab[near[:, 0] - z0, near[:, 1], near[:, 2]] > 0
+                    values = slab[near[:, 0] - z0, near[:, 1], near[:, 2]]
+                    mask[here] = (
+                        np.rint(values) > 0
+                    )  # masks go through float, as `TruthOnGrid` knows
         return mask

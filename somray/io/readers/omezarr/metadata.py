@@ -73,7 +73,8 @@ def image_of(place: str, attributes: Mapping[str, Any]) -> ZarrImage:  # Any: JS
         image = ZarrImage(str(dataset["path"]), axes, matrix, _channel_names(ome), repairs)
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise DataError(
-            "unreadable", f"{place}: its OME-Zarr metadata is not read ({error})"
+            "unreadable",
+            f"{place}: its OME-Zarr metadata is not read ({error}); correct it in .zattrs or zarr.json",
         ) from error
     return _own(place, image, attributes.get("somray"))
 

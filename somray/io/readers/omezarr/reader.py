@@ -16,6 +16,7 @@ from somray.domain.brick import Brick
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.ome.links import StoredArray
+from somray.io.readers.omezarr.chunks import CutChunkError, WholeChunks, foreign_chunk, is_blosc
 from somray.io.readers.omezarr.metadata import ZarrImage, image_of, own_affine
 from somray.io.readers.omezarr.stored import stored_array
 from somray.io.readers.source import Source, grid_of
@@ -79,14 +80,14 @@ def open_omezarr(path: Path | str, irregular: str = "refuse", channel: str | Non
         raise
 
 
-def _store(place: str) -> Any:  # Any: one of zarr's stores
+def _store(place: str) -> WholeChunks:
     if not is_url(place) and Path(place).is_file():
-        return zarr.storage.ZipStore(place, mode="r", read_only=True)
-    return Storage.at(place).zarr("", read_only=True)
+        return WholeChunks(zarr.storage.ZipStore(place, mode="r", read_only=True))
+    return WholeChunks(Storage.at(place).zarr("", read_only=True))
 
 
-def _close(store: Any) -> None:  # Any: one of zarr's stores
-    if isinstance(store, zarr.storage.ZipStore):
+def _close(store: WholeChunks) -> None:
+    if isinstance(store.inner, zarr.storage.ZipStore):
         store.close()
 
 
@@ -141,6 +142,8 @@ def _array(place: str, group: zarr.Group, path: str) -> Any:  # Any: zarr's arra
             f"{place}: one chunk takes {size / 2**20:.0f} MiB, at most {MOST_BYTES // 2**20} fit a task; "
             "write it with smaller chunks",
         )
+    store: Any = found.store  # Any: ours, that `_store` made
+    store.packed = f"{found.path}/" if is_blosc(found) else None
     return found
 
 
@@ -195,6 +198,7 @@ class _ZarrSource(Source):
     def __init__(self, path: str, facts: _Facts, array: Any) -> None:  # Any: zarr
         super().__init__(path, facts.header)
         self._axes, self._channel, self._array = facts.axes, facts.channel, array
+        self._is_found = False  # a chunk, where zarr looks for them
         chunks = dict(zip(self._axes, array.chunks, strict=True))
         self.windows = "boxes" if chunks["x"] <= WIDEST_CHUNK else "rows"
 
@@ -208,12 +212,42 @@ class _ZarrSource(Source):
         z, row, column = box.box
         for y, x in self._tiles(box):
             where = {"t": box.t, "c": self._channel, "z": z, "y": y, "x": x}
-            found = np.asarray(self._array[tuple(where[axis] for axis in self._axes)])
+            found = self._found(tuple(where[axis] for axis in self._axes))
             block[
                 :, y.start - row.start : y.stop - row.start,
                 x.start - column.start : x.stop - column.start,
             ] = found.transpose(order)  # fmt: skip
         return block
+
+    def _found(self, where: tuple[Any, ...]) -> NDArray[Any]:  # Any: slices, any number
+        try:
+            found = np.asarray(self._array[where])
+        except CutChunkError as error:
+            raise DataError(
+                "truncated", f"{self.path}: its chunk {error} ends early; copy the scan again"
+            ) from error
+        self._check_named(found)
+        return found
+
+    def _check_named(self, found: NDArray[Any]) -> None:  # Any: any number
+        """Refuse an array whose chunks lie under other names, where zarr gives the fill value alone.
+
+        Raises:
+            DataError: `unreadable`.
+        """
+        if self._is_found:
+            return
+        alike = np.broadcast_to(found.flat[0], found.shape)
+        is_constant = np.array_equal(found, alike, equal_nan=True)
+        key = foreign_chunk(self._array) if is_constant else None
+        if key is not None:
+            asked = self._array.metadata.encode_chunk_key((0,) * self._array.ndim)
+            raise DataError(
+                "unreadable",
+                f"{self.path}: its chunks are named like {key}, its metadata ask for {asked}; correct "
+                "`dimension_separator` in .zarray (`chunk_key_encoding` in zarr.json)",
+            )
+        self._is_found = True
 
     def _tiles(self, box: Brick) -> Iterator[tuple[slice, slice]]:
         """Cut the box along chunks, so that few are decoded at a time."""

@@ -30,7 +30,7 @@ def stored_array(array: Any, axes: str, channel: int) -> StoredArray | None:  # 
         axes: one letter of tczyx per axis.
         channel: along c.
     """
-    store = array.store_path.store
+    store = array.store_path.store.inner
     if not isinstance(store, LocalStore) or list(axes) != [a for a in AXES if a in axes]:
         return None
     folder = Path(store.root, str(array.path)).resolve()

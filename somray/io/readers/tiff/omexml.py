@@ -86,7 +86,14 @@ def is_timed(root: ET.Element) -> bool:
     """Whether the time between frames is named, or the planes have times that differ."""
     steps = [e.get("TimeIncrement") or "0" for e in _all(root, "Pixels")]
     times = {e.get("DeltaT") for e in _all(root, "Plane")} - {None}
-    return any(float(step) > 0 for step in steps) or len(times) > 1
+    return any(_is_positive(step) for step in steps) or len(times) > 1
+
+
+def _is_positive(text: str) -> bool:
+    try:
+        return float(text) > 0
+    except ValueError:
+        return False
 
 
 def pixels_of(root: ET.Element) -> list[OmePixels]:

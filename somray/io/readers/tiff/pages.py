@@ -15,6 +15,8 @@ from tifffile import COMPRESSION, PHOTOMETRIC
 
 from somray.errors import DataError
 from somray.io.readers.gray import gray_of
+from somray.io.readers.standins import stand_in
+from somray.io.readers.tiff.calibration import has_curve, value_line
 
 __all__ = [
     "PageFacts",
@@ -22,6 +24,7 @@ __all__ = [
     "facts_of",
     "is_imagej_page",
     "measured",
+    "on_line",
     "planes_of",
     "strict",
 ]
@@ -62,9 +65,13 @@ def strict(path: Path) -> Iterator[None]:
             raise
     except tifffile.TiffFileError as error:
         code = "truncated" if path.stat().st_size < 8 else "unreadable"
-        raise DataError(code, f"{path}: is not a whole TIFF file ({error})") from error
+        what = stand_in(path) or f"is not a whole TIFF file ({error}); copy the file again"
+        raise DataError(code, f"{path}: {what}") from error
     except (OSError, ValueError, IndexError, KeyError, RuntimeError) as error:
-        raise DataError("unreadable", f"{path}: cannot be decoded ({error})") from error
+        raise DataError(
+            "unreadable",
+            f"{path}: cannot be decoded ({error}); copy the file again, or save it anew",
+        ) from error
     finally:
         logger.removeHandler(errors)
     if errors.messages:
@@ -126,9 +133,11 @@ def facts_of(path: Path, page: Any, *, decode: bool = True) -> PageFacts:  # Any
         raise DataError("unreadable", f"{path}: holds {dtype}; one real number per voxel is read")
     _check_photometric(path, page)
     notes = [] if int(page.compression) not in _LOSSY else ["lossy_compressed"]
-    if page.photometric == PHOTOMETRIC.MINISWHITE:
+    if page.photometric == PHOTOMETRIC.MINISWHITE and not _is_plain_mask(page):
         notes.append("white_inverted" if _is_inverted(page) else "lut_ignored")
     if page.photometric == PHOTOMETRIC.PALETTE and not _is_gray_ramp(page):
+        notes.append("lut_ignored")
+    if has_curve(page) and "lut_ignored" not in notes:
         notes.append("lut_ignored")
     if page.samplesperpixel > 1 + _alphas(page):
         notes.append("gray_from_rgb")
@@ -166,7 +175,13 @@ def _alphas(page: Any) -> int:  # Any: tifffile
 
 def _is_inverted(page: Any) -> bool:  # Any: tifffile
     """Whether white at 0 says how values are stored: not in ImageJ's files, not for fractions."""
-    return np.dtype(page.dtype).kind in "iub" and not is_imagej_page(page)
+    is_whole = np.dtype(page.dtype).kind in "iub"
+    return is_whole and not is_imagej_page(page) and not _is_plain_mask(page)
+
+
+def _is_plain_mask(page: Any) -> bool:  # Any: tifffile
+    """Whether a page is true and false as tifffile writes it: white at 0 without being asked."""
+    return np.dtype(page.dtype).kind == "b" and bool(page.parent.is_shaped)
 
 
 def _is_gray_ramp(page: Any) -> bool:  # Any: tifffile
@@ -213,7 +228,14 @@ def measured(path: Path, key: Any, samples: NDArray[Any]) -> NDArray[Any]:  # An
     stored = samples[..., 0] if single else gray_of(path, samples, _alphas(key))
     if key.photometric == PHOTOMETRIC.MINISWHITE and _is_inverted(key):
         stored = _turned(stored, int(key.bitspersample))
-    return np.asarray(stored)
+    line = value_line(key)
+    return np.asarray(stored if line is None else on_line(stored, line))
+
+
+def on_line(stored: NDArray[Any], line: tuple[float, float]) -> NDArray[np.float64]:
+    """Return the values that a calibration (offset, slope) makes of stored ones."""
+    offset, slope = line
+    return np.asarray(stored.astype(np.float64) * slope + offset)
 
 
 def _turned(stored: NDArray[Any], bits: int) -> NDArray[Any]:

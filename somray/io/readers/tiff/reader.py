@@ -18,12 +18,13 @@ from somray.errors import DataError
 from somray.io.readers.sidecars import sidecar_spacing
 from somray.io.readers.source import Source
 from somray.io.readers.tiff.boxes import PageBoxes, windows_of
+from somray.io.readers.tiff.calibration import value_line
 from somray.io.readers.tiff.header import stack_header
 from somray.io.readers.tiff.omeset import is_ome_set, open_ome_set
 from somray.io.readers.tiff.omexml import channel_names, is_timed, parsed
-from somray.io.readers.tiff.pages import check_whole, facts_of, planes_of, strict
+from somray.io.readers.tiff.pages import check_whole, facts_of, on_line, planes_of, strict
 from somray.io.readers.tiff.spacing import spacing_zyx_mm
-from somray.io.readers.tiff.stack import PlaneOrder, series_of, stack_of
+from somray.io.readers.tiff.stack import PlaneOrder, series_of, stack_of, untold_pages
 from somray.io.readers.voxels.rows import StoredPlane
 
 __all__ = ["SUFFIXES", "is_tiff", "open_tiff"]
@@ -72,7 +73,15 @@ def open_tiff(path: Path, irregular: str = "refuse", channel: str | None = None)
 
 def _source_of(path: Path, file: Any, channel: str | None) -> Source:  # Any: tifffile
     """Look at the images of an open file."""
-    axes, sizes, pages = series_of(path, file)
+    try:
+        axes, sizes, pages = series_of(path, file)
+    except (KeyError, TypeError, ValueError) as error:
+        if not file.is_ome:
+            raise
+        raise DataError(
+            "unreadable",
+            f"{path}: its OME-XML lacks or garbles a size ({error}); write it again, or save as plain TIFF",
+        ) from error
     key = pages[0].keyframe if pages[0] is not None else None
     check_whole(path, pages)
     if key is None or not key.axes.strip("S").endswith("YX"):
@@ -83,15 +92,17 @@ def _source_of(path: Path, file: Any, channel: str | None) -> Source:  # Any: ti
     stack = stack_of(path, axes, sizes, (channel, names), timed=timed)
     facts = facts_of(path, key)
     shape = (*stack.planes.shape, facts.rows, facts.columns)
-    notes = (*stack.notes, *facts.notes)
+    notes = (*stack.notes, *facts.notes, *untold_pages(file, pages))
     spacing = spacing_zyx_mm(file) or sidecar_spacing(path, shape[1:])
     header = stack_header(path, shape, spacing, notes)
     contiguous = len(file.series) == 1 and file.series[0].dataoffset is not None
     if contiguous and key.samplesperpixel == 1 and "white_inverted" not in notes:
         dtype = np.dtype(key.dtype).newbyteorder(file.byteorder)
         offset = int(file.series[0].dataoffset)
+        source = _PlainSource(str(path), header, stack, (dtype, offset, int(np.prod(sizes))))
+        source.line = value_line(key)
         file.close()
-        return _PlainSource(str(path), header, stack, (dtype, offset, int(np.prod(sizes))))
+        return source
     return _PagedSource(str(path), header, file, pages, stack)
 
 
@@ -118,6 +129,7 @@ class _PlainSource(Source):
 
     windows = "boxes"
     splits = True
+    line: tuple[float, float] | None = None  # offset and slope of measured values
 
     def __init__(
         self,
@@ -140,8 +152,11 @@ class _PlainSource(Source):
                 place = int(self._planes[t, z]) * self._pixels * self._dtype.itemsize
                 file.seek(self._offset + place)
                 found = np.fromfile(file, dtype=self._dtype, count=self._pixels)
-                block[z - z0] = found.reshape(self.header.shape[2:])
+                block[z - z0] = self._measured(found.reshape(self.header.shape[2:]))
         return block
+
+    def _measured(self, stored: NDArray[Any]) -> NDArray[Any]:  # Any: any number
+        return stored if self.line is None else on_line(stored, self.line)
 
     def _read_box(self, box: Brick) -> NDArray[np.float32]:
         found = np.empty(box.shape, dtype=np.float32)
@@ -157,7 +172,7 @@ class _PlainSource(Source):
                     self._offset + place, self.header.shape[3], self._dtype, 1, read
                 )
                 for rows, stored in plane.rows(box):
-                    found[z - box.z0, rows] = stored[..., 0]
+                    found[z - box.z0, rows] = self._measured(stored[..., 0])
         return found
 
 

@@ -46,9 +46,9 @@ def assumed(spacing: Spacing | None) -> tuple[tuple[float, float, float], tuple[
 
 
 def _length(value: object, scale: float | None) -> float | None:
-    """Return a size in mm, None where it is none."""
+    """Return a size in mm, None where it is none; the sign says in which direction a stack was taken."""
     try:
-        number = float(str(value)) * (scale or 0.0)
+        number = abs(float(str(value))) * (scale or 0.0)
     except ValueError:
         return None
     return number if 0 < number < _LARGEST_MM else None
@@ -61,7 +61,7 @@ def _checked(z: float | None, y: float | None, x: float | None) -> Spacing | Non
 def ome_spacing(text: str) -> Spacing | None:
     """Read PhysicalSizeZ, Y and X of the first image; micrometres where no unit is named."""
     try:
-        pixels = next(e for e in ET.fromstring(text).iter() if e.tag.endswith("}Pixels"))
+        pixels = next(e for e in ET.fromstring(text).iter() if e.tag.rpartition("}")[2] == "Pixels")
     except (ET.ParseError, StopIteration):
         return None
     sizes = [
@@ -112,5 +112,4 @@ def _from_micromanager(told: dict[str, Any]) -> Spacing | None:  # Any: tifffile
     """Read the summary's pixel size and z step, in micrometres."""
     summary = told.get("Summary") or {}
     size = _length(summary.get("PixelSize_um"), 1e-3)
-    step = str(summary.get("z-step_um") or 0).lstrip("-")  # a stack may be taken downwards
-    return _checked(_length(step, 1e-3), size, size)
+    return _checked(_length(summary.get("z-step_um") or 0, 1e-3), size, size)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from somray.errors import DataError
 
-__all__ = ["PlaneOrder", "channel_index", "series_of", "stack_of"]
+__all__ = ["PlaneOrder", "channel_index", "series_of", "stack_of", "untold_pages"]
 
 _STACK_AXES = "ZIQ"
 _NAMES = {"C": "channels", "S": "samples per pixel", "T": "time points", "Z": "slices"}
@@ -61,6 +61,26 @@ def series_of(path: Path, file: Any) -> tuple[str, tuple[int, ...], list[Any]]: 
         )
     pages.sort(key=lambda page: int(np.atleast_1d(page.index)[0]))
     return "I", (len(pages),), pages
+
+
+def untold_pages(file: Any, pages: list[Any]) -> tuple[str, ...]:  # Any: tifffile
+    """Tell where a file holds more pages like those of its image than its description counts.
+
+    Args:
+        file: an open file of one image.
+        pages: of that image.
+
+    Returns:
+        `surplus_ignored`, or nothing.
+    """
+    key = pages[0].keyframe
+    told = file.series[0].size // key.size
+    if len(file.series) != 1 or len(file.pages) <= told:
+        return ()
+    first = 1 + max(int(np.atleast_1d(page.index)[0]) for page in pages[:told])
+    more = (page.aspage() for page in file.pages[first:])
+    is_alike = any((p.shape, p.dtype) == (key.shape, key.dtype) and not _is_small(p) for p in more)
+    return ("surplus_ignored",) if is_alike else ()
 
 
 def _is_small(page: Any) -> bool:  # Any: tifffile

@@ -29,6 +29,7 @@ _NEEDED = frozenset(
      "axis maxs", "data file", "line skip", "byte skip")
 )  # fmt: skip
 _REQUIRED = ("dimension", "type", "encoding", "sizes")
+_VECTOR = re.compile(r"\([^()]*\)")
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ def _parsed(path: Path, magic: str, fields: dict[str, str]) -> dict[str, Any]:  
             if current == "space origin" and "none" in value.lower():
                 continue
             plain = value.lower() if current in ("type", "encoding", "endian", "kinds") else value
+            plain = _VECTOR.sub(_without_blanks, plain)
             yield f"{current}: {_quoted(plain) if 'units' in current else plain}"
 
     try:
@@ -128,6 +130,11 @@ def _parsed(path: Path, magic: str, fields: dict[str, str]) -> dict[str, Any]:  
     if len(header["sizes"]) != header["dimension"]:
         raise DataError("unreadable", f"{path}: its dimension and its sizes contradict each other")
     return header
+
+
+def _without_blanks(vector: re.Match[str]) -> str:
+    """Close up a vector: Teem allows blanks in it, pynrrd takes them for its end."""
+    return "".join(vector[0].split())
 
 
 def _quoted(units: str) -> str:

@@ -1,10 +1,13 @@
 """OME-Zarr as input: both versions, any axes, units, transformations, channels, stores; and what is no image."""
 
+import json
 import shutil
 
+import numcodecs
 import numpy as np
 import pytest
 import zarr
+from zarr.codecs import BloscCodec
 from zarr.storage import FsspecStore, ZipStore
 
 from somray.domain.geometry import Geometry
@@ -44,8 +47,10 @@ def write(place, data, axes="zyx", version=5, store=None, **said):
         store=store or str(place), zarr_format=3 if version == 5 else 2, attributes=attributes
     )
     chunks = said.get("chunks", tuple(min(n, 4) for n in data.shape))
+    packs = {5: BloscCodec(), 4: numcodecs.Blosc()}
+    packed = {"compressors": packs[version]} if said.get("pack") == "blosc" else {}
     array = group.create_array(
-        "0", shape=data.shape, dtype=data.dtype, chunks=chunks, shards=said.get("shards")
+        "0", shape=data.shape, dtype=data.dtype, chunks=chunks, shards=said.get("shards"), **packed
     )
     array[...] = data
     return place
@@ -187,13 +192,48 @@ def test_damage_is_coded(tmp_path):
     chunk.write_bytes(b"no zstd")
     lost = write(tmp_path / "lost.zarr", values("zyx"))
     shutil.rmtree(lost / "0")
-    json = write(tmp_path / "json.zarr", values("zyx"))
-    (json / "zarr.json").write_text("{")
+    garbled = write(tmp_path / "json.zarr", values("zyx"))
+    (garbled / "zarr.json").write_text("{")
     odd = write(tmp_path / "odd.zarr", values("zyx", np.complex64))
     affine = [{"type": "affine", "affine": []}]
     turned = write(tmp_path / "turned.zarr", values("zyx"), dataset=affine)
-    codes = [refused(place).code for place in (chunked, lost, json, odd, turned)]
+    codes = [refused(place).code for place in (chunked, lost, garbled, odd, turned)]
     assert codes == ["unreadable", "missing", "unreadable", "unreadable", "unreadable"]
+
+
+@pytest.mark.parametrize(("version", "asked"), [(4, "/"), (4, "."), (5, "/")])
+def test_chunks_under_other_names_are_never_read_as_nothing(tmp_path, version, asked):
+    place = write(tmp_path / "a.zarr", values("zyx"), version=version)
+    whole(place)
+    chunks = [p for p in (place / "0").rglob("*") if p.is_file() and p.name[0].isdecimal()]
+    for chunk in chunks:
+        name = ".".join(chunk.relative_to(place / "0").parts).removeprefix("c.")
+        chunk.rename(place / "0" / name)
+    if version == 4:
+        told = json.loads((place / "0" / ".zarray").read_text())
+        (place / "0" / ".zarray").write_text(json.dumps(told | {"dimension_separator": asked}))
+    if asked == ".":
+        np.testing.assert_array_equal(whole(place)[0][0], values("zyx"))
+        return
+    error = refused(place)
+    assert (error.code, "named like" in error.message) == ("unreadable", True)
+
+
+def test_an_image_of_nothing_but_its_fill_value_is_read(tmp_path):
+    assert not whole(write(tmp_path / "a.zarr", values("zyx") * 0))[0].any()
+
+
+@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("kept", [0, 12, 40, -1])
+def test_a_chunk_cut_short_is_never_filled_from_elsewhere(tmp_path, version, kept):
+    noise = np.random.default_rng(0).bytes(np.prod(SIZES["z"] * SIZES["y"] * SIZES["x"]))
+    data = np.frombuffer(noise, np.uint8).reshape(SIZES["z"], SIZES["y"], SIZES["x"])
+    place = write(tmp_path / "a.zarr", data, version=version, chunks=data.shape, pack="blosc")
+    np.testing.assert_array_equal(whole(place)[0][0], data)
+    (chunk,) = [p for p in (place / "0").rglob("*") if p.is_file() and p.name[0].isdecimal()]
+    chunk.write_bytes(chunk.read_bytes()[:kept])
+    error = refused(place)
+    assert (error.code, "ends early" in error.message) == ("truncated", True)
 
 
 def test_a_chunk_beyond_a_tasks_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):

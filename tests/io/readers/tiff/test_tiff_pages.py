@@ -66,11 +66,21 @@ def test_packed_bits_are_unpacked_and_white_at_zero_is_turned_within_their_range
     )
     more = {} if bits == 1 else {"bitspersample": bits}
     tifffile.imwrite(tmp_path / "black.tif", stored, **GRAY, **more)
-    tifffile.imwrite(tmp_path / "white.tif", stored, photometric="miniswhite", **more)
+    tifffile.imwrite(
+        tmp_path / "white.tif", stored, photometric="miniswhite", metadata=None, **more
+    )
     np.testing.assert_array_equal(read(tmp_path / "black.tif")[0], values)
     found, repairs = read(tmp_path / "white.tif")
     np.testing.assert_array_equal(found, 2**bits - 1 - values)
     assert "white_inverted" in repairs
+
+
+def test_true_and_false_by_tifffile_are_what_was_written(tmp_path):
+    mask = stack() > 60  # tifffile calls it white at 0 unasked
+    tifffile.imwrite(tmp_path / "a.tif", mask)
+    found, repairs = read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(found, mask)
+    assert repairs == ("spacing_assumed",)
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])

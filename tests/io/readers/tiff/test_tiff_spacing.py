@@ -63,6 +63,22 @@ def test_imagej_centimetres_in_tags_alone_and_a_z_of_its_own_unit_count(tmp_path
     assert spacing(tmp_path / "z.tif")[0] == pytest.approx((5e-6, 0.004, 0.002))
 
 
+def test_a_stack_taken_downwards_has_the_size_of_its_step(tmp_path):
+    told = {"axes": "ZYX", "unit": "um", "spacing": -5}
+    tifffile.imwrite(tmp_path / "a.tif", STACK, imagej=True, resolution=(0.5, 0.25), metadata=told)
+    assert spacing(tmp_path / "a.tif") == (pytest.approx((0.005, 0.004, 0.002)), ())
+
+
+def test_ome_xml_without_a_namespace_names_sizes(tmp_path):
+    pixels = 'DimensionOrder="XYZCT" Type="uint8" SizeX="5" SizeY="4" SizeZ="3" SizeC="1" SizeT="1"'
+    sizes = 'PhysicalSizeX="2" PhysicalSizeY="4" PhysicalSizeZ="5"'
+    xml = f'<OME><Image ID="Image:0"><Pixels ID="P" {pixels} {sizes}><TiffData/></Pixels></Image></OME>'
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif", STACK, description=xml, metadata=None, photometric="minisblack"
+    )
+    assert spacing(tmp_path / "a.ome.tif") == (pytest.approx((0.005, 0.004, 0.002)), ())
+
+
 def test_a_distance_of_slices_that_nobody_named_is_told(tmp_path):
     how = {"imagej": True, "resolution": (0.5, 0.25)}
     tifffile.imwrite(tmp_path / "ij.tif", STACK, metadata={"axes": "ZYX", "unit": "um"}, **how)

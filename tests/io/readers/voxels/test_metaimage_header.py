@@ -205,6 +205,13 @@ def test_what_the_header_leaves_out_is_told(tmp_path, fields, repairs):
     assert opened(write(tmp_path / "a.mha", **fields))[0].repairs == repairs
 
 
+@pytest.mark.parametrize("kind", ["list", "time"])
+def test_frames_of_one_slice_are_times(tmp_path, kind):
+    header, found = opened(write(tmp_path / "a.mha", Kinds=f"domain domain {kind}"))
+    np.testing.assert_array_equal(found[:, 0], VALUES)
+    assert header.shape == (len(VALUES), 1, *VALUES.shape[1:])
+
+
 def test_two_dimensions_and_four(tmp_path):
     flat = {
         "NDims": "2",

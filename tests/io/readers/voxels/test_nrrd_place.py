@@ -36,6 +36,12 @@ def test_the_unit_of_space_counts_for_sizes_and_origin(tmp_path, units, mm):
     assert header.repairs == ()
 
 
+def test_blanks_within_vectors_are_read_as_teem_reads_them(tmp_path):
+    vectors = "space directions: ( 0.8, 0, 0) (0, 0.9 ,0) (0,\t0, 2 )\nspace origin: (1, 2, 3)"
+    path = write_nrrd(tmp_path / "a.nrrd", f"space: left-posterior-superior\n{vectors}")
+    np.testing.assert_allclose(opened(path)[0].geometry.matrix, LPS)
+
+
 def test_a_micro_sign_in_latin_1_is_a_micro_sign(tmp_path):
     path = write_nrrd(tmp_path / "a.nrrd", f'{PLACE}\nspace units: "µm" "µm" "µm"')
     path.write_bytes(path.read_bytes().replace("µ".encode(), b"\xb5"))

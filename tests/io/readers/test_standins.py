@@ -1,0 +1,50 @@
+"""What stands in for a scan says so, whatever its name, and how to get the scan."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from somray.errors import DataError
+from somray.io.readers import open_source
+
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+ANNEX = "/annex/objects/MD5E-s17--1f2e.nii.gz\n"
+PAGE = "\n<!DOCTYPE html><html><head><title>Sign in</title></head></html>"
+
+
+def refused(path):
+    with pytest.raises(DataError) as caught:
+        open_source(path)
+    return caught.value
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.mhd", "a.tif", "a.png", "a.dcm", "a"])
+@pytest.mark.parametrize(
+    ("text", "advice"), [(LFS, "git lfs pull"), (ANNEX, "git annex get"), (PAGE, "download it")]
+)
+def test_pointers_and_web_pages_are_called_so(tmp_path, name, text, advice):
+    (tmp_path / name).write_text(text)
+    error = refused(tmp_path / name)
+    assert (error.code, advice in error.message) == ("unreadable", True)
+
+
+def test_a_link_to_nothing_is_called_so_and_does_not_say_where_it_leads(tmp_path):
+    (tmp_path / "a.nii.gz").symlink_to(tmp_path / "Anna" / "b.nii.gz")
+    error = refused(tmp_path / "a.nii.gz")
+    assert (error.code, "datalad get" in error.message, "Anna" in error.message) == (
+        "missing", True, False,
+    )  # fmt: skip
+
+
+def test_a_pointer_among_slices_is_called_so(tmp_path):
+    for z in range(3):
+        tifffile.imwrite(tmp_path / f"s{z}.tif", np.zeros((4, 5), np.uint16))
+    (tmp_path / "s1.tif").write_text(LFS)
+    assert "s1.tif: is a pointer of Git LFS" in refused(tmp_path).message
+
+
+@pytest.mark.parametrize("name", ["a.raw", "a.zraw"])
+def test_voxels_without_a_header_ask_for_it(tmp_path, name):
+    (tmp_path / name).write_bytes(bytes(100))
+    error = refused(tmp_path / name)
+    assert (error.code, "name the header" in error.message) == ("unreadable", True)
