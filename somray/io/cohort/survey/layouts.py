@@ -7,18 +7,21 @@ contrasts neither. TCIA's trees, TotalSegmentator's and those of DICOM media are
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from somray.io.cohort.survey.found import Found, Search
-from somray.io.cohort.survey.naming.names import Part, stem_of, take_apart, tokens
-from somray.io.cohort.survey.naming.words import LESION, MASK, MODALITIES, ORGANS, PERSON
+from somray.io.cohort.survey.naming.names import Part, modality_of, stem_of, take_apart, tokens
+from somray.io.cohort.survey.naming.words import LESION, MASK, MODALITIES, ORGANS, PERSON, T_WORDS
 
 __all__ = ["Numbered", "place_all"]
 
-_SPLITS = re.compile(r"(images|labels)(Tr|Ts|Val|Te)", re.IGNORECASE)
+_SPLITS = re.compile(r"(images|labels)(Tr|Ts|Val|Te|)", re.IGNORECASE)
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
+_CT_OR_PET = re.compile(r"(.+?)_+(CT|PT|PET)", re.IGNORECASE)
+_SCAN_OF_XNAT = re.compile(r"\d{1,4}(-.*)?")  # SUBJECT/SCANS/5/DICOM
+_SERIES_BELOW_DATE = re.compile(r"[SI]\d{4,}")  # of LONI's archive: PATIENT/SEQUENCE/DATE/S13408
 _T_TIME = re.compile(r"t(0|[3-9]|\d\d)")
 _ABOVE_DATASET = ("rawdata", "sourcedata", "derivatives", "bids")
 _BIDS_ORGANS = ("dseg", "aparcaseg", "brain", "wm", "gm", "csf")
@@ -52,8 +55,10 @@ def place_all(found: Sequence[Found], search: Search) -> list[Numbered]:
     """
     stems = [stem_of(f.path.name) for f in found]
     words = {w for f in found for p in f.path.relative_to(f.root).parts for w in tokens(p)}
-    is_mr = bool(words & (MODALITIES["MR"] - {"t1", "t2", "mr", "mri"}))
+    is_mr = bool(words & (MODALITIES["MR"] - {*T_WORDS, "mr", "mri"}))
     is_t_time = any(_T_TIME.fullmatch(w) for w in words) and not is_mr
+    if is_t_time:
+        _forget_contrasts(found)
     alone: dict[Path, set[str]] = {}
     for one, stem in zip(found, stems, strict=True):
         if not one.path.is_dir() and not (MASK | LESION | ORGANS) & set(tokens(stem)):
@@ -61,13 +66,22 @@ def place_all(found: Sequence[Found], search: Search) -> list[Numbered]:
     numbered: dict[Path, Numbered] = {}
     for one, stem in zip(found, stems, strict=True):
         if not (_as_numbered(one, found, numbered) or _as_bids(one)):
-            is_alone = alone.get(one.path.parent, set()) == {stem}
-            _by_names(one, is_alone=is_alone, is_t_time=is_t_time)
+            beside = alone.get(one.path.parent, set())
+            _by_names(one, is_alone=beside == {stem}, is_t_time=is_t_time, beside=beside)
     if {one.what for one in found} >= {"t1", "t2"} and not is_mr:
         search.note(
             "t1 and t2 are taken for contrasts of MR; call them visit1 and visit2 if they are time points"
         )
     return list(numbered.values())
+
+
+def _forget_contrasts(found: Sequence[Found]) -> None:
+    """Take t1 and t2, which are time points here, for no word of MR, in place."""
+    for one in found:
+        if one.modality == "MR" and one.header.modality is None:
+            parts = reversed([one.root.name, *one.path.relative_to(one.root).parts])
+            kept = ("-".join(w for w in tokens(p) if w not in T_WORDS) for p in parts)
+            one.modality = modality_of(kept) or "other"
 
 
 def _as_numbered(one: Found, found: Sequence[Found], known: dict[Path, Numbered]) -> bool:
@@ -86,8 +100,12 @@ def _as_numbered(one: Found, found: Sequence[Found], known: dict[Path, Numbered]
         is_numbered = bool(ends) and all(ends) and any(e and e[2] == "0000" for e in ends)
         known[folder] = Numbered(folder, _channels_of(folder / "dataset.json"), is_numbered)
     case, is_label = stem_of(one.path.name), split[1].lower() == "labels"
+    if not split[2] and not known[folder].is_numbered:  # any folder may be called images
+        return False
     if known[folder].is_numbered and not is_label and (end := _CHANNEL.fullmatch(case)):
         case, one.channel = end[1], end[2]
+    elif not is_label and (end := _CT_OR_PET.fullmatch(case)):
+        case = end[1]
     one.who = ("numbered", str(folder), split[2].lower(), case)
     one.names, one.is_told, one.is_lesion = (case,), True, is_label
     return True
@@ -132,13 +150,13 @@ def _as_bids(one: Found) -> bool:
     modality = one.modality.lower() in (suffix.lower(), {"PET": "pt"}.get(one.modality, ""))
     one.what = "-".join(w for w in ("" if modality else suffix, *what) if w)
     told = {entities.get("desc", "").lower(), entities.get("label", "").lower(), suffix.lower()}
-    one.is_organ = bool(told & set(_BIDS_ORGANS))
-    one.is_lesion = suffix.lower() in ("mask", "roi", "lesion") and not one.is_organ
+    one.is_organ = bool(told & set(_BIDS_ORGANS)) or "seg" in entities
+    one.is_lesion = suffix.lower() in ("mask", "msk", "roi", "lesion") and not one.is_organ
     return True
 
 
-def _by_names(one: Found, *, is_alone: bool, is_t_time: bool) -> None:
-    """Place a source by the names of its folders and its own."""
+def _by_names(one: Found, *, is_alone: bool, is_t_time: bool, beside: Set[str]) -> None:
+    """Place a source by the names of its folders and its own; `beside`: the images of its folder."""
     names = list(one.path.relative_to(one.root).parts)
     is_file = not one.path.is_dir()
     if is_file and one.facts:  # one of many files of a series: its name says nothing
@@ -148,7 +166,12 @@ def _by_names(one: Found, *, is_alone: bool, is_t_time: bool) -> None:
         own = take_apart(names[-1], is_t_time=is_t_time, is_folder=False)
         above = " ".join(tokens(" ".join([one.root.name, *(p.text for p in parts)])))
         is_echo = bool(own.core) and f" {' '.join(tokens(own.core))} " in f" {above} "
+        if is_echo and own.core.isdigit():  # volume-1 of 'batch 1' is one of many there
+            is_echo = (
+                len({take_apart(s, is_t_time=is_t_time, is_folder=False).core for s in beside}) < 2
+            )
         parts.append(replace(own, core="", label="") if is_alone or is_echo else own)
+    parts = [_of_archive(part, above) for part, above in zip(parts, [None, *parts], strict=False)]
     parts = _timed(parts)
     naming = [p for p in parts if p.core and not p.is_weak]
     if not [p for p in naming if not p.is_shelf]:
@@ -162,6 +185,17 @@ def _by_names(one: Found, *, is_alone: bool, is_t_time: bool) -> None:
     marks = parts[-2:] if is_file else parts[-1:]
     one.is_organ = any(p.is_organ for p in parts[-1:]) and not any(p.is_lesion for p in marks)
     one.is_lesion = any(p.is_lesion or p.is_mask for p in marks) and not one.is_organ
+
+
+def _of_archive(part: Part, above: Part | None) -> Part:
+    """Take the numbers that archives give to series for what they are."""
+    is_dated = above is not None and above.when[:1].isdigit() and not above.core
+    is_xnat = above is not None and above.text.lower() == "scans"
+    if (is_dated and _SERIES_BELOW_DATE.fullmatch(part.text)) or (
+        is_xnat and _SCAN_OF_XNAT.fullmatch(part.text)
+    ):
+        return replace(part, core=part.text, label=part.text, is_weak=True)
+    return part
 
 
 def _timed(parts: list[Part]) -> list[Part]:

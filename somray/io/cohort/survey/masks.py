@@ -136,7 +136,10 @@ def give_masks(scans: Sequence[Gathered], search: Search) -> None:
     by_id = {id(scan): scan for scan in scans}
     for (key, folder), masks in organs.items():
         scan = by_id[key]
-        is_own = folder not in {one.folder for one in scan.images}
+        others = {one.folder for one in scan.images}
+        if scan.truth and folder.name.lower() != "segmentations":
+            others.add(scan.truth.parent)
+        is_own = folder not in others
         if scan.anatomy is not None or (len(masks) > 1 and not is_own):
             why = f"organ masks beside {scan.first.path}; one mask, or a folder of its own, may be `anatomy`"
             search.leave_out(masks[0].path, "mask", why)

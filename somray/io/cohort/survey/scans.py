@@ -16,6 +16,7 @@ from somray.io.cohort.survey.layouts import Numbered
 from somray.io.cohort.survey.likeness import is_alike
 from somray.io.cohort.survey.naming.ids import safe_id, safe_ids
 from somray.io.cohort.survey.naming.moments import natural_key
+from somray.io.cohort.survey.naming.names import tokens
 from somray.io.cohort.survey.visits import Visit, visits_of
 
 __all__ = ["Gathered", "gather"]
@@ -140,10 +141,11 @@ def _scans(found: Sequence[Found], numbered: Sequence[Numbered], search: Search)
     return scans + [Gathered([one], [_channel(one)]) for one in kept]
 
 
-def _best_first(one: Found) -> tuple[int, int, list[tuple[int, int, str]]]:
-    """Sort the fullest first, then the one with the plainest name: not run-2, not a copy."""
+def _best_first(one: Found) -> tuple[int, bool, int, list[tuple[int, int, str]]]:
+    """Sort the fullest first, then PET in SUV, then the one with the plainest name: not run-2, not a copy."""
     return (
         -one.header.shape[0] * one.header.shape[1],
+        one.modality == "PET" and not {"suv", "suvbw"} & {*tokens(one.path.name)},
         len(str(one.path)),
         natural_key(str(one.path)),
     )

@@ -79,7 +79,8 @@ def _shorten(images: Sequence[Found], masks: Sequence[Found]) -> None:
         keys = {one.who for one in images}
         children = defaultdict(set)
         for key in keys:
-            children[key[:-1]].add(key[-1])
+            for depth in range(2, len(key)):
+                children[key[:depth]].add(key[depth])
         lone = {
             key
             for key in keys

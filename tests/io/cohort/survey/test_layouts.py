@@ -153,3 +153,101 @@ def test_ct_and_pet_that_lie_apart_are_not_paired(tmp_path):
     rows, notes = seen(tmp_path, "session", "protocol")
     assert rows == [("t0-ct", "ct"), ("t0-pet", "pet")]
     assert "do not overlap" in notes
+
+
+def test_a_name_with_both_modalities_of_petct_says_neither(tmp_path):
+    study = "PETCT_01/03-23-2003-NA-PET-CT Ganzkoerper-10445"
+    for name in ("CT", "CTres", "PET", "SUV"):
+        nifti(tmp_path / f"{study}/{name}.nii.gz")
+    nifti(tmp_path / f"{study}/SEG.nii.gz", "mask")
+    rows, notes = seen(tmp_path, "subject", "channel", "path", "truth")
+    assert rows == [
+        ("PETCT_01", "CT", f"{study}/CT.nii.gz", f"{study}/SEG.nii.gz"),
+        ("PETCT_01", "PET", f"{study}/SUV.nii.gz", ""),  # not the counts beside it
+    ]
+    assert notes.count("a second scan like") == 2
+
+
+def test_ct_and_pt_of_a_case_are_one_patient(tmp_path):
+    for channel in ("CT", "PT"):
+        nifti(tmp_path / f"imagesTr/MDA-001__{channel}.nii.gz")
+    nifti(tmp_path / "labelsTr/MDA-001.nii.gz", "mask")
+    assert seen(tmp_path, "subject", "channel", "truth")[0] == [
+        ("MDA-001", "CT", "labelsTr/MDA-001.nii.gz"),
+        ("MDA-001", "PET", ""),
+    ]
+
+
+def test_numbered_files_of_other_folders_are_channels_too(tmp_path):
+    for n in range(2):
+        nifti(tmp_path / f"images/F_{n}_0000.nii.gz")
+        nifti(tmp_path / f"labels/F_{n}.nii.gz", "mask")
+        nifti(tmp_path / f"plain/images/P_{n}.nii.gz")
+        nifti(tmp_path / f"plain/labels/P_{n}.nii.gz", "mask")
+    rows, _ = seen(tmp_path, "subject", "truth")
+    assert rows == [
+        *((f"F_{n}", f"labels/F_{n}.nii.gz") for n in range(2)),
+        *((f"P_{n}", f"plain/labels/P_{n}.nii.gz") for n in range(2)),
+    ]
+
+
+def test_loni_and_xnat_number_series_not_people(tmp_path):
+    for who, day, image in (("002_S_1", "2006-04-18_08_20_30.0", 1), ("002_S_1", "2006-11-02_08_16_44.0", 2),
+                            ("003_S_9", "2006-09-11_10_00_00.0", 3)):  # fmt: skip
+        nifti(tmp_path / f"adni/ADNI/{who}/MPR__B1/{day}/S1340{image}/ADNI_{who}_MR_{image}.nii")
+    rows, _ = seen(tmp_path / "adni", "subject", "session", "days")
+    assert rows == [
+        ("002_S_1", "2006-04-18_08_20_30.0", "0"),
+        ("002_S_1", "2006-11-02_08_16_44.0", "198"),
+        ("003_S_9", "2006-09-11_10_00_00.0", ""),
+    ]
+    for who, scan in (("X1", "1"), ("X1", "5-flair"), ("X2", "1")):
+        nifti(tmp_path / f"xnat/{who}/SCANS/{scan}/NIFTI/image.nii.gz")
+    rows, _ = seen(tmp_path / "xnat", "subject")
+    assert {row[0] for row in rows} == {"X1", "X2"}
+
+
+def test_a_number_of_a_file_that_a_folder_shares_by_chance_is_its_own(tmp_path):
+    for n in (0, 1, 10):
+        nifti(tmp_path / f"Training Batch 1/volume-{n}.nii")
+        nifti(tmp_path / f"Training Batch 1/segmentation-{n}.nii", "mask")
+    nifti(tmp_path / "patient 7/scan_7.nii")
+    rows, _ = seen(tmp_path, "subject", "truth")
+    assert rows == [
+        ("patient-7", ""),
+        *((f"volume-{n}", f"Training Batch 1/segmentation-{n}.nii") for n in (0, 1, 10)),
+    ]
+
+
+def test_t0_beside_t1_makes_all_of_them_times_and_no_mr(tmp_path):
+    for when in ("T0", "T1", "T2"):
+        nifti(tmp_path / f"times/{when}/mouse_1.nii.gz")
+        nifti(tmp_path / f"ct/{when}/ct_1.nii.gz")
+    assert {row[0] for row in seen(tmp_path / "times", "protocol")[0]} == {"other"}
+    assert {row[0] for row in seen(tmp_path / "ct", "protocol")[0]} == {"ct"}
+
+
+def test_masks_of_derivatives_say_what_they_are_of(tmp_path):
+    nifti(tmp_path / "sub-01/dwi/sub-01_dwi.nii.gz")
+    nifti(tmp_path / "derivatives/sub-01/sub-01_msk.nii.gz", "mask")
+    nifti(tmp_path / "derivatives/sub-01/sub-01_seg-vert_msk.nii.gz", "mask")
+    (row,), _ = seen(tmp_path, "truth", "anatomy")
+    assert [name.rpartition("/")[2] for name in row] == [
+        "sub-01_msk.nii.gz",
+        "sub-01_seg-vert_msk.nii.gz",
+    ]
+
+
+def test_masks_of_targets_are_of_inputs_of_the_same_name(tmp_path):
+    for when in ("BL", "FU"):
+        nifti(tmp_path / f"inputsTr/0a1b_{when}_img_00.nii.gz")
+        nifti(tmp_path / f"targetsTr/0a1b_{when}_mask_00.nii.gz", "mask")
+    rows, _ = seen(tmp_path, "session", "truth")
+    assert rows == [(w, f"targetsTr/0a1b_{w}_mask_00.nii.gz") for w in ("BL", "FU")]
+
+
+def test_what_was_done_to_an_image_names_nobody(tmp_path):
+    for name in ("T1", "FLAIR_bias", "mprage_pp"):
+        nifti(tmp_path / f"G-0001_nifti/G-0001_{name}.nii.gz")
+    rows, _ = seen(tmp_path, "subject", "channel")
+    assert rows == [(rows[0][0], channel) for channel in ("T1", "FLAIR", "MPRAGE")]

@@ -31,6 +31,17 @@ def test_time_is_found_wherever_a_name_holds_it(tmp_path, layout):
     assert rows == [(s, *t) for s in ("P01", "P02") for t in times]
 
 
+def test_visits_of_trials_are_no_people(tmp_path):
+    sessions = ("Pre-treatment", "Cycle 2", "C10D1", "UNSCHEDULED", "End of treatment", "05Mar2023")
+    for subject in ("ID1", "ID2"):
+        for session in sessions:
+            nifti(tmp_path / subject / session / "ct.nii.gz")
+    assert {row[0] for row in seen(tmp_path, "subject")[0]} == {"ID1", "ID2"}
+    nifti(tmp_path / "s" / "S1-Dec2019" / "ct.nii.gz")  # no date: two ids
+    nifti(tmp_path / "s" / "S2-Dec2019" / "ct.nii.gz")
+    assert len({row[0] for row in seen(tmp_path / "s", "subject")[0]}) == 2
+
+
 def test_dates_of_headers_order_what_names_do_not(tmp_path):
     for name, day in (("x1", "20200301"), ("x2", "20200101"), ("x3", "20200201")):
         series(tmp_path / "P01" / name, "A1", day)

@@ -24,8 +24,22 @@ _AFTER = frozenset(
      "recurrence")
 )  # fmt: skip
 _END = frozenset(("final", "last"))
+_SOMETIME = frozenset(("unscheduled", "unsched"))
 _COUNTED = frozenset(
-    ("visit", "session", "ses", "timepoint", "tp", "time", "t", "v", "scan", "round", "exam")
+    (
+        "visit",
+        "session",
+        "ses",
+        "timepoint",
+        "tp",
+        "time",
+        "t",
+        "v",
+        "scan",
+        "round",
+        "exam",
+        "cycle",
+    )
 )
 _WEAK = frozenset(("t", "v", "scan", "d", "w", "m", "y", "base", "before", "after", "time", "last", "final", "prior",
                    "mid", "initial", "screen", "round", "planning"))  # fmt: skip
@@ -33,8 +47,17 @@ _STAGES = {"before": 0, "baseline": 1, "counted": 2, "amid": 3, "after": 4, "end
 _DATES = (
     re.compile(r"(?<!\d)(?P<y>(?:19|20)\d\d)(?P<s>[-_.]?)(?P<m>\d\d)(?P=s)(?P<d>\d\d)(?!\d)"),
     re.compile(r"(?<!\d)(?P<a>\d\d?)(?P<s>[-_.])(?P<b>\d\d?)(?P=s)(?P<y>(?:19|20)\d\d)(?!\d)"),
+    re.compile(
+        r"(?<![^\W_])(?P<d>\d\d?)[-_. ]?(?P<m>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}[-_. ]?"
+        r"(?P<y>(?:19|20)\d\d)(?!\d)",
+        re.IGNORECASE,
+    ),
 )
-_CLOCK = re.compile(r"[-_T ]?(?<=[-_T ])\d{6}(?!\d)|[-_T ]\d{4}(?!\d)")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_CYCLE = re.compile(r"c(\d{1,2})d(\d{1,2})")  # of trials: cycle and its day
+_CLOCK = re.compile(
+    r"[-_T ]\d\d([-_.])\d\d\1\d\d(\.\d+)?(?!\d)|[-_T ]?(?<=[-_T ])\d{6}(?!\d)|[-_T ]\d{4}(?!\d)"
+)
 _TCIA = re.compile(r"\d\d-\d\d-\d{4}-")
 
 
@@ -86,6 +109,8 @@ def time_words(words: Sequence[str], is_t_time: bool) -> tuple[list[int], bool]:
             ]
         elif stem.isdigit() and following in UNITS_DAYS and len(following) > 1 and len(stem) < 4:
             found.append(place + 1)
+        elif _CYCLE.fullmatch(word):
+            stem = "cycle"
         elif not _says_time(stem, number or (following if following.isdigit() else "")):
             continue
         found.append(place)
@@ -100,12 +125,13 @@ def _cut(word: str) -> tuple[str, str]:
     if found := re.fullmatch(r"([^\W\d_]+)(\d{0,4})", word):
         return found[1], found[2]
     if found := re.fullmatch(r"(\d{1,3})([^\W\d_]+)", word):
-        return (found[2], found[1]) if found[2] in UNITS_DAYS else (word, "")
+        unit = "hour" if found[2] == "h" else found[2]
+        return (unit, found[1]) if unit in UNITS_DAYS else (word, "")
     return word, ""
 
 
 def _says_time(stem: str, number: str) -> bool:
-    alone = _BEFORE | _BASELINE | _AMID | _AFTER | _END
+    alone = _BEFORE | _BASELINE | _AMID | _AFTER | _END | _SOMETIME
     return stem in alone or bool(number and (stem in UNITS_DAYS or stem in _COUNTED))
 
 
@@ -130,7 +156,8 @@ def _days_of(found: re.Match[str]) -> list[int]:
     days = []
     for month, day in pairs:
         try:
-            days.append(datetime.date(int(groups["y"]), int(month), int(day)).toordinal())
+            number = int(month) if month.isdigit() else _MONTHS.index(month.lower()) + 1
+            days.append(datetime.date(int(groups["y"]), number, int(day)).toordinal())
         except ValueError:
             continue
     return sorted(set(days))
@@ -143,8 +170,8 @@ def moment_of(text: str) -> Moment | None:
             days = _days_of(found)
             return Moment(_STAGES["counted"], days[0], "date") if len(days) == 1 else None
     words = [w for w in re.split(r"[\W_]+", text.lower().replace("follow-up", "followup")) if w]
-    if len(words) == 1 and words[0].isdigit() and len(words[0]) < 5:
-        return Moment(_STAGES["counted"], int(words[0]))
+    if len(words) == 1 and (number := _bare_number(words[0])) is not None:
+        return Moment(_STAGES["counted"], number)
     stage: int | None = None
     count, unit = 0.0, "number"
     days_since: float | None = None
@@ -155,7 +182,7 @@ def moment_of(text: str) -> Moment | None:
             stem, number = following, word
         value = float(number or (following if following.isdigit() else 0))
         if stem in UNITS_DAYS and (number or following.isdigit()):
-            days_since = round(value * UNITS_DAYS[stem])
+            days_since = round(value * UNITS_DAYS[stem], 0 if UNITS_DAYS[stem] >= 1 else 3)
             stage, count, unit = _STAGES["counted"], days_since, "days"
         elif stage is None and (name := _stage(stem)) is not None:
             stage, count = _STAGES[name], value
@@ -164,6 +191,13 @@ def moment_of(text: str) -> Moment | None:
     if stage == _STAGES["baseline"]:
         days_since = 0.0
     return Moment(stage, count, unit, days_since)
+
+
+def _bare_number(word: str) -> int | None:
+    """Read a number alone, or the cycle and day of a trial."""
+    if cycle := _CYCLE.fullmatch(word):
+        return 100 * int(cycle[1]) + int(cycle[2])
+    return int(word) if word.isdigit() and len(word) < 5 else None
 
 
 def _stage(stem: str) -> str | None:

@@ -20,6 +20,7 @@ from somray.io.cohort.survey.naming.words import (
     PHASES,
     PLAIN,
     SHELF,
+    T_WORDS,
 )
 
 __all__ = ["Part", "fits", "is_mask", "modality_of", "stem_of", "take_apart", "tokens"]
@@ -29,7 +30,10 @@ _SUFFIXES = re.compile(
 )
 _MODAL = frozenset().union(*MODALITIES.values())
 _NAMELESS = PLAIN | IMAGE | MASK | LESION | _MODAL
-_JOINED = re.compile(r"(?<![^\W_])(pre|post)[\W_]+(contrast|gad|gd|km)(?![^\W_])", re.IGNORECASE)
+_JOINED = re.compile(
+    r"(?<![^\W_])(pre|post)[\W_]+(contrast|gad|gd|km|treatment|therapy|op)(?![^\W_])", re.IGNORECASE
+)
+_END_OF = re.compile(r"(?<![^\W_])end[\W_]*of[\W_]*(treatment|therapy)(?![^\W_])", re.IGNORECASE)
 _UID = re.compile(r"\d+(\.\d+){4,}")
 _MEDIA = re.compile(r"(ST|STU|STUDY|SE|SER|SERIES|IM|IMG|IMA)[-_ ]?\d+", re.IGNORECASE)
 _MEDIA_PATIENT = re.compile(r"(PA|PAT)\d{4,}")
@@ -91,7 +95,7 @@ def modality_of(names: Iterable[str]) -> str | None:
     for name in names:
         words = set(tokens(name))
         found = [modality for modality, known in MODALITIES.items() if known & words]
-        if len(found) > 1 and MODALITIES["MR"] & words <= {"t1", "t2"}:
+        if len(found) > 1 and "MR" in found and MODALITIES["MR"] & words <= T_WORDS:
             found.remove("MR")
         if len(found) == 1:
             return found[0]
@@ -146,7 +150,7 @@ def _told(text: str, words: list[str]) -> Part:
 
 def _named(text: str, told: Part, is_t_time: bool) -> Part:
     """Take time, contrast, modality and plain words out; what is left, signs and all, names somebody."""
-    text = _JOINED.sub(r"\1\2", text)
+    text = _END_OF.sub("EOT", _JOINED.sub(r"\1\2", text))
     date = date_span(text)
     rest = text if date is None else text[: date[0]] + " " * (date[1] - date[0]) + text[date[1] :]
     pieces = list(re.finditer(r"[^\W_]+", rest))

@@ -13,13 +13,14 @@ __all__ = [
     "PHASES",
     "PLAIN",
     "SHELF",
+    "T_WORDS",
     "UNITS_DAYS",
 ]
 
 MASK = frozenset(
     ("mask", "masks", "label", "labels", "labelmap", "seg", "segs", "segmentation", "segmentations", "dseg", "truth",
      "gt", "groundtruth", "roi", "rois", "voi", "lumen", "contour", "contours", "lesions", "gtv", "annotation",
-     "annotations", "labelstr", "labelsts", "maskstr")
+     "annotations", "labelstr", "labelsts", "maskstr", "targetstr", "targetsts", "msk")
 )  # fmt: skip
 """A name with one of these speaks of a mask."""
 
@@ -40,16 +41,20 @@ ORGANS = frozenset(
 IMAGE = frozenset(("image", "img", "scan", "vol", "volume", "images", "scans", "volumes"))
 
 MODALITIES = {
-    "CT": frozenset(("ct", "cect", "ldct", "hu", "cbct", "ncct", "hrct")),
+    "CT": frozenset(("ct", "cect", "ldct", "hu", "cbct", "ncct", "hrct", "ctres")),
     "PET": frozenset(("pet", "pt", "suv", "suvbw", "fdg", "bqml", "psma")),
     "MR": frozenset(("mr", "mri", "t1", "t2", "t1w", "t2w", "flair", "dwi", "adc", "dce", "dce4d", "t1ce", "t1c",
-                     "t1gd", "t2f", "t1n", "pdw", "swi", "bold", "t2star")),
+                     "t1gd", "t2f", "t1n", "pdw", "swi", "bold", "t2star", "mprage", "mp2rage", "spgr")),
     "XCT": frozenset(("xct", "uct", "µct", "microct", "xray", "tomo", "μct")),
 }  # fmt: skip
 
+T_WORDS = frozenset(("t1", "t2"))
+"""Contrasts of MR, and as often the numbers of time points."""
+
 CONTRASTS = frozenset(
     ("t1", "t1w", "t1n", "t1c", "t1ce", "t1gd", "t1km", "t2", "t2w", "t2f", "t2star", "flair", "dwi", "adc", "swi",
-     "pd", "pdw", "dce", "dce4d", "bold", "asl", "fa", "md", "stir", "tof")
+     "pd", "pdw", "dce", "dce4d", "bold", "asl", "fa", "md", "stir", "tof", "mprage", "mp2rage",
+     "spgr")
 )  # fmt: skip
 """Contrasts of MR: of one visit, and never a time point."""
 
@@ -58,14 +63,16 @@ PHASES = frozenset(
      "excretory", "urographic", "corticomedullary", "native", "nativ", "noncontrast", "unenhanced", "nonenhanced",
      "precontrast", "postcontrast", "pregd", "postgd",
      "pregad", "postgad", "prekm", "postkm", "enhanced", "contrast", "cect", "ncct", "ldct", "lowdose", "fulldose",
-     "inspiration", "expiration", "insp", "exp", "ac", "nac", "attenuated", "uncorrected", "soft", "sharp")
+     "inspiration", "expiration", "insp", "exp", "inhale", "exhale", "ac", "nac",
+     "attenuated", "uncorrected", "soft", "sharp")
 )  # fmt: skip
 """Phases and reconstructions: of one visit, and never a time point."""
 
 PLAIN = frozenset(
     ("dicom", "dicoms", "dcm", "nifti", "nii", "nrrd", "series", "data", "raw", "tiff", "tif", "png", "slices", "axial",
      "anat", "ses", "ima", "stack", "recon", "reconstruction", "rec", "imagestr", "imagests", "imagesval", "corrected",
-     "study", "export", "files")
+     "study", "export", "files", "inputstr", "inputsts", "pp", "preproc", "preprocessed", "bias", "n4",
+     "skullstripped", "registered", "coregistered", "resampled")
 )  # fmt: skip
 """What lies in a folder, not whose it is."""
 
@@ -86,6 +93,7 @@ PERSON = re.compile(
 """Ids of single people and animals; below one of these t1 or scan1 is a time, below any other name an id itself."""
 
 UNITS_DAYS = {
+    "hr": 1 / 24, "hrs": 1 / 24, "hour": 1 / 24, "hours": 1 / 24,
     "d": 1.0, "day": 1.0, "days": 1.0,
     "w": 7.0, "wk": 7.0, "wks": 7.0, "week": 7.0, "weeks": 7.0,
     "m": 30.4375, "mo": 30.4375, "mon": 30.4375, "month": 30.4375, "months": 30.4375,

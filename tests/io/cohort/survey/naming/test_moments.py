@@ -24,6 +24,10 @@ ROWS = [
     ["31.12.2019", "01.01.2020"],
     ["02-13-2000-x-1", "01-05-2001-y-2"],
     ["baseline", "2020-01-01"],
+    ["C1D1", "C1D15", "C3D1", "C10D1"],
+    ["Pretreatment", "Cycle-2", "Cycle-10", "EOT"],
+    ["30 Dec 2022", "5-jan-2023", "05Mar2023"],
+    ["0h", "6h", "24 hours", "2d"],
 ]
 
 
@@ -43,6 +47,8 @@ def test_sessions_come_in_the_order_of_time_however_they_are_listed(row):
         (["day3", "1week", "month3", "1y"], [3, 7, 91, 365]),
         (["2020-01-01", "2020-03-01", "2021-01-01"], [0, 60, 366]),
         (["01-01-2000-NA-NA-1", "01-01-2001-NA-NA-2"], [0, 366]),
+        (["2006-04-18_08_20_30.0", "2006-11-02_08_16_44.0"], [0, 198]),
+        (["0h", "6h", "2d"], [0, 0.25, 2]),
         (["pre", "post"], []),
         (["screening", "month3"], []),
         (["t1", "t2"], []),
@@ -58,6 +64,7 @@ def test_days_are_told_where_every_name_tells_them(row, days):
     [
         ["a", "b"], ["alpha", "week2"], ["t1", "week2"], ["03-04-2020", "05-04-2020"], ["post", "post-a"],
         ["week2", "14 days"], ["2020-13-45", "2020-01-01"],
+        ["v1", "unscheduled"],
     ],
 )  # fmt: skip
 def test_an_order_that_names_do_not_tell_is_called_a_guess(names):
