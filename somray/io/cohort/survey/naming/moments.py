@@ -170,8 +170,8 @@ def moment_of(text: str) -> Moment | None:
             days = _days_of(found)
             return Moment(_STAGES["counted"], days[0], "date") if len(days) == 1 else None
     words = [w for w in re.split(r"[\W_]+", text.lower().replace("follow-up", "followup")) if w]
-    if len(words) == 1 and (number := _bare_number(words[0])) is not None:
-        return Moment(_STAGES["counted"], number)
+    if len(words) == 1 and (alone := _bare_number(words[0])) is not None:
+        return Moment(_STAGES["counted"], alone)
     stage: int | None = None
     count, unit = 0.0, "number"
     days_since: float | None = None
