@@ -44,15 +44,23 @@ ENCODER_FILE = "encoder.safetensors"
 """Of an encoder that left a run."""
 ENCODER_KEY = "somray_encoder"
 """Of the header in which it tells all of itself."""
+_REMEDY = "copy it again, or run the cohort anew"
+_DAMAGED = f"is damaged; {_REMEDY}"
 
 
 def read_model_info(storage: Storage, protocol: str) -> dict[str, Any]:
-    """Return model.json, {} where there is none."""
+    """Return model.json, {} where there is none.
+
+    Raises:
+        StoreError: it is damaged.
+    """
+    name = f"{RunLayout.model(protocol)}/model.json"
     try:
-        found = json.loads(storage.read_text(f"{RunLayout.model(protocol)}/model.json"))
+        return dict(json.loads(storage.read_text(name)))
     except FileNotFoundError:
         return {}
-    return dict(found)
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"{storage.uri(name)}: {_DAMAGED} ({error})") from error
 
 
 def _write(
@@ -287,5 +295,10 @@ def _read(storage: Storage, protocol: str, part: str) -> tuple[dict[str, Any], d
     info = read_model_info(storage, protocol).get(part)
     if info is None:
         raise StoreError(f"{storage.uri(RunLayout.model(protocol))}: holds no {part}")
-    data = storage.read_bytes(f"{RunLayout.model(protocol)}/{info['file']}")
-    return info, dict(tensors_from_bytes(data))
+    name = f"{RunLayout.model(protocol)}/{info['file']}"
+    try:
+        return info, dict(tensors_from_bytes(storage.read_bytes(name)))
+    except FileNotFoundError:
+        raise StoreError(f"{storage.uri(name)}: is missing; {_REMEDY}") from None
+    except SafetensorError as error:
+        raise StoreError(f"{storage.uri(name)}: {_DAMAGED} ({error})") from error

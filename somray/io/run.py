@@ -16,9 +16,10 @@ from somray.config import CohortConfig, parse_config
 from somray.domain.run import RunLayout
 from somray.domain.student import StudentModel
 from somray.domain.teacher import TeacherModel
-from somray.errors import StoreError
+from somray.errors import ConfigError, StoreError
 from somray.io import models, tables
 from somray.io.ome.image import ScanMeta, read_meta
+from somray.io.status import read_state
 from somray.io.storage import Storage
 
 __all__ = ["StoredRun", "open_run"]
@@ -49,15 +50,25 @@ class StoredRun:
 
     @property
     def config(self) -> CohortConfig:
-        """The resolved configuration."""
-        return parse_config(yaml.safe_load(self.storage.read_text(RunLayout.config)))
+        """The resolved configuration.
+
+        Raises:
+            StoreError: there is none, or it is damaged.
+        """
+        place = self.storage.uri(RunLayout.config)
+        remedy = "`somray run` with your own COHORT.yaml writes it anew"
+        try:
+            return parse_config(
+                yaml.safe_load(self.storage.read_text(RunLayout.config)), source=place
+            )
+        except FileNotFoundError:
+            raise StoreError(f"{place}: is missing; {remedy}") from None
+        except (yaml.YAMLError, ConfigError) as error:
+            raise StoreError(f"{place}: is damaged; {remedy} ({error})") from error
 
     def state(self) -> dict[str, Any]:
-        """Progress as last written by the driver; {} where none ever was."""
-        try:
-            return dict(json.loads(self.storage.read_text(RunLayout.state)))
-        except FileNotFoundError:
-            return {}
+        """Progress as last written by the driver; {} where none ever was, or what it wrote is damaged."""
+        return read_state(self.storage)
 
     def table(self, name: str) -> pd.DataFrame:
         """Read one table; `protocol` stands as a column."""

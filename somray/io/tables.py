@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from somray.domain.run import RunLayout
 from somray.domain.tables import SCHEMA_VERSION, TABLES, FieldSpec, Row, field_specs
-from somray.errors import SchemaError
+from somray.errors import SchemaError, StoreError
 from somray.io.storage import Storage
 
 __all__ = [
@@ -210,6 +210,7 @@ def read_table(storage: Storage, table: str) -> pd.DataFrame:
 
     Raises:
         KeyError: there is no such table.
+        StoreError: a part is damaged.
     """
     if table not in TABLES:
         raise KeyError(f"no table {table!r}; known: {', '.join(TABLES)}")
@@ -217,4 +218,9 @@ def read_table(storage: Storage, table: str) -> pd.DataFrame:
     if not any(storage.names(f"{folder}/{p}") for p in storage.names(folder)):
         empty = arrow_schema(table).empty_table().to_pandas()
         return pd.DataFrame(empty.assign(protocol=pd.Categorical([])))
-    return pd.DataFrame(pd.read_parquet(storage.uri(folder)))
+    try:
+        return pd.DataFrame(pd.read_parquet(storage.uri(folder)))
+    except pa.ArrowInvalid as error:
+        raise StoreError(
+            f"{storage.uri(folder)}: a file in it is damaged; copy it again, or run the cohort anew ({error})"
+        ) from error

@@ -15,7 +15,7 @@ from somray.domain.run import RunLayout
 from somray.domain.scan import Scan
 from somray.domain.tables import ScanRow
 from somray.domain.work import digest_of
-from somray.errors import ConfigError
+from somray.errors import ConfigError, StoreError
 from somray.io.cohort.manifest import load_manifest
 from somray.io.ome.image import ScanMeta, is_complete, read_meta
 from somray.io.run import StoredRun, open_run
@@ -150,7 +150,11 @@ def _table_rows(stored: StoredRun, table: str, protocol: str, subject: str | Non
     filesystem, path = fsspec.core.url_to_fs(stored.storage.uri(folder))
     data = pyarrow.dataset.dataset(path, arrow_schema(table), "parquet", filesystem)
     mine = None if subject is None else pyarrow.dataset.field("subject") == subject
-    return list(data.to_table(filter=mine).to_pylist())
+    try:
+        return list(data.to_table(filter=mine).to_pylist())
+    except pyarrow.ArrowInvalid as error:
+        where = stored.storage.uri(folder)
+        raise StoreError(f"{where}: a file in it is damaged; copy it again ({error})") from error
 
 
 def to_first(sessions: list[str], alignment: Rows) -> list[Motion]:
