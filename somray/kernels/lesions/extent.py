@@ -176,5 +176,5 @@ def _outer(index: NDArray[np.int32]) -> NDArray[np.int32]:
     except QhullError:
         if (index[:, 0] != index[0, 0]).any():  # an oblique plane or a line
             return np.unique(index, axis=0)
-        flat = hull_corners(np.unique(index[:, 1:], axis=0).astype(np.int64)).astype(np.int32)
-        return np.insert(flat, 0, index[0, 0], axis=1)
+        plane = np.ascontiguousarray(np.unique(index[:, 1:], axis=0), dtype=np.int64)
+        return np.insert(hull_corners(plane).astype(np.int32), 0, index[0, 0], axis=1)

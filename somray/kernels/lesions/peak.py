@@ -89,7 +89,7 @@ class PeakMeter:
             for offset in range(-far, far + 1):
                 part = slice(*np.searchsorted(slices, (z - offset, z - offset + 1)).tolist())
                 rows = self._rows[self._rows[:, 0] == offset, 1:]
-                centres = index[part, 1:] + np.array(inset[1:])
+                centres = np.ascontiguousarray(index[part, 1:]) + np.array(inset[1:])
                 _add_discs(sums, counts, centres, rows, total[part], known[part])
         whole = known == self._size
         owner = labels[tuple(index[whole].T)]
