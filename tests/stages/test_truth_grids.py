@@ -5,6 +5,7 @@ from contextlib import closing
 import nibabel as nib
 import numpy as np
 import pytest
+import tifffile
 
 from somray.domain.geometry import Geometry
 from somray.errors import DataError
@@ -73,6 +74,24 @@ def test_a_shift_by_whole_voxels_is_seen_at_the_micrometre_scale(lesion, tmp_pat
 
 def test_a_mask_without_a_place_was_drawn_on_the_scan(tmp_path, lesion):
     assert {row.dice for row in scored(tmp_path, lesion, lesion)} == {1.0}
+
+
+@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, -1, 1)])
+def test_a_mask_on_the_grid_of_a_bare_array_was_drawn_on_the_scan(tmp_path, lesion, signs):
+    """Identity, as RAS or as LPS: what libraries write for an array that has no place."""
+    rows = scored(tmp_path, lesion, lesion, np.diag([*signs, 1.0]))
+    assert {row.dice for row in rows} == {1.0}
+
+
+def test_a_mask_without_sizes_of_another_shape_is_refused(tmp_path, lesion):
+    tifffile.imwrite(tmp_path / "a.tif", lesion[:, ::2, ::2], photometric="minisblack")
+    with pytest.raises(DataError, match=r"\[channel_mismatch\].* 6 × 10 × 12 .* 6 × 20 × 24"):
+        TruthOnGrid(str(tmp_path / "a.tif"), Geometry.from_matrix(SHAPE, LPS))
+
+
+def test_negative_values_are_no_label(tmp_path, lesion):
+    rows = scored(tmp_path, lesion, 2 * lesion.astype(np.int16) - 1, LPS)
+    assert {(row.label, row.dice) for row in rows} == {(0, 1.0), (1, 1.0)}
 
 
 def test_a_mask_with_only_a_qform_is_placed_by_it(tmp_path, lesion):

@@ -115,10 +115,12 @@ class LabelMask:
 def grid_of_mask(header: ScanHeader, image: Geometry) -> Geometry:
     """Return the grid that a mask lies on, in the world of the image it was drawn on.
 
-    A mask saved without a place, of the image's shape, was drawn on the image: voxel for voxel.
+    A mask saved without a place, of the image's shape, was drawn on the image: voxel for voxel. So was one on the
+    grid that libraries write for an array that nobody told them the place of: 1 mm, at the origin, along the axes.
     """
     own = header.geometry
-    return image if own.shape == image.shape and not header.is_placed else own
+    is_unsaid = not header.is_placed or np.array_equal(np.abs(own.matrix), np.eye(4))
+    return image if own.shape == image.shape and is_unsaid else own
 
 
 def masks_within(path: str) -> list[str]:

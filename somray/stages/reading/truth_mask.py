@@ -37,16 +37,26 @@ class TruthOnGrid:
     Args:
         path: label mask, in any readable format, on any grid.
         geometry: grid it is brought to.
+        scan: grid of the scan that it was drawn on, where another; the same where left out.
 
     Raises:
-        DataError: codes of `open_mask`.
+        DataError: codes of `open_mask`; `channel_mismatch`: nothing tells how it lies on the scan.
     """
 
-    def __init__(self, path: str, geometry: Geometry) -> None:
+    def __init__(self, path: str, geometry: Geometry, scan: Geometry | None = None) -> None:
         self.path, self._geometry = path, geometry
+        drawn_on = scan or geometry
         with open_mask(path) as source:
-            self.times = source.header.shape[0]
-            self._own = grid_of_mask(source.header, geometry)
+            header = source.header
+        self.times = header.shape[0]
+        self._own = grid_of_mask(header, drawn_on)
+        if self._own is not drawn_on and "spacing_assumed" in header.repairs:
+            sizes = (" × ".join(map(str, grid.shape)) for grid in (self._own, drawn_on))
+            raise DataError(
+                "channel_mismatch",
+                "truth {}: names no voxel size, and its {} voxels are not the scan's {}; save it on the scan's "
+                "own grid".format(path, *sizes),
+            )
         self._spool = ArraySpool()
         self._aside: list[Spooled] = []
 
@@ -165,7 +175,7 @@ def _narrow(plane: Labels) -> NDArray[np.integer]:
 
 
 def _read(path: str, grid: Geometry) -> Iterator[tuple[int, Labels]]:
-    """Read a mask of t 0 on its own grid.
+    """Read a mask of t 0 on its own grid; negative values are no label, as in every mask.
 
     Values that are no whole numbers are rounded where they are noise, or a share of one label between 0 and 1
     (a probability, an interpolated mask): half of it counts.
@@ -182,6 +192,7 @@ def _read(path: str, grid: Geometry) -> Iterator[tuple[int, Labels]]:
                     raise DataError("unreadable", f"truth {path}: {what}")
                 found[:] = values.round()
                 is_whole = is_whole and bool((np.abs(values - found) <= NOISE).all())
+                np.maximum(found, 0, out=found)
             del block
             yield z0, labels
     if not is_whole and most > 1.0 + NOISE:
