@@ -1,13 +1,14 @@
 """DICOM Segmentation objects as label masks: the voxels of segment n are label n.
 
 Frames stand where their own headers put them; slices without a frame are empty. Where segments overlap, the
-first holds the voxel, as with a folder of masks. Binary segments, and fractional ones from one half on. Only what
-places a frame, and the segments' names, leave this module.
+first holds the voxel, as with a folder of masks. Binary segments, fractional ones from one half on, and label maps,
+whose values are the segments' numbers. Only what places a frame, and the segments' names, leave this module.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, Segmenta
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers import open_source
+from somray.io.readers.dicom.dataset import open_tags
+from somray.io.readers.dicom.headers import list_files
+from somray.io.readers.dicom.pixels import PixelPlace, place_of, stored_plane
 from somray.io.readers.source import Source, coded, grid_of
 from somray.io.readers.voxels.inflate import first_bytes
 
@@ -26,10 +30,18 @@ __all__ = ["is_dicom_seg", "open_mask", "segment_names"]
 
 _MAGIC_AT = 128
 _ON_GRID = 0.1  # voxels; a frame farther from the others' grid belongs to another
+_GROUPS = (
+    "PlanePositionSequence",
+    "PlaneOrientationSequence",
+    "PixelMeasuresSequence",
+    "SegmentIdentificationSequence",
+)
 _MOST_SLICES = 8192  # between the first and the last frame
+_CLASSES = (SegmentationStorage, "1.2.840.10008.5.1.4.1.1.66.7")  # the latter of label maps
 _PIXEL_HEAD = {ExplicitVRLittleEndian: 12, ImplicitVRLittleEndian: 8}  # bytes: tag, VR, length
 
 Vector = NDArray[np.float64]
+Labels = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -44,24 +56,39 @@ class _SegFrame:
 
 
 def is_dicom_seg(path: Path) -> bool:
-    """Tell a DICOM Segmentation by its content, also alone in a folder; false for all else."""
-    path = _alone_in(path)
-    if not path.is_file():
-        return False
-    if first_bytes(path, _MAGIC_AT + 4)[_MAGIC_AT:] != b"DICM":
-        return False
-    with warnings.catch_warnings(), coded(path):
-        warnings.simplefilter("ignore")
-        head = pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True)
-    return bool(head.get("SOPClassUID") == SegmentationStorage)
+    """Tell a DICOM Segmentation by its content, also the only one in a folder; false for all else."""
+    return bool(_segmentations(path))
 
 
-def _alone_in(path: Path) -> Path:
-    """Return the one file of a folder, as archives store a series of one object; else the path itself."""
+def _segmentations(path: Path) -> list[Path]:
+    """Return the file if it is a segmentation, of a folder those in it: they lie beside their series, or alone."""
     if not path.is_dir():
-        return path
-    files = [file for file in path.iterdir() if not file.name.startswith(".")]
-    return files[0] if len(files) == 1 else path
+        return [path] if path.is_file() and _is_one(path) else []
+    return [file for file in list_files(path) if _is_one(file)]
+
+
+def _is_one(file: Path) -> bool:
+    if first_bytes(file, _MAGIC_AT + 4)[_MAGIC_AT:] != b"DICM":
+        return False
+    with warnings.catch_warnings(), coded(file):
+        warnings.simplefilter("ignore")
+        head = pydicom.dcmread(file, specific_tags=["SOPClassUID"], stop_before_pixels=True)
+    return head.get("SOPClassUID") in _CLASSES
+
+
+def _the_one(path: Path) -> Path | None:
+    """Return the one segmentation of a place, None where there is none.
+
+    Raises:
+        DataError: `unreadable`: there are several.
+    """
+    found = _segmentations(path)
+    if len(found) > 1:
+        raise DataError(
+            "unreadable",
+            f"{path}: holds {len(found)} segmentations, such as {found[0]} and {found[1]}; name the file of one",
+        )
+    return next(iter(found), None)
 
 
 def open_mask(path: str) -> Source:
@@ -72,64 +99,109 @@ def open_mask(path: str) -> Source:
     """
     place = Path(path)
     with coded(place):
-        if is_dicom_seg(place):
-            return _open_seg(_alone_in(place))
+        found = _the_one(place)
+        if found is not None:
+            return _open_seg(found)
     return open_source(path)
 
 
 def segment_names(path: Path) -> list[tuple[int, str]]:
     """Return number and label of each segment."""
     with coded(path):
-        data, _ = _header(_alone_in(path))
-        return [
+        data, _ = _header(_the_one(path) or path)
+        named = [
             (int(s.SegmentNumber), str(s.get("SegmentLabel", ""))) for s in data.SegmentSequence
         ]
+        return [one for one in named if one[0] > 0]  # 0 is the background of a label map
 
 
 def _header(path: Path) -> tuple[Any, int]:  # Any: pydicom's datasets are dynamic
-    """Read all but the pixels, and the byte where those begin."""
+    """Read all but the pixels, and the byte where those begin, 0 where they are compressed."""
     with path.open("rb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = pydicom.dcmread(file, stop_before_pixels=True)
-        syntax = data.file_meta.TransferSyntaxUID
-        if syntax not in _PIXEL_HEAD:
-            raise DataError("unreadable", f"{path}: is a compressed segmentation; decompress it")
-        return data, file.tell() + _PIXEL_HEAD[syntax]
+        head = _PIXEL_HEAD.get(data.file_meta.TransferSyntaxUID, 0)
+        return data, file.tell() + head if head else 0
 
 
 def _open_seg(path: Path) -> Source:
     data, begin = _header(path)
-    kind, bits = str(data.get("SegmentationType", "")), int(data.BitsAllocated)
-    if (kind, bits) not in (("BINARY", 1), ("FRACTIONAL", 8)):
-        raise DataError("unreadable", f"{path}: is a segmentation of type {kind[:16]}, not BINARY")
-    frames = list(_frames(data))
+    frames = list(_frames(path, data))
     size = (int(data.Rows), int(data.Columns))
-    needed = -(-len(frames) * size[0] * size[1] * bits // 8)
-    if not frames or path.stat().st_size - begin < needed:
-        raise DataError("truncated", f"{path}: ends before its frames do; copy the file again")
+    labels = _labels_of(path, data, begin, len(frames))
     matrix, places = _grid(path, frames)
     geometry = grid_of(str(path), (int(places.max()) + 1, *size), matrix)
     header = ScanHeader((1, *geometry.shape), geometry, "dicom")
-    half = 1 if bits == 1 else -(-int(data.get("MaximumFractionalValue", 255)) // 2)
     ordered: dict[int, list[_SegFrame]] = {}
     for frame, place in sorted(zip(frames, places, strict=True), key=lambda f: -f[0].segment):
         ordered.setdefault(int(place), []).append(frame)
-    return _SegSource(str(path), header, ordered, begin, (bits, half))
+    return _SegSource(str(path), header, ordered, labels)
 
 
-def _frames(data: Any) -> Iterator[_SegFrame]:  # Any: pydicom
-    shared = data.SharedFunctionalGroupsSequence[0]
+def _labels_of(
+    path: Path,
+    data: Any,
+    begin: int,
+    count: int,  # Any: pydicom
+) -> Callable[[_SegFrame], Labels]:
+    """Return what reads the labels of a frame.
+
+    Raises:
+        DataError: `unreadable` of a kind that is not read, `truncated`.
+    """
+    kind, bits = str(data.get("SegmentationType", "")), int(data.BitsAllocated)
+    if bits == 1 and kind == "BINARY":
+        if not begin:
+            raise DataError("unreadable", f"{path}: is a compressed segmentation; decompress it")
+        size = (int(data.Rows), int(data.Columns))
+        if not count or path.stat().st_size - begin < -(-count * size[0] * size[1] // 8):
+            raise DataError("truncated", f"{path}: ends before its frames do; copy the file again")
+        return partial(_of_bits, path, begin, size)
+    if bits not in (8, 16) or kind not in ("BINARY", "FRACTIONAL", "LABELMAP"):
+        what = f"is a segmentation of type {kind[:16]} with {bits} bits a voxel"
+        raise DataError("unreadable", f"{path}: {what}; export it as BINARY")
+    place = place_of(open_tags(path), count)
+    if kind == "LABELMAP":
+        return partial(_of_values, place)
+    most = int(data.get("MaximumFractionalValue") or 255) if kind == "FRACTIONAL" else 1
+    return partial(_of_shares, place, -(-most // 2))
+
+
+def _of_bits(path: Path, begin: int, size: tuple[int, int], frame: _SegFrame) -> Labels:
+    """Read a frame of bits; frames follow each other without a gap, bit by bit."""
+    count = size[0] * size[1]
+    start, end = frame.index * count, (frame.index + 1) * count
+    with path.open("rb") as file:
+        file.seek(begin + start // 8)
+        packed = np.frombuffer(file.read(-(-end // 8) - start // 8), dtype=np.uint8)
+    bits = np.unpackbits(packed, bitorder="little")[start % 8 : start % 8 + count]
+    return bits.reshape(size).astype(np.int32) * frame.segment
+
+
+def _of_shares(place: PixelPlace, half: int, frame: _SegFrame) -> Labels:
+    return np.where(stored_plane(place, frame.index) >= half, np.int32(frame.segment), np.int32(0))
+
+
+def _of_values(place: PixelPlace, frame: _SegFrame) -> Labels:
+    return np.asarray(stored_plane(place, frame.index), dtype=np.int32)
+
+
+def _frames(path: Path, data: Any) -> Iterator[_SegFrame]:  # Any: pydicom
+    shared: Any = next(iter(data.get("SharedFunctionalGroupsSequence") or ()), {})  # Any: pydicom
     for index, own in enumerate(data.PerFrameFunctionalGroupsSequence):
-        group = {
-            name: next(part[name][0] for part in (own, shared) if name in part)
-            for name in ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence",
-                         "SegmentIdentificationSequence")
-        }  # fmt: skip
+        group = {name: found[0] for name in _GROUPS if (found := own.get(name) or shared.get(name))}
+        lacking = [name for name in _GROUPS[:3] if name not in group]
+        if lacking:
+            raise DataError(
+                "no_space",
+                f"{path}: frame {index + 1} has no {lacking[0]}; export the segmentation again",
+            )
         measures = group["PixelMeasuresSequence"]
         rows, columns = (float(v) for v in measures.PixelSpacing)
+        whose = group.get("SegmentIdentificationSequence")
         yield _SegFrame(
             index,
-            int(group["SegmentIdentificationSequence"].ReferencedSegmentNumber),
+            0 if whose is None else int(whose.ReferencedSegmentNumber),
             np.array(group["PlanePositionSequence"].ImagePositionPatient, dtype=np.float64),
             np.array(group["PlaneOrientationSequence"].ImageOrientationPatient, dtype=np.float64),
             (float(measures.get("SpacingBetweenSlices") or 0.0), rows, columns),
@@ -147,12 +219,16 @@ def _grid(path: Path, frames: list[_SegFrame]) -> tuple[Vector, NDArray[np.int64
     heights = positions @ normal
     gaps = np.diff(np.unique(heights))
     gaps = gaps[gaps > _ON_GRID * min(first.spacing[1:])]
-    step = abs(first.spacing[0]) or float(min(gaps, default=min(first.spacing[1:])))
-    places = (heights - heights.min()) / step
+    least = float(min(gaps, default=min(first.spacing[1:])))
+    steps = (
+        abs(first.spacing[0]) or least,
+        least,
+    )  # some writers give the thickness as the spacing
+    step = next((mm for mm in steps if not _is_uneven(heights, mm)), 0.0)
+    places = (heights - heights.min()) / (step or least)
     origin = positions[int(np.argmin(heights))]
     drift = positions - origin - np.outer(heights - heights.min(), normal)
-    uneven = np.abs(places - np.rint(places)).max() > _ON_GRID
-    if uneven or np.abs(drift).max() > _ON_GRID * min(first.spacing[1:]):
+    if not step or np.abs(drift).max() > _ON_GRID * min(first.spacing[1:]):
         raise DataError("irregular", f"{path}: its frames lie on no even grid; export it again")
     if places.max() > _MOST_SLICES:
         raise DataError("unreadable", f"{path}: its frames lie {places.max():.0f} slices apart")
@@ -164,6 +240,11 @@ def _grid(path: Path, frames: list[_SegFrame]) -> tuple[Vector, NDArray[np.int64
     return matrix, np.rint(places).astype(np.int64)
 
 
+def _is_uneven(heights: Vector, step: float) -> bool:
+    places = (heights - heights.min()) / step
+    return bool(np.abs(places - np.rint(places)).max() > _ON_GRID)
+
+
 class _SegSource(Source):
     """An open segmentation; slices are read frame by frame."""
 
@@ -172,26 +253,15 @@ class _SegSource(Source):
         path: str,
         header: ScanHeader,
         frames: dict[int, list[_SegFrame]],
-        begin: int,
-        stored: tuple[int, int],
+        labels: Callable[[_SegFrame], Labels],
     ) -> None:
         super().__init__(path, header)
-        self._frames, self._begin = frames, begin
-        self._bits, self._half = stored
+        self._frames, self._labels = frames, labels
 
     def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        rows, columns = self.header.shape[2:]
-        block = np.zeros((z1 - z0, rows, columns), dtype=np.float32)
-        with open(self.path, "rb") as file:
-            for z in range(z0, z1):
-                for frame in self._frames.get(z, ()):  # the first segment last, so that it holds
-                    start, end = (
-                        n * rows * columns * self._bits for n in (frame.index, frame.index + 1)
-                    )
-                    file.seek(self._begin + start // 8)
-                    packed = np.frombuffer(file.read(-(-end // 8) - start // 8), dtype=np.uint8)
-                    if self._bits == 1:  # frames follow each other without a gap, bit by bit
-                        bits = np.unpackbits(packed, bitorder="little")
-                        packed = bits[start % 8 : start % 8 + rows * columns]
-                    block[z - z0][packed.reshape(rows, columns) >= self._half] = frame.segment
+        block = np.zeros((z1 - z0, *self.header.shape[2:]), dtype=np.float32)
+        for z in range(z0, z1):
+            for frame in self._frames.get(z, ()):  # the first segment last, so that it holds
+                found = self._labels(frame)
+                np.copyto(block[z - z0], found, where=found > 0, casting="unsafe")
         return block

@@ -19,6 +19,7 @@ from somray.errors import QUARANTINE_CODES, DataError
 from tests.commands.serve.served import npy
 
 DICOM = bytes(128) + b"DICM"
+BARE = struct.pack("<HHI", 8, 5, 10) + b"ISO_IR 100" + bytes(200)  # as old archives write it
 
 
 def header(shape, dtype="'<f4'", order="False"):
@@ -136,6 +137,12 @@ def test_a_bomb_of_zip_is_refused_before_it_is_unpacked(tmp_path, data, most, st
     assert sum(p.stat().st_size for p in (tmp_path / "out").iterdir()) < 10_000
 
 
+def test_blank_slices_and_files_without_preamble_are_no_reason_to_refuse_a_zip(tmp_path):
+    noise = np.random.default_rng(0).bytes(60_000)
+    files = {"blank.dcm": DICOM + bytes(500_000), "bare": BARE + noise, "full.dcm": DICOM + noise}
+    assert unpacked(tmp_path, archive(files))[0] == 3
+
+
 def test_a_zip_that_understates_its_sizes_unpacks_to_no_more(tmp_path):
     data = bytearray(archive({"a.dcm": DICOM + bytes(60_000)}))
     place = data.rindex(b"PK\x01\x02") + 24
@@ -148,6 +155,7 @@ def test_a_zip_that_understates_its_sizes_unpacks_to_no_more(tmp_path):
 
 def test_what_a_file_is_its_content_says():
     assert suffix_of(DICOM) == ".dcm"
+    assert suffix_of(BARE) == ".dcm"
     assert suffix_of(b"PK\x03\x04") == ".zip"
     assert suffix_of(b"\x1f\x8b\x08") == ".nii.gz"
     assert suffix_of(b"NRRD0005\n") == ".nrrd"
@@ -155,6 +163,8 @@ def test_what_a_file_is_its_content_says():
     assert suffix_of(b"ObjectType = Image") == ".mha"
     with pytest.raises(RefusedError):
         suffix_of(b"\x7fELF")
+    with pytest.raises(RefusedError, match="empty"):
+        suffix_of(archive({}))
 
 
 @pytest.fixture

@@ -17,7 +17,9 @@ from somray.io.masks.anatomy import organ_names
 from somray.io.masks.dicom_seg import is_dicom_seg, open_mask
 from somray.io.masks.label_masks import LabelMask
 from somray.io.readers import open_source
+from tests.io.dicom_files import make_slice, save
 
+LABEL_MAPS = "1.2.840.10008.5.1.4.1.1.66.7"
 SHAPE = (5, 6, 7)  # z, y, x: 42 pixels a frame, so that frames begin amid bytes
 TURN = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1.0]])
 SPACING = (3.0, 0.9, 0.7)  # z, y, x
@@ -134,7 +136,7 @@ def test_a_segmentation_is_no_scan_and_a_scan_no_segmentation(tmp_path, masks):
         open_source(path)
     (tmp_path / "text.dcm").write_text("no DICOM")
     assert not is_dicom_seg(tmp_path / "text.dcm")
-    assert not is_dicom_seg(tmp_path)
+    assert is_dicom_seg(tmp_path)  # the only one in there
 
 
 def spoil(path, masks, edit):
@@ -156,8 +158,9 @@ def moved(data, at, value):
         (lambda d: moved(d, 1, [10, -20, 9e6]), "unreadable"),
         (lambda d: setattr(d, "Rows", 600), "truncated"),
         (lambda d: setattr(d, "SegmentationType", "LABELMAP"), "unreadable"),
+        (lambda d: setattr(d, "BitsAllocated", 32), "unreadable"),
         (lambda d: delattr(d, "PerFrameFunctionalGroupsSequence"), "unreadable"),
-        (lambda d: delattr(d, "SharedFunctionalGroupsSequence"), "unreadable"),
+        (lambda d: delattr(d, "SharedFunctionalGroupsSequence"), "no_space"),
     ],
 )
 def test_what_cannot_be_placed_or_read_is_refused_without_a_name(tmp_path, masks, edit, code):
@@ -188,3 +191,44 @@ def test_a_real_segmentation_is_its_nifti(real_data):
     apart = np.linalg.norm(found[0][:, None] - found[1][None], axis=2)
     assert apart.min(axis=0).max() < 1e-3
     assert apart.min(axis=1).max() < 1e-3
+
+
+def test_values_of_a_label_map_are_its_labels(tmp_path):
+    labels = np.arange(42).reshape(SHAPE[1:]) % 3
+    path = write(
+        tmp_path / "seg.dcm",
+        [((0, 1), labels), ((0, 2), labels.T.reshape(SHAPE[1:]))],
+        kind="LABELMAP",
+    )
+    data = pydicom.dcmread(path)
+    for frame in data.PerFrameFunctionalGroupsSequence:
+        del frame.SegmentIdentificationSequence
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = LABEL_MAPS
+    data.SegmentSequence.append(item(SegmentNumber=0, SegmentLabel="background"))
+    data.save_as(path)
+    for syntax in (ExplicitVRLittleEndian, RLELossless):
+        if syntax == RLELossless:
+            data.compress(syntax)
+            data.save_as(path)
+        with LabelMask(path) as mask:
+            np.testing.assert_array_equal(mask.read(0, 1)[0], labels)
+    assert organ_names(path) == {1: "organ 1", 2: "organ 2"}
+
+
+def test_places_overrule_a_spacing_that_they_contradict(tmp_path, masks):
+    def thick(data):
+        measures = data.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        measures.SpacingBetweenSlices = 5.0
+
+    with LabelMask(spoil(tmp_path / "seg.dcm", masks, thick)) as mask:
+        np.testing.assert_array_equal(mask.read(0, 4), expected(masks))
+
+
+def test_a_segmentation_beside_its_series_is_the_mask_and_of_two_one_must_be_named(tmp_path, masks):
+    save(tmp_path, [make_slice((0, 0, 3.0 * n)) for n in range(2)])
+    write(tmp_path / "seg.dcm", list(masks.items()))
+    with LabelMask(str(tmp_path)) as mask:
+        np.testing.assert_array_equal(mask.read(0, 4), expected(masks))
+    write(tmp_path / "other.dcm", list(masks.items()))
+    with pytest.raises(DataError, match="holds 2 segmentations"):
+        open_mask(str(tmp_path))

@@ -8,14 +8,14 @@ import zipfile
 from pathlib import Path
 
 from somray.commands.serve.refusal import RefusedError
+from somray.io.readers.dicom.dataset import is_dicom_head
 
 __all__ = ["unpack_dicom"]
 
 MOST_FILES = 20_000
-MOST_RATIO = 200  # of unpacked to packed bytes; DICOM seldom reaches 10
-SMALL_BYTES = 1 << 16  # of a file whose ratio says nothing
+MOST_RATIO = 200  # of unpacked to packed bytes, all files together; DICOM seldom reaches 10, blank slices 500
+SMALL_BYTES = 1 << 16  # of an archive whose ratio says nothing
 _CHUNK = 1 << 20
-_MAGIC = slice(128, 132)
 _ENCRYPTED = 0x1
 _KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -44,7 +44,11 @@ def unpack_dicom(archive: Path, folder: Path, most_bytes: int) -> int:
             raise RefusedError(422, "zip", "the zip is damaged") from error
         raise
     if not kept:
-        raise RefusedError(422, "zip", "the zip holds no DICOM file")
+        raise RefusedError(
+            422,
+            "zip",
+            "the zip holds no DICOM file; send those of one series, and other formats without a zip",
+        )
     return kept
 
 
@@ -53,15 +57,15 @@ def _checked(opened: zipfile.ZipFile, most_bytes: int) -> list[zipfile.ZipInfo]:
     files = [one for one in opened.infolist() if not one.is_dir()]
     if len(files) > MOST_FILES:
         raise RefusedError(413, "too_large", f"at most {MOST_FILES} files are taken of a zip")
-    if sum(one.file_size for one in files) > most_bytes:
+    unpacked, packed = sum(one.file_size for one in files), sum(one.compress_size for one in files)
+    if unpacked > most_bytes:
         raise RefusedError(413, "too_large", f"a zip may unpack to {most_bytes} bytes at most")
-    for one in files:
-        if one.flag_bits & _ENCRYPTED or one.compress_type not in _KINDS:
-            raise RefusedError(422, "zip", "a zip must be stored or deflated, and not encrypted")
-        if one.file_size > max(SMALL_BYTES, MOST_RATIO * max(one.compress_size, 1)):
-            raise RefusedError(
-                413, "too_large", f"a file of the zip unpacks to more than {MOST_RATIO} times"
-            )
+    if any(one.flag_bits & _ENCRYPTED or one.compress_type not in _KINDS for one in files):
+        raise RefusedError(422, "zip", "a zip must be stored or deflated, and not encrypted")
+    if unpacked > max(SMALL_BYTES, MOST_RATIO * packed):
+        raise RefusedError(
+            413, "too_large", f"the zip unpacks to more than {MOST_RATIO} times its size"
+        )
     return files
 
 
@@ -70,7 +74,7 @@ def _unpack(opened: zipfile.ZipFile, one: zipfile.ZipInfo, target: Path) -> bool
     left = one.file_size
     with opened.open(one) as packed:
         head = packed.read(min(left, 1 << 12))
-        if head[_MAGIC] != b"DICM":
+        if not is_dicom_head(head):
             return False
         with target.open("xb") as out:
             while head and left > 0:

@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 from somray.commands.serve.bodies.archives import unpack_dicom
 from somray.commands.serve.refusal import RefusedError
+from somray.io.readers.dicom.dataset import is_dicom_head
 
 __all__ = ["store_upload", "suffix_of"]
 
@@ -24,12 +25,14 @@ def suffix_of(head: bytes) -> str:
         return ".nii.gz"
     if head[:5] == b"NRRD0":
         return ".nrrd"
-    if head[128:132] == b"DICM":
-        return ".dcm"
     if head[344:348] == b"n+1\0" or head[4:8] == b"n+2\0":
         return ".nii"
     if head.lstrip().startswith((b"ObjectType", b"NDims", b"Comment")):
         return ".mha"
+    if is_dicom_head(head):
+        return ".dcm"
+    if head[:4] == b"PK\x05\x06":
+        raise RefusedError(422, "zip", "the zip is empty")
     raise RefusedError(
         415,
         "format",

@@ -23,7 +23,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from somray.errors import DataError
 
-__all__ = ["Tags", "is_dicom_file", "open_tags", "quiet", "unwrapped"]
+__all__ = ["Tags", "is_dicom_file", "is_dicom_head", "open_tags", "quiet", "unwrapped"]
 
 MAGIC_AT = 128
 META_BYTES = 4096  # the file meta information, which names the transfer syntax, is among them
@@ -67,10 +67,14 @@ def is_dicom_file(file: Path) -> bool:
     """Tell DICOM by its first bytes: the magic number, or a data set without preamble."""
     try:
         with file.open("rb") as opened:
-            head = opened.read(MAGIC_AT + 4)
+            return is_dicom_head(opened.read(MAGIC_AT + 4))
     except OSError:
         return False
-    return head[MAGIC_AT:] == b"DICM" or _is_bare(head)
+
+
+def is_dicom_head(head: bytes) -> bool:
+    """Tell DICOM by what a file begins with, 132 bytes or more."""
+    return head[MAGIC_AT : MAGIC_AT + 4] == b"DICM" or _is_bare(head[: MAGIC_AT + 4])
 
 
 def _is_bare(head: bytes) -> bool:

@@ -23,6 +23,10 @@ MOST_NAMED = 4  # series that a message names
 _SCAN_SUFFIXES = {
     ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".nii", ".gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr",
 }  # fmt: skip
+_REMEDIES = {
+    "SEG": "segmentations belong in the column `truth`",
+    "RTSTRUCT": "draw its contours into a mask (NIfTI, NRRD or DICOM SEG; 3D Slicer does), and name that in `truth`",
+}
 _SKIPPED_FOLDERS = ("__MACOSX",)
 
 
@@ -112,7 +116,8 @@ def _series_of(path: Path, repairs: list[str]) -> list[DicomFile]:
             "`somray init`",
         )
     if named.what:
-        raise DataError("unreadable", f"{path}: is a {named.what} object, not a scan")
+        remedy = _REMEDIES.get(named.what, "name the folder of a series")
+        raise DataError("unreadable", f"{path}: is a {named.what} object, not a scan; {remedy}")
     if (
         named.problem is not None
         or not named.series
