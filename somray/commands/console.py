@@ -15,7 +15,9 @@ from somray.errors import ConfigError, StoreError
 
 __all__ = [
     "DONE", "FAILED", "INTERRUPTED", "QUARANTINED", "USAGE",
-    "Json", "RunFolder", "flush", "give", "give_json", "only_json", "open_streams", "out_option", "say",
+    "Json", "RunFolder", "flush", "give", "give_json", "only_json", "open_streams", "out_option",
+    "plain_threads",
+    "refuse_within", "say",
 ]  # fmt: skip
 
 DONE, USAGE, QUARANTINED, FAILED = 0, 2, 3, 4
@@ -24,6 +26,7 @@ INTERRUPTED = 130
 """What shells call an end by Ctrl-C."""
 
 _MARKS = ("run.json", "work/state.json")  # of a run; `RunLayout`, which costs imports
+_OWN = ("scans", "models", "tables", "report", "work")  # folders of a run
 _stdout: list[TextIO | None] = []
 
 
@@ -66,19 +69,33 @@ def _instead(place: Path) -> str:
 
 
 def _not_in_a_file(context: typer.Context, out: Any) -> Any:  # Any: a path or text
-    """Refuse a folder for results that is a file, or lies below one.
+    """Expand `~` of a folder for results; refuse one that is a file, or lies below one.
 
     Raises:
         ConfigError: it does.
     """
     if context.resilient_parsing or out is None or "://" in str(out):
         return out
-    place = Path(out).expanduser().absolute()
+    home = type(out)(Path(out).expanduser()) if str(out).startswith("~") else out
+    place = Path(home).absolute()
     near = next((one for one in (place, *place.parents) if one.exists()), place)
     if near.is_file():
         what = "it" if near == place else str(near)
         raise ConfigError(f"--out {out}: {what} is a file; name a folder")
-    return out
+    return home
+
+
+def refuse_within(out: Path | str, run: str) -> None:
+    """Refuse a folder for results that is a run, or one of the folders that a run keeps for itself.
+
+    Raises:
+        ConfigError: it is; what the run does not know would be cleared away by the next one, or taken for its own.
+    """
+    if "://" in str(out) or "://" in run:
+        return
+    place, root = (Path(one).expanduser().resolve() for one in (out, run))
+    if place == root or (place.is_relative_to(root) and place.relative_to(root).parts[0] in _OWN):
+        raise ConfigError(f"--out {out}: is a part of the run {run}; choose a folder beside it")
 
 
 Json = Annotated[
@@ -154,6 +171,20 @@ def open_streams() -> None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # until the end
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def plain_threads() -> None:
+    """Make OMP_NUM_THREADS one number, the first of OpenMP's list of levels: others' packages stop at what is none."""
+    given = os.environ.get("OMP_NUM_THREADS")
+    if given is None:
+        return
+    first = given.partition(",")[0].strip()
+    if first.isdigit() and int(first) > 0:
+        os.environ["OMP_NUM_THREADS"] = first
+        return
+    del os.environ["OMP_NUM_THREADS"]
+    if given.strip():
+        say(f"note: OMP_NUM_THREADS={given!r} is no number of threads, and is left aside")
 
 
 def flush() -> None:

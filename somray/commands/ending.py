@@ -13,7 +13,16 @@ from typing import Any
 
 import typer
 
-from somray.commands.console import DONE, FAILED, INTERRUPTED, USAGE, give_json, only_json, say
+from somray.commands.console import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    USAGE,
+    give_json,
+    only_json,
+    plain_threads,
+    say,
+)
 from somray.errors import (
     REMEDIES,
     ConfigError,
@@ -75,6 +84,7 @@ class StoppedError(Exception):
 
 def ended(command: Callable[[], Any], as_json: bool) -> int:  # Any: what typer returns
     """Call a command and return its exit code; whatever goes wrong is told."""
+    plain_threads()
     with only_json() if as_json else contextlib.nullcontext():
         try:
             code = command()

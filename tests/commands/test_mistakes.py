@@ -655,6 +655,16 @@ MISTAKES = {
         ("--out", "scans.csv", "is a file", "name a folder"),
         USAGE,
     ),
+    "apply into the run": (
+        _no("apply", "{run}", "{folder}/a.nii", "--protocol", "p", "--out", "{run}"),
+        ("--out", "is a part of the run", "beside it"),
+        USAGE,
+    ),
+    "export among the scans of the run": (
+        _no("export", "{run}", "--format", "nifti", "--out", "{run}/scans/x"),
+        ("--out", "is a part of the run", "beside it"),
+        USAGE,
+    ),
     "apply to another modality": (
         lambda d: [
             "apply",

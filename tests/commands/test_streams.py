@@ -138,3 +138,27 @@ def test_the_command_line_starts_without_what_is_heavy():
         "zarr",
     }
     assert heavy & set(eval(found.stdout)) == set()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "is_told"),
+    [("4,2", "4", False), (" 3 ", "3", False), ("8", "8", False), ("", None, False), ("all", None, True),
+     ("0", None, True)],
+)  # fmt: skip
+def test_threads_of_openmp_are_one_number_for_all_packages(
+    given, kept, is_told, monkeypatch, capsys
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    main(["--version"])
+    assert os.environ.get("OMP_NUM_THREADS") == kept
+    assert (f"OMP_NUM_THREADS={given!r}" in capsys.readouterr().err) is is_told
+
+
+def test_a_home_folder_that_no_shell_expanded_is_expanded(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    size = ["--subjects", "1", "--sessions", "1", "--shape", "8,32,32", "--format", "nifti"]
+    assert main(["phantom", "--out=~/p", *size]) == 0
+    assert (tmp_path / "home" / "p" / "cohort.yaml").exists()
+    assert not (tmp_path / "~").exists()
+    assert f"{tmp_path}/home/p/cohort.yaml" in capsys.readouterr().err

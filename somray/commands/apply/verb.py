@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from somray.commands.completion import one_of, protocols
-from somray.commands.console import Json, RunFolder, give, out_option, say
+from somray.commands.console import Json, RunFolder, give, out_option, refuse_within, say
 from somray.commands.export.verb import export_text
 
 __all__ = ["apply"]
@@ -48,6 +48,7 @@ def apply(
     """
     from somray.commands.apply.model import apply_model
 
+    refuse_within(out, run)
     found = apply_model(run, protocol, [scan, *(channel or [])], out, method, form)
     told = found["drift"] or {}
     if told.get("status") == "drifted":

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from somray.commands.completion import one_of, protocols, sessions, subjects
-from somray.commands.console import FAILED, Json, RunFolder, give, out_option
+from somray.commands.console import FAILED, Json, RunFolder, give, out_option, refuse_within
 from somray.commands.export.request import FORMATS, LABELS, ExportRequest
 
 __all__ = ["export", "export_text"]
@@ -70,6 +70,7 @@ def export(
     """
     from somray.commands.export import export_run
 
+    refuse_within(out, run)
     found = export_run(
         run,
         ExportRequest(
