@@ -28,6 +28,7 @@ __all__ = ["Tags", "is_dicom_file", "is_dicom_head", "open_tags", "quiet", "unwr
 MAGIC_AT = 128
 META_BYTES = 4096  # the file meta information, which names the transfer syntax, is among them
 INFLATED_BYTES = 256 << 20  # most that a deflated file may grow to; all of it is held at once
+POINTER, POINTER_BYTES = b"version https://git-lfs", 1024
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
 _LATE_ELEMENT = 0x0100  # data sets begin with elements below it: character set, image type, class
 
@@ -209,12 +210,19 @@ def open_tags(file: Path) -> Tags:
     """Read all elements before the pixels.
 
     Raises:
-        DataError: `unreadable`, `truncated`.
+        DataError: `unreadable`, `truncated`, `missing`.
     """
-    size = file.stat().st_size
+    try:
+        size = file.stat().st_size
+    except FileNotFoundError:
+        what = "is a link to nothing; bring its content here (git annex get)"
+        raise DataError("missing", f"{file}: {what}") from None
     if size == 0:
         raise DataError("truncated", f"{file}: is empty; copy it again")
     if not is_dicom_file(file):
+        if size < POINTER_BYTES and file.read_bytes().startswith(POINTER):
+            what = "stands for a file that is not here; bring its content (git lfs pull)"
+            raise DataError("missing", f"{file}: {what}")
         code = "truncated" if size < MAGIC_AT + 4 else "unreadable"
         what = "ends within its header; copy it again" if size < MAGIC_AT + 4 else "is not DICOM"
         raise DataError(code, f"{file}: {what}")

@@ -54,7 +54,9 @@ def list_files(path: Path) -> list[Path]:
     return sorted(
         p
         for p in path.iterdir()
-        if p.is_file()
+        if (
+            p.is_file() or (p.is_symlink() and not p.exists())
+        )  # a slice that is not here must not pass unseen
         and not p.name.startswith(".")
         and p.name.upper() != "DICOMDIR"
         and p.suffix.lower() not in IGNORED_SUFFIXES
@@ -203,7 +205,7 @@ def _frame_type(frame: FrameTags) -> tuple[str, ...]:
 _TRAITS = {
     "EchoTime": "MREchoSequence", "EffectiveEchoTime": "MREchoSequence", "EchoNumbers": "",
     "ConvolutionKernel": "CTReconstructionSequence", "KVP": "CTXRayDetailsSequence", "StackID": "FrameContentSequence",
-    "ReconstructionDiameter": "CTReconstructionSequence",
+    "ReconstructionDiameter": "CTReconstructionSequence", "ComplexImageComponent": "MRImageFrameTypeSequence",
 }  # fmt: skip
 
 

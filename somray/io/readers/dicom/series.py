@@ -152,7 +152,7 @@ def _check_alike(place: str, frames: Sequence[DicomFrame]) -> None:
         )
     first = frames[0]
     for frame in frames:
-        pair = f"{place}: {first.path} and {frame.path}"
+        pair = f"{place}: {_pair(first, frame)}"
         if frame.series != first.series or frame.modality != first.modality:
             raise DataError(
                 "mixed_series",
@@ -170,6 +170,13 @@ def _check_alike(place: str, frames: Sequence[DicomFrame]) -> None:
                 "mixed_series",
                 f"{place}: {frame.path} holds several stacks (StackID); export each by itself",
             )
+
+
+def _pair(one: DicomFrame, other: DicomFrame) -> str:
+    """Name two slices for a message."""
+    if one.path == other.path:
+        return f"frames {one.index + 1} and {other.index + 1} of {one.path}"
+    return f"{one.path} and {other.path}"
 
 
 def _close(a: tuple[float, ...] | None, b: tuple[float, ...] | None) -> bool:
@@ -236,7 +243,7 @@ def _check_kinds(place: str, times: Sequence[Sequence[DicomFrame]]) -> None:
         if unlike:
             raise DataError(
                 "mixed_series",
-                f"{place}: {first.path} and {other.path} are no time points of one measurement: they differ in "
+                f"{place}: {_pair(first, other)} are no time points of one measurement: they differ in "
                 f"{', '.join(unlike)}; give each kind a folder of its own",
             )
 
@@ -263,7 +270,7 @@ def _repeated(
         found = sorted_alike(places) if alone and is_even else None
         if found is not None:
             return found
-    raise DataError("mixed_series", f"{place}: {one.path} and {other.path} {what}; {remedy}")
+    raise DataError("mixed_series", f"{place}: {_pair(one, other)} {what}; {remedy}")
 
 
 def _check_woven(place: str, frames: Sequence[DicomFrame]) -> tuple[str, ...]:

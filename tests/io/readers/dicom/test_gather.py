@@ -239,3 +239,14 @@ def test_a_mosaic_is_no_slice(tmp_path, how):
     error = refusal(save(tmp_path / "a", [data]))
     assert error.code == "unreadable"
     assert "mosaic" in error.message
+
+
+def test_a_slice_whose_content_is_not_here_is_missing(tmp_path):
+    folder = save(tmp_path / "a", stack())
+    last = folder / "004.dcm"
+    last.unlink()
+    last.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    assert (refusal(folder).code, "git lfs" in refusal(folder).message) == ("missing", True)
+    last.unlink()
+    last.symlink_to("../.git/annex/objects/none")
+    assert (refusal(folder).code, "004.dcm" in refusal(folder).message) == ("missing", True)

@@ -182,6 +182,7 @@ def test_frames_of_an_enhanced_file_are_sorted_by_their_b_value(tmp_path):
     [
         ("ImageType", (["ORIGINAL", "PRIMARY", "M"], ["ORIGINAL", "PRIMARY", "P"])),
         ("EchoTime", ("4.6", "9.2")),
+        ("ComplexImageComponent", ("MAGNITUDE", "PHASE")),
         ("ConvolutionKernel", ("B30", "B70")),
     ],
 )
