@@ -197,8 +197,9 @@ def run_job(
         StoppedError: by Ctrl-C or SIGTERM; what is done stays done.
     """
     try:
-        address = address or os.environ.get("RAY_ADDRESS") or None
-        return _run(config, address, settings, quiet, part)
+        address = (address or os.environ.get("RAY_ADDRESS", "")).strip()
+        embedded = address in ("", "local")  # as Ray itself calls it
+        return _run(config, None if embedded else address, settings, quiet, part)
     except KeyboardInterrupt:
         raise StoppedError(LATER, INTERRUPTED) from None
     except SystemExit as stop:

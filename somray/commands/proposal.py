@@ -39,6 +39,13 @@ def propose_cohort(paths: list[Path], out: Path) -> dict[str, Any]:
             raise ConfigError(f"{path}: does not exist")
         if not path.exists():
             raise ConfigError(f"{path}: is a link to nothing")
+        whole = os.path.abspath(path)
+        shown = whole.encode(errors="replace").decode()
+        if shown != whole or set("\n\r") & {*whole}:
+            raise ConfigError(
+                f"{shown!r}: a folder of this path has a name that no table can hold: not UTF-8, or with a line break; "
+                "rename it"
+            )
     folder = Storage.at(out)
     for name in ("scans.csv", "cohort.yaml"):
         if folder.exists(name):

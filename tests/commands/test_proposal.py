@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -90,3 +91,16 @@ def test_a_path_with_dots_is_written_plainly(tmp_path):
     (tmp_path / "here").mkdir()
     _, _, scans = proposed(tmp_path / "here/../data", tmp_path / "out")
     assert [s.path for s in scans] == [str(tmp_path / "data/P1/ct.nii.gz")]
+
+
+def test_names_that_a_table_does_not_keep_are_kept_or_refused(tmp_path):
+    series(tmp_path / "data" / "P1 ", "A1")
+    nifti(tmp_path / "data" / "line\nbreak" / "ct.nii.gz")
+    found, _, scans = proposed(tmp_path / "data", tmp_path / "out")
+    assert [s.paths[0] for s in scans] == [str(tmp_path / "data" / "P1 ")]
+    assert "line?break: has a name with a line break" in told(found)
+    for name in (b"\xe9t", b"line\nbreak"):
+        place = tmp_path / os.fsdecode(name)
+        nifti(place / "ct.nii.gz")
+        with pytest.raises(ConfigError, match="no table can hold"):
+            propose_cohort([place], tmp_path / "none")

@@ -154,10 +154,16 @@ def _rows(scan: Gathered) -> list[dict[str, str]]:
             "session": scan.session,
             "protocol": scan.protocol,
             "channel": channel,
-            "path": str(image.path),
+            "path": _kept(image.path),
             "days": "" if scan.days is None else f"{scan.days:g}",
             "truth": str(scan.truth) if scan.truth and image is scan.first else "",
             "anatomy": str(scan.anatomy) if scan.anatomy and image is scan.first else "",
         }
         for channel, image in zip(scan.channels, scan.images, strict=True)
     ]
+
+
+def _kept(path: Path) -> str:
+    """Write a folder whose name ends with a space, which tables do not keep, so that the space is not the last."""
+    text = str(path)
+    return f"{text}/" if text != text.rstrip() and path.is_dir() else text

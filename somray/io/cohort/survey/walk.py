@@ -125,7 +125,11 @@ def _is_nameable(path: Path, search: Search) -> bool:
         why = "has a name that is not UTF-8 (shown with ?); rename it, with convmv for instance"
         search.leave_out(shown, "unreadable", why)
         return False
-    return True
+    if not set("\n\r") & {*path.name}:
+        return True
+    shown = path.with_name(path.name.replace("\n", "?").replace("\r", "?"))
+    search.leave_out(shown, "unreadable", "has a name with a line break (shown as ?); rename it")
+    return False
 
 
 def _is_pointer(file: Path) -> bool:
