@@ -7,6 +7,7 @@ whose values are the segments' numbers. Only what places a frame, and the segmen
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, SegmentationStorage
 
 from somray.domain.scan import ScanHeader
-from somray.errors import DataError
+from somray.errors import DataError, SomrayError
 from somray.io.readers import open_source
 from somray.io.readers.dicom.dataset import open_tags
 from somray.io.readers.dicom.headers import list_files
@@ -101,18 +102,33 @@ def open_mask(path: str) -> Source:
     with coded(place):
         found = _the_one(place)
         if found is not None:
-            return _open_seg(found)
+            with _unquoted(found):
+                return _open_seg(found)
     return open_source(path)
 
 
 def segment_names(path: Path) -> list[tuple[int, str]]:
     """Return number and label of each segment."""
-    with coded(path):
+    with coded(path), _unquoted(path):
         data, _ = _header(_the_one(path) or path)
         named = [
             (int(s.SegmentNumber), str(s.get("SegmentLabel", ""))) for s in data.SegmentSequence
         ]
         return [one for one in named if one[0] > 0]  # 0 is the background of a label map
+
+
+@contextmanager
+def _unquoted(path: Path) -> Iterator[None]:
+    """Keep the words of pydicom back: they may quote a value, and a value may name a person."""
+    try:
+        yield
+    except (SomrayError, OSError):
+        raise
+    except Exception as error:
+        raise DataError(
+            "unreadable",
+            f"{path}: its header is damaged ({type(error).__name__}); copy it again, or export it anew",
+        ) from None
 
 
 def _header(path: Path) -> tuple[Any, int]:  # Any: pydicom's datasets are dynamic

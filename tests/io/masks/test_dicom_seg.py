@@ -150,6 +150,11 @@ def moved(data, at, value):
     data.PerFrameFunctionalGroupsSequence[at].PlanePositionSequence[0].ImagePositionPatient = value
 
 
+def named(data):
+    measures = data.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.add_new(0x00280030, "LO", ["Roe^Jane", "x"])
+
+
 @pytest.mark.parametrize(
     ("edit", "code"),
     [
@@ -161,6 +166,7 @@ def moved(data, at, value):
         (lambda d: setattr(d, "BitsAllocated", 32), "unreadable"),
         (lambda d: delattr(d, "PerFrameFunctionalGroupsSequence"), "unreadable"),
         (lambda d: delattr(d, "SharedFunctionalGroupsSequence"), "no_space"),
+        (named, "unreadable"),
     ],
 )
 def test_what_cannot_be_placed_or_read_is_refused_without_a_name(tmp_path, masks, edit, code):

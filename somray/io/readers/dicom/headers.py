@@ -147,7 +147,7 @@ def _is_mosaic(tags: Tags) -> bool:
     try:
         slices = tags.data.private_block(0x0019, "SIEMENS MR HEADER")[0x0A].value
         return int(slices) > 1
-    except (KeyError, ValueError, TypeError):
+    except Exception:  # pydicom raises anything from a damaged value
         return False
 
 
