@@ -128,7 +128,17 @@ def _array(place: str, group: zarr.Group, path: str) -> Any:  # Any: zarr's arra
     Raises:
         DataError: `missing`, `unreadable` (type), `too_large` (chunks).
     """
-    found = group.get(path)
+    try:
+        found = group.get(path)
+    except ValueError as error:
+        if (
+            type(error).__name__ != "UnknownCodecError"
+        ):  # of zarr or of numcodecs, which has no types
+            raise
+        raise DataError(
+            "unreadable",
+            f"{place}: is packed in a way that is not read ({error}); write it with Blosc, Zstandard or gzip",
+        ) from error
     if not isinstance(found, zarr.Array):
         raise DataError("missing", f"{place}: its full level {path!r} is not there; copy it again")
     if np.dtype(found.dtype).kind not in "iufb":

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from somray.errors import DataError
-from somray.io.readers.voxels.inflate import CHUNK_BYTES, open_stream
+from somray.io.readers.voxels.inflate import CHUNK_BYTES, compression_of, open_stream
 from somray.io.readers.voxels.layout import RawLayout
 
 __all__ = ["VoxelStream"]
@@ -48,6 +48,11 @@ class VoxelStream:
             self._skip_lines()
         if self._start < 0 or self._size - self._start < self._least_bytes():
             promised = max(self._start, 0) + max(self._inner, 0) + total_bytes
+            if not self._start and layout.encoding == "raw" and compression_of(Path(path)) != "raw":
+                raise DataError(
+                    "unreadable",
+                    f"{path}: is compressed, which its header does not say; unpack it, or correct the header",
+                )
             raise DataError(
                 "truncated",
                 f"{path}: holds {self._size} bytes, its header promises {promised}"

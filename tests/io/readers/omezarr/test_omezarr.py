@@ -201,6 +201,15 @@ def test_damage_is_coded(tmp_path):
     assert codes == ["unreadable", "missing", "unreadable", "unreadable", "unreadable"]
 
 
+def test_a_codec_that_is_not_here_is_named(tmp_path):
+    place = write(tmp_path / "a.zarr", values("zyx"), version=4)
+    told = json.loads((place / "0" / ".zarray").read_text())
+    told["compressor"] = {"id": "zfpy", "mode": 4}
+    (place / "0" / ".zarray").write_text(json.dumps(told))
+    error = refused(place)
+    assert (error.code, "zfpy" in error.message) == ("unreadable", True)
+
+
 @pytest.mark.parametrize(("version", "asked"), [(4, "/"), (4, "."), (5, "/")])
 def test_chunks_under_other_names_are_never_read_as_nothing(tmp_path, version, asked):
     place = write(tmp_path / "a.zarr", values("zyx"), version=version)

@@ -205,6 +205,12 @@ def test_what_the_header_leaves_out_is_told(tmp_path, fields, repairs):
     assert opened(write(tmp_path / "a.mha", **fields))[0].repairs == repairs
 
 
+def test_compressed_data_that_the_header_calls_plain_are_called_so(tmp_path):
+    (tmp_path / "a.raw.gz").write_bytes(gzip.compress(bytes(len(RAW))))
+    error = refused(write(tmp_path / "a.mhd", b"", place="a.raw.gz"))
+    assert (error.code, "is compressed" in error.message) == ("unreadable", True)
+
+
 @pytest.mark.parametrize("kind", ["list", "time"])
 def test_frames_of_one_slice_are_times(tmp_path, kind):
     header, found = opened(write(tmp_path / "a.mha", Kinds=f"domain domain {kind}"))
