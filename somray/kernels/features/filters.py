@@ -250,9 +250,9 @@ def _ratio_row(here: Line, lines: Lines, base: float, out: Line) -> None:
 
 
 @compiled
-def _target(out: Lines, slots: Slots, k: int, y: int, spare: Lines) -> Line:
-    """Return where feature k of row y goes: its plane, or a spare line where it is not asked for."""
-    target: Line = out[slots[k], y] if slots[k] >= 0 else spare[k][: out.shape[2]]
+def _target(out: Lines, slot: int, y: int, spare: Line) -> Line:
+    """Return where a feature of row y goes: its plane, or a spare line where it is not asked for."""
+    target: Line = out[slot, y] if slot >= 0 else spare[: out.shape[2]]
     return target
 
 
@@ -282,18 +282,18 @@ def write_core(band: Band, slots: Slots, out: NDArray[np.float32]) -> None:
         here = p[2][begin:end]
         if tensor:
             _gradient_row(band, row + 2, columns, scratch, ring[(at + 2) % 5])
-            _edge_row(ring[at % 5, 3], frame.gain, _target(out, slots, 1, y, spare))
-            pair = (_target(out, slots, 6, y, spare), _target(out, slots, 7, y, spare))
+            _edge_row(ring[at % 5, 3], frame.gain, _target(out, slots[1], y, spare[1]))
+            pair = (_target(out, slots[6], y, spare[6]), _target(out, slots[7], y, spare[7]))
             _anisotropy_row(ring, at, frame.tensor_floor, pair)
         _column_sums((p[0][begin:], p[1][begin:], here, p[3][begin:], p[4][begin:]), lines)
         if slots[3] >= 0:
             _thickness_row(here, lines, steps, frame.gain, out[slots[3], y])
         if slots[2] >= 0 or slots[5] >= 0 or slots[9] >= 0:
-            _moments_row(here, lines, frame.gain, above, _target(out, slots, 2, y, spare))
+            _moments_row(here, lines, frame.gain, above, _target(out, slots[2], y, spare[2]))
         values = (
-            _target(out, slots, 0, y, spare),
-            _target(out, slots, 5, y, spare),
-            _target(out, slots, 9, y, spare),
+            _target(out, slots[0], y, spare[0]),
+            _target(out, slots[5], y, spare[5]),
+            _target(out, slots[9], y, spare[9]),
         )
         _value_rows(here, above, band, values)
         if slots[4] >= 0:
