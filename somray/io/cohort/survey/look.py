@@ -36,6 +36,9 @@ def look_at(place: Path, search: Search) -> list[Found]:
         search: told of what is left out and why.
     """
     if place.is_file():
+        if place.name.upper() == "DICOMDIR":
+            search.leave_out(place, "object", "is the index of a disk, not a scan; give its folder")
+            return []
         return _files([place], place.parent, search, alone=True)
     found: list[Found] = []
     for folder, files in folders_within(place, search, _is_one):

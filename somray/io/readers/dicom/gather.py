@@ -19,6 +19,7 @@ from somray.io.readers.dicom.headers import list_files, read_file
 __all__ = ["SeriesFolder", "gather", "is_called_dicom", "is_dicom_folder"]
 
 MOST_FILES = 50_000  # below a folder; more is an archive, not a scan
+MOST_BELOW = 2_000  # below a series; more is an archive whose other series they are
 MOST_NAMED = 4  # series that a message names
 _SCAN_SUFFIXES = {
     ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".nii", ".gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr",
@@ -157,9 +158,12 @@ def _check_all_here(path: Path, chosen: Sequence[DicomFile]) -> None:
         DataError: `mixed_series`.
     """
     try:
-        deeper, _ = _read([f for f in _below(path) if _may_be(f)], [])
-    except DataError:  # an archive lies below; what is here is a series
+        below = _below(path)
+    except DataError:
         return
+    if len(below) > MOST_BELOW:
+        return
+    deeper, _ = _read([f for f in below if _may_be(f)], [])
     here = {frame.instance for file in chosen for frame in file.frames}
     others = [f for f in deeper if f.series and f.series == chosen[0].series and not f.what]
     apart = [f for f in others if any(frame.instance not in here for frame in f.frames)]

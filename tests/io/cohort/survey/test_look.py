@@ -147,3 +147,9 @@ def test_names_that_are_not_utf_8_are_left_out(tmp_path):
     assert rows == [("P1",)]
     for name in ("Z?rich", "P3/?.nii.gz"):
         assert f"{name}: has a name that is not UTF-8" in notes
+
+
+def test_the_index_of_a_disk_points_to_its_folder(tmp_path):
+    (tmp_path / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    (left,) = propose([tmp_path / "DICOMDIR"]).left_out
+    assert "give its folder" in left["why"]
