@@ -224,6 +224,7 @@ def test_a_change_in_doubt_is_drawn_as_such():
     drawn = lesion_volumes(LesionTables(lesions, [gone, come], []), time, "v")
     assert "changes: 2 in doubt." in drawn
     assert ">in doubt<" in drawn
+    assert "Volumes of 0 lesions" in lesion_volumes(LesionTables([], [], []), time, "v")
 
 
 def link(one, other, by="overlap", sessions=("a", "b")):
