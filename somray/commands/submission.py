@@ -5,6 +5,7 @@ before anything is sent.
 """
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -47,7 +48,8 @@ def request(config: Path, settings: tuple[str, ...], *, shared: bool) -> dict[st
         _refuse_relative(cohort, file)
     options = [word for one in settings for word in ("--set", one)]
     command = ["python", "-m", "jobs.run_cohort", str(file) if shared else file.name, *options]
-    content = (file.read_text("utf-8"), cohort.manifest.read_bytes().hex(), settings)
+    text = file.read_bytes().decode(errors="replace").replace("\r\n", "\n")
+    content = (text, cohort.manifest.read_bytes().hex(), settings)
     environment = (
         {} if shared else {"working_dir": str(file.parent), "excludes": _all_but(cohort, file)}
     )
@@ -61,8 +63,9 @@ def _all_but(cohort: Cohort, file: Path) -> list[str]:
     Ray asks for the folder itself too, as ".".
     """
     kept = [Path(file.name)]
-    if cohort.manifest.is_relative_to(file.parent):
-        kept.append(cohort.manifest.relative_to(file.parent))
+    manifest = Path(os.path.normpath(cohort.manifest))
+    if manifest.is_relative_to(file.parent):
+        kept.append(manifest.relative_to(file.parent))
     folders = [up for one in kept for up in reversed(one.parents) if up.name]
     return [
         "/**",
@@ -91,6 +94,9 @@ def _relative(cohort: Cohort, file: Path) -> Iterator[str]:
     output = cohort.config.output
     if _is_relative(output, file.parent):
         yield f"output {output}"
+    scans = cohort.config.scans
+    if not Path(scans).is_absolute() and os.path.normpath(scans).startswith(".."):
+        yield f"scans {scans}"
     sheet = read_sheet(cohort.manifest, tuple(COLUMNS))
     for number, cells in sheet.rows:
         for column in _PLACES:

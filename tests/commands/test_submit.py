@@ -74,6 +74,20 @@ def test_what_the_nodes_would_look_for_in_the_copy_is_refused(study, what):
     request(study / "cohort.yaml", settings, shared=True)
 
 
+def test_a_manifest_beside_the_folder_that_is_sent_is_refused(study):
+    (study / "scans.csv").rename(study.parent / "scans.csv")
+    with pytest.raises(ConfigError, match=r"scans \.\./scans\.csv: only cohort.yaml"):
+        request(study / "cohort.yaml", ("scans=../scans.csv",), shared=False)
+    made = request(study / "cohort.yaml", (f"scans={study.parent}/scans.csv",), shared=False)
+    assert _sent(made) == ["cohort.yaml"]
+
+
+def test_a_configuration_of_any_encoding_that_is_read_is_handed_over(study):
+    file = study / "cohort.yaml"
+    file.write_bytes(file.read_text().encode("utf-16"))
+    assert request(file, (), shared=False)["name"].startswith("somray-")
+
+
 def test_the_same_job_has_the_same_name_and_another_has_not(study):
     names = [
         request(study / "cohort.yaml", settings, shared=False)["name"]
