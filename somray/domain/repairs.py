@@ -39,7 +39,7 @@ REPAIRS = {
     "suv_other_unit": "PET is neither in Bq/ml nor in SUVbw (counts, another SUV); values stay as they are",
     "suv_not_corrected": "PET is not corrected for decay and attenuation to a known time; no SUV",
     "suv_no_weight": "the header names no body weight; no SUV",
-    "suv_no_dose": "the header names no injected dose; no SUV",
+    "suv_no_dose": "the header names no injected dose, or several; no SUV",
     "suv_no_half_life": "the half-life is missing or not the nuclide's; no SUV",
     "suv_no_time": "the header does not tell the time of injection or of the scan; no SUV",
     "suv_weight_implausible": "the body weight cannot be in kg; no SUV",
