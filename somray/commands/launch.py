@@ -216,6 +216,12 @@ def _check(cohort: Cohort, address: str | None) -> None:
             f"output {storage.root} lies in Ray's copy of the submitted folder and would be lost; "
             "give `output` (and `scans`) as absolute paths or URLs that every node sees"
         )
+    for place in (os.getcwd(), storage.root):
+        if (shown := place.encode(errors="replace").decode()) != place:
+            raise ConfigError(
+                f"{shown}: has a name that is not UTF-8 (shown with ?), which Ray cannot work with; rename it, start "
+                "elsewhere, or set LC_ALL=C.UTF-8 where the terminal's language is at fault"
+            )
     log_to_stderr()
     check_output(storage)
     refuse_others(cohort)

@@ -9,8 +9,9 @@ from somray.commands import launch
 from somray.commands.ending import StoppedError
 from somray.commands.launch import STOPPED, _stoppable, refuse_missing_gpu
 from somray.config import parse_config
-from somray.errors import PlanError
+from somray.errors import ConfigError, PlanError
 from somray.io.storage import Storage
+from tests.pipeline.tiny import body, save, write_manifest
 
 
 def test_a_second_signal_does_not_break_off_the_end():
@@ -66,3 +67,13 @@ def test_a_run_that_works_here_already_is_told(tmp_path, capsys):
     storage.write_text("work/state.json", '{"state": "running", "host": "far", "pid": 7}')
     launch._tell_of_other(storage)
     assert "process 7 on far" in capsys.readouterr().err
+
+
+def test_a_place_that_ray_cannot_name_is_refused_before_it_starts(tmp_path, monkeypatch):
+    save(tmp_path / "a.nii", body((2, 16, 16)))
+    write_manifest(tmp_path, [("a", "t0", "p", "a.nii")])
+    place = os.fsencode(tmp_path) + b"/\xe9t"
+    os.mkdir(place)
+    monkeypatch.chdir(os.fsdecode(place))
+    with pytest.raises(ConfigError, match=r"not UTF-8 .*LC_ALL"):
+        launch.run_job(tmp_path / "cohort.yaml")

@@ -5,6 +5,7 @@ from its names: the folders that name somebody are the subject, what speaks of t
 contrasts neither. TCIA's trees, TotalSegmentator's and those of DICOM media are such paths with names of their own.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Sequence, Set
@@ -171,8 +172,7 @@ def _by_names(one: Found, *, is_alone: bool, is_t_time: bool, beside: Set[str]) 
                 len({take_apart(s, is_t_time=is_t_time, is_folder=False).core for s in beside}) < 2
             )
         parts.append(replace(own, core="", label="") if is_alone or is_echo else own)
-    parts = [_of_archive(part, above) for part, above in zip(parts, [None, *parts], strict=False)]
-    parts = _timed(parts)
+    parts = _timed(_of_archives(parts))
     naming = [p for p in parts if p.core and not p.is_weak]
     if not [p for p in naming if not p.is_shelf]:
         naming += [p for p in parts if p.core and p.is_weak]
@@ -187,15 +187,17 @@ def _by_names(one: Found, *, is_alone: bool, is_t_time: bool, beside: Set[str]) 
     one.is_lesion = any(p.is_lesion or p.is_mask for p in marks) and not one.is_organ
 
 
-def _of_archive(part: Part, above: Part | None) -> Part:
-    """Take the numbers that archives give to series for what they are."""
-    is_dated = above is not None and above.when[:1].isdigit() and not above.core
-    is_xnat = above is not None and above.text.lower() == "scans"
-    if (is_dated and _SERIES_BELOW_DATE.fullmatch(part.text)) or (
-        is_xnat and _SCAN_OF_XNAT.fullmatch(part.text)
-    ):
-        return replace(part, core=part.text, label=part.text, is_weak=True)
-    return part
+def _of_archives(parts: list[Part]) -> list[Part]:
+    """Take the numbers that archives give to series, and the sequences above them, for what they are."""
+    found = list(parts)
+    for place, (above, part) in enumerate(itertools.pairwise(parts)):
+        is_dated = above.when[:1].isdigit() and not above.core
+        is_loni = is_dated and bool(_SERIES_BELOW_DATE.fullmatch(part.text))
+        if is_loni or (above.text.lower() == "scans" and _SCAN_OF_XNAT.fullmatch(part.text)):
+            found[place + 1] = replace(part, core=part.text, label=part.text, is_weak=True)
+        if is_loni and place > 1 and "_" in above.when:  # with its clock, as that archive writes it
+            found[place - 1] = replace(parts[place - 1], is_weak=True)
+    return found
 
 
 def _timed(parts: list[Part]) -> list[Part]:

@@ -195,6 +195,9 @@ def test_loni_and_xnat_number_series_not_people(tmp_path):
     for who, day, image in (("002_S_1", "2006-04-18_08_20_30.0", 1), ("002_S_1", "2006-11-02_08_16_44.0", 2),
                             ("003_S_9", "2006-09-11_10_00_00.0", 3)):  # fmt: skip
         nifti(tmp_path / f"adni/ADNI/{who}/MPR__B1/{day}/S1340{image}/ADNI_{who}_MR_{image}.nii")
+        nifti(tmp_path / f"tau/ADNI/{who}/MPRAGE/{day}/I1340{image}/a.nii")
+        nifti(tmp_path / f"tau/ADNI/{who}/ADNI3_AV1451__AC__Tau_PET/{day}/I2340{image}/a.nii")
+    assert {row[0] for row in seen(tmp_path / "tau", "subject")[0]} == {"002_S_1", "003_S_9"}
     rows, _ = seen(tmp_path / "adni", "subject", "session", "days")
     assert rows == [
         ("002_S_1", "2006-04-18_08_20_30.0", "0"),
