@@ -5,10 +5,11 @@ import shutil
 import pytest
 
 from somray.cli import main
+from somray.io.run import open_run
 from tests.commands.test_mistakes import FAILED, make_run
 
 DAMAGED = {
-    "state": ("work/state.json", 20, ("status", "report", "propose"), ""),
+    "state": ("work/state.json", 20, ("status", "propose"), ""),
     "configuration": ("cohort.yaml", 60, ("report", "export"), "cohort.yaml: is damaged; `somray run`"),
     "no configuration": ("cohort.yaml", None, ("export",), "cohort.yaml: is missing; `somray run`"),
     "model": ("models/p/model.json", 20, ("apply", "propose"), "model.json: is damaged; copy it again"),
@@ -43,3 +44,10 @@ def test_what_is_damaged_is_named(name, run, tmp_path, capsys):
         assert "Traceback" not in told
         assert words in told
         assert code == (FAILED if words else 0)
+
+
+def test_a_damaged_state_is_none(tmp_path):
+    (tmp_path / "work").mkdir()
+    for text in ('{"state": "do', "", "[]"):
+        (tmp_path / "work/state.json").write_text(text)
+        assert open_run(tmp_path).state() == {}
