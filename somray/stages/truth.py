@@ -16,7 +16,7 @@ from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
 from somray.domain.tables import TruthRow
 from somray.domain.work import WORKER_BYTES, Needs, Result
-from somray.io.ome.image import read_meta
+from somray.io.ome.image import ScanMeta, read_meta
 from somray.io.spool import ArraySpool
 from somray.io.storage import Storage
 from somray.kernels.metrics.comparison import ComparedMask, LabelCounts, TruthParts
@@ -124,6 +124,13 @@ def _grid(geometry: Geometry, level: int) -> Geometry:
     rows, columns = (-(-n // factor) for n in geometry.shape[1:])
     matrix = geometry.matrix @ np.diag([factor, factor, 1.0, 1.0])
     return Geometry.from_matrix((geometry.shape[0], rows, columns), matrix)
+
+
+def _truth_on(path: str, scan: ScanMeta | Geometry) -> Labels:
+    """Read a whole label mask onto a scan's grid, for programs from outside; see `TruthOnGrid`."""
+    geometry = scan if isinstance(scan, Geometry) else scan.geometry
+    with closing(TruthOnGrid(path, geometry)) as truth:
+        return np.concatenate([block for _, block in truth.labels()])
 
 
 class _Pair:
