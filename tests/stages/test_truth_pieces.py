@@ -105,6 +105,8 @@ def test_a_truth_on_another_grid_is_the_nearest_voxel_of_the_whole(tmp_path, sma
         for _ in range(2):
             found = np.concatenate([block for _, block in opened.labels()])
             np.testing.assert_array_equal(found, expected)
+    # programs from outside ask for the whole by this name (shared/cases/36)
+    np.testing.assert_array_equal(stage._truth_on(str(path), GRID), expected)
 
 
 @settings(max_examples=30, deadline=None)

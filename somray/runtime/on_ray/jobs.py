@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from ray.exceptions import RayError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from somray.errors import PlanError
@@ -50,7 +51,7 @@ class Jobs:
         """Say what is wrong with a cluster in one sentence."""
         try:
             yield
-        except (RuntimeError, OSError, aiohttp.ClientError) as error:
+        except (RuntimeError, ValueError, OSError, RayError, aiohttp.ClientError) as error:
             words = str(error)
             if any(sign in words for sign in ("401", "403", "oken", "uthenticat")):
                 raise PlanError(

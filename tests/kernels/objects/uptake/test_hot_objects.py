@@ -125,7 +125,9 @@ def test_what_is_large_and_faint_beside_several_far_hotter_lesions_is_in_doubt()
     assert (liver.called, liver.name) == (DOUBT, "faint")
     assert {one.called for one in found} == {LESION}
     assert faint.called == LESION  # blurred: its peak tells little
-    tumour, *organs = crop_of([LIVER, *nodes[:2]])  # two hot organs beside a faint tumour look like this
+    tumour, *organs = crop_of(
+        [LIVER, *nodes[:2]]
+    )  # two hot organs beside a faint tumour look like this
     assert {one.called for one in (tumour, *organs)} == {LESION}
 
 
