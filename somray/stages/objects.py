@@ -200,7 +200,7 @@ class _Drawing:
             names = organ_names(anatomy.path, dict(anatomy.names))
             body = None if self.found.body is None else self._body
             organs = opened.enter_context(
-                read_organs(anatomy.path, self.meta.geometry, names, body)
+                read_organs(anatomy.path, self.meta.geometry, names, body, self.meta.shape[0])
             )
         except DataError as error:
             failures.append(self._failure(error.code, error.message))

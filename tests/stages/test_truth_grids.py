@@ -121,3 +121,12 @@ def test_what_is_no_mask_is_refused(tmp_path, lesion, values):
 def test_a_stack_of_masks_beside_one_volume_is_refused(tmp_path, lesion):
     with pytest.raises(DataError, match=r"\[channel_mismatch\].*holds 2 volumes"):
         scored(tmp_path, lesion, np.stack([lesion, 1 - lesion]), LPS)
+
+
+@pytest.mark.parametrize("low", [-1024, 0])
+def test_an_image_in_place_of_its_mask_is_refused(tmp_path, lesion, low):
+    image = np.random.default_rng(0).normal(100, 300, (6, 40, 48)).clip(low, 3071)
+    with pytest.raises(
+        DataError, match=r"\[unreadable\] truth .*as images do; name its label mask"
+    ):
+        scored(tmp_path, lesion, image.astype(np.int16), LPS)

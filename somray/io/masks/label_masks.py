@@ -13,6 +13,7 @@ from somray.domain.geometry import Geometry
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.masks.dicom_seg import open_mask
+from somray.io.masks.label_tally import LabelTally
 from somray.io.readers import Source
 from somray.io.readers.nifti import is_nifti
 from somray.io.readers.nrrd import is_nrrd
@@ -35,6 +36,7 @@ class LabelMask:
     Attributes:
         geometry: its own grid.
         is_placed: whether the file says where the grid lies; where not, the place is the reader's assumption.
+        times: volumes that it holds; the first is read.
 
     Raises:
         DataError: codes of `open_mask`; `unreadable`: the masks of a folder are not on one grid.
@@ -48,7 +50,8 @@ class LabelMask:
             self._parts = [open_mask(path)]
         header = self._parts[0].header
         self.geometry = header.geometry
-        self.is_placed = header.is_placed
+        self.is_placed, self.times = header.is_placed, header.shape[0]
+        self._kinds = LabelTally()
         for part in self._parts[1:]:
             self._check_grid(part)
 
@@ -71,7 +74,8 @@ class LabelMask:
         """Read slices z0 to z1 (excluded) of the first time point; negative values and NaN are 0.
 
         Raises:
-            DataError: `truncated`; `unreadable`: a value is no whole number, or too large for a label.
+            DataError: `truncated`; `unreadable`: a value is no whole number, or too large for a label, or all are
+                those of an image.
         """
         if not self._is_folder:
             return self._whole(self._parts[0].read(0, z0, z1))
@@ -96,7 +100,12 @@ class LabelMask:
                 "unreadable",
                 f"{self.path}: holds labels above {MOST_LABEL}; renumber them from 1 on",
             )
-        return np.maximum(rounded, 0).astype(np.int32)
+        labels = rounded.astype(np.int32)
+        if len(labels):
+            self._kinds.add(labels[len(labels) // 2])
+        if fault := self._kinds.fault():
+            raise DataError("unreadable", f"{self.path}: {fault}; name the mask, not the image")
+        return np.maximum(labels, 0)
 
     def close(self) -> None:
         """Let go of open files; harmless when repeated."""

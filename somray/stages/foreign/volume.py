@@ -15,6 +15,7 @@ from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.masks.dicom_seg import open_mask
 from somray.io.masks.label_masks import MOST_LABEL, grid_of_mask
+from somray.io.masks.label_tally import LabelTally
 from somray.io.spool import ArraySpool, Spooled
 from somray.kernels.grids.slabs import nearest_slab, overlaps
 
@@ -132,6 +133,7 @@ class _Part:
     def __init__(self, part: MaskPart, grid: Geometry, t: int, times: int) -> None:
         self._part, self._grid = part, grid
         self._spool: ArraySpool | None = None
+        self._kinds = LabelTally()
         self._source = open_mask(part.path)
         try:
             header = self._source.header
@@ -177,6 +179,10 @@ class _Part:
             )
         if labels.max() > MOST_LABEL:
             raise DataError("unreadable", f"{where}: holds labels above {MOST_LABEL}; renumber it")
+        if len(labels):
+            self._kinds.add(labels[len(labels) // 2])
+        if fault := self._kinds.fault():
+            raise DataError("unreadable", f"{where}: {fault}; name the mask, not the image")
         whole = np.maximum(labels, 0).astype(np.int32)
         if self._part.values is not None:
             whole[~np.isin(whole, self._part.values)] = 0

@@ -39,6 +39,7 @@ class Organs:
         self.path = mask.path
         self.geometry = geometry
         self.names = dict(names)
+        self.times = mask.times
         self._mask = mask
         self._own = mask.grid_on(geometry)
         self._is_same = self._own.is_same_grid(geometry)
@@ -92,7 +93,11 @@ def open_organs(path: str, geometry: Geometry, names: Mapping[int, str]) -> Orga
 
 
 def read_organs(
-    path: str, geometry: Geometry, names: Mapping[int, str], body: Body | None = None
+    path: str,
+    geometry: Geometry,
+    names: Mapping[int, str],
+    body: Body | None = None,
+    times: int | None = None,
 ) -> Organs:
     """Open an organ mask and check that it lies where the scan does.
 
@@ -104,14 +109,19 @@ def read_organs(
         names: value to organ, of `organ_names`.
         body: tells for slices z0 to z1 (excluded) of the scan which voxels are body, cavities and lungs
             included; where left out, only the grids are compared.
+        times: time points of the scan. A mask of several volumes beside a scan of one may be one per organ.
 
     Raises:
-        DataError: `anatomy_mismatch`: it holds no organ, or lies outside the scan or beside the body;
-            other codes: it cannot be read.
+        DataError: `anatomy_mismatch`: it holds no organ or several volumes, or lies outside the scan or beside the
+            body; other codes: it cannot be read.
     """
     organs = open_organs(path, geometry, names)
     try:
-        problem = _misplaced(organs.labelled_mm3(), _on_grid(organs, body), geometry)
+        problem = (
+            f"holds {organs.times} volumes, the scan one; write all organs in one volume"
+            if times == 1 < organs.times
+            else _misplaced(organs.labelled_mm3(), _on_grid(organs, body), geometry)
+        )
     except BaseException:
         organs.close()
         raise

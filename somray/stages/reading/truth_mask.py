@@ -14,6 +14,7 @@ from somray.domain.geometry import Geometry
 from somray.errors import DataError
 from somray.io.masks.dicom_seg import open_mask
 from somray.io.masks.label_masks import MOST_LABEL, grid_of_mask
+from somray.io.masks.label_tally import LabelTally
 from somray.io.ome.metadata import slabs
 from somray.io.spool import ArraySpool, Spooled
 from somray.kernels.grids.index_map import index_map, linear_part
@@ -180,6 +181,7 @@ def _read(path: str, grid: Geometry) -> Iterator[tuple[int, Labels]]:
     Values that are no whole numbers are rounded where they are noise, or a share of one label between 0 and 1
     (a probability, an interpolated mask): half of it counts.
     """
+    kinds = LabelTally()
     with open_mask(path) as source:
         most, is_whole = 0.0, True
         for z0, z1 in _cut(grid):
@@ -192,8 +194,11 @@ def _read(path: str, grid: Geometry) -> Iterator[tuple[int, Labels]]:
                     raise DataError("unreadable", f"truth {path}: {what}")
                 found[:] = values.round()
                 is_whole = is_whole and bool((np.abs(values - found) <= NOISE).all())
-                np.maximum(found, 0, out=found)
             del block
+            kinds.add(labels[len(labels) // 2])
+            if is_whole and (fault := kinds.fault()):
+                raise DataError("unreadable", f"truth {path}: {fault}; name its label mask")
+            np.maximum(labels, 0, out=labels)
             yield z0, labels
     if not is_whole and most > 1.0 + NOISE:
         raise DataError(

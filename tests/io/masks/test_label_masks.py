@@ -60,6 +60,36 @@ def test_an_image_is_no_label_mask(tmp_path, value):
         mask.read(0, 1)
 
 
+def _grey(seed):
+    return np.random.default_rng(seed).normal(0, 300, (2, 40, 50)).round()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (_grey(0), "different negative values, from -"),
+        (np.abs(_grey(1)), "different values that change from voxel to voxel"),
+        (np.abs(_grey(2)) % 256, "different values that change from voxel to voxel"),
+    ],
+)
+def test_an_image_of_whole_numbers_is_no_label_mask(tmp_path, values, words):
+    with (
+        LabelMask(save(tmp_path / "m.nii", values.astype(np.int16))) as mask,
+        pytest.raises(DataError, match=rf"\[unreadable\] .*{words}.*name the mask"),
+    ):
+        mask.read(0, 2)
+
+
+@pytest.mark.parametrize("side", [2, 3])
+def test_a_fine_parcellation_and_scattered_numbers_are_labels(tmp_path, side):
+    numbers = 1 + np.arange(2 * 40 * 50).reshape(2, 40, 50)
+    parcels = numbers.repeat(side, 1).repeat(side, 2)  # thousands of labels, none wider than this
+    scattered = np.where(np.random.default_rng(0).random(parcels.shape) < 0.1, parcels, -1)
+    for values in (parcels, scattered):
+        with LabelMask(save(tmp_path / "m.nii", values.astype(np.int32))) as mask:
+            np.testing.assert_array_equal(mask.read(0, 2), np.maximum(values, 0))
+
+
 def test_labels_that_float32_cannot_hold_are_refused(tmp_path):
     values = np.full((1, 2, 2), 2**24 + 2, dtype=np.int32)
     with (

@@ -123,6 +123,11 @@ def fractions(tmp_path):
     return str(path)
 
 
+def grey(tmp_path):
+    values = np.random.default_rng(0).normal(0, 400, GRID.shape)
+    return save(tmp_path / "g.nii", values.round().astype(np.int16), GRID)
+
+
 def in_time(tmp_path):
     return save(tmp_path / "t.nii", np.stack([ball(GRID)] * 2), GRID)
 
@@ -133,6 +138,7 @@ def in_time(tmp_path):
         (elsewhere, "mask_mismatch", "lies outside the scan"),
         (mostly_outside, "mask_mismatch", "of it lie in the scan"),
         (fractions, "unreadable", "no whole numbers"),
+        (grey, "unreadable", "negative values, from -.* as images do"),
         (in_time, "mask_mismatch", "holds 2 volumes, the scan 1"),
     ],
 )

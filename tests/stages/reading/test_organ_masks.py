@@ -158,6 +158,13 @@ def test_an_empty_mask_is_refused(tmp_path):
     assert "holds no organ" in refusal(path)
 
 
+def test_a_stack_of_organs_beside_one_volume_is_refused(tmp_path):
+    path = save(tmp_path / "m.nii.gz", SCAN, np.stack([organs_on(SCAN)] * 3))
+    with pytest.raises(DataError, match=r"\[anatomy_mismatch\] .*holds 3 volumes, the scan one"):
+        read_organs(path, SCAN, {}, times=1)
+    read_organs(path, SCAN, {}, times=3).close()
+
+
 def test_a_whole_bodys_mask_fits_a_scan_of_a_part_and_a_small_organ_a_whole_body(tmp_path):
     wide = grid((200, 60, 60), (4.0, 4.0, 5.0), (-120, -120, -500))
     path = save(tmp_path / "wide.nii.gz", wide, np.full(wide.shape, 3, np.uint8))
