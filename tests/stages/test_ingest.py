@@ -134,6 +134,19 @@ def test_a_constant_scan_is_blank(tmp_path):
     assert code_of(item_for(tmp_path, path)) == "blank"
 
 
+@pytest.mark.parametrize("wrong", ["swapped", "swapped large", "mark of missing data"])
+def test_values_that_nothing_measures_are_refused(tmp_path, wrong):
+    values = RNG.integers(1, 1500, (3, 20, 20)).astype(np.float32)
+    if wrong.startswith("swapped"):  # whole numbers become denormal ones, others anything
+        values = (values / (7.3 if "large" in wrong else 1)).astype(np.float32).byteswap()
+        values = np.nan_to_num(values, posinf=0, neginf=0)
+    else:
+        values[0, :4] = np.finfo(np.float32).min
+    item = item_for(tmp_path, save(tmp_path / "a.nii", values), modality="MR")
+    with pytest.raises(DataError, match=r"\[unreadable\] .*which nothing measures"):
+        run(item)
+
+
 def test_a_scan_cut_short_leaves_nothing_behind(tmp_path):
     path = tmp_path / "a.nii.gz"
     save(path, RNG.integers(-1000, 1000, (70, 30, 30)).astype(np.int16))

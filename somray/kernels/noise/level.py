@@ -67,7 +67,7 @@ class NoiseSums:
 
     def __init__(self, window: Window) -> None:
         self._limits = np.array(window, dtype=np.float32)
-        self._per_bin = np.float32(BINS_PER_WINDOW / (float(window[1]) - float(window[0])))
+        self._per_bin = _per_bin(window)
         self._counts = np.zeros((LEVELS, 3, BINS + 1), dtype=np.int64)
         self._known = [0] * LEVELS
 
@@ -94,6 +94,12 @@ class NoiseSums:
         return Noise(np.array(shares), np.array(blocks))
 
 
+def _per_bin(window: Window) -> np.float32:
+    """Return bins per unit, finite however narrow the window."""
+    bins = BINS_PER_WINDOW / (float(window[1]) - float(window[0]))
+    return np.float32(min(bins, float(np.finfo(np.float32).max)))
+
+
 def noise_scale(plane: Plane, window: Window) -> Noise:
     """Measure the noise of a channel's plane; see `NoiseSums`."""
     sums = NoiseSums(window)
@@ -108,7 +114,7 @@ def is_no_noisier(plane: Plane, window: Window, shares: NDArray[np.float64]) -> 
     noise comes within a bin of the limit, or too few blocks tell it.
     """
     limits = np.array(window, dtype=np.float32)
-    per_bin = np.float32(BINS_PER_WINDOW / (float(window[1]) - float(window[0])))
+    per_bin = _per_bin(window)
     medians = np.sqrt(np.maximum(shares**2 - FLOOR**2, 0.0)) * (2 * QUARTILE * BINS_PER_WINDOW)
     # A median that lies in a bin below is at most that bin's upper end; one bin more for rounding.
     ends = np.clip(np.floor(medians) - 1, 0, BINS - 1).astype(np.float32).reshape(LEVELS, 3)
@@ -171,9 +177,12 @@ def _find_bins(
         inside = (mean > window[0]) & (mean < window[1])  # never where NaN
         left, right = a - b, c - d
         across = (a + b) - (c + d)
-        bins[0, x] = np.int32(min(abs(left - right) * per_bin, last)) if inside else nowhere
-        bins[1, x] = np.int32(min(abs(across) * per_bin, last)) if inside else nowhere
-        bins[2, x] = np.int32(min(abs(left + right) * per_bin, last)) if inside else nowhere
+        first, second = abs(left - right) * per_bin, abs(across) * per_bin
+        third = abs(left + right) * per_bin
+        # Not `min`: of differences of the largest numbers, which are none, the last bin.
+        bins[0, x] = np.int32(first if first < last else last) if inside else nowhere
+        bins[1, x] = np.int32(second if second < last else last) if inside else nowhere
+        bins[2, x] = np.int32(third if third < last else last) if inside else nowhere
 
 
 @compiled

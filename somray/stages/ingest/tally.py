@@ -17,6 +17,8 @@ from somray.stages.ingest.item import IngestItem
 
 __all__ = ["Tally", "judge"]
 
+MOST, LEAST_SPAN = 1e15, 1e-15  # squares of values, and of shares of their span, stay within float32
+
 
 @dataclass
 class Tally:
@@ -137,6 +139,13 @@ def judge(item: IngestItem, tally: Tally) -> None:
         if low == high:
             raise DataError(
                 "blank", f"{item.scan.path}: every pixel of channel {channel} has the same value"
+            )
+        if max(abs(low), abs(high)) > MOST or high - low < LEAST_SPAN:
+            raise DataError(
+                "unreadable",
+                f"{item.scan.path}: values of channel {channel} reach from {low:.6g} to {high:.6g}, which nothing "
+                "measures: bytes read in the wrong order, or a mark for missing data; write the file anew, with NaN "
+                "where data are missing",
             )
     for c, values in tally.assumed_hu.items():
         if fault := values.fault():

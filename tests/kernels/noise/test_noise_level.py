@@ -125,3 +125,11 @@ def test_few_blocks_and_planes_without_data_are_left_to_the_measure():
     assert is_no_noisier(_white(5.0, (2 * side, 2 * side)), WINDOW, np.full(6, 1e6))
     assert not is_no_noisier(_white(5.0, (side, side)), WINDOW, np.full(6, 1e6))
     assert not is_no_noisier(np.full((99, 99), np.nan, np.float32), WINDOW, np.full(6, 1e6))
+
+
+@pytest.mark.parametrize("window", [(0.0, 1e-40), (-3e38, 3e38)])
+def test_values_at_the_ends_of_float32_are_counted_within_the_bins(window):
+    signs = np.random.default_rng(0).choice(np.float32([-3e38, 0, 3e38]), (64, 64))
+    found = noise_scale(signs, window)
+    assert np.isfinite(found.shares).all()
+    assert noise_scale(np.float32(1e-41) * np.sign(signs), window).blocks[0] <= 32 * 32
