@@ -8,7 +8,7 @@ Hours are for planning, good to a factor of two.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from somray.pipeline.record import FailureRows
 from somray.pipeline.stages import STAGES
 from somray.pipeline.units.scan_state import SLICE_PIXELS, scan_name
 from somray.stages import ingest
+from somray.stages.teacher import fit as teacher
 
 __all__ = ["CORES_OF_A_GPU", "CountingExecutor", "RunPlan", "StagePlan", "make_plan"]
 
@@ -101,7 +102,7 @@ def make_plan(cohort: Cohort) -> RunPlan:
     asyncio.run(walk(cohort, PlannedRecord(cohort, plan, executor), executor))
     place = {(scan.subject, scan.session): n for n, scan in enumerate(cohort.scans)}
     plan.quarantine.sort(key=lambda one: place[one["subject"], one["session"]])
-    plan.notes += _notes(executor.repairs)
+    plan.notes += [*executor.refused, *_notes(executor.repairs)]
     _refuse_what_cannot_fit(plan, cohort)
     note = space_note(cohort.storage, sum(stage.bytes for stage in plan.stages.values()))
     plan.notes += [] if note is None else [note]
@@ -137,6 +138,8 @@ class CountingExecutor:
         """Count into a plan."""
         self._plan = plan
         self.repairs: dict[str, list[str]] = {}
+        self.refused: list[str] = []
+        self._depths: dict[str, int] = {}
 
     async def submit(
         self, function: StageFunction, unit: Unit, shared: object = None, actor: str | None = None
@@ -151,12 +154,25 @@ class CountingExecutor:
             for code in result.value["repairs"]:
                 self.repairs.setdefault(code, []).append(f"{unit.subject} {unit.session}")
             t, c, z, y, x = result.value["shape"]
+            self._depths[scan_name(unit.item.scan)] = z
             size = t * c * z * y * x
             if "parts" not in result.value:
                 written = 4 * size // (3 if result.value["in_place"] else 1)  # smaller levels alone
                 unit = replace(unit, work=size / SLICE_PIXELS, written=written)
+        if function is teacher.run:
+            self.refused += self._absent(unit.item.scans)
         self._plan.add(unit)
         return Outcome(unit.stage, unit.name, result)
+
+    def _absent(self, references: Sequence[teacher.ReferenceScan]) -> Iterator[str]:
+        """Name slices of a teacher's references that the scans do not have."""
+        for one in references:
+            depth = self._depths[f"sub-{one.place.subject}_ses-{one.place.session}"]
+            if beyond := [z for z in one.slices or () if z >= depth]:
+                yield (
+                    f"the teacher cannot be fitted: {one.place.subject} {one.place.session} has slices 0 to "
+                    f"{depth - 1}, no {', '.join(map(str, beyond))}; correct teacher.reference"
+                )
 
     def share(self, value: object) -> object:
         """Return the value itself."""

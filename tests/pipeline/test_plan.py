@@ -93,6 +93,15 @@ def test_a_reference_that_cannot_be_used_leaves_the_protocol_without_masks(cohor
     assert plan.stages["register"].units > 0
 
 
+def test_reference_slices_that_a_scan_does_not_have_are_told(cohort_folder):
+    named = "{subject: s01, session: t0, slices: [3, 12, 40]}"
+    cohort = load_cohort(cohort_folder / "cohort.yaml", (f"{CT}.teacher.reference={named}",))
+    notes = make_plan(cohort).notes
+    assert any(
+        "s01 t0 has slices 0 to 11, no 12, 40; correct teacher.reference" in n for n in notes
+    )
+
+
 @pytest.mark.parametrize(
     ("setting", "stage"),
     [("resources.segment_gpus=0.5", "segment"), (f"{CT}.teacher.engine=torch", "teacher")],

@@ -28,10 +28,12 @@ def doubts_of(scans: Sequence[Scan]) -> list[str]:
         alike.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", name.casefold()), []).append(name)
     twins = [" and ".join(names) for names in alike.values() if len(names) > 1]
     partly = [name for name, ones in subjects.items() if len({s.days is None for s in ones}) > 1]
+    level = [name for name, ones in subjects.items() if _share_a_day(ones)]
     unlike = _out_of_order(subjects)
     told = (
         (twins, "subjects {} are taken for different people, though only case or zeros tell them apart"),
         (partly, "`days` of subjects {} order nothing, as some of their sessions have none; fill in all"),
+        (level, "sessions of subjects {} share a day and stand in the order of rows; tell them apart in `days` (0.5)"),
         (
             unlike,
             "sessions follow each other in the order of `days` or rows, which their names contradict: {}; correct "
@@ -39,6 +41,12 @@ def doubts_of(scans: Sequence[Scan]) -> list[str]:
         ),
     )  # fmt: skip
     return [words.format(_listed(found)) for found, words in told if found]
+
+
+def _share_a_day(scans: Sequence[Scan]) -> bool:
+    """Whether two sessions of one protocol have the same day."""
+    known = {(s.protocol, s.session, s.days) for s in scans if s.days is not None}
+    return len({(protocol, days) for protocol, _, days in known}) < len(known)
 
 
 def _out_of_order(subjects: Mapping[str, Sequence[Scan]]) -> list[str]:

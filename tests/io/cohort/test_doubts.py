@@ -19,6 +19,7 @@ def scans(*rows):
         ([("01", "t0", None), ("1", "t0", None)], "01 and 1 are taken for different people"),
         ([("S1", "t0", None), ("s01", "t0", None)], "S1 and s01"),
         ([("a", "t0", 0.0), ("a", "t1", None)], "`days` of subjects a order nothing"),
+        ([("a", "t0", 7.0), ("a", "t1", 7.0)], "sessions of subjects a share a day"),
         ([("a", "2023-05-01", None), ("a", "2022-05-01", None)], "a (2023-05-01, 2022-05-01)"),
         ([("a", "post", None), ("a", "pre", None)], "a (post, pre)"),
         ([("a", "week10", 0.0), ("a", "week2", 56.0)], "correct `days`"),

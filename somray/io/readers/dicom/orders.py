@@ -18,7 +18,7 @@ from somray.io.readers.dicom.dataset import Tags
 from somray.io.readers.dicom.enhanced import FrameTags
 from somray.io.readers.dicom.frame import DicomFrame
 
-__all__ = ["LOCATION", "POSITION", "interleaving", "orders_of", "sorted_alike"]
+__all__ = ["POSITION", "interleaving", "lost_places", "orders_of", "sorted_alike"]
 
 POSITION = "TemporalPositionIdentifier"
 LOCATION = "SliceLocation"
@@ -34,6 +34,7 @@ _CODES = {
 }
 """Orders in which they are asked, with the repair code of each."""
 
+_TOLD = (POSITION, "TriggerTime", "DiffusionBValue")  # say that slices are time points
 _SHARED = ("DiffusionBValue", "AcquisitionNumber")  # the same numbers at every place
 _IN_TURN = (
     "AcquisitionTime",
@@ -120,6 +121,24 @@ def _acquired(frame: FrameTags) -> float | None:
 def _seconds(date: str, time: str) -> float | None:
     dated = moment(date, time)
     return clock_seconds(time) if dated is None else (dated - _EPOCH).total_seconds()
+
+
+def lost_places(frames: Sequence[DicomFrame]) -> str:
+    """Say why slices that all name one place cannot lie there, "" where they may.
+
+    Time points of one slice do, but hardly at 0, 0, 0 with nothing but their clocks to part them: slices of a
+    volume are made one after the other too.
+    """
+    if len(frames) < 2 or len({frame.position for frame in frames}) > 1:
+        return ""
+    orders = [dict(frame.orders) for frame in frames]
+    if len({order.get(LOCATION) for order in orders} - {None}) == len(frames):
+        return " and each another SliceLocation (0020,1041)"
+    is_parted = any(len({order.get(name) for order in orders}) > 1 for name in _TOLD)
+    are_copies = len({frame.instance for frame in frames}) < len(frames)
+    if is_parted or are_copies or any(frames[0].position or (1.0,)):
+        return ""
+    return ", 0, 0, 0, and no TemporalPositionIdentifier (0020,0100) or TriggerTime makes them time points"
 
 
 def sorted_alike(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from somray.errors import DataError
 from somray.io.readers.dicom.frame import DicomFrame
-from somray.io.readers.dicom.orders import LOCATION, POSITION, interleaving, sorted_alike
+from somray.io.readers.dicom.orders import POSITION, interleaving, lost_places, sorted_alike
 
 __all__ = ["Series", "arrange"]
 
@@ -115,12 +115,11 @@ def _check_placed(place: str, frames: Sequence[DicomFrame]) -> tuple[str, ...]:
                 f"{frame.path}: {frame.modality} image lacks {', '.join(lacking)}; SliceLocation and "
                 "ImagerPixelSpacing cannot stand in for them; correct the header",
             )
-    locations = {dict(f.orders).get(LOCATION) for f in frames} - {None}
-    if len(frames) > 1 and len({f.position for f in frames}) == 1 and len(locations) == len(frames):
+    if lost := lost_places(frames):
         raise DataError(
             "no_space",
-            f"{place}: all {len(frames)} slices have the same ImagePositionPatient (0020,0032) and each another "
-            "SliceLocation (0020,1041): their places were lost, as some anonymisers do; export the series again",
+            f"{place}: all {len(frames)} slices have the same ImagePositionPatient (0020,0032){lost}: their places "
+            "were lost, as some anonymisers do; export the series again",
         )
     return ()
 

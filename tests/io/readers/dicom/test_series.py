@@ -130,3 +130,11 @@ def test_lost_places_are_told_and_no_time_points(tmp_path):
         data.SliceLocation = "0"
     with open_source(save(tmp_path / "b", slices)) as source:  # one slice, four times
         assert source.header.shape[:2] == (4, 1)
+    for data in slices:
+        del data.SliceLocation
+        data.ImagePositionPatient = [0.0, 0.0, 0.0]
+    assert code_of(save(tmp_path / "c", slices)) == "no_space"
+    for n, data in enumerate(slices):
+        data.TemporalPositionIdentifier = n + 1
+    with open_source(save(tmp_path / "d", slices)) as source:
+        assert source.header.shape[:2] == (4, 1)
