@@ -6,6 +6,7 @@ at fault. Kinds: usage, config, plan, data, shape, export, storage, schema, stop
 
 import contextlib
 import errno
+import os
 import re
 import traceback
 from collections.abc import Callable
@@ -128,8 +129,23 @@ def _judged(error: Exception) -> tuple[str, int, str]:
     return _judged_foreign(error)
 
 
+def _stands() -> bool:
+    """Whether the working folder is still there."""
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
+
+
 def _judged_foreign(error: Exception) -> tuple[str, int, str]:
     """Judge what others raise."""
+    if isinstance(error, FileNotFoundError) and not error.filename and not _stands():
+        return (
+            "storage",
+            FAILED,
+            "the folder that this was started in has been removed; change to one that exists",
+        )
     if isinstance(error, OSError) and error.errno in _ADVICE:
         where = f"{error.filename}: " if error.filename else ""
         return "storage", FAILED, f"{where}{_ADVICE[error.errno]}"

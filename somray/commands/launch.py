@@ -139,15 +139,21 @@ def _tell_of_other(storage: Storage) -> None:
 
 
 def _check_address(address: str | None) -> None:
-    """Refuse the dashboard's address where the head's is meant.
+    """Refuse the addresses of the dashboard and of Ray's client where the head's is meant.
 
     Raises:
-        PlanError: it is the dashboard's.
+        PlanError: it is one of them.
     """
     if address is not None and address.startswith(("http://", "https://")):
         raise PlanError(
             f"{address} is the address of a dashboard: hand the cohort over with `somray submit COHORT.yaml --address "
             f"{address}`, or give the head's address, HEAD:6379"
+        )
+    if address is not None and address.startswith("ray://"):
+        raise PlanError(
+            f"{address} is the address of Ray's client, through which a run cannot follow its cluster: give the head's "
+            "(HEAD:6379) on one of its nodes, or hand the cohort over with `somray submit COHORT.yaml --address "
+            "http://HEAD:8265`"
         )
 
 

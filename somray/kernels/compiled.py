@@ -1,8 +1,9 @@
 """`compiled`: a loop turned into machine code at its first call, without the interpreter's lock.
 
 One place for numba's switches. Code is cached beside the package (or in the user's cache folder where
-that is read-only). Nothing is re-associated, so a compiled loop adds in the order it is written, and
-nothing runs in threads of its own: callers decide on threads.
+that is read-only, or nowhere where that is too: then each process compiles for itself). Nothing is
+re-associated, so a compiled loop adds in the order it is written, and nothing runs in threads of its own:
+callers decide on threads.
 """
 
 from collections.abc import Callable
@@ -17,11 +18,17 @@ Loop = TypeVar("Loop", bound=Callable[..., object])
 
 def compiled(loop: Loop) -> Loop:
     """Compile a loop at its first call."""
-    return cast("Loop", njit(cache=True, nogil=True, error_model="numpy")(loop))
+    return _kept(loop)
 
 
 def compiled_contracting(loop: Loop) -> Loop:
     """Compile a loop that may join a product and a sum into one rounding (fused multiply-add)."""
-    return cast(
-        "Loop", njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})(loop)
-    )
+    return _kept(loop, fastmath={"contract"})
+
+
+def _kept(loop: Loop, **switches: object) -> Loop:
+    switches = {"nogil": True, "error_model": "numpy", **switches}
+    try:
+        return cast("Loop", njit(cache=True, **switches)(loop))
+    except RuntimeError:  # a container that is read-only, without a home
+        return cast("Loop", njit(**switches)(loop))

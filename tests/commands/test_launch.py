@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from somray.commands import launch
-from somray.commands.ending import StoppedError
+from somray.commands.ending import StoppedError, ended
 from somray.commands.launch import STOPPED, _stoppable, refuse_missing_gpu
 from somray.config import parse_config
 from somray.errors import ConfigError, PlanError
@@ -77,3 +77,18 @@ def test_a_place_that_ray_cannot_name_is_refused_before_it_starts(tmp_path, monk
     monkeypatch.chdir(os.fsdecode(place))
     with pytest.raises(ConfigError, match=r"not UTF-8 .*LC_ALL"):
         launch.run_job(tmp_path / "cohort.yaml")
+
+
+def test_a_folder_that_is_gone_beneath_a_command_is_told(tmp_path, monkeypatch, capsys):
+    place = tmp_path / "gone"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    place.rmdir()
+    assert ended(os.getcwd, as_json=False) == 4
+    assert "was started in has been removed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["http://head:8265", "ray://head:10001"])
+def test_other_addresses_than_the_heads_are_told_apart(address):
+    with pytest.raises(PlanError, match=r"somray submit .*8265"):
+        launch._check_address(address)

@@ -107,6 +107,8 @@ class Client:
             raise ConnectionError("Failed to connect to Ray at address")
         if "closed" in address:
             raise RuntimeError("Request failed with status code 401: Unauthorized")
+        if "other" in address:
+            raise RuntimeError("Jobs of version 1 are asked for\n.\n")
 
     def list_jobs(self):
         rows = [type("Job", (), {"submission_id": k, "status": v}) for k, v in self.known.items()]
@@ -157,7 +159,14 @@ def test_a_job_that_is_under_way_is_not_started_twice(study, client, capsys):
     assert len(client.known) == 2
 
 
-@pytest.mark.parametrize(("host", "words"), [("nobody", "dashboard"), ("closed", "RAY_AUTH_TOKEN")])
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("nobody", "dashboard"),
+        ("closed", "RAY_AUTH_TOKEN"),
+        ("other", "8265: Jobs of version 1 are"),
+    ],
+)
 def test_a_cluster_that_does_not_take_it_is_exit_4_with_advice(study, client, capsys, host, words):
     where = f"http://{host}:8265"
     assert main(["submit", str(study / "cohort.yaml"), "--address", where]) == 4

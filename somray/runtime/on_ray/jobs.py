@@ -58,9 +58,10 @@ class Jobs:
                     f"{self._address} refuses the token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or "
                     "RAY_AUTH_TOKEN_PATH) to the cluster's own"
                 ) from error
-            last = next((line for line in reversed(words.splitlines()) if line.strip()), "")
+            last = next((line for line in reversed(words.splitlines()) if _says(line)), words)
+            why = last.strip(" .") or type(error).__name__
             raise PlanError(
-                f"no Ray cluster takes jobs at {self._address}: {last.strip()}; give the address of its dashboard "
+                f"no Ray cluster takes jobs at {self._address}: {why}; give the address of its dashboard "
                 "(http://HEAD:8265), perhaps through a tunnel: ssh -L 8265:localhost:8265 HEAD"
             ) from error
 
@@ -105,3 +106,8 @@ class Jobs:
                 return 0
             code = info.driver_exit_code
         return None if code is None else int(code)
+
+
+def _says(line: str) -> bool:
+    """Whether there is a word in a line: Ray ends some of its messages by one of a full stop alone."""
+    return any(letter.isalpha() for letter in line)

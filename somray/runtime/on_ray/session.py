@@ -13,6 +13,7 @@ import ray
 
 from somray.errors import PlanError
 from somray.runtime.machine import available_cpus, memory_limit
+from somray.runtime.on_ray.head import check_head, refusal
 from somray.runtime.on_ray.places import check_cluster, check_temporary, sweep_sessions
 
 __all__ = ["hold_leases", "ray_session"]
@@ -49,10 +50,11 @@ def ray_session(address: str | None = None, cpus: int | None = None) -> Iterator
         _start_embedded(cpus or available_cpus())
     else:
         check_cluster(address)
+        check_head(address)
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise PlanError(f"no Ray cluster answers at {address!r}: {error}") from error
+        except Exception as error:  # of many kinds, RayError and bare ones among them
+            raise PlanError(refusal(address, error)) from error
     try:
         yield
     finally:
