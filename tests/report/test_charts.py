@@ -13,7 +13,8 @@ from somray.report.drawing.style import class_colour, class_colours, plain_text
 from somray.report.drawing.table import TableColumn, fact, number, rows_table, table_of
 from somray.report.figures.classes import node_heatmap
 from somray.report.figures.flow import MOST_ROWS, lesion_flow
-from somray.report.figures.method.rounds import delta_by_round
+from somray.report.figures.method import rounds
+from somray.report.figures.method.rounds import agreement_by_round, delta_by_round
 from somray.report.figures.radar import radar, radar_limit
 from somray.report.figures.volumes import lesion_volumes
 from somray.report.texts.student import account, comparisons, verdict
@@ -307,3 +308,9 @@ def test_a_column_without_any_value_is_left_out_and_a_missing_value_is_a_muted_d
     table = table_of("c", [{"a": 1.25, "b": None}, {"a": None, "b": None}], columns)
     assert [(h.label, h.unit, h.numeric) for h in table.headings] == [("a", "mm", True)]
     assert [(c.text, c.tone) for (c,) in table.rows] == [("1.2", ""), ("–", "muted")]
+
+
+def test_rounds_that_learned_nothing_are_drawn_without_a_legend():
+    untold = dict.fromkeys(("mean_iou", *(column for column, *_ in rounds._LINES)))
+    drawn = agreement_by_round([], [{"round": 1, "stage": "A", **untold}], "x")
+    assert "mean: none" in drawn

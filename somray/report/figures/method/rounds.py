@@ -71,7 +71,8 @@ def agreement_by_round(agreement: Rows, convergence: Rows, name: str) -> Markup:
     _round_ticks(axes, convergence, 0.45)
     axes.set_ylim(top=1.004)
     label_axes(axes, "round, slices trained on", "IoU with the teacher")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=2, handlelength=2.2)
+    if axes.get_legend_handles_labels()[0]:  # nothing is drawn where nothing could be learned
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=2, handlelength=2.2)
     means = ", ".join(
         f"round {r['round']} {r['mean_iou']:.3f}" for r in convergence if r["mean_iou"] is not None
     )
