@@ -82,9 +82,7 @@ def check_output(storage: Storage) -> None:
         storage.remove(name)
     except StoreError as error:
         why = (
-            f": {cause.strerror}"
-            if isinstance(cause := error.__cause__, OSError) and cause.strerror
-            else ""
+            f": {cause.strerror or cause}" if isinstance(cause := error.__cause__, OSError) else ""
         )
         raise StoreError(
             f"output {storage.uri()} cannot be written{why}; correct `output` in the configuration, or say "
@@ -228,6 +226,11 @@ def _check(cohort: Cohort, address: str | None) -> None:
                 f"{shown}: has a name that is not UTF-8 (shown with ?), which Ray cannot work with; rename it, start "
                 "elsewhere, or set LC_ALL=C.UTF-8 where the terminal's language is at fault"
             )
+    if storage.root.startswith("memory://"):
+        raise ConfigError(
+            f"output {storage.root} lies in the memory of each process alone, where the others do not see it; name a "
+            "folder, or a URL that all see"
+        )
     log_to_stderr()
     check_output(storage)
     refuse_others(cohort)

@@ -41,8 +41,10 @@ class Storage:
 
     @classmethod
     def at(cls, location: str | Path) -> "Storage":
-        """Make a storage from a path (made absolute) or URL."""
+        """Make a storage from a path (made absolute) or URL; a file:// is the path that it names."""
         text = str(location)
+        if text.startswith("file:///"):
+            text = text.removeprefix("file://")
         if is_url(text):
             return cls(text.rstrip("/"))
         return cls(str(Path(text).expanduser().absolute()))
@@ -78,7 +80,8 @@ class Storage:
         if self.is_local:
             return Path(self.uri(name)).read_bytes()
         filesystem, path = self._filesystem(name)
-        return bytes(filesystem.cat_file(path))
+        with _plainly():
+            return bytes(filesystem.cat_file(path))
 
     def read_text(self, name: str) -> str:
         """Read a whole UTF-8 file."""
@@ -101,7 +104,8 @@ class Storage:
     def _put(self, name: str, data: bytes) -> None:
         if not self.is_local:
             filesystem, path = self._filesystem(name)
-            filesystem.pipe_file(path, data)
+            with _plainly():
+                filesystem.pipe_file(path, data)
             return
         target = self.uri(name)
         folder, _, base = target.rpartition("/")
@@ -148,7 +152,8 @@ class Storage:
                     os.replace(partial, target)
                 else:
                     filesystem, path = self._filesystem(name)
-                    filesystem.put_file(str(partial), path)
+                    with _plainly():
+                        filesystem.put_file(str(partial), path)
             finally:
                 partial.unlink(missing_ok=True)
         except OSError as error:
@@ -190,11 +195,27 @@ class Storage:
                 path.unlink(missing_ok=True)
             return
         filesystem, remote = self._filesystem(name)
-        if filesystem.exists(remote):
-            filesystem.rm(remote, recursive=True)
+        with _plainly():
+            if filesystem.exists(remote):
+                filesystem.rm(remote, recursive=True)
 
     def zarr(self, name: str, *, read_only: bool = False) -> zarr.storage.StoreLike:
         """Open a zarr store at a name; arrays and groups are addressed inside it."""
         if self.is_local:
             return PatientStore(self.uri(name), read_only=read_only)
         return zarr.storage.FsspecStore.from_url(self.uri(name), read_only=read_only)
+
+
+@contextlib.contextmanager
+def _plainly() -> Iterator[None]:
+    """Turn what a service's own client raises (no credentials, no such bucket …) into an error of storage.
+
+    Raises:
+        OSError: of the same words.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error

@@ -92,3 +92,10 @@ def test_a_folder_that_is_gone_beneath_a_command_is_told(tmp_path, monkeypatch, 
 def test_other_addresses_than_the_heads_are_told_apart(address):
     with pytest.raises(PlanError, match=r"somray submit .*8265"):
         launch._check_address(address)
+
+
+def test_the_memory_of_one_process_is_no_place_for_a_run(tmp_path):
+    save(tmp_path / "a.nii", body((2, 16, 16)))
+    write_manifest(tmp_path, [("a", "t0", "p", "a.nii")])
+    with pytest.raises(ConfigError, match=r"memory of each process .*folder"):
+        launch.run_job(tmp_path / "cohort.yaml", settings=("output=memory://a/run",))

@@ -4,6 +4,7 @@ import os
 import numpy as np
 import pytest
 import zarr
+from fsspec.implementations.memory import MemoryFileSystem
 
 from somray.errors import StoreError
 from somray.io import patience, patient_store
@@ -145,3 +146,24 @@ def test_zarr_on_a_full_disk_fails_at_once(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         array[:] = 1
     assert len(calls) == 1
+
+
+def test_a_file_url_is_the_path_that_it_names(tmp_path):
+    assert Storage.at(f"file://{tmp_path}/run") == Storage.at(tmp_path / "run")
+
+
+def test_what_a_services_client_raises_is_an_error_of_storage(monkeypatch):
+    class NoCredentialsError(Exception):
+        pass
+
+    def refused(*_, **__):
+        raise NoCredentialsError("Unable to locate credentials")
+
+    for call in ("cat_file", "pipe_file", "put_file", "exists"):
+        monkeypatch.setattr(MemoryFileSystem, call, refused)
+    storage = Storage.at("memory://bucket")
+    for act in (storage.read_bytes, lambda n: storage.write_bytes(n, b""), storage.remove):
+        with pytest.raises(StoreError, match="Unable to locate credentials"):
+            act("run.json")
+    with pytest.raises(StoreError, match="credentials"), storage.writing("a"):
+        pass

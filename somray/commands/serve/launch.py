@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from somray.commands.serve.builders import parts_of
 from somray.commands.serve.settings import Limits, Settings, is_loopback
 from somray.commands.serve.verb import ready_text
 from somray.commands.words import meant
-from somray.errors import ConfigError
+from somray.errors import ConfigError, PlanError
 from somray.io.run import open_run
 from somray.io.storage import Storage, is_url
 from somray.runtime.machine import available_cpus
@@ -129,6 +130,8 @@ def serve_run(request: ServeRequest, as_json: bool = False) -> None:
     settings, door = settings_of(request), request.door
     address = request.address or os.environ.get("RAY_ADDRESS") or None
     check_places(address)
+    if address is None:
+        _check_port(door)
     if not as_json:
         say(f"somray: starting {', '.join(settings.protocols)}")
     from somray.runtime.on_ray.serving.parts import serving
@@ -148,6 +151,25 @@ def serve_run(request: ServeRequest, as_json: bool = False) -> None:
         stop.wait()
         if not as_json:
             say("somray: stopping; what is under way is finished")
+
+
+def _check_port(door: Door) -> None:
+    """See that nobody listens there yet, before Ray is started.
+
+    Raises:
+        PlanError: the port is taken, or the address is none of this machine's.
+    """
+    try:
+        with socket.create_server(
+            (door.host.strip("[]"), door.port),
+            family=socket.AF_INET6 if ":" in door.host else socket.AF_INET,
+        ):
+            pass
+    except OSError as error:
+        raise PlanError(
+            f"{door.host} port {door.port} cannot be listened at: {error.strerror or error}; give another --port, or "
+            "correct --host"
+        ) from error
 
 
 class _Stop:

@@ -1,6 +1,7 @@
 """Who may ask, how much waits, and what is told of the whole service."""
 
 import asyncio
+import socket
 import threading
 
 import numpy as np
@@ -9,11 +10,12 @@ import typer.testing
 from starlette.websockets import WebSocketDisconnect
 
 from somray.cli import main
-from somray.commands.serve.launch import ServeRequest, settings_of
+from somray.commands.serve.launch import ServeRequest, _check_port, settings_of
 from somray.commands.serve.refusal import RefusedError
 from somray.commands.serve.settings import Limits, Settings, is_loopback, read_token
 from somray.commands.serve.web.line import Line
-from somray.errors import ConfigError
+from somray.errors import ConfigError, PlanError
+from somray.runtime.on_ray.serving.door import Door
 from tests.commands.serve.served import TOKEN, Served, client_of, root_of
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -205,3 +207,10 @@ def test_routes_that_are_only_described_answer_nothing():
     from somray.commands.serve.web.protocol import protocol_routes
 
     assert client_of(protocol_routes("p", Limits(), None)).get("/").status_code == 500
+
+
+def test_a_port_that_is_taken_is_told_before_ray_starts():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = Door("127.0.0.1", other.getsockname()[1])
+        with pytest.raises(PlanError, match=f"port {taken.port} cannot .*--port"):
+            _check_port(taken)
