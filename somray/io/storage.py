@@ -162,16 +162,35 @@ class Storage:
                 "free space or correct permissions and run again"
             ) from error
 
+    @contextlib.contextmanager
+    def _told(self, name: str) -> Iterator[None]:
+        """Tell what a service's client raises; what a system's own call raises stays as it is.
+
+        Raises:
+            StoreError: of the same words.
+        """
+        try:
+            with _plainly():
+                yield
+        except (FileNotFoundError, NotADirectoryError):
+            raise
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise StoreError(f"{self.uri(name)}: cannot be read: {error}") from error
+
     def exists(self, name: str) -> bool:
         """Whether a file or folder of that name exists."""
         filesystem, path = self._filesystem(name)
-        return bool(filesystem.exists(path))
+        with self._told(name):
+            return bool(filesystem.exists(path))
 
     def names(self, folder: str) -> list[str]:
         """List what lies directly in a folder, sorted, partial files left out; [] if there is none."""
         filesystem, path = self._filesystem(folder)
         try:
-            entries = filesystem.ls(path, detail=False)
+            with self._told(folder):
+                entries = filesystem.ls(path, detail=False)
         except (FileNotFoundError, NotADirectoryError):
             return []
         found = {str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries}

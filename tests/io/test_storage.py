@@ -159,10 +159,11 @@ def test_what_a_services_client_raises_is_an_error_of_storage(monkeypatch):
     def refused(*_, **__):
         raise NoCredentialsError("Unable to locate credentials")
 
-    for call in ("cat_file", "pipe_file", "put_file", "exists"):
+    for call in ("cat_file", "pipe_file", "put_file", "exists", "ls"):
         monkeypatch.setattr(MemoryFileSystem, call, refused)
     storage = Storage.at("memory://bucket")
-    for act in (storage.read_bytes, lambda n: storage.write_bytes(n, b""), storage.remove):
+    for act in (storage.read_bytes, lambda n: storage.write_bytes(n, b""), storage.remove,
+                storage.exists, storage.names):  # fmt: skip
         with pytest.raises(StoreError, match="Unable to locate credentials"):
             act("run.json")
     with pytest.raises(StoreError, match="credentials"), storage.writing("a"):

@@ -128,7 +128,10 @@ def serve_run(request: ServeRequest, as_json: bool = False) -> None:
         PlanError: the service does not start.
     """
     settings, door = settings_of(request), request.door
-    address = request.address or os.environ.get("RAY_ADDRESS") or None
+    named = (request.address or os.environ.get("RAY_ADDRESS", "")).strip()
+    address = (
+        None if named in ("", "local") else named
+    )  # "local", as Ray itself calls an embedded one
     check_places(address)
     if address is None:
         _check_port(door)
