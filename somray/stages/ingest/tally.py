@@ -17,7 +17,8 @@ from somray.stages.ingest.item import IngestItem
 
 __all__ = ["Tally", "judge"]
 
-MOST, LEAST_SPAN = 1e15, 1e-15  # squares of values, and of shares of their span, stay within float32
+MOST, LEAST_SPAN = 1e15, 1e-15
+"""Squares of values, and of shares of their span, stay within float32."""
 
 
 @dataclass
