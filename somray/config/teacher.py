@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from somray.config.base import InManifest, Name, Strict
-from somray.domain.teacher import CLASSES
+from somray.domain.teacher import CLASSES, FURTHER
 
 __all__ = [
     "FEATURE_NAMES",
@@ -169,7 +169,7 @@ class TeacherConfig(Strict):
                 raise ValueError(f"class {name!r} names node {node}; nodes are 0 to {most}")
             if nodes.setdefault(node, name) != name:
                 raise ValueError(f"node {node} is named both {nodes[node]!r} and {name!r}")
-        known = [*dict.fromkeys((*CLASSES.values(), *named))]
+        known = [*dict.fromkeys((*CLASSES.values(), *FURTHER, *named))]
         if self.target not in known:
             raise ValueError(
                 f"target {self.target!r} is no class of this teacher; classes are {', '.join(known)}"

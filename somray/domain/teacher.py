@@ -12,11 +12,17 @@ from numpy.typing import NDArray
 
 from somray.errors import ShapeError
 
-__all__ = ["CLASSES", "NO_DATA", "Codebook", "TeacherModel"]
+__all__ = ["CLASSES", "FURTHER", "NO_DATA", "Codebook", "TeacherModel"]
 
 NO_DATA = 0
 CLASSES = {1: "background", 2: "normal", 3: "lesion", 4: "boundary"}
 """Label values that every protocol shares; 0 is no data, a protocol's own classes follow from 5."""
+FURTHER = {"fat": 5, "lung": 6, "dense": 7, "dark": 8, "bright": 9, "physiological": 10}
+"""Label values of the classes that a rule may name beside the four; never renumber, only add.
+
+fat, lung, dense (bone, calcium, contrast agent): CT. dark, bright: regimes of MR, XCT and others below
+and above the normal one. physiological: PET uptake that is hot without being a lesion's.
+"""
 
 
 @dataclass(frozen=True, eq=False)

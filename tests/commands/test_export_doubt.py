@@ -151,7 +151,10 @@ def test_a_class_called_ignore_needs_a_word(run, tmp_path, capsys):
     config = run[0] / RunLayout.config
     before = config.read_text()
     config.write_text(
-        before.replace("modality: other", "modality: other\n    teacher: {target: ignore}")
+        before.replace(
+            "modality: other",
+            "modality: other\n    teacher: {target: ignore, classes: {ignore: [3]}}",
+        )
     )
     try:
         export(run[0], tmp_path, "nnunet", code=2)

@@ -110,6 +110,13 @@ def test_what_cannot_be_read_is_one_plain_message_with_its_line(tmp_path, conten
         assert word in told
 
 
+def test_classes_that_a_rule_may_name_are_targets_too(tmp_path):
+    file = tmp_path / "cohort.yaml"
+    for target in ("boundary", "dense", "dark"):
+        file.write_text(HEAD + f"  p: {{modality: CT, teacher: {{target: {target}}}}}\n")
+        assert load_config(file).protocols["p"].teacher.target == target
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -15,10 +15,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.teacher import FURTHER
 from somray.kernels.classes.rule import (
     BACKGROUND,
     BOUNDARY,
-    FURTHER,
     LESION,
     NORMAL,
     LevelBorder,

@@ -23,9 +23,10 @@ from collections.abc import Container, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.teacher import FURTHER
 from somray.errors import ShapeError
 from somray.kernels.classes.contrast import FAT_HU, LUNG_HU, SOFT_HU
-from somray.kernels.classes.rule import BACKGROUND, BOUNDARY, FURTHER, NORMAL
+from somray.kernels.classes.rule import BACKGROUND, BOUNDARY, NORMAL
 from somray.kernels.compiled import compiled
 
 __all__ = [

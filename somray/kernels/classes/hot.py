@@ -20,11 +20,11 @@ Where no node reaches the level the hottest one is taken, and doubted.
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.domain.teacher import FURTHER
 from somray.errors import ShapeError
 from somray.kernels.classes.rule import (
     BACKGROUND,
     BOUNDARY,
-    FURTHER,
     LESION,
     NORMAL,
     LevelBorder,

@@ -3,7 +3,7 @@
 PET and PET/CT ask for uptake (`classes_hot`), everything else for the regime that stands out
 (`classes_contrast`). The rule sees node profiles only, never where a pixel lies; what PET/CT's nodes
 cannot tell is left to CT's own scale when the map is applied (`classes_density`). Class numbers are
-fixed: `CLASSES` up to 4, the rules' further classes by `rule.FURTHER`, and names that only a
+fixed: `CLASSES` up to 4, the rules' further classes by `FURTHER`, and names that only a
 person gives follow after those in alphabetical order.
 """
 
@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.domain.teacher import CLASSES
+from somray.domain.teacher import CLASSES, FURTHER
 from somray.errors import ShapeError
 from somray.kernels.classes.contrast import classify_contrast
 from somray.kernels.classes.density import DENSITY_CLASSES, DENSITY_REASONS, density_facts
 from somray.kernels.classes.hot import classify_uptake
-from somray.kernels.classes.rule import FURTHER, NodeView, RuleOutcome
+from somray.kernels.classes.rule import NodeView, RuleOutcome
 
 __all__ = ["ClassNames", "name_nodes", "rule_of"]
 

@@ -1,7 +1,8 @@
 """What every naming rule is asked and gives back, in the image's own values.
 
 Label values are fixed for good: 1 to 4 mean the same in every protocol (`domain.teacher.CLASSES`), the
-further classes of the rules have theirs in `FURTHER`, and what only a person names follows after those.
+further classes of the rules have theirs in `domain.teacher.FURTHER`, and what only a person names follows after
+those.
 A class keeps its number whether or not the others exist in a scan.
 """
 
@@ -15,7 +16,6 @@ from somray.kernels.classes.profiles import NodeProfile
 __all__ = [
     "BACKGROUND",
     "BOUNDARY",
-    "FURTHER",
     "LESION",
     "NORMAL",
     "LevelBorder",
@@ -24,13 +24,6 @@ __all__ = [
 ]
 
 BACKGROUND, NORMAL, LESION, BOUNDARY = 1, 2, 3, 4
-
-FURTHER = {"fat": 5, "lung": 6, "dense": 7, "dark": 8, "bright": 9, "physiological": 10}
-"""Label values of the classes that a rule may name beside the four; never renumber, only add.
-
-fat, lung, dense (bone, calcium, contrast agent): CT. dark, bright: regimes of MR, XCT and others below
-and above the normal one. physiological: PET uptake that is hot without being a lesion's.
-"""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from somray.domain.teacher import FURTHER
 from somray.kernels.classes.names import name_nodes
 from somray.kernels.classes.profiles import NodeProfile
-from somray.kernels.classes.rule import FURTHER, NodeView
+from somray.kernels.classes.rule import NodeView
 
 BACKGROUND, NORMAL, LESION, BOUNDARY = 1, 2, 3, 4
 FAT, LUNG, DENSE, DARK, BRIGHT = (FURTHER[n] for n in ("fat", "lung", "dense", "dark", "bright"))
