@@ -139,7 +139,7 @@ class CountingExecutor:
         self._plan = plan
         self.repairs: dict[str, list[str]] = {}
         self.refused: list[str] = []
-        self._depths: dict[str, int] = {}
+        self._depths: dict[tuple[str, str], int] = {}
 
     async def submit(
         self, function: StageFunction, unit: Unit, shared: object = None, actor: str | None = None
@@ -154,7 +154,7 @@ class CountingExecutor:
             for code in result.value["repairs"]:
                 self.repairs.setdefault(code, []).append(f"{unit.subject} {unit.session}")
             t, c, z, y, x = result.value["shape"]
-            self._depths[scan_name(unit.item.scan)] = z
+            self._depths[unit.item.scan.subject, unit.item.scan.session] = z
             size = t * c * z * y * x
             if "parts" not in result.value:
                 written = 4 * size // (3 if result.value["in_place"] else 1)  # smaller levels alone
@@ -167,7 +167,7 @@ class CountingExecutor:
     def _absent(self, references: Sequence[teacher.ReferenceScan]) -> Iterator[str]:
         """Name slices of a teacher's references that the scans do not have."""
         for one in references:
-            depth = self._depths[f"sub-{one.place.subject}_ses-{one.place.session}"]
+            depth = self._depths[one.place.subject, one.place.session]
             if beyond := [z for z in one.slices or () if z >= depth]:
                 yield (
                     f"the teacher cannot be fitted: {one.place.subject} {one.place.session} has slices 0 to "

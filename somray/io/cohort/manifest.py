@@ -38,9 +38,8 @@ COLUMNS = {
 
 _REQUIRED = ("subject", "session", "protocol", "path")
 _OPTIONAL = tuple(column for column in COLUMNS if column not in _REQUIRED)
-_NOTHING = frozenset(
-    ("n/a", "na", "#n/a", "nan", "none", "null", "<na>")
-)  # of BIDS, R, Excel, pandas
+_NOTHING = frozenset(("n/a", "na", "#n/a", "nan", "none", "null", "<na>"))
+"""What BIDS, R, Excel and pandas write where nothing stands."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LONGEST = 64  # characters of a name, as in the configuration: files are named after one subject and two sessions
 _SHORTENED = re.compile(r"[0-9](\.[0-9]+)?E\+[0-9]+")

@@ -236,10 +236,8 @@ def _grid(path: Path, frames: list[_SegFrame]) -> tuple[Vector, NDArray[np.int64
     gaps = np.diff(np.unique(heights))
     gaps = gaps[gaps > _ON_GRID * min(first.spacing[1:])]
     least = float(min(gaps, default=min(first.spacing[1:])))
-    steps = (
-        abs(first.spacing[0]) or least,
-        least,
-    )  # some writers give the thickness as the spacing
+    # Some writers give the thickness as the spacing.
+    steps = (abs(first.spacing[0]) or least, least)
     step = next((mm for mm in steps if not _is_uneven(heights, mm)), 0.0)
     places = (heights - heights.min()) / (step or least)
     origin = positions[int(np.argmin(heights))]

@@ -14,9 +14,8 @@ __all__ = ["LabelTally"]
 
 MOST_NEGATIVE = 16  # kinds of negative values that a mask may hold
 MANY = 100  # kinds of values that an image has at least
-TORN_SHARE = (
-    0.6  # of the neighbours that both wear a label; a parcellation of 2 × 2 × 2 voxels has .5
-)
+TORN_SHARE = 0.6
+"""Of the neighbours that both wear a label; a parcellation of 2 × 2 × 2 voxels has .5."""
 LEAST_PAIRS = 300
 MOST_PIXELS = 1 << 20  # of a plane, about; rows between them are left out
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from somray.io.cohort.survey.found import Search
+from somray.io.readers.standins import stand_in
 
 __all__ = ["folders_within", "is_litter"]
 
@@ -16,7 +17,7 @@ _ARCHIVES = re.compile(r"\.(zip|tar|tgz|tbz2?|txz|7z|rar|(tar\.(gz|bz2|xz|zst)))
 _LITTER = frozenset(
     ("thumbs.db", "desktop.ini", "version", "lockfile", "dicomdir", "readme", "license", "md5sums.md5", "autorun.inf")
 )  # fmt: skip
-_POINTERS = (b"version https://git-lfs", b"/annex/objects/", b"../.git/annex")
+_POINTER_BYTES = 1024  # a file that stands for another is no larger
 
 
 def is_litter(name: str) -> bool:
@@ -97,19 +98,13 @@ def _usable(folder: Path, names: list[str], search: Search) -> Iterator[Path]:
         try:
             if not file.is_file():
                 if file.is_symlink():
-                    search.leave_out(
-                        file, "link", "is a link to nothing; bring its content here (git annex get)"
-                    )
+                    search.leave_out(file, "link", stand_in(file))
                 continue
             size = file.stat().st_size
             if size == 0:
                 search.leave_out(file, "truncated", "is empty; copy it again")
-            elif size < 1024 and _is_pointer(file):
-                search.leave_out(
-                    file,
-                    "link",
-                    "stands for a file that is not here; bring its content (git lfs pull)",
-                )
+            elif size < _POINTER_BYTES and (what := stand_in(file)):
+                search.leave_out(file, "link", what)
             else:
                 yield file
         except OSError as error:
@@ -130,9 +125,3 @@ def _is_nameable(path: Path, search: Search) -> bool:
     shown = path.with_name(path.name.replace("\n", "?").replace("\r", "?"))
     search.leave_out(shown, "unreadable", "has a name with a line break (shown as ?); rename it")
     return False
-
-
-def _is_pointer(file: Path) -> bool:
-    with file.open("rb") as opened:
-        start = opened.read(64)
-    return any(start.startswith(sign) for sign in _POINTERS)

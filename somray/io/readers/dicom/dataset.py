@@ -22,13 +22,13 @@ from pydicom.multival import MultiValue
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from somray.errors import DataError
+from somray.io.readers.standins import stand_in
 
 __all__ = ["Tags", "is_dicom_file", "is_dicom_head", "open_tags", "quiet", "unwrapped"]
 
 MAGIC_AT = 128
 META_BYTES = 4096  # the file meta information, which names the transfer syntax, is among them
 INFLATED_BYTES = 256 << 20  # most that a deflated file may grow to; all of it is held at once
-POINTER, POINTER_BYTES = b"version https://git-lfs", 1024
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
 _LATE_ELEMENT = 0x0100  # data sets begin with elements below it: character set, image type, class
 
@@ -215,13 +215,11 @@ def open_tags(file: Path) -> Tags:
     try:
         size = file.stat().st_size
     except FileNotFoundError:
-        what = "is a link to nothing; bring its content here (git annex get)"
-        raise DataError("missing", f"{file}: {what}") from None
+        raise DataError("missing", f"{file}: {stand_in(file) or 'is gone'}") from None
     if size == 0:
         raise DataError("truncated", f"{file}: is empty; copy it again")
     if not is_dicom_file(file):
-        if size < POINTER_BYTES and file.read_bytes().startswith(POINTER):
-            what = "stands for a file that is not here; bring its content (git lfs pull)"
+        if what := stand_in(file):
             raise DataError("missing", f"{file}: {what}")
         code = "truncated" if size < MAGIC_AT + 4 else "unreadable"
         what = "ends within its header; copy it again" if size < MAGIC_AT + 4 else "is not DICOM"
