@@ -8,13 +8,22 @@ contrasts neither. TCIA's trees, TotalSegmentator's and those of DICOM media are
 import itertools
 import json
 import re
+from collections import defaultdict
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from somray.io.cohort.survey.found import Found, Search
 from somray.io.cohort.survey.naming.names import Part, modality_of, stem_of, take_apart, tokens
-from somray.io.cohort.survey.naming.words import LESION, MASK, MODALITIES, ORGANS, PERSON, T_WORDS
+from somray.io.cohort.survey.naming.words import (
+    CONTRASTS,
+    LESION,
+    MASK,
+    MODALITIES,
+    ORGANS,
+    PERSON,
+    T_WORDS,
+)
 
 __all__ = ["Numbered", "place_all"]
 
@@ -26,6 +35,7 @@ _SERIES_BELOW_DATE = re.compile(r"[SI]\d{4,}")  # of LONI's archive: PATIENT/SEQ
 _T_TIME = re.compile(r"t(0|[3-9]|\d\d)")
 _ABOVE_DATASET = ("rawdata", "sourcedata", "derivatives", "bids")
 _BIDS_ORGANS = ("dseg", "aparcaseg", "brain", "wm", "gm", "csf")
+_TWIN = {"T1": "T2", "T2": "T1", "t1": "t2", "t2": "t1"}
 _MOST_BYTES = 1 << 20
 
 
@@ -65,15 +75,47 @@ def place_all(found: Sequence[Found], search: Search) -> list[Numbered]:
         if not one.path.is_dir() and not (MASK | LESION | ORGANS) & set(tokens(stem)):
             alone.setdefault(one.path.parent, set()).add(stem)
     numbered: dict[Path, Numbered] = {}
+    is_t_folder = _are_t_folders_times(found)
     for one, stem in zip(found, stems, strict=True):
         if not (_as_numbered(one, found, numbered) or _as_bids(one)):
             beside = alone.get(one.path.parent, set())
             _by_names(one, is_alone=beside == {stem}, is_t_time=is_t_time, beside=beside)
+            if is_t_folder and one.path.parent.name.lower() in T_WORDS:
+                _take_folder_for_time(one)
     if {one.what for one in found} >= {"t1", "t2"} and not is_mr:
         search.note(
             "t1 and t2 are taken for contrasts of MR; call them visit1 and visit2 if they are time points"
         )
     return list(numbered.values())
+
+
+def _are_t_folders_times(found: Sequence[Found]) -> bool:
+    """Whether folders T1 and T2 of one place hold the same contrasts each, and so are visits, no contrasts."""
+    contrasts: dict[Path, list[tuple[str, ...]]] = defaultdict(list)
+    for one in found:
+        folder = one.path.parent
+        if folder.name.lower() in T_WORDS and not one.path.is_dir():
+            contrasts[folder].append(_contrasts_below(one))
+    sets = {folder: set(words) - {()} for folder, words in contrasts.items()}
+    twins = [
+        (words, sets.get(folder.with_name(_TWIN.get(folder.name, ""))))
+        for folder, words in sets.items()
+    ]
+    return any(words and words == other for words, other in twins)
+
+
+def _contrasts_below(one: Found) -> tuple[str, ...]:
+    """Return the contrasts in a file's name, without the folder's own name where it begins with that."""
+    words, folder = tokens(one.path.name), one.path.parent.name.lower()
+    if folder in words:
+        words.remove(folder)
+    return tuple(word for word in words if word in CONTRASTS)
+
+
+def _take_folder_for_time(one: Found) -> None:
+    """Take the folder T1 or T2 of a source for its visit, in place."""
+    one.when = one.path.parent.name
+    one.what = "-".join(_contrasts_below(one))
 
 
 def _forget_contrasts(found: Sequence[Found]) -> None:
@@ -136,6 +178,11 @@ def _as_bids(one: Found) -> bool:
     above = parts[:at]
     while above and (above[-1].lower() in _ABOVE_DATASET or "derivatives" in above[:-1]):
         above.pop()
+    subject = parts[at].partition("-")[2].partition("_")[0]
+    own = [n for n, p in enumerate(above) if re.match(rf"(sub-)?{re.escape(subject)}(?![^\W_])", p)]
+    above = (
+        above[: own[0]] if own else above
+    )  # of folders a visit that hold a file each, as OASIS has them
     entities: dict[str, str] = {}
     for text in [*parts[at:-1], *([parts[-1]] if one.path.is_dir() else stem.split("_"))]:
         key, sign, value = text.partition("-")
@@ -143,7 +190,6 @@ def _as_bids(one: Found) -> bool:
             entities.setdefault(key, value)
     suffix = "" if one.path.is_dir() else stem.split("_")[-1]
     suffix = "" if "-" in suffix else suffix
-    subject = parts[at].partition("-")[2].partition("_")[0]
     one.who = ("bids", str(one.root), *above, subject)
     one.names, one.is_told = (subject,), True
     one.when = entities.get("ses", "")
@@ -183,7 +229,8 @@ def _by_names(one: Found, *, is_alone: bool, is_t_time: bool, beside: Set[str]) 
         one.facts.words if one.facts else ()
     )
     marks = parts[-2:] if is_file else parts[-1:]
-    one.is_organ = any(p.is_organ for p in parts[-1:]) and not any(p.is_lesion for p in marks)
+    is_of_organ = [p.is_organ and (n == len(marks) or p.is_mask) for n, p in enumerate(marks, 1)]
+    one.is_organ = any(is_of_organ) and not any(p.is_lesion for p in marks)
     one.is_lesion = any(p.is_lesion or p.is_mask for p in marks) and not one.is_organ
 
 

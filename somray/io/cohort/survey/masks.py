@@ -4,7 +4,7 @@ What a name calls a mask is one only if its values are whole numbers and few; wh
 another source's grid and holds few whole numbers, is one too.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from somray.errors import DataError
 from somray.io.cohort.survey.found import Found, Search
 from somray.io.cohort.survey.grids import is_same_grid, overlap_fraction
-from somray.io.cohort.survey.naming.names import fits, is_mask, tokens
-from somray.io.cohort.survey.naming.words import LESION
+from somray.io.cohort.survey.naming.names import fits, is_mask, stem_of, tokens
+from somray.io.cohort.survey.naming.words import IMAGE, LESION, MASK, ORGANS, PLAIN
 from somray.io.cohort.survey.scans import Gathered
 from somray.io.readers import open_source
 
@@ -26,6 +26,7 @@ MOST_LABELS = 256  # a mask of a whole body has 117
 FEW_LABELS = 32  # of a file that no name calls a mask
 MOST_STEPS = 0.1  # of neighbours in a mask that may differ
 MOST_BESIDE = 12  # files of a folder whose values are looked at where no name tells
+SEEN = 3  # files of a folder
 LEAST_OVERLAP = 0.01
 _LOOKS = 5  # slices looked at
 
@@ -33,6 +34,7 @@ _LOOKS = 5  # slices looked at
 def part_masks(found: Sequence[Found], search: Search) -> None:
     """Part sources into images and masks, by names and layouts, then by values."""
     beside: dict[Path, list[Found]] = defaultdict(list)
+    seen: dict[Path, list[str]] = defaultdict(list)
     for one in found:
         is_named = (
             one.is_lesion or one.is_organ
@@ -42,8 +44,10 @@ def part_masks(found: Sequence[Found], search: Search) -> None:
             search.images.append(one)
             beside[one.folder].append(one)
             continue
-        is_believed = _is_large(one.path) or is_mask(one.path.parent.name)
-        kind = "mask" if is_believed else _kind(one.path, MOST_LABELS)
+        kind = "mask"
+        if not _is_believed(one.path, seen[one.path.parent]):
+            kind = _kind(one.path, MOST_LABELS)
+            seen[one.path.parent].append(kind)
         if kind == "mask":
             search.masks.append(one)
         elif kind == "fractions":
@@ -64,6 +68,19 @@ def part_masks(found: Sequence[Found], search: Search) -> None:
                 one.is_lesion = not one.is_organ
     masks = {id(one) for one in search.masks}
     search.images[:] = [one for one in search.images if id(one) not in masks]
+
+
+def _is_believed(path: Path, seen: Sequence[str]) -> bool:
+    """Whether a name's word is taken for it: of a large file, or of a folder that is called nothing else.
+
+    One that is called more (COVID-19-CT-Seg_20cases) is believed when its first files were seen to hold masks.
+    """
+    words = {*tokens(path.parent.name)}
+    if not words & MASK:
+        return _is_large(path)
+    if words <= MASK | LESION | ORGANS | PLAIN | IMAGE:
+        return True
+    return len(seen) >= SEEN and set(seen) == {"mask"}
 
 
 def _is_large(path: Path) -> bool:
@@ -116,12 +133,15 @@ def give_masks(scans: Sequence[Gathered], search: Search) -> None:
     """Give every scan its truth and organ masks, in place; what fits none is noted."""
     organs: dict[tuple[int, Path], list[Found]] = defaultdict(list)
     homes: dict[object, list[Gathered]] = defaultdict(list)
+    called: dict[str, list[Gathered]] = defaultdict(list)
     for scan in scans:
         for home in {scan.first.who, scan.first.folder, scan.first.folder.parent}:
             homes[home].append(scan)
+        called[stem_of(scan.first.path.name)].append(scan)
     for mask in search.masks:
         near = [s for s in homes[mask.who] if mask.when in ("", s.first.when)]
-        own = _scan_of(mask, near or homes[mask.path.parent], search)
+        alike = called[stem_of(mask.path.name)]  # in a folder of its own, under its image's name
+        own = _scan_of(mask, near or homes[mask.path.parent] or alike, search)
         if own is None:
             continue
         scan, is_lesion = own, bool(LESION & set(tokens(mask.path.name)))
@@ -134,12 +154,13 @@ def give_masks(scans: Sequence[Gathered], search: Search) -> None:
             why = f"a second mask for {scan.first.path}, beside {scan.truth.name}; join them in one file"
             search.leave_out(mask.path, "mask", why)
     by_id = {id(scan): scan for scan in scans}
+    shared = Counter(folder for _, folder in organs)  # by several scans: each has a file of it
     for (key, folder), masks in organs.items():
         scan = by_id[key]
         others = {one.folder for one in scan.images}
         if scan.truth and folder.name.lower() != "segmentations":
             others.add(scan.truth.parent)
-        is_own = folder not in others
+        is_own = folder not in others and shared[folder] == 1
         if scan.anatomy is not None or (len(masks) > 1 and not is_own):
             why = f"organ masks beside {scan.first.path}; one mask, or a folder of its own, may be `anatomy`"
             search.leave_out(masks[0].path, "mask", why)
@@ -157,6 +178,7 @@ def _scan_of(mask: Found, scans: Sequence[Gathered], search: Search) -> Gathered
     """Find the scan whose first channel a mask outlines; note where there is none or more than one."""
     near = [s for s in scans if s.first.who == mask.who and mask.when in ("", s.first.when)]
     near = near or [s for s in scans if mask.path.parent in (s.first.folder, s.first.folder.parent)]
+    near = near or [s for s in scans if len(scans) == 1 and s.first.path.name == mask.path.name]
     lying = [s for s in near if _lies_on(mask, s)]
     if near and not lying:
         search.leave_out(mask.path, "mask", f"is a mask, but does not lie on {near[0].first.path}")

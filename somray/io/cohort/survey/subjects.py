@@ -19,6 +19,10 @@ Key = tuple[str, ...]
 _PERSON = re.compile(
     r"(sub|subj|subject|pat|pt|patient|case|p|id|[a-z]+[-_][a-z_-]*)[-_ ]?\d+", re.IGNORECASE
 )
+_STAMP = re.compile(
+    r"(?<!\d)(19|20)\d{2}[01]\d[0-3]\d{3,5}[0-5]\d(?!\d)"
+)  # dcm2niix: date and clock
+_MOST_DOUBTED = 6
 _VISIT = re.compile(r"(scan|series|exam|study|visit|acq)", re.IGNORECASE)
 _ID = re.compile(
     r"(sub|subj|subject|pat|pt|patient|case|p|s|id)?[-_ ]*[A-Za-z]{0,12}[-_]?\d+", re.IGNORECASE
@@ -45,7 +49,7 @@ def name_subjects(
     _part_nameless(images, search)
     _follow(images, masks, by_names)
     labels = _labels(images)
-    if any(date_span(label) for label in labels.values()):
+    if any(date_span(label) or _STAMP.search(label) for label in labels.values()):
         search.note(
             "subjects are named after folders or files that hold dates; rename them where dates must not be told"
         )
@@ -61,16 +65,23 @@ def name_subjects(
 
 def _doubt(labels: Mapping[Key, str], search: Search) -> None:
     """Say where names might as well be of several visits of one person."""
-    near = defaultdict(list)
+    near: dict[Key, dict[Key, str]] = defaultdict(dict)
     for key, label in labels.items():
         if key[0] == "names" and len(key) > 3 and not label.startswith("subject-"):
-            near[key[:-1]].append(label)
-    for key, ones in near.items():
-        if len(ones) > 1 and _has_digit(key[-1]):
-            search.note(
-                f"{', '.join(ones[:4])}: kept apart; if these are visits of one person, give them one subject and "
-                "a session each"
-            )
+            above = key[:-1]
+            near[above] |= {k: labels[k] for k in (above, key) if k in labels}
+    uses = Counter(key[-1].casefold() for key in {key for below in near.values() for key in below})
+    doubted = []
+    for key, below in near.items():
+        is_repeated = any(uses[k[-1].casefold()] > 1 for k in below)  # A/acute beside B/acute
+        if len(below) > 1 and (is_repeated or _has_digit(key[-1]) or len(key[-1]) == 1):
+            doubted.append(", ".join([*below.values()][:4]))
+    for ones in doubted[:_MOST_DOUBTED]:
+        search.note(
+            f"{ones}: kept apart; if these are visits of one person, give them one subject and a session each"
+        )
+    if len(doubted) > _MOST_DOUBTED:
+        search.note(f"and so are {len(doubted) - _MOST_DOUBTED} more such groups of subjects")
 
 
 def _shorten(images: Sequence[Found], masks: Sequence[Found]) -> None:

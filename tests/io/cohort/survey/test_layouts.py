@@ -254,3 +254,32 @@ def test_what_was_done_to_an_image_names_nobody(tmp_path):
         nifti(tmp_path / f"G-0001_nifti/G-0001_{name}.nii.gz")
     rows, _ = seen(tmp_path, "subject", "channel")
     assert rows == [(rows[0][0], channel) for channel in ("T1", "FLAIR", "MPRAGE")]
+
+
+def test_folders_t1_and_t2_of_the_same_contrasts_are_visits(tmp_path):
+    for visit in ("T1", "T2"):
+        for contrast in ("T1", "FLAIR"):
+            nifti(tmp_path / "P1" / visit / f"P1_{visit}_{contrast}.nii.gz")
+        nifti(tmp_path / "P1" / visit / f"P1_{visit}_MASK.nii.gz", "mask")
+    rows, _ = seen(tmp_path, "subject", "session", "channel", "truth")
+    assert rows == [
+        ("P1", "T1", "T1", "P1/T1/P1_T1_MASK.nii.gz"), ("P1", "T1", "FLAIR", ""),
+        ("P1", "T2", "T1", "P1/T2/P1_T2_MASK.nii.gz"), ("P1", "T2", "FLAIR", ""),
+    ]  # fmt: skip
+
+
+def test_folders_t1_and_t2_of_other_contrasts_are_contrasts(tmp_path):
+    nifti(tmp_path / "P1" / "T1" / "P1_T1_mprage.nii.gz")
+    nifti(tmp_path / "P1" / "T2" / "P1_T2_flair.nii.gz")
+    assert {row[0] for row in seen(tmp_path, "subject")[0]} == {"P1"}
+    assert (
+        len({row[0] for row in seen(tmp_path, "protocol")[0]})
+        + len({row[0] for row in seen(tmp_path, "channel")[0]})
+        == 3
+    )
+
+
+def test_sessions_with_a_folder_each_are_of_the_subject_that_these_name(tmp_path):
+    for day in ("0129", "0757"):
+        nifti(tmp_path / f"OAS1_MR_d{day}" / "anat2" / f"sub-OAS1_ses-d{day}_T1w.nii.gz")
+    assert seen(tmp_path, "subject", "session")[0] == [("OAS1", "d0129"), ("OAS1", "d0757")]

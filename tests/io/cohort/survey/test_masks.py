@@ -77,3 +77,24 @@ def test_objects_of_dicom_are_named_not_read(tmp_path):
     assert rows == [("P1/ct",)]
     assert "SEG object" in notes
     assert "RTSTRUCT object" in notes
+
+
+def test_words_that_are_joined_say_mask_too(tmp_path):
+    nifti(tmp_path / "P1" / "P1_Timepoint_1_brain_t1c.nii.gz")
+    nifti(tmp_path / "P1" / "P1_Timepoint_1_tumorMask.nii.gz", "mask")
+    rows, _ = seen(tmp_path, "subject", "path", "truth")
+    names = [f"P1/P1_Timepoint_1_{name}.nii.gz" for name in ("brain_t1c", "tumorMask")]
+    assert rows == [("P1", *names)]
+
+
+def test_a_data_set_that_is_named_after_its_masks_holds_images(tmp_path):
+    nifti(tmp_path / "COVID-CT-Seg_20cases" / "case_001.nii.gz")
+    nifti(tmp_path / "COVID-CT-Seg_20cases" / "case_002.nii.gz")
+    for folder in ("Infection_Mask", "Lung_Mask"):
+        nifti(tmp_path / folder / "case_001.nii.gz", "mask")
+        nifti(tmp_path / folder / "case_002.nii.gz", "mask")
+    rows, _ = seen(tmp_path, "path", "truth", "anatomy")
+    assert rows == [
+        tuple(f"{folder}/case_{n}.nii.gz" for folder in ("COVID-CT-Seg_20cases", "Infection_Mask", "Lung_Mask"))
+        for n in ("001", "002")
+    ]  # fmt: skip

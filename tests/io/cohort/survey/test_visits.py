@@ -102,3 +102,23 @@ def test_a_second_scan_of_the_same_kind_at_one_visit_is_left_out(tmp_path):
     rows, notes = seen(tmp_path, "session", "protocol", "path")
     assert rows == [("t0-b30f", "ct", "P01/s1"), ("t0-b70f", "ct-b70f", "P01/s2")]
     assert "left out (repeat): P01/s3" in notes
+
+
+def test_a_week_before_the_first_is_before_it(tmp_path):
+    for visit in ("W0", "W-1", "W4"):
+        nifti(tmp_path / "P1" / visit / "ct.nii.gz")
+    for visit in ("week -2", "week 2"):
+        nifti(tmp_path / "P2" / visit / "ct.nii.gz")
+    rows, _ = seen(tmp_path, "subject", "session", "days")
+    assert rows == [
+        ("P1", "W-1", "-7"), ("P1", "W0", "0"), ("P1", "W4", "28"),
+        ("P2", "week-minus2", "-14"), ("P2", "week-2", "14"),
+    ]  # fmt: skip
+
+
+def test_folders_that_recur_within_people_may_be_visits(tmp_path):
+    for person in ("anna", "bert"):
+        for visit in ("acute", "chronic"):
+            nifti(tmp_path / person / visit / "ct.nii.gz")
+    _, notes = seen(tmp_path, "subject")
+    assert notes.count("kept apart; if these are visits of one person") == 2

@@ -6,7 +6,7 @@ count days between them; they are never written anywhere but in the folder's own
 
 import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from somray.io.cohort.survey.naming.words import UNITS_DAYS
@@ -14,14 +14,14 @@ from somray.io.cohort.survey.naming.words import UNITS_DAYS
 __all__ = ["Moment", "moment_of", "natural_key", "ordered", "time_words"]
 
 _BEFORE = frozenset(
-    ("screening", "screen", "scr", "pre", "preop", "pretreatment", "pretherapy", "prior", "before", "initial",
-     "diagnosis", "planning")
+    ("screening", "screen", "scr", "pre", "preop", "pretreatment", "pretherapy", "prert", "prior", "before",
+     "initial", "diagnosis", "planning", "pristine", "unloaded")
 )  # fmt: skip
 _BASELINE = frozenset(("baseline", "base", "bl"))
-_AMID = frozenset(("interim", "mid", "midtreatment", "during", "intra"))
+_AMID = frozenset(("interim", "mid", "midtreatment", "midrt", "during", "intra"))
 _AFTER = frozenset(
-    ("post", "postop", "posttreatment", "posttherapy", "followup", "fu", "after", "eot", "restaging", "relapse",
-     "recurrence")
+    ("post", "postop", "posttreatment", "posttherapy", "postrt", "followup", "fu", "after", "eot", "restaging",
+     "relapse", "recurrence", "progression")
 )  # fmt: skip
 _END = frozenset(("final", "last"))
 _SOMETIME = frozenset(("unscheduled", "unsched"))
@@ -41,7 +41,7 @@ _COUNTED = frozenset(
         "cycle",
     )
 )
-_WEAK = frozenset(("t", "v", "scan", "d", "w", "m", "y", "base", "before", "after", "time", "last", "final", "prior",
+_WEAK = frozenset(("t", "v", "scan", "d", "w", "m", "y", "base", "before", "after", "last", "final", "prior",
                    "mid", "initial", "screen", "round", "planning"))  # fmt: skip
 _STAGES = {"before": 0, "baseline": 1, "counted": 2, "amid": 3, "after": 4, "end": 5}
 _DATES = (
@@ -58,6 +58,10 @@ _CYCLE = re.compile(r"c(\d{1,2})d(\d{1,2})")  # of trials: cycle and its day
 _CLOCK = re.compile(
     r"[-_T ]\d\d([-_.])\d\d\1\d\d(\.\d+)?(?!\d)|[-_T ]?(?<=[-_T ])\d{6}(?!\d)|[-_T ]\d{4}(?!\d)"
 )
+_SIGNED = re.compile(
+    r"(?<![^\W_])([a-z]+)(?:[ _]?-|[ _-]*(?:minus|neg)[ _-]*)(?=\d)", re.IGNORECASE
+)
+_UNSIGNED = re.compile(r"(?<![^\W_])([a-z]+)[ _]?(?=\d)", re.IGNORECASE)
 _TCIA = re.compile(r"\d\d-\d\d-\d{4}-")
 
 
@@ -212,6 +216,20 @@ def natural_key(text: str) -> list[tuple[int, int, str]]:
     return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts]
 
 
+def _signed(name: str, plain: Collection[str]) -> Moment | None:
+    """Read a name; W-1 beside W0 is before it, while week-1 beside week-2 is the first."""
+    found = _SIGNED.search(name)
+    if found is None or (
+        found[1].lower() not in plain and found[0][-1] == "-" and len(found[0]) == len(found[1]) + 1
+    ):
+        return moment_of(name)
+    moment = moment_of(f"{name[: found.start()]}{found[1]}{name[found.end() :]}")
+    if moment is None or moment.unit == "date" or moment.stage != _STAGES["counted"]:
+        return moment
+    since = None if moment.days is None else -moment.days
+    return Moment(_STAGES["before"], -moment.count, moment.unit, since)
+
+
 def ordered(names: Sequence[str]) -> tuple[list[str], dict[str, float], str]:
     """Put session names in the order of time.
 
@@ -219,7 +237,8 @@ def ordered(names: Sequence[str]) -> tuple[list[str], dict[str, float], str]:
         The names; the days of each since the first or since baseline, empty where not all tell; and how the
         order is known: "dates", "words", or "" where the names do not tell.
     """
-    moments = {name: moment_of(name) for name in names}
+    plain = {stem.lower() for name in names for stem in _UNSIGNED.findall(name)}
+    moments = {name: _signed(name, plain) for name in names}
     known = {name: m for name, m in moments.items() if m is not None}
     units = {m.unit for m in known.values() if m.stage == _STAGES["counted"]}
     is_strict = len({(m.stage, m.count) for m in known.values()}) == len(names)

@@ -4,8 +4,9 @@ Guesses for a first manifest that a person then corrects; nothing else in somray
 names never come from headers.
 """
 
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from somray.io.cohort.survey.naming.moments import date_span, time_words
@@ -30,6 +31,11 @@ _SUFFIXES = re.compile(
 )
 _MODAL = frozenset().union(*MODALITIES.values())
 _NAMELESS = PLAIN | IMAGE | MASK | LESION | _MODAL
+_MASK_OF = re.compile(
+    rf"(?<![^\W_])({'|'.join(sorted(LESION | ORGANS))})(?=(mask|seg|label|roi)s?(?![^\W_]))",
+    re.IGNORECASE,
+)
+"""Before what is joined to the word of what it is of: tumorMask, lungmask."""
 _JOINED = re.compile(
     r"(?<![^\W_])(pre|post)[\W_]+(contrast|gad|gd|km|treatment|therapy|op)(?![^\W_])", re.IGNORECASE
 )
@@ -78,8 +84,9 @@ def stem_of(name: str) -> str:
 
 
 def tokens(name: str) -> list[str]:
-    """Cut a name into lower-case words at anything that is neither letter nor digit."""
-    return [word for word in re.split(r"[\W_]+", stem_of(name).lower()) if word]
+    """Cut a name into lower-case words at anything that is neither letter nor digit, tumorMask in two."""
+    text = _MASK_OF.sub(r"\1_", stem_of(name)).lower()
+    return [word for word in re.split(r"[\W_]+", text) if word]
 
 
 def is_mask(name: str) -> bool:
@@ -156,9 +163,11 @@ def _named(text: str, told: Part, is_t_time: bool) -> Part:
     pieces = list(re.finditer(r"[^\W_]+", rest))
     lower = [p[0].lower() for p in pieces]
     at, is_weak_time = time_words(lower, is_t_time)
-    when = text[date[0] : date[1]] if date else "-".join(pieces[n][0] for n in at)
+    when = text[date[0] : date[1]] if date else _joined(rest, [pieces[n] for n in at])
     what = {n for n, w in enumerate(lower) if w in CONTRASTS | PHASES and n not in at}
-    plain = {n for n, word in enumerate(lower) if word in _NAMELESS}
+    plain = {
+        n for n, word in enumerate(lower) if {*tokens(word)} <= _NAMELESS or _is_of_head(lower, n)
+    }
     core = _without(rest, [p for n, p in enumerate(pieces) if n in what | plain or n in at])
     is_person = bool(PERSON.fullmatch(core)) and any(c.isalpha() for c in core)
     if is_weak_time and not date and core and not is_person:
@@ -172,6 +181,21 @@ def _named(text: str, told: Part, is_t_time: bool) -> Part:
         text, core, label, when, tuple(lower[n] for n in sorted(what)), told.modality, told.is_mask,
         told.is_lesion, told.is_organ, is_weak_time=is_weak_time and not date,
     )  # fmt: skip
+
+
+def _joined(text: str, pieces: Sequence[re.Match[str]]) -> str:
+    """Join words of time by hyphens; the sign of 'week -1' stays one."""
+    joined = "".join(
+        ("-minus" if re.fullmatch(r"[ _]+-", text[last.end() : piece.start()]) else "-") + piece[0]
+        for last, piece in itertools.pairwise(pieces)
+    )
+    return f"{pieces[0][0]}{joined}" if pieces else ""
+
+
+def _is_of_head(words: Sequence[str], place: int) -> bool:
+    """Whether a word says that a contrast shows the brain alone, as in brain_t1c."""
+    following = words[place + 1] if place + 1 < len(words) else ""
+    return place > 0 and words[place] == "brain" and following in CONTRASTS
 
 
 def _without(text: str, pieces: Iterable[re.Match[str]]) -> str:

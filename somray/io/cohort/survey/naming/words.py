@@ -27,7 +27,7 @@ MASK = frozenset(
 LESION = frozenset(
     ("lesion", "lesions", "tumor", "tumour", "tumors", "tumours", "gtv", "ptv", "ctv", "nodule", "nodules",
      "metastasis", "metastases", "mets", "cancer", "mass", "infarct", "stroke", "defect", "defects", "crack", "pore",
-     "pores", "wmh", "lumen", "edema", "haemorrhage", "hemorrhage", "plaque", "plaques")
+     "pores", "wmh", "lumen", "edema", "infection", "haemorrhage", "hemorrhage", "plaque", "plaques")
 )  # fmt: skip
 """What a truth mask outlines."""
 
@@ -44,7 +44,8 @@ MODALITIES = {
     "CT": frozenset(("ct", "cect", "ldct", "hu", "cbct", "ncct", "hrct", "ctres")),
     "PET": frozenset(("pet", "pt", "suv", "suvbw", "fdg", "bqml", "psma")),
     "MR": frozenset(("mr", "mri", "t1", "t2", "t1w", "t2w", "flair", "dwi", "adc", "dce", "dce4d", "t1ce", "t1c",
-                     "t1gd", "t2f", "t1n", "pdw", "swi", "bold", "t2star", "mprage", "mp2rage", "spgr")),
+                     "t1gd", "t2f", "t1n", "hbv", "ktrans", "pdw", "swi", "bold", "t2star", "mprage", "mp2rage",
+                     "spgr")),
     "XCT": frozenset(("xct", "uct", "µct", "microct", "xray", "tomo", "μct")),
 }  # fmt: skip
 
@@ -53,7 +54,7 @@ T_WORDS = frozenset(("t1", "t2"))
 
 CONTRASTS = frozenset(
     ("t1", "t1w", "t1n", "t1c", "t1ce", "t1gd", "t1km", "t2", "t2w", "t2f", "t2star", "flair", "dwi", "adc", "swi",
-     "pd", "pdw", "dce", "dce4d", "bold", "asl", "fa", "md", "stir", "tof", "mprage", "mp2rage",
+     "pd", "pdw", "hbv", "ktrans", "dce", "dce4d", "bold", "asl", "fa", "md", "stir", "tof", "mprage", "mp2rage",
      "spgr")
 )  # fmt: skip
 """Contrasts of MR: of one visit, and never a time point."""
