@@ -86,7 +86,7 @@ def check(config: ConfigFile, settings: Settings = None, as_json: Json = False) 
         say(f"note: {note}")
     plan = made.as_json()
     give(plan, as_json, lambda: plan_text(plan))
-    raise typer.Exit(QUARANTINED if plan["quarantine"] else DONE)
+    raise typer.Exit(QUARANTINED if plan["quarantine"] or made.refused else DONE)
 
 
 def status(run: RunFolder, as_json: Json = False) -> None:

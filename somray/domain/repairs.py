@@ -13,6 +13,7 @@ REPAIRS = {
     "z_spacing_assumed": "the header names no distance between slices; the size of the pixels is assumed",
     "spacing_given": "the header names no voxel size, or not all; the protocol's `spacing_mm` is taken",
     "frames_as_slices": "the header calls the slices time points but names no time; they are taken as slices",
+    "times_of_one_slice": "NIfTI: a single slice at several time points; slices of a volume must be saved as x, y, z",
     "white_inverted": "the file stores 0 as white; values are turned over (largest minus stored)",
     "lut_ignored": "a look-up table of the file changes what is shown; values are taken as stored",
     "gray_from_rgb": "gray was stored as equal colors; one of them is taken",

@@ -28,12 +28,13 @@ from somray.domain.work import (
 from somray.errors import DataError, PlanError
 from somray.io.ledger import Entry, entry_of
 from somray.pipeline.bounds.foreseen import foresee, made_up_teacher
+from somray.pipeline.bounds.sizes import odd_sizes
 from somray.pipeline.bounds.space import space_note
 from somray.pipeline.cohort import Cohort, walk
 from somray.pipeline.record import FailureRows
 from somray.pipeline.stages import STAGES
 from somray.pipeline.units.scan_state import SLICE_PIXELS, scan_name
-from somray.stages import ingest
+from somray.stages import ingest, truth
 from somray.stages.teacher import fit as teacher
 
 __all__ = ["CORES_OF_A_GPU", "CountingExecutor", "RunPlan", "StagePlan", "make_plan"]
@@ -62,6 +63,7 @@ class RunPlan:
         scans: of the manifest.
         quarantine: subject, session, protocol, code and message of each that is set aside.
         stages: what each stage takes.
+        refused: for people: units that fail beside those of scans that are set aside.
         notes: for people: what headers leave open or readers will change.
     """
 
@@ -70,6 +72,7 @@ class RunPlan:
     stages: dict[str, StagePlan] = field(
         default_factory=lambda: {stage: StagePlan(stage) for stage in STAGES}
     )
+    refused: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -102,7 +105,7 @@ def make_plan(cohort: Cohort) -> RunPlan:
     asyncio.run(walk(cohort, PlannedRecord(cohort, plan, executor), executor))
     place = {(scan.subject, scan.session): n for n, scan in enumerate(cohort.scans)}
     plan.quarantine.sort(key=lambda one: place[one["subject"], one["session"]])
-    plan.notes += [*executor.refused, *_notes(executor.repairs)]
+    plan.notes += [*plan.refused, *odd_sizes(executor.sizes), *_notes(executor.repairs)]
     _refuse_what_cannot_fit(plan, cohort)
     note = space_note(cohort.storage, sum(stage.bytes for stage in plan.stages.values()))
     plan.notes += [] if note is None else [note]
@@ -138,7 +141,7 @@ class CountingExecutor:
         """Count into a plan."""
         self._plan = plan
         self.repairs: dict[str, list[str]] = {}
-        self.refused: list[str] = []
+        self.sizes: dict[str, dict[str, tuple[float, float, float]]] = {}
         self._depths: dict[tuple[str, str], int] = {}
 
     async def submit(
@@ -149,10 +152,14 @@ class CountingExecutor:
             result = foresee(function, unit)
         except DataError as error:
             self._plan.add(unit)
+            if function is truth.run:
+                self._refuse(f"{unit.subject} {unit.session} has no truth: {error.message}")
             return Outcome(unit.stage, unit.name, None, error.code, error.message, True)
         if function is ingest.run:  # its size is known now
+            name = f"{unit.subject} {unit.session}"
             for code in result.value["repairs"]:
-                self.repairs.setdefault(code, []).append(f"{unit.subject} {unit.session}")
+                self.repairs.setdefault(code, []).append(name)
+            self.sizes.setdefault(unit.protocol, {})[name] = tuple(result.value["spacing_mm"])
             t, c, z, y, x = result.value["shape"]
             self._depths[unit.item.scan.subject, unit.item.scan.session] = z
             size = t * c * z * y * x
@@ -160,9 +167,15 @@ class CountingExecutor:
                 written = 4 * size // (3 if result.value["in_place"] else 1)  # smaller levels alone
                 unit = replace(unit, work=size / SLICE_PIXELS, written=written)
         if function is teacher.run:
-            self.refused += self._absent(unit.item.scans)
+            for reason in self._absent(unit.item.scans):
+                self._refuse(reason)
         self._plan.add(unit)
         return Outcome(unit.stage, unit.name, result)
+
+    def _refuse(self, reason: str) -> None:
+        """Note once what several units fail for."""
+        if reason not in self._plan.refused:
+            self._plan.refused.append(reason)
 
     def _absent(self, references: Sequence[teacher.ReferenceScan]) -> Iterator[str]:
         """Name slices of a teacher's references that the scans do not have."""

@@ -10,6 +10,7 @@ from somray.cli import main
 from somray.commands.launch import load_cohort
 from somray.domain.work import Needs, Unit
 from somray.io.ome import metadata
+from somray.pipeline.bounds.sizes import odd_sizes
 from somray.pipeline.plan import CORES_OF_A_GPU, CountingExecutor, RunPlan, make_plan
 from somray.pipeline.stages import STAGES
 from tests.pipeline.planned import planned_units
@@ -100,6 +101,24 @@ def test_reference_slices_that_a_scan_does_not_have_are_told(cohort_folder):
     assert any(
         "s01 t0 has slices 0 to 11, no 12, 40; correct teacher.reference" in n for n in notes
     )
+
+
+def test_a_truth_that_cannot_be_compared_is_told_as_the_run_will(cohort_folder, tmp_path, capsys):
+    cohort = load_cohort(cohort_folder / "cohort.yaml", (f"output={tmp_path / 'run'}",))
+    lost = replace(cohort.scans[0], truth=str(tmp_path / "gone.nii.gz"))
+    plan = make_plan(replace(cohort, scans=(lost,)))
+    (told,) = plan.refused
+    assert f"{lost.subject} {lost.session} has no truth: " in told
+    assert "does not exist" in told
+    assert told in plan.notes
+    assert not plan.quarantine
+
+
+def test_a_wrong_unit_is_seen_in_the_size_of_pixels():
+    sizes = {"a t0": (2.0, 0.8, 0.7), "b t0": (5.0, 0.5, 0.5), "c t0": (0.002, 0.0008, 0.0007)}
+    (note,) = odd_sizes({"p": sizes, "q": {"d t0": (1.0, 1.0, 1.0)}})
+    assert "pixels of p are 0.5 mm wide, those of c t0 0.000748 mm" in note
+    assert odd_sizes({"p": {"a t0": (2.0, 0.8, 0.7), "b t0": (1.0, 3.9, 3.9)}}) == []
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ MOST_LABEL = 2**24 - 1
 """Highest label that is read exactly; readers give float32."""
 
 _MOST_FILES = 512  # all are open at once
+_SAME_SIZE = 1e-3  # of voxels, which headers round
 _WHOLE = 1e-3  # a label this near to a whole number is one; scaling in headers rounds
 
 
@@ -124,12 +125,21 @@ class LabelMask:
 def grid_of_mask(header: ScanHeader, image: Geometry) -> Geometry:
     """Return the grid that a mask lies on, in the world of the image it was drawn on.
 
-    A mask saved without a place, of the image's shape, was drawn on the image: voxel for voxel. So was one on the
-    grid that libraries write for an array that nobody told them the place of: 1 mm, at the origin, along the axes.
+    A mask saved without a place, of the image's shape, was drawn on the image: voxel for voxel. So was one on a grid
+    that programs write for an array that nobody told them the place of: from the origin on, along the axes, with
+    voxels of 1 mm or, where they were told that much, of the image's size.
     """
     own = header.geometry
-    is_unsaid = not header.is_placed or np.array_equal(np.abs(own.matrix), np.eye(4))
-    return image if own.shape == image.shape and is_unsaid else own
+    if own.shape != image.shape:
+        return own
+    return image if not header.is_placed or _is_bare(own, image) else own
+
+
+def _is_bare(own: Geometry, image: Geometry) -> bool:
+    sizes = np.abs(np.diag(own.matrix)[:3])
+    if not np.array_equal(np.abs(own.matrix), np.diag([*sizes, 1.0])):
+        return False
+    return bool((sizes == 1.0).all()) or np.allclose(sizes, image.spacing_mm[::-1], rtol=_SAME_SIZE)
 
 
 def masks_within(path: str) -> list[str]:

@@ -28,6 +28,7 @@ __all__ = ["READERS", "Reader", "Source", "open_source", "split_channel"]
 _CHANNEL = re.compile(r"(.+)#channel=([^#]+)")
 _PICTURES = (".jpg", ".jpeg", ".bmp", ".gif")
 _HEADLESS = (".raw", ".zraw")
+_ONE_FILE = ("nifti", "nrrd", "metaimage")  # formats that hold a volume in one file
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,17 @@ def _open_local(path: str, irregular: str, channel: str | None) -> Source:
         for name, reader in READERS.items():
             if reader.sniff(place):
                 return _open_with(name, place, irregular, channel)
-        pictures = _pictures(place)
+        pictures, volumes = _pictures(place), _volumes(place)
     if pictures:
         raise DataError(
             "unreadable",
             f"{place}: {pictures} is a picture made for looking at, with values lost; export the slices as "
             "TIFF or PNG",
+        )
+    if volumes:
+        raise DataError(
+            "unreadable",
+            f"{place}: is a folder with a volume in each file, such as {volumes[0]}; name one file",
         )
     if place.suffix.lower() in _HEADLESS:
         raise DataError(
@@ -139,6 +145,12 @@ def _open_with(name: str, place: Path, irregular: str, channel: str | None) -> S
             f"{place}: is {name}, which holds no channels to choose from; leave `#channel=` out",
         )
     return reader.open_channel(place, irregular, channel)
+
+
+def _volumes(place: Path) -> list[str]:
+    """Name the files of a folder that are volumes by themselves."""
+    files = sorted(place.iterdir()) if place.is_dir() else []
+    return [f.name for f in files if any(READERS[name].sniff(f) for name in _ONE_FILE)]
 
 
 def _pictures(place: Path) -> str:

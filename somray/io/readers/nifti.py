@@ -63,6 +63,8 @@ def open_nifti(path: Path, irregular: str = "refuse") -> Source:
             "unreadable", f"{path}: holds {what} (code {code}); one real number per voxel is read"
         )
     slope, intercept, repairs = _scaling(path, header)
+    if shape[0] > 1 == shape[1]:  # also what converters make of slices whose places were lost
+        repairs = (*repairs, "times_of_one_slice")
     matrix, notes = place_of(str(path), header, shape[1:])
     geometry = grid_of(str(path), shape[1:], matrix)
     layout = RawLayout(

@@ -8,7 +8,9 @@ from somray.config import ProtocolConfig
 from somray.domain.teacher import CLASSES, Codebook, TeacherModel
 from somray.domain.work import Result, StageFunction, Unit, digest_of
 from somray.errors import DataError
-from somray.stages import ingest, object_calls, objects
+from somray.io.masks.dicom_seg import open_mask
+from somray.io.storage import is_url
+from somray.stages import ingest, object_calls, objects, truth
 from somray.stages.pretrain import codebooks, shards
 from somray.stages.pretrain import fit as pretrain
 from somray.stages.segment.scales import run_scales
@@ -70,6 +72,14 @@ def _found(unit: Unit) -> Result:
     return Result(value={"times": [[]], "heights": [None], "voxels": voxels})
 
 
+def _compared(unit: Unit) -> Result:
+    """Open a truth mask of this machine, as the run will; one behind a URL would have to be fetched whole."""
+    if not is_url(unit.item.path):
+        with open_mask(unit.item.path) as mask:
+            mask.verify()
+    return Result()
+
+
 _NO_SHARDS = {
     "digest": "", "shape": (1, 1, 1), "part": (1, 1, 1), "corners": [], "windows": [], "features": False,
 }  # fmt: skip
@@ -88,6 +98,7 @@ _FORESEEN: Mapping[StageFunction, Callable[[Unit], Result]] = {
     run_student: _segmented,
     objects.find: _found,
     object_calls.call: lambda unit: Result(value={"lesions": [[]]}),
+    truth.run: _compared,
 }
 """What is made up of the units whose word decides which further ones there are, or what these need."""
 

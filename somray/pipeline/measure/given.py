@@ -17,7 +17,9 @@ from somray.pipeline.measure.request import WantedLabels
 
 __all__ = ["GivenFile", "Unplaced", "given_files"]
 
-_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".hdr", ".hdr.gz")
+_ENDINGS = (
+    ".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".hdr", ".hdr.gz", ".tif", ".tiff",
+)  # fmt: skip
 _TABLES = (".csv", ".tsv", ".parquet")
 _IMAGES = ("imagestr", "imagests")  # nnU-Net's
 _COLUMNS = ("subject", "session", "path", "label")

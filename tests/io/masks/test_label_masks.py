@@ -146,3 +146,15 @@ def test_a_mask_without_a_place_takes_the_images_of_its_shape(tmp_path):
         assert mask.grid_on(Geometry.from_spacing((9, 9, 9), (1, 1, 1))) == mask.geometry
     with LabelMask(save(tmp_path / "placed.nii", LABELS)) as mask:
         assert mask.grid_on(image) == mask.geometry
+
+
+@pytest.mark.parametrize("sizes", [(1.0, 1.0, 1.0), (-0.8, -0.8, 2.0), (0.8, 0.8, 2.0001)])
+@pytest.mark.parametrize("shift", [0.0, 5.0])
+def test_a_mask_from_the_origin_on_was_drawn_on_the_image(tmp_path, sizes, shift):
+    placed = np.diag([0.8, 0.8, 2.0, 1.0])
+    placed[:3, 3] = [-30.0, 12.0, 700.0]
+    image = Geometry.from_matrix(LABELS.shape, placed)
+    affine = np.diag([*sizes, 1.0])
+    affine[2, 3] = shift  # it was told where it lies
+    with LabelMask(save(tmp_path / "mask.nii", LABELS, affine)) as mask:
+        assert (mask.grid_on(image) == image) is not bool(shift)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import SimpleITK
 import tifffile
 
 from somray.errors import DataError
@@ -48,3 +49,12 @@ def test_voxels_without_a_header_ask_for_it(tmp_path, name):
     (tmp_path / name).write_bytes(bytes(100))
     error = refused(tmp_path / name)
     assert (error.code, "name the header" in error.message) == ("unreadable", True)
+
+
+@pytest.mark.parametrize("ending", ["nii.gz", "nrrd", "mha"])
+def test_a_folder_of_volumes_is_called_so(tmp_path, ending):
+    for name in ("a", "b"):
+        image = SimpleITK.GetImageFromArray(np.zeros((2, 3, 4), np.int16))
+        SimpleITK.WriteImage(image, str(tmp_path / f"{name}.{ending}"))
+    error = refused(tmp_path)
+    assert (error.code, f"such as a.{ending}; name one" in error.message) == ("unreadable", True)

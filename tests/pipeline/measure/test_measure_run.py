@@ -8,6 +8,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from somray.commands.export.masks import export_masks
 from somray.commands.export.request import ExportRequest
@@ -157,6 +158,15 @@ def test_truth_measured_on_truth_is_true(run, tmp_path):
     }  # fmt: skip
     assert [one["subject"] for one in told["left_out"]] == ["a", "a"]
     assert not (tmp_path.parent / "true/scans/sub-a_ses-t0.ome.zarr").exists()
+
+
+def test_masks_in_tiff_are_found_in_a_folder(run, tmp_path):
+    mask = np.zeros((9, 32, 32), np.uint8)
+    mask[3:5, 8:13, 9:14] = 1
+    tifffile.imwrite(tmp_path / "sub-b_ses-t0_lesions.tif", mask)
+    plan = plan_measure(MeasureRequest(str(run / "run"), (str(tmp_path),), str(tmp_path / "out")))
+    told = plan.told()
+    assert [pair["subject"] for pair in told["pairs"]] == ["b"]
 
 
 def test_masks_of_other_scans_are_refused(run, tmp_path):

@@ -200,6 +200,7 @@ def test_singleton_axes_are_dropped_and_time_is_kept(tmp_path, shape):
     header, found = opened(write(tmp_path / "a.nii.gz", values=values))
     np.testing.assert_array_equal(found.reshape(shape), values)
     assert header.shape == (1, 1, 1, 1, *shape)[-4:]
+    assert ("times_of_one_slice" in header.repairs) is (shape == (3, 1, 5, 6))
 
 
 @pytest.mark.parametrize(
