@@ -77,3 +77,14 @@ def test_a_file_that_broke_after_a_run_leaves_no_image_behind(tmp_path):
     assert run.table("failures")["code"].tolist() == ["truncated"]
     assert [p.name for p in (tmp_path / "run/scans").iterdir()] == ["sub-b_ses-t0.ome.zarr"]
     assert set(run.table("lesions")["subject"]) == {"b"}
+
+
+def test_a_renamed_session_is_aligned_under_its_new_name(tmp_path):
+    protocols = {"p": QUICK | {"registration": {"pairs": ["sessions"]}}}
+    for name in "ab":
+        save(tmp_path / f"{name}.nii", body(seed=ord(name)))
+    for last in ("t1", "later"):
+        write_manifest(tmp_path, [("s", "t0", "p", "a.nii"), ("s", last, "p", "b.nii")], protocols)
+        run_tiny(tmp_path)
+    aligned = somray.open_run(tmp_path / "run").table("alignment")
+    assert set(aligned["session"]) == {"t0", "later"}

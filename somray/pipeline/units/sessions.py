@@ -52,10 +52,8 @@ def _group_unit(
 ) -> Unit:  # fmt: skip
     item = align_sessions.GroupItem(tuple(s.place for s in states), tuple(pairs))
     subject = states[0].scan.subject
-    name, inputs = (
-        f"{subject_name(subject)}+{name}",
-        [[s.source_digest for s in states], item.pairs],
-    )
+    sessions = [[s.name, s.source_digest] for s in states]  # rows name them
+    name, inputs = f"{subject_name(subject)}+{name}", [sessions, item.pairs]
     return units.unit("register", name, item, align_sessions.NEEDS, inputs, of=subject)
 
 
