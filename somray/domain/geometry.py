@@ -82,6 +82,14 @@ class Geometry:
         return abs(float(np.linalg.det(self.matrix[:3, :3])))
 
     @property
+    def axial_axes(self) -> tuple[int, int]:
+        """The two axes of the array (0 is z) that lie nearest to the patient's transverse plane."""
+        axes = self.matrix[:3, :3] / np.linalg.norm(self.matrix[:3, :3], axis=0)  # x, y, z
+        lengthwise = int(np.argmax(np.abs(axes[2, ::-1]).round(6)))
+        first, second = (axis for axis in range(3) if axis != lengthwise)
+        return first, second
+
+    @property
     def skew(self) -> float:
         """Cosine of the two axes that are farthest from perpendicular; 0 where all are."""
         axes = self.matrix[:3, :3] / np.linalg.norm(self.matrix[:3, :3], axis=0)

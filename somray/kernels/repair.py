@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Repair", "SliceFacts", "repair", "slice_facts"]
+__all__ = ["Place", "Repair", "SliceFacts", "repair", "slice_facts"]
 
 AIR_HU = -1000.0
 AIR_MARGIN_HU = 100.0  # declared padding this close to air needs no repair
@@ -35,6 +35,34 @@ class Repair:
     values: NDArray[np.float32]
     counts: dict[str, int] = field(default_factory=dict)
     by_design: int = 0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where slices, or parts of them, lie in their volume.
+
+    Args:
+        first: (z, y, x) of the first voxel.
+        shape: (z, y, x) of the volume.
+        axial: the two of its axes (0 is z) that a scanner's circle lies in; not y and x in sagittal and coronal slices.
+    """
+
+    first: tuple[int, int, int] = (0, 0, 0)
+    shape: tuple[int, int, int] = (1, 1, 1)
+    axial: tuple[int, int] = (1, 2)
+
+    def outside_circle(self, z: int, plane: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Mark the pixels (y, x) of slice `z` from the first that lie outside the ellipse inscribed in the volume."""
+        at = (np.full((1, 1), z), np.arange(plane[0])[:, None], np.arange(plane[1])[None, :])
+        along = [
+            (2 * (start + index) + 1) / count - 1
+            for index, start, count in zip(at, self.first, self.shape, strict=True)
+        ]
+        one, other = (along[axis] for axis in self.axial)
+        return np.broadcast_to(one * one + other * other > CIRCLE * CIRCLE, plane)
+
+
+_SLICES = Place()
 
 
 @dataclass(frozen=True)
@@ -82,7 +110,7 @@ def repair(
     *,
     outside_is_nan: bool = False,
     whole: Callable[[int], SliceFacts] | None = None,
-    corner: tuple[int, int] = (0, 0),
+    place: Place = _SLICES,
 ) -> Repair:
     """Replace what was never measured by the channel's background.
 
@@ -92,7 +120,7 @@ def repair(
         padding: value that the header declares for padding.
         outside_is_nan: NaN means "no data" and stays.
         whole: where slices are cut, the facts of one by its number in `values`; asked only where it is needed.
-        corner: first row and column of the part of a slice that `values` is.
+        place: of `values` in their volume; its shape counts only where slices are not axial.
 
     Returns:
         Repaired values and counts; each slice is repaired by itself, so slabs may be cut anywhere.
@@ -114,7 +142,9 @@ def repair(
         facts = slice_facts(values[z]) if whole is None else whole(int(z))
         repaired[z][bad[z]] = _background(facts, kind)
         if padded[z].any():
-            outside = _outside(facts.box, padded[z].shape, corner)
+            outside = _outside(facts.box, padded[z].shape, place.first[1:])
+            if place.axial != _SLICES.axial:
+                outside |= place.outside_circle(int(z), padded[z].shape)
             by_design += int(np.count_nonzero(padded[z] & outside))
     return Repair(repaired, counts, by_design)
 

@@ -72,3 +72,12 @@ def test_what_spans_no_space_is_refused(shape, matrix):
 def test_spacing_makes_an_upright_grid():
     grid = Geometry.from_spacing(SHAPE, (3.0, 2.0, 1.0))
     np.testing.assert_array_equal(grid.matrix, np.diag([1.0, 2.0, 3.0, 1.0]))
+
+
+@pytest.mark.parametrize(
+    ("columns", "axes"), [("xyz", (1, 2)), ("yzx", (0, 2)), ("zyx", (0, 1)), ("xzy", (0, 2))]
+)
+def test_the_axial_plane_is_the_patients(columns, axes):
+    matrix = turned().matrix
+    matrix[:3, :3] = -matrix[:3, ["xyz".index(name) for name in columns]]
+    assert Geometry.from_matrix(SHAPE, matrix).axial_axes == axes

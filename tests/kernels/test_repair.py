@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from somray.kernels.repair import SliceFacts, repair, slice_facts
+from somray.kernels.repair import Place, SliceFacts, repair, slice_facts
 from tests.kernels.naive_repair import outside_circle
 
 RNG = np.random.default_rng(0)
@@ -102,8 +104,9 @@ def test_a_slice_is_repaired_part_by_part_as_it_is_whole(kind, nan_stays):
     counts, by_design = dict.fromkeys(whole.counts, 0), 0
     for y, x in cuts:
         part = values[:, y : y + 16, x : x + 25]
+        place = Place((0, y, x))
         found = repair(
-            part, kind, -7.0, outside_is_nan=nan_stays, whole=facts.__getitem__, corner=(y, x)
+            part, kind, -7.0, outside_is_nan=nan_stays, whole=facts.__getitem__, place=place
         )
         np.testing.assert_array_equal(found.values, whole.values[:, y : y + 16, x : x + 25])
         by_design += found.by_design
@@ -111,3 +114,19 @@ def test_a_slice_is_repaired_part_by_part_as_it_is_whole(kind, nan_stays):
             counts[code] += count
     assert (counts, by_design) == (whole.counts, whole.by_design)
     assert by_design > 0 or kind == "XCT"
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 0, 1), (1, 2, 0)])
+def test_the_circle_lies_in_the_axial_plane_however_slices_are_cut(order):
+    values = noise((5, 40, 40))
+    corners = outside_circle(40, 40)
+    values[:, corners] = -3024
+    values[2, 18:22, 20] = -3024  # damage
+    turned = np.ascontiguousarray(values.transpose(order))
+    place = Place((0, 0, 0), turned.shape, (order.index(1), order.index(2)))
+    found = repair(turned, "CT", place=place)
+    assert found.counts == {"padding_filled": 5 * corners.sum() + 4}
+    assert found.by_design == 5 * corners.sum()
+    rest = replace(place, first=(2, 0, 0))
+    parts = repair(turned[:2], "CT", place=place), repair(turned[2:], "CT", place=rest)
+    assert sum(part.by_design for part in parts) == found.by_design

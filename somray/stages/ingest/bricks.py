@@ -15,7 +15,7 @@ from somray.io.readers import Source
 from somray.io.readers.spool import Spool
 from somray.kernels.grids.slabs import needed_box, resample_box, resample_slab
 from somray.kernels.hounsfield import HounsfieldTally
-from somray.kernels.repair import SliceFacts, repair, slice_facts
+from somray.kernels.repair import Place, SliceFacts, repair, slice_facts
 from somray.stages.ingest.item import ASSUMED_UNIT, IngestItem
 from somray.stages.ingest.tally import Tally
 
@@ -92,7 +92,7 @@ class _Channel:
             header.padding,
             outside_is_nan=header.outside_is_nan,
             whole=(lambda z: self._facts_of(box.t, box.z0 + z)) if is_part else None,
-            corner=(box.y0, box.x0),
+            place=Place((box.z0, box.y0, box.x0), header.shape[1:], header.geometry.axial_axes),
         )
         tally.add_repair(found)
         return found.values
