@@ -29,6 +29,7 @@ REPAIRS = {
     "surplus_ignored": "the file holds more bytes than its header accounts for; the first ones are taken",
     "sheared": "the axes of the grid are not perpendicular; distances across them are approximate",
     "series_completed": "one file of a DICOM series is named; the whole series beside it is read",
+    "slices_missing": "DICOM headers tell of more slices, or of more between these, than are here; these are read",
     "objects_left_out": "DICOM objects that are no images of the series (reports, masks, captures) are left out",
     "scouts_left_out": "scouts of their own series, beside the one that is read, are left out",
     "litter_left_out": "files that are not DICOM, beside the series, are left out",

@@ -1,13 +1,7 @@
-"""Whether a series is whole, by what its headers tell and where its slices lie.
-
-Headers are believed where they tell of more than there is. That every second slice is missing evenly leaves no gap; it
-shows where two of them agree: slices are numbered in steps of two, and lie twice as far apart as their headers say.
-Either alone is common in whole series (two echoes in turn; thin slices with room between).
-"""
+"""Whether a series is whole, by what its headers tell and where its slices lie; see `orders`, where runs note it."""
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +10,10 @@ import pydicom
 
 from somray.commands.dicom_node.settings import RefusalError
 from somray.io.readers import Source
+from somray.io.readers.dicom.orders import MISSING_SHARE, thinned
 
 __all__ = ["check_files", "check_gaps"]
 
-MISSING_SHARE = 1.5  # of the usual gap: between such slices one is missing
-EVEN_SHARE = 0.05  # that gaps may differ from what is told, or from each other
 _CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _TOLD = (
     "SOPClassUID", "Manufacturer", "NumberOfSlices", "NumberOfTimeSlices", "ImagesInAcquisition", "AcquisitionNumber",
@@ -80,23 +73,14 @@ def _thinned(headers: Sequence[Any]) -> int:  # Any: pydicom's datasets
             (float(normal @ np.asarray(h.ImagePositionPatient, float)), int(h.InstanceNumber))
             for h in headers
         )
-        told = [
+        spacing, thickness = (
             float(headers[0].get(name) or np.nan)
             for name in ("SpacingBetweenSlices", "SliceThickness")
-        ]
+        )
     except (AttributeError, TypeError, ValueError):  # a header tells no place: nothing is known
         return 1
-    steps = {b[1] - a[1] for a, b in pairwise(placed)}
-    gaps = np.diff([place for place, _ in placed])
-    if len(placed) < 3 or len(steps) != 1 or np.ptp(gaps) > EVEN_SHARE * gaps.mean():
-        return 1
-    step, gap = abs(steps.pop()), float(gaps.mean())
-    spacing, thickness = told
-    if np.isfinite(spacing):
-        is_spread = abs(gap - step * spacing) <= EVEN_SHARE * gap
-    else:  # without the missing ones they would touch or overlap; now there is room between
-        is_spread = gap > MISSING_SHARE * thickness and gap <= (1 + EVEN_SHARE) * step * thickness
-    return step if step > 1 and is_spread else 1
+    heights, numbers = np.array([h for h, _ in placed]), [number for _, number in placed]
+    return thinned(heights, numbers, spacing, thickness)
 
 
 def _head(file: Path) -> Any:  # Any: pydicom's datasets are dynamic

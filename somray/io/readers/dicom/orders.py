@@ -1,13 +1,18 @@
-"""What tells the time points of a series apart, and two acquisitions that lie between each other.
+"""What tells the time points of a series apart, two acquisitions between each other, and slices that are not there.
 
 Slices that repeat a place belong to time points where one number of the header (cardiac phase, b-value,
 acquisition, time) sorts them alike at every place. Anything less is refused: which of two slices at one
 place comes first is never guessed.
+
+Headers are believed where they tell of more than there is. That every second slice is missing evenly leaves no gap; it
+shows where two of them agree: slices are numbered in steps of two, and lie twice as far apart as their headers say.
+Either alone is common in whole series (two echoes in turn; thin slices with room between).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +23,28 @@ from somray.io.readers.dicom.dataset import Tags
 from somray.io.readers.dicom.enhanced import FrameTags
 from somray.io.readers.dicom.frame import DicomFrame
 
-__all__ = ["POSITION", "interleaving", "lost_places", "orders_of", "sorted_alike"]
+__all__ = [
+    "POSITION",
+    "interleaving",
+    "lacking",
+    "lost_places",
+    "orders_of",
+    "sorted_alike",
+    "thinned",
+]
 
 POSITION = "TemporalPositionIdentifier"
 LOCATION = "SliceLocation"
 """Sorts nothing; tells where places were lost."""
+_ANNOUNCED = ("NumberOfSlices", "NumberOfTimeSlices", "ImagesInAcquisition")
+_SPREAD = ("InstanceNumber", "SpacingBetweenSlices", "SliceThickness")
+"""These sort nothing either; they tell whether slices are missing."""
 
 _CODES = {
     "TriggerTime": "time_by_trigger",
     "DiffusionBValue": "time_by_bvalue",
     "AcquisitionNumber": "time_by_acquisition",
+    "FrameAcquisitionNumber": "time_by_acquisition",
     "AcquisitionTime": "time_by_acquisition",
     "FrameReferenceTime": "time_by_acquisition",
     "ContentTime": "time_by_content",
@@ -35,7 +52,11 @@ _CODES = {
 """Orders in which they are asked, with the repair code of each."""
 
 _TOLD = (POSITION, "TriggerTime", "DiffusionBValue")  # say that slices are time points
-_SHARED = ("DiffusionBValue", "AcquisitionNumber")  # the same numbers at every place
+_SHARED = (  # the same numbers at every place
+    "DiffusionBValue",
+    "AcquisitionNumber",
+    "FrameAcquisitionNumber",
+)
 _IN_TURN = (
     "AcquisitionTime",
     "FrameReferenceTime",
@@ -45,6 +66,8 @@ MIDNIGHT_SECONDS = 43200.0  # times without date that span more than half a day 
 MOST_GROUPS = 4  # of slices that share a time; more are how a scanner works its way along
 PAUSE_SECONDS, PAUSE_RATIO = 5.0, 10.0  # times the usual time from slice to slice
 BETWEEN = 0.5  # share of slices that lie between those of another acquisition
+MISSING_SHARE = 1.5  # of their thickness: slices so far apart have room between
+EVEN_SHARE = 0.05  # that gaps may differ from what is told, or from each other
 _EPOCH = datetime(1900, 1, 1)
 
 
@@ -60,13 +83,19 @@ def orders_of(frame: FrameTags) -> tuple[tuple[str, float], ...]:
         ),
         "DiffusionBValue": _b_value(frame),
         "AcquisitionNumber": tags.number("AcquisitionNumber"),
+        "FrameAcquisitionNumber": _first(
+            frame, "", ("FrameContentSequence", "FrameAcquisitionNumber")
+        ),
         "AcquisitionTime": _acquired(frame),
         "FrameReferenceTime": tags.number("FrameReferenceTime"),
         "ContentTime": _seconds(tags.text("ContentDate"), tags.text("ContentTime")),
-        LOCATION: _location(tags),
+        LOCATION: _aside(tags, LOCATION),
+        **{name: _aside(tags, name) for name in _ANNOUNCED},
+        **{name: _aside(frame.holder("PixelMeasuresSequence", name), name) for name in _SPREAD},
     }
     if found["TriggerTime"] is None:
-        found["TriggerTime"] = tags.number("NominalPercentageOfCardiacPhase")
+        name = "NominalPercentageOfCardiacPhase"
+        found["TriggerTime"] = _first(frame, name, ("CardiacSynchronizationSequence", name))
     return tuple((name, value) for name, value in found.items() if value is not None)
 
 
@@ -76,10 +105,10 @@ def _first(frame: FrameTags, name: str, place: tuple[str, str]) -> float | None:
     return frame.file.number(name) if found is None else found
 
 
-def _location(tags: Tags) -> float | None:
-    """Return the slice location; nothing is placed by it, so a damaged one is as good as none."""
+def _aside(tags: Tags, name: str) -> float | None:
+    """Return a number by which nothing is placed or sorted, so that a damaged one is as good as none."""
     try:
-        return tags.number(LOCATION)
+        return tags.number(name)
     except DataError:
         return None
 
@@ -227,3 +256,47 @@ def _lie_between(one: list[int], other: list[int]) -> bool:
     """Whether slices of each acquisition lie between slices of the other."""
     inside = [sum(b[0] < z < b[-1] for z in a) / len(a) for a, b in ((one, other), (other, one))]
     return min(inside) >= BETWEEN
+
+
+def lacking(times: Sequence[Sequence[DicomFrame]], heights: NDArray[np.float64]) -> tuple[str, ...]:
+    """Return a repair code where headers tell of more slices, or of more between these, than are here.
+
+    Args:
+        times: per time point the slices, ascending.
+        heights: of the slices along the normal, in mm.
+    """
+    told = [dict(frame.orders) for time in times for frame in time]
+    there = Counter(one.get("AcquisitionNumber") for one in told)
+    first = told[: len(times[0])]
+    numbers = [int(one["InstanceNumber"]) for one in first if "InstanceNumber" in one]
+    spacing, thickness = (first[0].get(name, np.nan) for name in _SPREAD[1:])
+    is_thin = len(numbers) == len(first) and thinned(heights, numbers, spacing, thickness) > 1
+    for one in told:
+        slices = one.get("NumberOfSlices", 0.0) * max(1.0, one.get("NumberOfTimeSlices", 1.0))
+        acquired = one.get("ImagesInAcquisition", 0.0)
+        is_less = len(told) < acquired > there[one.get("AcquisitionNumber")]
+        if is_thin or is_less or len(told) < slices:
+            return ("slices_missing",)
+    return ()
+
+
+def thinned(
+    heights: NDArray[np.float64], numbers: Sequence[int], spacing_mm: float, thickness_mm: float
+) -> int:
+    """Return by how much slices are numbered and spread evenly beyond what they tell; 1 where they are not.
+
+    Args:
+        heights: ascending, in mm.
+        numbers: of the slices, InstanceNumber.
+        spacing_mm: SpacingBetweenSlices, NaN where nothing tells it.
+        thickness_mm: SliceThickness, NaN where nothing tells it.
+    """
+    steps, gaps = {b - a for a, b in pairwise(numbers)}, np.diff(heights)
+    if len(numbers) < 3 or len(steps) != 1 or np.ptp(gaps) > EVEN_SHARE * gaps.mean():
+        return 1
+    step, gap = abs(steps.pop()), float(gaps.mean())
+    if np.isfinite(spacing_mm):
+        is_spread = abs(gap - step * abs(spacing_mm)) <= EVEN_SHARE * gap
+    else:  # without the missing ones they would touch or overlap; now there is room between
+        is_spread = MISSING_SHARE * thickness_mm < gap <= (1 + EVEN_SHARE) * step * thickness_mm
+    return step if step > 1 and is_spread else 1

@@ -15,6 +15,7 @@ from somray.errors import DataError
 from somray.io.readers.dicom.dataset import is_dicom_file
 from somray.io.readers.dicom.frame import DicomFrame
 from somray.io.readers.dicom.gather import gather, is_called_dicom, is_dicom_folder
+from somray.io.readers.dicom.orders import lacking
 from somray.io.readers.dicom.pixels import check_whole, stored_plane
 from somray.io.readers.dicom.resample import ResampledSource
 from somray.io.readers.dicom.series import Series, arrange
@@ -51,7 +52,8 @@ def open_dicom(path: Path, irregular: str = "refuse") -> Source:
             "irregular",
             f"{path}: {' and '.join(problems)}; export an even series, or set `irregular: resample`",
         )
-    source = DicomSource(str(path), series, found.repairs)
+    missing = lacking(series.frames, series.heights)
+    source = DicomSource(str(path), series, found.repairs + missing)
     return ResampledSource(source, series) if problems else source
 
 

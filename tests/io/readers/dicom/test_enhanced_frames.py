@@ -131,6 +131,23 @@ def test_time_points_of_frames_are_kept_apart(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("sequence", "name", "code"),
+    [
+        ("FrameContentSequence", "FrameAcquisitionNumber", "time_by_acquisition"),
+        ("CardiacSynchronizationSequence", "NominalPercentageOfCardiacPhase", "time_by_trigger"),
+    ],
+)
+def test_frames_tell_acquisition_and_phase_in_their_groups(tmp_path, sequence, name, code):
+    def edit(frame, i):
+        setattr(frame, sequence, Sequence([holding(**{name: 30 + 40 * (i // 2)})]))
+        frame.PlanePositionSequence[0].ImagePositionPatient = [0.0, 0.0, 2.0 * (i % 2)]
+
+    with open_source(save(tmp_path / "a", [enhanced(edit=edit)])) as source:
+        assert source.header.shape[:2] == (2, 2)
+        assert source.header.repairs == (code,)
+
+
+@pytest.mark.parametrize(
     ("edit", "code", "named"),
     [
         (lambda f, i: f.pop("PlanePositionSequence"), "no_space", "ImagePositionPatient"),

@@ -138,3 +138,24 @@ def test_lost_places_are_told_and_no_time_points(tmp_path):
         data.TemporalPositionIdentifier = n + 1
     with open_source(save(tmp_path / "d", slices)) as source:
         assert source.header.shape[:2] == (4, 1)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told", "is_whole"),
+    [
+        ((1, 3, 5, 7), {"SpacingBetweenSlices": "1"}, False),  # every second of slices 1 mm apart
+        ((9, 7, 5, 3), {"SliceThickness": "1"}, False),
+        ((1, 2, 3, 4), {"ImagesInAcquisition": "9"}, False),
+        ((1, 2, 3, 4), {"NumberOfSlices": 2, "NumberOfTimeSlices": 3}, False),
+        ((1, 2, 3, 4), {"SliceThickness": "1"}, True),  # thin slices with room between
+        ((1, 3, 5, 7), {"SpacingBetweenSlices": "2"}, True),  # in turn with others
+        ((1, 2, 3, 4), {"ImagesInAcquisition": "4", "NumberOfSlices": 4}, True),
+    ],
+)
+def test_a_header_that_tells_of_more_slices_is_noted(tmp_path, numbers, told, is_whole):
+    slices = stack(AXIAL, [0, 2, 4, 6], **told)
+    for data, number in zip(slices, numbers, strict=True):
+        data.InstanceNumber = number
+    with open_source(save(tmp_path / "a", slices)) as source:
+        assert source.header.geometry.spacing_mm[0] == pytest.approx(2.0)
+        assert source.header.repairs == (() if is_whole else ("slices_missing",))
