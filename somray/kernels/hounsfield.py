@@ -1,8 +1,9 @@
 """Whether CT values can be Hounsfield units, told from the values alone.
 
-Files without DICOM's rescale fields (NIfTI, NRRD, TIFF …) say nothing of units. Stored numbers that were never
-rescaled, grey levels and values scaled to a unit range are met in them. Only what no CT in HU can look like is
-called out; a crop that holds neither air nor fat, or one clipped at both ends, passes.
+Files without DICOM's rescale fields (NIfTI, NRRD, TIFF …) say nothing of units, and DICOM's may be what a writer fills
+in (slope 1, intercept 0). Stored numbers that were never rescaled, grey levels and values scaled to a unit range are
+met in both. Only what no CT in HU can look like is called out; a crop that holds neither air nor fat, or one clipped
+at both ends, passes.
 """
 
 from collections.abc import Mapping

@@ -11,7 +11,7 @@ from somray.cli import main
 from somray.commands.launch import load_cohort
 from somray.errors import QUARANTINE_CODES, ConfigError
 from somray.pipeline.plan import make_plan
-from tests.io.dicom_files import make_pet
+from tests.io.dicom_files import make_pet, make_slice
 from tests.io.dicom_files import save as save_slices
 from tests.io.readers.damage import damage
 from tests.io.readers.valid_files import MAKERS
@@ -117,7 +117,15 @@ def test_ct_that_is_not_in_hu_is_found_by_ingest_and_sound_ct_is_not(tmp_path):
     }  # fmt: skip
     for name, values in made.items():
         save(tmp_path / f"{name}.nii", values)
-    write_manifest(tmp_path, [(name, "t0", "p", f"{name}.nii") for name in made])
+    rows = [(name, "t0", "p", f"{name}.nii") for name in made]
+    stored = np.clip(sound[:, ::8] + 1024, 0, None).astype("<i2")  # called HU, and never rescaled
+    told = {"Rows": 8, "Columns": 64, "RescaleSlope": "1", "RescaleIntercept": "0"}
+    save_slices(
+        tmp_path / "filled",
+        [make_slice((0, 0, 2.0 * z), PixelData=p.tobytes(), **told) for z, p in enumerate(stored)],
+    )
+    made["filled"] = stored
+    write_manifest(tmp_path, [*rows, ("filled", "t0", "p", "filled")])
     run_tiny(tmp_path)
     found = somray.open_run(tmp_path / "run").table("failures").query("stage == 'ingest'")
     assert dict(zip(found.subject, found.code, strict=True)) == dict.fromkeys(

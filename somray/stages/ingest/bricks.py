@@ -83,7 +83,7 @@ class _Channel:
 
     def _repaired(self, box: Brick, tally: Tally) -> NDArray[np.float32]:
         header, values = self._source.header, self._stored(box)
-        if header.unit is None and ASSUMED_UNIT.get(self._kind) == "HU":
+        if self._kind in ASSUMED_UNIT and header.unit in (None, ASSUMED_UNIT[self._kind]):
             tally.assumed_hu.setdefault(self._number, HounsfieldTally()).add(values)
         is_part = box.shape[1:] != header.shape[2:]
         found = repair(

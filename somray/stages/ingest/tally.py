@@ -32,7 +32,7 @@ class Tally:
         lowest: finite value per channel, infinite where there is none.
         highest: see lowest.
         uptake: see `subject_histogram`; None without PET.
-        assumed_hu: by channel.
+        assumed_hu: by channel, where nobody names another unit; headers say HU of what was never rescaled, too.
         pixels: hash of each brick's values, in order.
     """
 
@@ -152,6 +152,6 @@ def judge(item: IngestItem, tally: Tally) -> None:
         if fault := values.fault():
             raise DataError(
                 "no_units",
-                f"{item.scan.paths[c]}: its values are not Hounsfield units: {fault}; convert the scan again "
-                "with its rescaling (air at -1000, water at 0), or use modality `other`",
+                f"{item.scan.paths[c]}: its values are not Hounsfield units: {fault}; export or convert the scan "
+                "again with its rescaling (air at -1000, water at 0), or use modality `other`",
             )
