@@ -240,15 +240,18 @@ def _grid(path: Path, frames: list[_SegFrame]) -> tuple[Vector, NDArray[np.int64
     steps = (abs(first.spacing[0]) or least, least)
     step = next((mm for mm in steps if not _is_uneven(heights, mm)), 0.0)
     places = (heights - heights.min()) / (step or least)
-    origin = positions[int(np.argmin(heights))]
-    drift = positions - origin - np.outer(heights - heights.min(), normal)
-    if not step or np.abs(drift).max() > _ON_GRID * min(first.spacing[1:]):
+    origin, top = positions[int(np.argmin(heights))], positions[int(np.argmax(heights))]
+    # upright, or slid evenly as of a tilted gantry
+    ways = (normal, (top - origin) / (np.ptp(heights) or 1.0))
+    drifts = [positions - origin - np.outer(heights - heights.min(), way) for way in ways]
+    is_near = [np.abs(drift).max() <= _ON_GRID * min(first.spacing[1:]) for drift in drifts]
+    if not step or not any(is_near):
         raise DataError("irregular", f"{path}: its frames lie on no even grid; export it again")
     if places.max() > _MOST_SLICES:
         raise DataError("unreadable", f"{path}: its frames lie {places.max():.0f} slices apart")
     matrix = np.eye(4)
     matrix[:3, :3] = np.stack(
-        [across * first.spacing[2], down * first.spacing[1], normal * step], 1
+        [across * first.spacing[2], down * first.spacing[1], ways[is_near.index(True)] * step], 1
     )
     matrix[:3, 3] = origin
     return matrix, np.rint(places).astype(np.int64)

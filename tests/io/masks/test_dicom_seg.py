@@ -175,6 +175,20 @@ def test_what_cannot_be_placed_or_read_is_refused_without_a_name(tmp_path, masks
     assert (caught.value.code, "Roe" in caught.value.message) == (code, False)
 
 
+def test_frames_of_a_tilted_gantry_stand_where_they_say(tmp_path, masks):
+    def tilt(data):
+        for frame in data.PerFrameFunctionalGroupsSequence:
+            place = frame.PlanePositionSequence[0]
+            x, y, z = place.ImagePositionPatient
+            place.ImagePositionPatient = [x, round(float(y) + 0.2 * (float(z) - 30), 6), z]
+
+    with LabelMask(spoil(tmp_path / "seg.dcm", masks, tilt)) as mask:
+        np.testing.assert_array_equal(mask.read(0, 4), expected(masks))
+        world = mask.geometry.to_world(np.array([[3.0, 5.0, 6.0]]))
+    wanted = (LPS @ [6, 5, 4, 1])[:3] + np.array([0, 0.2 * 12, 0])
+    np.testing.assert_allclose(world, [wanted], atol=1e-5)
+
+
 def test_a_compressed_segmentation_is_refused_by_name(tmp_path, masks):
     path = write(tmp_path / "seg.dcm", list(masks.items()), syntax=RLELossless)
     with pytest.raises(DataError, match="compressed segmentation"):
