@@ -43,6 +43,7 @@ _INJECTION = (
     "RadiopharmaceuticalStartTime",
 )
 """What tells two injections apart."""
+ROUNDED = timedelta(seconds=1)  # one clock of a header may be rounded down to whole seconds
 _DAY = timedelta(days=1)
 _SECONDS_A_DAY = 86400.0
 _QUARTER = 900.0  # time zones differ by whole quarters of an hour
@@ -210,6 +211,8 @@ def _reference_time(tags: Tags, half_life: float) -> datetime:
         raise _NoSuvError("suv_no_time")
     frame_ms, duration_ms = tags.number("FrameReferenceTime"), tags.number("ActualFrameDuration")
     if not frame_ms or not duration_ms or duration_ms < 0:
+        if series - acquired <= ROUNDED:
+            return series
         raise _NoSuvError("suv_no_time")
     decay = math.log(2.0) / half_life * duration_ms / 1000.0
     average = duration_ms / 1000.0 / decay * math.log(decay / (1.0 - math.exp(-decay)))

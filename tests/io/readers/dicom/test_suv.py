@@ -209,6 +209,12 @@ def test_the_frame_leads_back_to_the_start_when_the_series_was_made_later(tmp_pa
     assert read(tmp_path, disagree, SeriesTime="150000")[::2] == ("Bq/ml", ("suv_slices_disagree",))
 
 
+@pytest.mark.parametrize(("clock", "unit"), [("125000.700", "SUVbw"), ("125002", "Bq/ml")])
+def test_an_acquisition_rounded_down_to_the_second_is_no_later_series(tmp_path, clock, unit):
+    found = read(tmp_path, SeriesTime=clock, AcquisitionTime="125000")
+    assert found[0] == unit
+
+
 def test_slices_of_different_weight_claim_no_suv(tmp_path):
     found = read(tmp_path, lambda data, i: setattr(data, "PatientWeight", str(70 + i)))
     assert found[::2] == ("Bq/ml", ("suv_slices_disagree",))
