@@ -4,6 +4,7 @@ import json
 
 import nibabel as nib
 import numpy as np
+import pyarrow.parquet
 import pytest
 import SimpleITK
 
@@ -100,11 +101,25 @@ def test_apply_writes_its_mask_beside_the_scan(
     assert main(["apply", str(finished[0]), str(source), *arguments]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["files"][0] == str(tmp_path / f"sub-new_ses-t0_som.{ending}")
+    assert (told["repairs"], told["doubts"]) == ([], [])
     mask, image = SimpleITK.ReadImage(told["files"][0]), SimpleITK.ReadImage(str(source))
     assert mask.GetSize() == image.GetSize()
     assert np.allclose(mask.GetOrigin(), image.GetOrigin(), atol=1e-3)
     stored = somray.open_run(finished[0]).scan("s01", "t1").som.values[0]
     assert np.array_equal(SimpleITK.GetArrayFromImage(mask), stored)
+
+
+def test_apply_warns_of_a_scan_in_another_unit(finished_copy, cohort_folder, tmp_path, capsys):
+    for part in (finished_copy / "tables/scans").rglob("*.parquet"):
+        rows = pyarrow.parquet.read_table(part)
+        unit = pyarrow.array(["raw"] * len(rows), pyarrow.string())
+        at = rows.schema.get_field_index("unit")
+        pyarrow.parquet.write_table(rows.set_column(at, rows.schema.field(at), unit), part)
+    source = next((cohort_folder / "scans").glob("*s01*t1*.nii.gz"))
+    asked = ["--protocol", "phantom-ct", "--out", str(tmp_path / "out")]
+    assert main(["apply", str(finished_copy), str(source), *asked]) == 0
+    words = "warning: its values are in HU, those of protocol phantom-ct in raw"
+    assert words in capsys.readouterr().err
 
 
 def test_apply_tells_why_a_mask_is_not_written(finished, cohort_folder, tmp_path, capsys):

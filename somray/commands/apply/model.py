@@ -59,8 +59,9 @@ def apply_model(
         form: nifti, nrrd, dicom-seg or rtstruct: the mask is written beside the scan in that format too.
 
     Returns:
-        Place of the scan, method, the target's area per slice in mm², and how well the teacher carries
-        over (`drift`, null for networks); with `form` also `files`, `left_out` and `notes` as `export`.
+        Place of the scan, method, the target's area per slice in mm², how well the teacher carries over (`drift`,
+        null for networks), codes of what was assumed of the scan (`repairs`), and in words what speaks against the
+        answer (`doubts`); with `form` also `files`, `left_out` and `notes` as `export`.
 
     Raises:
         ConfigError: protocol, method, format or number of channels do not fit the run.
@@ -79,7 +80,8 @@ def apply_model(
     root = Storage.at(out).root
     paths = tuple(place_of(source, Path.cwd(), "SCAN") for source in sources)
     scan = Scan("new", "t0", protocol, paths, sources[0])
-    level = _ingested(root, scan, config).get("uptake_level")
+    facts = _ingested(root, scan, config)
+    level = facts.get("uptake_level")
     place = ScanPlace(root, scan.subject, scan.session)
     windows = scaled_windows(teacher, level)
     target = config.teacher.target
@@ -96,6 +98,8 @@ def apply_model(
         "target": target,
         "target_area_mm2": areas,
         "drift": _drift(teacher, signatures),
+        "repairs": facts["repairs"],
+        "doubts": _doubts(run, protocol, facts["unit"]),
         **({} if form is None else _written(stored, method, form)),
     }
 
@@ -110,6 +114,18 @@ def _ingested(root: str, scan: Scan, config: ProtocolConfig) -> Mapping[str, Any
         return ingest.run(ingest_item(root, scan, config)).value
     except DataError as error:
         raise DataError(error.code, error.message.replace(" in the manifest", "")) from error
+
+
+def _doubts(run: StoredRun, protocol: str, unit: str) -> list[str]:
+    """Say where a scan is in another unit than the protocol's own, which `run` would set aside."""
+    scans = run.table("scans")
+    done = scans[(scans["protocol"] == protocol) & (scans["status"] == "done")]
+    own = sorted({str(one) for one in done["unit"].dropna()})
+    if not own or unit in own:
+        return []
+    return [
+        f"its values are in {unit}, those of protocol {protocol} in {' or '.join(own)}; export it in that unit"
+    ]
 
 
 def _written(stored: StoredScan, method: str, form: str) -> dict[str, Any]:

@@ -47,9 +47,14 @@ def apply(
     Example: somray apply runs/lung scan.nii.gz --protocol chest-ct --out masks --format nifti
     """
     from somray.commands.apply.model import apply_model
+    from somray.domain.repairs import REPAIRS
 
     refuse_within(out, run)
     found = apply_model(run, protocol, [scan, *(channel or [])], out, method, form)
+    for code in found["repairs"]:
+        say(f"note: {code}: {REPAIRS[code]}")
+    for doubt in found["doubts"]:
+        say(f"warning: {doubt}")
     told = found["drift"] or {}
     if told.get("status") == "drifted":
         say(f"warning: the teacher may not carry over: {told['reason']}")
