@@ -8,6 +8,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import ray
 
@@ -35,6 +36,20 @@ def hold_leases() -> None:
 
 
 @contextlib.contextmanager
+def _elsewhere() -> Iterator[None]:
+    """Be away from the working directory while Ray is joined.
+
+    Ray puts it before the libraries in every worker, where a person's `numpy.py` or `random.py` beside the scans would
+    be run in their place. A checkout that is not installed is found by workers this way, so that is where we are then.
+    """
+    home = Path(__file__).parents[3]
+    if token := os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        os.environ["RAY_AUTH_TOKEN_PATH"] = os.path.abspath(token)
+    with contextlib.chdir("/" if home.name in ("site-packages", "dist-packages") else home):
+        yield
+
+
+@contextlib.contextmanager
 def ray_session(address: str | None = None, cpus: int | None = None) -> Iterator[None]:
     """Hold a connection to Ray.
 
@@ -47,12 +62,14 @@ def ray_session(address: str | None = None, cpus: int | None = None) -> Iterator
     """
     hold_leases()
     if address is None:
-        _start_embedded(cpus or available_cpus())
+        with _elsewhere():
+            _start_embedded(cpus or available_cpus())
     else:
         check_cluster(address)
         check_head(address)
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            with _elsewhere():
+                ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except Exception as error:  # of many kinds, RayError and bare ones among them
             raise PlanError(refusal(address, error)) from error
     try:
