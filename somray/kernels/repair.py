@@ -17,6 +17,7 @@ __all__ = ["Place", "Repair", "SliceFacts", "repair", "slice_facts"]
 AIR_HU = -1000.0
 AIR_MARGIN_HU = 100.0  # declared padding this close to air needs no repair
 CIRCLE = 0.95  # of the radius; a GE series in the test data is padded from 0.957 on
+BODY_HU = 2000.0  # above it lie enamel and metal alone
 PADDING_HU = -1500.0
 """At or below it CT holds no tissue and no air, not even noisy or overshooting air (-1255 in real data):
 values outside the scanner's circle, such as -1500, -2000 or -3024."""
@@ -131,22 +132,22 @@ def repair(
     faults = {"inf_filled": np.isinf(values), "padding_filled": padded}
     if not outside_is_nan:
         faults["nan_filled"] = np.isnan(values)
-    counts = {code: int(np.count_nonzero(mask)) for code, mask in faults.items()}
-    counts = {code: count for code, count in counts.items() if count}
-    if not counts:
-        return Repair(values)
-    bad = np.logical_or.reduce(list(faults.values()))
+    is_met = np.logical_or.reduce([mask.any(axis=(1, 2)) for mask in faults.values()])
     by_design = 0
-    repaired = values.copy()
-    for z in np.flatnonzero(bad.any(axis=(1, 2))):
+    repaired = values.copy() if is_met.any() else values
+    for z in np.flatnonzero(is_met):
         facts = slice_facts(values[z]) if whole is None else whole(int(z))
-        repaired[z][bad[z]] = _background(facts, kind)
         if padded[z].any():
             outside = _outside(facts.box, padded[z].shape, place.first[1:])
             if place.axial != _SLICES.axial:
                 outside |= place.outside_circle(int(z), padded[z].shape)
+            if _is_in_body(kind, padding):  # within the circle it is what was measured
+                padded[z] &= outside | (values[z] <= PADDING_HU)
             by_design += int(np.count_nonzero(padded[z] & outside))
-    return Repair(repaired, counts, by_design)
+        bad = np.logical_or.reduce([mask[z] for mask in faults.values()])
+        repaired[z][bad] = _background(facts, kind)
+    counts = {code: int(np.count_nonzero(mask)) for code, mask in faults.items()}
+    return Repair(repaired, {code: count for code, count in counts.items() if count}, by_design)
 
 
 def _is_sound(values: NDArray[np.float32], kind: str, declared: float | None) -> bool:
@@ -168,6 +169,11 @@ def _padding(values: NDArray[np.float32], kind: str, declared: float | None) -> 
     if kind == "PET" and declared is not None and declared < 0:
         return np.asarray(values == np.float32(declared))
     return np.zeros(values.shape, dtype=bool)
+
+
+def _is_in_body(kind: str, declared: float | None) -> bool:
+    """Whether tissue has the value that a header declares for padding, such as 0 where HU are stored as they are."""
+    return kind == "CT" and declared is not None and AIR_HU + AIR_MARGIN_HU < declared < BODY_HU
 
 
 def _background(facts: SliceFacts, kind: str) -> float:

@@ -68,6 +68,17 @@ def test_padding_that_the_header_declares_counts_unless_it_is_air():
     assert repair(pet, "PET", padding=-5.0).values[0, 0, 0] == 0.0
 
 
+def test_padding_that_tissue_has_too_is_padding_around_the_circle_alone():
+    values, corners = noise(), outside_circle(40, 40)
+    values[:, corners] = values[1, 20, 20] = 0.0
+    found = repair(values, "CT", padding=0.0)
+    assert (
+        found.counts == {"padding_filled": found.by_design} == {"padding_filled": 3 * corners.sum()}
+    )
+    assert (found.values[:, corners] == -1000).all()
+    assert found.values[1, 20, 20] == 0.0
+
+
 def test_the_circle_follows_a_slice_on_a_larger_canvas():
     values = np.full((1, 60, 50), np.nan, np.float32)
     values[:, 10:50, 5:45] = noise((1, 40, 40))
