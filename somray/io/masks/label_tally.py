@@ -2,7 +2,7 @@
 
 An image given in place of its mask is whole numbers too: CT of every value, grey levels of eight bits. Labels hold
 together: a voxel's neighbour mostly wears the same one, however many there are. Negative ones are a rim or
-"ignore", a few at most.
+"ignore", a few at most; a mask that was saved with the rescaling of a CT has no others.
 """
 
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 __all__ = ["LabelTally"]
 
 MOST_NEGATIVE = 16  # kinds of negative values that a mask may hold
+IGNORED = -100.0  # least of the values that programs write for "ignore"
 MANY = 100  # kinds of values that an image has at least
 TORN_SHARE = 0.6
 """Of the neighbours that both wear a label; a parcellation of 2 × 2 × 2 voxels has .5."""
@@ -27,10 +28,12 @@ class LabelTally:
         """Begin to count."""
         self._values: set[float] = set()
         self._pairs = self._torn = 0
+        self._has_ground = False
 
     def add(self, plane: NDArray[Any]) -> None:  # Any: ints or floats
         """Count a plane (y, x) of whole numbers; of 0, and of few kinds, nothing is to be counted."""
         plane = plane[:: 1 + plane.size // MOST_PIXELS]
+        self._has_ground = self._has_ground or bool(plane.size and plane.max() >= 0)
         if plane.size == 0 or (plane.min() >= 0 and plane.max() <= MANY):
             return
         self._values.update(np.unique(plane).tolist())
@@ -44,6 +47,8 @@ class LabelTally:
         negative = sum(value < 0 for value in self._values)
         if negative > MOST_NEGATIVE:
             return f"holds {negative} different negative values, from {min(self._values):g} on, as images do"
+        if negative and not self._has_ground and min(self._values) < IGNORED:
+            return f"holds values below 0 alone, from {min(self._values):g} on, as one saved with a CT's rescaling does"
         is_torn = self._pairs >= LEAST_PAIRS and self._torn > TORN_SHARE * self._pairs
         if len(self._values) > MANY and is_torn:
             return (

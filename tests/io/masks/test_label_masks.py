@@ -70,6 +70,7 @@ def _grey(seed):
         (_grey(0), "different negative values, from -"),
         (np.abs(_grey(1)), "different values that change from voxel to voxel"),
         (np.abs(_grey(2)) % 256, "different values that change from voxel to voxel"),
+        (_grey(3) % 2 - 1024, "values below 0 alone, from -1024 on, as one saved with a CT's"),
     ],
 )
 def test_an_image_of_whole_numbers_is_no_label_mask(tmp_path, values, words):
