@@ -173,3 +173,16 @@ def test_a_cluster_that_does_not_take_it_is_exit_4_with_advice(study, client, ca
     told = capsys.readouterr().err
     assert words in told
     assert "Traceback" not in told
+
+
+def test_a_proxy_that_stands_between_is_told(study, client, monkeypatch, capsys):
+    words = ["submit", str(study / "cohort.yaml"), "--address", "http://nobody:8265"]
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("http_proxy", "http://name:secret@proxy:3128")
+    assert main(words) == 4
+    told = capsys.readouterr().err
+    assert "export no_proxy=nobody" in told
+    assert "secret" not in told
+    monkeypatch.setenv("no_proxy", "nobody")
+    assert main(words) == 4
+    assert "no_proxy" not in capsys.readouterr().err

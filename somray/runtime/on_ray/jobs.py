@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import shlex
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +31,15 @@ class Submitted:
 
     name: str
     is_new: bool
+
+
+def _through_proxy(address: str) -> str:
+    """Say that the environment sends requests to an address through a proxy, loopback too; "" where it does not."""
+    parts = urllib.parse.urlsplit(address)
+    host = parts.hostname or ""
+    if parts.scheme not in urllib.request.getproxies() or urllib.request.proxy_bypass(host):
+        return ""
+    return f"; {parts.scheme}_proxy is set and this went through it: if it should not, export no_proxy={host}"
 
 
 class Jobs:
@@ -63,6 +74,7 @@ class Jobs:
             raise PlanError(
                 f"no Ray cluster takes jobs at {self._address}: {why}; give the address of its dashboard "
                 "(http://HEAD:8265), perhaps through a tunnel: ssh -L 8265:localhost:8265 HEAD"
+                + _through_proxy(self._address)
             ) from error
 
     def submit(self, name: str, words: Sequence[str], environment: Mapping[str, Any]) -> Submitted:
