@@ -11,6 +11,7 @@ from somray.config.objects import ObjectsConfig
 from somray.domain import tables as t
 from somray.kernels.objects.prior import LEAST_SUBJECTS
 from somray.kernels.objects.uptake.rule import LESION_FROM
+from somray.report.figures.burden import BurdenUnits
 from somray.report.pages import write_report
 from somray.report.texts.object_rule import rule_told
 from somray.report.texts.response import NO_RESPONSE, class_doubt
@@ -19,6 +20,8 @@ from .objects_run import PROTOCOL, build, burden_row
 from .small_run import EVIL, SmallRun, teacher
 from .small_run import PROTOCOL as CT
 from .test_pages import section
+
+LARGE = {"volume_mm3": 4000.0, "axes_mm": 30.0}
 
 
 def made(folder: Path, *rows: t.BurdenRow) -> SmallRun:
@@ -46,6 +49,15 @@ def test_a_response_stands_with_its_reason(tmp_path: Path):
     assert EVIL not in shown
     assert "No response is told" not in shown
     assert "Volume (ml), TLG (uptake·ml), sum of axes (mm) of subject s01" in shown
+
+
+def test_what_is_small_is_told_in_micrometres():
+    rows = [{"volume_mm3": 2e-7, "axes_mm": 0.0125}, {"volume_mm3": None, "axes_mm": None}]
+    small, usual, none = (BurdenUnits.of(some) for some in (rows, [*rows, LARGE, LARGE], []))
+    assert (small.volume, small.length.name, usual.volume, none.volume) == ("µm³", "µm", "ml", "ml")
+    volume, _, axes = small.panels()
+    assert (volume.label, axes.label) == ("volume (µm³)", "sum of axes (µm)")
+    assert (2e-7 * volume.times, 0.0125 * axes.times) == pytest.approx((200.0, 12.5))
 
 
 def test_without_a_response_its_doubts_are_told_in_words(tmp_path: Path):

@@ -2,33 +2,59 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from somray.report.data import Rows
 from somray.report.drawing.changes import OPEN, RESPONSES, TimeAxis, mark_key
+from somray.report.drawing.scales import SMALL_ML, LengthUnit, length_unit, volume_unit
 from somray.report.drawing.style import INK, PAPER, SERIES, chart, drawing, plain_text, to_svg
 from somray.report.drawing.table import number
 
-__all__ = ["SubjectBurden", "burden_chart"]
+__all__ = ["BurdenUnits", "SubjectBurden", "burden_chart"]
 
 MOST_VALUES = 12  # points that get their number
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """One figure over time: column of `burden`, what it is divided by, its name."""
+    """One figure over time: column of `burden`, what it is multiplied by, its name."""
 
     column: str
-    per: float
+    times: float
     label: str
 
 
-_PANELS = (
-    _Panel("volume_mm3", 1000.0, "volume (ml)"),
-    _Panel("tlg", 1.0, "TLG (uptake·ml)"),
-    _Panel("axes_mm", 1.0, "sum of axes (mm)"),
-)
+@dataclass(frozen=True)
+class BurdenUnits:
+    """Units that tell some rows of `burden` best; µm and µm³ where all is small.
+
+    Args:
+        volume: its name.
+        per_mm3: how many there are in a mm³.
+        length: of axes and distances.
+    """
+
+    volume: str
+    per_mm3: float
+    length: LengthUnit
+
+    @classmethod
+    def of(cls, rows: Rows) -> "BurdenUnits":
+        """Choose them by the largest volume and the axes."""
+        largest = max((r["volume_mm3"] or 0.0 for r in rows), default=0.0)
+        volume, per_mm3 = volume_unit(largest or SMALL_ML)
+        axes = np.array([r["axes_mm"] for r in rows if r["axes_mm"]], dtype=np.float64)
+        return cls(volume, per_mm3, length_unit(axes))
+
+    def panels(self) -> tuple[_Panel, ...]:
+        """Return what is drawn, in these units."""
+        return (
+            _Panel("volume_mm3", self.per_mm3, f"volume ({self.volume})"),
+            _Panel("tlg", 1.0, "TLG (uptake·ml)"),
+            _Panel("axes_mm", self.length.per_mm, f"sum of axes ({self.length.name})"),
+        )
 
 
 @dataclass(frozen=True)
@@ -50,7 +76,7 @@ class SubjectBurden:
 def burden_chart(subject: str, burden: SubjectBurden, name: str) -> Markup:
     """Draw what is known of a subject's burden over its sessions, responses marked."""
     rows = burden.rows
-    shown = [p for p in _PANELS if any(r[p.column] is not None for r in rows)]
+    shown = [p for p in BurdenUnits.of(rows).panels() if any(r[p.column] is not None for r in rows)]
     figure, first = chart(3.3 * len(shown) + 1.0, 2.9)
     first.remove()
     panels = [figure.add_subplot(1, len(shown), n + 1) for n in range(len(shown))]
@@ -74,7 +100,7 @@ def _line(axes: Axes, panel: _Panel, burden: SubjectBurden) -> None:
     if not rows:
         return
     x = [burden.time.place(r["session"]) for r in rows]
-    y = [r[panel.column] / panel.per for r in rows]
+    y = [r[panel.column] * panel.times for r in rows]
     axes.plot(x, y, color=SERIES[0], linewidth=1.7, marker="o", markersize=3)
     for place, value, row in zip(x, y, rows, strict=True):
         response = RESPONSES.get(row["response"])

@@ -14,7 +14,7 @@ from somray.report.drawing.blocks import (
 )
 from somray.report.drawing.changes import RESPONSES, TimeAxis
 from somray.report.drawing.table import TableColumn, signed, table_of
-from somray.report.figures.burden import SubjectBurden, burden_chart
+from somray.report.figures.burden import BurdenUnits, SubjectBurden, burden_chart
 from somray.report.texts.response import (
     IN_DOUBT,
     care,
@@ -30,14 +30,14 @@ TITLE = "Burden over time"
 
 _TONES = {"PD": "bad", "PMD": "bad", "CR": "good", "CMR": "good", "PR": "good", "PMR": "good"}
 _FIGURES = (
-    ("volume_ml", "volume", "ml", "of all lesions; on PET the metabolic volume"),
+    ("volume_mm3", "volume", "volume", "of all lesions; on PET the metabolic volume"),
     ("tlg", "TLG", "uptake·ml", "total lesion glycolysis; SUV·ml where the scan is in SUV"),
-    ("dmax_mm", "Dmax", "mm", "largest distance within or between lesions"),
-    ("axes_mm", "axes", "mm", "sum of up to five longest axes"),
+    ("dmax_mm", "Dmax", "length", "largest distance within or between lesions"),
+    ("axes_mm", "axes", "length", "sum of up to five longest axes"),
     ("suv_peak", "SUVpeak", "", "of the hottest lesion"),
-    ("targets_mm", "targets", "mm", "sum of the targets' longest axes in a slice"),
+    ("targets_mm", "targets", "length", "sum of the targets' longest axes in a slice"),
 )
-"""Key of a line, its head, unit and meaning."""
+"""Column of `burden`, its head, unit (or what `BurdenUnits` has one of) and meaning."""
 
 _CHANGES = (
     ("change_from_baseline", "axes, since first"), ("change_from_nadir", "axes, since least"),
@@ -93,14 +93,12 @@ def _over_time(
 
 def _table(told: str, rows: Rows, doubted: bool) -> Table:
     """List rows of `burden`; `doubted` says whether their class must be read with care."""
+    units = BurdenUnits.of(rows)
     columns = [
         TableColumn("session", "session"),
         *([TableColumn("t", "t", "", "time index", True)] if any(r["t"] for r in rows) else []),
         TableColumn("lesions", "lesions", numeric=True),
-        *(
-            TableColumn(label, name, unit, meaning, True, 1, optional=True)
-            for name, label, unit, meaning in _FIGURES
-        ),
+        *(_figure(units, *told) for told in _FIGURES),
         *(TableColumn(label, name, numeric=True, optional=True) for name, label in _CHANGES),
         TableColumn("response", "told"),
         TableColumn("why", "why"),
@@ -113,8 +111,22 @@ def _table(told: str, rows: Rows, doubted: bool) -> Table:
     return table_of(told, lines, columns, why)
 
 
+def _figure(units: BurdenUnits, name: str, label: str, unit: str, meaning: str) -> TableColumn:
+    """Make the column of a figure."""
+    sizes = {
+        "volume": (units.volume, units.per_mm3),
+        "length": (units.length.name, units.length.per_mm),
+    }
+    unit, times = sizes.get(unit, (unit, 1.0))
+
+    def told(row: Row) -> float | None:
+        return None if row.get(name) is None else row[name] * times
+
+    return TableColumn(label, told, unit, meaning, True, 1, optional=True)
+
+
 def _line_of(row: Row, is_first: bool, doubted: bool) -> Row:
-    """Tell volume, changes and response of a session as people write them, and the response's reason."""
+    """Tell changes and response of a session as people write them, and the response's reason."""
     changes = {name: row.get(name) for name, _ in _CHANGES}
     response = row["response"]
     told = Cell("first session", "muted") if is_first else None
@@ -127,7 +139,6 @@ def _line_of(row: Row, is_first: bool, doubted: bool) -> Row:
     reason = [str(row["reason"])] if response and row.get("reason") else []
     return {
         **{n: None if v is None else f"{signed(100 * v, '+.0f')} %" for n, v in changes.items()},
-        "volume_ml": None if row["volume_mm3"] is None else row["volume_mm3"] * 0.001,
         "told": told,
         "why": "; ".join([*reason, *doubts_of(row)]) or None,
     }

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 
-from somray.report.data import Row, SubjectData, SubjectLesions, change_counts, is_4d
+import numpy as np
+
+from somray.report.data import Row, Rows, SubjectData, SubjectLesions, change_counts, is_4d
 from somray.report.drawing.blocks import Block, Details, Gallery, Notice, Picture, Section, Text
 from somray.report.drawing.changes import CHANGES, DOUBTS, LesionTables, TimeAxis
-from somray.report.drawing.scales import volume_unit
+from somray.report.drawing.scales import length_unit, volume_unit
 from somray.report.drawing.table import TableColumn, number, rows_table, signed, table_of
 from somray.report.figures.flow import lesion_flow
 from somray.report.figures.volumes import lesion_volumes
-from somray.report.texts.notices import doubts
+from somray.report.texts.notices import lesion_doubts
 
 __all__ = ["lesions_section"]
 
@@ -53,18 +55,24 @@ def _reach(row: Row) -> str:
     return ("" if low is None else f"{number(low)} … ") + number(row["max_intensity"])
 
 
-def _middle(row: Row) -> str:
-    return ", ".join(number(row[f"centroid_{a}_mm"], 1) for a in "xyz")
-
-
 FOLDED = (
     TableColumn(
         "intensity", _intensity, "", "mean ± standard deviation, of the lesion channel", True
     ),
     TableColumn("least … most", _reach, "", "of the same intensities", True),
-    TableColumn("centroid x, y, z", _middle, "mm", "patient LPS coordinates", True),
 )
 """Several columns of `lesions` in one each."""
+
+
+def _middles(rows: Rows) -> TableColumn:
+    """Make the column of places, in µm where lesions are so small."""
+    axes = np.array([r["longest_axis_mm"] for r in rows], dtype=np.float64)
+    unit = length_unit(axes)
+
+    def told(row: Row) -> str:
+        return ", ".join(number(row[f"centroid_{a}_mm"] * unit.per_mm, 1) for a in "xyz")
+
+    return TableColumn("centroid x, y, z", told, unit.name, "patient LPS coordinates", True)
 
 
 def lesions_section(subject: SubjectData, found: SubjectLesions, prefix: str) -> Section:
@@ -75,7 +83,7 @@ def lesions_section(subject: SubjectData, found: SubjectLesions, prefix: str) ->
         found.lesion_rows(ids), found.evolution_rows(ids), found.link_rows(ids), others
     )
     blocks: list[Block] = [
-        *doubts(subject.teacher, (subject.config.teacher.target,)),
+        *lesion_doubts(subject.config, subject.teacher),
         *_what_is_shown(subject),
         *_over_time(subject, found, tables, prefix),
         *_left_out(subject, found, ids),
@@ -127,7 +135,8 @@ def _tables(subject: SubjectData, tables: LesionTables, ids: list[int]) -> Itera
     told = f"{of[:1].upper()}{of[1:]} in every session (centroids in patient LPS coordinates)."
     empty = {c for c in WHERE_KNOWN if all(r.get(c) is None for r in lesions)}
     empty |= set() if any(r["t"] for r in lesions) else {"t"}
-    columns: list[str | TableColumn] = [*(c for c in LESION_COLUMNS if c not in empty), *FOLDED]
+    shown = (c for c in LESION_COLUMNS if c not in empty)
+    columns: list[str | TableColumn] = [*shown, *FOLDED, _middles(lesions)]
     yield rows_table("lesions", lesions, columns, told, "no lesion was found.", is_small)
 
 
