@@ -83,7 +83,7 @@ def _mapped(frame: FrameTags, wanted: str) -> tuple[float, float, str] | None:
         if slope and intercept is not None and (not wanted or unit == wanted):
             found.append((slope, intercept, unit))
     known = [f for f in found if f[2]]
-    chosen = known or found
+    chosen = [f for f in known if f[2] == "GML"] or known or found  # PET may be mapped to both
     return chosen[0] if len(chosen) == 1 else None
 
 

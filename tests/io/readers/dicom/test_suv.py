@@ -233,6 +233,10 @@ def test_enhanced_pet_is_scaled_by_its_real_world_unit_and_decay_date(tmp_path):
         "RealWorldValueMappingSequence": [mapping], "SOPClassUID": "1.2.840.10008.5.1.4.1.1.130",
     }  # fmt: skip
     assert read(tmp_path, **changes) == ("SUVbw", pytest.approx(PLAIN * 2), ())
+    suv = copy.deepcopy(mapping)
+    suv.MeasurementUnitsCodeSequence[0].CodeValue, suv.RealWorldValueSlope = "g/ml{SUVbw}", 0.25
+    changes |= {"RealWorldValueMappingSequence": [mapping, suv], "PatientWeight": None}
+    assert read(tmp_path, **changes) == ("SUVbw", pytest.approx(0.1), ())
 
 
 def test_of_two_injections_nobody_says_which_is_in_the_image(tmp_path):
