@@ -135,6 +135,10 @@ class ProtocolConfig(Strict):
         for name in self.intensity:
             if name not in self.channels:
                 raise ValueError(f"intensity names channel {name!r}; channels are {self.channels}")
+        if self.objects.rule == "lung" and self.modality != "CT":
+            raise ValueError(
+                f"objects.rule: lung reads Hounsfield units and is for modality CT, not {self.modality}; leave it out"
+            )
         asked = self.pretraining if self.starts_pretrained else None
         if asked is not None and (asked.encoder != "unet" or asked.grid_mm is not None):
             raise ValueError(

@@ -29,10 +29,11 @@ class ObjectsConfig(Strict):
     """What becomes of a map's target before it is followed as lesions."""
 
     rule: Annotated[
-        Literal["auto", "none"],
+        Literal["auto", "lung", "none"],
         Field(
             description="auto: objects are found, cut and called by their modality's rule (PET, PETCT, MR, CT; "
-            "XCT and others are followed as the map draws them); none: as the map draws them"
+            "XCT and others are followed as the map draws them); lung, CT alone: what is compact, solid and "
+            "enclosed by lung, in place of what is dense; none: as the map draws them"
         ),
     ] = "auto"
     cohort: Annotated[

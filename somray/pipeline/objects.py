@@ -175,7 +175,7 @@ def object_rule(units: Units, scans: Sequence[Scan]) -> ScanRule | None:
     config = units.config
     if config.objects.rule == "none":
         return None
-    rule = rule_for(config.modality, tuple(config.channels))
+    rule = rule_for(config.modality, tuple(config.channels), config.objects.rule)
     is_called = bool(config.objects.calls) or any(scan.anatomy is not None for scan in scans)
     return rule if is_called or rule.name != "map" else None
 

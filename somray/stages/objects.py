@@ -58,7 +58,7 @@ BASELINE = (
     "objects_som"  # the same by direct transfer alone, beside a student, where a truth judges both
 )
 
-RULE_BYTES = {"uptake": 150, "dense": 130, "map": 90, "intensity": 260}
+RULE_BYTES = {"uptake": 150, "dense": 130, "lung": 160, "map": 90, "intensity": 260}
 """Per voxel of the coarse grid, all that is held of it at once by each rule, half as much again as `find` was seen to
 add on drawn bodies: 95 on PET alone and 80 on CT (5.5 million blocks, some 360 objects), 40 on a map (4 million), 165
 on MR (0.9 million)."""

@@ -42,3 +42,9 @@ def test_an_exclusion_changes_the_digest():
 def test_a_wrong_entry_is_refused_with_its_path(protocol, message):
     with pytest.raises(ConfigError, match=message):
         _parse(**protocol)
+
+
+def test_the_lungs_rule_is_for_ct_alone():
+    assert _parse(modality="CT", objects={"rule": "lung"}).protocols["p"].objects.rule == "lung"
+    with pytest.raises(ConfigError, match="for modality CT, not PET"):
+        _parse(objects={"rule": "lung"})

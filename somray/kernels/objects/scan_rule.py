@@ -12,6 +12,7 @@ from somray.kernels.objects.grid import ObjectGrid
 from somray.kernels.objects.intensity.dense_rule import DENSE_GRID_MM, name_dense_objects
 from somray.kernels.objects.intensity.head import look_at
 from somray.kernels.objects.intensity.rule import INTENSITY_GRID_MM, objects_of
+from somray.kernels.objects.lung.rule import LUNG_GRID_MM, find_in_lung
 from somray.kernels.objects.map_parts import MOST_BLOCKS, find_map_parts, map_parts
 from somray.kernels.objects.uptake.find import GRID_MM as UPTAKE_GRID_MM
 from somray.kernels.objects.uptake.find import uptake_scene
@@ -20,7 +21,12 @@ from somray.kernels.objects.uptake.rule import find_hot_objects
 __all__ = ["FoundScan", "ScanRule", "rule_for", "rule_of_kinds"]
 
 
-GRIDS_MM = {"uptake": UPTAKE_GRID_MM, "intensity": INTENSITY_GRID_MM, "dense": DENSE_GRID_MM}
+GRIDS_MM = {
+    "uptake": UPTAKE_GRID_MM,
+    "intensity": INTENSITY_GRID_MM,
+    "dense": DENSE_GRID_MM,
+    "lung": LUNG_GRID_MM,
+}
 
 
 FLAT = 4
@@ -60,7 +66,8 @@ class ScanRule:
 
     Args:
         name: uptake (PET, PETCT), intensity (MR), dense (CT: as the map draws them, bones and
-            tables named) or map (as the map draws them).
+            tables named), lung (CT where a person asks for it: what the lung encloses) or map (as
+            the map draws them).
         kinds: what each channel measures (`domain.channel`).
     """
 
@@ -90,7 +97,7 @@ class ScanRule:
     @property
     def asks_map(self) -> bool:
         """Whether the target that a map or student drew has a say in what is found."""
-        return self.name != "uptake"
+        return self.name not in ("uptake", "lung")
 
     @property
     def has_uptake(self) -> bool:
@@ -106,6 +113,8 @@ class ScanRule:
         """
         if self.name == "uptake":
             return self._by_uptake(means, grid)
+        if self.name == "lung":
+            return FoundScan(*find_in_lung(means[0], grid.spacing_mm))
         image, mask = means[0], np.nan_to_num(means[-1])
         if self.name == "map":
             return FoundScan(*find_map_parts(image, mask, grid.spacing_mm), keeps_mask=True)
@@ -143,9 +152,16 @@ def _by_intensity(
     return FoundScan(labels, objects, scene.body)
 
 
-def rule_for(modality: str, channels: tuple[str, ...]) -> ScanRule:
-    """Return the rule of a protocol; CT keeps the pixels of its map, micro-CT and others its objects too."""
-    return rule_of_kinds(kinds_of(channels_of(modality, channels)))
+def rule_for(modality: str, channels: tuple[str, ...], asked: str = "auto") -> ScanRule:
+    """Return the rule of a protocol; CT keeps the pixels of its map, micro-CT and others its objects too.
+
+    Args:
+        modality: of the protocol.
+        channels: of the protocol.
+        asked: `lung` where a person asks for what the lung encloses.
+    """
+    kinds = kinds_of(channels_of(modality, channels))
+    return ScanRule("lung", kinds) if asked == "lung" else rule_of_kinds(kinds)
 
 
 def rule_of_kinds(kinds: tuple[str, ...]) -> ScanRule:

@@ -55,11 +55,24 @@ def projection_picture(
 
 
 def object_slices(
-    pixels: ScanPixels, heights: Sequence[int], calls: Mapping[int, str], where: str
+    pixels: ScanPixels,
+    heights: Sequence[int],
+    calls: Mapping[int, str],
+    where: str,
+    in_lung: bool = False,
 ) -> list[Picture]:
-    """Draw slices (their indices) at time index 0 with their objects outlined; `where` names the session."""
+    """Draw slices (their indices) at time index 0 with their objects outlined.
+
+    Args:
+        pixels: of the scan.
+        heights: the slices.
+        calls: of each object.
+        where: names the session.
+        in_lung: whether objects lie in the lung, which is shown in its own window.
+    """
     images = np.stack([pixels.image(0, z)[0] for z in heights])
-    window = presets(pixels.units[0], None, images)[0]
+    windows = presets(pixels.units[0], None, images)
+    window = next((w for w in windows if in_lung and w.name == "lung"), windows[0])
     pictures = []
     for z, image in zip(heights, images, strict=True):
         labels = pixels.label("objects", 0, z)

@@ -61,6 +61,7 @@ class SessionObjects:
         where: the session in words.
         unit: of the channel that measures uptake; None without such a channel.
         views: that channel projected at time index 0.
+        in_lung: whether they are what the lung encloses.
     """
 
     pixels: ScanPixels
@@ -69,6 +70,7 @@ class SessionObjects:
     where: str
     unit: str | None = None
     views: tuple[Projection, ...] = ()
+    in_lung: bool = False
 
     def called(self, *calls: str) -> Rows:
         """Return the rows called so, call by call."""
@@ -106,7 +108,8 @@ def _session(subject: SubjectData, scan: Row, rows: Rows) -> SessionObjects | No
     where += ", time index 0" if is_4d(scan) else ""
     channel = pixels.uptake_channel(subject.config.modality)
     if channel is None:
-        return SessionObjects(pixels, own, calls, where)
+        in_lung = subject.config.objects.rule == "lung"
+        return SessionObjects(pixels, own, calls, where, in_lung=in_lung)
     views = project(pixels, channel, 0, calls)
     return SessionObjects(pixels, own, calls, where, pixels.units[channel], views)
 
@@ -117,9 +120,8 @@ def _pictures(sessions: Sequence[SessionObjects]) -> Iterator[Block]:
     shown: list[Gallery] = []
     for session in sessions:
         if session.unit is None:
-            pictures = object_slices(
-                session.pixels, _heights(session), session.calls, session.where
-            )
+            heights, calls = _heights(session), session.calls
+            pictures = object_slices(session.pixels, heights, calls, session.where, session.in_lung)
         else:
             of = in_suv if session.unit == "SUVbw" else session.views
             window = uptake_window(of, session.unit)

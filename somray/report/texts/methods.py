@@ -6,6 +6,7 @@ from typing import Any
 
 from somray.config import ProtocolConfig
 from somray.domain.teacher import TeacherModel
+from somray.kernels.objects.lung.rule import LEAST_MM
 from somray.report.data import Row, Rows
 from somray.report.drawing.table import plural
 from somray.report.texts.citations import WORKS
@@ -236,21 +237,7 @@ def _states(pairs: Mapping[tuple[str, str], int], kind: str) -> str:
 
 def _lesions(facts: MethodFacts) -> Iterator[str]:
     config = facts.config
-    measured = facts.info.get("measured")
-    drawn = "the student's masks" if config.segment == "student" else "the map's masks"
-    drawn = "those masks" if measured else drawn
-    least = config.lesions.min_volume_mm3
-    size = "of five voxels" if least is None else f"of {least:g} mm³"
-    yield (
-        f"Lesions are {'labels' if measured and measured['as'] == 'instances' else 'connected parts'} {size} or more "
-        f"of the target in {drawn}"
-        + (
-            ", called so by a fixed rule on each object"
-            if config.objects.rule == "auto" and not measured
-            else ""
-        )
-        + "."
-    )
+    yield _what_lesions_are(config, facts.info.get("measured"))
     if len({r["session"] for r in facts.scans}) > 1:
         yield (
             "Lesions of consecutive sessions were linked where they overlap or lie close after registration, and "
@@ -270,6 +257,22 @@ def _lesions(facts: MethodFacts) -> Iterator[str]:
             )
     if facts.has_truth:
         yield "Masks were compared with reference masks after the fact; these took no part in fitting or choosing."
+
+
+def _what_lesions_are(config: ProtocolConfig, measured: Any) -> str:  # Any: part of a run's record
+    if config.objects.rule == "lung" and not measured:
+        return (
+            "Lesions are what the lung encloses, compact, solid and at least "
+            f"{LEAST_MM:g} mm thick, found by a fixed rule on the image."
+        )
+    drawn = "the student's masks" if config.segment == "student" else "the map's masks"
+    drawn = "those masks" if measured else drawn
+    least = config.lesions.min_volume_mm3
+    size = "of five voxels" if least is None else f"of {least:g} mm³"
+    parts = "labels" if measured and measured["as"] == "instances" else "connected parts"
+    judged = config.objects.rule == "auto" and not measured
+    by = ", called so by a fixed rule on each object" if judged else ""
+    return f"Lesions are {parts} {size} or more of the target in {drawn}{by}."
 
 
 def _software(facts: MethodFacts) -> Iterator[str]:

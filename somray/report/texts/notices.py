@@ -2,12 +2,13 @@
 
 from collections.abc import Collection
 
+from somray.config import ProtocolConfig
 from somray.domain.teacher import TeacherModel
 from somray.report.data import Rows
 from somray.report.drawing.blocks import Notice
 from somray.report.drawing.table import signed
 
-__all__ = ["ANATOMY", "CHANGE", "NOT_ACCURACY", "TRUTH", "doubts", "drift_notices"]
+__all__ = ["ANATOMY", "CHANGE", "NOT_ACCURACY", "TRUTH", "doubts", "drift_notices", "lesion_doubts"]
 
 NOT_ACCURACY = Notice(
     "It says how faithfully the student repeats the self-organizing map that taught it, "
@@ -47,6 +48,11 @@ def doubts(teacher: TeacherModel | None, shown: Collection[str]) -> tuple[Notice
         for name, reason in sorted(teacher.doubtful.items())
         if name in shown
     )
+
+
+def lesion_doubts(config: ProtocolConfig, teacher: TeacherModel | None) -> tuple[Notice, ...]:
+    """Warn of the class that lesions follow; none where a rule finds them whatever the map says."""
+    return () if config.objects.rule == "lung" else doubts(teacher, (config.teacher.target,))
 
 
 def _sentence(text: str) -> str:

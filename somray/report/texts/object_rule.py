@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from somray.config import ProtocolConfig
 from somray.kernels.objects.calls import COMMON_FROM, REACH_MM
+from somray.kernels.objects.lung.rule import ATTACHED, LEAST_MM, THICK_MM
+from somray.kernels.objects.lung.space import CLOSING_MM
 from somray.kernels.objects.organs import HOT_AS_A_WHOLE
 from somray.kernels.objects.prior import LEAST_SUBJECTS
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
@@ -35,6 +37,14 @@ _DENSE = (
     "bones and vessels are, is named so and is not followed; whatever else is dense stays a lesion, in doubt as the "
     "class is."
 )
+_IN_LUNG = (
+    "Objects are what the lung encloses, whatever the map says: the lung's air is closed by a ball of "
+    f"{CLOSING_MM:g} mm, and in that space what is compact and at least {LEAST_MM:g} mm thick is cut half way up its "
+    "border. What is long or branches is a vessel, what has mostly tissue about it belongs to the hilum or the wall. "
+    f"A lesion is solid and has lung about at least {1 - ATTACHED:.0%} of it; what is attached, not solid, cut by the "
+    f"view or seen in one slice alone is in doubt, and so is everything in slices more than {THICK_MM:g} mm apart. "
+    "Masses attached broadly to chest wall, diaphragm or mediastinum are not found."
+)
 _AS_DRAWN = (
     "Objects are the target's connected parts as the map or the student draws them, neither cut again nor closed; "
     "they are lesions unless one of the following says otherwise."
@@ -43,11 +53,12 @@ _AS_DRAWN = (
 
 def rule_told(config: ProtocolConfig) -> Iterable[Block]:
     """Explain the object step of a protocol, folded away; say where there is none."""
-    rule = rule_for(config.modality, tuple(config.channels))
+    rule = rule_for(config.modality, tuple(config.channels), config.objects.rule)
     if config.objects.rule == "none":
         yield Text("Lesions are followed as they are drawn; no rule on objects applies here.")
         return
-    drawn = {"map": _AS_DRAWN, "dense": f"{_AS_DRAWN} {_DENSE}"}.get(rule.name, _BY_INTENSITY)
+    by_rule = {"map": _AS_DRAWN, "dense": f"{_AS_DRAWN} {_DENSE}", "lung": _IN_LUNG}
+    drawn = by_rule.get(rule.name, _BY_INTENSITY)
     told = [_by_uptake(rule), _cut()] if rule.has_uptake else [drawn]
     further = Text(_others(config, rule))
     title = "How the target becomes objects, and what decides what they are called"

@@ -46,10 +46,10 @@ def thresholds(config: ProtocolConfig) -> Text:
 def class_doubt(config: ProtocolConfig, teacher: TeacherModel | None) -> str | None:
     """Return why all responses of a protocol are in doubt, None where they are not.
 
-    They are no surer than the class that they follow. On PET each object is called by figures of its own, and what
-    stays in doubt is not followed, so there the class alone decides nothing.
+    They are no surer than the class that they follow. On PET, and in the lung, each object is called by figures of
+    its own, and what stays in doubt is not followed, so there the class alone decides nothing.
     """
-    if teacher is None or config.modality in _UPTAKE:
+    if teacher is None or config.modality in _UPTAKE or config.objects.rule == "lung":
         return None
     return teacher.doubtful.get(config.teacher.target)
 

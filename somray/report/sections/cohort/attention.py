@@ -8,7 +8,7 @@ from somray.report.data.cohort import CONCERNS, SubjectFacts
 from somray.report.drawing.blocks import Block, Cell, Notice, Section, Text
 from somray.report.drawing.table import TableColumn, plural, rows_table, table_of
 from somray.report.texts.attention import DRIFT_REMEDY, concern_told
-from somray.report.texts.notices import doubts
+from somray.report.texts.notices import lesion_doubts
 
 __all__ = ["attention_section"]
 
@@ -43,7 +43,7 @@ def _classes(data: ReportData) -> Iterator[Notice]:
     """Warn of target classes that must be read with care, each reason once, with the protocols that it is about."""
     found: dict[Notice, list[str]] = {}
     for protocol in data.protocols:
-        for notice in doubts(protocol.teacher, (protocol.config.teacher.target,)):
+        for notice in lesion_doubts(protocol.config, protocol.teacher):
             found.setdefault(notice, []).append(protocol.protocol)
     for notice, names in found.items():
         where = f" (protocol{'s' if len(names) > 1 else ''} {', '.join(names)})"
