@@ -81,14 +81,18 @@ def run_text(summary: Facts, failures: Sequence[Facts]) -> str:
 
 
 def failure_lines(failures: Sequence[Facts]) -> Iterator[str]:
-    """Say what could not be done and why, then what to do; the rest stands in table `failures`."""
-    for row in failures[:MOST_FAILURES]:
-        whose = [row[key] for key in ("subject", "session") if row[key]] or [row["protocol"]]
-        words = " ".join(map(str, (row["stage"], *whose)))
-        yield f"  {words}: {row['code']}: {row['message']}"
-    if len(failures) > MOST_FAILURES:
-        yield f"  and {len(failures) - MOST_FAILURES} more in table `failures`"
+    """Say what could not be done and why, each once, then what to do; the rest stands in table `failures`."""
+    told = list(dict.fromkeys(map(_failure_line, failures)))
+    yield from told[:MOST_FAILURES]
+    if len(told) > MOST_FAILURES:
+        yield f"  and {len(told) - MOST_FAILURES} more in table `failures`"
     yield from _remedies(row["code"] for row in failures)
+
+
+def _failure_line(row: Facts) -> str:
+    whose = [row[key] for key in ("subject", "session") if row[key]] or [row["protocol"]]
+    words = " ".join(map(str, (row["stage"], *whose)))
+    return f"  {words}: {row['code']}: {row['message']}"
 
 
 def _remedies(codes: Iterable[str]) -> Iterator[str]:
