@@ -1,11 +1,14 @@
 """What tells that a source was changed, without reading its pixels: its files, their sizes and times.
 
 A header may keep its pixels in files of other names (MHD, NHDR, Analyze pairs, sets of OME-TIFF): those belong to
-it, or pixels could be replaced behind an unchanged header. The time of the last change of a file's entry (ctime) is
+it, or pixels could be replaced behind an unchanged header. So does the folder of a DICOM file, which stands for its
+series. The time of the last change of a file's entry (ctime) is
 among the facts, since copying tools set the time of modification back. It also changes where nothing else did, after
 a move or a change of permissions: such a source is looked at again, and what it gives is found to be the same.
 """
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -14,6 +17,8 @@ from pathlib import Path
 import fsspec
 
 from somray.io.readers import split_channel
+from somray.io.readers.dicom.dataset import is_dicom_file
+from somray.io.readers.dicom.headers import list_files
 from somray.io.readers.remote import local_path, shown_url
 from somray.io.storage import is_url
 
@@ -44,7 +49,8 @@ def source_signature(path: str | None) -> list[Facts]:
     root = Path(local or place)
     if root.is_dir():
         return [_facts(file, file.relative_to(root).as_posix()) for file in _within(root)]
-    return [_facts(file, os.path.relpath(file, root.parent)) for file in (root, *_beside(root))]
+    own = [_facts(file, os.path.relpath(file, root.parent)) for file in (root, *_beside(root))]
+    return own + _series_beside(root)
 
 
 def _within(root: Path) -> list[Path]:
@@ -57,6 +63,24 @@ def _facts(file: Path, name: str) -> Facts:
     except OSError:
         return [name, "missing"]
     return [name, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+
+
+def _series_beside(file: Path) -> list[Facts]:
+    """Sum up the files beside a DICOM file, of which its series may be; [] for other formats.
+
+    Which of them are of its series only their headers tell; one that is not, and changes, costs a look in vain.
+    """
+    if not is_dicom_file(file):
+        return []
+    try:
+        found = [_facts(one, one.name) for one in list_files(file.parent) if one.name != file.name]
+    except OSError:
+        return []
+    return (
+        [["beside", len(found), hashlib.sha256(json.dumps(found).encode()).hexdigest()]]
+        if found
+        else []
+    )
 
 
 def _beside(header: Path) -> list[Path]:

@@ -8,6 +8,7 @@ import SimpleITK as sitk  # noqa: N813
 import tifffile
 
 from somray.io.signatures import source_signature
+from tests.io.dicom_files import make_slice, save
 
 
 def replaced(path, data=None):
@@ -60,6 +61,16 @@ def test_the_files_of_an_ome_set_belong_to_its_first(tmp_path):
     before = source_signature(str(tmp_path / "a.ome.tif"))
     replaced(tmp_path / "b.ome.tif")
     assert source_signature(str(tmp_path / "a.ome.tif")) != before
+
+
+def test_a_dicom_file_stands_for_the_series_beside_it(tmp_path):
+    save(tmp_path, [make_slice((0, 0, z)) for z in range(3)])
+    before = source_signature(str(tmp_path / "001.dcm"))
+    replaced(tmp_path / "002.dcm", (tmp_path / "002.dcm").read_bytes())
+    assert source_signature(str(tmp_path / "001.dcm")) != before
+    before = source_signature(str(tmp_path / "001.dcm"))
+    save(tmp_path, [make_slice((0, 0, 3))], names=["late.dcm"])
+    assert source_signature(str(tmp_path / "001.dcm")) != before
 
 
 def test_of_a_folder_every_file_counts_by_its_place(tmp_path):

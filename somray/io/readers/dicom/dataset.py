@@ -255,7 +255,8 @@ def _parsed(file: Path, opened: BinaryIO, size: int) -> Tags:
         syntax = UID("1.2.840.10008.1.2" + ("" if implicit else ".1" if little else ".2"))
     if not syntax.is_transfer_syntax:
         raise DataError(
-            "unreadable", f"{file}: TransferSyntaxUID (0002,0010) names none that is known"
+            "unreadable",
+            f"{file}: TransferSyntaxUID (0002,0010) names none that is known; export it uncompressed",
         )
     return Tags(file, data, str(syntax), bounded.tell(), size, is_deflated)
 
