@@ -29,6 +29,7 @@ class Found:
         is_told: a layout that is known says whose it is.
         is_lesion: a mask of lesions.
         is_organ: a mask of organs.
+        is_by_values: neither header nor name tells the modality; the values do.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Found:
     is_told: bool = False
     is_lesion: bool = False
     is_organ: bool = False
+    is_by_values: bool = False
 
     @property
     def folder(self) -> Path:

@@ -13,6 +13,7 @@ from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.cohort.survey.dicom_series import SeriesFiles, series_within
 from somray.io.cohort.survey.found import Found, Search
+from somray.io.cohort.survey.hounsfield import holds_hounsfield_units
 from somray.io.cohort.survey.naming.names import modality_of, tokens
 from somray.io.cohort.survey.naming.words import LESION
 from somray.io.cohort.survey.walk import folders_within
@@ -201,7 +202,8 @@ def _source(
     """Read one header; note what cannot be used, and what was assumed."""
     try:
         with open_source(place, "resample") as source:
-            header = source.header
+            header, modality = source.header, _modality(place, root, source.header)
+            is_ct = modality == "other" and holds_hounsfield_units(source)
     except DataError as error:
         message = error.message.removeprefix(f"{place}: ")
         search.leave_out(place, error.code, message)
@@ -212,7 +214,7 @@ def _source(
             "`irregular: resample`"
         )
     facts = None if series is None else series.facts
-    return [Found(place, root, header, _modality(place, root, header), facts)]
+    return [Found(place, root, header, "CT" if is_ct else modality, facts, is_by_values=is_ct)]
 
 
 def _modality(place: Path, root: Path, header: ScanHeader) -> str:

@@ -135,6 +135,12 @@ def _remarks(scans: Sequence[Gathered]) -> list[str]:
     if {"resampled_z", "untilted"} & repairs:
         remarks.append("Slices are uneven or tilted; such scans are refused without:")
         remarks.append("irregular: resample")
+    if any(image.is_by_values for scan in scans for image in scan.images):
+        remarks.append(
+            "No header names the modality; values are Hounsfield units, air at -1000: CT."
+        )
+    if scans[0].kind == "CT":
+        remarks.append("Lesions are what is dense. Nodules of the lung: objects: {rule: lung}")
     if scans[0].kind == "other":
         remarks.append(
             "No header names the modality: CT, PET, MR or XCT in the place of `other` if it is one."
