@@ -9,7 +9,11 @@ from somray.domain.scan import ScanHeader
 
 __all__ = ["with_spacing"]
 
-_ASSUMED = {"spacing_assumed": ("z", "y", "x"), "z_spacing_assumed": ("z",)}
+_ASSUMED = {
+    "spacing_assumed": ("z", "y", "x"),
+    "z_spacing_assumed": ("z",),
+    "thickness_assumed": ("z",),
+}
 
 
 def with_spacing(header: ScanHeader, spacing_mm: tuple[float, float, float] | None) -> ScanHeader:

@@ -78,7 +78,7 @@ def arrange(place: str, frames: Sequence[DicomFrame]) -> Series:
     across = np.stack([row * pixel_mm[1], column * pixel_mm[0]], axis=1)
     if len(positions) == 1:
         gap = first.thickness_mm or 1.0
-        repairs += () if first.thickness_mm else ("spacing_assumed",)
+        repairs += () if first.thickness_mm else ("thickness_assumed",)
         return Series(times, positions, across, normal, gap, repairs)
     repairs += _check_woven(place, times[0])
     gaps = np.diff((positions - positions[0]) @ normal)

@@ -94,12 +94,14 @@ def test_spacing_and_location_fields_do_not_place_slices(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("thickness", "spacing", "wanted"), [("2", None, 2.0), ("2", "-3", 3.0), ("2", "0", 2.0)]
+    ("thickness", "spacing", "wanted"),
+    [("2", None, 2.0), ("2", "-3", 3.0), ("2", "0", 2.0), (None, None, 1.0)],
 )
 def test_one_slice_is_as_thick_as_its_header_says(tmp_path, thickness, spacing, wanted):
     (data,) = stack(AXIAL, [0], SliceThickness=thickness, SpacingBetweenSlices=spacing)
     with open_source(save(tmp_path / "a", [data])) as source:
         assert source.header.geometry.spacing_mm[0] == wanted
+        assert source.header.repairs == (() if thickness else ("thickness_assumed",))
 
 
 def test_cosines_that_are_rounded_or_too_long_are_made_unit(tmp_path):
