@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from somray.domain.repairs import REPAIRS
@@ -26,8 +27,9 @@ from somray.domain.work import (
     Unit,
 )
 from somray.errors import DataError, PlanError
+from somray.io.cohort.copies import copies
 from somray.io.ledger import Entry, entry_of
-from somray.pipeline.bounds.foreseen import foresee, made_up_teacher
+from somray.pipeline.bounds.foreseen import foresee, made_up_teacher, same_pixels
 from somray.pipeline.bounds.sizes import odd_sizes
 from somray.pipeline.bounds.space import space_note
 from somray.pipeline.cohort import Cohort, walk
@@ -101,7 +103,8 @@ def make_plan(cohort: Cohort) -> RunPlan:
             than is free; says which.
     """
     plan = RunPlan(len(cohort.scans))
-    executor = CountingExecutor(plan)
+    sources = (path for scan in cohort.scans for path in scan.paths if path is not None)
+    executor = CountingExecutor(plan, copies(sources))
     asyncio.run(walk(cohort, PlannedRecord(cohort, plan, executor), executor))
     place = {(scan.subject, scan.session): n for n, scan in enumerate(cohort.scans)}
     plan.quarantine.sort(key=lambda one: place[one["subject"], one["session"]])
@@ -137,9 +140,9 @@ def _refuse_what_cannot_fit(plan: RunPlan, cohort: Cohort) -> None:
 class CountingExecutor:
     """Counts units instead of running them; see `domain.work.Executor`."""
 
-    def __init__(self, plan: RunPlan) -> None:
-        """Count into a plan."""
-        self._plan = plan
+    def __init__(self, plan: RunPlan, firsts: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Count into a plan; `firsts` are the paths that others are copies of."""
+        self._plan, self._firsts = plan, firsts
         self.repairs: dict[str, list[str]] = {}
         self.sizes: dict[str, dict[str, tuple[float, float, float]]] = {}
         self._depths: dict[tuple[str, str], int] = {}
@@ -157,6 +160,9 @@ class CountingExecutor:
             return Outcome(unit.stage, unit.name, None, error.code, error.message, True)
         if function is ingest.run:  # its size is known now
             name = f"{unit.subject} {unit.session}"
+            pixels = same_pixels(unit.item, self._firsts)
+            told = {**result.value, "pixel_digest": pixels, "source_digest": pixels}
+            result = replace(result, value=told)
             for code in result.value["repairs"]:
                 self.repairs.setdefault(code, []).append(name)
             self.sizes.setdefault(unit.protocol, {})[name] = tuple(result.value["spacing_mm"])

@@ -1,6 +1,7 @@
 """`check`: the walk of the run itself, counted. `run_in` compares it with every run of the tests."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -47,6 +48,15 @@ def test_the_plan_finds_every_scan_that_the_run_sets_aside(finished, cohort_fold
     assert {one["stage"]: one["units"] for one in plan["stages"] if one["units"]} == done
     cohort = load_cohort(cohort_folder / "cohort.yaml", (f"output={finished[0]}",))
     assert {k: n for k, n in planned_units(cohort).items() if n} == done
+
+
+def test_a_copy_under_another_name_is_a_duplicate_in_the_plan_too(cohort_folder, tmp_path):
+    cohort = load_cohort(cohort_folder / "cohort.yaml", (f"output={tmp_path / 'run'}",))
+    first = cohort.scans[0]
+    shutil.copy(str(first.paths[0]), tmp_path / "again.nii.gz")
+    again = replace(first, subject="again", paths=(str(tmp_path / "again.nii.gz"),))
+    (found,) = make_plan(replace(cohort, scans=(first, again))).quarantine
+    assert (found["subject"], found["code"]) == ("again", "duplicate")
 
 
 def test_three_sessions_are_planned_with_the_pairs_that_are_always_asked(cohort_folder):

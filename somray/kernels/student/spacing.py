@@ -36,7 +36,7 @@ def at_shape(planes: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.
     import torch  # only where planes are resampled
 
     found = torch.nn.functional.interpolate(
-        torch.from_numpy(np.ascontiguousarray(planes))[None],
+        torch.from_numpy(np.require(planes, requirements=("C", "W")))[None],
         size=shape,
         mode="bilinear",
         antialias=True,

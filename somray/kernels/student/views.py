@@ -58,7 +58,7 @@ class ImageViews:
 
         found = torch.empty((len(images), *images[0].shape[1:], self.count))
         for inputs, image in zip(found, images, strict=True):
-            channels = torch.from_numpy(np.ascontiguousarray(image)).unbind()
+            channels = torch.from_numpy(np.require(image, requirements=("C", "W"))).unbind()
             for n, view in enumerate(self._of(channels)):
                 inputs[..., n] = view
         # NaN passes through limits; what comes out of them is never infinite.

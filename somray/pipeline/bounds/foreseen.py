@@ -19,7 +19,7 @@ from somray.stages.segment.student import run_student
 from somray.stages.student import fit as student
 from somray.stages.teacher import fit as teacher
 
-__all__ = ["foresee", "made_up_teacher"]
+__all__ = ["foresee", "made_up_teacher", "same_pixels"]
 
 LESION_SHARE = 0.05  # of all voxels, for how many lesions may have to be followed
 
@@ -39,12 +39,18 @@ def _nothing(unit: Unit) -> Result:
 
 
 def _ingested(unit: Unit) -> Result:
-    """Read the headers; sources that are the same files have the same pixels."""
-    item: ingest.IngestItem = unit.item
-    facts = ingest.probe(item)
-    pixels = digest_of(item.scan.paths, item.modality, item.channels, item.irregular)
-    told = {"pixel_digest": pixels, "source_digest": pixels, "uptake_level": None}
-    return Result(value={**facts, **told})
+    return Result(value={**ingest.probe(unit.item), "uptake_level": None})
+
+
+def same_pixels(item: ingest.IngestItem, firsts: Mapping[str, str]) -> str:
+    """Return a digest that scans share whose sources are the same files, or copies of them.
+
+    Args:
+        item: a scan that is to be taken in.
+        firsts: paths of copies with the paths that they are copies of (`io.cohort.copies`).
+    """
+    paths = [None if path is None else firsts.get(path, path) for path in item.scan.paths]
+    return digest_of(paths, item.modality, item.channels, item.irregular)
 
 
 def _filled(unit: Unit) -> Result:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from somray.kernels.student import views as module
+from somray.kernels.student.spacing import at_shape
 from somray.kernels.student.views import ImageViews, view_count
 
 WINDOWS = {"CT": (-1000.0, 400.0), "PET": (0.0, 1.7), "MR": (20.0, 900.0), "other": (3.0, 9.0)}
@@ -87,6 +88,19 @@ def test_channels_stand_one_after_another_and_the_image_is_left_alone():
     np.testing.assert_array_equal(values, before)
     parts = [seen(kind, channel) for kind, channel in zip(kinds, values, strict=True)]
     np.testing.assert_array_equal(found, np.concatenate(parts))
+
+
+def test_arrays_that_may_only_be_read_are_taken_without_a_warning():
+    values = np.linspace(0, 80, 24, dtype=np.float32).reshape(1, 4, 6)
+    expected = seen("CT", values[0]), at_shape(values.copy(), (2, 3))
+    values.flags.writeable = False
+    torch.set_warn_always(True)  # by itself torch warns once, and any test may have been the first
+    try:
+        views = ImageViews(("CT",), (WINDOWS["CT"],))
+        np.testing.assert_array_equal(views.inputs(values), expected[0])
+        np.testing.assert_array_equal(at_shape(values, (2, 3)), expected[1])
+    finally:
+        torch.set_warn_always(False)
 
 
 def test_a_batch_and_a_traced_graph_see_what_single_images_do_to_the_bit():
