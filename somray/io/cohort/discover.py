@@ -21,6 +21,8 @@ from somray.io.cohort.survey.subjects import name_subjects
 
 __all__ = ["Proposal", "propose"]
 
+MOST_ABOVE = 5  # names from the shared folder of the paths given down to one of them
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -52,9 +54,9 @@ def propose(paths: Sequence[Path]) -> Proposal:
     """
     search = Search()
     found: dict[Path, Found] = {}
-    for path in sorted({p.absolute() for p in paths}):
-        for one in look_at(path, search):
-            found.setdefault(one.path, one)
+    places = sorted({p.absolute() for p in paths})
+    for one in look_at(places, search, _shared(places)):
+        found.setdefault(one.path, one)
     ones = _once(list(found.values()), search)
     numbered = place_all(ones, search)
     part_masks(ones, search)
@@ -71,6 +73,13 @@ def propose(paths: Sequence[Path]) -> Proposal:
         {p.name: p.remarks for p in protocols},
         tuple(search.left_out),
     )
+
+
+def _shared(places: Sequence[Path]) -> Path | None:
+    """Return the folder of all places, whose names tell people apart (a shell's `data/*`); None of one, or far ones."""
+    shared = Path(os.path.commonpath([place.parent for place in places]))
+    depth = max(len(place.relative_to(shared).parts) for place in places)
+    return shared if len(places) > 1 and depth <= MOST_ABOVE and shared != shared.parent else None
 
 
 def _once(found: list[Found], search: Search) -> list[Found]:

@@ -152,3 +152,5 @@ def test_png_slices_and_omezarr_groups_are_scans_and_one_png_is_none(tmp_path):
     group.create_array("0", shape=(3, 4, 5), dtype="u1", chunks=(1, 4, 5))
     found = {Path(row["path"]).name for row in propose([tmp_path]).rows}
     assert found == {"xct_bone", "foam_xct.ome.zarr", "ct.nii.gz"}
+    (alone,) = propose([place]).rows
+    assert alone["path"] == str(place)

@@ -49,6 +49,11 @@ class Found:
     is_by_values: bool = False
 
     @property
+    def is_file(self) -> bool:
+        """Whether its name is a file's, with an ending; an OME-Zarr image is a folder that is named so."""
+        return not self.path.is_dir() or self.path.suffix.lower() == ".zarr"
+
+    @property
     def folder(self) -> Path:
         """The folder that holds it, or that it is."""
         return self.path if self.path.is_dir() else self.path.parent

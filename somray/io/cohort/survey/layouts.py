@@ -34,6 +34,7 @@ _SCAN_OF_XNAT = re.compile(r"\d{1,4}(-.*)?")  # SUBJECT/SCANS/5/DICOM
 _SERIES_BELOW_DATE = re.compile(r"[SI]\d{4,}")  # of LONI's archive: PATIENT/SEQUENCE/DATE/S13408
 _T_TIME = re.compile(r"t(0|[3-9]|\d\d)")
 _ABOVE_DATASET = ("rawdata", "sourcedata", "derivatives", "bids")
+_BELOW_SUBJECT = re.compile(r"ses-[^_]+|anat|func|dwi|perf|pet|ct|fmap|micr")
 _BIDS_ORGANS = ("dseg", "aparcaseg", "brain", "wm", "gm", "csf")
 _TWIN = {"T1": "T2", "T2": "T1", "t1": "t2", "t2": "t1"}
 _MOST_BYTES = 1 << 20
@@ -72,7 +73,7 @@ def place_all(found: Sequence[Found], search: Search) -> list[Numbered]:
         _forget_contrasts(found)
     alone: dict[Path, set[str]] = {}
     for one, stem in zip(found, stems, strict=True):
-        if not one.path.is_dir() and not (MASK | LESION | ORGANS) & set(tokens(stem)):
+        if one.is_file and not (MASK | LESION | ORGANS) & set(tokens(stem)):
             alone.setdefault(one.path.parent, set()).add(stem)
     numbered: dict[Path, Numbered] = {}
     is_t_folder = _are_t_folders_times(found)
@@ -94,7 +95,7 @@ def _are_t_folders_times(found: Sequence[Found]) -> bool:
     contrasts: dict[Path, list[tuple[str, ...]]] = defaultdict(list)
     for one in found:
         folder = one.path.parent
-        if folder.name.lower() in T_WORDS and not one.path.is_dir():
+        if folder.name.lower() in T_WORDS and one.is_file:
             contrasts[folder].append(_contrasts_below(one))
     sets = {folder: set(words) - {()} for folder, words in contrasts.items()}
     twins = [
@@ -175,7 +176,7 @@ def _as_bids(one: Found) -> bool:
         if not re.match(r"sub-[^_]", one.root.name):
             return False
         parts, at = [one.root.name, *parts], 0
-    above = parts[:at]
+    above = [p for p in parts[:at] if at < len(parts) - 1 or not _BELOW_SUBJECT.fullmatch(p)]
     while above and (above[-1].lower() in _ABOVE_DATASET or "derivatives" in above[:-1]):
         above.pop()
     subject = parts[at].partition("-")[2].partition("_")[0]
@@ -184,11 +185,11 @@ def _as_bids(one: Found) -> bool:
         above[: own[0]] if own else above
     )  # of folders a visit that hold a file each, as OASIS has them
     entities: dict[str, str] = {}
-    for text in [*parts[at:-1], *([parts[-1]] if one.path.is_dir() else stem.split("_"))]:
+    for text in [*parts[at:-1], *(stem.split("_") if one.is_file else [parts[-1]])]:
         key, sign, value = text.partition("-")
         if sign and (key, value) not in entities.items():
             entities.setdefault(key, value)
-    suffix = "" if one.path.is_dir() else stem.split("_")[-1]
+    suffix = stem.split("_")[-1] if one.is_file else ""
     suffix = "" if "-" in suffix else suffix
     one.who = ("bids", str(one.root), *above, subject)
     one.names, one.is_told = (subject,), True
@@ -205,7 +206,7 @@ def _as_bids(one: Found) -> bool:
 def _by_names(one: Found, *, is_alone: bool, is_t_time: bool, beside: Set[str]) -> None:
     """Place a source by the names of its folders and its own; `beside`: the images of its folder."""
     names = list(one.path.relative_to(one.root).parts)
-    is_file = not one.path.is_dir()
+    is_file = one.is_file
     if is_file and one.facts:  # one of many files of a series: its name says nothing
         names, is_file = names[:-1], False
     parts = [take_apart(n, is_t_time=is_t_time) for n in (names[:-1] if is_file else names)]

@@ -29,24 +29,38 @@ _PATIENT = {"CT": "CT", "PT": "PET", "MR": "MR"}
 _RESAMPLED = {"resampled_z", "untilted"}
 
 
-def look_at(place: Path, search: Search) -> list[Found]:
-    """Find every source in a file or below a folder; masks are among them.
+def look_at(places: Sequence[Path], search: Search, root: Path | None = None) -> list[Found]:
+    """Find every source in files and below folders; masks are among them.
 
     Args:
-        place: existing file or folder.
+        places: existing files and folders; files of one folder (a shell's `series/*`) are looked at together.
         search: told of what is left out and why.
+        root: from which names are read; each folder itself, or the file's, where None.
     """
-    if place.is_file():
-        if place.name.upper() == "DICOMDIR":
+    found: list[Found] = []
+    given: dict[Path, list[Path]] = {}
+    for place in places:
+        if place.is_dir():
+            found += _below(place, root, search)
+        elif place.name.upper() == "DICOMDIR":
             search.leave_out(place, "object", "is the index of a disk, not a scan; give its folder")
-            return []
-        return _files([place], place.parent, search, alone=True)
+        else:
+            given.setdefault(place.parent, []).append(place)
+    for folder, files in given.items():
+        found += _files(files, root or folder, search, alone=len(files) == 1, given=True)
+    return found
+
+
+def _below(place: Path, root: Path | None, search: Search) -> list[Found]:
+    """Look at a folder and all below it."""
+    if _is_one(place):
+        return _source(place, root or place.parent, search)
     found: list[Found] = []
     for folder, files in folders_within(place, search, _is_one):
         if not files and folder.name.lower().endswith(".zarr"):
-            found += _source(folder, place, search)
+            found += _source(folder, root or place, search)
         else:
-            found += _files(files, place, search)
+            found += _files(files, root or place, search)
     return found
 
 
@@ -63,9 +77,14 @@ def _sniffed(path: Path, *, dicom: bool = True) -> bool:
 
 
 def _files(
-    files: Sequence[Path], root: Path, search: Search, *, alone: bool = False
+    files: Sequence[Path],
+    root: Path,
+    search: Search,
+    *,
+    alone: bool = False,
+    given: bool = False,
 ) -> list[Found]:
-    """Look at the files of one folder."""
+    """Look at files of one folder: all of them, one alone, or those that a person gave."""
     if not files:
         return []
     others = [f for f in files if _sniffed(f, dicom=False)]
@@ -77,7 +96,7 @@ def _files(
     dicom, litter = series_within(f for f in maybe if alone or str(f) in listed or _is_dicom(f))
     rest = [f for f in maybe if not (str(f) in listed or _is_dicom(f))] + litter
     search.others.update(f.suffix.lower() or "no ending" for f in rest)
-    found = _series(dicom, root, search, alone=alone)
+    found = _series(dicom, root, search, given=given)
     if not alone and _is_stack(others):
         return found + _source(others[0].parent, root, search)
     for file in _worth_looking(others):
@@ -137,7 +156,7 @@ def _is_stack(files: Sequence[Path]) -> bool:
         return False
 
 
-def _series(series: list[SeriesFiles], root: Path, search: Search, *, alone: bool) -> list[Found]:
+def _series(series: list[SeriesFiles], root: Path, search: Search, *, given: bool) -> list[Found]:
     """Make a source of each series: its folder where it is alone there, else one of its files."""
     found: list[Found] = []
     images = []
@@ -158,12 +177,10 @@ def _series(series: list[SeriesFiles], root: Path, search: Search, *, alone: boo
         return found
     for one in images:
         folder = one.files[0].parent
-        if len(series) == 1 and not alone:
-            found += _source(folder, root, search, one)
+        if given or len(series) == 1:  # a file of DICOM stands for its series
+            found += _source(one.files[0] if given else folder, root, search, one)
             continue
-        found += _among_others(
-            one, [folder] if len(images) == 1 and not alone else [], root, search
-        )
+        found += _among_others(one, [folder] if len(images) == 1 else [], root, search)
     return found
 
 

@@ -153,3 +153,22 @@ def test_the_index_of_a_disk_points_to_its_folder(tmp_path):
     (tmp_path / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
     (left,) = propose([tmp_path / "DICOMDIR"]).left_out
     assert "give its folder" in left["why"]
+
+
+@pytest.mark.parametrize("glob", ["*", "*/*", "*/*/*"])
+@pytest.mark.parametrize("name", ["sub-{0}/ses-{1}/sub-{0}_ses-{1}_ct", "{0}/{1}/ct", "{0}/{1}/x"])
+def test_what_a_shell_makes_of_a_star_is_named_as_the_folder_above_is(tmp_path, glob, name):
+    for subject in ("P1", "P2"):
+        for visit in ("week2", "week10"):
+            nifti(tmp_path / f"{name.format(subject, visit)}.nii.gz")
+    whole = propose([tmp_path]).rows
+    assert [(r["subject"], r["session"]) for r in whole] == [
+        (s, v) for s in ("P1", "P2") for v in ("week2", "week10")
+    ]
+    assert propose(sorted(tmp_path.glob(glob))).rows == whole
+
+
+def test_files_of_a_series_that_are_given_make_it(tmp_path):
+    files = sorted(series(tmp_path / "P1" / "CT").iterdir())
+    for given in (files, files[1:2]):
+        assert [row["path"] for row in propose(given).rows] == [str(given[0])]
