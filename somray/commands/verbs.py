@@ -69,7 +69,7 @@ def run(
 def check(config: ConfigFile, settings: Settings = None, as_json: Json = False) -> None:
     """Read configuration and headers and print the plan.
 
-    Exit codes as those of the run to come; 4 where the plan cannot fit.
+    Exit codes as those of the run to come; 4 where the plan cannot fit, or a teacher cannot be fitted.
 
     Example: somray check cohort.yaml
     """
@@ -86,7 +86,8 @@ def check(config: ConfigFile, settings: Settings = None, as_json: Json = False) 
         say(f"note: {note}")
     plan = made.as_json()
     give(plan, as_json, lambda: plan_text(plan))
-    raise typer.Exit(QUARANTINED if plan["quarantine"] or made.refused else DONE)
+    aside = QUARANTINED if plan["quarantine"] or made.refused else DONE
+    raise typer.Exit(FAILED if made.unfitted else aside)
 
 
 def status(run: RunFolder, as_json: Json = False) -> None:

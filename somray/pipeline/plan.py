@@ -66,6 +66,7 @@ class RunPlan:
         quarantine: subject, session, protocol, code and message of each that is set aside.
         stages: what each stage takes.
         refused: for people: units that fail beside those of scans that are set aside.
+        unfitted: for people: teachers that cannot be fitted, without which a protocol is left undone.
         notes: for people: what headers leave open or readers will change.
     """
 
@@ -75,6 +76,7 @@ class RunPlan:
         default_factory=lambda: {stage: StagePlan(stage) for stage in STAGES}
     )
     refused: list[str] = field(default_factory=list)
+    unfitted: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -108,7 +110,12 @@ def make_plan(cohort: Cohort) -> RunPlan:
     asyncio.run(walk(cohort, PlannedRecord(cohort, plan, executor), executor))
     place = {(scan.subject, scan.session): n for n, scan in enumerate(cohort.scans)}
     plan.quarantine.sort(key=lambda one: place[one["subject"], one["session"]])
-    plan.notes += [*plan.refused, *odd_sizes(executor.sizes), *_notes(executor.repairs)]
+    plan.notes += [
+        *plan.unfitted,
+        *plan.refused,
+        *odd_sizes(executor.sizes),
+        *_notes(executor.repairs),
+    ]
     _refuse_what_cannot_fit(plan, cohort)
     note = space_note(cohort.storage, sum(stage.bytes for stage in plan.stages.values()))
     plan.notes += [] if note is None else [note]
@@ -137,6 +144,12 @@ def _refuse_what_cannot_fit(plan: RunPlan, cohort: Cohort) -> None:
         )
 
 
+def _tell(reason: str, reasons: list[str]) -> None:
+    """Note once what several units fail for."""
+    if reason not in reasons:
+        reasons.append(reason)
+
+
 class CountingExecutor:
     """Counts units instead of running them; see `domain.work.Executor`."""
 
@@ -156,7 +169,10 @@ class CountingExecutor:
         except DataError as error:
             self._plan.add(unit)
             if function is truth.run:
-                self._refuse(f"{unit.subject} {unit.session} has no truth: {error.message}")
+                reason = f"{unit.subject} {unit.session} has no truth: {error.message}"
+                _tell(reason, self._plan.refused)
+            if function is teacher.missing:
+                _tell(f"the teacher cannot be fitted: {error.message}", self._plan.unfitted)
             return Outcome(unit.stage, unit.name, None, error.code, error.message, True)
         if function is ingest.run:  # its size is known now
             name = f"{unit.subject} {unit.session}"
@@ -174,14 +190,9 @@ class CountingExecutor:
                 unit = replace(unit, work=size / SLICE_PIXELS, written=written)
         if function is teacher.run:
             for reason in self._absent(unit.item.scans):
-                self._refuse(reason)
+                _tell(reason, self._plan.unfitted)
         self._plan.add(unit)
         return Outcome(unit.stage, unit.name, result)
-
-    def _refuse(self, reason: str) -> None:
-        """Note once what several units fail for."""
-        if reason not in self._plan.refused:
-            self._plan.refused.append(reason)
 
     def _absent(self, references: Sequence[teacher.ReferenceScan]) -> Iterator[str]:
         """Name slices of a teacher's references that the scans do not have."""

@@ -100,17 +100,17 @@ def test_a_reference_that_cannot_be_used_leaves_the_protocol_without_masks(cohor
     named = {"subject": "gone", "session": "t0", "slices": [4]}
     setting = f"{CT}.teacher.reference={named}"
     plan = make_plan(load_cohort(cohort_folder / "cohort.yaml", (setting,)))
+    assert ["gone t0" in reason for reason in plan.unfitted] == [True]
     assert (plan.stages["teacher"].units, plan.stages["som"].units) == (1, 0)
     assert plan.stages["register"].units > 0
 
 
-def test_reference_slices_that_a_scan_does_not_have_are_told(cohort_folder):
+def test_reference_slices_that_a_scan_does_not_have_are_told(cohort_folder, capsys):
     named = "{subject: s01, session: t0, slices: [3, 12, 40]}"
-    cohort = load_cohort(cohort_folder / "cohort.yaml", (f"{CT}.teacher.reference={named}",))
-    notes = make_plan(cohort).notes
-    assert any(
-        "s01 t0 has slices 0 to 11, no 12, 40; correct teacher.reference" in n for n in notes
-    )
+    arguments = ["--set", f"{CT}.teacher.reference={named}"]
+    assert main(["check", str(cohort_folder / "cohort.yaml"), *arguments]) == 4  # as the run
+    told = capsys.readouterr().err
+    assert "s01 t0 has slices 0 to 11, no 12, 40; correct teacher.reference" in told
 
 
 def test_a_truth_that_cannot_be_compared_is_told_as_the_run_will(cohort_folder, tmp_path, capsys):
