@@ -65,7 +65,11 @@ class LesionRow(Row):
     ] = None
     axial_axis_mm: Annotated[
         float | None,
-        Column("mm", "largest distance between two of its voxel centres in one slice (RECIST)"),
+        Column(
+            "mm",
+            "largest distance between two of its voxel centres in one slice (RECIST): as acquired where slices are "
+            "thick, else axial, in whatever order of axes the scan is stored",
+        ),
     ] = None
     axial_perpendicular_mm: Annotated[
         float | None,

@@ -1,6 +1,7 @@
 """Diameters within one slice of the image: the longest, and the longest perpendicular to it.
 
-What RECIST measures on axial slices, here on the slices that the image has. Points are voxel centres, so a
+What RECIST measures on axial slices, here on those that were acquired, whatever order of axes the image is stored
+in (`extent`). Points are voxel centres, so a
 diameter is about a pixel shorter than from edge to edge; where a lesion has several parts in a slice, the
 diameter spans them. Hulls are found on whole numbers, so no rounding decides which voxel is a corner.
 

@@ -19,6 +19,9 @@ from somray.kernels.lesions.placing import placed_mm
 __all__ = ["ExtremePoints", "largest_distance"]
 
 _HULL_FROM = 1024  # points; below that all pairs are compared at once
+_COARSE = (
+    1.5  # times the next larger edge of a voxel: slices so thick were acquired, not cut afterwards
+)
 
 Corners = tuple[NDArray[np.int32], NDArray[np.int64]]  # (k, 4) lesion, z, y, x, and their cuts
 
@@ -33,14 +36,16 @@ class ExtremePoints:
 
     def __init__(self, geometry: Geometry, last: NDArray[np.int64]) -> None:
         self._geometry, self._last = geometry, last
-        self._plane = _plane_axes(geometry)
+        self._normal = _normal_axis(geometry)
+        self._plane = _plane_axes(geometry, *(axis for axis in range(3) if axis != self._normal))
+        self._upright: list[NDArray[np.int32]] = []  # corners in slices that run through slabs
         self._pending: list[Corners] = []  # of the bricks of this slab
         self._open = np.zeros((0, 4), dtype=np.int32)  # corners of lesions that go on
         self._outermost = np.zeros((0, 3), dtype=np.int32)  # of all lesions
         self.longest_mm = np.zeros(len(last))
         """(n,) largest distance between two voxel centres of each lesion, once its last slice has passed."""
         self.axial_mm = np.full(len(last), -1.0)
-        """(n,) the same within one slice."""
+        """(n,) the same within one slice of those that a reader measures in, however the scan is stored."""
         self.across_mm = np.zeros(len(last))
         """(n,) longest perpendicular to it in that slice's hull."""
 
@@ -50,6 +55,8 @@ class ExtremePoints:
         if len(ends):
             ends = ends[np.argsort(ends[:, 0], kind="stable")]  # then by z, y, x: they came so
             self._pending.append(plane_hulls(ends, _cuts(ends)))
+        if self._normal and len(ends):
+            self._upright.append(_upright_ends(labels, corner, self._normal))
 
     def close_slab(self, z1: int) -> None:
         """Take note that all bricks of slices before z1 were taken."""
@@ -61,12 +68,24 @@ class ExtremePoints:
             every = every[np.lexsort(every.T[::-1])]
             corners, cuts = plane_hulls(every, _cuts(every))
         self._pending = []
-        widest_slices(corners, cuts, self._plane, self.axial_mm, self.across_mm)
+        if self._normal:
+            self._close_upright(z1)
+        else:
+            widest_slices(corners, cuts, self._plane, self.axial_mm, self.across_mm)
         self._outermost = _outer(np.concatenate([self._outermost, corners[:, 1:]]))
         held = np.concatenate([self._open, corners])
         passed = self._last[held[:, 0]] < z1
         self._open = held[~passed]
         self._measure(held[passed])
+
+    def _close_upright(self, z1: int) -> None:
+        """Measure the slices of lesions that are complete, where slices run through all slabs."""
+        every = np.concatenate(self._upright)
+        every = every[np.lexsort(every.T[::-1])]
+        corners, _ = plane_hulls(every, _cuts(every))
+        passed = self._last[corners[:, 0]] < z1
+        done, self._upright = corners[passed], [corners[~passed]]
+        widest_slices(done, _cuts(done), self._plane, self.axial_mm, self.across_mm)
 
     def furthest_mm(self) -> float | None:
         """Return the largest distance between two voxel centres of any lesions; None without one."""
@@ -86,13 +105,40 @@ class ExtremePoints:
         _longest(points, cuts, corners[starts, 0], self.longest_mm)
 
 
-def _plane_axes(geometry: Geometry) -> NDArray[np.float64]:
-    """Return the steps along y and x in mm on two axes of their plane at right angles, (2, 2)."""
-    step_y, step_x = geometry.matrix[:3, 1], geometry.matrix[:3, 0]
-    length_x = float(np.linalg.norm(step_x))
-    shear = float(step_y @ step_x) / length_x
-    upright = float(np.sqrt(max(0.0, float(step_y @ step_y) - shear**2)))
-    return np.array([[upright, shear], [0.0, length_x]])
+def _normal_axis(geometry: Geometry) -> int:
+    """Return the axis (0 is z) across the slices that a reader measures in.
+
+    Those that were acquired where voxels are clearly longest across them; else the patient's axial ones. So an
+    examination gives the same figures in whichever order of axes it is stored.
+    """
+    if 1 in geometry.shape:
+        return geometry.shape.index(1)
+    spacing = np.asarray(geometry.spacing_mm)
+    coarse = int(np.argmax(spacing))
+    if spacing[coarse] >= _COARSE * np.delete(spacing, coarse).max():
+        return coarse
+    return next(axis for axis in range(3) if axis not in geometry.axial_axes)
+
+
+def _plane_axes(geometry: Geometry, first: int, second: int) -> NDArray[np.float64]:
+    """Return the steps along two axes of the array in mm on two axes of their plane at right angles, (2, 2)."""
+    step, base = geometry.matrix[:3, 2 - first], geometry.matrix[:3, 2 - second]
+    length = float(np.linalg.norm(base))
+    shear = float(step @ base) / length
+    upright = float(np.sqrt(max(0.0, float(step @ step) - shear**2)))
+    return np.array([[upright, shear], [0.0, length]])
+
+
+def _upright_ends(
+    labels: NDArray[np.int32], corner: tuple[int, int, int], normal: int
+) -> NDArray[np.int32]:
+    """List lesion, place along axis 1 or 2, and the other two of the ends of runs within those slices."""
+    z0, y0, x0 = corner
+    if normal == 1:
+        ends = _run_ends(labels, z0, y0, x0)
+    else:
+        ends = _run_ends(np.ascontiguousarray(labels.swapaxes(1, 2)), z0, x0, y0)
+    return np.ascontiguousarray(ends[:, [0, 2, 1, 3]])
 
 
 def _cuts(points: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -96,6 +96,47 @@ def test_a_turned_grid_changes_no_axis():
     assert found.axial_perpendicular_mm == pytest.approx(straight.axial_perpendicular_mm)
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 0, 1), (1, 2, 0), (2, 1, 0)])
+@pytest.mark.parametrize("spacing", [SPACING, (1.2, 1.0, 0.7), (0.4, 1.0, 1.0)])
+def test_the_order_that_axes_are_stored_in_changes_no_axis(order, spacing):
+    labels = (np.random.default_rng(3).random((5, 8, 9)) < 0.5).astype(np.int32)
+    labels[3:] *= 2
+    grid = Geometry.from_spacing(labels.shape, spacing)
+    straight = measure(labels, np.zeros(labels.shape), grid)
+    matrix = grid.matrix
+    matrix[:3, :3] = matrix[:3, [2 - axis for axis in reversed(order)]]
+    stored = np.ascontiguousarray(labels.transpose(order))
+    found = measure(stored, np.zeros(stored.shape), Geometry.from_matrix(stored.shape, matrix))
+    for name in ("axial_axis_mm", "axial_perpendicular_mm", "longest_axis_mm"):
+        one, other = ([getattr(lesion, name) for lesion in some] for some in (straight, found))
+        assert one == pytest.approx(other)
+    planes = [labels == 1, labels == 2]
+    assert [lesion.axial_axis_mm for lesion in found] == pytest.approx(
+        [axial(plane, spacing)[0] for plane in planes]
+    )
+
+
+@pytest.mark.parametrize("normal", [1, 2])
+def test_slices_that_run_through_slabs_and_tiles_are_measured_whole(normal):
+    labels = (np.random.default_rng(5).random((6, 7, 9)) < 0.4).astype(np.int32)
+    labels[4:] *= 2
+    spacing = np.full(3, 1.0)
+    spacing[normal] = 3.0
+    grid = Geometry.from_spacing(labels.shape, tuple(spacing))
+    last = np.array([-1, 3, 5])
+    whole, cut = ExtremePoints(grid, last), ExtremePoints(grid, last)
+    whole.add_brick(labels, (0, 0, 0))
+    whole.close_slab(6)
+    for z in (0, 2, 4):
+        for y, x in ((0, 0), (0, 5), (4, 0), (4, 5)):
+            tile = labels[z : z + 2, y : y + 4 if y == 0 else 7, x : x + 5 if x == 0 else 9]
+            cut.add_brick(np.ascontiguousarray(tile), (z, y, x))
+        cut.close_slab(z + 2)
+    assert (whole.axial_mm[1:] > 0).all()
+    np.testing.assert_array_equal(cut.axial_mm, whole.axial_mm)
+    np.testing.assert_array_equal(cut.across_mm, whole.across_mm)
+
+
 def test_the_furthest_voxels_may_belong_to_two_lesions():
     labels = np.zeros((3, 30, 8), dtype=np.int32)
     extremes = ExtremePoints(Geometry.from_spacing(labels.shape, (1.0, 1.0, 1.0)), np.full(3, 1))
