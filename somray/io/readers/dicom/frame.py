@@ -65,7 +65,7 @@ class DicomFile:
 
     Args:
         path: file.
-        series: hash of the series, whoever it is of; "" where the header names none.
+        series: hash of the series, whoever it is of.
         frames: its slices; none for objects, and where `problem` is set.
         what: kind of object, "" for images.
         is_capture: a picture of a screen or a page, placed nowhere.

@@ -119,11 +119,7 @@ def _series_of(path: Path, repairs: list[str]) -> list[DicomFile]:
     if named.what:
         remedy = _REMEDIES.get(named.what, "name the folder of a series")
         raise DataError("unreadable", f"{path}: is a {named.what} object, not a scan; {remedy}")
-    if (
-        named.problem is not None
-        or not named.series
-        or (len(named.frames) > 1 and named.part[1] < 2)
-    ):
+    if named.problem is not None or (len(named.frames) > 1 and named.part[1] < 2):
         return [named]
     beside = [f for f in list_files(path.parent) if f.name != path.name and _may_be(f)]
     found, broken = _read(beside, [])
@@ -165,7 +161,7 @@ def _check_all_here(path: Path, chosen: Sequence[DicomFile]) -> None:
         return
     deeper, _ = _read([f for f in below if _may_be(f)], [])
     here = {frame.instance for file in chosen for frame in file.frames}
-    others = [f for f in deeper if f.series and f.series == chosen[0].series and not f.what]
+    others = [f for f in deeper if f.series == chosen[0].series and not f.what]
     apart = [f for f in others if any(frame.instance not in here for frame in f.frames)]
     if apart:
         raise DataError(

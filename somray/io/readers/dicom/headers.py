@@ -71,7 +71,7 @@ def read_file(file: Path) -> DicomFile:
     """
     tags = open_tags(file)
     with quiet():
-        series = _hashed(tags.text("SeriesInstanceUID")) if tags.text("SeriesInstanceUID") else ""
+        series = _series(tags)
         what = _object(tags)
         if what:
             return DicomFile(file, series, what=what)
@@ -83,6 +83,15 @@ def read_file(file: Path) -> DicomFile:
         except DataError as error:
             return DicomFile(file, series, is_capture=is_capture, part=part, problem=error)
         return DicomFile(file, series, frames, is_capture=is_capture, part=part)
+
+
+def _series(tags: Tags) -> str:
+    """Return what slices of one series share; where an anonymiser took its UID, that is folder, number and person."""
+    uid = tags.text("SeriesInstanceUID")
+    told = [tags.text(k) for k in ("SeriesNumber", "StudyInstanceUID", "PatientID")]
+    return (
+        _hashed(uid) if uid else _hashed("", str(tags.file.parent), *(t.casefold() for t in told))
+    )
 
 
 def _object(tags: Tags) -> str:

@@ -250,3 +250,15 @@ def test_a_slice_whose_content_is_not_here_is_missing(tmp_path):
     last.unlink()
     last.symlink_to("../.git/annex/objects/none")
     assert (refusal(folder).code, "004.dcm" in refusal(folder).message) == ("missing", True)
+
+
+def test_series_whose_uids_were_taken_are_told_apart_by_their_numbers(tmp_path):
+    taken = {"SeriesInstanceUID": None, "FrameOfReferenceUID": None, "PatientID": ""}
+    slices = [make_slice((0, 0, z), SeriesNumber="2", **taken) for z in (0, 2, 4)]
+    for place in (save(tmp_path / "a", slices), tmp_path / "a/001.dcm"):
+        with open_source(place) as source:
+            assert source.header.shape[1] == 3
+    between = [make_slice((0, 0, z), SeriesNumber="3", **taken) for z in (1, 3, 5)]
+    save(tmp_path / "a", between, names=["a.dcm", "b.dcm", "c.dcm"])
+    with pytest.raises(DataError, match="holds 2 series"):
+        open_source(tmp_path / "a")
