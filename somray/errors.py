@@ -10,6 +10,8 @@ SomrayError
 └── SchemaError    a table row or file contradicts its schema
 """
 
+from collections.abc import Mapping
+
 __all__ = [
     "QUARANTINE_CODES",
     "REMEDIES",
@@ -92,7 +94,16 @@ class ConfigError(SomrayError):
 
 
 class PlanError(SomrayError):
-    """The planned work cannot fit the resources at hand."""
+    """The planned work cannot fit the resources at hand.
+
+    Args:
+        message: what does not fit, and what to do.
+        plan: what `check --json` tells of it, where it was counted.
+    """
+
+    def __init__(self, message: str, plan: Mapping[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.plan = dict(plan or {})
 
 
 class DataError(SomrayError):

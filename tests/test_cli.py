@@ -60,8 +60,12 @@ def test_check_tells_what_would_be_quarantined_with_exit_3(tmp_path, capsys):
 
 def test_check_refuses_a_plan_that_cannot_fit_with_exit_4(cohort_folder, capsys):
     config = str(cohort_folder / "cohort.yaml")
-    assert main(["check", config, "--set", "resources.task_memory_mb=256"]) == 4
-    assert "task_memory_mb" in capsys.readouterr().err
+    assert main(["check", config, "--json", "--set", "resources.task_memory_mb=256"]) == 4
+    told = capsys.readouterr()
+    assert "task_memory_mb" in told.err
+    plan = json.loads(told.out)  # which stage, and by how much
+    assert {"error", "scans", "quarantine", "stages"} == set(plan)
+    assert max(stage["peak_bytes"] for stage in plan["stages"]) > 256 * 2**20
 
 
 def test_status_of_no_run_is_a_clear_error(tmp_path, capsys):

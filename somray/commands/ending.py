@@ -1,7 +1,8 @@
 """How a command ends: every error becomes one sentence on stderr, a code, and with `--json` an object on stdout.
 
 The object is `{"error": {"kind", "exit_code", "message"}}`, with `code` (a key of `QUARANTINE_CODES`) where one scan is
-at fault. Kinds: usage, config, plan, data, shape, export, storage, schema, stopped, internal.
+at fault; a plan that cannot fit stands beside it. Kinds: usage, config, plan, data, shape, export, storage, schema,
+stopped, internal.
 """
 
 import contextlib
@@ -111,7 +112,7 @@ def _told(error: Exception, as_json: bool) -> int:
         if isinstance(error, DataError):
             told["code"] = error.code
         with contextlib.suppress(OSError):  # it may be what went wrong
-            give_json({"error": told})
+            give_json({"error": told, **(error.plan if isinstance(error, PlanError) else {})})
     return code
 
 

@@ -69,7 +69,7 @@ def run(
 def check(config: ConfigFile, settings: Settings = None, as_json: Json = False) -> None:
     """Read configuration and headers and print the plan.
 
-    Exit codes as those of the run to come; 4 where the plan cannot fit, or a teacher cannot be fitted.
+    Exit codes as those of the run to come; 4 where the plan cannot fit.
 
     Example: somray check cohort.yaml
     """

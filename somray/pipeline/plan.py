@@ -102,7 +102,7 @@ def make_plan(cohort: Cohort) -> RunPlan:
 
     Raises:
         PlanError: a unit would need more memory than `resources.task_memory_mb` allows, or the run more space
-            than is free; says which.
+            than is free; says which, and holds the plan.
     """
     plan = RunPlan(len(cohort.scans))
     sources = (path for scan in cohort.scans for path in scan.paths if path is not None)
@@ -116,8 +116,11 @@ def make_plan(cohort: Cohort) -> RunPlan:
         *odd_sizes(executor.sizes),
         *_notes(executor.repairs),
     ]
-    _refuse_what_cannot_fit(plan, cohort)
-    note = space_note(cohort.storage, sum(stage.bytes for stage in plan.stages.values()))
+    try:
+        _refuse_what_cannot_fit(plan, cohort)
+        note = space_note(cohort.storage, sum(stage.bytes for stage in plan.stages.values()))
+    except PlanError as error:
+        raise PlanError(str(error), plan.as_json()) from None
     plan.notes += [] if note is None else [note]
     return plan
 
