@@ -11,7 +11,7 @@ from pydicom.uid import UID
 
 from somray.errors import DataError
 from somray.io.readers.dicom.codecs import LOSSY
-from somray.io.readers.dicom.dataset import Tags, open_tags, quiet
+from somray.io.readers.dicom.dataset import Tags, is_dicom_file, open_tags, quiet
 from somray.io.readers.dicom.enhanced import FrameTags, frames_of
 from somray.io.readers.dicom.frame import DicomFile, DicomFrame
 from somray.io.readers.dicom.intensity import intensity_of
@@ -59,7 +59,7 @@ def list_files(path: Path) -> list[Path]:
         )  # a slice that is not here must not pass unseen
         and not p.name.startswith(".")
         and p.name.upper() != "DICOMDIR"
-        and p.suffix.lower() not in IGNORED_SUFFIXES
+        and (p.suffix.lower() not in IGNORED_SUFFIXES or is_dicom_file(p))
     )
 
 

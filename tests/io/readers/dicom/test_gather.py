@@ -136,6 +136,13 @@ def test_a_series_in_subfolders_is_found_and_several_are_named(tmp_path):
     assert str(tmp_path / "disk/C") in error.message
 
 
+def test_dicom_in_files_called_pictures_is_dicom(tmp_path):
+    names = [f"{n}.jpg" for n in range(5)]
+    for place in (save(tmp_path / "a", stack(), names=names), tmp_path / "a/2.jpg"):
+        with open_source(place) as source:
+            assert source.header.shape[1] == 5
+
+
 def test_files_without_suffix_preamble_or_meta_header_are_read(tmp_path):
     folder = tmp_path / "a"
     folder.mkdir()
