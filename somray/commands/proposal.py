@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ __all__ = ["propose_cohort", "told"]
 
 _COLUMNS = ("subject", "session", "protocol", "channel", "path", "days", "truth", "anatomy")
 _MOST_NOTES = 40  # of one proposal that are shown to a person; `--json` has all
+_MOST_ALIKE = (
+    3  # of them for what one folder holds that is left out for one reason; else two, and a count
+)
 _HEAD = """\
 # Proposed by `somray init`; look at scans.csv too: who is who (subject), when (session, days), and `truth`.
 # Then: somray check {config}
@@ -52,7 +57,8 @@ def propose_cohort(paths: list[Path], out: Path) -> dict[str, Any]:
             raise ConfigError(f"{out / name}: exists already; choose another --out or remove it")
     found = propose([_plain(path) for path in paths])
     if not found.rows:
-        why = "".join(f"\n{note}" for note in found.notes[:_MOST_NOTES])
+        notes = _gathered(found.notes, found.left_out)
+        why = "".join(f"\n{note}" for note in notes[:_MOST_NOTES])
         raise ConfigError(
             f"no scan that somray can read was found in {', '.join(map(str, paths))}{why}"
         )
@@ -87,8 +93,8 @@ def _plain(path: Path) -> Path:
 
 def told(found: dict[str, Any]) -> str:
     """Say in words what `propose_cohort` did."""
-    notes = found["notes"]
-    lines = [*notes[:_MOST_NOTES]]
+    notes = _gathered(found["notes"], found["left_out"])
+    lines = notes[:_MOST_NOTES]
     if len(notes) > _MOST_NOTES:
         lines.append(f"… and {len(notes) - _MOST_NOTES} more notes (--json shows all)")
     protocols = ", ".join(f"{name} {count}" for name, count in found["protocols"].items())
@@ -100,6 +106,30 @@ def told(found: dict[str, Any]) -> str:
     lines.append(f"wrote {found['cohort']} and {found['manifest']}")
     lines.append(f"next: look at both, then somray check {found['cohort']}")
     return "\n".join(lines)
+
+
+def _gathered(notes: Sequence[str], left_out: Sequence[dict[str, str]]) -> list[str]:
+    """Shorten notes where much of one folder is left out for one reason: the first two tell, the rest are counted."""
+    kinds = {
+        f"left out ({one['code']}): {one['path']}: {one['why']}": (
+            os.path.dirname(one["path"]), one["code"], one["why"],
+        )
+        for one in left_out
+    }  # fmt: skip
+    alike, seen = Counter(kinds.values()), Counter[tuple[str, str, str]]()
+    lines = []
+    for note in notes:
+        kind = kinds.get(note)
+        if kind is None or alike[kind] <= _MOST_ALIKE:
+            lines.append(note)
+            continue
+        seen[kind] += 1
+        if seen[kind] < _MOST_ALIKE:
+            lines.append(note)
+        elif seen[kind] == _MOST_ALIKE:
+            folder, code, why = kind
+            lines.append(f"left out ({code}): {alike[kind] - 2} more in {folder}: {why}")
+    return lines
 
 
 def _yaml(found: Proposal, config: Path) -> str:

@@ -70,6 +70,18 @@ def test_the_words_say_how_many_and_what_was_left_out(tmp_path, capsys):
         assert [row["subject"] for row in csv.DictReader(file)] == ["P1"]
 
 
+def test_what_is_left_out_of_one_folder_for_one_reason_is_counted(tmp_path):
+    for name in ("P1/ct.nii.gz", "P2/ct.nii.gz"):
+        nifti(tmp_path / "data" / name)
+    for n in range(9):
+        (tmp_path / "data" / f"P{1 + n // 7}" / f"{n}.mgz").write_bytes(b"x")
+    found = propose_cohort([tmp_path / "data"], tmp_path / "out")
+    assert len(found["left_out"]) == 9
+    lines = [line for line in told(found).splitlines() if "FreeSurfer" in line]
+    starts = [line.split(": ")[1].replace(f"{tmp_path}/data/", "") for line in lines]
+    assert starts == ["P1/0.mgz", "P1/1.mgz", "5 more in P1", "P2/7.mgz", "P2/8.mgz"]
+
+
 def test_where_nothing_is_a_scan_the_reasons_are_given(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/scans.zip").write_bytes(b"PK\x03\x04")

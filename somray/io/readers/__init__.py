@@ -11,6 +11,7 @@ from pathlib import Path
 
 from somray.errors import DataError
 from somray.io.readers.dicom.reader import is_dicom, open_dicom
+from somray.io.readers.foreign import foreign
 from somray.io.readers.given import with_spacing
 from somray.io.readers.metaimage import is_metaimage, open_metaimage
 from somray.io.readers.nifti import is_nifti, open_nifti
@@ -126,6 +127,8 @@ def _open_local(path: str, irregular: str, channel: str | None) -> Source:
             "unreadable",
             f"{place}: holds voxels alone; name the header that describes them (.mhd, .nhdr), or write one",
         )
+    if place.is_file() and (what := foreign(place)):
+        raise DataError("unreadable", f"{place}: {what}")
     kinds = ", ".join(READERS)
     what = (
         "holds no files that somray reads" if place.is_dir() else "is not a file that somray reads"

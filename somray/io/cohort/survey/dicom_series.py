@@ -7,7 +7,6 @@ leaves this room. Of free text only words of the list of contrasts and phases ar
 import hashlib
 import re
 import secrets
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import pydicom
 from somray.io.cohort.survey.naming.moments import date_span, moment_of
 from somray.io.cohort.survey.naming.names import tokens
 from somray.io.cohort.survey.naming.words import CONTRASTS, PHASES
+from somray.io.readers.dicom.dataset import quiet
 
 __all__ = ["SeriesFacts", "SeriesFiles", "series_within"]
 
@@ -83,6 +83,7 @@ class SeriesFiles:
     scouts: int = 0
 
 
+@quiet()  # values are decoded when they are asked for, and what pydicom says of them quotes them
 def series_within(files: Iterable[Path]) -> tuple[list[SeriesFiles], list[Path]]:
     """Part files by series and person.
 
@@ -115,12 +116,8 @@ def series_within(files: Iterable[Path]) -> tuple[list[SeriesFiles], list[Path]]
 def _read(file: Path) -> Any:  # Any: pydicom's datasets are dynamic
     """Read the few elements that matter; None where the file is no DICOM or damaged."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            data = pydicom.dcmread(
-                file, stop_before_pixels=True, specific_tags=list(_TAGS), force=True
-            )
-            return data if data.get("SOPClassUID") or data.get("Modality") else None
+        data = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS), force=True)
+        return data if data.get("SOPClassUID") or data.get("Modality") else None
     except Exception:  # whatever a damaged file raises; the reader says what it is
         return None
 

@@ -19,6 +19,7 @@ from somray.io.cohort.survey.naming.words import LESION
 from somray.io.cohort.survey.walk import folders_within
 from somray.io.readers import READERS, open_source
 from somray.io.readers.dicom.headers import list_files
+from somray.io.readers.foreign import foreign
 
 __all__ = ["look_at"]
 
@@ -95,7 +96,11 @@ def _files(
     listed = {str(f) for f in list_files(maybe[0].parent)} if maybe and not alone else set()
     dicom, litter = series_within(f for f in maybe if alone or str(f) in listed or _is_dicom(f))
     rest = [f for f in maybe if not (str(f) in listed or _is_dicom(f))] + litter
-    search.others.update(f.suffix.lower() or "no ending" for f in rest)
+    for file in rest:
+        if what := foreign(file):
+            search.leave_out(file, "unreadable", what)
+        else:
+            search.others[file.suffix.lower() or "no ending"] += 1
     found = _series(dicom, root, search, given=given)
     if not alone and _is_stack(others):
         return found + _source(others[0].parent, root, search)

@@ -26,6 +26,7 @@ MOST_LABELS = 256  # a mask of a whole body has 117
 FEW_LABELS = 32  # of a file that no name calls a mask
 MOST_STEPS = 0.1  # of neighbours in a mask that may differ
 MOST_BESIDE = 12  # files of a folder whose values are looked at where no name tells
+MOST_SMALL = 150  # of which `MOST_BYTES` are not reached: one for each organ of a body
 SEEN = 3  # files of a folder
 LEAST_OVERLAP = 0.01
 _LOOKS = 5  # slices looked at
@@ -62,7 +63,7 @@ def part_masks(found: Sequence[Found], search: Search) -> None:
                 )
             search.images.append(one)
     for ones in beside.values():
-        if 1 < len(ones) <= MOST_BESIDE:
+        if 1 < len(ones) <= MOST_BESIDE or _are_small(ones):
             for one in _unnamed(ones):
                 search.masks.append(one)
                 one.is_lesion = not one.is_organ
@@ -85,6 +86,11 @@ def _is_believed(path: Path, seen: Sequence[str]) -> bool:
 
 def _is_large(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > MOST_BYTES
+
+
+def _are_small(ones: Sequence[Found]) -> bool:
+    files = [one.path for one in ones if one.path.is_file()]
+    return 1 < len(files) <= MOST_SMALL and sum(f.stat().st_size for f in files) <= MOST_BYTES
 
 
 def _unnamed(ones: Sequence[Found]) -> list[Found]:
@@ -192,7 +198,15 @@ def _scan_of(mask: Found, scans: Sequence[Gathered], search: Search) -> Gathered
             return better[0]
     if len(lying) == 1 and _is_of_first(mask, lying[0]):
         return lying[0]
-    search.leave_out(mask.path, "mask", "looks like a mask, but of no scan's first channel")
+    if not lying:
+        why = "looks like a mask, but no scan is known to be its own; name it in `truth` or `anatomy` if one is"
+    elif len(lying) > 1:
+        why = (
+            f"is a mask that lies on {len(lying)} scans; name it in `truth` or `anatomy` of its own"
+        )
+    else:
+        why = "looks like a mask, but of no scan's first channel"
+    search.leave_out(mask.path, "mask", why)
     return None
 
 

@@ -18,6 +18,10 @@ _LITTER = frozenset(
     ("thumbs.db", "desktop.ini", "version", "lockfile", "dicomdir", "readme", "license", "md5sums.md5", "autorun.inf")
 )  # fmt: skip
 _POINTER_BYTES = 1024  # a file that stands for another is no larger
+_CALLED_SCAN = re.compile(
+    r"[^.]+|.*\.(nii|hdr|img|nrrd|nhdr|mha|mhd|z?raw|dcm|dicom|ima|tiff?|png|mg[hz]|mnc|gz|\d+)", re.IGNORECASE
+)  # fmt: skip
+"""Names of scans; a script or a web page that is empty or a page is what it should be."""
 
 
 def is_litter(name: str) -> bool:
@@ -97,16 +101,19 @@ def _usable(folder: Path, names: list[str], search: Search) -> Iterator[Path]:
             continue
         try:
             if not file.is_file():
-                if file.is_symlink():
+                if file.is_symlink() and _CALLED_SCAN.fullmatch(name):
                     search.leave_out(file, "link", stand_in(file))
                 continue
             size = file.stat().st_size
-            if size == 0:
-                search.leave_out(file, "truncated", "is empty; copy it again")
-            elif size < _POINTER_BYTES and (what := stand_in(file)):
+            what = stand_in(file) if 0 < size < _POINTER_BYTES else ""
+            if size and not what:
+                yield file
+            elif not _CALLED_SCAN.fullmatch(name):
+                search.others[file.suffix.lower()] += 1
+            elif what:
                 search.leave_out(file, "link", what)
             else:
-                yield file
+                search.leave_out(file, "truncated", "is empty; copy it again")
         except OSError as error:
             search.leave_out(file, "unreadable", f"cannot be opened ({error.strerror})")
 

@@ -112,7 +112,7 @@ def _check_placed(place: str, frames: Sequence[DicomFrame]) -> tuple[str, ...]:
         if lacking:
             raise DataError(
                 "no_space",
-                f"{frame.path}: {frame.modality} image lacks {', '.join(lacking)}; SliceLocation and "
+                f"{frame.path}: the {frame.modality or 'unnamed'} image lacks {', '.join(lacking)}; SliceLocation and "
                 "ImagerPixelSpacing cannot stand in for them; correct the header",
             )
     if lost := lost_places(frames):

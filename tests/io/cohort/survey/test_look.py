@@ -1,4 +1,5 @@
 import os
+import warnings
 
 import nibabel as nib
 import numpy as np
@@ -8,6 +9,31 @@ import pytest
 from somray.io.cohort.discover import propose
 from tests.io.cohort.trees import nifti, seen, series
 from tests.io.dicom_files import make_slice
+
+
+def test_scripts_that_are_empty_and_pages_are_what_they_should_be(tmp_path):
+    nifti(tmp_path / "P1/ct.nii.gz")
+    for name in ("__init__.py", "view.html", "old.nii", "1.2.840.7", "brain.mgz", "a.dcm.gz"):
+        page = b"<html>" if name in ("view.html", "old.nii") else b""
+        (tmp_path / "P1" / name).write_bytes(page or b"x" * (name[-1] in "zZ"))
+    found = propose([tmp_path])
+    assert {left["path"].rpartition("/")[2]: left["why"].partition(";")[0] for left in found.left_out} == {
+        "old.nii": "is a web page, not the file that was meant", "1.2.840.7": "is empty",
+        "brain.mgz": "is FreeSurfer's", "a.dcm.gz": "is packed by gzip",
+    }  # fmt: skip
+    assert "(.py 1, .html 1)" in "".join(found.notes)
+
+
+def test_what_pydicom_says_of_values_that_it_doubts_is_not_repeated(tmp_path):
+    series(tmp_path / "P1", "A1")
+    file = next((tmp_path / "P1").iterdir())
+    held = b"1.2.826.0.1.3680043.8.498."
+    file.write_bytes(file.read_bytes().replace(held, b"Doe^Jane" + held[8:]))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        propose([tmp_path])
+    assert b"Doe^Jane" in file.read_bytes()
+    assert said == []
 
 
 def test_links_are_followed_once_and_dead_ones_named(tmp_path):

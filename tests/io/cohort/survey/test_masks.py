@@ -57,6 +57,25 @@ def test_a_mask_that_cannot_be_truth_is_left_out_with_why(tmp_path, kind, shift,
     assert words in notes
 
 
+def test_many_masks_beside_a_scan_are_no_scans(tmp_path):
+    nifti(tmp_path / "P1/ct.nii.gz")
+    for n in range(14):
+        nifti(tmp_path / f"P1/duct_{n}.nii.gz", "mask")
+    rows, notes = seen(tmp_path, "path", "truth")
+    assert rows == [("P1/ct.nii.gz", "P1/duct_0.nii.gz")]
+    assert notes.count("a second mask") == 13
+
+
+def test_a_mask_of_several_scans_is_told_with_what_to_do(tmp_path):
+    for name in ("P1/x/a.nii.gz", "P1/y/b.nii.gz"):
+        nifti(tmp_path / name)
+    nifti(tmp_path / "P1/liver_mask.nii.gz", "mask")
+    nifti(tmp_path / "Q/deep/er/kidney_mask.nii.gz", "mask")
+    _, notes = seen(tmp_path, "path")
+    assert "lies on 2 scans; name it in `truth` or `anatomy`" in notes
+    assert "no scan is known to be its own" in notes
+
+
 def test_an_organ_is_anatomy_and_no_truth(tmp_path):
     nifti(tmp_path / "P1/ct.nii.gz")
     nifti(tmp_path / "P1/liver_mask.nii.gz", "mask")
