@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from somray.io.cohort.kinship import Kinship
 from somray.io.cohort.survey.found import Found, Search
 from somray.io.cohort.survey.layouts import Numbered, place_all
 from somray.io.cohort.survey.look import look_at
@@ -95,19 +96,34 @@ def _once(found: list[Found], search: Search) -> list[Found]:
         if first is not one:
             dropped.add(id(one))
             search.leave_out(one.path, "link", f"is a link to {first.path}, or to the same file")
-    for ones in ([o for o in home if id(o) not in dropped] for home in homes.values()):
-        if len(ones) < 2:
-            continue
-        grids = {o.header.geometry for o in ones}
-        for one in ones[1:] if len(grids) == 1 else ones:
-            dropped.add(id(one))
-            why = (
-                f"a copy of the series in {ones[0].path}"
-                if len(grids) == 1
-                else "holds a part of a series whose other part lies in another folder; put them in one"
-            )
-            search.leave_out(one.path, "repeat", why)
+    for home in homes.values():
+        dropped |= _repeats([one for one in home if id(one) not in dropped], search)
     return [one for one in found if id(one) not in dropped]
+
+
+def _repeats(ones: Sequence[Found], search: Search) -> set[int]:
+    """Leave out, of sources of one series, copies and parts; others of its UID are scans of their own."""
+    dropped: set[int] = set()
+    kinship = Kinship()
+    kin = {(i, k): kinship.of(ones[i], ones[k]) for k in range(len(ones)) for i in range(k)}
+    for k, one in enumerate(ones):
+        first = next((i for i in range(k) if kin[i, k] == "copy"), None)
+        if first is not None:
+            why = f"a copy of the series in {ones[first].path}"
+        elif any(kind == "part" for pair, kind in kin.items() if k in pair):
+            why = (
+                "holds a part of a series whose other part lies in another folder; put them in one"
+            )
+        else:
+            continue
+        dropped.add(id(one))
+        search.leave_out(one.path, "repeat", why)
+    if len(ones) - len(dropped) > 1:
+        search.note(
+            f"{ones[0].path} and {len(ones) - len(dropped) - 1} more name one series (SeriesInstanceUID) but hold "
+            "other slices; each is a scan of its own"
+        )
+    return dropped
 
 
 def _leave_out_derived(search: Search, numbered: Sequence[Numbered]) -> None:

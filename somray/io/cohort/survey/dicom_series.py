@@ -27,6 +27,7 @@ _TAGS = (
     "FrameOfReferenceUID", "SOPInstanceUID", "Modality", "ImageType", "AcquisitionDate", "SeriesDate", "StudyDate",
     "ContentDate", "ManufacturerModelName", "ConvolutionKernel", "ContrastBolusAgent", "SequenceName",
     "ScanningSequence", "SeriesDescription", "ProtocolName", "NumberOfFrames", "Rows", "CorrectedImage", "SOPClassUID",
+    "SeriesNumber",
 )  # fmt: skip
 _NOBODY = re.compile(
     r"(|anon\w*|\w*anonym\w*|unknown|none|null|nil|na|n a|no name|noname|name|patient|subject|test|phantom|demo|"
@@ -100,7 +101,7 @@ def series_within(files: Iterable[Path]) -> tuple[list[SeriesFiles], list[Path]]
         if data is None:
             litter.append(file)
             continue
-        facts, modality = _facts(data), _text(data, "Modality")
+        facts, modality = _facts(data, file), _text(data, "Modality")
         kinds = {str(v).upper() for v in _list(data.get("ImageType"))}
         is_scout = bool({"LOCALIZER", "SCOUT"} & kinds)
         one = found.setdefault(
@@ -144,9 +145,12 @@ def _hash(*parts: str) -> str:
     return hashlib.blake2b("\0".join(parts).encode(), key=_KEY, digest_size=16).hexdigest()
 
 
-def _facts(data: Any) -> SeriesFacts:  # Any: pydicom
+def _facts(data: Any, file: Path) -> SeriesFacts:  # Any: pydicom
     patient = _patient(data)
-    series = _text(data, "SeriesInstanceUID") or _text(data, "SOPInstanceUID")
+    series = _text(data, "SeriesInstanceUID")
+    if not series:  # as the reader tells series apart whose UID was taken
+        told = [_text(data, name) for name in ("SeriesNumber", "StudyInstanceUID")]
+        series = " ".join((str(file.parent), *told))
     study, frame = _text(data, "StudyInstanceUID"), _text(data, "FrameOfReferenceUID")
     words = tokens(_text(data, "SeriesDescription") + " " + _text(data, "ProtocolName"))
     return SeriesFacts(

@@ -132,6 +132,23 @@ def test_a_copy_of_a_series_is_left_out(tmp_path):
     assert notes.count("a part of a series") == 2
 
 
+def test_other_scans_under_one_series_uid_are_scans_of_their_own(tmp_path):
+    told = {"SeriesInstanceUID": "1.2.3.4", "StudyInstanceUID": "1.2.3"}
+    for n, name in enumerate(("P1", "P2")):
+        blank = np.full((6, 8), 900 + n, "<i2").tobytes()
+        series(tmp_path / name, "anon", PixelData=blank, **told)
+    rows, notes = seen(tmp_path, "subject", "path")
+    assert rows == [("P1", "P1"), ("P2", "P2")]
+    assert "name one series (SeriesInstanceUID) but hold other slices" in notes
+
+
+def test_series_whose_uids_were_taken_are_told_apart_by_folder_and_number(tmp_path):
+    taken = dict.fromkeys(("SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"))
+    for name in ("P1", "P2"):
+        series(tmp_path / name, "", SeriesNumber="2", PixelData=name.encode() * 48, **taken)
+    assert seen(tmp_path, "path")[0] == [("P1",), ("P2",)]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
 def test_a_folder_without_permission_is_named(tmp_path):
     nifti(tmp_path / "P1/ct.nii.gz")
