@@ -231,7 +231,7 @@ class _Comparison:
             moved_mm, doubt = None, "not_registered"
         return LesionChange(
             lesion_id, self._before.session, self._after.session,
-            None if doubt == "not_covered" else change, first, last, fraction, moved_mm,
+            None if doubt else change, first, last, fraction, moved_mm,
             tuple(sorted(linked)), self._registered, doubt,
         )  # fmt: skip
 

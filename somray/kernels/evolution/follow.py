@@ -17,8 +17,8 @@ The rules, in order, for sessions k−1 → k, everything in the common frame:
    is None, its doubt `not_covered`. The same where only the edge of a scan makes it grow or shrink.
 7. Where a session's registration was refused, the lesions of its pairs are compared where the scanners
    saw them, linked only when they share half of the smaller one. Every row says `registered` False and
-   doubt `not_registered`, without a displacement: linked lesions keep their identity and the change of
-   their volume, what is not linked is neither new nor resolved (None).
+   doubt `not_registered`, without a displacement: linked lesions keep their identity and both volumes, but
+   no change is named (None).
 
 Every lesion of either session has exactly one row per pair. The links that were kept are the match
 graph; those by which an identity was taken back lead over more than one session.

@@ -32,9 +32,9 @@ class Lineage:
     def advance(self, changes: Iterable[LesionChange]) -> None:
         """Take the changes between the session before and the next one."""
         for row in changes:
-            if row.change == "split" and row.volume_from_mm3 is None:
+            if row.linked_ids and row.volume_from_mm3 is None:  # a part, named split or in doubt
                 self._inherit(row.lesion_id, row.linked_ids)
-            elif row.change == "merged" and row.volume_to_mm3 is None:
+            elif row.linked_ids and row.volume_to_mm3 is None:  # absorbed
                 self._absorbed(row.lesion_id, row.linked_ids)
             elif row.change == "new" and row.lesion_id not in self._old:
                 self._new.add(row.lesion_id)

@@ -189,8 +189,10 @@ def test_refused_registration_marks_every_row_of_its_pairs():
         transforms=[HERE, None, HERE],
     )  # fmt: skip
     told = {(c.to_session, c.change, c.doubt) for c in found.changes}
-    assert told == {(t, c, "not_registered") for t in ("t1", "t2") for c in ("stable", None)}
+    assert told == {(t, None, "not_registered") for t in ("t1", "t2")}
     assert len(found.changes) == 4
+    linked = [c for c in found.changes if c.lesion_id == 1]  # what it is stays known, by half of it
+    assert [c.volume_change_fraction for c in linked] == [0.0, 0.0]
     assert not any(c.registered for c in found.changes)
     assert all(c.displacement_mm is None for c in found.changes)
 

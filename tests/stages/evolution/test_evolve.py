@@ -109,14 +109,12 @@ def test_a_jump_is_believed_where_the_tissue_around_agrees_and_left_open_where_i
     assert max(ncc[1].values()) < 0.5
 
 
-def test_nothing_is_called_new_or_gone_where_registration_was_refused(tmp_path):
+def test_no_change_is_named_where_registration_was_refused(tmp_path):
     rows = follow_stored(
         tmp_path, (TEXTURE, balls(A, B), GRID, STILL), (TEXTURE, balls(A, C), GRID, None)
     )
     assert {r.doubt for r in rows["evolution"]} == {"not_registered"}
-    assert sorted(told(rows).values(), key=str) == [
-        ("stable", "not_registered"), (None, "not_registered"), (None, "not_registered"),
-    ]  # fmt: skip
+    assert list(told(rows).values()) == [(None, "not_registered")] * 3
     assert all(r.surround_ncc is None and not r.registered for r in rows["evolution"])
 
 
