@@ -211,6 +211,14 @@ def _frame_type(frame: FrameTags) -> tuple[str, ...]:
     return next((item.words("FrameType") for item in items if item is not None), ())
 
 
+def _plain(word: str) -> str:
+    """Write a number in one way: 250.000000 and 250 are one, even within a series."""
+    try:
+        return f"{float(word):.6g}"
+    except ValueError:
+        return word
+
+
 _TRAITS = {
     "EchoTime": "MREchoSequence", "EffectiveEchoTime": "MREchoSequence", "EchoNumbers": "",
     "ConvolutionKernel": "CTReconstructionSequence", "KVP": "CTXRayDetailsSequence", "StackID": "FrameContentSequence",
@@ -223,6 +231,6 @@ def _traits(frame: FrameTags) -> tuple[tuple[str, str], ...]:
     found = []
     for name, sequence in _TRAITS.items():
         holder = frame.holder(sequence, name) if sequence else frame.file
-        found.append((name, "\\".join(holder.words(name))))
+        found.append((name, "\\".join(_plain(word) for word in holder.words(name))))
     kind = _frame_type(frame) or frame.file.words("ImageType")
     return (*found, ("ImageType", "\\".join(kind[2:])))

@@ -195,3 +195,19 @@ def test_kinds_of_image_are_no_time_points_whatever_numbers_them(tmp_path, name,
     with pytest.raises(DataError, match=name) as caught:
         open_source(save(tmp_path / "a", slices))
     assert caught.value.code == "mixed_series"
+
+
+def test_a_number_written_in_two_ways_is_one_kind_of_image(tmp_path):
+    slices = [
+        one(
+            z,
+            t,
+            AcquisitionNumber=t,
+            EchoTime="5" if (z, t) != (HEIGHTS[0], 0) else "5.00000",
+            Modality="MR",
+        )
+        for z in HEIGHTS
+        for t in range(2)
+    ]
+    with open_source(save(tmp_path / "a", slices)) as source:
+        assert source.header.shape[:2] == (2, 4)
