@@ -1,5 +1,6 @@
 """Files that do not say how large their voxels are: what a person gives, and masks drawn on such scans."""
 
+import nibabel
 import numpy as np
 import pytest
 import tifffile
@@ -51,16 +52,17 @@ def test_a_mask_that_names_no_size_lies_on_the_scan_it_was_drawn_on(tmp_path, no
 
 def test_masks_of_micrometre_scans_are_not_taken_for_one_grid(tmp_path):
     """A thousandth of a millimetre is a whole voxel here."""
-    sizes = {"axes": "ZYX", "PhysicalSizeX": 1.0, "PhysicalSizeY": 1.0, "PhysicalSizeZ": 1.0}
     truth = np.zeros((3, 8, 9), np.uint8)
     truth[1, 2:6, 2:6] = 1
-    tifffile.imwrite(tmp_path / "truth.ome.tif", truth, metadata=sizes, photometric="minisblack")
     matrix = np.diag([1e-3, 1e-3, 1e-3, 1.0])
-    matrix[0, 3] = 1e-3  # the scan begins one voxel further
+    matrix[0, 3] = 5e-3
+    ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix
+    nibabel.save(nibabel.Nifti1Image(truth.T, ras), tmp_path / "truth.nii")
+    matrix[0, 3] = 6e-3  # the scan begins one voxel further
     grid = Geometry.from_matrix((3, 8, 9), matrix)
     moved = np.roll(truth, -1, axis=2)
     place = store(
         tmp_path / "run", np.zeros(truth.shape, np.float32), grid, labels={"som": 3 * moved}
     )
-    item = TruthItem(place, str(tmp_path / "truth.ome.tif"), (TruthMethod("som", "som", (3,)),))
+    item = TruthItem(place, str(tmp_path / "truth.nii"), (TruthMethod("som", "som", (3,)),))
     assert {row.label: row.dice for row in compare(item).rows["truth"]} == {0: 1.0, 1: 1.0}
