@@ -15,7 +15,7 @@ from somray.io.readers.dicom.dataset import Tags, is_dicom_file, open_tags, quie
 from somray.io.readers.dicom.enhanced import FrameTags, frames_of
 from somray.io.readers.dicom.frame import DicomFile, DicomFrame
 from somray.io.readers.dicom.intensity import intensity_of
-from somray.io.readers.dicom.orders import orders_of
+from somray.io.readers.dicom.orders import ORIGIN, orders_of
 from somray.io.readers.dicom.pixels import PixelPlace, place_of
 from somray.io.readers.dicom.suv import pet_scaling
 
@@ -233,4 +233,4 @@ def _traits(frame: FrameTags) -> tuple[tuple[str, str], ...]:
         holder = frame.holder(sequence, name) if sequence else frame.file
         found.append((name, "\\".join(_plain(word) for word in holder.words(name))))
     kind = _frame_type(frame) or frame.file.words("ImageType")
-    return (*found, ("ImageType", "\\".join(kind[2:])))
+    return (*found, ("ImageType", "\\".join(kind[2:])), (ORIGIN, "".join(kind[:1])))

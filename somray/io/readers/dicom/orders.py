@@ -24,6 +24,7 @@ from somray.io.readers.dicom.enhanced import FrameTags
 from somray.io.readers.dicom.frame import DicomFrame
 
 __all__ = [
+    "ORIGIN",
     "POSITION",
     "interleaving",
     "lacking",
@@ -36,6 +37,8 @@ __all__ = [
 POSITION = "TemporalPositionIdentifier"
 LOCATION = "SliceLocation"
 """Sorts nothing; tells where places were lost."""
+ORIGIN = "ImageType (original or derived)"
+"""Parts images at one place; a volume may hold both, where a scanner calls the slices derived that it interpolates."""
 _ANNOUNCED = ("NumberOfSlices", "NumberOfTimeSlices", "ImagesInAcquisition")
 _SPREAD = ("InstanceNumber", "SpacingBetweenSlices", "SliceThickness")
 """These sort nothing either; they tell whether slices are missing."""
@@ -66,6 +69,7 @@ MIDNIGHT_SECONDS = 43200.0  # times without date that span more than half a day 
 MOST_GROUPS = 4  # of slices that share a time; more are how a scanner works its way along
 PAUSE_SECONDS, PAUSE_RATIO = 5.0, 10.0  # times the usual time from slice to slice
 BETWEEN = 0.5  # share of slices that lie between those of another acquisition
+TOUCHING = 1e-9  # the same, of any slice
 MISSING_SHARE = 1.5  # of their thickness: slices so far apart have room between
 EVEN_SHARE = 0.05  # that gaps may differ from what is told, or from each other
 _EPOCH = datetime(1900, 1, 1)
@@ -215,11 +219,12 @@ def _is_order(table: NDArray[np.float64], name: str) -> bool:
     return True
 
 
-def interleaving(frames: Sequence[DicomFrame]) -> str:
+def interleaving(frames: Sequence[DicomFrame], *, uneven: bool = False) -> str:
     """Say what parts a volume into acquisitions that lie between each other, "" if nothing does.
 
     Args:
         frames: of one volume, ascending; all at different places.
+        uneven: their gaps differ: acquisitions that overlap at their ends do not continue each other.
 
     Returns:
         The name of the field that tells them apart.
@@ -228,7 +233,7 @@ def interleaving(frames: Sequence[DicomFrame]) -> str:
     for name in ("AcquisitionNumber", "AcquisitionTime", "ContentTime"):
         values = [dict(frame.orders).get(name) for frame in frames]
         keys[name] = list(_runs(values) if name.endswith("Time") else values)
-    for name, _ in frames[0].traits:
+    for name in (name for name, _ in frames[0].traits if name != ORIGIN):
         keys[name] = [dict(frame.traits).get(name) or None for frame in frames]
     for name, found in keys.items():
         groups: dict[float | str, list[int]] = {}
@@ -236,7 +241,9 @@ def interleaving(frames: Sequence[DicomFrame]) -> str:
             if value is not None:
                 groups.setdefault(value, []).append(z)
         is_parted = 2 <= len(groups) <= MOST_GROUPS and min(map(len, groups.values())) > 1
-        if is_parted and any(_lie_between(*pair) for pair in combinations(groups.values(), 2)):
+        least = TOUCHING if uneven and name == "AcquisitionNumber" else BETWEEN
+        pairs = combinations(groups.values(), 2)
+        if is_parted and any(_between(*pair) >= least for pair in pairs):
             return name
     return ""
 
@@ -252,10 +259,9 @@ def _runs(times: list[float | None]) -> list[float | None]:
     return [float(np.searchsorted(ends, t, side="right")) for t in times if t is not None]
 
 
-def _lie_between(one: list[int], other: list[int]) -> bool:
-    """Whether slices of each acquisition lie between slices of the other."""
-    inside = [sum(b[0] < z < b[-1] for z in a) / len(a) for a, b in ((one, other), (other, one))]
-    return min(inside) >= BETWEEN
+def _between(one: list[int], other: list[int]) -> float:
+    """Return the share of slices of each acquisition that lie between slices of the other; the lesser of both."""
+    return min(sum(b[0] < z < b[-1] for z in a) / len(a) for a, b in ((one, other), (other, one)))
 
 
 def lacking(times: Sequence[Sequence[DicomFrame]], heights: NDArray[np.float64]) -> tuple[str, ...]:

@@ -80,10 +80,10 @@ def arrange(place: str, frames: Sequence[DicomFrame]) -> Series:
         gap = first.thickness_mm or 1.0
         repairs += () if first.thickness_mm else ("thickness_assumed",)
         return Series(times, positions, across, normal, gap, repairs)
-    repairs += _check_woven(place, times[0])
     gaps = np.diff((positions - positions[0]) @ normal)
     gap = float(np.median(gaps))
     uneven = _uneven(gaps, gap)
+    repairs += _check_woven(place, times[0], uneven=bool(uneven))
     if uneven and _is_rounded(positions, normal):
         gap, uneven = float(np.mean(gaps)), ""
     return Series(
@@ -272,9 +272,9 @@ def _repeated(
     raise DataError("mixed_series", f"{place}: {_pair(one, other)} {what}; {remedy}")
 
 
-def _check_woven(place: str, frames: Sequence[DicomFrame]) -> tuple[str, ...]:
+def _check_woven(place: str, frames: Sequence[DicomFrame], *, uneven: bool) -> tuple[str, ...]:
     """Refuse, for CT and PET, two acquisitions between each other; MR is measured so, and it is noted."""
-    field = interleaving(frames)
+    field = interleaving(frames, uneven=uneven)
     if not field:
         return ()
     if frames[0].modality not in ("CT", "PT") and field.startswith(("Acquisition", "Content")):

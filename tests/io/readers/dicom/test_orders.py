@@ -137,6 +137,13 @@ def test_acquisitions_between_each_other_are_refused_and_in_mr_noted(tmp_path, n
         assert source.header.repairs == ("acquisitions_woven",)
 
 
+def test_acquisitions_that_overlap_at_their_ends_are_not_resampled_into_one(tmp_path):
+    heights = [(0, 2.0 * i) for i in range(8)] + [(1, 13.0 + 2 * i) for i in range(6)]
+    folder = save(tmp_path / "a", [one(z, 0, AcquisitionNumber=n) for n, z in heights])
+    with pytest.raises(DataError, match="acquisitions lie between"):
+        open_source(folder, "resample")
+
+
 def test_kernels_between_each_other_are_refused_in_any_modality(tmp_path):
     slices = [one(1.0 * i, 0, Modality="MR", EchoTime=str(5 + i % 2)) for i in range(12)]
     with pytest.raises(DataError, match="EchoTime"):
@@ -181,6 +188,7 @@ def test_frames_of_an_enhanced_file_are_sorted_by_their_b_value(tmp_path):
     ("name", "values"),
     [
         ("ImageType", (["ORIGINAL", "PRIMARY", "M"], ["ORIGINAL", "PRIMARY", "P"])),
+        ("ImageType", (["ORIGINAL", "PRIMARY", "M"], ["DERIVED", "PRIMARY", "M"])),
         ("EchoTime", ("4.6", "9.2")),
         ("ComplexImageComponent", ("MAGNITUDE", "PHASE")),
         ("ConvolutionKernel", ("B30", "B70")),
