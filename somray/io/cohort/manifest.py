@@ -7,6 +7,7 @@ import difflib
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,6 +49,7 @@ _THOUSANDS = re.compile(r"[-+]?[1-9][0-9]{0,2},[0-9]{3}")
 _DATE = re.compile(
     r"[0-9]{1,4}([./-])[0-9]{1,2}\1[0-9]{1,4}|[0-9]{1,2}[-. ]*[A-Za-z]{3}|[A-Za-z]{3,9}[-. ]+[0-9]"
 )
+_WITH_UNIT = re.compile(r"([-+]?[0-9.]+) *d(ays?)?", re.IGNORECASE)
 _MOST_DAYS = 36525  # a century; above it Excel's numbers of dates of this century begin
 _MOST_NAMED = 50  # faulty rows named in one message
 
@@ -167,7 +169,8 @@ def _problems(row: Mapping[str, str], config: CohortConfig) -> list[str]:
     """Name what is wrong with a row by itself."""
     found = [
         f"{name} {row[name]!r} must be letters, digits, '.', '_' or '-', and begin with a letter or "
-        "digit" + ("; Excel shortened a number: make the column text" if is_cut else "")
+        "digit"
+        + ("; Excel shortened a number: make the column text" if is_cut else _unlike(row[name]))
         for name in ("subject", "session")
         for is_cut in [_SHORTENED.fullmatch(row[name])]
         if is_cut or not _NAME.fullmatch(row[name])
@@ -190,9 +193,17 @@ def _problems(row: Mapping[str, str], config: CohortConfig) -> list[str]:
     return found
 
 
+def _unlike(text: str) -> str:
+    """Name a sign that only looks like a permitted one, as word processors and web pages write them; "" of none."""
+    sign = next((c for c in text if not c.isascii() and not c.isalpha()), "")
+    return f"; {sign!r} is a {unicodedata.name(sign, 'sign').lower()}" if sign else ""
+
+
 def _no_days(text: str) -> str:
     """Say why a text is no number of days; "" where it is one."""
     value = _number(text)
+    if found := _WITH_UNIT.fullmatch(text):
+        return f"holds a unit; write days alone: {found[1]}"
     if _DATE.match(text) or (value is not None and value > _MOST_DAYS):
         return "is a date; write the days since the subject's first session: 0, 14, 90"
     if _THOUSANDS.fullmatch(text):

@@ -76,10 +76,9 @@ def read_sheet(path: Path, known: Collection[str]) -> Sheet:
         raise ConfigError(f"{path}: the manifest is an Excel workbook; {_SAVE}")
     text, is_guessed = _decoded(content, path)
     records = _records(text, known, path)
-    titles = next((row for row in records if any(row)), [])
-    if (
-        len(titles) == 1 and titles[0].lower() not in known
-    ):  # each row as a whole in quotation marks
+    filled = [row for row in records if any(row)]
+    if all(len(row) == 1 for row in filled) and filled and filled[0][0].lower() not in known:
+        # each row as a whole in quotation marks
         records = _records("\n".join("".join(row) for row in records), known, path)
     return _sheet(path, records, known, is_guessed)
 
@@ -145,6 +144,11 @@ def _sheet(path: Path, records: list[list[str]], known: Collection[str], is_gues
         filled = [(number, row[1:]) for number, row in filled]
     titles = [title.lower() for title in filled[0][1]]
     if not {*titles} & {*known}:  # no row of titles: nothing can be said of what stands below it
+        below = next((n for n, r in filled if len({c.lower() for c in r} & {*known}) > 1), None)
+        if below is not None:
+            raise ConfigError(
+                f"{path}: the titles stand in row {below}; take out what stands above them ({filled[0][1][0]!r} …)"
+            )
         return Sheet(tuple(title for title in titles if title), ())
     twice = [title for title, count in Counter(titles).items() if title and count > 1]
     if twice:

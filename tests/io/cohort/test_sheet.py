@@ -117,6 +117,7 @@ def test_decimal_commas_are_read_and_thousands_refused(tmp_path, config):
         "45292,0",
     ):
         assert "is a date" in message_of(tmp_path, config, with_days(text))
+    assert "write days alone: 14" in message_of(tmp_path, config, with_days("14 days"))
     for text in ("1_0", "inf", "3 days", "day 3", "1e400"):
         assert "days" in message_of(tmp_path, config, with_days(text))
 
@@ -152,7 +153,8 @@ def test_decimal_commas_are_read_and_thousands_refused(tmp_path, config):
         (b"\x81\x8d\xff", ("UTF-8",)),
         (b"\x1f\x8b\x08\0\0\0\0\0\x02\x03", ("compressed", "unpack")),
         (b"SQLite \x01\x02", ("not UTF-8",)),
-        (b"# study\nsubject,session,protocol,path\n", ("first row holds # study",)),
+        (b"# study\nsubject,session,protocol,path\n", ("titles stand in row 2", "# study")),
+        ("subject,session,protocol,path\ns‐1,b,ct,c\n".encode(), ("row 2", "is a hyphen")),
         (b"Patient;Tag;Pfad\na;b;c\n", ("holds patient, tag, pfad", "row of titles")),
         (b"count,subject,session,protocol,path\n0,a,b,ct,c\n", ("unknown columns count",)),
         (b",subject,session,protocol,path\n7,a,b,ct,c\n", ("row 2", "'7'", "no title")),
