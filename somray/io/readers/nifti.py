@@ -30,6 +30,7 @@ _TYPES = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8",
 }  # fmt: skip
 _VECTORS = (1004, 1005, 1006, 1007, 1010, 2003, 2004)  # intent codes of matrices, vectors, colors
+_SURFACE = [27307, 1, 6]  # how FreeSurfer folds the 163,842 vertices of fsaverage
 _HEADS = {348: nib.Nifti1Header, 540: nib.Nifti2Header}  # by their size in bytes
 _EXTENSION_BYTES = 4  # after the header: whether extensions follow
 _MOST_EXTENSIONS = 1 << 24  # bytes
@@ -60,7 +61,9 @@ def open_nifti(path: Path, irregular: str = "refuse") -> Source:
         known = code in data_type_codes.code
         what = str(data_type_codes.label[code]) if known else "an unknown type"
         raise DataError(
-            "unreadable", f"{path}: holds {what} (code {code}); one real number per voxel is read"
+            "unreadable",
+            f"{path}: holds {what} (code {code}); one real number per voxel is read: write "
+            "the values themselves",
         )
     slope, intercept, repairs = _scaling(path, header)
     if shape[0] > 1 == shape[1]:  # also what converters make of slices whose places were lost
@@ -199,6 +202,11 @@ def _shape(path: Path, header: Any) -> tuple[int, int, int, int]:  # Any: nibabe
             "unreadable",
             f"{path}: holds several values per voxel ({what}, sizes {sizes}); x, y, z and t of one value "
             "are read, so write one file per component",
+        )
+    if sizes[:3] == _SURFACE:
+        raise DataError(
+            "unreadable",
+            f"{path}: holds FreeSurfer's values on a surface, no volume; name the volume itself",
         )
     return volume_shape(str(path), sizes)
 

@@ -137,12 +137,14 @@ def test_a_nifti_of_vectors_or_without_space_is_coded(tmp_path):
     flat = nib.Nifti1Image(np.zeros((2, 2, 2), np.float32), np.diag([1.0, 1.0, 1.0, 1.0]))
     flat.set_sform(np.diag([1.0, 1.0, 0.0, 1.0]), 1)
     nib.save(flat, tmp_path / "flat.nii")
+    surface = np.zeros((27307, 1, 6), np.uint8)
+    nib.save(nib.Nifti1Image(surface, np.eye(4)), tmp_path / "surface.nii")
     codes = []
-    for name in ("v.nii", "flat.nii"):
+    for name in ("v.nii", "surface.nii", "flat.nii"):
         with pytest.raises(DataError) as caught:
             open_source(tmp_path / name)
         codes.append(caught.value.code)
-    assert codes == ["unreadable", "no_space"]
+    assert codes == ["unreadable", "unreadable", "no_space"]
 
 
 @pytest.mark.parametrize("encoding", ["raw", "gzip", "bzip2"])
