@@ -178,7 +178,7 @@ def _labels_of(
         raise DataError("unreadable", f"{path}: {what}; export it as BINARY")
     place = place_of(open_tags(path), count)
     if kind == "LABELMAP":
-        return partial(_of_values, place)
+        return partial(_of_values, place, int(data.get("PixelPaddingValue") or 0))
     most = int(data.get("MaximumFractionalValue") or 255) if kind == "FRACTIONAL" else 1
     return partial(_of_shares, place, -(-most // 2))
 
@@ -198,8 +198,9 @@ def _of_shares(place: PixelPlace, half: int, frame: _SegFrame) -> Labels:
     return np.where(stored_plane(place, frame.index) >= half, np.int32(frame.segment), np.int32(0))
 
 
-def _of_values(place: PixelPlace, frame: _SegFrame) -> Labels:
-    return np.asarray(stored_plane(place, frame.index), dtype=np.int32)
+def _of_values(place: PixelPlace, background: int, frame: _SegFrame) -> Labels:
+    found = np.asarray(stored_plane(place, frame.index), dtype=np.int32)
+    return np.where(found == background, np.int32(0), found)
 
 
 def _frames(path: Path, data: Any) -> Iterator[_SegFrame]:  # Any: pydicom

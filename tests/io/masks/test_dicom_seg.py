@@ -232,6 +232,10 @@ def test_values_of_a_label_map_are_its_labels(tmp_path):
             data.save_as(path)
         with LabelMask(path) as mask:
             np.testing.assert_array_equal(mask.read(0, 1)[0], labels)
+    data.add_new("PixelPaddingValue", "US", 2)  # the background may have another number
+    data.save_as(path)
+    with LabelMask(path) as mask:
+        np.testing.assert_array_equal(mask.read(0, 1)[0], labels % 2)
     assert organ_names(path) == {1: "organ 1", 2: "organ 2"}
 
 
