@@ -109,9 +109,11 @@ def _is_relative(text: str, folder: Path) -> bool:
 
 
 def ray_line(address: str, made: dict[str, Any]) -> str:
-    """Write the line of Ray's own that hands the same job over."""
+    """Write the line of Ray's own that hands the same job over, though git may be told to ignore a manifest."""
     words = ["ray", "job", "submit", "--address", address, "--submission-id", made["name"]]
     environment = dict(made["environment"])
     if folder := environment.pop("working_dir", None):
+        if (Path(folder) / ".gitignore").exists():
+            words = ["env", "RAY_RUNTIME_ENV_IGNORE_GITIGNORE=1", *words]
         words += ["--working-dir", folder, "--runtime-env-json", json.dumps(environment)]
     return shlex.join([*words, "--", *made["command"]])

@@ -1,6 +1,7 @@
 """What is handed to a cluster, what is refused before anything is sent, and how a job's end becomes ours."""
 
 import json
+import os
 import shlex
 
 import pytest
@@ -56,6 +57,19 @@ def test_the_line_of_rays_own_holds_the_same(study):
     assert json.loads(words[words.index("--runtime-env-json") + 1])["excludes"]
     end = ["--", "python", "-m", "jobs.run_cohort", "cohort.yaml", "--set", "seed=3"]
     assert words[-7:] == end
+
+
+def test_a_manifest_that_git_ignores_is_sent(study, client, monkeypatch):
+    (study / ".gitignore").write_text("*.csv\n")
+    made = request(study / "cohort.yaml", (), shared=False)
+    assert shlex.split(ray_line("http://h:8265", made))[1] == f"{jobs.SEND_IGNORED}=1"
+    seen = []
+    monkeypatch.setenv(jobs.SEND_IGNORED, "0")
+    monkeypatch.setattr(
+        client, "submit_job", lambda *_, **__: seen.append(os.environ[jobs.SEND_IGNORED])
+    )
+    jobs.Jobs("http://h:8265").submit("name", ["true"], {})
+    assert seen == ["1"]
 
 
 def test_a_shared_folder_is_named_and_nothing_sent(study):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import shlex
 import urllib.parse
 import urllib.request
@@ -17,6 +18,7 @@ from somray.errors import PlanError
 
 __all__ = ["Jobs", "Submitted"]
 
+SEND_IGNORED = "RAY_RUNTIME_ENV_IGNORE_GITIGNORE"
 _ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED)
 
 
@@ -93,6 +95,7 @@ class Jobs:
                 if known[one] not in _ENDED:
                     return Submitted(one, is_new=False)
             full = f"{name}-{len(again) + 1}" if again else name
+            os.environ[SEND_IGNORED] = "1"  # a manifest is sent though git is told to ignore *.csv
             command = shlex.join(words)
             self._client.submit_job(
                 entrypoint=command, submission_id=full, runtime_env=dict(environment)
