@@ -46,9 +46,24 @@ def load_cohort(config: Path, settings: tuple[str, ...] = ()) -> Cohort:
         ConfigError: one of them is wrong.
     """
     file = config.expanduser().absolute()
-    cohort = Cohort.load(load_config(file, settings), file.parent)
+    loaded = load_config(file, settings)
+    _refuse_unsent(file.parent / loaded.scans)
+    cohort = Cohort.load(loaded, file.parent)
     _refuse_place(cohort.storage, file)
     return cohort
+
+
+def _refuse_unsent(manifest: Path) -> None:
+    """Say why a manifest is not in Ray's copy of the submitted folder.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if _UPLOADS in str(manifest) and not manifest.exists():
+        raise ConfigError(
+            f"the manifest {manifest.name} was not sent with the job: Ray leaves out what .gitignore and .rayignore "
+            "name; export RAY_RUNTIME_ENV_IGNORE_GITIGNORE=1 before `ray job submit`, or use `somray submit`"
+        )
 
 
 def _refuse_place(storage: Storage, file: Path) -> None:

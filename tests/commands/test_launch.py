@@ -7,7 +7,7 @@ import pytest
 
 from somray.commands import launch
 from somray.commands.ending import StoppedError, ended
-from somray.commands.launch import STOPPED, _stoppable, refuse_missing_gpu
+from somray.commands.launch import STOPPED, _stoppable, load_cohort, refuse_missing_gpu
 from somray.config import parse_config
 from somray.errors import ConfigError, PlanError
 from somray.io.storage import Storage
@@ -99,3 +99,11 @@ def test_the_memory_of_one_process_is_no_place_for_a_run(tmp_path):
     write_manifest(tmp_path, [("a", "t0", "p", "a.nii")])
     with pytest.raises(ConfigError, match=r"memory of each process .*folder"):
         launch.run_job(tmp_path / "cohort.yaml", settings=("output=memory://a/run",))
+
+
+def test_a_manifest_that_was_not_sent_with_a_job_is_told_so(tmp_path):
+    sent = tmp_path / "runtime_resources/working_dir_files/_ray_pkg_1"
+    sent.mkdir(parents=True)
+    (sent / "cohort.yaml").write_text("scans: s.csv\noutput: /x\nprotocols: {p: {modality: CT}}\n")
+    with pytest.raises(ConfigError, match=r"s\.csv was not sent .*\.gitignore"):
+        load_cohort(sent / "cohort.yaml")
