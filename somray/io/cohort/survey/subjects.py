@@ -58,7 +58,7 @@ def name_subjects(
     for label, made in sorted(ids.items()):
         if label != made:
             search.note(
-                f"subject {label!r} is called {made!r}: ids hold letters, digits, '.', '_' and '-'"
+                f"subject {label!r} is called {made!r}: ids hold letters, digits, '.', '_' and '-', 48 at most"
             )
     return {key: ids[label] for key, label in labels.items()}
 

@@ -19,7 +19,8 @@ _LITTER = frozenset(
 )  # fmt: skip
 _POINTER_BYTES = 1024  # a file that stands for another is no larger
 _CALLED_SCAN = re.compile(
-    r"[^.]+|.*\.(nii|hdr|img|nrrd|nhdr|mha|mhd|z?raw|dcm|dicom|ima|tiff?|png|mg[hz]|mnc|gz|\d+)", re.IGNORECASE
+    r"[^.]+|.*\.((nii|hdr|img|nrrd|nhdr|mha|mhd|z?raw|dcm|dicom|ima|tiff?|png|mg[hz]|mnc)(\.gz)?|\d+)",
+    re.IGNORECASE,
 )  # fmt: skip
 """Names of scans; a script or a web page that is empty or a page is what it should be."""
 

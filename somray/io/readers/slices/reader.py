@@ -79,7 +79,8 @@ def open_slices(path: Path, irregular: str = "refuse", channel: str | None = Non
         DataError: `unreadable`, `truncated`, `mixed_series` (pages differ), `irregular` (missing pages).
     """
     files = _inside(path) if path.is_dir() else [path]
-    if not _is_png_name(files[0]) and (len(files) == 1 or _is_set(files[0])):
+    is_png_alone = not path.is_dir()  # by its first bytes, whatever its name
+    if not (is_png_alone or _is_png_name(files[0])) and (len(files) == 1 or _is_set(files[0])):
         return _open_tiff_of(files, channel)
     if channel is not None:
         raise DataError("unreadable", f"{path}: single gray pages have no channel {channel!r}")
@@ -88,7 +89,7 @@ def open_slices(path: Path, irregular: str = "refuse", channel: str | None = Non
     seen = [first, *(_look(file, decode=False) for file in numbered.files[1:])]
     _check_alike(path, numbered.files, seen)
     shape = (1, len(seen), first.rows, first.columns)
-    kind = "png" if _is_png_name(numbered.files[0]) or not path.is_dir() else "tiff"
+    kind = "png" if is_png_alone or _is_png_name(numbered.files[0]) else "tiff"
     notes = (*first.notes, *(("others_ignored",) if numbered.others else ()))
     spacing = _spacing(path, seen, numbered, shape[1:])
     header = stack_header(path, shape, spacing, notes, kind)

@@ -13,15 +13,22 @@ from tests.io.dicom_files import make_slice
 
 def test_scripts_that_are_empty_and_pages_are_what_they_should_be(tmp_path):
     nifti(tmp_path / "P1/ct.nii.gz")
-    for name in ("__init__.py", "view.html", "old.nii", "1.2.840.7", "brain.mgz", "a.dcm.gz"):
-        page = b"<html>" if name in ("view.html", "old.nii") else b""
-        (tmp_path / "P1" / name).write_bytes(page or b"x" * (name[-1] in "zZ"))
+    held = {
+        "view.html": "<html>",
+        "old.nii": "<html>",
+        "brain.mgz": "x",
+        "a.dcm.gz": "x",
+        "mcf.par": "0.1 0",
+    }
+    held |= {"T1.PAR": "# === DATA DESCRIPTION FILE ===", "physio.tsv.gz": ""}
+    for name in ("__init__.py", "1.2.840.7", *held):
+        (tmp_path / "P1" / name).write_text(held.get(name, ""))
     found = propose([tmp_path])
     assert {left["path"].rpartition("/")[2]: left["why"].partition(";")[0] for left in found.left_out} == {
         "old.nii": "is a web page, not the file that was meant", "1.2.840.7": "is empty",
-        "brain.mgz": "is FreeSurfer's", "a.dcm.gz": "is packed by gzip",
+        "brain.mgz": "is FreeSurfer's", "a.dcm.gz": "is packed by gzip", "T1.PAR": "is Philips PAR/REC",
     }  # fmt: skip
-    assert "(.py 1, .html 1)" in "".join(found.notes)
+    assert "4 other files are no scans" in "".join(found.notes)
 
 
 def test_what_pydicom_says_of_values_that_it_doubts_is_not_repeated(tmp_path):

@@ -164,6 +164,8 @@ def test_png_of_every_depth_keeps_its_stored_values(tmp_path, bits, rows, expect
     found, header = whole(tmp_path / "a.png")
     np.testing.assert_array_equal(found[0, 0], expected)
     assert header.repairs == ("spacing_assumed",)
+    (tmp_path / "a.png").rename(tmp_path / "a.jpg")  # what it is, its content says
+    np.testing.assert_array_equal(whole(tmp_path / "a.jpg")[0], found)
 
 
 def test_png_palettes_colors_and_transparency_are_refused_and_gray_in_colors_is_read(tmp_path):
