@@ -29,7 +29,8 @@ SUFFIXES = tuple(kind + packed for kind in (".nii", ".hdr", ".img") for packed i
 _TYPES = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8",
 }  # fmt: skip
-_VECTORS = (1004, 1005, 1006, 1007, 1010, 2003, 2004)  # intent codes of matrices, vectors, colors
+_VECTORS = (1004, 1005, 1006, 1007, 1010, 2003, 2004, 2006, 2007, 2008, 2009, 2016, 2017)
+"""Intent codes of matrices, vectors, colors, and of warps (FSL's)."""
 _SURFACE = [27307, 1, 6]  # how FreeSurfer folds the 163,842 vertices of fsaverage
 _HEADS = {348: nib.Nifti1Header, 540: nib.Nifti2Header}  # by their size in bytes
 _EXTENSION_BYTES = 4  # after the header: whether extensions follow

@@ -139,12 +139,15 @@ def test_a_nifti_of_vectors_or_without_space_is_coded(tmp_path):
     nib.save(flat, tmp_path / "flat.nii")
     surface = np.zeros((27307, 1, 6), np.uint8)
     nib.save(nib.Nifti1Image(surface, np.eye(4)), tmp_path / "surface.nii")
+    warp = nib.Nifti1Image(np.zeros((2, 2, 2, 3), np.float32), np.eye(4))
+    warp.header.set_intent(2006)
+    nib.save(warp, tmp_path / "warp.nii")
     codes = []
-    for name in ("v.nii", "surface.nii", "flat.nii"):
+    for name in ("v.nii", "surface.nii", "warp.nii", "flat.nii"):
         with pytest.raises(DataError) as caught:
             open_source(tmp_path / name)
         codes.append(caught.value.code)
-    assert codes == ["unreadable", "unreadable", "no_space"]
+    assert codes == [*["unreadable"] * 3, "no_space"]
 
 
 @pytest.mark.parametrize("encoding", ["raw", "gzip", "bzip2"])
