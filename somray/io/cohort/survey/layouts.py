@@ -36,6 +36,7 @@ _T_TIME = re.compile(r"t(0|[3-9]|\d\d)")
 _ABOVE_DATASET = ("rawdata", "sourcedata", "derivatives", "bids")
 _BELOW_SUBJECT = re.compile(r"ses-[^_]+|anat|func|dwi|perf|pet|ct|fmap|micr")
 _BIDS_ORGANS = ("dseg", "aparcaseg", "brain", "wm", "gm", "csf")
+_T_FOLDER = re.compile(r"t\d\d?", re.IGNORECASE)
 _TWIN = {"T1": "T2", "T2": "T1", "t1": "t2", "t2": "t1"}
 _MOST_BYTES = 1 << 20
 
@@ -81,8 +82,12 @@ def place_all(found: Sequence[Found], search: Search) -> list[Numbered]:
         if not (_as_numbered(one, found, numbered) or _as_bids(one)):
             beside = alone.get(one.path.parent, set())
             _by_names(one, is_alone=beside == {stem}, is_t_time=is_t_time, beside=beside)
-            if is_t_folder and one.path.parent.name.lower() in T_WORDS:
+            if is_t_folder and _T_FOLDER.fullmatch(one.path.parent.name):
                 _take_folder_for_time(one)
+    if {"t00", "t50"} <= {one.when.lower() for one in found}:
+        search.note(
+            "T00, T50 … are taken for time points; take all but one out if they are phases of one breath"
+        )
     if {one.what for one in found} >= {"t1", "t2"} and not is_mr:
         search.note(
             "t1 and t2 are taken for contrasts of MR; call them visit1 and visit2 if they are time points"
@@ -114,8 +119,10 @@ def _contrasts_below(one: Found) -> tuple[str, ...]:
 
 
 def _take_folder_for_time(one: Found) -> None:
-    """Take the folder T1 or T2 of a source for its visit, in place."""
+    """Take the folder T1, T2 and so on of a source for its visit, in place."""
     one.when = one.path.parent.name
+    if one.who[-1] == one.when:
+        one.who, one.names = one.who[:-1], one.names[:-1]
     one.what = "-".join(_contrasts_below(one))
 
 

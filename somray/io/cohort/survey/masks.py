@@ -4,6 +4,7 @@ What a name calls a mask is one only if its values are whole numbers and few; wh
 another source's grid and holds few whole numbers, is one too.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +28,10 @@ FEW_LABELS = 32  # of a file that no name calls a mask
 MOST_STEPS = 0.1  # of neighbours in a mask that may differ
 MOST_BESIDE = 12  # files of a folder whose values are looked at where no name tells
 MOST_SMALL = 150  # of which `MOST_BYTES` are not reached: one for each organ of a body
+MOST_ALIKE = 3  # a name that more files have names nobody
 SEEN = 3  # files of a folder
 LEAST_OVERLAP = 0.01
+_ANSWERS = frozenset(("pred", "preds", "prediction", "predictions", "predicted", "inference"))
 _LOOKS = 5  # slices looked at
 
 
@@ -62,13 +65,24 @@ def part_masks(found: Sequence[Found], search: Search) -> None:
                     f"{one.path}: is named like a mask but holds an image's values; taken for a scan"
                 )
             search.images.append(one)
-    for ones in beside.values():
+    for ones in (*beside.values(), *_called_alike(search.images)):
         if 1 < len(ones) <= MOST_BESIDE or _are_small(ones):
             for one in _unnamed(ones):
                 search.masks.append(one)
                 one.is_lesion = not one.is_organ
     masks = {id(one) for one in search.masks}
     search.images[:] = [one for one in search.images if id(one) not in masks]
+
+
+def _called_alike(images: Sequence[Found]) -> list[list[Found]]:
+    """Group images of several folders under one name, such as a network's answers beside what it was asked."""
+    names: dict[str, list[Found]] = defaultdict(list)
+    for one in images:
+        names[re.sub(r"_\d{4}$", "", stem_of(one.path.name))].append(one)
+    few = [
+        ones for stem, ones in names.items() if len(ones) <= MOST_ALIKE and re.search(r"\d", stem)
+    ]
+    return [ones for ones in few if len({one.folder for one in ones}) == len(ones)]
 
 
 def _is_believed(path: Path, seen: Sequence[str]) -> bool:
@@ -154,11 +168,8 @@ def give_masks(scans: Sequence[Gathered], search: Search) -> None:
         is_organs = mask.path.parent.name.lower() == "segmentations" and not is_lesion
         if mask.is_organ or is_organs:
             organs[id(scan), mask.path.parent].append(mask)
-        elif scan.truth is None:
-            scan.truth = mask.path
         else:
-            why = f"a second mask for {scan.first.path}, beside {scan.truth.name}; join them in one file"
-            search.leave_out(mask.path, "mask", why)
+            _give_truth(scan, mask, search)
     by_id = {id(scan): scan for scan in scans}
     shared = Counter(folder for _, folder in organs)  # by several scans: each has a file of it
     for (key, folder), masks in organs.items():
@@ -172,6 +183,26 @@ def give_masks(scans: Sequence[Gathered], search: Search) -> None:
             search.leave_out(masks[0].path, "mask", why)
         else:
             scan.anatomy = folder if is_own and _is_folder_of(folder, masks) else masks[0].path
+
+
+def _give_truth(scan: Gathered, mask: Found, search: Search) -> None:
+    """Take a mask for a scan's truth, unless it has one already or a program made it."""
+    if _is_answer(mask):
+        why = f"by its name a program's answer for {scan.first.path}, no truth"
+        search.leave_out(mask.path, "mask", why)
+    elif scan.truth is None:
+        scan.truth = mask.path
+    else:
+        why = (
+            f"a second mask for {scan.first.path}, beside {scan.truth.name}; join them in one file"
+        )
+        search.leave_out(mask.path, "mask", why)
+
+
+def _is_answer(mask: Found) -> bool:
+    """Whether names say that a program made a mask: `truth` is what people drew."""
+    words = {*tokens(mask.path.parent.name), *tokens(mask.path.name)}
+    return bool(words & _ANSWERS)
 
 
 def _is_folder_of(folder: Path, masks: Sequence[Found]) -> bool:

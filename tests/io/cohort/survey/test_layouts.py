@@ -268,6 +268,13 @@ def test_folders_t1_and_t2_of_the_same_contrasts_are_visits(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_third_folder_beside_such_is_a_visit_too(tmp_path):
+    for visit in ("T1", "T2", "T3"):
+        nifti(tmp_path / "ISPY1_1001" / visit / "dce.nii.gz")
+    rows, _ = seen(tmp_path, "subject", "session")
+    assert rows == [("ISPY1_1001", visit) for visit in ("T1", "T2", "T3")]
+
+
 def test_folders_t1_and_t2_of_other_contrasts_are_contrasts(tmp_path):
     nifti(tmp_path / "P1" / "T1" / "P1_T1_mprage.nii.gz")
     nifti(tmp_path / "P1" / "T2" / "P1_T2_flair.nii.gz")

@@ -117,3 +117,13 @@ def test_a_data_set_that_is_named_after_its_masks_holds_images(tmp_path):
         tuple(f"{folder}/case_{n}.nii.gz" for folder in ("COVID-CT-Seg_20cases", "Infection_Mask", "Lung_Mask"))
         for n in ("001", "002")
     ]  # fmt: skip
+
+
+def test_a_programs_answers_are_neither_scans_nor_truth(tmp_path):
+    for name in ("c1", "c2"):
+        nifti(tmp_path / "images" / f"{name}.nii.gz")
+        nifti(tmp_path / "predictions" / f"{name}.nii.gz", "mask")
+        nifti(tmp_path / "reader" / f"{name}.nii.gz", "mask")
+    rows, notes = seen(tmp_path, "path", "truth")
+    assert rows == [(f"images/{n}.nii.gz", f"reader/{n}.nii.gz") for n in ("c1", "c2")]
+    assert notes.count("a program's answer") == 2

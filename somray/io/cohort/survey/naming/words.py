@@ -20,7 +20,7 @@ __all__ = [
 MASK = frozenset(
     ("mask", "masks", "label", "labels", "labelmap", "seg", "segs", "segmentation", "segmentations", "dseg", "truth",
      "gt", "groundtruth", "roi", "rois", "voi", "lumen", "contour", "contours", "lesions", "gtv", "annotation",
-     "annotations", "labelstr", "labelsts", "maskstr", "targetstr", "targetsts", "msk")
+     "annotations", "segm", "labelstr", "labelsts", "maskstr", "targetstr", "targetsts", "msk")
 )  # fmt: skip
 """A name with one of these speaks of a mask."""
 
@@ -44,8 +44,8 @@ MODALITIES = {
     "CT": frozenset(("ct", "cect", "ldct", "hu", "cbct", "ncct", "hrct", "ctres")),
     "PET": frozenset(("pet", "pt", "suv", "suvbw", "fdg", "bqml", "psma")),
     "MR": frozenset(("mr", "mri", "t1", "t2", "t1w", "t2w", "flair", "dwi", "adc", "dce", "dce4d", "t1ce", "t1c",
-                     "t1gd", "t2f", "t1n", "hbv", "ktrans", "pdw", "swi", "bold", "t2star", "mprage", "mp2rage",
-                     "spgr")),
+                     "t1gd", "t2f", "t1n", "t1post", "t1pre", "hbv", "ktrans", "pdw", "swi", "bold", "t2star", "mprage",
+                     "mp2rage", "spgr")),
     "XCT": frozenset(("xct", "uct", "µct", "microct", "xray", "tomo", "μct")),
 }  # fmt: skip
 
@@ -53,9 +53,9 @@ T_WORDS = frozenset(("t1", "t2"))
 """Contrasts of MR, and as often the numbers of time points."""
 
 CONTRASTS = frozenset(
-    ("t1", "t1w", "t1n", "t1c", "t1ce", "t1gd", "t1km", "t2", "t2w", "t2f", "t2star", "flair", "dwi", "adc", "swi",
-     "pd", "pdw", "hbv", "ktrans", "dce", "dce4d", "bold", "asl", "fa", "md", "stir", "tof", "mprage", "mp2rage",
-     "spgr")
+    ("t1", "t1w", "t1n", "t1c", "t1ce", "t1gd", "t1km", "t1post", "t1pre", "t2", "t2w", "t2f", "t2star", "flair", "dwi",
+     "adc", "swi", "pd", "pdw", "hbv", "ktrans", "dce", "dce4d", "bold", "asl", "fa", "md", "stir", "tof", "mprage",
+     "mp2rage", "spgr")
 )  # fmt: skip
 """Contrasts of MR: of one visit, and never a time point."""
 
