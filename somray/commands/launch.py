@@ -13,7 +13,7 @@ from somray.commands.console import INTERRUPTED, say
 from somray.commands.ending import StoppedError
 from somray.commands.progress.planning import Planning
 from somray.commands.progress.view import ProgressView
-from somray.commands.words import ended_units
+from somray.commands.words import counted, ended_units
 from somray.config import CohortConfig, load_config
 from somray.domain.run import RunLayout
 from somray.domain.work import Executor
@@ -266,7 +266,9 @@ def _run(
 
     resources = cohort.config.resources
     if not quiet:
-        say(f"somray: {len(cohort.scans)} scans, results in {storage.uri()}; Ctrl-C loses nothing")
+        say(
+            f"somray: {counted(len(cohort.scans), 'scan')}, results in {storage.uri()}; Ctrl-C loses nothing"
+        )
         for doubt in doubts_of(cohort.scans):
             say(f"note: {doubt}")
         _tell_of_other(storage)

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from somray.commands.words import duration, end_words, ended_units
+from somray.commands.words import counted, duration, end_words, ended_units
 from somray.errors import REMEDIES
 
 __all__ = ["failure_lines", "plan_text", "run_text", "status_text"]
@@ -18,7 +18,10 @@ Facts = dict[str, Any]  # Any: JSON
 def plan_text(plan: Facts) -> str:
     """Say what a run will take, and which scans will not be part of it."""
     aside = len(plan["quarantine"])
-    lines = [f"{plan['scans']} scans, {aside} of them to be set aside" + (":" if aside else "")]
+    lines = [
+        f"{counted(plan['scans'], 'scan')}, {aside} of them to be set aside"
+        + (":" if aside else "")
+    ]
     lines += [
         f"  {q['subject']} {q['session']} ({q['protocol']}): {q['code']}: {q['message']}"
         for q in plan["quarantine"]

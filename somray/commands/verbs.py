@@ -16,6 +16,7 @@ from somray.commands.console import (
     out_option,
     say,
 )
+from somray.commands.words import counted
 
 __all__ = ["check", "demo", "exit_code", "init", "report", "run", "status"]
 
@@ -80,7 +81,7 @@ def check(config: ConfigFile, settings: Settings = None, as_json: Json = False) 
 
     cohort = load_cohort(config, tuple(settings or ()))
     if not as_json:
-        say(f"somray: reading the headers of {len(cohort.scans)} scans")
+        say(f"somray: reading the headers of {counted(len(cohort.scans), 'scan')}")
     made = make_plan(cohort)
     for note in (*doubts_of(cohort.scans), *made.notes):
         say(f"note: {note}")

@@ -17,6 +17,7 @@ from somray.commands.console import (
     out_option,
     say,
 )
+from somray.commands.words import counted
 from somray.errors import ConfigError
 
 __all__ = ["measure", "measure_text"]
@@ -104,7 +105,7 @@ def _measured(
     from somray.runtime.serial import SerialExecutor
 
     if not quiet:
-        say(f"measuring {len(plan.told()['pairs'])} scans of {plan.source.root}")
+        say(f"measuring {counted(len(plan.told()['pairs']), 'scan')} of {plan.source.root}")
     progress = None if quiet else MinuteLines()
     if workers == 1 and address is None:
         return measure_run(plan, SerialExecutor(), write_report, progress)
@@ -163,7 +164,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         yield f"and {len(left_out) - MOST_SHOWN} more set aside"
     yield from (f"note: {note}" for note in found["notes"])
     if "state" in found:
-        yield f"done: {found['run']}, {len(pairs)} scans measured, {len(left_out)} set aside"
+        yield f"done: {found['run']}, {counted(len(pairs), 'scan')} measured, {len(left_out)} set aside"
     else:
         yield f"nothing was written; without --dry-run: {found['run']}"
 
