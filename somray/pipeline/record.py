@@ -21,7 +21,7 @@ from somray.io.tables import row_to_plain
 from somray.pipeline.finetune.finetuned import SEGMENTER, finetuned
 from somray.pipeline.pretrain.kept import PRETRAINING, pretrained
 from somray.pipeline.run_state import Progress, RunState
-from somray.pipeline.run_tables import RunTables, failure_result, timing_row
+from somray.pipeline.run_tables import RunTables, failure_result, plain_rows, timing_row
 from somray.pipeline.stages import STAGES
 from somray.runtime.threads import StorageThreads
 
@@ -132,7 +132,7 @@ class RunRecord:
         counts = self.state.counts[unit.stage]
         counts["left"] += 1
         is_new = self._ledger.is_new(unit)
-        entry: Entry | None = None if is_new else await self._off(self._ledger.find, unit)
+        entry: Entry | None = None if is_new else await self._off(self._found, unit)
         if entry is None or entry.digest != unit.digest:
             if wiped := STAGES[unit.stage].wipes(unit):
                 await self._off(self._wipe, unit.protocol, wiped)
@@ -178,8 +178,15 @@ class RunRecord:
 
     async def is_due(self, unit: Unit) -> bool:
         """Whether a unit would be run."""
-        entry = await self._off(self._ledger.find, unit)
+        entry = await self._off(self._found, unit)
         return entry is None or entry.digest != unit.digest
+
+    def _found(self, unit: Unit) -> Entry | None:
+        """Return what is known of a unit; nothing where the model that it left was cleared away."""
+        entry = self._ledger.find(unit)
+        if entry is None or not entry.ok or unit.stage not in MODELS[:2]:
+            return entry
+        return entry if unit.stage in models.read_model_info(self._storage, unit.protocol) else None
 
     def _wipe(self, protocol: str, wiped: Sequence[tuple[str, str]]) -> None:
         """Forget the units whose results another one destroys, before it touches the first byte."""
@@ -203,7 +210,7 @@ class RunRecord:
 
     async def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
         """Turn a done unit into a failed one after the fact."""
-        told = {**_by_table(rows), "timings": entry.rows.get("timings", [])}
+        told = {**plain_rows(rows), "timings": entry.rows.get("timings", [])}
         changed = dataclasses.replace(entry, code=code, message=message, rows=told)
         if entry.ok:
             self.state.counts[entry.stage]["done"] -= 1
@@ -318,10 +325,3 @@ def _is_broken(entry: Entry) -> bool:
         return False
     ours = entry.digest == "" and entry.code not in GIVEN_UP
     return ours or entry.stage in MODELS
-
-
-def _by_table(rows: Sequence[Row]) -> dict[str, list[dict[str, object]]]:
-    found: dict[str, list[dict[str, object]]] = {}
-    for row in rows:
-        found.setdefault(row.table, []).append(row_to_plain(row))
-    return found

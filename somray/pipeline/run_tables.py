@@ -14,9 +14,17 @@ from somray.domain.tables import TABLES, FailureRow, Row, TimingRow
 from somray.domain.work import Outcome, Result, Unit
 from somray.io.ledger import Entry, Ledger
 from somray.io.storage import Storage
-from somray.io.tables import COMPACTED, TableRows, compact, part_name, remove_others, write_part
+from somray.io.tables import (
+    COMPACTED,
+    TableRows,
+    compact,
+    part_name,
+    remove_others,
+    row_to_plain,
+    write_part,
+)
 
-__all__ = ["RunTables", "failure_result", "timing_row"]
+__all__ = ["RunTables", "failure_result", "plain_rows", "timing_row"]
 
 
 class RunTables:
@@ -132,6 +140,14 @@ def failure_result(
     for extra in on_failure(outcome) if on_failure else ():
         rows.setdefault(extra.table, []).append(extra)
     return Result(rows=rows)
+
+
+def plain_rows(rows: Sequence[Row]) -> dict[str, list[dict[str, object]]]:
+    """Put rows under their tables, as the ledger keeps them."""
+    found: dict[str, list[dict[str, object]]] = {}
+    for row in rows:
+        found.setdefault(row.table, []).append(row_to_plain(row))
+    return found
 
 
 def timing_row(outcome: Outcome) -> TimingRow:

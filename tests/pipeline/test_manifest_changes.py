@@ -1,5 +1,6 @@
 """What a run of the same folder leaves of scans, subjects and protocols that the manifest no longer names."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -88,3 +89,14 @@ def test_a_renamed_session_is_aligned_under_its_new_name(tmp_path):
         run_tiny(tmp_path)
     aligned = somray.open_run(tmp_path / "run").table("alignment")
     assert set(aligned["session"]) == {"t0", "later"}
+
+
+def test_a_model_that_was_cleared_away_is_fitted_again_and_nothing_else(tmp_path):
+    save(tmp_path / "a.nii", body())
+    write_manifest(tmp_path, ROWS[:1])
+    run_tiny(tmp_path)
+    folder = tmp_path / "run/models/p"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    shutil.rmtree(folder)
+    assert run_tiny(tmp_path)["executed"] == 1
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
