@@ -5,7 +5,6 @@ first holds the voxel, as with a folder of masks. Binary segments, fractional on
 whose values are the segments' numbers. Only what places a frame, and the segments' names, leave this module.
 """
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, Segmenta
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError, SomrayError
 from somray.io.readers import open_source
-from somray.io.readers.dicom.dataset import open_tags
+from somray.io.readers.dicom.dataset import open_tags, quiet
 from somray.io.readers.dicom.headers import list_files
 from somray.io.readers.dicom.pixels import PixelPlace, place_of, stored_plane
 from somray.io.readers.source import Source, coded, grid_of
@@ -71,8 +70,7 @@ def _segmentations(path: Path) -> list[Path]:
 def _is_one(file: Path) -> bool:
     if first_bytes(file, _MAGIC_AT + 4)[_MAGIC_AT:] != b"DICM":
         return False
-    with warnings.catch_warnings(), coded(file):
-        warnings.simplefilter("ignore")
+    with quiet(), coded(file):
         head = pydicom.dcmread(file, specific_tags=["SOPClassUID"], stop_before_pixels=True)
     return head.get("SOPClassUID") in _CLASSES
 
@@ -121,7 +119,8 @@ def segment_names(path: Path) -> list[tuple[int, str]]:
 def _unquoted(path: Path) -> Iterator[None]:
     """Keep the words of pydicom back: they may quote a value, and a value may name a person."""
     try:
-        yield
+        with quiet():
+            yield
     except (SomrayError, OSError):
         raise
     except Exception as error:
@@ -133,8 +132,7 @@ def _unquoted(path: Path) -> Iterator[None]:
 
 def _header(path: Path) -> tuple[Any, int]:  # Any: pydicom's datasets are dynamic
     """Read all but the pixels, and the byte where those begin, 0 where they are compressed."""
-    with path.open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with path.open("rb") as file:
         data = pydicom.dcmread(file, stop_before_pixels=True)
         head = _PIXEL_HEAD.get(data.file_meta.TransferSyntaxUID, 0)
         return data, file.tell() + head if head else 0
@@ -168,7 +166,12 @@ def _labels_of(
     kind, bits = str(data.get("SegmentationType", "")), int(data.BitsAllocated)
     if bits == 1 and kind == "BINARY":
         if not begin:
-            raise DataError("unreadable", f"{path}: is a compressed segmentation; decompress it")
+            syntax = data.file_meta.TransferSyntaxUID
+            what = "compressed" if syntax.is_compressed else syntax.name
+            raise DataError(
+                "unreadable",
+                f"{path}: is a {what} segmentation; write it as Explicit VR Little Endian",
+            )
         size = (int(data.Rows), int(data.Columns))
         if not count or path.stat().st_size - begin < -(-count * size[0] * size[1] // 8):
             raise DataError("truncated", f"{path}: ends before its frames do; copy the file again")

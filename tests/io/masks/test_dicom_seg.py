@@ -5,6 +5,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     RLELossless,
@@ -192,6 +193,11 @@ def test_frames_of_a_tilted_gantry_stand_where_they_say(tmp_path, masks):
 def test_a_compressed_segmentation_is_refused_by_name(tmp_path, masks):
     path = write(tmp_path / "seg.dcm", list(masks.items()), syntax=RLELossless)
     with pytest.raises(DataError, match="compressed segmentation"):
+        open_mask(path)
+    data = pydicom.dcmread(write(tmp_path / "plain.dcm", list(masks.items())))
+    data.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    pydicom.dcmwrite(path, data)
+    with pytest.raises(DataError, match="is a Explicit VR Big Endian segmentation; write it as"):
         open_mask(path)
 
 
