@@ -133,7 +133,8 @@ def _known(what: str, name: str, known: "pd.Series[str]") -> None:
     if near:
         raise ConfigError(f"no {what} {name!r}: did you mean {' or '.join(near)}?")
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    raise ConfigError(f"no {what} {name!r}: there is {', '.join(names[:NAMES_SHOWN])}{more}")
+    there = f"{', '.join(names[:NAMES_SHOWN])}{more}" or "none yet; let the run go on"
+    raise ConfigError(f"no {what} {name!r}: there is {there}")
 
 
 def _day(days: float | None) -> tuple[bool, float]:
