@@ -32,8 +32,8 @@ class ObjectsConfig(Strict):
         Literal["auto", "lung", "none"],
         Field(
             description="auto: objects are found, cut and called by their modality's rule (PET, PETCT, MR, CT; "
-            "XCT and others are followed as the map draws them); lung, CT alone: what is compact, solid and "
-            "enclosed by lung, in place of what is dense; none: as the map draws them"
+            "XCT and others as the map draws them, borders half way to normal tissue); lung, CT alone: what is "
+            "compact, solid and enclosed by lung, in place of what is dense; none: as the map draws them"
         ),
     ] = "auto"
     cohort: Annotated[

@@ -302,4 +302,5 @@ class ProtocolChain(ProtocolWork):
             channel=channel,
             config=config.lesions,
             apart=self.objects.rule is None or not self.objects.rule.follows_parts,
+            settles=config.objects.rule != "none",
         )

@@ -84,6 +84,7 @@ def ingest_recipe(scan: Scan, config: ProtocolConfig) -> str:
     """Name all that decides what ingest makes of a scan's pixels."""
     settings: list[object] = [config.modality, config.channels, config.irregular]
     settings += [config.repair_fraction, config.spacing_mm, config.in_place]
+    settings.append(config.modality == "MR" and [window is None for window in config.windows])
     named = [scan.subject, scan.session, scan.days]
     return digest_of("ingest", code_digest("ingest"), settings, named)
 

@@ -28,6 +28,7 @@ from somray.io.ome.image import (
     write_label_brick,
 )
 from somray.io.storage import Storage
+from somray.kernels.objects.border import spread_numbers
 from somray.kernels.objects.found import LESION, FoundObject
 from somray.kernels.objects.grid import ObjectGrid
 from somray.kernels.objects.organs import (
@@ -40,6 +41,7 @@ from somray.kernels.objects.organs import (
 )
 from somray.kernels.objects.recut import recut
 from somray.kernels.objects.scan_rule import FoundScan, ScanRule
+from somray.stages.reading.borders import SettledMask
 from somray.stages.reading.organs import Organs, read_organs
 from somray.stages.reading.volume import ScanVolume, labelled, read_volumes
 from somray.stages.student.volumes import VOLUME_MM, volume_chance
@@ -146,7 +148,11 @@ def find(item: FindItem, shared: StudentModel | TeacherModel | None = None) -> R
         seen = read_volumes(item.place, sizes_mm, t, target)
         grid = seen[0].grid
         found = _found(item, seen, shared)
-        scan = _Drawing(storage, meta, item, grid, found, t, last)
+        border = None
+        if found.keeps_mask:
+            border = SettledMask(storage, item.place, meta, t, item.method, item.value)
+            border = border.read() if item.rule.follows_parts else border
+        scan = _Drawing(storage, meta, item, grid, found, border, t, last)
         with contextlib.ExitStack() as opened:
             drawn, shares, names = scan.draw(scan.organs(opened, failures))
         verdicts = named_by_organ(shares, names, item.exclude, item.rule.has_uptake)
@@ -180,13 +186,18 @@ def _found(
 
 @dataclass(frozen=True, eq=False)
 class _Drawing:
-    """One time point's objects on their way into `labels/objects`; `last` is the highest number before."""
+    """One time point's objects on their way into `labels/objects`.
+
+    `border` is the mask whose pixels they keep, None where they are drawn from the grid; `last` the highest number
+    before.
+    """
 
     storage: Storage
     meta: ScanMeta
     item: FindItem
     grid: ObjectGrid
     found: FoundScan
+    border: SettledMask | None
     t: int
     last: int
 
@@ -247,14 +258,16 @@ class _Drawing:
         return voxels, add_shares(parts), {} if organs is None else organs.names
 
     def _brick(self, brick: Brick) -> NDArray[np.int32]:
-        """Draw one brick; where the map draws lesions itself they keep its pixels."""
+        """Draw one brick; where the map draws lesions itself they keep its pixels, borders settled."""
         where = brick.z0, brick.z1, ((brick.y0, brick.y1), (brick.x0, brick.x1))
-        if not self.found.keeps_mask:
+        if self.border is None:
             return self.grid.draw(self.found.labels, *where)
-        labels = read_label_brick(self.storage, self.item.place.name, self.item.method, brick)
-        drawn = self.grid.nearest(self.found.labels, *where)
+        outer = brick.grown((1, 1, 1), self.meta.shape[2:])
+        labels = read_label_brick(self.storage, self.item.place.name, self.item.method, outer)
+        plane = (outer.y0, outer.y1), (outer.x0, outer.x1)
+        drawn = self.grid.nearest(self.found.labels, outer.z0, outer.z1, plane)
         drawn[labels != self.item.value] = 0
-        return drawn
+        return spread_numbers(drawn, self.border.of(brick), brick.within(outer))
 
 
 def _check_whole(meta: ScanMeta, path: str) -> None:

@@ -27,8 +27,10 @@ __all__ = [
     "LEAST_CONTRAST",
     "SOFT_TISSUE_HU",
     "Uptake",
+    "body_counts",
     "is_soft_tissue",
     "lies_in_soft_tissue",
+    "quantile_of",
     "uptake_histogram",
     "uptake_of",
 ]
@@ -102,7 +104,7 @@ def _positions() -> NDArray[np.float64]:
     return FIRST_OCTAVE + np.arange(BINS, dtype=np.float64) / BINS_PER_OCTAVE
 
 
-def _quantile(counts: NDArray[np.int64], fraction: float) -> float:
+def quantile_of(counts: NDArray[np.int64], fraction: float) -> float:
     """Return the value below which a share of the counts lies, in log2, between bins linearly."""
     total = np.cumsum(counts)
     wanted = fraction * total[-1]
@@ -112,12 +114,12 @@ def _quantile(counts: NDArray[np.int64], fraction: float) -> float:
     return FIRST_OCTAVE + (bin_ + float(np.clip(inside, 0.0, 1.0))) / BINS_PER_OCTAVE
 
 
-def _body(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def body_counts(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Keep what is body in a histogram that may hold air: the upper class of Otsu's threshold.
 
     The scale is taken from a thousandth of the peak upwards; below is air for certain.
     """
-    peak = int((_quantile(counts, TOP_FRACTION) - FIRST_OCTAVE) * BINS_PER_OCTAVE)
+    peak = int((quantile_of(counts, TOP_FRACTION) - FIRST_OCTAVE) * BINS_PER_OCTAVE)
     low = max(0, peak - 10 * BINS_PER_OCTAVE)
     part = counts[low : peak + 1].astype(np.float64)
     position = np.arange(len(part), dtype=np.float64)
@@ -157,7 +159,7 @@ def _own_level(counts: NDArray[np.int64]) -> float:
     position = _positions()
     cold, hot = _levels(counts)
     over = (1.0 - HOT_SHARE) * cold + HOT_SHARE * hot - position
-    start = int(np.searchsorted(position, _quantile(counts, TOP_FRACTION), side="right")) - 1
+    start = int(np.searchsorted(position, quantile_of(counts, TOP_FRACTION), side="right")) - 1
     fits = np.flatnonzero(over[: start + 1] >= 0.0)
     if not len(fits):
         return float(position[start])
@@ -180,14 +182,14 @@ def uptake_of(counts: NDArray[np.int64], has_air: bool = True) -> Uptake:
     """
     if counts.sum() == 0:
         raise ShapeError("no pixel with PET data lies in the body: there is no uptake to scale by")
-    body = _body(counts) if has_air else counts
+    body = body_counts(counts) if has_air else counts
     if body.sum() == 0:
         body = counts
     level = _own_level(body)
     cut = min(max(round((level - FIRST_OCTAVE) * BINS_PER_OCTAVE), 0), BINS - 1)
     cold, hot = (float(side[cut]) for side in _levels(body))
     if np.isnan(cold):
-        cold = _quantile(body, 0.5)
+        cold = quantile_of(body, 0.5)
     level = max(level, cold + float(np.log2(LEAST_CONTRAST)))
     return Uptake(float(2.0**cold), float(2.0 ** max(hot, level)), float(2.0**level))
 

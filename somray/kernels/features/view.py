@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from somray.domain.channel import channels_of, kinds_of
 from somray.domain.teacher import TeacherModel
 from somray.errors import ShapeError
+from somray.kernels.features.gain import gain_between, has_gain
 from somray.kernels.features.piece import Piece, channel_of_piece, seen_patch, write_piece
 from somray.kernels.features.slab import slab_features
 from somray.kernels.features.spacing import ChannelView, feature_stack_at, interpolated, seen_box
@@ -73,14 +74,16 @@ class FeatureView:
         return replace(self, denoise="none") if self.denoise == "auto" else self
 
     def windows_at(self, level: float | None) -> tuple[Window, ...]:
-        """Return the windows for a subject: PET's follows the subject's own level of uptake."""
+        """Return the windows for a scan: PET's follows the subject's own level of uptake, MR's the scan's gain."""
         if level is None or self.level is None:
             return self.windows
         if not (np.isfinite(level) and level > 0):
-            raise ShapeError(f"level must be a positive uptake, got {level}")
+            raise ShapeError(f"level must be positive, got {level}")
         ratio = level / self.level
+        if has_gain(channels_of(self.modality, self.channels)):
+            ratio = gain_between(level, self.level)
         return tuple(
-            (low * ratio, high * ratio) if kind == "PET" else (low, high)
+            (low * ratio, high * ratio) if kind in ("PET", "MR") else (low, high)
             for kind, (low, high) in zip(self.kinds, self.windows, strict=True)
         )
 

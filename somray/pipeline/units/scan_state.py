@@ -21,7 +21,7 @@ class ScanState:
         place: where it lies.
         shape: (t, c, z, y, x).
         source_digest: of pixels and geometry; names everything that is made from it.
-        level: the scan's own level of uptake, where a channel is PET.
+        level: the scan's own level of uptake, where a channel is PET; of tissue on MR (`features.gain`).
         spacing_mm: voxel size along (z, y, x).
     """
 

@@ -259,6 +259,9 @@ def _lesions(facts: MethodFacts) -> Iterator[str]:
         yield "Masks were compared with reference masks after the fact; these took no part in fitting or choosing."
 
 
+_CUT = ("PET", "PETCT", "MR")  # whose rules cut each object themselves
+
+
 def _what_lesions_are(config: ProtocolConfig, measured: Any) -> str:  # Any: part of a run's record
     if config.objects.rule == "lung" and not measured:
         return (
@@ -272,6 +275,7 @@ def _what_lesions_are(config: ProtocolConfig, measured: Any) -> str:  # Any: par
     parts = "labels" if measured and measured["as"] == "instances" else "connected parts"
     judged = config.objects.rule == "auto" and not measured
     by = ", called so by a fixed rule on each object" if judged else ""
+    drawn += ", borders half way to normal tissue" if judged and config.modality not in _CUT else ""
     return f"Lesions are {parts} {size} or more of the target in {drawn}{by}."
 
 

@@ -47,7 +47,9 @@ _IN_LUNG = (
 )
 _AS_DRAWN = (
     "Objects are the target's connected parts as the map or the student draws them, neither cut again nor closed; "
-    "they are lesions unless one of the following says otherwise."
+    "they are lesions unless one of the following says otherwise. Their borders are settled half way, in intensity, "
+    "between what the mask holds and normal tissue: voxels beside it that are past half way join, voxels of its rim "
+    "that are not leave. Edges are a class of their own in a map, and no part of its target."
 )
 
 

@@ -104,7 +104,7 @@ def answer_scan(
         geometry=held.meta.geometry,
         drift=drift_from(fitted.teacher, merge_signatures(maps.signatures).drift),
         doubts=fitted.doubts,
-        level=held.level,
+        level=held.level if fitted.sees_uptake else None,
         repairs=held.meta.repairs,
     )
 

@@ -71,6 +71,7 @@ class EvolveItem:
         channel: index of the channel whose intensities are measured.
         config: thresholds.
         apart: whether every object is one lesion, however it touches others; else what is connected is one.
+        settles: whether borders of the method's mask are settled where no objects are named.
     """
 
     sessions: tuple[EvolveSession, ...]
@@ -79,6 +80,7 @@ class EvolveItem:
     channel: int
     config: LesionConfig
     apart: bool = True
+    settles: bool = False
 
 
 def needs(brick_bytes: int, lesions: int, *, thickness: bool = False) -> Needs:
@@ -165,7 +167,7 @@ def thresholds_of(config: LesionConfig, grids: Sequence[Geometry]) -> ChangeThre
 def _drawn(item: EvolveItem, session: EvolveSession, t: int) -> FollowedLabel:
     """Say what is followed of a session: objects that were called lesion, or a mask."""
     if session.objects is None:
-        return FollowedLabel(item.method, (item.value,), apart=False)
+        return FollowedLabel(item.method, (item.value,), apart=False, settles=item.settles)
     return FollowedLabel.of_objects(session.objects[t], apart=item.apart)
 
 

@@ -12,6 +12,7 @@ from somray.kernels.lesions.facts import FactSums, PartFacts
 from somray.kernels.lesions.parts import PartLabeller
 from somray.stages.evolution.lesion_map import LABEL, LesionMap, SessionScan
 from somray.stages.objects import GROUP as OBJECTS
+from somray.stages.reading.borders import SettledMask
 
 __all__ = ["FollowedLabel", "FoundLesions", "find_instances"]
 
@@ -24,11 +25,13 @@ class FollowedLabel:
         label: the group that draws it.
         values: numbers that are lesions there.
         apart: whether every number is one lesion, however it touches others; else what is connected is one.
+        settles: whether borders are settled, of a mask that a map or student draws.
     """
 
     label: str
     values: tuple[int, ...]
     apart: bool
+    settles: bool = False
 
     @classmethod
     def of_objects(cls, numbers: tuple[int, ...], *, apart: bool) -> "FollowedLabel":
@@ -57,9 +60,10 @@ def find_instances(scan: SessionScan, drawn: FollowedLabel, t: int) -> FoundLesi
     plane = scan.meta.shape[3:]
     finder = _Numbered(plane) if drawn.apart else _Connected(plane)
     bricks = []
+    border = _border(scan, drawn, t) if drawn.settles else None
     for brick in scan.meta.bricks(t):
         labels = scan.labels(drawn.label, brick)
-        mask = drawn.chosen(labels)
+        mask = drawn.chosen(labels) if border is None else border.of(brick)
         if mask.any():
             numbers = finder.add(scan, brick, mask, labels)
             write_label_brick(scan.storage, scan.place.name, LABEL, brick, -numbers)
@@ -68,6 +72,11 @@ def find_instances(scan: SessionScan, drawn: FollowedLabel, t: int) -> FoundLesi
     voxels = LesionMap(scan, t, bricks, lookup)
     lesions = SessionLesions(scan.place.session, scan.meta.geometry, facts, voxels)
     return FoundLesions(lesions, voxels)
+
+
+def _border(scan: SessionScan, drawn: FollowedLabel, t: int) -> SettledMask:
+    (value,) = drawn.values
+    return SettledMask(scan.storage, scan.place, scan.meta, t, drawn.label, value).read()
 
 
 class _Numbered:

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from somray.domain.channel import channels_of
 from somray.domain.tables import ScanRow
 from somray.domain.work import Needs, Result
 from somray.io.ome.image import ScanMeta, create_scan, finish_scan, link_again, write_brick
 from somray.io.ome.marks import group_attributes, linked
 from somray.io.readers import Source
 from somray.io.storage import Storage
-from somray.kernels.features.uptake_level import subject_level
+from somray.kernels.features.gain import tissue_level
+from somray.kernels.features.uptake_level import has_level, subject_level
 from somray.stages.ingest.bricks import stream
 from somray.stages.ingest.item import (
     IngestItem,
@@ -61,8 +63,8 @@ def run(item: IngestItem, shared: object = None) -> Result:
 
     Returns:
         Its row of `scans`; value: shape, pixel_digest (of the values alone), source_digest (with grid
-        and unit), uptake_level (None without PET), spacing_mm, unit, windows, repairs
-        and recipe. Of a scan that is only opened no row and no digests, but `parts`: first and last brick
+        and unit), uptake_level (of PET, or of tissue on MR of an open window; else None), spacing_mm, unit,
+        windows, repairs and recipe. Of a scan that is only opened no row and no digests, but `parts`: first and last brick
         (excluded) of each unit, `bytes` that each holds, how many of them whole slices take (`slices`), and whether
         its image stays where it lies (`in_place`).
 
@@ -169,7 +171,12 @@ def told(item: IngestItem, meta: ScanMeta, tally: Tally) -> tuple[ScanMeta, Resu
         repairs=",".join(repairs) or None,
         status="done",
     )
-    level = None if tally.uptake is None else subject_level(tally.uptake, item.modality)
+    level = None
+    if tally.uptake is not None:
+        has_uptake = has_level(channels_of(item.modality, item.channels))
+        level = (
+            subject_level(tally.uptake, item.modality) if has_uptake else tissue_level(tally.uptake)
+        )
     value = {
         **item.facts(whole),
         "pixel_digest": pixels,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from somray.domain.channel import channels_of
 from somray.errors import DataError
+from somray.kernels.features.gain import has_gain, tissue_histogram
 from somray.kernels.features.uptake_level import has_level, subject_histogram
 from somray.kernels.hounsfield import HounsfieldTally
 from somray.kernels.repair import Repair
@@ -31,7 +32,7 @@ class Tally:
         voxels: that were looked at.
         lowest: finite value per channel, infinite where there is none.
         highest: see lowest.
-        uptake: see `subject_histogram`; None without PET.
+        uptake: see `subject_histogram`, of MR whose window is left open `tissue_histogram`; else None.
         assumed_hu: by channel, where nobody names another unit; headers say HU of what was never rescaled, too.
         pixels: hash of each brick's values, in order.
     """
@@ -68,6 +69,9 @@ class Tally:
         channels = channels_of(item.modality, item.channels)
         if has_level(channels):
             found = subject_histogram(np.moveaxis(block, 1, 0), channels)
+            self.uptake = found if self.uptake is None else self.uptake + found
+        elif has_gain(channels) and item.windows[0] is None:
+            found = tissue_histogram(np.moveaxis(block, 1, 0))
             self.uptake = found if self.uptake is None else self.uptake + found
         self.pixels.append(hashlib.sha256(np.ascontiguousarray(block).data).hexdigest())
 

@@ -50,8 +50,9 @@ def run(tmp_path_factory):
     truth[3:5, 8:13, 9:14] = 1
     save(folder / "truth.nii.gz", truth, SPACING)
     rows.append(("c", "t0", "p", "none.nii.gz"))
+    drawn = {"objects": {"rule": "none"}}  # residuals are told by the map's own pixels
     write_manifest(
-        folder, rows, {"p": {**QUICK, "registration": {"pairs": ["slices", "sessions"]}}}
+        folder, rows, {"p": {**QUICK, **drawn, "registration": {"pairs": ["slices", "sessions"]}}}
     )
     lines = list(csv.reader((folder / "scans.csv").read_text().splitlines()))
     with (folder / "scans.csv").open("w", newline="") as file:
