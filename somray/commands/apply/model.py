@@ -1,6 +1,6 @@
 """Apply a fitted model to a new scan: direct centroid transfer, the student, or a segmenter of few labelled scans."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from somray.errors import ConfigError, DataError, ExportError
 from somray.io.cohort.place import place_of
 from somray.io.models import read_segmenter
 from somray.io.ome.image import read_meta, write_label_brick
+from somray.io.ome.metadata import ScanMeta
 from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
 from somray.kernels.teacher.apply import scaled_windows
@@ -31,7 +32,7 @@ from somray.stages.finetune.judge import segmented_bricks
 from somray.stages.segment import labels
 from somray.stages.segment.rows import BrickItem, SliceCount, joined_counts
 from somray.stages.segment.scales import all_scales, scales_for
-from somray.stages.segment.som import run_som
+from somray.stages.segment.som import run_som, sign_som
 from somray.stages.segment.student import run_student
 
 __all__ = ["METHODS", "apply_model"]
@@ -59,9 +60,9 @@ def apply_model(
         form: nifti, nrrd, dicom-seg or rtstruct: the mask is written beside the scan in that format too.
 
     Returns:
-        Place of the scan, method, the target's area per slice in mm², how well the teacher carries over (`drift`,
-        null for networks), codes of what was assumed of the scan (`repairs`), and in words what speaks against the
-        answer (`doubts`); with `form` also `files`, `left_out` and `notes` as `export`.
+        Place of the scan, method, the target's area per slice in mm², how well the teacher carries over (`drift`;
+        networks learned from it), codes of what was assumed of the scan (`repairs`), and in words what speaks
+        against the answer (`doubts`); with `form` also `files`, `left_out` and `notes` as `export`.
 
     Raises:
         ConfigError: protocol, method, format or number of channels do not fit the run.
@@ -97,7 +98,7 @@ def apply_model(
         "method": method,
         "target": target,
         "target_area_mm2": areas,
-        "drift": _drift(teacher, signatures),
+        "drift": _drift(teacher, signatures or _signed(asked, teacher)),
         "repairs": facts["repairs"],
         "doubts": _doubts(run, protocol, facts["unit"]),
         **({} if form is None else _written(stored, method, form)),
@@ -183,14 +184,12 @@ def _segment(asked: BrickItem, method: str, model: Any) -> tuple[list[float], li
     bricks = meta.bricks()
     if not by_map and model.sees_volumes:
         bricks = [Brick.of_slices(t, 0, depth, (plane[0], plane[1])) for t in range(times)]
-    scales = all_scales(place, meta, asked.level, model) if by_map and meta.is_cut else {}
+    items = _items(asked, meta, model) if by_map else (replace(asked, brick=b) for b in bricks)
     areas: list[float] = []
     signatures: list[dict[str, Any]] = []
     counts: list[SliceCount] = []
-    for brick in bricks:
-        span = brick.z0, brick.z1
-        told = scales_for(scales, brick.t, span, depth, model.dimensions) if scales else ()
-        result = function(replace(asked, brick=brick, scales=told), model)
+    for item in items:
+        result = function(item, model)
         areas += [row.target_area_mm2 for row in result.rows.get("slices", ())]
         counts += [SliceCount.from_json(one) for one in result.value.get("counts", ())]
         if by_map:
@@ -198,6 +197,22 @@ def _segment(asked: BrickItem, method: str, model: Any) -> tuple[list[float], li
     _, dy, dx = meta.geometry.spacing_mm
     areas += [count.labels[asked.value] * dy * dx for count in joined_counts(counts)]
     return areas, signatures
+
+
+def _items(asked: BrickItem, meta: ScanMeta, teacher: TeacherModel) -> Iterator[BrickItem]:
+    """Yield the bricks of a scan as its teacher looks at them."""
+    depth = meta.shape[2]
+    scales = all_scales(asked.place, meta, asked.level, teacher) if meta.is_cut else {}
+    for brick in meta.bricks():
+        span = brick.z0, brick.z1
+        told = scales_for(scales, brick.t, span, depth, teacher.dimensions) if scales else ()
+        yield replace(asked, brick=brick, scales=told)
+
+
+def _signed(asked: BrickItem, teacher: TeacherModel) -> list[dict[str, Any]]:
+    """Look at a scan with the map that a network learned from: the network takes any scan for one of its own."""
+    meta = read_meta(Storage.at(asked.place.root), asked.place.name)
+    return [sign_som(item, teacher) for item in _items(asked, meta, teacher)]
 
 
 def _finetuned(asked: BrickItem, model: SegmenterModel) -> list[float]:

@@ -99,9 +99,6 @@ def answer_case(
     paths = [str(channel.folder) for channel in case.channels]
     try:
         applied = apply_model(run.root, case.protocol.name, paths, work / "applied", method)
-        if method != "som":  # it takes any scan for one of its own; the teacher does not
-            judged = apply_model(run.root, case.protocol.name, paths, work / "judged", "som")
-            applied["drift"] = judged["drift"]
         root = Storage.at(work / "applied").root
         scan = Scan("new", "t0", case.protocol.name, tuple(paths), "series")
         stored = StoredScan(root, scan, config.teacher.target, config.irregular, identity="")

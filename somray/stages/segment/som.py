@@ -4,6 +4,8 @@ A unit owns its brick, which is one shard: no two tasks ever write the same file
 with what decides about it around (`read_piece`).
 """
 
+from typing import Any
+
 from somray.domain.teacher import TeacherModel
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.io.ome.image import read_meta, write_label_brick
@@ -13,7 +15,7 @@ from somray.kernels.teacher.apply import Transfer
 from somray.stages.reading.slices import read_piece, read_seen
 from somray.stages.segment.rows import BrickItem, class_rows, count_slices
 
-__all__ = ["needs_som", "run_som"]
+__all__ = ["needs_som", "run_som", "sign_som"]
 
 
 def needs_som(brick_bytes: int, slice_bytes: int, dimensions: int = 2) -> Needs:
@@ -52,6 +54,12 @@ def run_som(item: BrickItem, shared: TeacherModel) -> Result:
     pixel_mm2 = seen.spacing_mm[0] * seen.spacing_mm[1]
     rows = class_rows(item.place, counts, shared.class_names, target, pixel_mm2)
     return Result(rows=rows, value=value)
+
+
+def sign_som(item: BrickItem, shared: TeacherModel) -> dict[str, Any]:
+    """Return the brick's signature, for drift, and write nothing: a network's scan is looked at by its teacher."""
+    transfer = Transfer(shared)
+    return transfer.sign(_seen(item, transfer)).signature.as_json()
 
 
 def _seen(item: BrickItem, transfer: Transfer) -> ScanSlices:
