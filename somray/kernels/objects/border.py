@@ -7,7 +7,8 @@ way join it, and voxels of its rim that are not leave it. One voxel each way: wh
 
 What the mask holds is read about each voxel, since things in one mask differ (bone and contrast); normal tissue is
 one level a scan. Where normal tissue is noisy against that difference, a voxel's own value is averaged with its
-neighbours' first.
+neighbours' first. What joins is past half way by the scan's own levels too, and beside more than a speck: noise that
+a map took for a thing would grow with every voxel about it.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ NOISE_SHARE, MOST_SHARE = 0.5, 0.125
 
 LEAST_CONTRAST = 0.1
 """Of a scan's contrast: what lies nearer to normal tissue has no half way."""
+
+
+LEAST_SHARE = 0.06
+"""Of the voxels about a voxel that the mask holds, for it to join: 20 of 343."""
 
 
 @dataclass(frozen=True)
@@ -124,12 +129,14 @@ def _settle(
                     continue
                 if not _has_other(mask, z, y, x, own):
                     continue
-                inside = _inside(values, mask, z, y, x)
+                inside, share = _inside(values, mask, z, y, x)
                 contrast, usual = inside - facts[0], facts[1] - facts[0]
                 if contrast * usual <= 0 or abs(contrast) < LEAST_CONTRAST * abs(usual):
                     continue
                 value = _smooth(values, z, y, x, facts)
                 is_in = (value - facts[0]) / contrast >= 0.5
+                if not own:
+                    is_in &= share >= LEAST_SHARE and (value - facts[0]) / usual >= 0.5
                 out[z - bounds[0, 0], y - bounds[1, 0], x - bounds[2, 0]] = is_in
 
 
@@ -145,20 +152,19 @@ def _has_other(mask: NDArray[np.bool_], z: int, y: int, x: int, own: bool) -> bo
 
 
 @compiled
-def _inside(values: NDArray[np.float32], mask: NDArray[np.bool_], z: int, y: int, x: int) -> float:
-    """Mean of what the mask holds about a voxel."""
-    total, count = 0.0, 0
-    for a in range(z - REACH, z + REACH + 1):
-        for b in range(y - REACH, y + REACH + 1):
-            for c in range(x - REACH, x + REACH + 1):
-                if a < 0 or b < 0 or c < 0:
-                    continue
-                if a >= mask.shape[0] or b >= mask.shape[1] or c >= mask.shape[2]:
-                    continue
+def _inside(
+    values: NDArray[np.float32], mask: NDArray[np.bool_], z: int, y: int, x: int
+) -> tuple[float, float]:
+    """Mean of what the mask holds about a voxel, and which share of the voxels there that is."""
+    total, count, seen = 0.0, 0, 0
+    for a in range(max(z - REACH, 0), min(z + REACH + 1, mask.shape[0])):
+        for b in range(max(y - REACH, 0), min(y + REACH + 1, mask.shape[1])):
+            for c in range(max(x - REACH, 0), min(x + REACH + 1, mask.shape[2])):
+                seen += 1
                 if mask[a, b, c] and not np.isnan(values[a, b, c]):
                     total += values[a, b, c]
                     count += 1
-    return total / count if count else np.nan
+    return (total / count if count else np.nan), count / seen
 
 
 @compiled

@@ -65,8 +65,8 @@ def run(item: IngestItem, shared: object = None) -> Result:
         Its row of `scans`; value: shape, pixel_digest (of the values alone), source_digest (with grid
         and unit), uptake_level (of PET, or of tissue on MR of an open window; else None), spacing_mm, unit,
         windows, repairs and recipe. Of a scan that is only opened no row and no digests, but `parts`: first and
-        last brick (excluded) of each unit, `bytes` that each holds, how many of them whole slices take (`slices`), and whether
-        its image stays where it lies (`in_place`).
+        last brick (excluded) of each unit, `bytes` that each holds, how many of them whole slices take
+        (`slices`), and whether its image stays where it lies (`in_place`).
 
     Raises:
         DataError: the scan cannot be used; its code says why.
