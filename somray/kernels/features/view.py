@@ -78,7 +78,7 @@ class FeatureView:
         if level is None or self.level is None:
             return self.windows
         if not (np.isfinite(level) and level > 0):
-            raise ShapeError(f"level must be positive, got {level}")
+            raise ShapeError(f"level must be a positive uptake, got {level}")
         ratio = level / self.level
         if has_gain(channels_of(self.modality, self.channels)):
             ratio = gain_between(level, self.level)
