@@ -1,9 +1,9 @@
 """Lesions that are taken brick by brick are those of whole volumes, in memory that follows lesions and bricks."""
 
-import contextlib
-import gc
+import json
+import subprocess
+import sys
 import tempfile
-import tracemalloc
 from unittest import mock
 
 import numpy as np
@@ -17,12 +17,12 @@ from somray.config import LesionConfig
 from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
 from somray.domain.work import WORKER_BYTES
-from somray.io.ome import image as ome_zarr
 from somray.io.ome import metadata
 from somray.io.storage import Storage
 from somray.kernels.lesions.thickness.balls import local_thickness
-from somray.stages.evolution import evolve, surroundings
+from somray.stages.evolution import evolve
 from tests.slabs import read_label_slab
+from tests.stages.evolution.following_memory import BRICK_BYTES, store
 from tests.stages.evolution.whole_evolve import WholeSession, distances, whole
 
 SHAPE = (10, 16, 18)
@@ -34,26 +34,6 @@ CUTS = {  # most bytes of a brick, pixels of a tile
     "tiles": (PLANE - 1, 12),
 }
 CONFIG = LesionConfig(min_volume_mm3=6.0, change_floor_mm3=4.0, local_thickness=True)
-
-
-def store(root, name, one):
-    """Write one session, its masks and objects brick by brick."""
-    meta = ome_zarr.ScanMeta((1, 1, *one.image.shape), one.geometry, ("CT",), "HU", name)
-    storage, place = Storage.at(root), ScanPlace(str(root), "s", name)
-    ome_zarr.create_scan(storage, place.name, meta)
-    for brick in meta.bricks():
-        ome_zarr.write_brick(storage, place.name, brick, one.image[brick.box][None])
-    ome_zarr.finish_scan(storage, place.name, meta)
-    for label, drawn, dtype in (
-        ("som", np.where(one.drawn > 0, 3, 1), np.uint8),
-        ("objects", one.drawn, np.int32),
-    ):
-        ome_zarr.create_labels(storage, place.name, label, np.dtype(dtype).name)
-        for brick in meta.bricks():
-            part = drawn[brick.box].astype(dtype)
-            ome_zarr.write_label_brick(storage, place.name, label, brick, part)
-        ome_zarr.finish_labels(storage, place.name, label, {})
-    return place
 
 
 def in_pieces(sessions, cut, *, apart):
@@ -146,56 +126,14 @@ def test_pieces_of_any_size_give_the_tables_and_labels_of_whole_volumes(seed, co
         assert areas == [np.count_nonzero(plane) / plane.size for plane in drawn]
 
 
-def stack(depth):
-    """A volume with a lesion of 36 voxels for every four slices, and one through all of them."""
-    drawn = np.zeros((depth, 32, 32), dtype=np.int32)
-    for k in range(0, depth - 4, 4):
-        y, x = 2 + 7 * k % 24, 6 + 11 * k % 22
-        drawn[k : k + 4, y : y + 3, x : x + 3] = 1
-    drawn[:, 30, 2] = 1
-    image = np.random.default_rng(0).normal(size=drawn.shape).astype(np.float32)
-    grid = Geometry.from_spacing(drawn.shape, (1.0, 1.0, 1.0))
-    return WholeSession(image, drawn, grid, np.eye(4))
-
-
-@contextlib.contextmanager
-def collected_as_it_comes():
-    """Garbage in circles is no part of what is held: beside all that tests import it would wait for long."""
-    gc.collect()
-    gc.freeze()
-    gc.collect()  # counts what is alive anew: a full collection waits for a quarter more than that
-    yield
-    gc.unfreeze()
-
-
-def held(root, depth, *, warm):
-    """Most bytes that following two sessions of a stack holds at a time, and how many lesions it has."""
-    still = tuple(np.eye(4).ravel().tolist())
-    places = [store(root, f"t{n}", stack(depth)) for n in range(2)]
-    item = evolve.EvolveItem(
-        tuple(evolve.EvolveSession(place, still) for place in places), "som", 3, 0, LesionConfig()
-    )
-    if not warm:
-        evolve.run(item)  # compiled and imported once
-    with collected_as_it_comes():
-        tracemalloc.start()
-        rows = evolve.run(item).rows
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    return peak, len(rows["lesions"])
-
-
-def test_memory_follows_lesions_and_bricks_and_stays_within_what_is_declared(tmp_path, monkeypatch):
-    brick = 16 * 32 * 32 * 4
-    monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", brick)
-    monkeypatch.setattr(surroundings, "SHELLS_AT_ONCE", 4)  # as many in either stack
-    # four bricks, so that as many bricks are on their way as ever are
-    shallow, few = held(tmp_path / "a", 64, warm=False)
-    deep, many = held(tmp_path / "b", 256, warm=True)
+def test_memory_follows_lesions_and_bricks_and_stays_within_what_is_declared(tmp_path):
+    command = [sys.executable, "-m", "tests.stages.evolution.following_memory", str(tmp_path)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
+    (shallow, few), (deep, many) = json.loads(told)
     assert many == 4 * few
     # a brick's 64 KiB are next to nothing beside what reading and writing them takes
     assert deep - shallow < evolve.LESION_BYTES * (many - few) + 0.1 * shallow
-    assert deep < evolve.needs(brick, many).memory_bytes - WORKER_BYTES
+    assert deep < evolve.needs(BRICK_BYTES, many).memory_bytes - WORKER_BYTES
 
 
 def test_more_lesions_are_expected_of_more_voxels_and_never_fewer_than_were_drawn():
