@@ -153,7 +153,7 @@ def test_units_follow_the_sizes_of_things():
     assert length_unit(np.array([0.02, np.nan])) == LengthUnit("µm", 1000.0)
     assert length_unit(np.array([3.0])).name == "mm"
     assert length_unit(np.array([0.02]), is_assumed=True).name == "px"
-    assert [volume_unit(v)[0] for v in (5000.0, 0.2, 1e-6)] == ["ml", "mm³", "µm³"]
+    assert [volume_unit(v)[0] for v in (5000.0, 0.2, 0.02, 1e-6)] == ["ml", "mm³", "µm³", "µm³"]
     assert runs(3).tolist() == [0, 1, 2, 3]
     assert runs(0).tolist() == [0]
     assert len(runs(100_000)) == 201

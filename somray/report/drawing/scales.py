@@ -11,6 +11,7 @@ __all__ = ["MOST_RUNS", "LengthUnit", "decades", "length_unit", "runs", "volume_
 MOST_RUNS = 200  # points of a line along an axis; a chart is not wider than twice that in pixels
 SMALL_MM = 0.1  # from here down lengths are told in µm
 SMALL_ML = 1.0  # mm³: from here down volumes are told in mm³, or µm³
+SMALL_MM3 = 0.1  # mm³: from here down in µm³, since tables tell one decimal
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def volume_unit(largest_mm3: float) -> tuple[str, float]:
     """Choose ml, mm³ or µm³ by the largest of some volumes: its name, and how many there are in a mm³."""
     if largest_mm3 >= SMALL_ML:
         return "ml", 1e-3
-    return ("mm³", 1.0) if largest_mm3 >= SMALL_MM**3 else ("µm³", 1e9)
+    return ("mm³", 1.0) if largest_mm3 >= SMALL_MM3 else ("µm³", 1e9)
 
 
 def runs(count: int, most: int = MOST_RUNS) -> NDArray[np.int64]:

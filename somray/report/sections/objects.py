@@ -41,7 +41,7 @@ _TONES = {LESION: "bad", DOUBT: "warn", PHYSIOLOGICAL: "muted"}
 _OTHER = {LESION: PHYSIOLOGICAL, DOUBT: LESION, PHYSIOLOGICAL: LESION}
 _NONE = (
     "Nothing to show: objects are not looked for in this protocol, or no session has come so far; lesions are "
-    "followed as the map or the student draws them."
+    "followed as the map or the student draws them, with the borders that the method page tells of."
 )
 _KEPT = (
     "Nothing is deleted: an object that is called physiological or in doubt stays in labels/objects and in "
