@@ -41,6 +41,7 @@ def test_only_the_door_is_public():
 def test_the_door_speaks_tls_where_it_has_a_certificate():
     found = front.rewritten(WRITTEN, "[::]:8443", "/tmp/x/certificate.pem")
     assert "bind [::]:8443 ssl crt /tmp/x/certificate.pem ssl-min-ver TLSv1.2" in found
+    assert found.index("option http-buffer-request") > found.index("frontend http_frontend")
     assert found.count(" ssl ") == 1
 
 

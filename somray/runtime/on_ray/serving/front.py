@@ -24,6 +24,10 @@ LOST = (
 )
 """What a client is told whose worker died: answers are pure, so that sending again does no harm."""
 
+_BUFFERED = "option http-buffer-request"
+"""HAProxy says `100 Continue` itself. Left to a replica, some of many clients that ask for it at once got neither it
+nor an answer until HAProxy gave them up after 90 seconds (7 of 16, seen with Ray 2.60)."""
+
 _EVERYWHERE = re.compile(r"^(\s*bind )(?:\*|0\.0\.0\.0|):(\d+)\s*$", re.M)
 _DOOR = re.compile(r"(^frontend http_frontend\n\s*bind )\S+:\d+\s*$", re.M)
 _SYSLOG = re.compile(r"^\s*log \S+ local0 info\n", re.M)
@@ -39,7 +43,7 @@ def rewritten(text: str, public: str, certificate: str = "") -> str:
     """
     encrypted = f" ssl crt {certificate} ssl-min-ver TLSv1.2" if certificate else ""
     text = _EVERYWHERE.sub(r"\g<1>127.0.0.1:\2", text)
-    text = _DOOR.sub(lambda found: f"{found[1]}{public}{encrypted}", text)
+    text = _DOOR.sub(lambda found: f"{found[1]}{public}{encrypted}\n    {_BUFFERED}", text)
     return _SYSLOG.sub("", text).replace(" mode 666 level admin ", " mode 600 level admin ")
 
 
