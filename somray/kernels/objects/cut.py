@@ -18,6 +18,7 @@ __all__ = [
     "CONNECTED",
     "CutRule",
     "closed_by_ball",
+    "closing_of",
     "cut_objects",
     "grown_box",
     "largest_part",
@@ -152,6 +153,12 @@ def largest_part(
     return np.asarray(labels == int(np.argmax(sizes)))
 
 
+def closing_of(wide: NDArray[np.bool_], spacing_mm: Spacing, radius_mm: float) -> NDArray[np.bool_]:
+    """Close a mask by a ball; it must be padded by the radius."""
+    near = ndimage.distance_transform_edt(~wide, sampling=spacing_mm) <= radius_mm
+    return np.asarray(ndimage.distance_transform_edt(near, sampling=spacing_mm) > radius_mm)
+
+
 def closed_by_ball(
     mask: NDArray[np.bool_], spacing_mm: Spacing, radius_mm: float
 ) -> NDArray[np.bool_]:
@@ -161,8 +168,7 @@ def closed_by_ball(
     (box,) = ndimage.find_objects(mask.view(np.uint8))  # nothing beyond it is closed
     pad = [int(np.ceil(radius_mm / s)) + 1 for s in spacing_mm]
     wide = np.pad(mask[box], [(p, p) for p in pad])
-    near = ndimage.distance_transform_edt(~wide, sampling=spacing_mm) <= radius_mm
-    closed = ndimage.distance_transform_edt(near, sampling=spacing_mm) > radius_mm
+    closed = closing_of(wide, spacing_mm, radius_mm)
     whole = np.zeros_like(mask)
     inner = closed[tuple(slice(p, -p) for p in pad)]
     whole[box] = ndimage.binary_fill_holes(inner | mask[box])

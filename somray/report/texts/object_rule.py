@@ -42,7 +42,8 @@ _IN_LUNG = (
     f"{CLOSING_MM:g} mm, and in that space what is compact and at least {LEAST_MM:g} mm thick is cut half way up its "
     "border. What is long or branches is a vessel, what has mostly tissue about it belongs to the hilum or the wall. "
     f"A lesion is solid and has lung about at least {1 - ATTACHED:.0%} of it; what is attached, not solid, cut by the "
-    f"view or seen in one slice alone is in doubt, and so is everything in slices more than {THICK_MM:g} mm apart. "
+    f"view or seen in one slice alone and not as a disc is in doubt, and so is everything in slices more than "
+    f"{THICK_MM:g} mm apart. "
     "Masses attached broadly to chest wall, diaphragm or mediastinum are not found."
 )
 _AS_DRAWN = (

@@ -67,11 +67,12 @@ class Tally:
                 low, high = float(known.min(initial=np.inf)), float(known.max(initial=-np.inf))
             self.lowest[c], self.highest[c] = min(self.lowest[c], low), max(self.highest[c], high)
         channels = channels_of(item.modality, item.channels)
+        slices, found = np.moveaxis(block, 1, 0), None
         if has_level(channels):
-            found = subject_histogram(np.moveaxis(block, 1, 0), channels)
-            self.uptake = found if self.uptake is None else self.uptake + found
+            found = subject_histogram(slices, channels)
         elif has_gain(channels) and item.windows[0] is None:
-            found = tissue_histogram(np.moveaxis(block, 1, 0))
+            found = tissue_histogram(slices)
+        if found is not None:
             self.uptake = found if self.uptake is None else self.uptake + found
         self.pixels.append(hashlib.sha256(np.ascontiguousarray(block).data).hexdigest())
 

@@ -7,18 +7,14 @@ from numpy.typing import NDArray
 
 from somray.domain.brick import Brick
 from somray.domain.run import ScanPlace
-from somray.domain.teacher import CLASSES
 from somray.io.ome.image import ScanMeta, read_channel_box, read_label_brick
 from somray.io.storage import Storage
+from somray.kernels.classes.rule import BACKGROUND, BOUNDARY, NORMAL
 from somray.kernels.objects.border import REACH, BorderLevels, settled
 
 __all__ = ["SettledMask"]
 
 MAP = "som"  # the label group that names classes
-BACKGROUND, NORMAL, BOUNDARY = (
-    next(value for value, named in CLASSES.items() if named == name)
-    for name in ("background", "normal", "boundary")
-)
 SLICES = 16
 """Levels are read from so many slices, evenly over the scan."""
 

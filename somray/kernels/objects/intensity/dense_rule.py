@@ -20,7 +20,7 @@ from somray.kernels.objects.intensity.head import depth_below, outline
 from somray.kernels.objects.intensity.mirror import find_mirror, twins
 from somray.kernels.objects.intensity.traits import longest_mm, thickest_mm
 
-__all__ = ["DENSE_GRID_MM", "name_dense_objects"]
+__all__ = ["DENSE_GRID_MM", "OCTAVE_HU", "name_dense_objects"]
 
 Spacing = tuple[float, float, float]
 

@@ -19,6 +19,7 @@ from scipy import ndimage
 from somray.kernels.objects.cut import CONNECTED, CutRule, cut_objects
 from somray.kernels.objects.found import DOUBT, LESION, PHYSIOLOGICAL, FoundObject
 from somray.kernels.objects.intensity.candidates import BlockPart, PartShape, parts_of, shape_of
+from somray.kernels.objects.intensity.dense_rule import OCTAVE_HU
 from somray.kernels.objects.intensity.traits import longest_mm, thickest_mm
 from somray.kernels.objects.lung.space import LungScene, look_at_lung
 from somray.kernels.objects.tree import component_tree, most_salient, paint
@@ -28,9 +29,6 @@ __all__ = ["ATTACHED", "LEAST_MM", "LUNG_GRID_MM", "THICK_MM", "find_in_lung"]
 Spacing = tuple[float, float, float]
 
 LUNG_GRID_MM = 2.0
-
-HU_STEP = 200.0
-"""Hounsfield units that count as one step of the field, as in `dense_rule`."""
 
 BLUR_MM = 1.5
 """Standard deviation that makes vessels of a few mm fade, and no nodule of `LEAST_MM`."""
@@ -111,7 +109,7 @@ def find_in_lung(
     scene = look_at_lung(image, spacing_mm)
     if scene is None:
         return labels, []
-    field = (scene.hu - scene.level) / HU_STEP
+    field = (scene.hu - scene.level) / OCTAVE_HU
     drawn = _candidates(scene, field)
     least = LEAST_MM3 if max(spacing_mm) <= THICK_MM else LEAST_IN_THICK_MM3
     told: list[tuple[BlockPart, PartShape, LungTrait]] = []
@@ -209,7 +207,7 @@ def _found(
         centroid=(z, y, x),
         peak=float(values.max()),
         mean=float(values.mean()),
-        contrast_log2=float((values.mean() - scene.level) / HU_STEP),
+        contrast_log2=float((values.mean() - scene.level) / OCTAVE_HU),
         sphericity=shape.sphericity,
         name=name,
         cut_fraction=trait.cut_fraction,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from somray.kernels.objects.cut import grown_box
+from somray.kernels.objects.cut import closing_of, grown_box
 from somray.kernels.objects.intensity.head import outline
 
 __all__ = ["CLOSING_MM", "LungScene", "look_at_lung"]
@@ -106,7 +106,5 @@ def _closed(lung: Mask, spacing_mm: Spacing) -> Mask:
     """Close by a ball, as if the volume went on beyond its ends, and fill what is enclosed in a plane."""
     pad = [int(np.ceil(CLOSING_MM / s)) + 1 for s in spacing_mm]
     wide = np.pad(lung, [(p, p) for p in pad], mode="edge")
-    near = ndimage.distance_transform_edt(~wide, sampling=spacing_mm) <= CLOSING_MM
-    closed = ndimage.distance_transform_edt(near, sampling=spacing_mm) > CLOSING_MM
-    inner = closed[tuple(slice(p, -p) for p in pad)] | lung
+    inner = closing_of(wide, spacing_mm, CLOSING_MM)[tuple(slice(p, -p) for p in pad)] | lung
     return np.stack([ndimage.binary_fill_holes(plane) for plane in inner])
