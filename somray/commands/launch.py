@@ -253,6 +253,23 @@ def _check(cohort: Cohort, address: str | None) -> None:
     check_places(address)
 
 
+def _plan_beside(cohort: Cohort, *, is_embedded: bool) -> Planning:
+    """Begin the plan of a run; an embedded Ray, which cannot grow, is held against it.
+
+    Raises:
+        PlanError: this machine lacks what the run needs; nothing was begun.
+    """
+    from somray.runtime.on_ray.capacity import Capacity
+
+    planning = Planning(cohort)
+    if is_embedded:
+        offered = Capacity.now()
+        refuse_missing_gpu(cohort.config, offered.gpus)
+        if not cohort.storage.exists(RunLayout.info):  # else what is large may be done already
+            planning.refuse(offered.node_memory)
+    return planning
+
+
 def _run(
     config: Path, address: str | None, settings: tuple[str, ...], quiet: bool, part: Part | None
 ) -> dict[str, Any]:
@@ -260,7 +277,6 @@ def _run(
     storage = cohort.storage
     _check(cohort, address)
     from somray.report.pages import write_report
-    from somray.runtime.on_ray.capacity import Capacity
     from somray.runtime.on_ray.executor import RayExecutor
     from somray.runtime.on_ray.session import ray_session
 
@@ -275,8 +291,6 @@ def _run(
     before = {s["stage"]: ended_units(s) for s in read_state(storage).get("stages", ())}
     with _stoppable(), ray_session(address, resources.workers):
         _on_stop()
-        if address is None and part is None:
-            refuse_missing_gpu(cohort.config, Capacity.now().gpus)
         executor = RayExecutor(
             resources.in_flight,
             resources.attempts,
@@ -287,8 +301,8 @@ def _run(
             with ProgressView(quiet, before) as progress:
                 summary = part(cohort, executor, progress)
         else:
+            planning = _plan_beside(cohort, is_embedded=address is None)
             report = functools.partial(write_report, mapper=executor.mapper())
-            planning = Planning(cohort)
             keep = functools.partial(write_forecast, storage)
             with ProgressView(quiet, before, lambda: planning.plan, keep) as progress:
                 summary = run_cohort(cohort, executor, report, progress)

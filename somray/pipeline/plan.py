@@ -7,7 +7,6 @@ Hours are for planning, good to a factor of two.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -30,6 +29,7 @@ from somray.errors import DataError, PlanError
 from somray.io.cohort.copies import copies
 from somray.io.ledger import Entry, entry_of
 from somray.pipeline.bounds.foreseen import foresee, made_up_teacher, same_pixels
+from somray.pipeline.bounds.memory import refuse_unheld
 from somray.pipeline.bounds.sizes import odd_sizes
 from somray.pipeline.bounds.space import space_note
 from somray.pipeline.cohort import Cohort, walk
@@ -39,7 +39,7 @@ from somray.pipeline.units.scan_state import SLICE_PIXELS, scan_name
 from somray.stages import ingest, truth
 from somray.stages.teacher import fit as teacher
 
-__all__ = ["CORES_OF_A_GPU", "CountingExecutor", "RunPlan", "StagePlan", "make_plan"]
+__all__ = ["CORES_OF_A_GPU", "CountingExecutor", "RunPlan", "StagePlan", "count_plan", "make_plan"]
 
 MOST_NAMED = 5  # scans named in one note
 CORES_OF_A_GPU = 10  # one GPU is planned to do the work of so many cores; a guess, not measured
@@ -98,12 +98,26 @@ class RunPlan:
 
 
 def make_plan(cohort: Cohort) -> RunPlan:
-    """Read every header and count the work.
+    """Read every header, count the work, and refuse what has no room.
 
     Raises:
         PlanError: a unit would need more memory than `resources.task_memory_mb` allows, or the run more space
             than is free; says which, and holds the plan.
     """
+    plan = count_plan(cohort)
+    stages = plan.stages.values()
+    try:
+        limit = cohort.config.resources.task_memory_mb * MIB
+        refuse_unheld({stage.stage: stage.peak_bytes for stage in stages}, limit)
+        note = space_note(cohort.storage, sum(stage.bytes for stage in stages))
+    except PlanError as error:
+        raise PlanError(str(error), plan.as_json()) from None
+    plan.notes += [] if note is None else [note]
+    return plan
+
+
+def count_plan(cohort: Cohort) -> RunPlan:
+    """Read every header and count the work, whether there is room for it or not."""
     plan = RunPlan(len(cohort.scans))
     sources = (path for scan in cohort.scans for path in scan.paths if path is not None)
     executor = CountingExecutor(plan, copies(sources))
@@ -116,12 +130,6 @@ def make_plan(cohort: Cohort) -> RunPlan:
         *odd_sizes(executor.sizes),
         *_notes(executor.repairs),
     ]
-    try:
-        _refuse_what_cannot_fit(plan, cohort)
-        note = space_note(cohort.storage, sum(stage.bytes for stage in plan.stages.values()))
-    except PlanError as error:
-        raise PlanError(str(error), plan.as_json()) from None
-    plan.notes += [] if note is None else [note]
     return plan
 
 
@@ -133,18 +141,6 @@ def _notes(repairs: Mapping[str, list[str]]) -> list[str]:
         named = ", ".join(scans[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
         notes.append(f"{code}: {REPAIRS[code]} ({named})")
     return notes
-
-
-def _refuse_what_cannot_fit(plan: RunPlan, cohort: Cohort) -> None:
-    limit = cohort.config.resources.task_memory_mb * MIB
-    worst = Counter({s.stage: s.peak_bytes for s in plan.stages.values() if s.peak_bytes > limit})
-    if worst:
-        wide = ", ".join(f"{stage} {size / MIB:.0f} MiB" for stage, size in worst.most_common())
-        raise PlanError(
-            f"the plan cannot fit: a task may take {limit / MIB:.0f} MiB "
-            f"(resources.task_memory_mb), but needs are: {wide}; raise the limit if the nodes have "
-            "the memory"
-        )
 
 
 def _tell(reason: str, reasons: list[str]) -> None:

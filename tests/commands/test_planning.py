@@ -4,8 +4,11 @@ import pytest
 
 from somray.commands.launch import load_cohort
 from somray.commands.progress import planning
+from somray.commands.progress.forecast import StageCost
 from somray.commands.progress.planning import Planning, planned
-from somray.pipeline.plan import make_plan
+from somray.domain.work import MIB
+from somray.errors import PlanError
+from somray.pipeline.plan import count_plan, make_plan
 from tests.pipeline.tiny import QUICK, body, save, write_manifest
 
 
@@ -48,5 +51,27 @@ def test_the_subject_of_the_teachers_slices_is_among_the_first(cohort, monkeypat
 def test_what_cannot_be_planned_stops_nothing(cohort, monkeypatch):
     monkeypatch.setattr(planning, "planned", lambda cohort: 1 / 0)
     made = Planning(cohort)
-    made._thread.join()
+    made.refuse(0.0)
     assert made.plan is None
+
+
+def test_a_unit_that_no_node_holds_is_refused_in_the_words_of_check(cohort):
+    made, whole = Planning(cohort), count_plan(cohort).stages
+    widest = max(stage.peak_bytes for name, stage in whole.items() if name != "evolve")
+    made.refuse(widest)
+    with pytest.raises(
+        PlanError, match=r"the plan cannot fit: a task may take \d+ MiB \(what this"
+    ) as run:
+        made.refuse(widest - 1)
+    cohort.config.resources.__dict__["task_memory_mb"] = (widest - 1) / MIB
+    with pytest.raises(PlanError, match=r"resources\.task_memory_mb") as check:
+        make_plan(cohort)
+    wide = str(run.value).partition("needs are: ")[2].partition(";")[0]
+    assert wide
+    assert wide in str(check.value)
+
+
+def test_what_a_plan_makes_up_refuses_nothing(cohort, monkeypatch):
+    made_up = {"evolve": StageCost(1, 1.0, 10**12)}
+    monkeypatch.setattr(planning, "planned", lambda cohort: made_up)
+    Planning(cohort).refuse(1.0)

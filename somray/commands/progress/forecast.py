@@ -29,10 +29,12 @@ class StageCost:
     Args:
         units: of work.
         seconds: of one core, for all of them; good to a factor of two.
+        peak_bytes: of memory, of its largest unit.
     """
 
     units: float
     seconds: float
+    peak_bytes: int = 0
 
     @property
     def each(self) -> float:

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from somray.commands.progress.forecast import StageCost
 from somray.domain.scan import Scan
+from somray.pipeline.bounds.memory import refuse_unheld
 from somray.pipeline.cohort import Cohort
-from somray.pipeline.plan import make_plan
+from somray.pipeline.plan import count_plan
 from somray.pipeline.run_state import REPORT
 
 __all__ = ["Planning", "planned"]
@@ -17,6 +18,8 @@ __all__ = ["Planning", "planned"]
 MOST_SCANS = 60  # of a protocol whose headers are read for it; more are counted as like these
 UNIT_SECONDS = 0.3  # of any unit beside its work: handing it over, reading, writing; rates of plans leave it out
 REPORT_SECONDS = 10.0, 6.0  # of the report, and of each scan in it
+PATIENCE_SECONDS = 20.0  # that a run waits for its plan before it begins; most take one or two
+GUESSED = ("evolve",)  # a unit of these takes memory by what is found, which a plan makes up
 ONCE = ("teacher", "pretrain", "student")  # a unit of these serves a whole protocol
 
 
@@ -40,6 +43,27 @@ class Planning:
         with contextlib.suppress(Exception):  # a forecast is a courtesy
             self.plan = planned(cohort)
 
+    def refuse(self, offered: float, patience: float = PATIENCE_SECONDS) -> None:
+        """Refuse a run of which a unit fits no node; what is not known in time is found when it is due.
+
+        Args:
+            offered: bytes that the largest node offers to a task, where none can join.
+            patience: seconds to wait for the plan.
+
+        Raises:
+            PlanError: one does not fit.
+        """
+        self._thread.join(patience)
+        peaks = {
+            name: cost.peak_bytes for name, cost in (self.plan or {}).items() if name not in GUESSED
+        }
+        refuse_unheld(
+            peaks,
+            offered,
+            "what this machine offers",
+            "end other programs, or run where there is more memory",
+        )
+
 
 def planned(cohort: Cohort) -> dict[str, StageCost]:
     """Plan a cohort by the first scans of each protocol.
@@ -52,6 +76,7 @@ def planned(cohort: Cohort) -> dict[str, StageCost]:
     """
     units: defaultdict[str, float] = defaultdict(float)
     seconds: defaultdict[str, float] = defaultdict(float)
+    peaks: defaultdict[str, int] = defaultdict(int)
     for protocol in cohort.config.protocols:
         scans = [scan for scan in cohort.scans if scan.protocol == protocol]
         if not scans:
@@ -60,13 +85,15 @@ def planned(cohort: Cohort) -> dict[str, StageCost]:
         config = cohort.config.model_copy(
             update={"protocols": {protocol: cohort.config.protocols[protocol]}}
         )
-        plan = make_plan(replace(cohort, config=config, scans=tuple(some)))
+        plan = count_plan(replace(cohort, config=config, scans=tuple(some)))
         for name, stage in plan.stages.items():
             times = 1 if name in ONCE and stage.units == 1 else len(scans) / len(some)
             units[name] += times * stage.units
             seconds[name] += 3600 * times * stage.cpu_hours
+            peaks[name] = max(peaks[name], stage.peak_bytes)
     found = {
-        name: StageCost(units[name], seconds[name] + UNIT_SECONDS * units[name]) for name in units
+        name: StageCost(units[name], seconds[name] + UNIT_SECONDS * units[name], peaks[name])
+        for name in units
     }
     base, each = REPORT_SECONDS
     return {**found, REPORT: StageCost(1, base + each * len(cohort.scans))}
