@@ -3,7 +3,7 @@
 import re
 from datetime import datetime, timedelta, timezone
 
-__all__ = ["clock_seconds", "moment", "moment_of_stamp"]
+__all__ = ["clock_seconds", "is_midnight", "moment", "moment_of_stamp"]
 
 FIRST_YEAR = 1900  # no scanner is older; years before it are blanks and zeros
 _TIME = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(?:\.(\d{1,6}))?")
@@ -33,6 +33,11 @@ def moment(date: str, time: str) -> datetime | None:
         return datetime(int(found[1]), int(found[2]), int(found[3])) + timedelta(seconds=seconds)
     except ValueError:
         return None
+
+
+def is_midnight(found: datetime) -> bool:
+    """Whether a moment is 00:00:00 to the fraction, as it stands where a time was never known or was taken away."""
+    return found == found.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def moment_of_stamp(stamp: str, zone: str = "") -> datetime | None:

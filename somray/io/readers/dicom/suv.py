@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from somray.io.readers.dicom.clocks import clock_seconds, moment, moment_of_stamp
+from somray.io.readers.dicom.clocks import clock_seconds, is_midnight, moment, moment_of_stamp
 from somray.io.readers.dicom.dataset import Tags
 
 __all__ = ["PetScaling", "pet_scaling"]
@@ -27,9 +27,8 @@ DOSE_BQ_PER_KG = (
     2e8,
 )  # of whoever weighs more than a rat: whole-body scanners to Y-90 therapy
 RAT_KG = 1.0
-MOST_HALF_LIVES = (
-    8.0  # then 0.4 % of the dose is left: nobody scans; a wrong date, or minutes for seconds
-)
+MOST_HALF_LIVES = 6.0  # then 1.6 % of the dose is left: a wrong date, half a day, or minutes
+MOST_FROM_MIDNIGHT = 2.0  # half-lives to 00:00:00, which stands for no time at all, too
 LEAST_HALF_LIFE_SECONDS = 60.0  # Rb-82, the shortest in use, has 76
 UNDATED_HALF_LIFE_SECONDS = (
     6 * 3600.0
@@ -142,6 +141,8 @@ def _suv_per_activity(tags: Tags) -> tuple[float, str]:
     elapsed = (reference - injected).total_seconds()
     if not 0 <= elapsed <= MOST_HALF_LIVES * half_life:
         raise _NoSuvError("suv_time_implausible")
+    if is_midnight(reference) and elapsed > MOST_FROM_MIDNIGHT * half_life:
+        raise _NoSuvError("suv_no_time")
     return float(factor * 2.0 ** (elapsed / half_life)), note
 
 
@@ -202,6 +203,8 @@ def _reference_time(tags: Tags, half_life: float) -> datetime:
     acquired = moment(tags.text("AcquisitionDate"), tags.text("AcquisitionTime"))
     if acquired is None:
         acquired = moment_of_stamp(tags.text("AcquisitionDateTime"), zone)
+    if acquired is not None and is_midnight(acquired):
+        acquired = None  # its time was taken
     if series is not None and (acquired is None or series <= acquired):
         return series
     scanned = moment_of_stamp(_ge_scan_time(tags), zone)
@@ -237,7 +240,7 @@ def _injection_time(
     dated = moment_of_stamp(stamp, zone)
     if dated is not None:
         return _weighed(dated, clock, has_zone="+" in stamp or "-" in stamp)
-    if clock is None or half_life > UNDATED_HALF_LIFE_SECONDS:
+    if not clock or half_life > UNDATED_HALF_LIFE_SECONDS:
         raise _NoSuvError("suv_no_time")
     injected = reference.replace(hour=0, minute=0, second=0, microsecond=0)
     injected += timedelta(seconds=clock)
@@ -245,12 +248,16 @@ def _injection_time(
 
 
 def _weighed(dated: datetime, clock: float | None, *, has_zone: bool) -> tuple[datetime, str]:
-    """Weigh the injection's date-time against its bare time of day, which some writers leave at 0.
+    """Weigh the injection's date-time against its bare time of day; some writers leave either at 0.
 
     A date-time with an offset may be in another zone than the bare time, which is on the scanner's clock:
     then they differ by whole quarters of an hour, and the bare time holds. Else the date-time does (QIBA).
     """
     seconds = dated.hour * 3600 + dated.minute * 60 + dated.second + dated.microsecond / 1e6
+    if is_midnight(dated):
+        if not clock:
+            raise _NoSuvError("suv_no_time")
+        return dated + timedelta(seconds=clock), ""
     if not clock:
         return dated, ""
     ahead = (clock - seconds + _SECONDS_A_DAY / 2) % _SECONDS_A_DAY - _SECONDS_A_DAY / 2

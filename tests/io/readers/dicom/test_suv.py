@@ -60,8 +60,14 @@ CLAIMED = {
         injected(RadiopharmaceuticalStartDateTime="20010203090000+0000"), PLAIN * 2
     ),
     "the day before": (
-        injected(RadiopharmaceuticalStartDateTime="20010202235000", RadiopharmaceuticalStartTime="235000"),
-        PLAIN * 2 ** (13 * HOURS),
+        injected(RadiopharmaceuticalStartDateTime="20010202235000", RadiopharmaceuticalStartTime="235000",
+                 RadionuclideHalfLife="45720"), PLAIN * 2 ** (13 * 3600 / 45720),
+    ),
+    "date-time left at 0": (injected(RadiopharmaceuticalStartDateTime="20010203000000.00"), PLAIN * 2),
+    "acquisition left at 0": ({"AcquisitionTime": "000000.00"}, PLAIN * 2),
+    "from midnight on": (
+        {"SeriesTime": "000000", "AcquisitionTime": "000000"} | injected(RadiopharmaceuticalStartTime="221000"),
+        PLAIN * 2,
     ),
     "two days before": (
         injected(RadiopharmaceuticalStartDateTime="20010201125000", RadiopharmaceuticalStartTime="125000",
@@ -115,6 +121,18 @@ REFUSED = {
     "no injection": (injected(RadiopharmaceuticalStartTime=None), "suv_no_time"),
     "long-lived without date": (injected(RadionuclideHalfLife="282240"), "suv_no_time"),
     "no series time": ({"SeriesTime": None}, "suv_no_time"),
+    "times taken": (
+        {"SeriesTime": "000000", "AcquisitionTime": "000000"} | injected(RadiopharmaceuticalStartTime="000000"),
+        "suv_no_time",
+    ),
+    "injection's time taken": (injected(RadiopharmaceuticalStartTime="000000.00"), "suv_no_time"),
+    "injection's times taken": (
+        injected(RadiopharmaceuticalStartDateTime="20010203000000", RadiopharmaceuticalStartTime=None), "suv_no_time"
+    ),
+    "series' time taken": (
+        {"SeriesTime": "000000"} | injected(RadiopharmaceuticalStartTime="140000"), "suv_no_time"
+    ),
+    "half a day off": (injected(RadiopharmaceuticalStartTime="235000"), "suv_time_implausible"),
     "reconstructed later": ({"SeriesTime": "130000"}, "suv_no_time"),
     "injected tomorrow": (
         injected(RadiopharmaceuticalStartDateTime="20010204110000"), "suv_time_implausible"
