@@ -121,6 +121,8 @@ def test_a_truth_that_cannot_be_compared_is_told_as_the_run_will(cohort_folder, 
     assert f"{lost.subject} {lost.session} has no truth: " in told
     assert "does not exist" in told
     assert told in plan.notes
+    assert plan.stages["truth"].units == 1  # one scan's one failure, whatever masks wait for it
+    assert plan.stages["segment"].units > 0
     assert not plan.quarantine
 
 

@@ -1,8 +1,10 @@
 """The units that compare a scan's masks with its truth mask, each as soon as its masks stand."""
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from somray.domain.scan import Scan
 from somray.io.signatures import source_signature
 from somray.pipeline.fitting import SharedModel
 from somray.pipeline.gather import gather_or_cancel
@@ -30,6 +32,8 @@ class Comparing:
     record: Record
     units: Units
     objects: ObjectStep
+    _turns: dict[Scan, asyncio.Lock] = field(default_factory=dict)
+    _unread: set[Scan] = field(default_factory=set)
 
     async def ahead(self, state: ScanState, som: Masks, model: SharedModel) -> Baseline | None:
         """Compare direct transfer and find the objects that it alone gives: work for who waits for a student."""
@@ -65,8 +69,16 @@ class Comparing:
         inputs: Sequence[str],
         part: str = "",
     ) -> None:
+        """Compare in turn: a truth that one mask could not be compared with is one failure, whatever else is asked."""
         if state.scan.truth is None:
             return
         made_from = [*inputs, source_signature(state.scan.truth)]
         unit = self.units.truth(state, tuple(methods), made_from, part)
-        await self.record.do(truth.run, unit)
+        async with self._turns.setdefault(state.scan, asyncio.Lock()):
+            if state.scan in self._unread:
+                return
+            entry = await self.record.do(truth.run, unit)
+            if (
+                not entry.ok and entry.digest
+            ):  # the truth's own fault: nothing that another try mends
+                self._unread.add(state.scan)
