@@ -11,7 +11,7 @@ from pathlib import Path
 
 from somray.errors import DataError
 from somray.io.readers.dicom.reader import is_dicom, open_dicom
-from somray.io.readers.foreign import foreign
+from somray.io.readers.foreign import of_named
 from somray.io.readers.given import with_spacing
 from somray.io.readers.metaimage import is_metaimage, open_metaimage
 from somray.io.readers.nifti import is_nifti, open_nifti
@@ -28,7 +28,6 @@ __all__ = ["READERS", "Reader", "Source", "open_source", "split_channel"]
 
 _CHANNEL = re.compile(r"(.+)#channel=([^#]+)")
 _PICTURES = (".jpg", ".jpeg", ".bmp", ".gif")
-_HEADLESS = (".raw", ".zraw")
 _ONE_FILE = ("nifti", "nrrd", "metaimage")  # formats that hold a volume in one file
 
 
@@ -122,12 +121,7 @@ def _open_local(path: str, irregular: str, channel: str | None) -> Source:
             "unreadable",
             f"{place}: is a folder with a volume in each file, such as {volumes[0]}; name one file",
         )
-    if place.suffix.lower() in _HEADLESS:
-        raise DataError(
-            "unreadable",
-            f"{place}: holds voxels alone; name the header that describes them (.mhd, .nhdr), or write one",
-        )
-    if place.is_file() and (what := foreign(place)):
+    if what := of_named(place):
         raise DataError("unreadable", f"{place}: {what}")
     kinds = ", ".join(READERS)
     what = (

@@ -44,11 +44,24 @@ def test_a_pointer_among_slices_is_called_so(tmp_path):
     assert "s1.tif: is a pointer of Git LFS" in refused(tmp_path).message
 
 
-@pytest.mark.parametrize("name", ["a.raw", "a.zraw"])
-def test_voxels_without_a_header_ask_for_it(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("a.zraw", "name the header"), ("a.vol", "name the header"), ("a.npy", "save the volume as NIfTI"),
+        ("a.MAT", "save the volume as NIfTI"), ("a.tar.gz", "unpack it, and name the scan inside"),
+        ("IM1.gz", "is packed; unpack it"), ("a.stl", "name the volume itself"), ("a.mgz", "mri_convert"),
+    ],
+)  # fmt: skip
+def test_files_that_are_no_scan_by_themselves_say_what_to_name_instead(tmp_path, name, advice):
     (tmp_path / name).write_bytes(bytes(100))
     error = refused(tmp_path / name)
-    assert (error.code, "name the header" in error.message) == ("unreadable", True)
+    assert (error.code, advice in error.message) == ("unreadable", True)
+
+
+def test_a_folder_of_a_format_that_is_not_read_names_it(tmp_path):
+    for name in ("s1.jp2", "s2.jp2", "notes.txt"):
+        (tmp_path / name).write_bytes(bytes(100))
+    assert "holds no scan; s1.jp2 is a picture in JPEG 2000; export" in refused(tmp_path).message
 
 
 @pytest.mark.parametrize("ending", ["nii.gz", "nrrd", "mha"])
