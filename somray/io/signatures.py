@@ -1,12 +1,14 @@
 """What tells that a source was changed, without reading its pixels: its files, their sizes and times.
 
 A header may keep its pixels in files of other names (MHD, NHDR, Analyze pairs, sets of OME-TIFF): those belong to
-it, or pixels could be replaced behind an unchanged header. So does the folder of a DICOM file, which stands for its
-series. The time of the last change of a file's entry (ctime) is
-among the facts, since copying tools set the time of modification back. It also changes where nothing else did, after
-a move or a change of permissions: such a source is looked at again, and what it gives is found to be the same.
+it, or pixels could be replaced behind an unchanged header. So do the slices beside a DICOM file, which stands for its
+series: headers tell which they are, and each is read once a process. The time of the last change of a file's entry
+(ctime) is among the facts, since copying tools set the time of modification back. It also changes where nothing else
+did, after a move or a change of permissions: such a source is looked at again, and what it gives is found to be the
+same.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -16,9 +18,11 @@ from pathlib import Path
 
 import fsspec
 
+from somray.errors import DataError
 from somray.io.readers import split_channel
 from somray.io.readers.dicom.dataset import is_dicom_file
-from somray.io.readers.dicom.headers import list_files
+from somray.io.readers.dicom.gather import is_called_dicom
+from somray.io.readers.dicom.headers import list_files, series_of
 from somray.io.readers.remote import local_path, shown_url
 from somray.io.storage import is_url
 
@@ -26,6 +30,8 @@ __all__ = ["source_signature"]
 
 Facts = list[object]
 
+MOST_READ = 20_000
+"""Files of a folder whose headers are read, half a millisecond each; in a larger one every file counts."""
 _TEXT_HEADERS = (".mhd", ".nhdr")
 _PAIR = (".hdr", ".img", ".hdr.gz", ".img.gz")
 _HEADER_BYTES = 1 << 18  # of a header that is searched for names, from either end
@@ -47,8 +53,12 @@ def source_signature(path: str | None) -> list[Facts]:
     if is_url(place) and local is None:
         return _remote(place)
     root = Path(local or place)
-    if root.is_dir():
+    if os.path.isdir(root):
         return [_facts(file, file.relative_to(root).as_posix()) for file in _within(root)]
+    if not os.path.isfile(
+        root
+    ):  # nothing there, out of reach, or a pipe, whose reader waits for ever
+        return [_facts(root, root.name)]
     own = [_facts(file, os.path.relpath(file, root.parent)) for file in (root, *_beside(root))]
     return own + _series_beside(root)
 
@@ -66,21 +76,39 @@ def _facts(file: Path, name: str) -> Facts:
 
 
 def _series_beside(file: Path) -> list[Facts]:
-    """Sum up the files beside a DICOM file, of which its series may be; [] for other formats.
-
-    Which of them are of its series only their headers tell; one that is not, and changes, costs a look in vain.
-    """
+    """Sum up the files beside a DICOM file that are of its series, or may be; [] for other formats."""
     if not is_dicom_file(file):
         return []
     try:
-        found = [_facts(one, one.name) for one in list_files(file.parent) if one.name != file.name]
+        beside = [one for one in list_files(file.parent) if one.name != file.name]
     except OSError:
         return []
+    found = {one: _facts(one, one.name) for one in beside}
+    if len(found) <= MOST_READ:
+        own = _series(str(file), *_facts(file, "")[1:])
+        found = {one: facts for one, facts in found.items() if _is_of(own, one, facts)}
+    told = list(found.values())
     return (
-        [["beside", len(found), hashlib.sha256(json.dumps(found).encode()).hexdigest()]]
-        if found
+        [["beside", len(told), hashlib.sha256(json.dumps(told).encode()).hexdigest()]]
+        if told
         else []
     )
+
+
+def _is_of(series: str, file: Path, facts: Facts) -> bool:
+    """Whether a file may be of a series: its header says so, or cannot be read."""
+    if not (is_called_dicom(file) or is_dicom_file(file)):
+        return False
+    return _series(str(file), *facts[1:]) in (series, "") or not series
+
+
+@functools.lru_cache(maxsize=2 * MOST_READ)
+def _series(path: str, *facts: object) -> str:
+    """Name the series of a file that has not changed since, "" where its header cannot be read."""
+    try:
+        return series_of(Path(path))
+    except (DataError, OSError):
+        return ""
 
 
 def _beside(header: Path) -> list[Path]:

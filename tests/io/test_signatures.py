@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 import tifffile
 
+from somray.io import signatures
 from somray.io.signatures import source_signature
 from tests.io.dicom_files import make_slice, save
 
@@ -71,6 +72,21 @@ def test_a_dicom_file_stands_for_the_series_beside_it(tmp_path):
     before = source_signature(str(tmp_path / "001.dcm"))
     save(tmp_path, [make_slice((0, 0, 3))], names=["late.dcm"])
     assert source_signature(str(tmp_path / "001.dcm")) != before
+
+
+def test_of_a_flat_folder_only_the_files_of_the_series_count(tmp_path, monkeypatch):
+    save(tmp_path, [make_slice((0, 0, z)) for z in range(3)])
+    own = str(tmp_path / "001.dcm")
+    before = source_signature(own)
+    save(tmp_path, [make_slice((0, 0, 9), SeriesInstanceUID="1.2.9")], names=["other.dcm"])
+    (tmp_path / "notes").write_text("no DICOM")
+    assert source_signature(own) == before
+    (tmp_path / "cut.dcm").write_bytes((tmp_path / "002.dcm").read_bytes()[:140])
+    assert source_signature(own) != before  # it may be a slice
+    monkeypatch.setattr(signatures, "MOST_READ", 3)
+    before = source_signature(own)
+    (tmp_path / "more").write_text("no DICOM")
+    assert source_signature(own) != before  # too many to be read
 
 
 def test_of_a_folder_every_file_counts_by_its_place(tmp_path):

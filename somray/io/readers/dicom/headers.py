@@ -19,7 +19,7 @@ from somray.io.readers.dicom.orders import ORIGIN, orders_of
 from somray.io.readers.dicom.pixels import PixelPlace, place_of
 from somray.io.readers.dicom.suv import pet_scaling
 
-__all__ = ["list_files", "read_file"]
+__all__ = ["list_files", "read_file", "series_of"]
 
 IGNORED_SUFFIXES = {
     ".txt", ".json", ".xml", ".csv", ".tsv", ".html", ".htm", ".pdf", ".md", ".yaml", ".yml",
@@ -83,6 +83,17 @@ def read_file(file: Path) -> DicomFile:
         except DataError as error:
             return DicomFile(file, series, is_capture=is_capture, part=part, problem=error)
         return DicomFile(file, series, frames, is_capture=is_capture, part=part)
+
+
+def series_of(file: Path) -> str:
+    """Name the series of an image, a hash that its slices share; what is no image gives its kind.
+
+    Raises:
+        DataError: its header is so damaged that nobody knows.
+    """
+    with quiet():
+        tags = open_tags(file)
+        return _object(tags) or _series(tags)
 
 
 def _series(tags: Tags) -> str:
