@@ -104,6 +104,21 @@ def test_time_points_are_cases_of_their_own(tmp_path):
         assert np.array_equal(written.get_fdata(), image[..., t])
 
 
+def test_a_session_named_as_anothers_time_point_is_refused(tmp_path, capsys):
+    for name, shape in {"a": (5, 5, 4, 2), "b": (5, 5, 4)}.items():
+        image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+        nib.Nifti1Image(image, np.eye(4)).to_filename(tmp_path / f"{name}.nii.gz")
+    scans = [("s", "t0", "a.nii.gz"), ("s", "t0_t1", "b.nii.gz")]
+    run = ingested(tmp_path, scans, balls((-2, -2, 2, 1.2)))
+    export(run, tmp_path / "out", "--label", "student", code=2)
+    assert "sub-s_ses-t0_t1: is a time point of one session" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    for n, session in enumerate(("t0", "t0_t1"), start=7):
+        apart = ["--session", session, "--dataset", str(n), "--label", "student"]
+        export(run, tmp_path / "out", *apart)
+    assert check_integrity(tmp_path / "out/Dataset008_p")[1] == ["sub-s_ses-t0_t1"]
+
+
 def test_cases_of_two_exports_are_not_mixed(petct, tmp_path, capsys):
     export(petct, tmp_path)
     export(petct, tmp_path)

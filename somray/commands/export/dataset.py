@@ -212,8 +212,11 @@ def _refuse_others(dataset: Dataset, scans: list[StoredScan]) -> None:
             f"{dataset.storage.uri(dataset.folder)}: holds other cases already ({', '.join(others[:3])}); "
             "give another --out or --dataset"
         )
-    if len(set(cases)) < len(cases):
-        raise ConfigError("two scans would be the same case; export their sessions one by one")
+    if twice := sorted({case for case in cases if cases.count(case) > 1}):
+        raise ConfigError(
+            f"{twice[0]}: is a time point of one session and another session's own name, and can be one case alone; "
+            "export them apart (--session SESSION --dataset NUMBER)"
+        )
 
 
 def _write_scan(
