@@ -15,6 +15,7 @@ from somray.io.cohort.survey.found import Found, Search
 from somray.io.cohort.survey.layouts import Numbered, place_all
 from somray.io.cohort.survey.look import look_at
 from somray.io.cohort.survey.masks import give_masks, part_masks
+from somray.io.cohort.survey.naming.converted import one_a_scan
 from somray.io.cohort.survey.naming.names import modality_of
 from somray.io.cohort.survey.protocols import Proposed, propose_protocols
 from somray.io.cohort.survey.scans import Gathered, gather
@@ -58,8 +59,8 @@ def propose(paths: Sequence[Path]) -> Proposal:
     places = sorted({p.absolute() for p in paths})
     for one in look_at(places, search, _shared(places)):
         found.setdefault(one.path, one)
-    ones = _once(list(found.values()), search)
-    numbered = place_all(ones, search)
+    ones, called = one_a_scan(_once(list(found.values()), search), search)
+    numbered = place_all(ones, search, called)
     part_masks(ones, search)
     _leave_out_derived(search, numbered)
     ids = name_subjects(search.images, search.masks, search)

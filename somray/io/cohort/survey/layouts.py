@@ -9,9 +9,10 @@ import itertools
 import json
 import re
 from collections import defaultdict
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from somray.io.cohort.survey.found import Found, Search
 from somray.io.cohort.survey.naming.names import Part, modality_of, stem_of, take_apart, tokens
@@ -56,17 +57,20 @@ class Numbered:
     is_numbered: bool
 
 
-def place_all(found: Sequence[Found], search: Search) -> list[Numbered]:
+def place_all(
+    found: Sequence[Found], search: Search, called: Mapping[Path, str] = MappingProxyType({})
+) -> list[Numbered]:
     """Say of every source whose it is, in place.
 
     Args:
         found: every source, masks too.
         search: told where t1 and t2 are taken for contrasts.
+        called: names that stand for those of some files.
 
     Returns:
         The data sets with numbered cases that were met.
     """
-    stems = [stem_of(f.path.name) for f in found]
+    stems = [called.get(f.path) or stem_of(f.path.name) for f in found]
     words = {w for f in found for p in f.path.relative_to(f.root).parts for w in tokens(p)}
     is_mr = bool(words & (MODALITIES["MR"] - {*T_WORDS, "mr", "mri"}))
     is_t_time = any(_T_TIME.fullmatch(w) for w in words) and not is_mr
@@ -81,7 +85,7 @@ def place_all(found: Sequence[Found], search: Search) -> list[Numbered]:
     for one, stem in zip(found, stems, strict=True):
         if not (_as_numbered(one, found, numbered) or _as_bids(one)):
             beside = alone.get(one.path.parent, set())
-            _by_names(one, is_alone=beside == {stem}, is_t_time=is_t_time, beside=beside)
+            _by_names(one, stem, is_alone=beside == {stem}, is_t_time=is_t_time, beside=beside)
             if is_t_folder and _T_FOLDER.fullmatch(one.path.parent.name):
                 _take_folder_for_time(one)
     if {"t00", "t50"} <= {one.when.lower() for one in found}:
@@ -210,7 +214,7 @@ def _as_bids(one: Found) -> bool:
     return True
 
 
-def _by_names(one: Found, *, is_alone: bool, is_t_time: bool, beside: Set[str]) -> None:
+def _by_names(one: Found, stem: str, *, is_alone: bool, is_t_time: bool, beside: Set[str]) -> None:
     """Place a source by the names of its folders and its own; `beside`: the images of its folder."""
     names = list(one.path.relative_to(one.root).parts)
     is_file = one.is_file
@@ -218,7 +222,7 @@ def _by_names(one: Found, *, is_alone: bool, is_t_time: bool, beside: Set[str]) 
         names, is_file = names[:-1], False
     parts = [take_apart(n, is_t_time=is_t_time) for n in (names[:-1] if is_file else names)]
     if is_file:
-        own = take_apart(names[-1], is_t_time=is_t_time, is_folder=False)
+        own = take_apart(stem, is_t_time=is_t_time, is_folder=False)
         above = " ".join(tokens(" ".join([one.root.name, *(p.text for p in parts)])))
         is_echo = bool(own.core) and f" {' '.join(tokens(own.core))} " in f" {above} "
         if is_echo and own.core.isdigit():  # volume-1 of 'batch 1' is one of many there

@@ -1,0 +1,134 @@
+"""What dcm2niix makes of one scan: several files, told apart by the ends of their names.
+
+`_Tilt_1` and `_Eq_1` are the scan with upright, evenly spaced slices, and say so by themselves. All other ends (echoes,
+phase images, overlays, the letter of a name that was taken) are believed where a sidecar names dcm2niix. Of each scan
+one file is taken, the corrected one of the first echo.
+"""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from somray.io.cohort.survey.found import Found, Search
+from somray.io.cohort.survey.naming.names import stem_of
+
+__all__ = ["one_a_scan"]
+
+_CORRECTED, _ECHO, _PART, _OVERLAY, _LETTER = "corrected", "echo", "part", "overlay", "letter"
+_ENDS = {
+    _CORRECTED: re.compile(r"_(Tilt|Eq)(_\d+)?$"),
+    _ECHO: re.compile(r"_e\d+$"),
+    _PART: re.compile(r"_(ph|real|imaginary)$"),
+    _OVERLAY: re.compile(r"_ROI\d+$"),
+    _LETTER: re.compile(r"(?<=\d)[a-z]$"),
+}
+_FORMATS = (".nii", ".nii.gz", ".nrrd", ".nhdr")
+_MOST_BYTES = 1 << 20  # of a sidecar
+_WHY = {
+    _CORRECTED: "dcm2niix made {0} of it, with upright, evenly spaced slices; that one is taken",
+    _ECHO: "is another echo of {0}; give it a protocol of its own if it is wanted",
+    _PART: "holds phases or a part of complex values of the scan in {0}, no intensities",
+    _OVERLAY: "is an overlay on {0}; where it outlines lesions, name it in `truth`",
+    _LETTER: "dcm2niix met the name of {0} a second time; give it a row of its own if it is another scan",
+}
+Ends = tuple[tuple[str, str], ...]
+"""Kind and text of the ends of a name, the innermost first."""
+
+
+def one_a_scan(found: Sequence[Found], search: Search) -> tuple[list[Found], dict[Path, str]]:
+    """Take one file of each scan that dcm2niix wrote several of.
+
+    Args:
+        found: every source.
+        search: told what was left out and why.
+
+    Returns:
+        The sources without the others, and of each that was taken the name that it would have alone.
+    """
+    folders: dict[Path, dict[str, Found]] = defaultdict(dict)
+    for one in found:
+        if one.path.name.lower().endswith(_FORMATS):
+            folders[one.path.parent][stem_of(one.path.name)] = one
+    dropped: set[int] = set()
+    names: dict[Path, str] = {}
+    for here in folders.values():
+        for base, members in _families(here).items():
+            (best, its), *others = sorted(members.items(), key=_rank)
+            names[here[best].path] = base
+            for stem, ends in others:
+                kind = _difference(ends, its)
+                search.leave_out(
+                    here[stem].path,
+                    "mask" if kind == _OVERLAY else "repeat",
+                    _WHY[kind].format(here[best].path.name),
+                )
+                dropped.add(id(here[stem]))
+    return [one for one in found if id(one) not in dropped], names
+
+
+def _families(here: dict[str, Found]) -> dict[str, dict[str, Ends]]:
+    """Group the names of a folder that are one scan's: their common beginning to the names with their ends."""
+    found = _alike(here, tuple(_ENDS))
+    sure = {base: members for base, members in found.items() if _is_sure(members, here)}
+    rest = here.keys() - {stem for members in sure.values() for stem in members}
+    return sure | _alike(sorted(rest), (_CORRECTED,))
+
+
+def _alike(stems: Collection[str], kinds: Sequence[str]) -> dict[str, dict[str, Ends]]:
+    """Group names by what is left without ends of some kinds, where that is a name too, or the ends are echoes."""
+    chains = {stem: _chain(stem, kinds) for stem in stems}
+    echoes = Counter(b for chain in chains.values() for b, ends in chain if ends[0][0] == _ECHO)
+    families: dict[str, dict[str, Ends]] = defaultdict(dict)
+    for stem, chain in chains.items():
+        known = [(base, ends) for base, ends in chain if base in chains or echoes[base] > 1]
+        base, its = known[-1] if known else (stem, ())
+        families[base][stem] = its
+    return {base: members for base, members in families.items() if len(members) > 1}
+
+
+def _is_sure(members: dict[str, Ends], here: dict[str, Found]) -> bool:
+    kinds = {kind for ends in members.values() for kind, _ in ends}
+    return kinds <= {_CORRECTED} or any(_is_by_dcm2niix(here[stem].path) for stem in members)
+
+
+def _chain(stem: str, kinds: Sequence[str]) -> list[tuple[str, Ends]]:
+    """Take the ends of a name off, one after the other; return what is left each time, and the ends so far."""
+    found: list[tuple[str, Ends]] = []
+    ends: Ends = ()
+    while True:
+        match = next(((k, m) for k in kinds if (m := _ENDS[k].search(stem)) and m.start()), None)
+        if match is None:
+            return found
+        kind, end = match
+        stem, ends = stem[: end.start()], ((kind, end[0]), *ends)
+        found.append((stem, ends))
+
+
+def _rank(member: tuple[str, Ends]) -> tuple[int, ...]:
+    """Sort the corrected file of the first echo, of the first of that name, before all others."""
+    stem, ends = member
+    kinds = [kind for kind, _ in ends]
+    echo = next((int(text[2:]) for kind, text in ends if kind == _ECHO), 0)
+    worst = [kinds.count(kind) for kind in (_OVERLAY, _PART, _LETTER)]
+    return (*worst, echo, -kinds.count(_CORRECTED), len(stem))
+
+
+def _difference(ends: Ends, best: Ends) -> str:
+    """Return the kind of end that tells a file from the one that is taken, the one that matters most."""
+    own, other = {*ends}, {*best}
+    kinds = {kind for kind, _ in own ^ other}
+    return next(k for k in (_OVERLAY, _PART, _LETTER, _ECHO, _CORRECTED) if k in kinds)
+
+
+def _is_by_dcm2niix(file: Path) -> bool:
+    """Whether the sidecar of a file names dcm2niix."""
+    sidecar = file.with_name(f"{stem_of(file.name)}.json")
+    try:
+        if sidecar.stat().st_size > _MOST_BYTES:
+            return False
+        told = json.loads(sidecar.read_text(encoding="utf-8-sig"))
+        return str(told.get("ConversionSoftware", "")).lower() == "dcm2niix"
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
