@@ -113,9 +113,11 @@ def test_init_proposes_a_cohort_that_check_accepts(cohort_folder, tmp_path, caps
     assert main(["init", str(source), "--out", str(out)]) == 2
 
 
-@pytest.mark.parametrize("method", ["som", "student"])
+@pytest.mark.parametrize(
+    ("method", "form", "code"), [("som", "nifti", 0), ("student", "rtstruct", 4)]
+)
 def test_apply_equals_what_the_run_did_to_the_same_scan(
-    finished, cohort_folder, tmp_path, method, capsys
+    finished, cohort_folder, tmp_path, method, form, code, capsys
 ):
     import zarr
 
@@ -124,8 +126,12 @@ def test_apply_equals_what_the_run_did_to_the_same_scan(
     source = str(cohort_folder / "scans/s02_t1_CT.nii.gz")
     out = tmp_path / "masks"
     arguments = ["--protocol", "phantom-ct", "--out", str(out), "--method", method, "--json"]
-    assert main(["apply", str(finished[0]), f"file://{source}", *arguments]) == 0
+    arguments += ["--format", form]
+    assert main(["apply", str(finished[0]), f"file://{source}", *arguments]) == code
     told = _json(capsys)
+    assert [one["reason"] for one in told["left_out"]] == ["rtstruct needs a DICOM source"] * (
+        code > 0
+    )
     assert told["drift"]["status"] == "ok"  # of a network by the teacher that it learned from
     group = zarr.open_group(told["scan"], mode="r")
     expected = somray.open_run(finished[0]).scan("s02", "t1")[method].values

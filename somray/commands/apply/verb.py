@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from somray.commands.completion import one_of, protocols
-from somray.commands.console import Json, RunFolder, give, out_option, refuse_within, say
+from somray.commands.console import FAILED, Json, RunFolder, give, out_option, refuse_within, say
 from somray.commands.export.verb import export_text
 
 __all__ = ["apply"]
@@ -44,6 +44,8 @@ def apply(
 ) -> None:
     """Apply a fitted model to a new scan.
 
+    Exit code 4 where the mask could not be written in the format that was asked for; it stands in the OME-Zarr then.
+
     Example: somray apply runs/lung scan.nii.gz --protocol chest-ct --out masks --format nifti
     """
     from somray.commands.apply.model import apply_model
@@ -64,3 +66,5 @@ def apply(
     give(
         found, as_json, lambda: f"wrote labels/{found['method']} in {found['scan']}: {where}{more}"
     )
+    if form is not None and not found["files"]:
+        raise typer.Exit(FAILED)
