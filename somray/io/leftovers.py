@@ -12,37 +12,33 @@ from somray.domain.run import RunLayout
 from somray.io.models import drop_part
 from somray.io.storage import Storage
 
-__all__ = [
-    "remove_models_but",
-    "remove_pages_but",
-    "remove_partial",
-    "remove_scans_but",
-    "remove_shards_but",
-]
+__all__ = ["remove_all_but", "remove_pages_but", "remove_partial"]
+
+Key = tuple[str, str, str]
+_MODELS = {"student": "student", "pretrain": "encoder", "finetune": "segmenter"}
+"""Stages that leave a part of a protocol's models beside its teacher; of `finetune` the unit of that name alone."""
 
 
-def remove_scans_but(storage: Storage, kept: Collection[str]) -> None:
-    """Remove the images and labels, and what was under way, of all scans but those named (`sub-S_ses-T`)."""
-    _remove_but(storage, RunLayout.scans, {RunLayout.group(name) for name in kept})
-    _remove_but(storage, RunLayout.under_way, kept)
+def remove_all_but(storage: Storage, made: Collection[Key]) -> None:
+    """Remove scans, models and shards that no unit stands for.
 
-
-def remove_models_but(
-    storage: Storage,
-    teachers: Collection[str],
-    students: Collection[str],
-    encoders: Collection[str] = (),
-    segmenters: Collection[str] = (),
-) -> None:
-    """Remove the models of all protocols but those named."""
+    Args:
+        storage: the run.
+        made: stage, protocol and name of the units whose results are kept; a scan's name is `sub-S_ses-T`.
+    """
+    scans = {name for stage, _, name in made if stage == "ingest"}
+    _remove_but(storage, RunLayout.scans, {RunLayout.group(name) for name in scans})
+    _remove_but(storage, RunLayout.under_way, scans)
+    teachers = {protocol for stage, protocol, _ in made if stage == "teacher"}
     _remove_but(storage, RunLayout.models, teachers)
-    parts = {"student": students, "encoder": encoders, "segmenter": segmenters}
-    for part, kept in parts.items():
-        for protocol in set(teachers) - set(kept):
+    for stage, part in _MODELS.items():
+        kept = {p for s, p, name in made if s == stage and (s != "finetune" or name == part)}
+        for protocol in teachers - kept:
             drop_part(storage, protocol, part)
+    _remove_shards_but(storage, {(p, name) for stage, p, name in made if stage == "shards"})
 
 
-def remove_shards_but(storage: Storage, kept: Collection[tuple[str, str]]) -> None:
+def _remove_shards_but(storage: Storage, kept: Collection[tuple[str, str]]) -> None:
     """Remove what encoders learned from of all scans but those named, as protocol and `sub-S_ses-T`."""
     protocols = {protocol for protocol, _ in kept}
     _remove_but(storage, RunLayout.pretraining, protocols)

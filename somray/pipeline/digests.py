@@ -85,8 +85,7 @@ def ingest_recipe(scan: Scan, config: ProtocolConfig) -> str:
     settings: list[object] = [config.modality, config.channels, config.irregular]
     settings += [config.repair_fraction, config.spacing_mm, config.in_place]
     settings.append(config.modality == "MR" and [window is None for window in config.windows])
-    named = [scan.subject, scan.session, scan.days]
-    return digest_of("ingest", code_digest("ingest"), settings, named)
+    return digest_of("ingest", code_digest("ingest"), settings, [scan.subject, scan.session])
 
 
 def ingest_digest(scan: Scan, config: ProtocolConfig) -> str:

@@ -95,6 +95,8 @@ class Intake:
         """Take a scan in; return what the last of its units told."""
         rows = [_quarantined(scan, units)]
         self._entries[scan] = await take_in(self._record, units, scan, lambda outcome: rows)
+        for entry in self._entries[scan]:
+            await self._record.retell(entry, "scans", days=scan.days)
         return self._entries[scan][-1]
 
     async def _accept(

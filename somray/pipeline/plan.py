@@ -173,6 +173,8 @@ class CountingExecutor:
             if function is teacher.missing:
                 _tell(f"the teacher cannot be fitted: {error.message}", self._plan.unfitted)
             return Outcome(unit.stage, unit.name, None, error.code, error.message, True)
+        for note in result.value.get("notes", ()):
+            _tell(f"{unit.subject} {unit.session}: its truth {note}", self._plan.notes)
         if function is ingest.run:  # its size is known now
             name = f"{unit.subject} {unit.session}"
             pixels = same_pixels(unit.item, self._firsts)
@@ -247,6 +249,9 @@ class PlannedRecord:
 
     async def renew(self, function: StageFunction, unit: Unit) -> None:
         """Do nothing: nothing was done before."""
+
+    async def retell(self, entry: Entry, table: str, **columns: object) -> None:
+        """Do nothing: no rows are kept."""
 
     async def is_due(self, unit: Unit) -> bool:
         """Say no: what is counted once is not asked for again."""

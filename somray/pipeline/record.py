@@ -18,7 +18,7 @@ from somray.io.ledger import Entry, Ledger, entry_of
 from somray.io.ome.marks import group_attributes, is_complete
 from somray.io.storage import Storage
 from somray.io.tables import row_to_plain
-from somray.pipeline.finetune.finetuned import SEGMENTER, finetuned
+from somray.pipeline.finetune.finetuned import finetuned
 from somray.pipeline.pretrain.kept import PRETRAINING, pretrained
 from somray.pipeline.run_state import Progress, RunState
 from somray.pipeline.run_tables import RunTables, failure_result, plain_rows, timing_row
@@ -66,6 +66,9 @@ class Record(Protocol):
             function: looks and tells what the unit would tell, but changes nothing.
             unit: due by its digest, perhaps for no reason but a file's time.
         """
+
+    async def retell(self, entry: Entry, table: str, **columns: object) -> None:
+        """Correct what a unit's rows say of the manifest."""
 
     async def is_due(self, unit: Unit) -> bool:
         """Whether a unit would be run."""
@@ -170,11 +173,22 @@ class RunRecord:
             return
         told = {table: [row_to_plain(row) for row in rows] for table, rows in seen.rows.items()}
         rows = {**entry.rows, **told} if entry.ok else entry.rows
-        after = dataclasses.replace(entry, digest=unit.digest, rows=rows)
-        if after.rows != entry.rows:  # the manifest may call it otherwise
+        await self._change(entry, dataclasses.replace(entry, digest=unit.digest, rows=rows))
+
+    async def retell(self, entry: Entry, table: str, **columns: object) -> None:
+        """Correct what a unit's rows say of the manifest."""
+        rows = [{**row, **columns} for row in entry.rows.get(table, ())]
+        if rows:
+            after = dataclasses.replace(entry, rows={**entry.rows, table: rows})
+            await self._change(entry, after)
+
+    async def _change(self, before: Entry, after: Entry) -> None:
+        """Write an entry anew, and its rows where they differ."""
+        if after.rows != before.rows:
             self.executed += 1
-            await self._off(self._tables.replace, entry, after)
-        await self._off(self._ledger.put, after)
+            await self._off(self._tables.replace, before, after)
+        if after != before:
+            await self._off(self._ledger.put, after)
 
     async def is_due(self, unit: Unit) -> bool:
         """Whether a unit would be run."""
@@ -215,9 +229,7 @@ class RunRecord:
         if entry.ok:
             self.state.counts[entry.stage]["done"] -= 1
             self.state.counts[entry.stage]["failed"] += 1
-        if changed != entry:
-            await self._off(self._tables.replace, entry, changed)
-            await self._off(self._ledger.put, changed)
+        await self._change(entry, changed)
         self._ended[_key(entry)] = False
 
     async def forget(self, entry: Entry) -> None:
@@ -257,7 +269,9 @@ class RunRecord:
         self._ended.update(finetuned(self._ledger, self._ended))
         stale = [key for key in self._ledger.units() if key not in self._ended]
         self._tables.finish(protocols, self._entries, anew=bool(stale))
-        self._sweep()
+        leftovers.remove_all_but(self._storage, [key for key, ok in self._ended.items() if ok])
+        if self.executed and not self.state.was_done:  # it looks at every file
+            leftovers.remove_partial(self._storage)
         for key in stale:
             self._ledger.drop(*key)
         self.dropped = len(stale)
@@ -273,17 +287,6 @@ class RunRecord:
             self.state.carry_over()
             return self.state.write("done")
         return self.state.write("stopped")
-
-    def _sweep(self) -> None:
-        """Remove scans and models that no unit of this run stands for."""
-        made = [key for key, ok in self._ended.items() if ok]
-        leftovers.remove_scans_but(self._storage, {n for s, _, n in made if s == "ingest"})
-        teachers, students, encoders = ({p for s, p, _ in made if s == stage} for stage in MODELS)
-        segmenters = {p for s, p, n in made if (s, n) == SEGMENTER}
-        leftovers.remove_models_but(self._storage, teachers, students, encoders, segmenters)
-        leftovers.remove_shards_but(self._storage, [key[1:] for key in made if key[0] == "shards"])
-        if self.executed and not self.state.was_done:  # it looks at every file
-            leftovers.remove_partial(self._storage)
 
     def _entries(self, protocol: str) -> Iterator[Entry]:
         """Read what this run stands for of one protocol, many files at once, a few of them held."""

@@ -3,12 +3,14 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import somray
 from somray.domain.tables import TABLES
 from somray.report.pages import write_report
+from somray.runtime.serial import SerialExecutor
 from tests.pipeline.tiny import QUICK, body, run_tiny, save, write_manifest
 
 ROWS = [("a", "t0", "p", "a.nii"), ("b", "t0", "p", "b.nii"), ("c", "t0", "q", "c.nii")]
@@ -100,3 +102,35 @@ def test_a_model_that_was_cleared_away_is_fitted_again_and_nothing_else(tmp_path
     shutil.rmtree(folder)
     assert run_tiny(tmp_path)["executed"] == 1
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+class Told(SerialExecutor):
+    """Notes the stage of every unit."""
+
+    def __init__(self, stages):
+        super().__init__()
+        self.stages = stages
+
+    async def submit(self, function, unit, shared=None, actor=None):
+        self.stages.append(unit.stage)
+        return await super().submit(function, unit, shared, actor)
+
+
+def test_days_alone_change_rows_and_read_no_pixel(tmp_path):
+    for seed, name in enumerate("ab"):
+        save(tmp_path / f"{name}.nii", body(seed=seed))
+    save(tmp_path / "c.nii", np.zeros((8, 32, 32), dtype=np.int16))  # blank, set aside
+    rows = [("s", "t0", "p", "a.nii"), ("s", "t1", "p", "b.nii"), ("s", "t2", "p", "c.nii")]
+    write_manifest(tmp_path, rows)
+    run_tiny(tmp_path)
+    lines = (tmp_path / "scans.csv").read_text().split()
+    days = ("days", "30", "0", "7.5")
+    (tmp_path / "scans.csv").write_text("\n".join(map(",".join, zip(lines, days, strict=True))))
+    stages = []
+    run_tiny(tmp_path, Told(stages))
+    assert "ingest" not in stages
+    assert stages.count("evolve") == 1  # t1 comes first now
+    scans = somray.open_run(tmp_path / "run").table("scans").set_index("session")
+    assert scans["days"].to_dict() == {"t0": 30.0, "t1": 0.0, "t2": 7.5}
+    assert scans["status"].to_dict() == {"t0": "done", "t1": "done", "t2": "quarantined"}
+    assert run_tiny(tmp_path)["executed"] == 0
