@@ -6,7 +6,7 @@ and completion answer at once.
 
 import io
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +26,7 @@ from somray.commands.serve.verb import serve
 from somray.commands.submit import submit
 from somray.commands.verbs import check, demo, init, report, run, status
 from somray.commands.view.verb import view
+from somray.errors import ConfigError
 
 __all__ = ["app", "main"]
 
@@ -73,9 +74,19 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter gets its number
             stream.reconfigure(errors="backslashreplace")
-    return ended(
-        lambda: app(args=list(words), prog_name="somray", standalone_mode=False), "--json" in words
-    )
+    return ended(lambda: _called(list(words)), "--json" in words)
+
+
+def _called(words: list[str]) -> Any:  # Any: what typer returns
+    """Call the verb that is meant.
+
+    Raises:
+        ConfigError: an empty word; as a path it would be the folder that one stands in.
+    """
+    if "" in words:
+        before = " ".join(words[: words.index("")])
+        raise ConfigError(f"nothing stands after `somray {before}`; is a variable not set?")
+    return app(args=words, prog_name="somray", standalone_mode=False)
 
 
 def script() -> None:

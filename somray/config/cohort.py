@@ -22,6 +22,7 @@ __all__ = ["PRETRAINED", "CohortConfig", "ProtocolConfig"]
 
 PRETRAINED = "pretrained"
 _SECRET = re.compile(r"[^/]*://(?:[^/@]*:[^/@]*@|[^?]*[?])")
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
 
 OrganValue = Annotated[int, Field(ge=1, lt=2**24)]  # readers give float32, exact up to here
 SizeMm = Annotated[float, Field(gt=0, lt=1e6)]
@@ -202,6 +203,10 @@ class CohortConfig(Strict):
         """Refuse nothing at all, and a password or signature, which would stand in the run and every message."""
         if not value.strip():
             raise ValueError("is empty; name a folder, such as run, which need not exist")
+        if _UNSEEN.search(value.strip()):
+            raise ValueError(
+                "holds a line break, a tab or a sign that cannot be seen; write it anew"
+            )
         if _SECRET.match(value):
             raise ValueError(
                 "holds a password or signature, which would stand in the run and its logs; give it by the "

@@ -55,9 +55,7 @@ def source_signature(path: str | None) -> list[Facts]:
     root = Path(local or place)
     if os.path.isdir(root):
         return [_facts(file, file.relative_to(root).as_posix()) for file in _within(root)]
-    if not os.path.isfile(
-        root
-    ):  # nothing there, out of reach, or a pipe, whose reader waits for ever
+    if not os.path.isfile(root):  # nothing, out of reach, or a pipe, whose reader waits for ever
         return [_facts(root, root.name)]
     own = [_facts(file, os.path.relpath(file, root.parent)) for file in (root, *_beside(root))]
     return own + _series_beside(root)

@@ -109,6 +109,11 @@ MISTAKES = {
         USAGE,
     ),
     "no argument": (_no("run"), ("COHORT.yaml", "somray run --help"), USAGE),
+    "an empty word": (
+        _no("init", ""),
+        ("nothing stands after `somray init`", "not set"),
+        USAGE,
+    ),
     "an argument too many": (
         _no("status", "{run}", "more"),
         ("more", "somray status --help"),

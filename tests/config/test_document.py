@@ -95,6 +95,7 @@ def test_equal_keys_are_refused_with_both_lines(tmp_path):
         (PLAIN.replace("  p", "\u00a0\u00a0p"), ("line 4", "no-break space")),
         (PLAIN.replace(": run", ":\u00a0run"), ("line 2", "no-break space")),
         (PLAIN.replace("s.csv", "s3://b/s.csv"), ("scans: ", "from a disk")),
+        (PLAIN.replace("run", '"run\\t1"'), ("output: holds a line break, a tab", "line 2")),
         (PLAIN + "seed: true\n", ("seed: a number is expected, got True", "line 5")),
         (PLAIN + "resources: {workers: yes}\n", ("resources.workers", "whole number")),
         (HEAD + "  p: {intensity: {other: {window: 1}}}\n", ("other.window: a list", "got 1")),

@@ -102,6 +102,9 @@ def test_of_a_folder_every_file_counts_by_its_place(tmp_path):
 def test_what_is_missing_or_damaged_is_told_and_never_raised(tmp_path):
     assert source_signature(None) == []
     assert source_signature(str(tmp_path / "none.nii")) == [["none.nii", "missing"]]
+    assert source_signature("x" * 300) == [["x" * 300, "missing"]]  # longer than a name can be
+    os.mkfifo(tmp_path / "pipe")  # whose reader would wait for ever
+    assert source_signature(str(tmp_path / "pipe"))[0][0] == "pipe"
     (tmp_path / "a.mhd").write_bytes(
         bytes(range(256)) * 20 + b"\nElementDataFile = \0x\n" + b"y" * 9000
     )

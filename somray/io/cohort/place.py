@@ -1,18 +1,23 @@
-"""Where a path of the manifest leads: relative paths, `~`, variables, Windows' backslashes, accents.
+"""Where a path of the manifest leads: relative paths, `~`, variables, `file:`, quotes, Windows' backslashes, accents.
 
 A name with an accent may stand on disk composed or decomposed (macOS); the manifest's editor chose either. Both
 are the same name to a person, so the one that exists is taken.
 """
 
 import os
+import re
 import unicodedata
 from pathlib import Path
+from urllib.parse import unquote
 
 from somray.config.places import expand, without_backslashes
 from somray.errors import ConfigError
 from somray.io.storage import is_url
 
 __all__ = ["place_of"]
+
+_FILE_URL = re.compile(r"file:(//(localhost(?=/))?)?", re.IGNORECASE)
+_QUOTED = re.compile(r"""(["'])(.+)\1""")
 
 
 def place_of(text: str, folder: Path, where: str) -> str:
@@ -26,6 +31,7 @@ def place_of(text: str, folder: Path, where: str) -> str:
     Raises:
         ConfigError: a path of Windows, a variable that is not set, or a line break.
     """
+    text = _plain(text, folder)
     if is_url(text):
         return text
     if "\n" in text or "\0" in text:
@@ -34,6 +40,19 @@ def place_of(text: str, folder: Path, where: str) -> str:
     if os.path.lexists(place):
         return str(place.absolute())
     return str((place if str(place).isascii() else _spelled_as_on_disk(place)).absolute())
+
+
+def _plain(text: str, folder: Path) -> str:
+    """Take off what copying a path out of a file manager or program adds: quotes, `file:` with its percent signs."""
+    if "\0" in text or os.path.lexists(folder / text):
+        return text
+    if quoted := _QUOTED.fullmatch(text):
+        text = quoted[2]
+    found = _FILE_URL.match(text)
+    if found is None:
+        return text
+    path = text[found.end() :]
+    return path if os.path.lexists(folder / path) else unquote(path)
 
 
 def _spelled_as_on_disk(place: Path) -> Path:

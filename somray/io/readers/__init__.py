@@ -104,6 +104,8 @@ def _open_local(path: str, irregular: str, channel: str | None) -> Source:
         if not place.exists():
             what = what or "does not exist; correct the path in the manifest"
             raise DataError("missing", f"{place}: {what}")
+        if not place.is_file() and not place.is_dir():
+            what = "is a pipe or a device; name a file or folder"
         if what:
             raise DataError("unreadable", f"{place}: {what}")
         for name, reader in READERS.items():

@@ -222,6 +222,19 @@ def test_a_name_with_accents_is_found_in_either_composition(tmp_path, config, fo
     assert scan.paths == (str(tmp_path / "Ünder/none.nii"),)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "file:{0}/a%20b%231.nii", "file://{0}/a%20b%231.nii", "file://localhost{0}/a%20b%231.nii", "file:a%20b%231.nii",
+        "'{0}/a b#1.nii'", '"""a b#1.nii"""', "file://{0}/a b#1.nii",
+    ],
+)  # fmt: skip
+def test_a_path_as_file_managers_and_programs_copy_it_is_the_file(tmp_path, config, written):
+    (tmp_path / "a b#1.nii").write_bytes(b"x")
+    body = f"subject,session,protocol,path\na,0,ct,{written.format(tmp_path)}\n"
+    assert load(tmp_path, config, body)[0].paths == (f"{tmp_path}/a b#1.nii",)
+
+
 def test_home_variables_and_urls_of_a_manifest(tmp_path, config, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("DATA", "/data")

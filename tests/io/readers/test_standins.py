@@ -1,5 +1,7 @@
 """What stands in for a scan says so, whatever its name, and how to get the scan."""
 
+import os
+
 import numpy as np
 import pytest
 import SimpleITK
@@ -7,6 +9,7 @@ import tifffile
 
 from somray.errors import DataError
 from somray.io.readers import open_source
+from somray.io.readers.dicom.dataset import is_dicom_file
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 ANNEX = "/annex/objects/MD5E-s17--1f2e.nii.gz\n"
@@ -35,6 +38,13 @@ def test_a_link_to_nothing_is_called_so_and_does_not_say_where_it_leads(tmp_path
     assert (error.code, "datalad get" in error.message, "Anna" in error.message) == (
         "missing", True, False,
     )  # fmt: skip
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.nii.gz")
+    error = refused(tmp_path / "a.nii.gz")
+    assert (error.code, "pipe" in error.message) == ("unreadable", True)
+    assert not is_dicom_file(tmp_path / "a.nii.gz")
 
 
 def test_a_pointer_among_slices_is_called_so(tmp_path):

@@ -67,6 +67,8 @@ def quiet() -> Iterator[None]:
 def is_dicom_file(file: Path) -> bool:
     """Tell DICOM by its first bytes: the magic number, or a data set without preamble."""
     try:
+        if not file.is_file():  # of a pipe nothing may ever come
+            return False
         with file.open("rb") as opened:
             return is_dicom_head(opened.read(MAGIC_AT + 4))
     except OSError:
