@@ -133,6 +133,14 @@ def test_a_folder_on_a_network_gives_way(kind, unnamed, monkeypatch):
     assert check_temporary().parent == unnamed / "plain"
 
 
+def test_a_folder_with_letters_that_ray_lacks_gives_way_or_is_refused_by_name(unnamed, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(unnamed / "é"))
+    assert check_temporary().parent == unnamed / "plain"
+    monkeypatch.setenv("RAY_TMPDIR", str(unnamed / "é"))
+    with pytest.raises(PlanError, match=r"letters .* set RAY_TMPDIR"):
+        check_temporary()
+
+
 def test_a_folder_of_somebody_else_is_not_taken(unnamed, monkeypatch):
     (unnamed / "t").mkdir()
     (unnamed / "t" / f"somray-{os.getuid()}").symlink_to(unnamed)

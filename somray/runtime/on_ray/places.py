@@ -96,14 +96,19 @@ def check_temporary() -> Path:
     """See that an embedded Ray can make its folder and its sockets; return that folder.
 
     It is this user's own: `/tmp/ray`, which Ray would take, belongs to whoever started Ray first on a shared machine.
-    RAY_TMPDIR is taken at its word. TMPDIR is taken where its path is short enough and lies on a local disk, else
+    RAY_TMPDIR is taken at its word. TMPDIR is taken where its path is short, of plain letters and on a local disk, else
     /tmp is: batch systems make long ones, and sockets and logs on a network file system fail.
 
     Raises:
-        PlanError: the path is too long, or nothing can be written there.
+        PlanError: the path is too long or not of ASCII's letters, or nothing can be written there.
     """
     named = os.environ.get("RAY_TMPDIR")
     place = Path(named).absolute() if named else _from_environment()
+    if not str(place).isascii():
+        raise PlanError(
+            f"the temporary folder {place} has letters in its name that Ray cannot work with; set RAY_TMPDIR to one "
+            "of plain letters, such as /tmp"
+        )
     size = _socket_bytes(place)
     if size > SOCKET_BYTES:
         longest = SOCKET_BYTES - (size - len(os.fsencode(place)))
@@ -129,11 +134,14 @@ def check_temporary() -> Path:
 def _from_environment() -> Path:
     """Return TMPDIR where Ray can live there, else /tmp."""
     place = Path(os.environ.get("TMPDIR") or _PLAIN).absolute()
-    is_short = _socket_bytes(place) <= SOCKET_BYTES
-    is_local = not (filesystem(str(place)) or "").startswith(NETWORKS)
-    if is_short and is_local:
+    if not str(place).isascii():
+        why = "has letters in its name that Ray cannot work with"
+    elif _socket_bytes(place) > SOCKET_BYTES:
+        why = "has too long a path for Ray's sockets"
+    elif (filesystem(str(place)) or "").startswith(NETWORKS):
+        why = "lies on a network"
+    else:
         return place
-    why = "lies on a network" if is_short else "has too long a path for Ray's sockets"
     _tell(f"TMPDIR {place} {why}; Ray's folder is made in {_PLAIN} (RAY_TMPDIR names another)")
     return Path(_PLAIN)
 
