@@ -161,7 +161,11 @@ class ConvergenceRow(Row):
         float | None, Column("1", "baseline: the teacher's mask of A copied to every slice")
     ]
     control_iou: Annotated[
-        float | None, Column("1", "control: equal compute on A alone; null in round 1")
+        float | None,
+        Column(
+            "1",
+            "control: equal compute on A alone; null in round 1 and in the cohort's round, which has none",
+        ),
     ]
     collapse: Annotated[
         str | None,
