@@ -193,7 +193,9 @@ def find_unit(
     if state.scan.anatomy is not None:
         names = tuple(sorted(config.anatomy.items()))
         anatomy = objects.AnatomyItem(state.scan.anatomy, names, tuple(config.exclude))
-    item = objects.FindItem(state.place, rule, masks.method, masks.value, anatomy, group)
+    item = objects.FindItem(
+        state.place, rule, masks.method, masks.value, anatomy, group, state.scan.paths[0]
+    )
     found = [rule, masks, anatomy, source_signature(state.scan.anatomy)]
     inputs = [state.source_digest, model, found]
     blocks = state.grid_voxels(rule.grid_mm(state.shape[2:], state.spacing_mm))

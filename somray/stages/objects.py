@@ -19,6 +19,7 @@ from somray.domain.teacher import TeacherModel
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.errors import DataError
 from somray.io.masks.anatomy import organ_names
+from somray.io.masks.rtstruct import check_frame
 from somray.io.ome.image import (
     ScanMeta,
     create_labels,
@@ -94,6 +95,7 @@ class FindItem:
         value: of the target there.
         anatomy: organ mask, where there is one.
         group: label group that they are drawn into; `BASELINE` is complete at once, nobody calls it.
+        source: of the scan's first channel, for its frame of reference; None where unknown.
     """
 
     place: ScanPlace
@@ -102,6 +104,7 @@ class FindItem:
     value: int
     anatomy: AnatomyItem | None = None
     group: str = GROUP
+    source: str | None = None
 
     @property
     def exclude(self) -> tuple[str, ...]:
@@ -208,6 +211,7 @@ class _Drawing:
             return None
         try:
             _check_whole(self.meta, anatomy.path)
+            check_frame(anatomy.path, self.item.source)
             names = organ_names(anatomy.path, dict(anatomy.names))
             body = None if self.found.body is None else self._body
             organs = opened.enter_context(

@@ -16,6 +16,7 @@ from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
 from somray.domain.tables import TruthRow
 from somray.domain.work import WORKER_BYTES, Needs, Result
+from somray.io.masks.rtstruct import check_frame
 from somray.io.ome.image import ScanMeta, read_meta
 from somray.io.spool import ArraySpool
 from somray.io.storage import Storage
@@ -62,11 +63,13 @@ class TruthItem:
         place: the scan.
         path: label mask, in any readable format, on any grid.
         methods: the masks to compare; their label groups are complete.
+        source: of the scan's first channel, for its frame of reference; None where unknown.
     """
 
     place: ScanPlace
     path: str
     methods: tuple[TruthMethod, ...]
+    source: str | None = None
 
 
 def needs(shape: tuple[int, int, int, int, int]) -> Needs:
@@ -85,6 +88,7 @@ def run(item: TruthItem, shared: object = None) -> Result:
     Raises:
         DataError: the truth mask cannot be read or lies elsewhere.
     """
+    check_frame(item.path, item.source)
     storage = Storage.at(item.place.root)
     meta = read_meta(storage, item.place.name)
     level = plane_level(meta.shape, MOST_PIXELS)

@@ -19,6 +19,7 @@ from somray.io.cohort.survey.naming.converted import one_a_scan
 from somray.io.cohort.survey.naming.names import modality_of
 from somray.io.cohort.survey.protocols import Proposed, propose_protocols
 from somray.io.cohort.survey.scans import Gathered, gather
+from somray.io.cohort.survey.structures import give_structures
 from somray.io.cohort.survey.subjects import name_subjects
 
 __all__ = ["Proposal", "propose"]
@@ -66,6 +67,7 @@ def propose(paths: Sequence[Path]) -> Proposal:
     ids = name_subjects(search.images, search.masks, search)
     scans = gather(search.images, ids, numbered, search)
     give_masks(scans, search)
+    give_structures(scans, search)
     protocols = propose_protocols(scans)
     _note(scans, protocols, search)
     return Proposal(

@@ -1,10 +1,10 @@
 """What an organ mask's values are called.
 
 The first source that has names gives all of them: the protocol's table; the mask's own header (NIfTI's extension
-as TotalSegmentator writes it, 3D Slicer's segments in NRRD, those of a DICOM Segmentation); the file names of a
-folder with one mask per organ; a file beside the mask with its name; `names.json` or nnU-Net's `dataset.json`
-beside it. No table is built in, since the same tool numbers organs differently from version to version: a value
-without a name stays unnamed.
+as TotalSegmentator writes it, 3D Slicer's segments in NRRD, those of a DICOM Segmentation, the regions of an
+RTSTRUCT); the file names of a folder with one mask per organ; a file beside the mask with its name; `names.json` or
+nnU-Net's `dataset.json` beside it. No table is built in, since the same tool numbers organs differently from version
+to version: a value without a name stays unnamed.
 """
 
 import re
@@ -13,18 +13,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from somray.errors import DataError
-from somray.io.masks.dicom_seg import is_dicom_seg, segment_names
+from somray.io.masks.dicom_objects import mask_object
+from somray.io.masks.dicom_seg import segment_names
 from somray.io.masks.label_masks import masks_within
-from somray.io.masks.name_tables import clean_name, names_of_json, names_of_text, table_of
+from somray.io.masks.name_tables import names_of_json, names_of_text, table_of
+from somray.io.masks.rtstruct import regions_of
+from somray.io.masks.segment_layers import segments_of
+from somray.io.readers import split_channel
 from somray.io.readers.nifti import is_nifti, nifti_extensions
 from somray.io.readers.nrrd import is_nrrd
 from somray.io.readers.source import coded
-from somray.io.readers.voxels.nrrd_fields import read_fields
 
 __all__ = ["organ_names"]
 
 _ENDINGS = re.compile(
-    r"(\.seg)?\.(nii|nii\.gz|hdr|img|hdr\.gz|img\.gz|nrrd|nhdr|mha|mhd|tiff?|btf)$", re.IGNORECASE
+    r"(\.seg)?\.(nii|nii\.gz|hdr|img|hdr\.gz|img\.gz|nrrd|nhdr|mha|mhd|tiff?|btf|png)$",
+    re.IGNORECASE,
 )
 _TEXTS = (".csv", ".tsv", ".txt", ".label", ".lut", ".ctbl")
 _MOST_XML_BYTES = 1 << 20
@@ -45,6 +49,7 @@ def organ_names(path: str, table: Mapping[int, str] | None = None) -> dict[int, 
     """
     if table:
         return table_of(table.items(), "the protocol's anatomy")
+    path = split_channel(path)[0]
     place = Path(path)
     return _in_folder(path) or _in_header(place) or _beside(place)
 
@@ -66,10 +71,13 @@ def _in_header(path: Path) -> dict[int, str]:
         if is_nifti(path):
             return _in_nifti(path)
         if is_nrrd(path):
-            return _in_nrrd(path)
-        if is_dicom_seg(path):
-            return table_of(segment_names(path), str(path))
-    return {}
+            return table_of(((one.label, one.name) for one in segments_of(path)), str(path))
+        if (found := mask_object(path)) is None:
+            return {}
+        file, kind = found
+        if kind == "SEG":
+            return table_of(segment_names(file), str(path))
+        return table_of(((one.label, one.name) for one in regions_of(file)), str(path))
 
 
 def _in_nifti(path: Path) -> dict[int, str]:
@@ -93,17 +101,6 @@ def _labels_of_xml(content: bytes, path: Path) -> dict[int, str]:
             "unreadable", f"{path}: its table of names is damaged ({error}); {advice}"
         ) from error
     return table_of(((label.get("Key", ""), label.text or "") for label in labels), str(path))
-
-
-def _in_nrrd(path: Path) -> dict[int, str]:
-    """Read `Segment0_LabelValue` and `Segment0_Name`."""
-    keys = read_fields(path).keys
-    pairs = []
-    for key, value in keys.items():
-        found = re.fullmatch(r"(Segment[0-9]+)_LabelValue", key)
-        if found and clean_name(name := keys.get(f"{found[1]}_Name", "")):
-            pairs.append((value, name))
-    return table_of(pairs, str(path))
 
 
 def _beside(path: Path) -> dict[int, str]:

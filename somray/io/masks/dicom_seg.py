@@ -6,7 +6,6 @@ whose values are the segments' numbers. Only what places a frame, and the segmen
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,20 +14,17 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, SegmentationStorage
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from somray.domain.scan import ScanHeader
-from somray.errors import DataError, SomrayError
-from somray.io.readers import open_source
-from somray.io.readers.dicom.dataset import open_tags, quiet
-from somray.io.readers.dicom.headers import list_files
+from somray.errors import DataError
+from somray.io.masks.dicom_objects import unquoted
+from somray.io.readers.dicom.dataset import open_tags
 from somray.io.readers.dicom.pixels import PixelPlace, place_of, stored_plane
 from somray.io.readers.source import Source, coded, grid_of
-from somray.io.readers.voxels.inflate import first_bytes
 
-__all__ = ["is_dicom_seg", "open_mask", "segment_names"]
+__all__ = ["open_seg", "segment_names"]
 
-_MAGIC_AT = 128
 _ON_GRID = 0.1  # voxels; a frame farther from the others' grid belongs to another
 _GROUPS = (
     "PlanePositionSequence",
@@ -37,7 +33,6 @@ _GROUPS = (
     "SegmentIdentificationSequence",
 )
 _MOST_SLICES = 8192  # between the first and the last frame
-_CLASSES = (SegmentationStorage, "1.2.840.10008.5.1.4.1.1.66.7")  # the latter of label maps
 _PIXEL_HEAD = {ExplicitVRLittleEndian: 12, ImplicitVRLittleEndian: 8}  # bytes: tag, VR, length
 
 Vector = NDArray[np.float64]
@@ -55,79 +50,24 @@ class _SegFrame:
     spacing: tuple[float, float, float]  # z (0 where not said), y, x
 
 
-def is_dicom_seg(path: Path) -> bool:
-    """Tell a DICOM Segmentation by its content, also the only one in a folder; false for all else."""
-    return bool(_segmentations(path))
-
-
-def _segmentations(path: Path) -> list[Path]:
-    """Return the file if it is a segmentation, of a folder those in it: they lie beside their series, or alone."""
-    if not path.is_dir():
-        return [path] if path.is_file() and _is_one(path) else []
-    return [file for file in list_files(path) if _is_one(file)]
-
-
-def _is_one(file: Path) -> bool:
-    if first_bytes(file, _MAGIC_AT + 4)[_MAGIC_AT:] != b"DICM":
-        return False
-    with quiet(), coded(file):
-        head = pydicom.dcmread(file, specific_tags=["SOPClassUID"], stop_before_pixels=True)
-    return head.get("SOPClassUID") in _CLASSES
-
-
-def _the_one(path: Path) -> Path | None:
-    """Return the one segmentation of a place, None where there is none.
+def open_seg(path: Path) -> Source:
+    """Open a segmentation.
 
     Raises:
-        DataError: `unreadable`: there are several.
+        DataError: `unreadable`, `truncated`, `irregular`, `no_space`.
     """
-    found = _segmentations(path)
-    if len(found) > 1:
-        raise DataError(
-            "unreadable",
-            f"{path}: holds {len(found)} segmentations, such as {found[0]} and {found[1]}; name the file of one",
-        )
-    return next(iter(found), None)
-
-
-def open_mask(path: str) -> Source:
-    """Open a label mask in any format that a scan may have, or a DICOM Segmentation.
-
-    Raises:
-        DataError: as `open_source`.
-    """
-    place = Path(path)
-    with coded(place):
-        found = _the_one(place)
-        if found is not None:
-            with _unquoted(found):
-                return _open_seg(found)
-    return open_source(path)
+    with unquoted(path):
+        return _open_seg(path)
 
 
 def segment_names(path: Path) -> list[tuple[int, str]]:
-    """Return number and label of each segment."""
-    with coded(path), _unquoted(path):
-        data, _ = _header(_the_one(path) or path)
+    """Return number and label of each segment of a file."""
+    with coded(path), unquoted(path):
+        data, _ = _header(path)
         named = [
             (int(s.SegmentNumber), str(s.get("SegmentLabel", ""))) for s in data.SegmentSequence
         ]
         return [one for one in named if one[0] > 0]  # 0 is the background of a label map
-
-
-@contextmanager
-def _unquoted(path: Path) -> Iterator[None]:
-    """Keep the words of pydicom back: they may quote a value, and a value may name a person."""
-    try:
-        with quiet():
-            yield
-    except (SomrayError, OSError):
-        raise
-    except Exception as error:
-        raise DataError(
-            "unreadable",
-            f"{path}: its header is damaged ({type(error).__name__}); copy it again, or export it anew",
-        ) from None
 
 
 def _header(path: Path) -> tuple[Any, int]:  # Any: pydicom's datasets are dynamic

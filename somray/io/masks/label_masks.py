@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from somray.domain.geometry import Geometry
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
-from somray.io.masks.dicom_seg import open_mask
 from somray.io.masks.label_tally import LabelTally
+from somray.io.masks.opening import open_mask
 from somray.io.readers import Source
 from somray.io.readers.nifti import is_nifti
 from somray.io.readers.nrrd import is_nrrd
@@ -33,6 +33,7 @@ class LabelMask:
 
     Args:
         path: file, folder of DICOM or TIFF slices, or folder with one mask per label.
+        image: grid of the scan that it was drawn on, see `open_mask`.
 
     Attributes:
         geometry: its own grid.
@@ -43,12 +44,12 @@ class LabelMask:
         DataError: codes of `open_mask`; `unreadable`: the masks of a folder are not on one grid.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, image: Geometry | None = None) -> None:
         self.path = path
-        self._parts = [open_mask(file) for file in masks_within(path)]
+        self._parts = [open_mask(file, image) for file in masks_within(path)]
         self._is_folder = bool(self._parts)
         if not self._is_folder:
-            self._parts = [open_mask(path)]
+            self._parts = [open_mask(path, image)]
         header = self._parts[0].header
         self.geometry = header.geometry
         self.is_placed, self.times = header.is_placed, header.shape[0]

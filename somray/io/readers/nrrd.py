@@ -17,7 +17,7 @@ from somray.io.readers.voxels.inflate import first_bytes
 from somray.io.readers.voxels.nrrd_axes import NrrdAxes, axes_of, place_of_axes
 from somray.io.readers.voxels.nrrd_fields import NrrdFields, read_fields
 
-__all__ = ["is_nrrd", "open_nrrd"]
+__all__ = ["described", "is_nrrd", "open_nrrd"]
 
 _TYPES = {
     "i1": ("signed char", "int8", "int8_t"),
@@ -50,12 +50,21 @@ def open_nrrd(path: Path, irregular: str = "refuse") -> Source:
     Raises:
         DataError: `unreadable`, `truncated`, `missing` data file, `no_space`.
     """
+    return RawSource(str(path), *described(path))
+
+
+def described(path: Path) -> tuple[ScanHeader, RawLayout]:
+    """Read what a file says of itself, and where its voxels lie.
+
+    Raises:
+        DataError: as `open_nrrd`.
+    """
     header = read_fields(path)
     axes = axes_of(path, header)
     matrix, repairs = place_of_axes(path, header, axes)
     geometry = grid_of(str(path), axes.shape[1:], matrix)
     layout = _layout(path, header, axes)
-    return RawSource(str(path), ScanHeader(axes.shape, geometry, "nrrd", repairs=repairs), layout)
+    return ScanHeader(axes.shape, geometry, "nrrd", repairs=repairs), layout
 
 
 def _layout(path: Path, header: NrrdFields, axes: NrrdAxes) -> RawLayout:

@@ -108,12 +108,17 @@ class RawSource(Source):
 
     def _plane(self, t: int, z: int) -> NDArray[np.float32]:
         """Read one slice."""
+        return self._physical(
+            self._stored(t, z)[..., t if self._layout.values_per_voxel > 1 else 0]
+        )
+
+    def _stored(self, t: int, z: int) -> NDArray[np.generic]:
+        """Read one slice as (y, x, values that lie together)."""
         _, _, rows, columns = self.header.shape
         together = self._layout.values_per_voxel
         file, start = self._place(t, z)
         data = self._streams[file].read(start, self._slice_bytes)
-        stored = np.frombuffer(data, dtype=self._dtype).reshape(rows, columns, together)
-        return self._physical(stored[..., t if together > 1 else 0])
+        return np.frombuffer(data, dtype=self._dtype).reshape(rows, columns, together)
 
     def _place(self, t: int, z: int) -> tuple[int, int]:
         """Return the file of a plane and where it begins there."""

@@ -77,12 +77,14 @@ class Source(ABC):
             unpacked or fetched before, and headers are read in no time.
         is_forward: what was passed is read again from the start, so that asking in order of t, z, y counts.
         slice_bytes: most bytes that are held for a pixel while a whole slice is decoded.
+        notes: of masks: for people, what was left out or decided.
     """
 
     windows: Literal["slices", "rows", "boxes"] = "slices"
     splits = False
     is_forward = False
     slice_bytes = 16
+    notes: tuple[str, ...] = ()
 
     def __init__(self, path: str, header: ScanHeader) -> None:
         self.path = path

@@ -5,10 +5,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from somray.config import ProtocolConfig
+from somray.domain.geometry import Geometry
 from somray.domain.teacher import CLASSES, Codebook, TeacherModel
 from somray.domain.work import Result, StageFunction, Unit, digest_of
 from somray.errors import DataError
-from somray.io.masks.dicom_seg import open_mask
+from somray.io.masks.dicom_objects import mask_object
+from somray.io.masks.opening import open_mask
+from somray.io.masks.rtstruct import check_frame
+from somray.io.readers import open_source
 from somray.io.storage import is_url
 from somray.stages import ingest, object_calls, objects, truth
 from somray.stages.pretrain import codebooks, shards
@@ -80,10 +84,25 @@ def _found(unit: Unit) -> Result:
 
 def _compared(unit: Unit) -> Result:
     """Open a truth mask of this machine, as the run will; one behind a URL would have to be fetched whole."""
-    if not is_url(unit.item.path):
-        with open_mask(unit.item.path) as mask:
-            mask.verify()
-    return Result()
+    if is_url(unit.item.path):
+        return Result()
+    check_frame(unit.item.path, unit.item.source)
+    drawn = mask_object(unit.item.path)
+    grid = _grid_of(unit.item.source) if drawn and drawn[1] == "RTSTRUCT" else None
+    with open_mask(unit.item.path, grid) as mask:
+        mask.verify()
+        return Result(value={"notes": mask.notes})
+
+
+def _grid_of(source: str | None) -> Geometry | None:
+    """Return a scan's grid, which contours are drawn on; None where it cannot be told now."""
+    try:
+        if source is not None and not is_url(source):
+            with open_source(source, "resample") as opened:
+                return opened.header.geometry
+    except DataError:
+        pass  # told where the scan itself is
+    return None
 
 
 _NO_SHARDS = {

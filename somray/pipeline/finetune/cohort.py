@@ -35,7 +35,7 @@ def labelled_scans(run: StoredRun) -> dict[str, list[LabelledScan]]:
     for scan in sorted(scans, key=lambda one: (one.subject, one.session)):
         if scan.truth is not None and (scan.subject, scan.session) in names:
             place = ScanPlace(run.root, scan.subject, scan.session)
-            found[scan.protocol].append(LabelledScan(place, scan.truth))
+            found[scan.protocol].append(LabelledScan(place, scan.truth, scan.paths[0]))
     return found
 
 

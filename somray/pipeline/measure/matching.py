@@ -12,9 +12,10 @@ from somray.domain.geometry import Geometry
 from somray.domain.scan import Scan
 from somray.errors import DataError
 from somray.io.masks.anatomy import organ_names
-from somray.io.masks.dicom_seg import open_mask
 from somray.io.masks.label_masks import grid_of_mask, masks_within
 from somray.io.masks.name_tables import names_of_json
+from somray.io.masks.opening import open_mask
+from somray.io.masks.rtstruct import check_frame
 from somray.io.ome.image import ScanMeta
 from somray.pipeline.measure.given import GivenFile
 from somray.pipeline.measure.naming import stem_of
@@ -177,7 +178,8 @@ def _check_place(scan: Scan, part: MaskPart, grids: Grids) -> None:
         DataError: `mask_mismatch`, or codes of `open_mask`.
     """
     grid = grids.metas[scan].geometry
-    with open_mask(part.path) as source:
+    check_frame(part.path, scan.paths[0])
+    with open_mask(part.path, grid) as source:
         own = grid_of_mask(source.header, grid)
         owner = None if own.is_same_grid(grid) else grids.owner(own)
         if owner is None:

@@ -291,7 +291,7 @@ class Units:
         part: str = "",
     ) -> Unit:
         """Compare with the truth mask; `part` names a unit of its own beside the scan's first."""
-        item = truth.TruthItem(state.place, str(state.scan.truth), methods)
+        item = truth.TruthItem(state.place, str(state.scan.truth), methods, state.scan.paths[0])
         needs = truth.needs(state.shape)
         name = f"{state.name}+{part}" if part else state.name
         work = len(methods) * state.slices(state.shape[2])

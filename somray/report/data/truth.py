@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
-from somray.io.masks.dicom_seg import open_mask
 from somray.io.masks.label_masks import grid_of_mask
+from somray.io.masks.opening import open_mask
 
 __all__ = ["TruthMask"]
 
@@ -28,8 +28,7 @@ class TruthMask:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        with open_mask(path) as source:
-            self._header = source.header
+        open_mask(path).close()
 
     def on_slice(self, geometry: Geometry, t: int, z: int) -> NDArray[np.bool_]:
         """Return where any label of the truth covers a slice's pixels, (y, x).
@@ -50,17 +49,17 @@ class TruthMask:
         Raises:
             SomrayError: the file cannot be read any more.
         """
-        header = self._header
-        found = grid_of_mask(header, geometry).to_index(geometry.to_world(index))
-        nearest = np.floor(found + 0.5).astype(np.int64)
-        inside = ((nearest >= 0) & (nearest < np.asarray(header.geometry.shape))).all(axis=1)
         mask = np.zeros(len(index), dtype=bool)
-        if not inside.any():
-            return mask
-        moment = t if t < header.shape[0] else 0  # a 3D truth stands for every time point
-        met = nearest[:, 0]
-        first, last = int(met[inside].min()), int(met[inside].max())
-        with open_mask(self._path) as source:
+        with open_mask(self._path, geometry) as source:
+            header = source.header
+            found = grid_of_mask(header, geometry).to_index(geometry.to_world(index))
+            nearest = np.floor(found + 0.5).astype(np.int64)
+            inside = ((nearest >= 0) & (nearest < np.asarray(header.geometry.shape))).all(axis=1)
+            if not inside.any():
+                return mask
+            moment = t if t < header.shape[0] else 0  # a 3D truth stands for every time point
+            met = nearest[:, 0]
+            first, last = int(met[inside].min()), int(met[inside].max())
             for z0 in range(first, last + 1, SLICES_READ):
                 z1 = min(z0 + SLICES_READ, last + 1)
                 here = np.flatnonzero(inside & (met >= z0) & (met < z1))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from somray.domain.brick import Brick
 from somray.domain.run import ScanPlace
+from somray.io.masks.rtstruct import check_frame
 from somray.io.ome.image import read_meta
 from somray.io.storage import Storage
 from somray.kernels.student.training.patches import Example
@@ -34,10 +35,12 @@ class LabelledScan:
     Args:
         place: the scan.
         path: of the label mask, in any readable format, on any grid.
+        source: of the scan's first channel, for its frame of reference; None where unknown.
     """
 
     place: ScanPlace
     path: str
+    source: str | None = None
 
     @property
     def name(self) -> str:
@@ -51,6 +54,7 @@ def truth_of(scan: LabelledScan) -> HeldTruth:
     Raises:
         DataError: it cannot be read, or lies elsewhere.
     """
+    check_frame(scan.path, scan.source)
     meta = read_meta(Storage.at(scan.place.root), scan.place.name)
     return HeldTruth.of(scan.path, meta.geometry, meta.shape[0])
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from somray.domain.geometry import Geometry
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
-from somray.io.masks.dicom_seg import open_mask
 from somray.io.masks.label_masks import MOST_LABEL, grid_of_mask
 from somray.io.masks.label_tally import LabelTally
+from somray.io.masks.opening import open_mask
 from somray.io.spool import ArraySpool, Spooled
 from somray.kernels.grids.slabs import nearest_slab, overlaps
 
@@ -134,7 +134,7 @@ class _Part:
         self._part, self._grid = part, grid
         self._spool: ArraySpool | None = None
         self._kinds = LabelTally()
-        self._source = open_mask(part.path)
+        self._source = open_mask(part.path, grid)
         try:
             header = self._source.header
             self._t = _time_in(part, header, t, times)

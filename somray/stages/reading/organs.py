@@ -89,7 +89,7 @@ def open_organs(path: str, geometry: Geometry, names: Mapping[int, str]) -> Orga
     Raises:
         DataError: the mask cannot be read.
     """
-    return Organs(LabelMask(path), geometry, names)
+    return Organs(LabelMask(path, geometry), geometry, names)
 
 
 def read_organs(

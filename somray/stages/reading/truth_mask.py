@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
 from somray.errors import DataError
-from somray.io.masks.dicom_seg import open_mask
 from somray.io.masks.label_masks import MOST_LABEL, grid_of_mask
 from somray.io.masks.label_tally import LabelTally
+from somray.io.masks.opening import open_mask
 from somray.io.ome.metadata import slabs
 from somray.io.spool import ArraySpool, Spooled
 from somray.kernels.grids.index_map import index_map, linear_part
@@ -47,7 +47,7 @@ class TruthOnGrid:
     def __init__(self, path: str, geometry: Geometry, scan: Geometry | None = None) -> None:
         self.path, self._geometry = path, geometry
         drawn_on = scan or geometry
-        with open_mask(path) as source:
+        with open_mask(path, drawn_on) as source:
             header = source.header
         self.times = header.shape[0]
         self._own = grid_of_mask(header, drawn_on)
@@ -182,7 +182,7 @@ def _read(path: str, grid: Geometry) -> Iterator[tuple[int, Labels]]:
     (a probability, an interpolated mask): half of it counts.
     """
     kinds = LabelTally()
-    with open_mask(path) as source:
+    with open_mask(path, grid) as source:
         most, is_whole = 0.0, True
         for z0, z1 in _cut(grid):
             block = np.nan_to_num(source.read(0, z0, z1), copy=False, posinf=np.inf, neginf=0.0)

@@ -15,8 +15,9 @@ from pydicom.uid import (
 
 from somray.errors import DataError
 from somray.io.masks.anatomy import organ_names
-from somray.io.masks.dicom_seg import is_dicom_seg, open_mask
+from somray.io.masks.dicom_objects import mask_object
 from somray.io.masks.label_masks import LabelMask
+from somray.io.masks.opening import open_mask
 from somray.io.readers import open_source
 from tests.io.dicom_files import make_slice, save
 
@@ -136,8 +137,8 @@ def test_a_segmentation_is_no_scan_and_a_scan_no_segmentation(tmp_path, masks):
     with pytest.raises(DataError):
         open_source(path)
     (tmp_path / "text.dcm").write_text("no DICOM")
-    assert not is_dicom_seg(tmp_path / "text.dcm")
-    assert is_dicom_seg(tmp_path)  # the only one in there
+    assert mask_object(tmp_path / "text.dcm") is None
+    assert mask_object(tmp_path)  # the only one in there
 
 
 def spoil(path, masks, edit):

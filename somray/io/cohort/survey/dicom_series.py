@@ -7,7 +7,7 @@ leaves this room. Of free text only words of the list of contrasts and phases ar
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ _TAGS = (
     "FrameOfReferenceUID", "SOPInstanceUID", "Modality", "ImageType", "AcquisitionDate", "SeriesDate", "StudyDate",
     "ContentDate", "ManufacturerModelName", "ConvolutionKernel", "ContrastBolusAgent", "SequenceName",
     "ScanningSequence", "SeriesDescription", "ProtocolName", "NumberOfFrames", "Rows", "CorrectedImage", "SOPClassUID",
-    "SeriesNumber",
+    "SeriesNumber", "ReferencedFrameOfReferenceSequence",
 )  # fmt: skip
 _NOBODY = re.compile(
     r"(|anon\w*|\w*anonym\w*|unknown|none|null|nil|na|n a|no name|noname|name|patient|subject|test|phantom|demo|"
@@ -52,6 +52,8 @@ class SeriesFacts:
         day: of the acquisition, a count of days; None where the header has none.
         device: model, kernel, contrast agent (yes or no), sequence: what makes acquisitions alike.
         words: contrasts and phases in the descriptions.
+        uid: hash of its UID alone.
+        drawn_on: the same of the series that contours were drawn on.
     """
 
     series: str = field(repr=False)
@@ -61,6 +63,8 @@ class SeriesFacts:
     day: int | None = field(repr=False)
     device: tuple[str, str, bool, str] = ("", "", False, "")
     words: tuple[str, ...] = ()
+    uid: str = field(default="", repr=False)
+    drawn_on: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass
@@ -130,6 +134,13 @@ def _text(data: Any, name: str) -> str:  # Any: pydicom
         return ""
 
 
+def _items(data: Any, name: str) -> list[Any]:  # Any: pydicom
+    try:
+        return list(data.get(name) or ())
+    except Exception:  # as above
+        return []
+
+
 def _list(value: Any) -> list[Any]:  # Any: pydicom multi-value
     return [value] if isinstance(value, str) else list(value or ())
 
@@ -151,7 +162,11 @@ def _facts(data: Any, file: Path) -> SeriesFacts:  # Any: pydicom
     if not series:  # as the reader tells series apart whose UID was taken
         told = [_text(data, name) for name in ("SeriesNumber", "StudyInstanceUID")]
         series = " ".join((str(file.parent), *told))
-    study, frame = _text(data, "StudyInstanceUID"), _text(data, "FrameOfReferenceUID")
+    referred = _items(data, "ReferencedFrameOfReferenceSequence")
+    study = _text(data, "StudyInstanceUID")
+    frame = _text(data, "FrameOfReferenceUID") or next(
+        (_text(one, "FrameOfReferenceUID") for one in referred), ""
+    )
     words = tokens(_text(data, "SeriesDescription") + " " + _text(data, "ProtocolName"))
     return SeriesFacts(
         series=_hash(series, patient or "", _text(data, "Modality")),
@@ -166,7 +181,17 @@ def _facts(data: Any, file: Path) -> SeriesFacts:  # Any: pydicom
             _text(data, "SequenceName") or _text(data, "ScanningSequence"),
         ),
         words=tuple(dict.fromkeys(w for w in words if w in CONTRASTS | PHASES)),
+        uid=_hash(_text(data, "SeriesInstanceUID")),
+        drawn_on=tuple(_hash(uid) for uid in _drawn_on(referred)),
     )
+
+
+def _drawn_on(frames: list[Any]) -> Iterator[str]:  # Any: pydicom
+    """List the series that a structure set refers to."""
+    for frame in frames:
+        for study in _items(frame, "RTReferencedStudySequence"):
+            for one in _items(study, "RTReferencedSeriesSequence"):
+                yield _text(one, "SeriesInstanceUID")
 
 
 def _kernel(data: Any) -> str:  # Any: pydicom

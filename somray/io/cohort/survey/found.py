@@ -66,6 +66,7 @@ class Search:
     Args:
         images: scans to be.
         masks: put aside until all scans are known.
+        structures: likewise, RT Structure Sets, which name their scans.
         notes: for a person.
         left_out: path, code and reason of everything that looked like a scan and is none.
         others: endings of files that are no scans, counted.
@@ -73,6 +74,7 @@ class Search:
 
     images: list[Found] = field(default_factory=list)
     masks: list[Found] = field(default_factory=list)
+    structures: list[Found] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     left_out: list[dict[str, str]] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)

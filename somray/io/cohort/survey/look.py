@@ -16,6 +16,7 @@ from somray.io.cohort.survey.found import Found, Search
 from somray.io.cohort.survey.hounsfield import holds_hounsfield_units
 from somray.io.cohort.survey.naming.names import modality_of, tokens
 from somray.io.cohort.survey.naming.words import LESION
+from somray.io.cohort.survey.structures import structures_of
 from somray.io.cohort.survey.walk import folders_within
 from somray.io.readers import READERS, open_source
 from somray.io.readers.dicom.headers import list_files
@@ -45,6 +46,8 @@ def look_at(places: Sequence[Path], search: Search, root: Path | None = None) ->
             found += _below(place, root, search)
         elif place.name.upper() == "DICOMDIR":
             search.leave_out(place, "object", "is the index of a disk, not a scan; give its folder")
+        elif not place.is_file():
+            search.leave_out(place, "unreadable", "is a pipe or a device, not a file")
         else:
             given.setdefault(place.parent, []).append(place)
     for folder, files in given.items():
@@ -166,7 +169,10 @@ def _series(series: list[SeriesFiles], root: Path, search: Search, *, given: boo
     found: list[Found] = []
     images = []
     for one in series:
-        if not one.is_image:
+        if one.modality == "RTSTRUCT":
+            for file in one.files:
+                search.structures += structures_of(file, root, one.facts, search)
+        elif not one.is_image:
             search.leave_out(one.files[0], "object", _of_object(one.modality))
         elif one.scouts:
             why = f"{one.scouts} localizer image(s), which are no part of a volume"
@@ -193,8 +199,6 @@ def _of_object(kind: str) -> str:
     """Say what to do with a DICOM object that is no image."""
     if kind == "SEG":
         return "is a SEG object, no scan; where it outlines lesions, name it in `truth`"
-    if kind == "RTSTRUCT":
-        return "is a RTSTRUCT object, no scan; its masks serve as `truth` as NIfTI or NRRD"
     return f"is a {kind or 'DICOM'} object without an image"
 
 

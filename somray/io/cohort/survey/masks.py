@@ -20,7 +20,7 @@ from somray.io.cohort.survey.naming.words import IMAGE, LESION, MASK, ORGANS, PL
 from somray.io.cohort.survey.scans import Gathered
 from somray.io.readers import open_source
 
-__all__ = ["give_masks", "part_masks"]
+__all__ = ["LEAST_OVERLAP", "give_masks", "give_truth", "part_masks"]
 
 MOST_BYTES = 64 << 20  # of a file whose values are looked at; larger ones are believed
 MOST_LABELS = 256  # a mask of a whole body has 117
@@ -169,7 +169,7 @@ def give_masks(scans: Sequence[Gathered], search: Search) -> None:
         if mask.is_organ or is_organs:
             organs[id(scan), mask.path.parent].append(mask)
         else:
-            _give_truth(scan, mask, search)
+            give_truth(scan, mask, search)
     by_id = {id(scan): scan for scan in scans}
     shared = Counter(folder for _, folder in organs)  # by several scans: each has a file of it
     for (key, folder), masks in organs.items():
@@ -185,7 +185,7 @@ def give_masks(scans: Sequence[Gathered], search: Search) -> None:
             scan.anatomy = folder if is_own and _is_folder_of(folder, masks) else masks[0].path
 
 
-def _give_truth(scan: Gathered, mask: Found, search: Search) -> None:
+def give_truth(scan: Gathered, mask: Found, search: Search) -> None:
     """Take a mask for a scan's truth, unless it has one already or a program made it."""
     if _is_answer(mask):
         why = f"by its name a program's answer for {scan.first.path}, no truth"

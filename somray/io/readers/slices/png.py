@@ -5,6 +5,7 @@ Source: PNG specification, third edition, IHDR.
 """
 
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from somray.errors import DataError
 from somray.io.readers.gray import gray_of
 
-__all__ = ["PngFacts", "is_png", "png_facts", "png_plane"]
+__all__ = ["PngFacts", "is_png", "png_facts", "png_plane", "png_samples"]
 
 _MAGIC = b"\x89PNG\r\n\x1a\n"
 _END = b"IEND\xaeB`\x82"
@@ -32,7 +33,7 @@ class PngFacts:
         rows: pixels down.
         columns: pixels across.
         bits: of one sample.
-        samples: of one pixel.
+        samples: of one pixel; 0 of a palette.
     """
 
     rows: int
@@ -49,8 +50,12 @@ def is_png(path: Path) -> bool:
         return file.read(8) == _MAGIC or path.suffix.lower() == ".png"
 
 
-def png_facts(path: Path) -> PngFacts:
+def png_facts(path: Path, *, palette: bool = False) -> PngFacts:
     """Read the header, and whether the file reaches its end.
+
+    Args:
+        path: the file.
+        palette: take one with a palette, as masks may be.
 
     Raises:
         DataError: `unreadable`: no PNG, or a palette; `truncated`.
@@ -65,17 +70,17 @@ def png_facts(path: Path) -> PngFacts:
     if head[:8] != _MAGIC or head[12:16] != b"IHDR":
         raise DataError("unreadable", f"{path}: is not PNG")
     columns, rows, bits, color = struct.unpack(">IIBB", head[16:26])
-    if color == 3:
+    if color == 3 and not palette:
         raise DataError(
             "unreadable",
             f"{path}: its pixels are numbers of colors in a palette, which measure nothing; export the "
             "values themselves in gray",
         )
-    if color not in _SAMPLES or bits not in (1, 2, 4, 8, 16) or not rows or not columns:
+    if color not in (*_SAMPLES, 3) or bits not in (1, 2, 4, 8, 16) or not rows or not columns:
         raise DataError("unreadable", f"{path}: its PNG header is damaged")
-    if _END not in tail or rows * columns * _SAMPLES[color] * bits // 8 > size * MOST_RATIO:
+    if _END not in tail or rows * columns * _SAMPLES.get(color, 1) * bits // 8 > size * MOST_RATIO:
         raise DataError("truncated", f"{path}: ends before its pixels do; copy the file again")
-    return PngFacts(rows, columns, bits, _SAMPLES[color])
+    return PngFacts(rows, columns, bits, _SAMPLES.get(color, 0))
 
 
 def png_plane(path: Path) -> NDArray[Any]:  # Any: any number
@@ -84,13 +89,37 @@ def png_plane(path: Path) -> NDArray[Any]:  # Any: any number
     Raises:
         DataError: `unreadable`: in color, transparent or damaged; `truncated`.
     """
-    facts = png_facts(path)
-    try:
-        found = np.asarray(png_decode(path.read_bytes()))
-    except (RuntimeError, ValueError) as error:
-        raise DataError("unreadable", f"{path}: cannot be decoded ({error})") from error
+    facts, found = png_facts(path), png_samples(path)
     if found.ndim == 3:
         found = gray_of(path, found, alphas=1 - found.shape[-1] % 2)
     if facts.bits < 8:  # the decoder stretches them to 8 bits
         found = found // (255 // (2**facts.bits - 1))
     return found
+
+
+def png_samples(path: Path) -> NDArray[Any]:  # Any: any number
+    """Decode one picture to its samples (y, x) or (y, x, s); of one with a palette to the indices.
+
+    Raises:
+        DataError: `unreadable`, `truncated`.
+    """
+    facts, data = png_facts(path, palette=True), path.read_bytes()
+    try:
+        if facts.samples:
+            return np.asarray(png_decode(data))
+        found = np.asarray(png_decode(_as_gray(data)))
+    except (RuntimeError, ValueError, struct.error) as error:
+        raise DataError("unreadable", f"{path}: cannot be decoded ({error})") from error
+    return found // (255 // (2**facts.bits - 1)) if facts.bits < 8 else found
+
+
+def _as_gray(data: bytes) -> bytes:
+    """Call a palette's indices gray, or the decoder would turn them into colors."""
+    head = data[12:25] + b"\0" + data[26:29]
+    kept, at = data[:8] + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)), 33
+    while at < len(data):
+        end = at + 12 + struct.unpack(">I", data[at : at + 4])[0]
+        if data[at + 4 : at + 8] not in (b"PLTE", b"tRNS", b"bKGD", b"hIST", b"sBIT"):
+            kept += data[at:end]
+        at = end
+    return kept

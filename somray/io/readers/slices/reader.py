@@ -28,7 +28,7 @@ from somray.io.readers.tiff.pages import check_whole, facts_of, planes_of, stric
 from somray.io.readers.tiff.reader import SUFFIXES, open_tiff
 from somray.io.readers.tiff.spacing import Spacing, spacing_zyx_mm
 
-__all__ = ["is_slices", "open_slices"]
+__all__ = ["is_slices", "open_slices", "pictures_within"]
 
 _PNG = (".png",)
 _SAME = 1e-4  # relative difference of pixel sizes that rounding in a header explains
@@ -46,8 +46,8 @@ class _Slice:
     windows: Windows = "slices"
 
 
-def _inside(folder: Path) -> list[Path]:
-    """List a folder's pictures of the format that most of them have."""
+def pictures_within(folder: Path) -> list[Path]:
+    """List a folder's pictures of the format, TIFF or PNG, that most of them have."""
     endings = (*SUFFIXES, *_PNG)
     found = [
         f for f in sorted(folder.iterdir())
@@ -64,7 +64,7 @@ def _is_png_name(file: Path) -> bool:
 
 def is_slices(path: Path) -> bool:
     """Tell a folder by the names in it, one PNG by its first bytes."""
-    return bool(_inside(path)) if path.is_dir() else is_png(path)
+    return bool(pictures_within(path)) if path.is_dir() else is_png(path)
 
 
 def open_slices(path: Path, irregular: str = "refuse", channel: str | None = None) -> Source:
@@ -78,7 +78,7 @@ def open_slices(path: Path, irregular: str = "refuse", channel: str | None = Non
     Raises:
         DataError: `unreadable`, `truncated`, `mixed_series` (pages differ), `irregular` (missing pages).
     """
-    files = _inside(path) if path.is_dir() else [path]
+    files = pictures_within(path) if path.is_dir() else [path]
     is_png_alone = not path.is_dir()  # by its first bytes, whatever its name
     if not (is_png_alone or _is_png_name(files[0])) and (len(files) == 1 or _is_set(files[0])):
         return _open_tiff_of(files, channel)

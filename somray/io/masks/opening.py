@@ -1,0 +1,40 @@
+"""Masks of every format to a `Source` of whole numbers: what scans may have, and what only masks are written in."""
+
+from pathlib import Path
+
+from somray.domain.geometry import Geometry
+from somray.io.masks.color_masks import is_color_mask, open_colors
+from somray.io.masks.dicom_objects import mask_object
+from somray.io.masks.dicom_seg import open_seg
+from somray.io.masks.rtstruct import open_rtstruct
+from somray.io.masks.segment_layers import open_layers
+from somray.io.readers import Source, open_source, split_channel
+from somray.io.readers.nrrd import is_nrrd
+from somray.io.readers.source import coded
+
+__all__ = ["open_mask"]
+
+
+def open_mask(path: str, image: Geometry | None = None) -> Source:
+    """Open a label mask: any format of scans, DICOM SEG and RTSTRUCT, 3D Slicer's layers, palettes and colors.
+
+    Args:
+        path: file or folder; `#channel=NAME` at its end chooses one region of an RTSTRUCT.
+        image: grid of the scan that the mask was drawn on, which contours need.
+
+    Raises:
+        DataError: as `open_source`; `mask_mismatch`: contours that lie elsewhere.
+    """
+    named, channel = split_channel(path)
+    place = Path(named)
+    with coded(place):
+        found = mask_object(place)
+        if found is not None and found[1] == "RTSTRUCT":
+            return open_rtstruct(found[0], image, channel)
+        if found is not None:
+            return open_seg(found[0])
+        if is_nrrd(place) and (layers := open_layers(place)) is not None:
+            return layers
+        if is_color_mask(place):
+            return open_colors(place)
+    return open_source(path)

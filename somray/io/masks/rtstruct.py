@@ -1,0 +1,261 @@
+"""RT Structure Sets as label masks: regions (ROI) are labels from 1 on, in the order of their numbers.
+
+Contours are drawn when slices are asked for, on the grid of the image that they were drawn on, whatever way it is
+turned. A contour belongs to the slice nearest to it. Where contours lie closer than slices, the plane nearest to a
+slice counts. Where regions overlap the first holds the voxel, as in all masks; the outline of the body (type EXTERNAL)
+would hold them all and is left out. Source: DICOM PS3.3 C.8.8.5, C.8.8.6.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+
+from somray.domain.geometry import Geometry
+from somray.domain.scan import ScanHeader
+from somray.errors import DataError
+from somray.io.masks.contours import filled
+from somray.io.masks.dicom_objects import mask_object, unquoted
+from somray.io.masks.name_tables import clean_name
+from somray.io.readers.dicom.dataset import is_dicom_file
+from somray.io.readers.dicom.headers import list_files
+from somray.io.readers.source import Source, coded, grid_of
+from somray.io.storage import is_url
+
+__all__ = ["Region", "check_frame", "open_rtstruct", "regions_of"]
+
+_CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+_FARTHEST_MM = 1e5  # that a point may lie from the origin
+_FLAT = 0.5  # slices that the points of a contour may lie off its middle
+_MOST_NAMED = 8  # regions in a note
+_SNAP = 3  # decimals of a slice: contours of one plane stay together
+
+Points = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """One ROI.
+
+    Args:
+        label: its place in the order of ROI numbers, from 1.
+        name: as written; untrusted.
+        kind: its interpreted type (GTV, ORGAN …), "" where none is given.
+        frame: UID of the frame of reference.
+        contours: closed ones, (n, 3) LPS mm.
+        others: how many points, open lines and contours without an area were left out.
+    """
+
+    label: int
+    name: str
+    kind: str = ""
+    frame: str = field(default="", repr=False)
+    contours: tuple[Points, ...] = ()
+    others: int = 0
+
+
+def regions_of(path: Path) -> list[Region]:
+    """Read the regions of a file that hold contours or nothing at all, in the order of their numbers.
+
+    Raises:
+        DataError: `unreadable`.
+    """
+    with coded(path), unquoted(path):
+        data = pydicom.dcmread(path, force=True)
+        kinds = {
+            int(one.ReferencedROINumber): str(one.get("RTROIInterpretedType") or "").upper()
+            for one in data.get("RTROIObservationsSequence") or ()
+        }
+        drawn: dict[int, list[Any]] = {}  # Any: pydicom
+        for one in data.get("ROIContourSequence") or ():
+            drawn.setdefault(int(one.ReferencedROINumber), []).extend(
+                one.get("ContourSequence") or ()
+            )
+        rois = sorted(data.get("StructureSetROISequence") or (), key=lambda r: int(r.ROINumber))
+        return [
+            _region(
+                label, roi, kinds.get(int(roi.ROINumber), ""), drawn.get(int(roi.ROINumber), ())
+            )
+            for label, roi in enumerate(rois, start=1)
+        ]
+
+
+def _region(label: int, roi: Any, kind: str, drawn: Sequence[Any]) -> Region:  # Any: pydicom
+    closed = [_points(one) for one in drawn if one.get("ContourGeometricType") in _CLOSED]
+    rings = tuple(points for points in closed if len(points) > 2)
+    frame = str(roi.get("ReferencedFrameOfReferenceUID") or "")
+    return Region(label, str(roi.get("ROIName") or ""), kind, frame, rings, len(drawn) - len(rings))
+
+
+def _points(contour: Any) -> Points:  # Any: pydicom
+    """Read a contour's points, past pydicom, which makes an object of each number."""
+    raw = contour.get_item("ContourData").value
+    words = raw.split(b"\\") if isinstance(raw, bytes) else raw
+    points = np.array([float(word) for word in words], dtype=np.float64).reshape(-1, 3)
+    if not (np.abs(points) < _FARTHEST_MM).all():
+        raise ValueError("a point lies nowhere")
+    return points
+
+
+def check_frame(mask: str, scan: str | None) -> None:
+    """Refuse a structure set of another frame of reference than the scan's, where both name one.
+
+    Args:
+        mask: any mask.
+        scan: source of the scan's first channel; None where unknown.
+
+    Raises:
+        DataError: `mask_mismatch`; `unreadable`.
+    """
+    if scan is None or is_url(scan) or is_url(mask):
+        return
+    found = mask_object(mask)
+    if found is None or found[1] != "RTSTRUCT" or not (own := _frame_of_scan(Path(scan))):
+        return
+    frames = {region.frame for region in regions_of(found[0]) if region.contours} - {""}
+    if frames - {own}:
+        raise DataError(
+            "mask_mismatch",
+            f"{mask}: was drawn in another frame of reference than the scan's (FrameOfReferenceUID); name the "
+            "structure set of this scan, or export it with the image it was drawn on",
+        )
+
+
+def _frame_of_scan(path: Path) -> str:
+    """Return the frame of reference of a scan's first image, "" where none is named or the scan is not here."""
+    tags = ["FrameOfReferenceUID", "Rows"]
+    with contextlib.suppress(DataError), coded(path), unquoted(path):
+        for file in list_files(path) if path.exists() else ():
+            if is_dicom_file(file):
+                head = pydicom.dcmread(
+                    file, specific_tags=tags, stop_before_pixels=True, force=True
+                )
+                if "Rows" in head:
+                    return str(head.get("FrameOfReferenceUID") or "")
+    return ""
+
+
+def open_rtstruct(path: Path, image: Geometry | None = None, name: str | None = None) -> Source:
+    """Open a structure set.
+
+    Args:
+        path: the file.
+        image: grid that contours are drawn on; where left out, one of 1 mm that just holds them.
+        name: of the only region that is read; all where None.
+
+    Raises:
+        DataError: `unreadable`: nothing is drawn, or askew to the slices; `mask_mismatch`: all lies outside the image.
+    """
+    regions = regions_of(path)
+    if name is not None:
+        named = [one for one in regions if one.name.casefold().strip() == name.casefold().strip()]
+        if not named:
+            raise DataError(
+                "unreadable", f"{path}: has no region of that name; correct `#channel=`"
+            )
+        return _ContourSource(path, named, image)
+    return _ContourSource(path, regions, image)
+
+
+class _ContourSource(Source):
+    """An open structure set; slices are drawn one by one."""
+
+    def __init__(self, path: Path, regions: Sequence[Region], image: Geometry | None) -> None:
+        drawn = [one for one in regions if one.contours]
+        shown = [one for one in drawn if one.kind != "EXTERNAL"] or drawn
+        if not shown:
+            raise DataError("unreadable", f"{path}: draws no region; closed contours are read")
+        grid = image or _own_grid(path, shown)
+        super().__init__(str(path), ScanHeader((1, *grid.shape), grid, "dicom"))
+        self._slices: dict[int, list[tuple[int, list[Points]]]] = {}
+        outside = 0
+        for region in reversed(shown):  # the first is drawn last, so that it holds
+            placed, beyond = _placed(path, region, grid)
+            outside += beyond
+            for z, rings in placed.items():
+                self._slices.setdefault(z, []).append((region.label, rings))
+        if not self._slices:
+            raise DataError(
+                "mask_mismatch",
+                f"{path}: all its contours lie outside the scan; name its own structure set",
+            )
+        self.notes = tuple(self._told(regions, len(drawn) - len(shown), outside))
+        self._names = {one.label: clean_name(one.name) for one in shown}
+
+    def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
+        block = np.zeros((z1 - z0, *self.header.shape[2:]), dtype=np.float32)
+        for z in range(z0, z1):
+            for label, rings in self._slices.get(z, ()):
+                block[z - z0][filled(rings, block.shape[1:])] = label
+        return block
+
+    def _told(self, regions: Sequence[Region], bodies: int, outside: int) -> Iterator[str]:
+        """Say what is left out."""
+        if others := sum(region.others for region in regions):
+            yield f"leaves out {others} points and open contours"
+        if bodies:
+            yield f"leaves out {bodies} outlines of the body (EXTERNAL)"
+        if outside:
+            yield f"leaves out {outside} contours that lie outside the scan"
+        gaps = np.diff(sorted(self._slices))
+        if len(gaps) and gaps.min() > 1:
+            yield f"draws at most every {gaps.min()}th slice; those between them stay empty"
+
+    def verify(self) -> None:
+        """Draw all slices, and note the regions of which others hold a part."""
+        lost = set[int]()
+        for z, drawn in self._slices.items():
+            held = self._read(0, z, z + 1)[0]
+            for label, rings in drawn:
+                if (held[filled(rings, held.shape)] != label).any():
+                    lost.add(label)
+        if lost:
+            names = ", ".join(
+                f"{label} {self._names[label]}" for label in sorted(lost)[:_MOST_NAMED]
+            )
+            told = f"has regions that overlap, where the first holds the voxel: {names} lose some"
+            self.notes = (*self.notes, told)
+
+
+def _placed(path: Path, region: Region, grid: Geometry) -> tuple[dict[int, list[Points]], int]:
+    """Give each contour of a region to its slice, as (n, 2) pixels y, x; and count those outside the image."""
+    planes: dict[float, list[Points]] = {}
+    outside = 0
+    for points in region.contours:
+        index = grid.to_index(points)
+        middle = float(index[:, 0].mean().round(_SNAP))
+        if np.abs(index[:, 0] - middle).max() > _FLAT:
+            raise DataError(
+                "unreadable",
+                f"{path}: holds contours that are not drawn on the scan's slices; export a mask instead (NIfTI, NRRD, "
+                "DICOM SEG)",
+            )
+        low, high = index[:, 1:].min(axis=0), index[:, 1:].max(axis=0)
+        inside = (high > -0.5).all() and (low < np.array(grid.shape[1:]) - 0.5).all()
+        if not inside or not -0.5 <= middle < grid.shape[0] - 0.5:
+            outside += 1
+        else:
+            planes.setdefault(middle, []).append(index[:, 1:])
+    nearest: dict[int, float] = {}
+    for middle in sorted(planes):
+        z = int(np.floor(middle + 0.5))
+        if z not in nearest or abs(middle - z) < abs(nearest[z] - z):
+            nearest[z] = middle
+    return {z: planes[middle] for z, middle in nearest.items()}, outside
+
+
+def _own_grid(path: Path, regions: Sequence[Region]) -> Geometry:
+    """Return a grid of 1 mm, its slices where contours lie, that holds all of them."""
+    points = np.concatenate([ring for region in regions for ring in region.contours])
+    low, high = points.min(axis=0), points.max(axis=0)
+    heights = np.unique(points[:, 2].round(_SNAP))
+    step = float(np.diff(heights).min(initial=np.inf)) if len(heights) > 1 else 1.0
+    matrix = np.diag([1.0, 1.0, step, 1.0])
+    matrix[:3, 3] = low
+    x, y, z = np.ceil((high - low) / np.diag(matrix)[:3]).astype(int) + 1
+    return grid_of(str(path), (z, y, x), matrix)
