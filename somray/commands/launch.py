@@ -26,6 +26,7 @@ from somray.pipeline.bounds.limits import limits
 from somray.pipeline.cohort import Cohort, run_cohort
 from somray.pipeline.run_state import Progress
 from somray.pipeline.units.scan_state import scan_name
+from somray.runtime.facts import code_cache
 from somray.runtime.logs import log_to_stderr
 from somray.runtime.on_ray.places import check_places
 
@@ -148,6 +149,16 @@ def _tell_of_other(storage: Storage) -> None:
         say(
             f"somray: another run works here, or did until a moment ago (process {state.get('pid')} on "
             f"{state.get('host')}); it is asked to stop, and this one begins when it has, within three minutes"
+        )
+
+
+def _tell_of_compiling() -> None:
+    """Say where code that is compiled once cannot be kept."""
+    cache = code_cache()
+    if cache["fault"]:
+        say(
+            f"note: compiled code cannot be kept in {cache['folder']} ({cache['fault']}), so every worker compiles it "
+            "anew; make room there, or export NUMBA_CACHE_DIR=/another/place"
         )
 
 
@@ -287,6 +298,7 @@ def _run(
         )
         for doubt in doubts_of(cohort.scans):
             say(f"note: {doubt}")
+        _tell_of_compiling()
         _tell_of_other(storage)
     before = {s["stage"]: ended_units(s) for s in read_state(storage).get("stages", ())}
     with _stoppable(), ray_session(address, resources.workers):

@@ -5,6 +5,7 @@ something could not be found out.
 """
 
 import contextlib
+import errno
 import os
 import platform
 import resource
@@ -12,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from importlib import metadata
@@ -21,7 +23,7 @@ from typing import Any
 from somray.runtime.machine import affinity_cpus, memory_limit, quota_cpus
 
 __all__ = [
-    "NETWORKS", "PACKAGES", "PORTS", "filesystem", "machine_facts", "ports_taken", "torch_devices",
+    "NETWORKS", "PACKAGES", "PORTS", "code_cache", "filesystem", "machine_facts", "ports_taken", "torch_devices",
 ]  # fmt: skip
 
 PACKAGES = ("somray", "ray", "torch", "zarr", "numpy")
@@ -39,6 +41,8 @@ NETWORKS = (
 )  # fmt: skip
 """How the names of file systems begin that lie on other machines."""
 
+KERNELS = Path(__file__).parents[1] / "kernels" / "__pycache__"
+CODE_BYTES = 4 << 20  # more than the largest compiled loop
 DEVICES = Path("/dev")
 MOUNTS = Path("/proc/self/mountinfo")
 SHARED_MEMORY = "/dev/shm"
@@ -58,7 +62,7 @@ def machine_facts(expected_gpus: float | None = 0) -> dict[str, Any]:
         `host`; `versions` (package to text, None where it is not installed; `python`); `seconds` (clock, since
         1970); `cpus`, `quota_cpus`, `memory_bytes`, `memory_limit`; `open_files` (soft, hard); `shared_memory`
         (`bytes`, `free`); `gpu_files` (device files); `torch` (see `torch_devices`, None where it was not asked);
-        `auth_mode` (RAY_AUTH_MODE).
+        `auth_mode` (RAY_AUTH_MODE); `code_cache` (see `code_cache`).
     """
     files = len(list(DEVICES.glob("nvidia[0-9]*")))
     asked = expected_gpus is not None and (files > 0 or expected_gpus > 0)
@@ -75,7 +79,33 @@ def machine_facts(expected_gpus: float | None = 0) -> dict[str, Any]:
         "gpu_files": files,
         "torch": torch_devices() if asked else None,
         "auth_mode": os.environ.get("RAY_AUTH_MODE"),
+        "code_cache": code_cache(),
     }
+
+
+def code_cache() -> dict[str, str | None]:
+    """Try to keep as much as compiled loops take where numba keeps them: beside the package, else in the user's cache.
+
+    Returns:
+        `folder`, the first that can be written, and `fault`: why nothing can be kept there, None where it can.
+    """
+    own = os.environ.get("NUMBA_CACHE_DIR")
+    places = [Path(own)] if own else [KERNELS, Path(os.path.expanduser("~/.cache/numba"))]
+    faults: list[tuple[Path, str]] = []
+    for place in places:
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=place) as file:
+                file.write(bytes(CODE_BYTES))
+        except OSError as error:
+            faults.append((place, error.strerror or type(error).__name__))
+            if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+                continue  # numba goes on to the next one, too
+        else:
+            return {"folder": str(place), "fault": None}
+        break
+    place, fault = faults[-1]
+    return {"folder": str(place), "fault": fault}
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str | None]:

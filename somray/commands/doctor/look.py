@@ -14,7 +14,7 @@ from somray.runtime.meeting import Meeting
 __all__ = ["gather", "judge"]
 
 CHECKS = {
-    "answers": network.answers, "versions": software.versions, "gpus": software.gpus,
+    "answers": network.answers, "versions": software.versions, "gpus": software.gpus, "code_cache": software.code_cache,
     "shared": places.shared, "space": places.space, "plan": places.plan,
     "temporary": machine.temporary, "shared_memory": machine.shared_memory, "memory": machine.memory,
     "cpus": machine.cpus, "open_files": machine.open_files, "clocks": network.clocks,

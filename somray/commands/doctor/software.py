@@ -5,7 +5,7 @@ from typing import Any
 
 from somray.commands.doctor.finding import Finding, Preflight, named
 
-__all__ = ["gpus", "versions"]
+__all__ = ["code_cache", "gpus", "versions"]
 
 _MUST_AGREE = ("somray", "ray")  # others may change the last bits, not whether a run works
 
@@ -45,6 +45,18 @@ def _differing(
 
 def _minor(version: str | None) -> str:
     return ".".join((version or "").split(".")[:2])
+
+
+def code_cache(facts: Preflight) -> Iterator[Finding]:
+    """Find machines on which compiled code cannot be kept; all works, but begins anew in every process."""
+    for machine in facts.machines:
+        found = machine.get("code_cache") or {}
+        if found.get("fault"):
+            message = f"code cannot be kept in {found['folder']} ({found['fault']}): each worker compiles anew"
+            remedy = (
+                "make room there, or export NUMBA_CACHE_DIR=/another/place   # before Ray starts"
+            )
+            yield Finding("code_cache", "note", message, remedy, named(machine))
 
 
 def gpus(facts: Preflight) -> Iterator[Finding]:

@@ -72,6 +72,8 @@ TROUBLES = [
     ("versions", "error", _node(versions={**HERE["versions"], "ray": "3"})),
     ("versions", "warning", _node(versions={**HERE["versions"], "numpy": "1"})),
     ("versions", "error", _here(versions={**HERE["versions"], "torch": None})),
+    ("code_cache", "note", _here(code_cache={"folder": "/x", "fault": "No space left on device"})),
+    ("code_cache", "note", _node(code_cache={"folder": "/x", "fault": "Permission denied"})),
     ("gpus", "warning", _here(gpu_files=2, torch=CPU_TORCH)),
     ("gpus", "error", _node(offers={**NODE["offers"], "GPU": 2.0}, torch=CPU_TORCH)),
     ("gpus", "note", _node(gpu_files=1, torch={"count": 1, "cuda": "12.6", "error": None})),
@@ -147,3 +149,23 @@ def test_a_port_that_is_taken_is_told_with_one_that_is_free():
         port = taken.getsockname()[1]
         found = own.ports_taken((port,))
     assert found[port] != port
+
+
+def test_code_is_kept_in_the_first_place_that_can_be_written_and_a_full_one_is_told(
+    tmp_path, monkeypatch
+):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setattr(own, "KERNELS", tmp_path / "own")
+    assert own.code_cache() == {"folder": str(tmp_path / "own"), "fault": None}
+    monkeypatch.setattr(own, "KERNELS", file / "own")  # no folder can be there
+    assert own.code_cache()["fault"] == "Not a directory"
+    monkeypatch.setattr(own.tempfile, "TemporaryFile", _full)
+    monkeypatch.setattr(own, "KERNELS", tmp_path / "own")
+    assert own.code_cache() == {"folder": str(tmp_path / "own"), "fault": "No space left on device"}
+
+
+def _full(dir):  # noqa: A002 - as tempfile names it
+    return open("/dev/full", "wb", buffering=0)
