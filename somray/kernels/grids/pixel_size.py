@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.errors import ShapeError
+from somray.errors import DataError, ShapeError
 from somray.kernels.compiled import compiled
 from somray.kernels.grids.patch import Box, Patch
 
@@ -34,6 +34,9 @@ Taps = tuple[NDArray[np.int64], Plane]
 SPACING_TOLERANCE = 0.1
 """Share by which pixel sizes may differ before a slice is brought to the reference's (test_spacing:
 class maps of a drawn scene still agree at 10 %, and resampling is not free of smoothing itself)."""
+FINER, MOST_PIXELS = 8.0, 1 << 26
+"""Times that pixels may get smaller whatever becomes of them, and beyond that how many a plane may become: the next
+units of length are a thousandfold apart, and a plane of such pixels would fill any memory."""
 
 
 def checked_spacing(spacing_mm: Sequence[float], axes: str = "y, x") -> NDArray[np.float64]:
@@ -137,9 +140,17 @@ def raster_of(shape: tuple[int, int], spacing_mm: Spacing, reference_mm: Spacing
 
     Raises:
         ShapeError: a spacing is not positive.
+        DataError: `no_space`: pixels are so much larger than the reference's that a unit must be wrong.
     """
     step, wanted = checked_spacing(spacing_mm), checked_spacing(reference_mm)
     y, x = (max(1, round(n * a / b)) for n, a, b in zip(shape, step, wanted, strict=True))
+    if y * x > max(MOST_PIXELS, FINER * FINER * shape[0] * shape[1]):
+        own, reference = (float(np.sqrt(pair.prod())) for pair in (step, wanted))
+        raise DataError(
+            "no_space",
+            f"its pixels are {own:.3g} mm wide, those of the reference slices {reference:.3g} mm; correct the header "
+            "of the one whose unit is wrong, or give either a protocol of its own",
+        )
     rows, columns = _taps(shape[0], y), _taps(shape[1], x)
     return Raster((y, x), step * np.array(shape) / np.array((y, x)), rows, columns)
 
@@ -189,6 +200,7 @@ def brought_to_spacing(
 
     Raises:
         ShapeError: spacing not positive, or infinite values, which have no mean.
+        DataError: as `raster_of`.
     """
     if np.isinf(plane).any():
         raise ShapeError("a slice holds infinite values; mark pixels without data as NaN")

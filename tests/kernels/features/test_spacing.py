@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from somray.errors import ShapeError
+from somray.errors import DataError, ShapeError
 from somray.kernels.features import feature_stack
 from somray.kernels.features.spacing import feature_stack_at
 from somray.kernels.grids import pixel_size
@@ -162,6 +162,19 @@ def test_a_stack_at_another_spacing_is_what_labels_are_made_from():
     expected = model.node_classes[np.argmin(distance, axis=0)]
     found = apply_teacher(model, images, (0.5, 0.5)).labels[0]
     assert (found == expected).mean() > 0.999
+
+
+@pytest.mark.parametrize(("own", "reference", "count"), [(0.8, 0.012, 64), (12.0, 1.5, 8192)])
+def test_pixels_that_no_magnification_explains_are_refused_before_they_fill_the_memory(
+    own, reference, count
+):
+    near = pixel_size.raster_of((count, count), (own, own), (reference, reference))
+    assert near.shape == (round(count * own / reference),) * 2
+    with pytest.raises(
+        DataError, match="800 mm wide, those of the reference slices 0.012 mm"
+    ) as caught:
+        brought_to_spacing(np.ones((64, 64), np.float32), (800.0, 800.0), (0.012, 0.012))
+    assert caught.value.code == "no_space"
 
 
 def test_a_slice_without_data_has_no_features_at_any_spacing():

@@ -82,7 +82,7 @@ def _linearized(fixed: Grid, model: str) -> _Linearization:
     z, y, x = np.meshgrid(np.arange(depth), np.arange(rows), np.arange(columns), indexing="ij")
     index = np.stack([z, y, x], axis=-1).reshape(-1, 3).astype(np.float64)
     place = (fixed.geometry.to_world(index) - centre).reshape(*fixed.image.shape, 3)
-    reach = float(np.abs(place).max())
+    reach = float(np.abs(place).max()) or 1.0  # of a single voxel
     unit = (place / reach).astype(np.float32)
     if model == "rigid3d":
         further = [unit[..., 1] * slope[2] - unit[..., 2] * slope[1],
