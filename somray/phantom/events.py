@@ -1,30 +1,36 @@
 """What truly changed between two consecutive sessions, told by identities and the masks' volumes."""
 
+from collections import Counter
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.phantom.lesions import Course
 from somray.phantom.session import PhantomEvent
 
-__all__ = ["true_events"]
+__all__ = ["true_events", "volumes"]
 
 CHANGE_FRACTION = 0.3
 """Relative change of volume above which a lesion counts as growing or shrinking (configuration's default)."""
 
 
-def _volumes(mask: NDArray[np.int32], voxel_mm3: float) -> dict[int, float]:
-    counts = np.bincount(mask.ravel())
-    return {i: float(n) * voxel_mm3 for i, n in enumerate(counts) if i > 0 and n > 0}
+def volumes(mask: NDArray[np.int32], voxel_mm3: float) -> dict[int, float]:
+    """Return the volume in mm³ of each lesion of a mask."""
+    counts: Counter[int] = Counter()
+    for plane in mask:
+        found = np.bincount(plane.ravel())
+        counts.update({i: int(n) for i, n in enumerate(found) if i > 0 and n > 0})
+    return {i: float(n) * voxel_mm3 for i, n in sorted(counts.items())}
 
 
 def true_events(
-    before: NDArray[np.int32] | None, after: NDArray[np.int32], session: int,
-    courses: tuple[Course, ...], voxel_mm3: float,
+    old: Mapping[int, float] | None, new: Mapping[int, float], session: int,
+    courses: tuple[Course, ...],
 ) -> tuple[PhantomEvent, ...]:  # fmt: skip
-    """Say what changed since the session before, by identities and by the volumes of the masks."""
-    if before is None:
+    """Say what changed since the session before, by identities and volumes; nothing where there was none."""
+    if old is None:
         return ()
-    old, new = _volumes(before, voxel_mm3), _volumes(after, voxel_mm3)
     pairs = {c.ids[0]: c for c in courses if c.kind in ("merged", "split")}
     partner = {c.ids[0]: c.ids[1] for c in pairs.values()} | {
         c.ids[1]: c.ids[0] for c in pairs.values()

@@ -171,19 +171,20 @@ def paint_placed(
     Returns:
         (z, y, x) int32 mask of identities; a voxel belongs to a lesion when its centre lies inside.
     """
-    mask = np.zeros(canvas.geometry.shape, dtype=np.int32)
+    mask = np.zeros(canvas.shape, dtype=np.int32)
     for lesion in lesions:
         for blob in lesion.course.blobs(session):
             found = blob_surface(canvas, blob, noise)
             if found is None:
                 continue
             box, distance = found
-            outside = canvas.value[box][distance > 0.5 * canvas.voxel_mm]
+            held = canvas.held(box)
+            outside = canvas.value[held][distance > 0.5 * canvas.voxel_mm]
             around = float(np.percentile(outside, GROUND)) if outside.size else 0.0
             rim, core = materials(lesion, around)
             canvas.paint(box, distance, rim)
             if lesion.core > 0:
                 thick = np.float32((1 - lesion.core) * min(blob.radii))
                 canvas.paint(box, distance + thick, core)
-            mask[box][distance < 0] = blob.lesion_id
+            mask[held][distance < 0] = blob.lesion_id
     return mask

@@ -4,7 +4,7 @@ Every draw comes from (seed, subject, purpose), so that a subject does not depen
 made, nor a session's noise on the others.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
 from somray.phantom.drawing.shapes import Point
-from somray.phantom.events import true_events
+from somray.phantom.events import true_events, volumes
 from somray.phantom.lesion_sites import Lesion
 from somray.phantom.lesions import Course, Field
 from somray.phantom.motion import movements
@@ -102,19 +102,21 @@ def view(lying: Stay, least_mm: float) -> Field:
 def tell(
     lying: Stay, lesions: Sequence[Lesion | Course], names: Mapping[int, str],
     render: Callable[[int, np.random.Generator], Drawn],
-) -> list[PhantomSession]:  # fmt: skip
-    """Render every session and say what is true about it."""
+) -> Iterator[PhantomSession]:  # fmt: skip
+    """Render one session after the other and say what is true about each."""
     notes = {p.course.ids[0]: (p.site.region, p.kind) for p in lesions if isinstance(p, Lesion)}
     courses = tuple(p.course if isinstance(p, Lesion) else p for p in lesions)
-    made: list[PhantomSession] = []
+    before: dict[int, float] | None = None
     for index, move in enumerate(lying.moves):
         drawn = render(index, np.random.default_rng([*lying.key, NOISE, index]))
-        before = made[-1].lesions if made else None
-        events = true_events(before, drawn.lesions, index, courses, lying.grid.voxel_mm3)
+        after = volumes(drawn.lesions, lying.grid.voxel_mm3)
+        events, before = true_events(before, after, index, courses), after
         jitter = drawn.jitter_mm
         jitter = np.zeros((lying.grid.shape[0], 2)) if jitter is None else jitter
-        made.append(PhantomSession(
+        made = PhantomSession(
             index, drawn.images, drawn.geometries, drawn.lesions, move, jitter, events,
             drawn.physiology, names, notes,
-        ))  # fmt: skip
-    return made
+        )  # fmt: skip
+        del drawn
+        yield made
+        del made  # whoever keeps none holds one at a time

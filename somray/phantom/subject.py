@@ -4,6 +4,7 @@ Every draw comes from (seed, subject, purpose), never from the shape of the work
 anatomy does not depend on how many others are made, nor a session's noise on the others.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -27,7 +28,7 @@ from somray.phantom.motion import slice_jitter
 from somray.phantom.session import PhantomSession
 from somray.phantom.sessions import PLACE, SCENE, Drawn, shifted, stay, tell
 
-__all__ = ["make_subject"]
+__all__ = ["draw_subject", "make_subject"]
 
 ZONES: tuple[tuple[Point, Point], ...] = (
     ((-82.0, 0.0, -30.0), (44.0, 42.0, 34.0)),  # liver, right
@@ -73,19 +74,39 @@ def make_subject(
         region: trunk; body (petct or pet) and head (mr) are other scenes, see `body` and `head`.
 
     Returns:
-        One `PhantomSession` per time point; the same arguments give the same bits.
+        One `PhantomSession` per time point; the same arguments give the same bits. `draw_subject` gives them one
+        after the other, so that one alone is held.
 
     Raises:
         ConfigError: region or modality unknown, shape too small, or no session.
 
     Cost: 3 s (ct), 4 s (petct) or 1 s (xct) per session of 64 × 160 × 160 on one core.
     """
+    return list(draw_subject(modality, shape, sessions, (seed, subject_index), still, region))
+
+
+def draw_subject(
+    modality: str, shape: tuple[int, int, int], sessions: int, key: tuple[int, int],
+    still: bool = False, region: str = "trunk",
+) -> Iterator[PhantomSession]:  # fmt: skip
+    """Draw the sessions of one synthetic subject as they are asked for; see `make_subject`.
+
+    Args:
+        modality: of the region.
+        shape: voxels of the first channel, z, y, x.
+        sessions: how many time points.
+        key: seed of the cohort, number of the subject in it.
+        still: leave every session where the first one lies.
+        region: trunk, body or head.
+
+    Raises:
+        ConfigError: at once: region or modality unknown, shape too small, or no session.
+    """
     check_request(modality, shape, sessions, region)
     if region == "body":
-        return make_body(modality, shape, sessions, (seed, subject_index), still)
+        return make_body(modality, shape, sessions, key, still)
     if region == "head":
-        return make_head(shape, sessions, (seed, subject_index), still)
-    key = seed, subject_index
+        return make_head(shape, sessions, key, still)
     rng = np.random.default_rng([*key, SCENE])
     center = np.array([rng.uniform(-15, 15), rng.uniform(-170, -120), rng.uniform(-900, -300)])
     center = np.round(center if modality != "xct" else center * 0, 1)
@@ -93,7 +114,7 @@ def make_subject(
     grid = first_grid(modality, shape, center)
     lying = stay(key, grid, center, np.eye(4), sessions, _reach_mm(modality, grid))
     field = _field(modality, grid, tuple(shifted(-center) @ pose for pose in lying.poses))
-    kinds = COURSES[subject_index % len(COURSES)]
+    kinds = COURSES[key[1] % len(COURSES)]
     if modality != "petct":
         kinds = ("running", *kinds)
     courses = place_courses(np.random.default_rng([*key, PLACE]), kinds, field)

@@ -75,14 +75,14 @@ def add_detector_errors(image: FloatArray, rng: np.random.Generator) -> FloatArr
     """Blur by the detector, then add cupping, rings around the axis of rotation and noise.
 
     Args:
-        image: (z, y, x) counts without errors.
+        image: (z, y, x) float32 counts without errors; is written over.
         rng: source of rings and noise.
 
     Returns:
         (z, y, x) float32 counts within 0 … 65535.
     """
     nz, ny, nx = image.shape
-    blurred = ndimage.gaussian_filter(image, 0.55, mode="nearest")
+    blurred = ndimage.gaussian_filter(image, 0.55, mode="nearest", output=image)
     y, x = np.meshgrid(np.arange(ny) - 0.5 * ny, np.arange(nx) - 0.47 * nx, indexing="ij")
     radius = np.hypot(y, x)
     bins = int(radius.max()) + 2
@@ -97,4 +97,4 @@ def add_detector_errors(image: FloatArray, rng: np.random.Generator) -> FloatArr
         ring = rings[z, low] * (1 - part) + rings[z, low + 1] * part
         noise = ndimage.gaussian_filter(rng.standard_normal((ny, nx)), 0.5) * 1.6
         blurred[z] = blurred[z] * cupping + RING_COUNTS * ring + NOISE_COUNTS * noise
-    return np.clip(blurred, 0, 65535).astype(np.float32)
+    return np.clip(blurred, 0, 65535, out=blurred)

@@ -19,7 +19,7 @@ from somray.phantom.anatomy.organs import Trees, draw_trees, paint_organs
 from somray.phantom.anatomy.palettes import AIR_HU, PETCT_CT, PLAIN_CT, UPTAKE
 from somray.phantom.anatomy.skeleton import paint_skeleton
 from somray.phantom.anatomy.torso import Trunk, draw_trunk, paint_torso
-from somray.phantom.drawing.canvas import Canvas, Material
+from somray.phantom.drawing.canvas import Canvas, Material, slabs
 from somray.phantom.drawing.ct_artefacts import add_scanner_errors
 from somray.phantom.drawing.painter import Painter
 from somray.phantom.lesions import Course, blob_distances
@@ -94,13 +94,13 @@ def paint_lesions(
 
     A voxel belongs to a lesion when its centre lies inside.
     """
-    mask = np.zeros(canvas.geometry.shape, dtype=np.int32)
+    mask = np.zeros(canvas.shape, dtype=np.int32)
     for course in scene.courses:
         factor = course.uptake if is_scaled else 1.0
         stuff = Material(material.value * factor, material.texture * factor)
         for blob, box, distance in blob_distances(canvas, course.blobs(session)):
             canvas.paint(box, distance, stuff)
-            mask[box][distance < 0] = blob.lesion_id
+            mask[canvas.held(box)][distance < 0] = blob.lesion_id
     return mask
 
 
@@ -115,10 +115,11 @@ def _paint_table(canvas: Canvas, palette: Mapping[str, Material]) -> None:
 
 
 def _paint_patient(
-    pose: Pose, scene: TrunkScene, palette: Mapping[str, Material], fill: Material
-) -> Canvas:
-    canvas = Canvas(pose.geometry, pose.now, pose.shift_mm, fill)
-    table = Canvas(pose.geometry, pose.first, np.zeros_like(pose.shift_mm), fill)
+    pose: Pose, scene: TrunkScene, palette: Mapping[str, Material], fill: Material,
+    slices: range | None = None,
+) -> Canvas:  # fmt: skip
+    canvas = Canvas(pose.geometry, pose.now, pose.shift_mm, fill, slices)
+    table = Canvas(pose.geometry, pose.first, np.zeros_like(pose.shift_mm), fill, slices)
     _paint_table(table, palette)
     canvas.value[:], canvas.texture[:] = table.value, table.texture
     painter = Painter(canvas, palette, {}, scene.body.phases)
@@ -133,11 +134,20 @@ def render_ct(
 ) -> tuple[FloatArray, NDArray[np.int32]]:
     """Render one CT in HU and its lesion mask."""
     palette = PLAIN_CT if modality == "ct" else PETCT_CT
-    canvas = _paint_patient(pose, scene, palette, Material(AIR_HU))
-    mask = paint_lesions(canvas, scene, session, palette["lesion"])
-    clean = canvas.textured(scene.noise, 4.0)
-    noisy = add_scanner_errors(clean, pose.geometry.spacing_mm, CT_NOISE_HU[modality], rng)
-    return np.clip(noisy, -1024, 3071), mask
+    image, mask = _empty(pose)
+    for slices in slabs(pose.geometry):
+        canvas = _paint_patient(pose, scene, palette, Material(AIR_HU), slices)
+        here = slice(slices.start, slices.stop)
+        mask[here] = paint_lesions(canvas, scene, session, palette["lesion"])
+        image[here] = canvas.textured(scene.noise, 4.0)
+    noisy = add_scanner_errors(image, pose.geometry.spacing_mm, CT_NOISE_HU[modality], rng)
+    return np.clip(noisy, -1024, 3071, out=noisy), mask
+
+
+def _empty(pose: Pose) -> tuple[FloatArray, NDArray[np.int32]]:
+    """Return room for an image and its lesion mask."""
+    shape = pose.geometry.shape
+    return np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.int32)
 
 
 def render_pet(pose: Pose, scene: TrunkScene, session: int, rng: np.random.Generator) -> FloatArray:
@@ -158,7 +168,11 @@ def render_xct(
     pose: Pose, scene: TrunkScene, session: int, rng: np.random.Generator
 ) -> tuple[FloatArray, NDArray[np.int32]]:
     """Render one micro-CT in counts and its mask of pores and cracks."""
-    canvas = Canvas(pose.geometry, pose.now, pose.shift_mm, PALETTE["matrix"])
-    grain = paint_composite(canvas, scene.weave, scene.noise)
-    mask = paint_lesions(canvas, scene, session, PALETTE["lesion"])
-    return add_detector_errors(canvas.value + canvas.texture * grain, rng), mask
+    image, mask = _empty(pose)
+    for slices in slabs(pose.geometry):
+        canvas = Canvas(pose.geometry, pose.now, pose.shift_mm, PALETTE["matrix"], slices)
+        grain = paint_composite(canvas, scene.weave, scene.noise)
+        here = slice(slices.start, slices.stop)
+        mask[here] = paint_lesions(canvas, scene, session, PALETTE["lesion"])
+        image[here] = canvas.value + canvas.texture * grain
+    return add_detector_errors(image, rng), mask

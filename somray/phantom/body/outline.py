@@ -3,6 +3,7 @@
 import numpy as np
 
 from somray.phantom.body.plan import SPINE, BodyPlan, profile
+from somray.phantom.drawing.canvas import SLAB_SLICES
 from somray.phantom.drawing.painter import Painter
 from somray.phantom.drawing.shapes import Point, capsule, ellipse, ellipsoid, ripple, superellipse
 from somray.phantom.drawing.vessels import Rod
@@ -151,9 +152,9 @@ def liver(xyz: XYZ, plan: BodyPlan) -> FloatArray:
 
 def paint_outline(painter: Painter, plan: BodyPlan) -> None:
     """Paint skin, fat, muscle, the belly's fat and the lungs, slab by slab to bound the memory."""
-    nz, ny, nx = painter.canvas.geometry.shape
-    for first in range(0, nz, 16):
-        box = (slice(first, min(first + 16, nz)), slice(0, ny), slice(0, nx))
+    slices, rows, columns = painter.canvas.whole
+    for first in range(slices.start, slices.stop, SLAB_SLICES):
+        box = (slice(first, min(first + SLAB_SLICES, slices.stop)), rows, columns)
         xyz = painter.canvas.coordinates(box)
         distance = lean(xyz, plan)
         skin = distance - fat_mm(xyz[2], plan)

@@ -15,7 +15,7 @@ from somray.phantom.body.outline import paint_outline
 from somray.phantom.body.plan import LABELS, BodyPlan
 from somray.phantom.body.tissues import HU
 from somray.phantom.body.viscera import paint_belly, paint_chest, paint_pelvis_organs
-from somray.phantom.drawing.canvas import Canvas, Material
+from somray.phantom.drawing.canvas import Canvas, Material, slabs
 from somray.phantom.drawing.ct_artefacts import add_scanner_errors
 from somray.phantom.drawing.painter import Painter
 from somray.phantom.drawing.vessels import Rod
@@ -91,17 +91,21 @@ def render_ct(
         HU, mask of lesions, labels of structures, each (z, y, x).
     """
     still = np.zeros((grid.shape[0], 2))
-    canvas = Canvas(grid, poses[0], still, Material(AIR_HU))
-    table = Canvas(grid, poses[1], still, Material(AIR_HU))
-    _paint_table(table, body.plan)
-    canvas.value[:], canvas.texture[:] = table.value, table.texture
-    del table
-    painter = Painter(canvas, HU, body.plan.places, body.plan.phases)
-    _paint(painter, body, today[1])
-    mask = paint_placed(canvas, body.lesions, today[0], body.noise, _density)
-    clean = canvas.textured(body.noise, 4.0)
-    noisy = add_scanner_errors(clean, grid.spacing_mm, CT_NOISE_HU, rng)
-    return np.clip(noisy, -1024, 3071), mask, painter.labels
+    image = np.empty(grid.shape, dtype=np.float32)
+    mask, labels = np.empty(grid.shape, dtype=np.int32), np.empty(grid.shape, dtype=np.uint8)
+    for slices in slabs(grid):
+        canvas = Canvas(grid, poses[0], still, Material(AIR_HU), slices)
+        table = Canvas(grid, poses[1], still, Material(AIR_HU), slices)
+        _paint_table(table, body.plan)
+        canvas.value[:], canvas.texture[:] = table.value, table.texture
+        del table
+        painter = Painter(canvas, HU, body.plan.places, body.plan.phases)
+        _paint(painter, body, today[1])
+        here = slice(slices.start, slices.stop)
+        mask[here] = paint_placed(canvas, body.lesions, today[0], body.noise, _density)
+        image[here], labels[here] = canvas.textured(body.noise, 4.0), painter.labels
+    noisy = add_scanner_errors(image, grid.spacing_mm, CT_NOISE_HU, rng)
+    return np.clip(noisy, -1024, 3071, out=noisy), mask, labels
 
 
 def _density(lesion: Lesion, around: float) -> tuple[Material, Material]:

@@ -2,9 +2,11 @@
 
 The scene's axes are LPS mm around the middle of the field of view of session 0. The canvas knows the
 pose (scene to world), so that every session is rendered from the same scene and never from another
-session's pixels. Painting is opaque, later over earlier.
+session's pixels. Painting is opaque, later over earlier. A canvas may hold some slices of its grid alone: what is
+painted on them is the same bits, so that large grids are drawn slab by slab.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +17,24 @@ from somray.domain.geometry import Geometry
 from somray.phantom.drawing.shapes import Point, point
 from somray.phantom.session import FloatArray
 
-__all__ = ["Box", "Canvas", "Material"]
+__all__ = ["SLAB_SLICES", "Box", "Canvas", "Material", "slabs"]
 
 Box = tuple[slice, slice, slice]
+"""Voxels of a grid, whichever slices of it a canvas holds."""
+SLAB_VOXELS = (
+    2**22
+)  # drawn at once: all of most phantoms, and some 300 MB of coordinates and distances
+SLAB_SLICES = 16
+"""Slabs begin at multiples of it, where whole bodies are painted in steps."""
+
+
+def slabs(geometry: Geometry) -> Iterator[range]:
+    """Part a grid's slices into slabs that are drawn one after the other."""
+    depth, *plane = geometry.shape
+    wanted = SLAB_VOXELS // (plane[0] * plane[1])
+    step = max(wanted // SLAB_SLICES, 1) * SLAB_SLICES
+    for first in range(0, depth, step):
+        yield range(first, min(first + step, depth))
 
 
 @dataclass(frozen=True)
@@ -41,15 +58,18 @@ class Canvas:
         pose: (4, 4) scene mm to world LPS mm.
         shift_mm: (z, 2) world shift of each slice along x and y.
         fill: what is there before anything is painted.
+        slices: those that it holds; all where left out.
     """
 
     def __init__(
         self, geometry: Geometry, pose: NDArray[np.float64], shift_mm: NDArray[np.float64],
-        fill: Material,
+        fill: Material, slices: range | None = None,
     ) -> None:  # fmt: skip
         self.geometry = geometry
-        self.value = np.full(geometry.shape, fill.value, dtype=np.float32)
-        self.texture = np.full(geometry.shape, fill.texture, dtype=np.float32)
+        self.slices = range(geometry.shape[0]) if slices is None else slices
+        self.shape = (len(self.slices), *geometry.shape[1:])
+        self.value = np.full(self.shape, fill.value, dtype=np.float32)
+        self.texture = np.full(self.shape, fill.texture, dtype=np.float32)
         self.voxel_mm = float(geometry.voxel_mm3 ** (1 / 3))
         to_scene = np.linalg.inv(pose)
         self._index_to_scene = to_scene @ geometry.matrix
@@ -59,8 +79,13 @@ class Canvas:
     @property
     def whole(self) -> Box:
         """The box that holds every voxel."""
-        nz, ny, nx = self.geometry.shape
-        return slice(0, nz), slice(0, ny), slice(0, nx)
+        _, ny, nx = self.shape
+        return slice(self.slices.start, self.slices.stop), slice(0, ny), slice(0, nx)
+
+    def held(self, box: Box) -> Box:
+        """Return where a box lies in arrays of this canvas's shape."""
+        first = self.slices.start
+        return slice(box[0].start - first, box[0].stop - first), box[1], box[2]
 
     def box(self, low: Point, high: Point) -> Box | None:
         """Return the voxels that a scene box may touch, None when it lies outside the grid."""
@@ -70,8 +95,8 @@ class Canvas:
         index = (corners @ self._scene_to_index.T)[:, 2::-1]  # z, y, x
         first = np.floor(index.min(axis=0) - 1.5).astype(int)
         last = np.ceil(index.max(axis=0) + 2.5).astype(int)
-        first = np.maximum(first, 0)
-        last = np.minimum(last, self.geometry.shape)
+        first = np.maximum(first, (self.slices.start, 0, 0))
+        last = np.minimum(last, (self.slices.stop, *self.shape[1:]))
         if (first >= last).any():
             return None
         return (slice(int(first[0]), int(last[0])), slice(int(first[1]), int(last[1])),
@@ -122,7 +147,7 @@ class Canvas:
             return
         share = self.coverage(distance) * np.float32(most)
         for target, value in ((self.value, material.value), (self.texture, material.texture)):
-            view = target[box]
+            view = target[self.held(box)]
             view += share * (np.float32(value) - view)
 
     def sample(self, noise: FloatArray, grain_mm: Point, box: Box | None = None) -> FloatArray:

@@ -75,7 +75,7 @@ class Painter:
         phases: Sequence[float],
     ) -> None:  # fmt: skip
         self.canvas = canvas
-        self.labels = np.zeros(canvas.geometry.shape, dtype=np.uint8)
+        self.labels = np.zeros(canvas.shape, dtype=np.uint8)
         self.palette = palette
         self.places = places
         self.phases = phases
@@ -87,7 +87,8 @@ class Painter:
         if box is None:
             return
         self.canvas.paint(box, distance, self.palette[tissue], most)
-        self.labels[box][np.broadcast_to(distance < 0, self.labels[box].shape)] = label
+        held = self.labels[self.canvas.held(box)]
+        held[np.broadcast_to(distance < 0, held.shape)] = label
 
     def part(self, part: Solid, grow_mm: float = 0.0) -> tuple[Box, FloatArray] | None:
         """Return box and distance of a part where it meets the grid, widened by grow_mm."""

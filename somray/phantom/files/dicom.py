@@ -65,21 +65,21 @@ def write_series(
         name: what the UIDs and the header's names derive from.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    slope = 1.0
-    if name.channel == "PET":
-        activity = image.astype(np.float64) * suv_to_activity()
-        slope = float(f"{max(float(activity.max()), 1.0) / 32000:.7g}")
-        stored = np.clip(np.round(activity / slope), 0, 32767).astype("<u2")
-    else:
-        stored = np.clip(np.round(image + np.float32(CT_OFFSET_HU)), 0, 65535).astype("<u2")
-    for z, plane in enumerate(stored):
-        data = _common(name, z, len(stored))
+    is_pet, slope = name.channel == "PET", 1.0
+    if is_pet:
+        highest = float(np.float64(image.max()) * suv_to_activity())
+        slope = float(f"{max(highest, 1.0) / 32000:.7g}")
+    for z, plane in enumerate(image):
+        data = _common(name, z, len(image))
         _place(data, geometry, z)
-        if name.channel == "PET":
-            _pet(data, slope, z, len(stored))
+        if is_pet:
+            _pet(data, slope, z, len(image))
+            activity = plane.astype(np.float64) * suv_to_activity()
+            stored = np.clip(np.round(activity / slope), 0, 32767)
         else:
             _ct(data)
-        _pixels(data, plane)
+            stored = np.clip(np.round(plane + np.float32(CT_OFFSET_HU)), 0, 65535)
+        _pixels(data, stored.astype("<u2"))
         data.save_as(folder / f"{z + 1:04d}.dcm", enforce_file_format=True)
 
 

@@ -5,9 +5,10 @@ same cohort is the same bytes.
 """
 
 import csv
-import gzip
+import io
 import json
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +20,43 @@ from somray.domain.geometry import Geometry
 
 __all__ = ["lesion_rows", "write_json", "write_nifti", "write_rows"]
 
+LEVEL = 4
+GZIP_WINDOW = 31  # zlib's word for the largest window in gzip's frame
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
-def write_nifti(path: Path, volume: NDArray[Any], geometry: Geometry) -> None:
-    """Write a volume (z, y, x) as .nii.gz in its own integer or float type.
+def write_nifti(
+    path: Path,
+    volume: NDArray[Any],
+    geometry: Geometry,
+    stored: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
+) -> None:
+    """Write a volume (z, y, x) as .nii.gz, slice by slice.
 
     Args:
         path: ends in .nii.gz; its folder is created.
-        volume: int16, uint8, uint16 or float32.
+        volume: int16, uint8, uint16 or float32, or what `stored` makes one of these of.
         geometry: LPS affine of the volume.
+        stored: turns each slice into what is written; as it is where None.
     """
+    kept = stored or np.asarray
     affine = LPS_TO_RAS @ geometry.matrix
-    image = nib.Nifti1Image(np.ascontiguousarray(volume.T), affine)  # (x, y, z)
+    first = kept(volume[0])
+    image = nib.Nifti1Image(np.zeros((1, 1, 1), dtype=first.dtype), affine)
     image.header.set_xyzt_units("mm")
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=1)
+    header = nib.Nifti1Header.from_fileobj(io.BytesIO(image.to_bytes()))
+    header.set_data_shape(volume.shape[::-1])  # (x, y, z), x fastest: the bytes of (z, y, x)
+    begin = io.BytesIO()
+    header.write_to(begin)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(image.to_bytes(), compresslevel=4, mtime=0))
+    packer = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP_WINDOW)  # without name and time
+    with path.open("wb") as file:
+        file.write(packer.compress(begin.getvalue().ljust(int(header["vox_offset"]), b"\0")))
+        for plane in volume:
+            file.write(packer.compress(np.ascontiguousarray(kept(plane)).tobytes()))
+        file.write(packer.flush())
 
 
 def lesion_rows(mask: NDArray[np.int32], geometry: Geometry) -> list[dict[str, object]]:

@@ -13,23 +13,21 @@ OUT/truth/movement.json    true 4×4 LPS mm, first session to each session
 OUT/truth/phantom.json     the arguments it was made with
 """
 
+import functools
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from somray.errors import ConfigError
-from somray.phantom import (
-    DEFAULT_SHAPES,
-    REGIONS,
-    PhantomSession,
-    check_request,
-    make_subject,
-)
+from somray.phantom import DEFAULT_SHAPES, REGIONS, PhantomSession, check_request
 from somray.phantom.files.dicom import SeriesName, write_series
 from somray.phantom.files.truth import lesion_rows, write_json, write_nifti, write_rows
+from somray.phantom.subject import draw_subject
 
 __all__ = ["FORMATS", "write_phantom"]
 
@@ -111,12 +109,15 @@ def write_phantom(
     movement: dict[str, object] = {}
     for number in range(subjects):
         subject = f"s{number + 1:02d}"
-        made = make_subject(modality, request.shape, sessions, seed, number, region=region)
-        for session in made:
+        moves: dict[str, object] = {}
+        drawn = draw_subject(modality, request.shape, sessions, (seed, number), region=region)
+        for session in drawn:
+            moves[f"t{session.index}"] = session.movement.tolist()
             scans += _write_scan(out, request, subject, session)
             lesions += _lesion_rows(request, subject, session)
             events += _event_rows(subject, session)
-        movement[subject] = {f"t{s.index}": s.movement.tolist() for s in made}
+            del session  # before the next one is drawn
+        movement[subject] = moves
     columns = LESION_COLUMNS if region == "trunk" else LESION_COLUMNS + NOTE_COLUMNS
     write_rows(out / "truth/lesions.csv", columns, lesions)
     write_rows(out / "truth/events.csv", EVENT_COLUMNS, events)
@@ -169,9 +170,9 @@ def _write_scan(out: Path, request: _Request, subject: str, session: PhantomSess
     channels = request.channels
     truth = f"truth/sub-{subject}_ses-{time}.nii.gz"
     grid = session.geometries[channels[0]]
-    write_nifti(out / truth, (session.lesions > 0).astype(np.uint16), grid)
+    write_nifti(out / truth, session.lesions, grid, lambda plane: (plane > 0).astype(np.uint16))
     identities = out / f"truth/identities/sub-{subject}_ses-{time}.nii.gz"
-    write_nifti(identities, session.lesions.astype(np.uint16), grid)
+    write_nifti(identities, session.lesions, grid, lambda plane: plane.astype(np.uint16))
     if session.physiology is not None:
         folder = out / "truth/physiology"
         write_nifti(folder / f"sub-{subject}_ses-{time}.nii.gz", session.physiology, grid)
@@ -186,15 +187,18 @@ def _write_scan(out: Path, request: _Request, subject: str, session: PhantomSess
             )
         else:
             path += ".nii.gz"
-            kind = STORED[channel]
-            whole = image if kind is np.float32 else np.round(image)
-            write_nifti(out / path, whole.astype(kind), geometry)
+            write_nifti(out / path, image, geometry, functools.partial(_stored, STORED[channel]))
         rows.append({
             "subject": subject, "session": time, "protocol": _protocol(request), "path": path,
             "channel": channel, "days": session.index * DAYS_BETWEEN,
             "truth": truth if channel == channels[0] else None,
         })  # fmt: skip
     return rows
+
+
+def _stored(kind: type, plane: NDArray[np.float32]) -> NDArray[Any]:  # Any: any number type
+    """Turn a slice into what files hold."""
+    return plane if kind is np.float32 else np.round(plane).astype(kind)
 
 
 def _lesion_rows(request: _Request, subject: str, session: PhantomSession) -> Rows:

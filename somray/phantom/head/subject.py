@@ -1,6 +1,6 @@
 """One head over several sessions as T1 MR after contrast, with everything true about it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ What = tuple[Head, FloatArray, tuple[Lesion, ...], int]
 
 def make_head(
     shape: tuple[int, int, int], sessions: int, key: tuple[int, int], still: bool
-) -> list[PhantomSession]:
+) -> Iterator[PhantomSession]:
     """Make all sessions of one head.
 
     Args:
@@ -53,7 +53,7 @@ def make_head(
         still: leave every session where the first one lies.
 
     Returns:
-        One `PhantomSession` per time point, with physiology and the lesions' notes.
+        One `PhantomSession` per time point, drawn as it is asked for, with physiology and the lesions' notes.
 
     Cost: about 2 s per session of 32 × 160 × 160 on one core.
     """
