@@ -11,10 +11,11 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from somray.errors import DataError
 
-__all__ = ["LONGEST_NAME", "clean_name", "names_of_json", "names_of_text", "table_of"]
+__all__ = ["LONGEST_NAME", "chosen", "clean_name", "names_of_json", "names_of_text", "table_of"]
 
 LONGEST_NAME = 64
 _MOST_BYTES = 1 << 20
@@ -50,11 +51,40 @@ _NAME_COLUMNS = frozenset(
 )  # fmt: skip
 
 
+class _Named(Protocol):
+    """A region of a mask."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def label(self) -> int: ...
+
+
+_NamedOne = TypeVar("_NamedOne", bound=_Named)
+
+
 def clean_name(text: object) -> str:
     """Keep of a name what a table, a page and a terminal can show safely; at most 64 characters."""
     plain = unicodedata.normalize("NFKC", str(text)[: 16 * LONGEST_NAME])
     kept = "".join(c if c.isalnum() or c in _SIGNS else " " for c in plain)
     return " ".join(kept.split())[:LONGEST_NAME].strip(" _-.+/,")
+
+
+def chosen(where: str, regions: Sequence[_NamedOne], name: str | None) -> Sequence[_NamedOne]:
+    """Choose what has a name or a label; everything where None is given.
+
+    Raises:
+        DataError: `unreadable`: nothing is called so.
+    """
+    if name is None:
+        return regions
+    wanted = clean_name(name).casefold()
+    found = [one for one in regions if clean_name(one.name).casefold() == wanted]
+    found = found or [one for one in regions if str(one.label) == name]
+    if not found:
+        raise DataError("unreadable", f"{where}: has no region of that name; correct `#channel=`")
+    return found
 
 
 def table_of(pairs: Iterable[tuple[object, object]], where: str) -> dict[int, str]:

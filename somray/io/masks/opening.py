@@ -12,14 +12,15 @@ from somray.io.readers import Source, open_source, split_channel
 from somray.io.readers.nrrd import is_nrrd
 from somray.io.readers.source import coded
 
-__all__ = ["open_mask"]
+__all__ = ["may_overlap", "open_mask"]
 
 
 def open_mask(path: str, image: Geometry | None = None) -> Source:
     """Open a label mask: any format of scans, DICOM SEG and RTSTRUCT, 3D Slicer's layers, palettes and colors.
 
     Args:
-        path: file or folder; `#channel=NAME` at its end chooses one region of an RTSTRUCT.
+        path: file or folder; `#channel=NAME` at its end chooses one region of an RTSTRUCT, or one
+            segment of layers.
         image: grid of the scan that the mask was drawn on, which contours need.
 
     Raises:
@@ -33,8 +34,22 @@ def open_mask(path: str, image: Geometry | None = None) -> Source:
             return open_rtstruct(found[0], image, channel)
         if found is not None:
             return open_seg(found[0])
-        if is_nrrd(place) and (layers := open_layers(place)) is not None:
+        if is_nrrd(place) and (layers := open_layers(place, channel)) is not None:
             return layers
         if is_color_mask(place):
             return open_colors(place)
     return open_source(path)
+
+
+def may_overlap(path: str) -> bool:
+    """Whether a mask holds regions apart, of which `#channel=LABEL` gives one as it was drawn.
+
+    Raises:
+        DataError: as `open_mask`.
+    """
+    place = Path(path)
+    with coded(place):
+        found = mask_object(place)
+        if found is not None:
+            return found[1] == "RTSTRUCT"
+        return is_nrrd(place) and open_layers(place) is not None

@@ -21,7 +21,7 @@ from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.masks.contours import filled
 from somray.io.masks.dicom_objects import mask_object, unquoted
-from somray.io.masks.name_tables import clean_name
+from somray.io.masks.name_tables import chosen, clean_name
 from somray.io.readers.dicom.dataset import is_dicom_file
 from somray.io.readers.dicom.headers import list_files
 from somray.io.readers.source import Source, coded, grid_of
@@ -146,20 +146,12 @@ def open_rtstruct(path: Path, image: Geometry | None = None, name: str | None = 
     Args:
         path: the file.
         image: grid that contours are drawn on; where left out, one of 1 mm that just holds them.
-        name: of the only region that is read; all where None.
+        name: name or label of the only region that is read; all where None.
 
     Raises:
         DataError: `unreadable`: nothing is drawn, or askew to the slices; `mask_mismatch`: all lies outside the image.
     """
-    regions = regions_of(path)
-    if name is not None:
-        named = [one for one in regions if one.name.casefold().strip() == name.casefold().strip()]
-        if not named:
-            raise DataError(
-                "unreadable", f"{path}: has no region of that name; correct `#channel=`"
-            )
-        return _ContourSource(path, named, image)
-    return _ContourSource(path, regions, image)
+    return _ContourSource(path, chosen(str(path), regions_of(path), name), image)
 
 
 class _ContourSource(Source):

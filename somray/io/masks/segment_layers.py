@@ -7,6 +7,7 @@ Source: 3D Slicer, Segmentation file format; slicerio, SegmentationFileFormat.md
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.scan import ScanHeader
+from somray.io.masks.name_tables import chosen
 from somray.io.readers.nrrd import described
 from somray.io.readers.raw import RawLayout, RawSource
 from somray.io.readers.source import Source
+from somray.io.readers.voxels.nrrd_axes import axes_of
 from somray.io.readers.voxels.nrrd_fields import read_fields
 
-__all__ = ["SlicerSegment", "is_segmentation", "open_layers", "segments_of"]
+__all__ = ["SlicerSegment", "open_layers", "segments_of"]
 
 _KEY = re.compile(r"Segment([0-9]+)_(?:ID|Name|LabelValue|Layer)")
 
@@ -34,57 +37,54 @@ class SlicerSegment:
     label: int
 
 
-def is_segmentation(path: Path) -> bool:
-    """Whether an NRRD file's header names segments."""
-    return bool(segments_of(path))
-
-
 def segments_of(path: Path) -> list[SlicerSegment]:
     """Read the segments of an NRRD header, in their order; [] where it names none.
 
     Raises:
         DataError: `unreadable`.
     """
-    keys = read_fields(path).keys
+    header = read_fields(path)
+    keys, axes = header.keys, axes_of(path, header)
     numbers = sorted({int(found[1]) for key in keys if (found := _KEY.fullmatch(key))})
     # Before layers were shared, each segment had one of its own, in which it was 1.
     read = [
         (
             keys.get(f"Segment{n}_Name", ""),
             _whole(keys.get(f"Segment{n}_Layer"), n),
-            _whole(keys.get(f"Segment{n}_LabelValue"), 1),
+            _whole(keys.get(f"Segment{n}_LabelValue"), 1 if axes.is_serial_first else 0),
         )
         for n in numbers
     ]
     values = [value for _, _, value in read]
     is_clear = len(set(values)) == len(values) and min(values, default=1) > 0
-    return [SlicerSegment(*one, one[2] if is_clear else n) for n, one in enumerate(read, start=1)]
+    if is_clear or not axes.is_serial_first:
+        return [SlicerSegment(*one, one[2]) for one in read]
+    return [SlicerSegment(*one, n) for n, one in enumerate(read, start=1)]
 
 
 def _whole(text: str | None, other: int) -> int:
     return int(text) if text is not None and re.fullmatch(r"[0-9]{1,9}", text) else other
 
 
-def open_layers(path: Path) -> Source | None:
-    """Open a segmentation of several layers; None where an NRRD file is none.
+def open_layers(path: Path, name: str | None = None) -> Source | None:
+    """Open a segmentation of several layers, or one segment of it; None where an NRRD file is none.
 
     Raises:
-        DataError: as `open_nrrd`.
+        DataError: as `open_nrrd`; `unreadable`: no segment of that name.
     """
-    segments = segments_of(path)
-    if not segments:
+    if not (segments := segments_of(path)):
         return None
     header, layout = described(path)
     if layout.values_per_voxel < 2:
         return None
-    return _LayeredSource(str(path), header, layout, segments)
+    return _LayeredSource(str(path), header, layout, chosen(str(path), segments, name))
 
 
 class _LayeredSource(RawSource):
     """An open segmentation whose layers lie together, voxel by voxel."""
 
     def __init__(
-        self, path: str, header: ScanHeader, layout: RawLayout, segments: list[SlicerSegment]
+        self, path: str, header: ScanHeader, layout: RawLayout, segments: Sequence[SlicerSegment]
     ) -> None:
         super().__init__(path, header, layout)
         self._segments = segments

@@ -14,7 +14,7 @@ from somray.errors import DataError
 from somray.io.masks.anatomy import organ_names
 from somray.io.masks.label_masks import grid_of_mask, masks_within
 from somray.io.masks.name_tables import names_of_json
-from somray.io.masks.opening import open_mask
+from somray.io.masks.opening import may_overlap, open_mask
 from somray.io.masks.rtstruct import check_frame
 from somray.io.ome.image import ScanMeta
 from somray.pipeline.measure.given import GivenFile
@@ -134,9 +134,12 @@ def _of_one(paths: list[str], wanted: WantedLabels, rest: str) -> list[MaskPart]
                 "mask_missing", f"mask {path}: is a folder of {told}; choose with --label NAME"
             )
         return [MaskPart(file) for file in chosen]
-    if wanted.numbers or not wanted.names:
-        return [MaskPart(path, wanted.numbers or None)]
-    return [MaskPart(path, _values_of(path, wanted.names, rest))]
+    values = wanted.numbers or None
+    if wanted.names and not values:
+        values = _values_of(path, wanted.names, rest)
+    if values and may_overlap(path):
+        return [MaskPart(f"{path}#channel={value}") for value in values]
+    return [MaskPart(path, values)]
 
 
 def _values_of(path: str, asked: Sequence[str], rest: str) -> tuple[int, ...] | None:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from somray.commands.measure.verb import exit_code, measure, measure_text
 from somray.errors import ConfigError
 from tests.commands.ingested import balls, ingested
+from tests.io.masks.structures import box, write_structures
 
 APP = typer.Typer()
 APP.command()(measure)
@@ -64,6 +65,20 @@ def test_a_dry_run_writes_nothing(run, tmp_path):
     assert code == 0
     assert [pair["session"] for pair in json.loads(out)["pairs"]] == ["t0", "t1"]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_region_counts_as_it_was_drawn_whatever_covers_it(run, tmp_path):
+    for session in ("t0", "t1"):
+        rois = [
+            (1, "Breast", "GTV", [box(z, 1.5, 9.5, 1.5, 9.5) for z in (4, 6)]),
+            (2, "Tumor Bed", "CTV", [box(z, 3.5, 6.5, 3.5, 7.5) for z in (4, 6)]),
+        ]
+        write_structures(tmp_path / f"masks/sub-a_ses-{session}.dcm", rois)
+    asking = (run, tmp_path / "masks", "--json", "--out")
+    for label, voxels in (("tumor_bed", 24), ("2", 24), ("Breast,Tumor Bed", 128), ("1", 128)):
+        code, out, error = asked(*asking, tmp_path / f"out {label}", "--label", label)
+        assert code == 0, error
+        assert [pair["voxels"] for pair in json.loads(out)["pairs"]] == [voxels, voxels]
 
 
 @pytest.mark.parametrize(

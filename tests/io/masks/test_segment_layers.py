@@ -4,6 +4,7 @@ import nrrd
 import numpy as np
 import pytest
 
+from somray.errors import DataError
 from somray.io.masks.anatomy import organ_names
 from somray.io.masks.label_masks import LabelMask
 from somray.io.masks.opening import open_mask
@@ -71,6 +72,22 @@ def test_layers_that_begin_anew_are_numbered_and_the_first_holds_what_overlaps(t
     with LabelMask(path) as mask, open_mask(path) as source:
         np.testing.assert_array_equal(mask.read(0, 4), expected)
         assert source.notes == ("has 2 layers; where segments overlap the first holds the voxel",)
+
+
+def test_a_segment_is_read_alone_as_it_was_drawn(tmp_path):
+    layers, segments = [layer(v1=LOW), layer(v1=MIDDLE)], [("liver", 0, 1), ("Ball 1", 1, 1)]
+    path = write(tmp_path / "a.seg.nrrd", layers, segments)
+    for name in ("ball 1", "2"):
+        np.testing.assert_array_equal(read(f"{path}#channel={name}"), 2 * layers[1].astype(int))
+    with pytest.raises(DataError, match="no region of that name"):
+        open_mask(f"{path}#channel=lung")
+
+
+def test_one_layer_is_read_as_it_stands(tmp_path):
+    header = {"Segment0_ID": "S", "Segment0_Name": "liver", "Segment0_LabelValue": "3"}
+    nrrd.write(str(tmp_path / "a.nrrd"), layer(v3=TOP).T, header | {"Segment1_Name": "no value"})
+    assert organ_names(str(tmp_path / "a.nrrd")) == {3: "liver"}
+    np.testing.assert_array_equal(read(str(tmp_path / "a.nrrd")), layer(v3=TOP))
 
 
 def test_a_segment_without_layer_and_value_has_a_layer_of_its_own(tmp_path):
