@@ -173,6 +173,20 @@ class ConvergenceRow(Row):
             "", "why this round's student was dropped for an earlier one's; null where it stands"
         ),
     ] = None
+    taught_dice: Annotated[
+        float | None,
+        Column(
+            "1",
+            "Dice of the cohort's student with what taught it, over images of the cohort; null in other rounds",
+        ),
+    ] = None
+    doubt: Annotated[
+        str | None,
+        Column(
+            "",
+            "why agreement says nothing of this round's student; null where there is no such doubt",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -80,11 +80,14 @@ def _of_cohort(row: Row) -> Text:
         return Text(f"The cohort's round was not believed: {row['collapse']}.")
     if row["mean_iou"] is None:
         return Text("Then the cohort taught it; no slice here has an IoU.")
-    return Text(
+    told = (
         f"Then the cohort taught it, and it agrees with the SOM on these slices to a mean IoU of "
-        f"{row['mean_iou']:.3f}. Where that is lower, it has left its first teacher; whether for the better "
-        "only a truth can tell."
+        f"{row['mean_iou']:.3f}."
     )
+    if doubt := row.get("doubt"):
+        return Text(f"{told} {doubt[0].upper()}{doubt[1:]}.")
+    left = "Where that is lower, it has left its first teacher; whether for the better only a truth can tell."
+    return Text(f"{told} {left}")
 
 
 def account(history: Mapping[str, Any]) -> Iterable[Text]:  # Any: JSON

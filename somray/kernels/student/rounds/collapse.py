@@ -15,7 +15,7 @@ from somray.kernels.student.rounds.figures import THRESHOLD, letter
 from somray.kernels.student.rounds.lesson import Lesson
 from somray.kernels.student.rounds.spec import Row
 
-__all__ = ["why_cohort_collapsed", "why_collapsed"]
+__all__ = ["taught_dice", "why_agreement_says_little", "why_cohort_collapsed", "why_collapsed"]
 
 DICE_DROP = 0.05
 """Dice on the labelled slice may fall by this below the best round so far."""
@@ -88,12 +88,35 @@ def why_cohort_collapsed(
         chances: the student's probabilities on some of the cohort's images.
         lessons: the same images.
     """
+    dice = taught_dice(chances, lessons)
+    if dice >= LEAST_TAUGHT:
+        return None
+    return f"Dice with what taught it is {dice:.2f} over images of the cohort"
+
+
+def taught_dice(chances: Sequence[NDArray[np.float32]], lessons: Sequence[Lesson]) -> float:
+    """Return the student's Dice with what taught it, over all images together; 0 where both show nothing."""
     both = said = wanted = 0
     for chance, lesson in zip(chances, lessons, strict=True):
         mask = (chance >= THRESHOLD) & lesson.known
         both += int(np.count_nonzero(mask & lesson.mask))
         said, wanted = said + int(mask.sum()), wanted + int(lesson.mask.sum())
-    dice = 2 * both / max(said + wanted, 1)
-    if dice >= LEAST_TAUGHT:
+    return 2 * both / max(said + wanted, 1)
+
+
+def why_agreement_says_little(mean_iou: float | None, dice: float) -> str | None:
+    """Tell where a student of the cohort differs from the SOM because it repeats its own teacher; None elsewhere.
+
+    Where the objects that are kept are next to nothing of what the SOM marks, such as a small mass in a head whose
+    fat and vessels are as bright, a student that learned them well agrees with the SOM nowhere.
+
+    Args:
+        mean_iou: with the SOM on A, B, C …
+        dice: with what taught it.
+    """
+    if mean_iou is None or mean_iou >= LEAST_TAUGHT or dice < LEAST_TAUGHT:
         return None
-    return f"Dice with what taught it is {dice:.2f} over images of the cohort"
+    return (
+        f"it shows what taught it (Dice {dice:.2f} over images of the cohort), which is little or nothing of what the "
+        "SOM marks on these slices: agreement with the SOM says nothing of it"
+    )

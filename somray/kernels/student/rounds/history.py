@@ -92,6 +92,7 @@ def verdict_of(convergence: Sequence[Row], tolerance: float) -> str:
                 f"; taught by the cohort, it agrees with the SOM on these slices to a mean IoU of "
                 f"{row['mean_iou']:.3f}"
             )
+            told += f" ({row['doubt']})" if row.get("doubt") else ""
     return told
 
 

@@ -25,7 +25,12 @@ from somray.domain.student import StudentModel
 from somray.kernels.student.determinism import deterministic
 from somray.kernels.student.network import UNet, build_unet, folded, unet_weights
 from somray.kernels.student.predict import chances
-from somray.kernels.student.rounds.collapse import why_cohort_collapsed, why_collapsed
+from somray.kernels.student.rounds.collapse import (
+    taught_dice,
+    why_agreement_says_little,
+    why_cohort_collapsed,
+    why_collapsed,
+)
 from somray.kernels.student.rounds.constant import make_constant
 from somray.kernels.student.rounds.figures import (
     COHORT,
@@ -196,10 +201,13 @@ class _Rounds:
         )
         found = self._chances(module, self.slices, calibration.temperature)
         rows = agreement_rows(number, COHORT, found, self.slices)
-        why = why_cohort_collapsed(said, [self.cohort[n] for n in seen])
+        taught = [self.cohort[n] for n in seen]
+        why, dice = why_cohort_collapsed(said, taught), taught_dice(said, taught)
         row = self._convergence(COHORT, found, state, why)
+        doubt = None if why else why_agreement_says_little(row["mean_iou"], dice)
+        told = {**row, "control_iou": None, "taught_dice": dice, "doubt": doubt}
         return replace(
-            self._after(state, rows, {**row, "control_iou": None}),
+            self._after(state, rows, told),
             kept=state.kept if why else number,
             student=state.student if why else unet_weights(module),
             collapsed=(*state.collapsed, number) if why else state.collapsed,

@@ -7,7 +7,12 @@ import pytest
 
 import somray.kernels.student.rounds.run as module
 import somray.kernels.student.rounds.teaching as teaching
-from somray.kernels.student.rounds.collapse import LEAST_TAUGHT, why_cohort_collapsed, why_collapsed
+from somray.kernels.student.rounds.collapse import (
+    LEAST_TAUGHT,
+    why_agreement_says_little,
+    why_cohort_collapsed,
+    why_collapsed,
+)
 from somray.kernels.student.rounds.lesson import Lesson
 from somray.kernels.student.rounds.run import train_rounds
 from somray.kernels.student.rounds.spec import Distributed
@@ -199,6 +204,14 @@ def test_a_student_that_no_longer_shows_what_it_was_taught_is_not_believed():
     assert "is 0.00" in why_cohort_collapsed([empty, empty], [good[1], poor[1]])
     whole = good[1].target
     assert why_cohort_collapsed([whole, empty], [good[1], poor[1]]) is None  # over all together
+
+
+def test_agreement_is_doubted_where_the_student_shows_what_taught_it_and_nothing_of_the_map():
+    doubt = why_agreement_says_little(0.0, 0.81)
+    assert "Dice 0.81" in doubt
+    assert "agreement with the SOM says nothing of it" in doubt
+    for mean_iou, dice in ((None, 0.9), (0.7, 0.9), (0.0, 0.1)):
+        assert why_agreement_says_little(mean_iou, dice) is None
 
 
 def test_pixels_that_do_not_count_do_not_decide():

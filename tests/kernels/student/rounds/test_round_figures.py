@@ -57,6 +57,7 @@ def test_the_verdict_says_whether_the_student_may_replace_the_som(last, words):
             {},
             "; taught by the cohort, it agrees with the SOM on these slices to a mean IoU of 0.700",
         ),
+        ({"doubt": "it shows little"}, "IoU of 0.700 (it shows little)"),
         ({"collapse": "Dice is 0"}, "; the cohort's round collapsed and was dropped"),
     ],
 )

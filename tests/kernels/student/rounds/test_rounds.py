@@ -9,6 +9,7 @@ import somray.kernels.student.rounds.run as module
 from somray.domain.tables import AgreementRow, ConvergenceRow, TrainingRow
 from somray.errors import ShapeError
 from somray.kernels.student.predict import predict_student, views_of
+from somray.kernels.student.rounds.collapse import LEAST_TAUGHT
 from somray.kernels.student.rounds.lesson import Lesson
 from somray.kernels.student.rounds.run import train_rounds
 from somray.kernels.student.rounds.steps import all_steps
@@ -55,6 +56,8 @@ def test_stages_are_a_then_a_b_then_a_b_c_then_the_cohort(result):
     assert [row["stage"] for row in result.convergence] == ["A", "A+B", "A+B+C", "cohort"]
     assert [row["round"] for row in result.convergence] == [1, 2, 3, 4]
     assert not any(row["collapse"] for row in result.convergence)
+    assert ["taught_dice" in row for row in result.convergence] == [False, False, False, True]
+    assert LEAST_TAUGHT < result.convergence[-1]["taught_dice"] <= 1
     history = result.model.history
     assert (history["rounds_asked"], history["rounds_done"], history["kept_round"]) == (3, 4, 4)
 
