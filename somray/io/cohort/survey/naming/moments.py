@@ -43,6 +43,10 @@ _COUNTED = frozenset(
 )
 _WEAK = frozenset(("t", "v", "scan", "d", "w", "m", "y", "base", "before", "after", "last", "final", "prior",
                    "mid", "initial", "screen", "round", "planning"))  # fmt: skip
+_MONTH = (
+    r"(?P<m>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?)"
+)
 _STAGES = {"before": 0, "baseline": 1, "counted": 2, "amid": 3, "after": 4, "end": 5}
 _DATES = (
     re.compile(r"(?<!\d)(?P<y>(?:19|20)\d\d)(?P<s>[-_.]?)(?P<m>\d\d)(?P=s)(?P<d>\d\d)(?!\d)"),
@@ -51,6 +55,13 @@ _DATES = (
         r"(?<![^\W_])(?P<d>\d\d?)[-_. ]?(?P<m>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}[-_. ]?"
         r"(?P<y>(?:19|20)\d\d)(?!\d)",
         re.IGNORECASE,
+    ),
+    re.compile(
+        rf"(?<![^\W_]){_MONTH}[-_. ]?(?P<d>\d\d?)(?:st|nd|rd|th)?,?[-_. ](?P<y>(?:19|20)\d\d)(?!\d)",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"(?<!\d)(?P<y>(?:19|20)\d\d)[-_. ]?{_MONTH}[-_. ]?(?P<d>\d\d?)(?!\d)", re.IGNORECASE
     ),
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -160,7 +171,7 @@ def _days_of(found: re.Match[str]) -> list[int]:
     days = []
     for month, day in pairs:
         try:
-            number = int(month) if month.isdigit() else _MONTHS.index(month.lower()) + 1
+            number = int(month) if month.isdigit() else _MONTHS.index(month.lower()[:3]) + 1
             days.append(datetime.date(int(groups["y"]), number, int(day)).toordinal())
         except ValueError:
             continue

@@ -27,6 +27,7 @@ ROWS = [
     ["C1D1", "C1D15", "C3D1", "C10D1"],
     ["Pretreatment", "Cycle-2", "Cycle-10", "EOT"],
     ["30 Dec 2022", "5-jan-2023", "05Mar2023"],
+    ["December 30, 2022", "Jan_5th_2023", "2023-Mar-05"],
     ["0h", "6h", "24 hours", "2d"],
 ]
 
