@@ -5,12 +5,15 @@ import pytest
 
 from somray.domain.geometry import Geometry
 from somray.phantom.anatomy.composite import add_detector_errors
+from somray.phantom.drawing import canvas as canvas_room
+from somray.phantom.drawing import ct_artefacts
 from somray.phantom.drawing.canvas import Canvas, Material
 from somray.phantom.drawing.ct_artefacts import add_scanner_errors
 from somray.phantom.drawing.painter import Painter
 from somray.phantom.drawing.shapes import capsule, ellipse, ellipsoid, superellipse
 from somray.phantom.drawing.vessels import Rod
 from somray.phantom.motion import movements, rotation, slice_jitter
+from somray.phantom.subject import make_subject
 
 STILL = np.eye(4)
 
@@ -172,3 +175,28 @@ def test_jitter_stays_below_half_a_voxel():
     jitter = slice_jitter(np.random.default_rng(0), 500, 3.0)
     assert np.abs(jitter).max() <= 0.4 * 3.0 + 1e-9
     assert 0.3 < jitter.std() < 0.6
+
+
+@pytest.mark.parametrize(
+    ("modality", "region", "shape"),
+    [
+        ("ct", "trunk", (36, 32, 32)),
+        ("xct", "trunk", (20, 32, 32)),
+        ("petct", "body", (36, 32, 32)),
+    ],
+)
+def test_slab_by_slab_a_subject_has_the_same_bits(monkeypatch, modality, region, shape):
+    (whole,) = make_subject(modality, shape, 1, 3, 1, region=region)
+    monkeypatch.setattr(canvas_room, "SLAB_VOXELS", 1)
+    (parted,) = make_subject(modality, shape, 1, 3, 1, region=region)
+    assert len(list(canvas_room.slabs(whole.geometries[next(iter(whole.images))]))) > 1
+    assert np.array_equal(whole.lesions, parted.lesions)
+    for channel, image in whole.images.items():
+        assert np.array_equal(image, parted.images[channel])
+
+
+def test_the_spread_of_many_values_is_found_piece_by_piece(monkeypatch):
+    pieces = np.random.default_rng(0).normal(0, 7, (5, 400)).astype(np.float32)
+    at_once = ct_artefacts._spread(iter(pieces), pieces.size)
+    monkeypatch.setattr(ct_artefacts, "MOST_AT_ONCE", 10)
+    assert ct_artefacts._spread(iter(pieces), pieces.size) == pytest.approx(at_once, rel=1e-9)
