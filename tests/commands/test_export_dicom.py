@@ -16,6 +16,11 @@ from scipy.spatial.transform import Rotation
 from skimage.draw import polygon2mask
 
 from somray.cli import main
+from somray.domain.run import ScanPlace
+from somray.io.masks.opening import open_mask
+from somray.io.masks.rtstruct import check_frame
+from somray.io.ome.image import read_meta
+from somray.io.storage import Storage
 from tests.commands.ingested import balls, ingested
 from tests.io.dicom_files import COLUMNS, ROWS, SERIES, make_slice, plane, save
 
@@ -396,6 +401,12 @@ def test_contours_give_the_mask_back_in_the_plane_of_each_slice(tmp_path, seed):
         drawn = draw(places.reshape(-1, 3), 0).reshape(ROWS, COLUMNS)
         for number in (1, 2):
             assert np.array_equal(shown[s.SOPInstanceUID, number], drawn == number)
+    grid = read_meta(Storage.at(str(run)), ScanPlace(str(run), "s", "t0").name).geometry
+    places = grid.to_world(np.indices(grid.shape, dtype=float).reshape(3, -1).T)
+    with open_mask(str(file), grid) as mask:
+        read = mask.read(0, 0, grid.shape[0])
+    assert np.array_equal(read, draw(places, 0).reshape(grid.shape))
+    check_frame(str(file), str(tmp_path / "dicom"))
 
 
 def _pixels(points, header):
