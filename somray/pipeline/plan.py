@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from somray.config import CohortConfig
 from somray.domain.repairs import REPAIRS
 from somray.domain.scan import Scan
 from somray.domain.tables import Row
@@ -30,7 +31,7 @@ from somray.io.cohort.copies import copies
 from somray.io.ledger import Entry, entry_of
 from somray.pipeline.bounds.foreseen import foresee, made_up_teacher, same_pixels
 from somray.pipeline.bounds.memory import refuse_unheld
-from somray.pipeline.bounds.sizes import odd_sizes
+from somray.pipeline.bounds.sizes import fine_pixels, odd_sizes
 from somray.pipeline.bounds.space import space_note
 from somray.pipeline.cohort import Cohort, walk
 from somray.pipeline.record import FailureRows
@@ -42,6 +43,7 @@ from somray.stages.teacher import fit as teacher
 __all__ = ["CORES_OF_A_GPU", "CountingExecutor", "RunPlan", "StagePlan", "count_plan", "make_plan"]
 
 MOST_NAMED = 5  # scans named in one note
+_PATIENTS = ("CT", "MR", "PET", "PETCT")  # modalities whose objects are found by rules for patients
 CORES_OF_A_GPU = 10  # one GPU is planned to do the work of so many cores; a guess, not measured
 
 
@@ -128,9 +130,18 @@ def count_plan(cohort: Cohort) -> RunPlan:
         *plan.unfitted,
         *plan.refused,
         *odd_sizes(executor.sizes),
+        *fine_pixels(executor.sizes, _patients(cohort.config)),
         *_notes(executor.repairs),
     ]
     return plan
+
+
+def _patients(config: CohortConfig) -> dict[str, str]:
+    """Return the modality of protocols whose objects are found by a rule for patients."""
+    protocols = config.protocols.items()
+    return {
+        n: p.modality for n, p in protocols if p.modality in _PATIENTS and p.objects.rule != "none"
+    }
 
 
 def _notes(repairs: Mapping[str, list[str]]) -> list[str]:

@@ -11,7 +11,7 @@ from somray.cli import main
 from somray.commands.launch import load_cohort
 from somray.domain.work import Needs, Unit
 from somray.io.ome import metadata
-from somray.pipeline.bounds.sizes import odd_sizes
+from somray.pipeline.bounds.sizes import fine_pixels, odd_sizes
 from somray.pipeline.plan import CORES_OF_A_GPU, CountingExecutor, RunPlan, make_plan
 from somray.pipeline.stages import STAGES
 from tests.pipeline.planned import planned_units
@@ -131,6 +131,15 @@ def test_a_wrong_unit_is_seen_in_the_size_of_pixels():
     (note,) = odd_sizes({"p": sizes, "q": {"d t0": (1.0, 1.0, 1.0)}})
     assert "pixels of p are 0.5 mm wide, those of c t0 0.000748 mm" in note
     assert odd_sizes({"p": {"a t0": (2.0, 0.8, 0.7), "b t0": (1.0, 3.9, 3.9)}}) == []
+
+
+def test_pixels_finer_than_a_patients_are_told_where_lesions_of_patients_are_looked_for():
+    sizes = {
+        "p": {"a t0": (0.6, 0.15, 0.15), "b t0": (0.012, 0.012, 0.012)},
+        "x": {"c t0": (1e-3, 1e-3, 1e-3)},
+    }
+    (note,) = fine_pixels(sizes, {"p": "CT", "empty": "MR"})
+    assert "pixels of b t0 0.012 mm are finer than a patient's; the rules of CT" in note
 
 
 @pytest.mark.parametrize(
