@@ -26,7 +26,7 @@ _SCAN_SUFFIXES = {
 }  # fmt: skip
 _REMEDIES = {
     "SEG": "segmentations belong in the column `truth`",
-    "RTSTRUCT": "draw its contours into a mask (NIfTI, NRRD or DICOM SEG; 3D Slicer does), and name that in `truth`",
+    "RTSTRUCT": "structure sets belong in the columns `truth` and `anatomy`",
 }
 _SKIPPED_FOLDERS = ("__MACOSX",)
 
