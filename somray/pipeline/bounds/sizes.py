@@ -1,4 +1,4 @@
-"""Voxels of another size than those of a protocol's other scans, or finer than a patient's: mostly a unit that is wrong.
+"""Voxels of another size than those of a protocol's other scans, or finer than a patient's: mostly a wrong unit.
 
 Micrometres that are read as mm (a header without a unit, or with a wrong one) change every volume by 10⁹, and nothing
 else in a header gives them away. Told, never changed: several magnifications of one specimen are rightly so.
@@ -45,7 +45,7 @@ def fine_pixels(protocols: Mapping[str, Sizes], patients: Mapping[str, str]) -> 
             notes.append(
                 f"pixels of {_named(fine, edges)} are finer than a patient's; the rules of {modality} call nothing a "
                 "lesion that is smaller than some 4 mm: correct the header where its unit is wrong, or give specimens "
-                "modality XCT, or `objects: {rule: none}`"
+                "modality XCT or other, or `objects: {rule: none}`"
             )
     return notes
 
