@@ -25,6 +25,8 @@ SOFT_STORED = (
     2000.0,
 )  # where fat to contrast medium lie in stored numbers, at an offset of 1000 or 1024
 BRIGHT = 3100.0  # above it lies metal alone: the top of 12 bits, with an offset of 1000
+AIR_HU = -1100.0, -900.0
+AIR_SHARES = 0.05, 0.4  # of the voxels, and of those below LOW_HU: noise around 0 has no heap there
 LEAST_SPAN_HU = 25.0  # noise alone spreads CT by more
 GREY_TOP = (128.0, 255.5)  # the highest of eight bits, where they are used
 FAT_HU, COLD_HU = -60.0, -30.0  # below them lies fat; noise around stored air reaches hardly so far
@@ -48,6 +50,7 @@ class HounsfieldTally:
     Args:
         voxels: that were measured at all.
         low: below every soft tissue, above padding.
+        air: where it lies, padding and lung left out.
         fat: below water and muscle, and below their noise.
         cold: below water and muscle.
         negative: below -1.
@@ -61,6 +64,7 @@ class HounsfieldTally:
 
     voxels: int = 0
     low: int = 0
+    air: int = 0
     fat: int = 0
     cold: int = 0
     negative: int = 0
@@ -79,6 +83,7 @@ class HounsfieldTally:
             return
         self.voxels += known.size
         self.low += int(np.count_nonzero(known < LOW_HU))
+        self.air += int(np.count_nonzero((known > AIR_HU[0]) & (known < AIR_HU[1])))
         self.fat += int(np.count_nonzero(known < FAT_HU))
         self.cold += int(np.count_nonzero(known < COLD_HU))
         self.negative += int(np.count_nonzero(known < -1.0))
@@ -102,6 +107,12 @@ class HounsfieldTally:
         """Return the tally whose counts are spelled out by name."""
         counts = {name: int(told[name]) for name in told if name not in ("least", "most")}
         return cls(**counts, least=float(told["least"]), most=float(told["most"]))
+
+    @property
+    def shows_air(self) -> bool:
+        """Whether there is air where CT alone has it, so that these are nothing but Hounsfield units."""
+        least = max(AIR_SHARES[0] * self.voxels, AIR_SHARES[1] * self.low)
+        return self.air > 0 and self.air >= least
 
     def fault(self) -> str | None:
         """Say in words why these are no Hounsfield units; None where they may be."""

@@ -91,3 +91,20 @@ def test_real_ct_passes_and_is_called_out_once_it_is_changed(name, real_data):
     measured = np.maximum(volume, -1024)
     for how, change in CHANGED.items():
         assert fault(change(measured)), how
+
+
+@pytest.mark.parametrize(
+    ("values", "is_ct"),
+    [
+        (drawn((0.4, -1000), (0.2, -850), (0.35, 40), (0.05, 400)), True),
+        (drawn((0.06, -1000), (0.94, 40)), True),
+        (drawn((0.5, -3024), (0.2, -1000), (0.3, 40)), True),
+        (drawn((0.8, 0), (0.2, 3), noise=0.3), False),
+        *((RNG.normal(0, spread, 40000), False) for spread in (300, 1000, 3000, 10000)),  # counts, unclipped
+        (RNG.uniform(-2000, 40000, 40000), False),
+    ],
+)  # fmt: skip
+def test_only_ct_has_air_where_ct_has_it(values, is_ct):
+    tally = HounsfieldTally()
+    tally.add(values.astype(np.float32))
+    assert tally.shows_air is is_ct

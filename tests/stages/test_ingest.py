@@ -129,6 +129,17 @@ def test_padding_outside_the_scanners_circle_does_not_refuse_a_scan(tmp_path):
     assert code_of(item_for(tmp_path, save(tmp_path / "b.nii", values))) == "non_finite"
 
 
+def test_pet_and_ct_in_each_others_place_are_told_by_the_air(tmp_path):
+    body = ct((4, 20, 20))
+    body[:, :8] = -1000 + body[:, :8] // 100
+    one = save(tmp_path / "ct.nii", body)
+    other = save(tmp_path / "pet.nii", RNG.gamma(1.0, 2.0, body.shape).astype(np.float32))
+    assert run(item_for(tmp_path, one, other, modality="PETCT")).value["unit"] == "HU,raw"
+    Storage.at(str(tmp_path / "run")).remove(NAME)
+    for channels in ((other, one), (one, one)):
+        assert code_of(item_for(tmp_path, *channels, modality="PETCT")) == "wrong_modality"
+
+
 def test_a_constant_scan_is_blank(tmp_path):
     path = save(tmp_path / "a.nii", np.full((3, 8, 8), 7, np.int16))
     assert code_of(item_for(tmp_path, path)) == "blank"

@@ -16,7 +16,7 @@ from somray.io.readers.spool import Spool
 from somray.kernels.grids.slabs import needed_box, resample_box, resample_slab
 from somray.kernels.hounsfield import HounsfieldTally
 from somray.kernels.repair import Place, SliceFacts, repair, slice_facts
-from somray.stages.ingest.item import ASSUMED_UNIT, IngestItem
+from somray.stages.ingest.item import IngestItem
 from somray.stages.ingest.tally import Tally
 
 __all__ = ["Write", "stream"]
@@ -27,6 +27,7 @@ WHOLE_BYTES = (
     128 * MIB
 )  # of the slices of another grid that are held for a slab; else a box of them
 FACT_PIXELS = 1 << 22  # of a slice, looked at at once
+_JUDGED = {"CT": (None, "HU"), "PET": (None,)}  # units of headers that the values may contradict
 
 
 def stream(
@@ -83,8 +84,8 @@ class _Channel:
 
     def _repaired(self, box: Brick, tally: Tally) -> NDArray[np.float32]:
         header, values = self._source.header, self._stored(box)
-        if self._kind in ASSUMED_UNIT and header.unit in (None, ASSUMED_UNIT[self._kind]):
-            tally.assumed_hu.setdefault(self._number, HounsfieldTally()).add(values)
+        if header.unit in _JUDGED.get(self._kind, ()):
+            tally.hounsfield.setdefault(self._number, HounsfieldTally()).add(values)
         is_part = box.shape[1:] != header.shape[2:]
         found = repair(
             values,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from somray.domain.channel import channels_of
+from somray.domain.channel import channels_of, kinds_of
 from somray.errors import DataError
 from somray.kernels.features.gain import has_gain, tissue_histogram
 from somray.kernels.features.uptake_level import has_level, subject_histogram
@@ -33,7 +33,8 @@ class Tally:
         lowest: finite value per channel, infinite where there is none.
         highest: see lowest.
         uptake: see `subject_histogram`, of MR whose window is left open `tissue_histogram`; else None.
-        assumed_hu: by channel, where nobody names another unit; headers say HU of what was never rescaled, too.
+        hounsfield: by channel of CT, where nobody names another unit (headers say HU of what was never rescaled, too),
+            and of PET, where nobody names one.
         pixels: hash of each brick's values, in order.
     """
 
@@ -43,7 +44,7 @@ class Tally:
     lowest: list[float] = field(default_factory=list)
     highest: list[float] = field(default_factory=list)
     uptake: NDArray[np.int64] | None = None
-    assumed_hu: dict[int, HounsfieldTally] = field(default_factory=dict)
+    hounsfield: dict[int, HounsfieldTally] = field(default_factory=dict)
     pixels: list[str] = field(default_factory=list)
 
     @classmethod
@@ -86,8 +87,8 @@ class Tally:
         self.highest = [max(pair) for pair in zip(self.highest, other.highest, strict=True)]
         if other.uptake is not None:
             self.uptake = other.uptake if self.uptake is None else self.uptake + other.uptake
-        for c, values in other.assumed_hu.items():
-            self.assumed_hu.setdefault(c, HounsfieldTally()).join(values)
+        for c, values in other.hounsfield.items():
+            self.hounsfield.setdefault(c, HounsfieldTally()).join(values)
         self.pixels += other.pixels
 
     def as_json(self) -> dict[str, Any]:
@@ -95,9 +96,9 @@ class Tally:
         told = {**vars(self), "lowest": [repr(v) for v in self.lowest]}
         told["highest"] = [repr(v) for v in self.highest]
         told["uptake"] = None if self.uptake is None else self.uptake.tolist()
-        told["assumed_hu"] = {
+        told["hounsfield"] = {
             str(c): {name: repr(count) for name, count in asdict(one).items()}
-            for c, one in self.assumed_hu.items()
+            for c, one in self.hounsfield.items()
         }
         return told
 
@@ -112,7 +113,7 @@ class Tally:
             lowest=[float(v) for v in told["lowest"]],
             highest=[float(v) for v in told["highest"]],
             uptake=None if uptake is None else np.array(uptake, dtype=np.int64),
-            assumed_hu={int(c): HounsfieldTally.of(one) for c, one in told["assumed_hu"].items()},
+            hounsfield={int(c): HounsfieldTally.of(one) for c, one in told["hounsfield"].items()},
             pixels=list(told["pixels"]),
         )
 
@@ -124,7 +125,7 @@ def judge(item: IngestItem, tally: Tally) -> None:
     `repairs`, but does not count against the scan.
 
     Raises:
-        DataError: `non_finite`, `channel_mismatch`, `blank`, `no_units`.
+        DataError: `non_finite`, `channel_mismatch`, `blank`, `no_units`, `wrong_modality`.
     """
     total = sum(tally.repaired.values()) - tally.by_design
     if total > item.repair_fraction * tally.voxels:
@@ -153,8 +154,25 @@ def judge(item: IngestItem, tally: Tally) -> None:
                 "measures: bytes read in the wrong order, or a mark for missing data; write the file anew, with NaN "
                 "where data are missing",
             )
-    for c, values in tally.assumed_hu.items():
-        if fault := values.fault():
+    _judge_units(item, tally.hounsfield)
+
+
+def _judge_units(item: IngestItem, tallies: Mapping[int, HounsfieldTally]) -> None:
+    """Refuse CT whose values are no Hounsfield units, and PET whose values are.
+
+    Raises:
+        DataError: `wrong_modality`, `no_units`.
+    """
+    kinds = kinds_of(channels_of(item.modality, item.channels))
+    for c, values in tallies.items():
+        if kinds[c] == "PET" and values.shows_air:
+            raise DataError(
+                "wrong_modality",
+                f"{item.scan.paths[c]}: holds Hounsfield units, with air at -1000, where the protocol expects PET for "
+                f"channel {item.channels[c]}; correct the path, or the channel of its row",
+            )
+    for c, values in tallies.items():
+        if kinds[c] == "CT" and (fault := values.fault()):
             raise DataError(
                 "no_units",
                 f"{item.scan.paths[c]}: its values are not Hounsfield units: {fault}; export or convert the scan "
