@@ -12,14 +12,19 @@ from somray.runtime.on_ray import session
 
 def test_ray_is_joined_from_elsewhere_than_the_folder_of_a_persons_scripts(tmp_path, monkeypatch):
     joined = []
-    monkeypatch.setattr(ray, "init", lambda *_, **__: joined.append(os.getcwd()))
+    monkeypatch.setattr(
+        ray, "init", lambda *_, **__: joined.append((os.getcwd(), "PYTHONWARNINGS" in os.environ))
+    )
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     monkeypatch.setenv("RAY_AUTH_TOKEN", "-")
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "token")
     monkeypatch.chdir(tmp_path)
     with session.ray_session():
         assert Path.cwd() == tmp_path
-    (place,) = joined
+    ((place, is_swayed),) = joined
+    assert not is_swayed
+    assert os.environ["PYTHONWARNINGS"] == "error"
     assert place in ("/", str(Path(somray.__file__).parents[1]))
     assert os.environ["RAY_AUTH_TOKEN_PATH"] == str(tmp_path / "token")
 

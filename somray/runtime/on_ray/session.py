@@ -22,7 +22,8 @@ __all__ = ["hold_leases", "ray_session"]
 START_ATTEMPTS = 3  # on a busy machine Ray's start can exceed the 30 s it allows itself
 TASK_SHARE = 0.8  # of a container's memory, beside the driver and Ray itself
 OBJECT_STORE_BYTES = 256 * 2**20  # units exchange URIs and small state; pixels never cross
-
+_FATAL = ("PYTHONWARNINGS", "PYTHONOPTIMIZE")
+"""Warnings as errors end processes of Ray, and so do docstrings left out, to which it adds."""
 
 LEASE_MILLISECONDS = 5000
 """How long the driver keeps a worker while it has units of the same needs for it. Ray's 500 has it ask for another
@@ -50,6 +51,16 @@ def _elsewhere() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _unswayed() -> Iterator[None]:
+    """Keep from Ray's processes what Python is told in the environment and they die of, after minutes of waiting."""
+    kept = {name: os.environ.pop(name) for name in _FATAL if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+@contextlib.contextmanager
 def ray_session(address: str | None = None, cpus: int | None = None) -> Iterator[None]:
     """Hold a connection to Ray.
 
@@ -62,7 +73,7 @@ def ray_session(address: str | None = None, cpus: int | None = None) -> Iterator
     """
     hold_leases()
     if address is None:
-        with _elsewhere():
+        with _elsewhere(), _unswayed():
             _start_embedded(cpus or available_cpus())
     else:
         check_cluster(address)
