@@ -29,26 +29,24 @@ from somray.io.readers.tiff.spacing import spacing_zyx_mm
 __all__ = ["is_color_mask", "open_colors"]
 
 _MOST_COLORS = 64
+_PICTURES = ("tiff", "slices")  # readers of them
 
 Samples = NDArray[Any]  # Any: any number; (y, x) of a palette, (y, x, s) in colors
 
 
 def is_color_mask(path: Path) -> bool:
     """Whether a file, or the first picture of a folder, has a palette or colors."""
-    if next((name for name, one in READERS.items() if one.sniff(path)), "") not in (
-        "tiff",
-        "slices",
-    ):
+    if next((name for name, one in READERS.items() if one.sniff(path)), "") not in _PICTURES:
         return False
     first = next(iter(pictures_within(path)), path) if path.is_dir() else path
     if is_png(first):
         return png_facts(first, palette=True).samples not in (1, 2)
     with strict(first), tifffile.TiffFile(first) as file:
         page: Any = file.pages.first  # Any: tifffile
-        is_palette = page.photometric == PHOTOMETRIC.PALETTE and not is_imagej_page(page)
-        return is_palette or (
-            page.photometric == PHOTOMETRIC.RGB and page.samplesperpixel in (3, 4)
-        )
+        if page.photometric == PHOTOMETRIC.PALETTE:
+            return not is_imagej_page(page)
+        is_rgb = page.photometric == PHOTOMETRIC.RGB and page.samplesperpixel in (3, 4)
+        return is_rgb and np.dtype(page.dtype).str[1:] in ("u1", "u2")
 
 
 def open_colors(path: Path) -> Source:
@@ -69,19 +67,14 @@ def open_colors(path: Path) -> Source:
             planes.append(partial(png_samples, file))
             continue
         with strict(file), tifffile.TiffFile(file) as opened:
-            pages: list[Any] = [
-                p for p in opened.pages if not p.keyframe.is_reduced
-            ]  # Any: tifffile
+            pages = [p for p in opened.pages if not p.keyframe.is_reduced]
             sizes |= {(int(p.imagelength), int(p.imagewidth)) for p in pages}
             spacing = spacing or spacing_zyx_mm(opened)
             planes += [partial(_tiff_samples, file, p.index) for p in pages]
     if len(sizes) > 1:
-        raise DataError(
-            "mixed_series", f"{path}: its pictures differ in size; one stack per folder"
-        )
+        raise DataError("mixed_series", f"{path}: its pictures differ in size; one stack a folder")
     shape = (1, len(planes), *sizes.pop())
-    if listed is not None or spacing is None:
-        spacing = spacing or sidecar_spacing(path, shape[1:], listed.step if listed else 1.0)
+    spacing = spacing or sidecar_spacing(path, shape[1:], listed.step if listed else 1.0)
     kind = "png" if is_png(files[0]) else "tiff"
     return _ColorSource(str(path), stack_header(path, shape, spacing, (), kind), planes)
 
@@ -136,7 +129,6 @@ def _numbers(samples: Samples) -> NDArray[np.int64]:
         return np.zeros((1, 1), dtype=np.int64)  # a palette's indices need no table
     base = 1 << 8 * samples.dtype.itemsize
     red, green, blue = np.moveaxis(samples[..., :3].astype(np.int64), -1, 0)
-    numbers = (red * base + green) * base + blue
-    return np.asarray(
-        np.where(samples[..., 3] == 0, 0, numbers) if samples.shape[-1] == 4 else numbers
-    )
+    numbers: NDArray[np.int64] = (red * base + green) * base + blue
+    numbers[(samples[..., 3:] == 0).any(axis=-1)] = 0
+    return numbers

@@ -9,13 +9,22 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from somray.errors import DataError
 
-__all__ = ["LONGEST_NAME", "chosen", "clean_name", "names_of_json", "names_of_text", "table_of"]
+__all__ = [
+    "LONGEST_NAME",
+    "MaskRegion",
+    "chosen",
+    "clean_name",
+    "names_of_json",
+    "names_of_text",
+    "table_of",
+]
 
 LONGEST_NAME = 64
 _MOST_BYTES = 1 << 20
@@ -51,17 +60,15 @@ _NAME_COLUMNS = frozenset(
 )  # fmt: skip
 
 
-class _Named(Protocol):
-    """A region of a mask."""
+@dataclass(frozen=True, eq=False)
+class MaskRegion:
+    """A region of a mask: the label that it becomes, and its name as written; untrusted."""
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def label(self) -> int: ...
+    label: int
+    name: str
 
 
-_NamedOne = TypeVar("_NamedOne", bound=_Named)
+_Some = TypeVar("_Some", bound=MaskRegion)
 
 
 def clean_name(text: object) -> str:
@@ -71,7 +78,7 @@ def clean_name(text: object) -> str:
     return " ".join(kept.split())[:LONGEST_NAME].strip(" _-.+/,")
 
 
-def chosen(where: str, regions: Sequence[_NamedOne], name: str | None) -> Sequence[_NamedOne]:
+def chosen(where: str, regions: Sequence[_Some], name: str | None) -> Sequence[_Some]:
     """Choose what has a name or a label; everything where None is given.
 
     Raises:

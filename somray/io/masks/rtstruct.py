@@ -7,6 +7,7 @@ would hold them all and is left out. Source: DICOM PS3.3 C.8.8.5, C.8.8.6.
 """
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.masks.contours import filled
 from somray.io.masks.dicom_objects import mask_object, unquoted
-from somray.io.masks.name_tables import chosen, clean_name
+from somray.io.masks.name_tables import MaskRegion, chosen, clean_name
 from somray.io.readers.dicom.dataset import is_dicom_file
 from somray.io.readers.dicom.headers import list_files
 from somray.io.readers.source import Source, coded, grid_of
@@ -39,7 +40,7 @@ Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Region:
+class Region(MaskRegion):
     """One ROI.
 
     Args:
@@ -51,8 +52,6 @@ class Region:
         others: how many points, open lines and contours without an area were left out.
     """
 
-    label: int
-    name: str
     kind: str = ""
     frame: str = field(default="", repr=False)
     contours: tuple[Points, ...] = ()
@@ -71,32 +70,26 @@ def regions_of(path: Path) -> list[Region]:
             int(one.ReferencedROINumber): str(one.get("RTROIInterpretedType") or "").upper()
             for one in data.get("RTROIObservationsSequence") or ()
         }
-        drawn: dict[int, list[Any]] = {}  # Any: pydicom
+        drawn: dict[int, list[Any]] = defaultdict(list)  # Any: pydicom
         for one in data.get("ROIContourSequence") or ():
-            drawn.setdefault(int(one.ReferencedROINumber), []).extend(
-                one.get("ContourSequence") or ()
-            )
+            drawn[int(one.ReferencedROINumber)] += one.get("ContourSequence") or ()
         rois = sorted(data.get("StructureSetROISequence") or (), key=lambda r: int(r.ROINumber))
-        return [
-            _region(
-                label, roi, kinds.get(int(roi.ROINumber), ""), drawn.get(int(roi.ROINumber), ())
-            )
-            for label, roi in enumerate(rois, start=1)
-        ]
-
-
-def _region(label: int, roi: Any, kind: str, drawn: Sequence[Any]) -> Region:  # Any: pydicom
-    closed = [_points(one) for one in drawn if one.get("ContourGeometricType") in _CLOSED]
-    rings = tuple(points for points in closed if len(points) > 2)
-    frame = str(roi.get("ReferencedFrameOfReferenceUID") or "")
-    return Region(label, str(roi.get("ROIName") or ""), kind, frame, rings, len(drawn) - len(rings))
+        found = []
+        for label, roi in enumerate(rois, start=1):
+            ones = drawn[int(roi.ROINumber)]
+            closed = [_points(one) for one in ones if one.get("ContourGeometricType") in _CLOSED]
+            rings = tuple(points for points in closed if len(points) > 2)
+            name, kind = str(roi.get("ROIName") or ""), kinds.get(int(roi.ROINumber), "")
+            frame = str(roi.get("ReferencedFrameOfReferenceUID") or "")
+            found.append(Region(label, name, kind, frame, rings, len(ones) - len(rings)))
+        return found
 
 
 def _points(contour: Any) -> Points:  # Any: pydicom
     """Read a contour's points, past pydicom, which makes an object of each number."""
-    raw = contour.get_item("ContourData").value
-    words = raw.split(b"\\") if isinstance(raw, bytes) else raw
-    points = np.array([float(word) for word in words], dtype=np.float64).reshape(-1, 3)
+    raw = contour.get_item("ContourData").value if "ContourData" in contour else b""
+    words = raw.strip(b" \0").split(b"\\") if isinstance(raw, bytes) else raw
+    points = np.array([float(word) for word in words if word], dtype=np.float64).reshape(-1, 3)
     if not (np.abs(points) < _FARTHEST_MM).all():
         raise ValueError("a point lies nowhere")
     return points
@@ -196,7 +189,7 @@ class _ContourSource(Source):
             yield f"leaves out {outside} contours that lie outside the scan"
         gaps = np.diff(sorted(self._slices))
         if len(gaps) and gaps.min() > 1:
-            yield f"draws at most every {gaps.min()}th slice; those between them stay empty"
+            yield f"draws on one slice in {gaps.min()} at most; those between stay empty"
 
     def verify(self) -> None:
         """Draw all slices, and note the regions of which others hold a part."""

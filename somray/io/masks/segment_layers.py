@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.scan import ScanHeader
-from somray.io.masks.name_tables import chosen
+from somray.io.masks.name_tables import MaskRegion, chosen
 from somray.io.readers.nrrd import described
 from somray.io.readers.raw import RawLayout, RawSource
 from somray.io.readers.source import Source
@@ -27,14 +27,12 @@ __all__ = ["SlicerSegment", "open_layers", "segments_of"]
 _KEY = re.compile(r"Segment([0-9]+)_(?:ID|Name|LabelValue|Layer)")
 
 
-@dataclass(frozen=True)
-class SlicerSegment:
-    """One segment: name as written, layer from 0, value there, and the label that it becomes."""
+@dataclass(frozen=True, eq=False)
+class SlicerSegment(MaskRegion):
+    """One segment: its layer, from 0, and its value there."""
 
-    name: str
     layer: int
     value: int
-    label: int
 
 
 def segments_of(path: Path) -> list[SlicerSegment]:
@@ -58,8 +56,8 @@ def segments_of(path: Path) -> list[SlicerSegment]:
     values = [value for _, _, value in read]
     is_clear = len(set(values)) == len(values) and min(values, default=1) > 0
     if is_clear or not axes.is_serial_first:
-        return [SlicerSegment(*one, one[2]) for one in read]
-    return [SlicerSegment(*one, n) for n, one in enumerate(read, start=1)]
+        return [SlicerSegment(one[2], *one) for one in read]
+    return [SlicerSegment(n, *one) for n, one in enumerate(read, start=1)]
 
 
 def _whole(text: str | None, other: int) -> int:

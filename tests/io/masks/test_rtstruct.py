@@ -108,7 +108,7 @@ def test_the_first_region_holds_what_several_cover_and_the_body_none(tmp_path):
 def test_contours_on_every_other_slice_are_told(tmp_path):
     contours = [box(z, -6.5, -2.5, 8.5, 12.5) for z in (30, 36, 42)]
     with open_mask(write_structures(tmp_path / "rs.dcm", [(1, "a", "", contours)]), GRID) as source:
-        assert source.notes == ("draws at most every 2th slice; those between them stay empty",)
+        assert source.notes == ("draws on one slice in 2 at most; those between stay empty",)
 
 
 def test_without_an_image_contours_lie_on_a_grid_of_their_own(tmp_path):
