@@ -21,6 +21,7 @@ __all__ = [
     "Taps",
     "brought_part",
     "brought_to_spacing",
+    "check_finer",
     "checked_spacing",
     "has_other_spacing",
     "raster_of",
@@ -130,6 +131,23 @@ def _span(taps: Taps, part: tuple[int, ...]) -> tuple[int, int]:
     return int(first[part[0]]), int(first[part[1] - 1]) + weights.shape[1]
 
 
+def check_finer(
+    shape: tuple[int, int], wanted: tuple[int, int], spacing_mm: Spacing, reference_mm: Spacing
+) -> None:
+    """Refuse to bring a plane (y, x) to a shape that only a wrong unit asks for.
+
+    Raises:
+        DataError: `no_space`.
+    """
+    if wanted[0] * wanted[1] > max(MOST_PIXELS, FINER * FINER * shape[0] * shape[1]):
+        own, reference = (math.sqrt(y * x) for y, x in (spacing_mm, reference_mm))
+        raise DataError(
+            "no_space",
+            f"its pixels are {own:.3g} mm wide, those of the reference slices {reference:.3g} mm; correct the header "
+            "of the one whose unit is wrong, or give either a protocol of its own",
+        )
+
+
 def raster_of(shape: tuple[int, int], spacing_mm: Spacing, reference_mm: Spacing) -> Raster:
     """Say how planes (y, x) are brought to pixels of about the reference's size.
 
@@ -144,13 +162,7 @@ def raster_of(shape: tuple[int, int], spacing_mm: Spacing, reference_mm: Spacing
     """
     step, wanted = checked_spacing(spacing_mm), checked_spacing(reference_mm)
     y, x = (max(1, round(n * a / b)) for n, a, b in zip(shape, step, wanted, strict=True))
-    if y * x > max(MOST_PIXELS, FINER * FINER * shape[0] * shape[1]):
-        own, reference = (float(np.sqrt(pair.prod())) for pair in (step, wanted))
-        raise DataError(
-            "no_space",
-            f"its pixels are {own:.3g} mm wide, those of the reference slices {reference:.3g} mm; correct the header "
-            "of the one whose unit is wrong, or give either a protocol of its own",
-        )
+    check_finer(shape, (y, x), spacing_mm, reference_mm)
     rows, columns = _taps(shape[0], y), _taps(shape[1], x)
     return Raster((y, x), step * np.array(shape) / np.array((y, x)), rows, columns)
 

@@ -8,6 +8,8 @@ pixels, so that a pixel does not depend on the part that it is asked for in. Sum
 import numpy as np
 from numpy.typing import NDArray
 
+from somray.kernels.grids.pixel_size import check_finer
+
 __all__ = ["at_shape", "part_at", "shape_at", "source_span"]
 
 ALIKE = 0.1
@@ -17,11 +19,16 @@ ALIKE = 0.1
 def shape_at(
     shape: tuple[int, int], spacing_mm: tuple[float, float], wanted_mm: tuple[float, float]
 ) -> tuple[int, int]:
-    """Return how many rows and columns a slice has at another pixel size; its own where sizes are alike."""
+    """Return how many rows and columns a slice has at another pixel size; its own where sizes are alike.
+
+    Raises:
+        DataError: `no_space`: pixels are so much larger that a unit must be wrong.
+    """
     ratios = [own / wanted for own, wanted in zip(spacing_mm, wanted_mm, strict=True)]
     if all(abs(ratio - 1) <= ALIKE for ratio in ratios):
         return shape
     rows, columns = (max(1, round(n * r)) for n, r in zip(shape, ratios, strict=True))
+    check_finer(shape, (rows, columns), spacing_mm, wanted_mm)
     return rows, columns
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from somray.domain.brick import Brick
 from somray.domain.run import ScanPlace
 from somray.domain.teacher import NO_DATA, TeacherModel
+from somray.errors import DataError
 from somray.io.ome.image import read_meta
 from somray.io.storage import Storage
 from somray.kernels.features.view import ScanSlices
@@ -108,7 +109,11 @@ def _slices(
     lessons = [first, *further]
     each = max(1, COHORT_SLICES // max(1, len(asked.cohort)))
     for scan in asked.cohort[:COHORT_SLICES]:
-        lessons += _taught(asked, scan, each, teacher, rule)
+        try:
+            lessons += _taught(asked, scan, each, teacher, rule)
+        except DataError as error:
+            if error.code != "no_space":  # else its pixels are of no size that the map can label
+                raise
     return lessons, chosen
 
 

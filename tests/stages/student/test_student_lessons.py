@@ -102,6 +102,16 @@ def test_slices_of_the_reference_come_first_then_the_cohorts_evenly_spaced(run, 
             np.testing.assert_array_equal(lesson.target, labels[z] == 3)
 
 
+def test_a_scan_of_a_wrong_unit_teaches_nothing(run, teacher, tmp_path):
+    shown = somray.open_run(run).scan("s02", "t0").image.values[0]
+    grid = Geometry.from_spacing(shown.shape[1:], (5000.0, 2000.0, 2000.0))
+    odd = LessonScan(store(tmp_path, shown, grid))
+    lessons, _ = read_lessons(
+        asked_of(run, rounds=1, cohort=[odd, scan_of(run, "s02", "t0")]), teacher
+    )
+    assert [lesson.cohort for lesson in lessons] == [False] + [True] * 8
+
+
 @pytest.mark.parametrize("count", [1, 3, 16, 40])
 def test_the_cohort_gives_no_more_slices_whatever_its_size(run, teacher, count):
     asked = asked_of(run, rounds=1, cohort=[scan_of(run, "s02", "t0")] * count)
