@@ -41,7 +41,7 @@ def hull_corners(points: NDArray[np.int64]) -> NDArray[np.int64]:
             least = size + 1
         while size >= least and _turn(kept[size - 2], kept[size - 1], here) <= 0:
             size -= 1
-        kept[size] = here
+        kept[size, 0], kept[size, 1] = here[0], here[1]
         size += 1
     return kept[: size - 1].copy()  # the way back ends where it began
 
@@ -115,8 +115,8 @@ def plane_hulls(
         start = cuts[m]
         corners = hull_corners(points[start : cuts[m + 1], 2:].astype(np.int64))
         for corner in corners:
-            kept[size, :2] = points[start, :2]
-            kept[size, 2:] = corner
+            for k in range(2):  # assigned slices would take numba a second to compile
+                kept[size, k], kept[size, 2 + k] = points[start, k], corner[k]
             size += 1
         begins[m + 1] = size
     return kept[:size].copy(), begins

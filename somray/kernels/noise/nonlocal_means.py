@@ -83,13 +83,14 @@ def _denoised(wide: Plane, scale: np.float32, floor: np.float32) -> Plane:
     sums = np.empty((2, columns), dtype=np.float32)
     squares = np.empty(columns + 2, dtype=np.float32)
     for y in range(rim, rows + rim):
-        sums[0] = wide[y, rim : rim + columns]
-        sums[1] = 1.0
+        for x in range(columns):  # assigned slices would take numba seconds to compile
+            sums[0, x], sums[1, x] = wide[y, rim + x], np.float32(1.0)
         for dy in range(-REACH, REACH + 1):
             for dx in range(-REACH, REACH + 1):
                 if dy != 0 or dx != 0:
                     _squares(wide, y, dy, dx, squares)
                     start = rim + dx
                     _add(wide[y + dy, start : start + columns], squares, scale, floor, sums)
-        out[y - rim] = sums[0] / sums[1]
+        for x in range(columns):
+            out[y - rim, x] = sums[0, x] / sums[1, x]
     return out

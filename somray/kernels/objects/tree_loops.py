@@ -109,11 +109,12 @@ def _unite(
     low, high = min(pair), max(pair)
     root[high] = low
     counts[low] += counts[high]
-    sums[low, :5] += sums[high, :5]
+    for k in range(5):  # a slice would take numba a second to compile
+        sums[low, k] += sums[high, k]
     sums[low, 5] = max(sums[low, 5], sums[high, 5])
     if waiting[high, 0] >= 0:
         if waiting[low, 0] < 0:
-            waiting[low] = waiting[high]
+            waiting[low, 0], waiting[low, 1] = waiting[high, 0], waiting[high, 1]
         else:
             follow[waiting[low, 1]] = waiting[high, 0]
             waiting[low, 1] = waiting[high, 1]
@@ -135,7 +136,7 @@ def _note(
         child = follow[child]
     rows[made, 0], rows[made, 1], rows[made, 2] = -1, facts[0], facts[1]
     rows[made, 3], rows[made, 4], rows[made, 5] = sums[0], sums[5], sums[1]
-    rows[made, 6:] = sums[2:5]
+    rows[made, 6], rows[made, 7], rows[made, 8] = sums[2], sums[3], sums[4]
     waiting[0], waiting[1] = made, made
 
 

@@ -119,28 +119,50 @@ def _solved(hessian: Matrix, slope: Matrix, basis: Matrix) -> Matrix:
     left = np.zeros((count, count))
     right = np.zeros(count)
     for i in range(count):
-        right[i] = (basis[:, i] * slope).sum()
+        right[i] = _dot(slope, basis, i)
         for j in range(count):
             for k in range(6):
-                left[i, j] += basis[k, i] * (hessian[k] * basis[:, j]).sum()
-    ridge = 1e-6 * np.diag(left).sum() / count + 1e-30
+                left[i, j] += basis[k, i] * _dot(hessian[k], basis, j)
+    trace = 0.0
+    for i in range(count):
+        trace += left[i, i]
+    ridge = 1e-6 * trace / count + 1e-30
     for i in range(count):
         left[i, i] += ridge
     _eliminate(left, right)
-    affine = np.zeros(6)
+    affine, part = np.zeros(6), np.empty(6)
     for i in range(count):
-        affine += basis[:, i] * right[i]
+        for k in range(len(part)):
+            part[k] = basis[k, i] * right[i]
+        for k in range(len(part)):
+            affine[k] += part[k]
     return affine
+
+
+@compiled_contracting
+def _dot(line: Matrix, basis: Matrix, column: int) -> float:
+    """Multiply, then add up; slices of arrays would take numba seconds to compile."""
+    products = np.empty(len(line))
+    for k in range(len(line)):
+        products[k] = line[k] * basis[k, column]
+    total = 0.0
+    for k in range(len(line)):
+        total += products[k]
+    return total
 
 
 @compiled_contracting
 def _eliminate(left: Matrix, right: Matrix) -> None:
     """Solve a positive definite system in place by Gauss's elimination, which then needs no pivots."""
     count = len(right)
+    row = np.empty(count)
     for i in range(count):
         for j in range(i + 1, count):
             factor = left[j, i] / left[i, i]
-            left[j, i:] -= factor * left[i, i:]
+            for k in range(i, count):
+                row[k] = factor * left[i, k]
+            for k in range(i, count):
+                left[j, k] -= row[k]
             right[j] -= factor * right[i]
     for i in range(count - 1, -1, -1):
         for j in range(i + 1, count):
