@@ -9,7 +9,8 @@ from somray.kernels.teacher.fit import TeacherSpec, apply_teacher, fit_teacher
 from tests.cohort_fixtures import run_in
 
 PROTOCOL = "protocols.phantom-ct"
-QUICK = (f"{PROTOCOL}.segment=som", f"{PROTOCOL}.registration.pairs=[]")
+ALONE = (f"{PROTOCOL}.registration.pairs=[]", f"{PROTOCOL}.objects={{rule: none}}")
+QUICK = (f"{PROTOCOL}.segment=som", *ALONE)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,7 @@ def test_a_teacher_of_three_dimensions_labels_slabs_as_the_whole_scan(cohort_fol
 def test_a_target_keeps_its_number_in_the_students_labels(cohort_folder, tmp_path):
     settings = (
         f"output={tmp_path / 'run'}",
-        f"{PROTOCOL}.registration.pairs=[]",
+        *ALONE,
         f"{PROTOCOL}.teacher.target=normal",
         f"{PROTOCOL}.student.rounds=1",
     )

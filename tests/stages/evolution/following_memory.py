@@ -57,7 +57,7 @@ def stack(depth):
     return WholeSession(image, drawn, grid, np.eye(4))
 
 
-def held(root, depth):
+def held(root, depth, *, traced=True):
     """Most bytes that following two sessions of a stack holds at a time, and how many lesions it has."""
     still = tuple(np.eye(4).ravel().tolist())
     places = [store(root, f"t{n}", stack(depth)) for n in range(2)]
@@ -65,7 +65,8 @@ def held(root, depth):
         tuple(evolve.EvolveSession(place, still) for place in places), "som", 3, 0, LesionConfig()
     )
     gc.collect()
-    tracemalloc.start()
+    if traced:
+        tracemalloc.start()
     rows = evolve.run(item).rows
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -76,5 +77,5 @@ if __name__ == "__main__":
     metadata.MAX_SLAB_BYTES = BRICK_BYTES
     surroundings.SHELLS_AT_ONCE = 4  # as many in either stack
     folder = Path(sys.argv[1])
-    held(folder / "warm", DEPTHS[0])  # compiled and imported once
+    held(folder / "warm", 32, traced=False)  # compiled and imported once
     print(json.dumps([held(folder / str(depth), depth) for depth in DEPTHS]))

@@ -105,7 +105,7 @@ def test_refused_sessions_are_compared_as_they_lie(tmp_path):
 
 def test_memory_does_not_grow_with_the_scan(tmp_path):
     peaks = []
-    shape = (96, 108)
+    shape = (64, 72)
     for depth in (30, 70):  # more than a slab each
         first, second, back = sessions(tmp_path / str(depth), depth, shape)
         rows = pairs(*((z, shift(0.5, 0.0)) for z in range(depth - 1)))
@@ -118,7 +118,7 @@ def test_memory_does_not_grow_with_the_scan(tmp_path):
             run(item)
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
-    plane = 4 * 96 * 108
+    plane = 4 * 64 * 72
     assert peaks[2] < 1.1 * peaks[0] + 300_000  # bytes of what storage holds for a moment
     assert peaks[3] < 1.1 * peaks[1] + 300_000
     for peak, needs in zip(peaks[2:], (needs_sessions, needs_slices), strict=True):
