@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from somray.config import ProtocolConfig
-from somray.kernels.objects.calls import COMMON_FROM, REACH_MM
+from somray.kernels.objects.calls import CLEAR_FROM, CLEARLY_COMMON_FROM, COMMON_FROM, REACH_MM
 from somray.kernels.objects.lung.rule import ATTACHED, LEAST_MM, THICK_MM
 from somray.kernels.objects.lung.space import CLOSING_MM
 from somray.kernels.objects.organs import HOT_AS_A_WHOLE
@@ -15,11 +15,12 @@ from somray.kernels.objects.uptake.rule import (
     FAINT_RATIO,
     FAR_HOTTER,
     FITS_FROM,
-    FLUID_HU,
-    FLUID_RATIO,
     LESION_FROM,
     MOST_CUT,
+    SEVERAL,
 )
+from somray.kernels.objects.uptake.urine import FLUID_HU, FLUID_RATIO
+from somray.kernels.objects.uptake.urine import REACH_MM as URINE_REACH_MM
 from somray.report.drawing.blocks import Block, Details, Text
 
 __all__ = ["rule_told"]
@@ -71,7 +72,8 @@ def rule_told(config: ProtocolConfig) -> Iterable[Block]:
 def _by_uptake(rule: ScanRule) -> str:
     density = (
         f" What is as dense as water on CT ({FLUID_HU[0]:.0f} to {FLUID_HU[1]:.0f} HU) and {FLUID_RATIO:g} times "
-        "as hot as the background is urine."
+        "as hot as the background is urine; where a bladder shows it, urine and "
+        f"{URINE_REACH_MM:g} mm around it are left out and what stands out as a ball beside it is an object of its own."
         if "CT" in rule.kinds
         else ""
     )
@@ -84,8 +86,8 @@ def _by_uptake(rule: ScanRule) -> str:
         f"of normal uptake in place, size and strength by {FITS_FROM:.0%} or more is physiological; an organ "
         f"takes one object or a few, the best fitting first.{density} Where no landmarks are seen, what has "
         f"{FAINT_MM3 / 1000:g} ml or more and a peak below {FAINT_RATIO:g} times soft tissue outside all objects is in "
-        f"doubt, as long as a lesion is at least {FAR_HOTTER:g} times as hot. Everything else that stands out is a "
-        "lesion."
+        f"doubt, as long as {SEVERAL} lesions are at least {FAR_HOTTER:g} times as hot. Everything else that stands "
+        "out is a lesion."
     )
 
 
@@ -106,7 +108,8 @@ def _others(config: ProtocolConfig, rule: ScanRule) -> str:
     if rule.has_uptake and config.objects.cohort:
         told.append(
             f"The cohort: what is hot in the same place in {COMMON_FROM:.0%} or more of at least {LEAST_SUBJECTS} "
-            "other subjects is physiological."
+            f"other subjects is physiological; from a score of {CLEAR_FROM:g} on, what is so in "
+            f"{CLEARLY_COMMON_FROM:.0%}."
         )
     hot = f" or in one that FDG makes hot throughout ({', '.join(sorted(HOT_AS_A_WHOLE))})"
     told.append(

@@ -1,5 +1,7 @@
 """Who has the last word on an object."""
 
+from dataclasses import replace
+
 import pytest
 
 from somray.errors import ShapeError
@@ -31,6 +33,16 @@ def test_what_most_subjects_have_is_physiological(before):
     called = one(before, ObjectEvidence((0, 0, 0), COMMON))
     assert (called.called, called.by) == (PHYSIOLOGICAL, "cohort")
     assert "80% of 6 other subjects" in called.reason
+
+
+@pytest.mark.parametrize(
+    ("ratio", "share", "call"),
+    [(4.0, 0.5, PHYSIOLOGICAL), (9.0, 0.5, LESION), (9.0, 0.8, PHYSIOLOGICAL)],
+)
+def test_what_stands_out_far_is_overruled_only_by_nearly_all_others(ratio, share, call):
+    plain = replace(found(), salience=12.0, landmark=(0.1, 20.0, 0.5, 4.0, ratio))
+    evidence = [ObjectEvidence((0, 0, 0), Occurrence(share, 6))]
+    assert call_objects([plain], evidence)[0].called == call
 
 
 def test_few_subjects_are_not_heard():

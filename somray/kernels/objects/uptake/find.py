@@ -5,6 +5,7 @@ gives the most salient parts. A large diffuse organ that holds lesions (the live
 larger part wins: such an organ is recognised, left out, and what is hotter inside it is chosen again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,9 @@ UPTAKE_CUT = CutRule(blurred_mm3=(3e4, 8e4))
 (seed 5) with sarcomas and QIN24 in sight, where they change nothing."""
 RATIO_HALF = 4.5  # peak over background that speaks neither for nor against
 SALIENCE_HALF = 4.0  # mm^1.5 of octaves, the same
+LEAST_SALIENCE = (
+    1e-3  # far below what changes a score; a part all around which nothing was scanned has none
+)
 ROUND_HALF = 0.65  # sphericity, the same
 UNIT_QUANTILE = 0.2  # of soft tissue's uptake …
 UNIT_TIMES = 1.4  # … and so many times that is about its median
@@ -204,7 +208,7 @@ def scene_tree(scene: UptakeScene) -> ComponentTree:
 
 
 def hot_parts(
-    scene: UptakeScene, tree: ComponentTree, hiding: NDArray[np.bool_] | None = None
+    scene: UptakeScene, tree: ComponentTree, hiding: Sequence[NDArray[np.bool_]] = ()
 ) -> HotParts:
     """Choose the most salient parts, leave out what hardly stands out, and cut each.
 
@@ -214,12 +218,12 @@ def hot_parts(
     Args:
         scene: the scan.
         tree: its tree.
-        hiding: (z, y, x) bool, diffuse organs that are left out so that what lies inside them is seen.
+        hiding: (z, y, x) bool of each diffuse organ that is left out so that what lies inside it is seen.
     """
     parts = tree.parts
     allowed = parts.volume_mm3 <= MOST_MM3
-    if hiding is not None:
-        allowed &= _beside(tree, hiding)
+    for organ in hiding:
+        allowed &= _beside(tree, organ)
     score = stands_out(2.0**parts.peak, parts.salience, parts.sphericity)
     chosen = most_salient(parts, allowed, score >= LESION_FROM)
     chosen = chosen[score[chosen] >= TOLD_FROM]
@@ -241,10 +245,12 @@ def stands_out(
         sphericity: (n,).
     """
     by_peak = 2.0 * np.clip(np.log2(ratio / RATIO_HALF), -1.0, 1.5)
-    by_salience = 1.5 * np.clip(np.log2(salience / SALIENCE_HALF), -1.7, 2.7)
+    by_salience = 1.5 * np.clip(
+        np.log2(np.maximum(salience, LEAST_SALIENCE) / SALIENCE_HALF), -1.7, 2.7
+    )
     return np.asarray(by_peak + by_salience + np.clip(4.0 * (sphericity - ROUND_HALF), -1.0, 1.0))
 
 
-def _beside(tree: ComponentTree, hiding: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _beside(tree: ComponentTree, organ: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell which parts are no part of a hiding organ's own bulk: those that hold little of it."""
-    return np.asarray(tree.held(hiding) < HIDING_SHARE * np.count_nonzero(hiding))
+    return np.asarray(tree.held(organ) < HIDING_SHARE * np.count_nonzero(organ))

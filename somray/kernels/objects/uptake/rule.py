@@ -6,7 +6,8 @@ In this order:
     cut             an object of which a good part was not scanned is in doubt: nobody can judge it
     organ           what fits a place of normal uptake best in place, size and strength is physiological
                     (`physiology`); only where a whole body shows landmarks
-    fluid           as dense as water on CT and far hotter than tissue: urine
+    fluid           as dense as water on CT and far hotter than tissue: urine; what touches a bladder is looked for
+                    once the urine is left out (`urine`)
     faint           where no landmarks are seen: what is large and no hotter than normal organs are, beside several
                     lesions that are far hotter, is in doubt
     lesion          everything else that stands out
@@ -30,15 +31,13 @@ from somray.kernels.objects.uptake.find import (
     without_objects,
 )
 from somray.kernels.objects.uptake.physiology import ORGANS, Hot, Organ, fit
+from somray.kernels.objects.uptake.urine import FLUID_HU, FLUID_RATIO, URINE, apart_from_urine
 
 __all__ = ["LESION_FROM", "find_hot_objects"]
 
 MOST_CUT = 0.2  # share of a surface that may lie where nothing was scanned
 FITS_FROM = 0.75  # share of a fit that makes an organ
-FLUID_HU = (
-    -15.0,
-    15.0,
-)  # urine; a small lesion in fat looks as thin as 20 HU, a tumour denser than 25
+URINE_FROM = 0.1  # of the body's height: in head and neck what is as thin as water is a gland's fat
 MARROW_HU = 130.0  # denser than this is bone, in blocks of some millimetres
 MARROW_QUANTILE = 0.8  # of bone's uptake: cortical bone takes up less than marrow
 MARROW_SPREAD = 1.8  # uptake over that, up to which bone shows its own marrow
@@ -46,7 +45,6 @@ FAT_HU = (-130.0, -55.0)  # fat, a lesion's blur included; what looks thinner li
 FAT_HEIGHT = (-0.2, 0.3)  # of the body, that brown fat lies at: neck, shoulders, beside the spine
 TWIN_HEIGHT = (-0.45, 0.12)  # glands, tonsils and muscles of head and neck lie in pairs
 TWIN_FROM = 0.4  # degree to which two objects are each other's mirror image
-FLUID_RATIO = 8.0  # peak over background from which fluid is urine rather than a cyst in a tumour
 FAINT_RATIO = 3.5
 """Peak over soft tissue outside of all objects, that liver, spleen, heart and marrow stay under: up to 2.9 on drawn
 trunks (seeds 0, 1), where the eight tumours that this was developed on have 5.9 or more, crops included."""
@@ -90,12 +88,15 @@ def find_hot_objects(scene: UptakeScene) -> tuple[NDArray[np.int32], list[FoundO
     tree = scene_tree(scene)
     parts = hot_parts(scene, tree)
     seen = _told(scene, parts)
-    hiding = _hiding(parts.labels, seen)
+    hiding = _hiding(seen)
     organs: list[tuple[NDArray[np.bool_], _Seen]] = []
     if hiding:
         organs = [(parts.labels == s.object.number, s) for s in hiding]
-        whole = np.logical_or.reduce([mask for mask, _ in organs])
-        parts = hot_parts(scene, tree, whole)
+        parts = hot_parts(scene, tree, [mask for mask, _ in organs])
+        seen = _told(scene, parts)
+    bladders = [s.object.number for s in _named(seen) if s.object.name in URINE]
+    if bladders:
+        parts = apart_from_urine(scene, parts, bladders)
         seen = _told(scene, parts)
     seen = _without_faint(scene, parts.labels, _named(seen))
     return _numbered(parts.labels, seen, organs)
@@ -206,7 +207,8 @@ def _by_itself(seen: _Seen, marrow: float) -> _Seen:
     if found.cut_fraction >= MOST_CUT:
         cut = f"{found.cut_fraction:.0%} of its surface lies where nothing was scanned"
         return seen.called(DOUBT, "cut", cut)
-    if hu is not None and FLUID_HU[0] <= hu <= FLUID_HU[1] and ratio >= FLUID_RATIO:
+    fluid = hu is not None and FLUID_HU[0] <= hu <= FLUID_HU[1]
+    if fluid and ratio >= FLUID_RATIO and (height is None or height >= URINE_FROM):
         why = f"as dense as water ({hu:.0f} HU) and {ratio:.0f} × background: urine"
         return seen.called(PHYSIOLOGICAL, "urine", why)
     if hu is not None and hu > MARROW_HU and ratio <= MARROW_SPREAD * marrow:
@@ -251,7 +253,7 @@ def _faint(seen: _Seen, ratio: float) -> _Seen:
     return seen.called(DOUBT, "faint", why)
 
 
-def _hiding(labels: NDArray[np.int32], seen: list[_Seen]) -> list[_Seen]:
+def _hiding(seen: list[_Seen]) -> list[_Seen]:
     """Return the diffuse organs that would hide what lies inside them."""
     found = _named(seen)
     names = {organ.name for organ in ORGANS if organ.holds_lesions}

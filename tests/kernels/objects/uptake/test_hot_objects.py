@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from somray.kernels.objects.found import DOUBT, LESION, PHYSIOLOGICAL
 from somray.kernels.objects.uptake.find import stands_out, uptake_scene
@@ -67,6 +68,41 @@ def test_a_second_pelvic_object_is_no_bladder():
     labels, objects = objects_of([BLADDER, node])
     assert at_place(labels, objects, BLADDER[0]).name == "urinary_bladder"
     assert at_place(labels, objects, node[0]).called == LESION
+
+
+@pytest.mark.parametrize(("radius", "off", "uptake"), [(3, 8, 9.0), (4, 9, 12.0), (5, 10, 9.0)])
+def test_a_tumour_at_the_bladders_wall_is_a_lesion_where_ct_shows_the_urine(radius, off, uptake):
+    bladder = (at(0.85, 0.0, 0.4), 6, 40.0, 5.0)
+    z, y, x = bladder[0]
+    tumour = ((z, y, x + off), radius, uptake, 45.0)
+    pet, ct = scan([tumour, bladder])
+    pet = ndimage.gaussian_filter(pet, 0.6)
+    labels, objects = find_hot_objects(uptake_scene(pet, ct, SPACING, True))
+    assert [(o.called, o.name) for o in objects] == [
+        (PHYSIOLOGICAL, "urinary_bladder"),
+        (LESION, None),
+    ]
+    true = ball(*tumour[:2]) & ~ball(*bladder[:2])
+    assert np.count_nonzero((labels == 2) & true) > 0.75 * np.count_nonzero(true)
+    assert np.count_nonzero((labels == 2) & ~true) < 0.15 * np.count_nonzero(true)
+
+
+@pytest.mark.parametrize("uptake", [12.0, 40.0, 120.0])
+def test_a_bladder_alone_leaves_nothing_beside_it(uptake):
+    pet, ct = scan([(at(0.85, 0.0, 0.4), 6, uptake, 5.0)])
+    pet = ndimage.gaussian_filter(pet, 0.6)
+    _, objects = find_hot_objects(uptake_scene(pet, ct, SPACING, True))
+    assert [o.name for o in objects] == ["urinary_bladder"]
+
+
+def test_a_ball_before_the_heart_is_no_heart():
+    _, objects = objects_of([(at(0.2, 40.0, 0.35), 4, 9.0, 42.0)])
+    assert [o.called for o in objects] == [LESION]
+
+
+def test_what_looks_like_water_in_the_neck_is_no_urine():
+    _, objects = objects_of([(at(-0.2, 48.0, 0.5), 3, 12.0, 5.0)])
+    assert "urine" not in {o.name for o in objects}
 
 
 LIVER = (at(0.4, -70.0, 0.4), 12, 2.6, 55.0)
