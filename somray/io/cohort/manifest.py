@@ -31,7 +31,8 @@ COLUMNS = {
     "chooses one of several channels of a TIFF or OME-Zarr",
     "channel": "a channel of the protocol; where left out, its channels in the order of the rows",
     "days": "days since the subject's first session; orders sessions where given for all of them",
-    "truth": "label mask, on the row of the first channel; used for the `truth` table alone",
+    "truth": "label mask, or a folder with one mask per label, on the row of the first channel; used for the `truth` "
+    "table alone",
     "anatomy": "organ mask, on the row of the first channel: a label mask, or a folder with one mask per "
     "organ; its names from the protocol's `anatomy`, its own header or a file beside it; never needed",
 }

@@ -15,7 +15,7 @@ from pathlib import Path
 from somray.errors import DataError
 from somray.io.masks.dicom_objects import mask_object
 from somray.io.masks.dicom_seg import segment_names
-from somray.io.masks.label_masks import masks_within
+from somray.io.masks.mask_folder import masks_within
 from somray.io.masks.name_tables import names_of_json, names_of_text, table_of
 from somray.io.masks.rtstruct import regions_of
 from somray.io.masks.segment_layers import segments_of

@@ -6,6 +6,7 @@ from somray.domain.geometry import Geometry
 from somray.io.masks.color_masks import is_color_mask, open_colors
 from somray.io.masks.dicom_objects import mask_object
 from somray.io.masks.dicom_seg import open_seg
+from somray.io.masks.mask_folder import MaskFolder, masks_within
 from somray.io.masks.rtstruct import open_rtstruct
 from somray.io.masks.segment_layers import open_layers
 from somray.io.readers import Source, open_source, split_channel
@@ -16,7 +17,7 @@ __all__ = ["may_overlap", "open_mask"]
 
 
 def open_mask(path: str, image: Geometry | None = None) -> Source:
-    """Open a label mask: any format of scans, DICOM SEG and RTSTRUCT, 3D Slicer's layers, palettes and colors.
+    """Open a label mask: any format of scans, DICOM SEG and RTSTRUCT, Slicer's layers, colors, one mask per label.
 
     Args:
         path: file or folder; `#channel=NAME` at its end chooses one region of an RTSTRUCT, or one
@@ -38,6 +39,8 @@ def open_mask(path: str, image: Geometry | None = None) -> Source:
             return layers
         if is_color_mask(place):
             return open_colors(place)
+        if files := masks_within(path):
+            return MaskFolder(path, [open_mask(file, image) for file in files])
     return open_source(path)
 
 

@@ -34,7 +34,8 @@ def store_errors(place: str) -> Iterator[None]:
     except (OSError, KeyError, ValueError) as error:
         if isinstance(error, ShapeError):
             raise
-        raise StoreError(f"{place}: {type(error).__name__}: {error}") from error
+        plain = error.strerror if isinstance(error, OSError) else None
+        raise StoreError(f"{place}: {plain or f'{type(error).__name__}: {error}'}") from error
 
 
 def create_levels(

@@ -12,7 +12,8 @@ from somray.domain.geometry import Geometry
 from somray.domain.scan import Scan
 from somray.errors import DataError
 from somray.io.masks.anatomy import organ_names
-from somray.io.masks.label_masks import grid_of_mask, masks_within
+from somray.io.masks.label_masks import grid_of_mask
+from somray.io.masks.mask_folder import masks_within
 from somray.io.masks.name_tables import names_of_json
 from somray.io.masks.opening import may_overlap, open_mask
 from somray.io.masks.rtstruct import check_frame

@@ -1,3 +1,5 @@
+import contextlib
+
 import nibabel as nib
 import nrrd
 import numpy as np
@@ -7,6 +9,7 @@ import SimpleITK as sitk  # noqa: N813
 from somray.domain.geometry import Geometry
 from somray.errors import DataError
 from somray.io.masks.label_masks import LabelMask
+from somray.stages.reading.truth_mask import TruthOnGrid
 
 LABELS = np.random.default_rng(1).integers(0, 118, (5, 6, 7)).astype(np.uint8)  # z, y, x
 AFFINE = np.array([[-2.0, 0, 0, 10], [0, -3.0, 0, 20], [0, 0, 4.0, -30], [0, 0, 0, 1]])  # RAS
@@ -110,6 +113,17 @@ def test_a_folder_of_masks_numbers_them_by_name_and_the_first_wins(tmp_path):
         wanted = np.where(kidney, 1, np.where(spleen, 2, 0))
         np.testing.assert_array_equal(mask.read(0, 5), wanted)
         np.testing.assert_array_equal(mask.read(3, 5), wanted[3:5])
+    with contextlib.closing(TruthOnGrid(str(tmp_path), mask.geometry)) as truth:
+        np.testing.assert_array_equal(np.concatenate([slab for _, slab in truth.labels()]), wanted)
+    save(
+        tmp_path / "z_ct.nii.gz",
+        np.arange(LABELS.size, dtype=np.int16).reshape(LABELS.shape) - 1000,
+    )
+    with (
+        LabelMask(str(tmp_path)) as mask,
+        pytest.raises(DataError, match=r"z_ct\.nii\.gz: .*images do"),
+    ):
+        mask.read(0, 5)
 
 
 def test_an_image_pair_in_a_folder_is_one_mask(tmp_path):
