@@ -28,7 +28,7 @@ DOSE_BQ_PER_KG = (
 )  # of whoever weighs more than a rat: whole-body scanners to Y-90 therapy
 RAT_KG = 1.0
 MOST_HALF_LIVES = 6.0  # then 1.6 % of the dose is left: a wrong date, half a day, or minutes
-MOST_FROM_MIDNIGHT = 2.0  # half-lives to 00:00:00, which stands for no time at all, too
+MOST_FROM_MIDNIGHT = 2.0  # half-lives from or to 00:00:00, which stands for no time at all, too
 LEAST_HALF_LIFE_SECONDS = 60.0  # Rb-82, the shortest in use, has 76
 UNDATED_HALF_LIFE_SECONDS = (
     6 * 3600.0
@@ -138,12 +138,19 @@ def _suv_per_activity(tags: Tags) -> tuple[float, str]:
     half_life = _half_life(dose)
     reference = _reference_time(tags, half_life)
     injected, note = _injection_time(tags, dose, reference, half_life)
-    elapsed = (reference - injected).total_seconds()
-    if not 0 <= elapsed <= MOST_HALF_LIVES * half_life:
-        raise _NoSuvError("suv_time_implausible")
-    if is_midnight(reference) and elapsed > MOST_FROM_MIDNIGHT * half_life:
+    return float(factor * 2.0 ** _half_lives(injected, reference, half_life)), note
+
+
+def _half_lives(injected: datetime, reference: datetime, half_life: float) -> float:
+    """Return the half-lives between two times that can be true."""
+    found = (reference - injected).total_seconds() / half_life
+    blanks = is_midnight(injected) + is_midnight(reference)
+    is_dated = half_life > UNDATED_HALF_LIFE_SECONDS  # by its day: at midnight, the hour may be any
+    if blanks and (blanks == 2 or is_dated or not 0 <= found <= MOST_FROM_MIDNIGHT):
         raise _NoSuvError("suv_no_time")
-    return float(factor * 2.0 ** (elapsed / half_life)), note
+    if not 0 <= found <= MOST_HALF_LIVES:
+        raise _NoSuvError("suv_time_implausible")
+    return found
 
 
 def _injection(tags: Tags) -> Tags | None:
@@ -240,7 +247,7 @@ def _injection_time(
     dated = moment_of_stamp(stamp, zone)
     if dated is not None:
         return _weighed(dated, clock, has_zone="+" in stamp or "-" in stamp)
-    if not clock or half_life > UNDATED_HALF_LIFE_SECONDS:
+    if clock is None or half_life > UNDATED_HALF_LIFE_SECONDS:
         raise _NoSuvError("suv_no_time")
     injected = reference.replace(hour=0, minute=0, second=0, microsecond=0)
     injected += timedelta(seconds=clock)
@@ -254,9 +261,7 @@ def _weighed(dated: datetime, clock: float | None, *, has_zone: bool) -> tuple[d
     then they differ by whole quarters of an hour, and the bare time holds. Else the date-time does (QIBA).
     """
     seconds = dated.hour * 3600 + dated.minute * 60 + dated.second + dated.microsecond / 1e6
-    if is_midnight(dated):
-        if not clock:
-            raise _NoSuvError("suv_no_time")
+    if clock and is_midnight(dated):
         return dated + timedelta(seconds=clock), ""
     if not clock:
         return dated, ""

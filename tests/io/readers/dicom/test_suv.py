@@ -69,6 +69,9 @@ CLAIMED = {
         {"SeriesTime": "000000", "AcquisitionTime": "000000"} | injected(RadiopharmaceuticalStartTime="221000"),
         PLAIN * 2,
     ),
+    "injected at midnight": (
+        {"SeriesTime": "015000"} | injected(RadiopharmaceuticalStartTime="000000"), PLAIN * 2
+    ),
     "two days before": (
         injected(RadiopharmaceuticalStartDateTime="20010201125000", RadiopharmaceuticalStartTime="125000",
                  RadionuclideHalfLife="230400"), PLAIN * 2 ** (172800 / 230400),
@@ -128,6 +131,10 @@ REFUSED = {
     "injection's time taken": (injected(RadiopharmaceuticalStartTime="000000.00"), "suv_no_time"),
     "injection's times taken": (
         injected(RadiopharmaceuticalStartDateTime="20010203000000", RadiopharmaceuticalStartTime=None), "suv_no_time"
+    ),
+    "a day alone of a long-lived tracer": (
+        injected(RadiopharmaceuticalStartDateTime="20010201000000", RadiopharmaceuticalStartTime=None,
+                 RadionuclideHalfLife="282240"), "suv_no_time",
     ),
     "series' time taken": (
         {"SeriesTime": "000000"} | injected(RadiopharmaceuticalStartTime="140000"), "suv_no_time"
