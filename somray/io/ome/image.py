@@ -79,7 +79,7 @@ def create_scan(
         if stored:
             own["linked"] = link_level(storage, name, meta, stored)
         attributes = {"ome": scan_metadata(meta), "somray": own}
-        zarr.create_group(store=storage.zarr(name), attributes=attributes)
+        zarr.create_group(zarr_format=3, store=storage.zarr(name), attributes=attributes)
         create_levels(storage, name, "", meta, first=int(bool(stored)))
 
 

@@ -56,9 +56,13 @@ def create_labels(storage: Storage, scan_name: str, label: str, dtype: str) -> N
             empty = {"ome": {"version": OME_VERSION, "labels": []}}
             # Another label of the same scan may be made at this very moment.
             with contextlib.suppress(ContainsGroupError):
-                zarr.create_group(store=storage.zarr(scan_name), path="labels", attributes=empty)
+                zarr.create_group(
+                    zarr_format=3, store=storage.zarr(scan_name), path="labels", attributes=empty
+                )
         attributes = {"ome": label_metadata(meta, label, {}), "somray": {"complete": False}}
-        zarr.create_group(store=storage.zarr(scan_name), path=path, attributes=attributes)
+        zarr.create_group(
+            zarr_format=3, store=storage.zarr(scan_name), path=path, attributes=attributes
+        )
         create_levels(storage, scan_name, path, meta, str(np.dtype(dtype)))
 
 
@@ -116,7 +120,9 @@ def list_labels(storage: Storage, scan_name: str, names: Sequence[str]) -> None:
     """Name the labels in `labels/zarr.json`, where viewers look for them."""
     with store_errors(storage.uri(f"{scan_name}/labels")):
         ome = {"version": OME_VERSION, "labels": list(names)}
-        group = zarr.open_group(store=storage.zarr(scan_name), path="labels", mode="a")
+        group = zarr.open_group(
+            store=storage.zarr(scan_name), path="labels", mode="a", zarr_format=3
+        )
         group.update_attributes({"ome": ome})
 
 

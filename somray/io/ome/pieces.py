@@ -65,7 +65,9 @@ def create_pieces(
     """
     with store_errors(storage.uri(name)):
         storage.remove(name)
-        zarr.create_group(store=storage.zarr(name), attributes={"somray": {"complete": False}})
+        zarr.create_group(
+            zarr_format=3, store=storage.zarr(name), attributes={"somray": {"complete": False}}
+        )
         for array, (lead, dtype) in arrays.items():
             zarr.create_array(
                 store=storage.zarr(name),

@@ -55,6 +55,18 @@ def write_label(storage, meta, labels, name="som", classes=None):
     ome_zarr.finish_labels(storage, NAME, name, classes or {})
 
 
+def test_a_persons_setting_of_zarr_does_not_change_the_format(tmp_path):
+    storage, meta = Storage.at(tmp_path), make_meta((1, 1, 2, 8, 9))
+    with zarr.config.set(default_zarr_format=2):
+        write(storage, meta, np.ones(meta.shape, dtype=np.float32))
+        write_label(storage, meta, np.ones((1, 2, 8, 9), dtype=np.uint8))
+        ome_labels.list_labels(storage, NAME, ["som"])
+    assert not list(tmp_path.rglob(".z*"))
+    assert zarr.open_group(str(tmp_path / NAME), mode="r")["labels"].attrs["ome"]["labels"] == [
+        "som"
+    ]
+
+
 def test_what_is_written_is_read_back_any_slices_and_the_meta_too(storage):
     meta, image = make_meta(), random_image()
     write(storage, meta, image)
