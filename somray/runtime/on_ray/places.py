@@ -45,7 +45,7 @@ def check_cluster(address: str) -> None:
     """Ask whether anything listens at a cluster's address.
 
     Args:
-        address: "host:port", "ray://host:port" or "auto", which means the cluster last started on this machine.
+        address: "host:port" or "auto", which means the cluster last started on this machine.
 
     Raises:
         PlanError: nothing does, or this is no address.
@@ -56,7 +56,7 @@ def check_cluster(address: str) -> None:
     host, colon, port = named.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit() or not host:
         raise PlanError(
-            f"{address!r} is not the address of a Ray cluster; write host:port, ray://host:port or auto "
+            f"{address!r} is not the address of a Ray cluster; write host:port or auto "
             "(--address, RAY_ADDRESS)"
         )
     try:
