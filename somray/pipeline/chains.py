@@ -62,12 +62,14 @@ class MaskedSubject:
         masks: of each.
         transforms: each one's 4×4 to the first, None where refused.
         teacher: of the protocol.
+        follows_missing: whether a session before the first of these could not be used.
     """
 
     states: list[ScanState]
     masks: list[Masked]
     transforms: list[tuple[float, ...] | None]
     teacher: FittedTeacher
+    follows_missing: bool = False
 
 
 async def _encoder(ready: Awaitable[Models]) -> None:
@@ -221,7 +223,7 @@ class ProtocolChain(ProtocolWork):
         teacher = (await ready).teacher
         if teacher is None or any(mask is None for mask in masks):
             return None
-        return MaskedSubject(states, masks, transforms, teacher)
+        return MaskedSubject(states, masks, transforms, teacher, found[0] is None)
 
     async def _follow(self, subject: MaskedSubject) -> None:
         """Call a subject's objects, follow its lesions, list its labels."""
@@ -229,7 +231,7 @@ class ProtocolChain(ProtocolWork):
         called = await gather_or_cancel(*(self.objects.call(state) for state in states))
         if self.objects.rule is not None and any(one is None for one in called):
             return
-        item = self._evolve_item(states, subject.transforms, teacher, called)
+        item = self._evolve_item(subject, called)
         voxels, digests = sum(mask.voxels for mask in subject.masks), subject.masks[0].models
         if self.objects.rule is not None:
             voxels = sum(one.voxels for one in called)
@@ -282,20 +284,18 @@ class ProtocolChain(ProtocolWork):
         return jobs
 
     def _evolve_item(
-        self,
-        states: list[ScanState],
-        transforms: list[tuple[float, ...] | None],
-        teacher: FittedTeacher,
-        called: list[Called | None],
+        self, subject: MaskedSubject, called: list[Called | None]
     ) -> evolve.EvolveItem:
         config = self.units.config
-        masks = self._masks(teacher)[-1]
+        masks = self._masks(subject.teacher)[-1]
         wanted = LESION_CHANNEL.get(config.modality, config.channels[0])
         channel = config.channels.index(wanted) if wanted in config.channels else 0
         return evolve.EvolveItem(
             sessions=tuple(
                 evolve.EvolveSession(state.place, to_first, None if one is None else one.lesions)
-                for state, to_first, one in zip(states, transforms, called, strict=True)
+                for state, to_first, one in zip(
+                    subject.states, subject.transforms, called, strict=True
+                )
             ),
             method=masks.method,
             value=masks.value,
@@ -303,4 +303,5 @@ class ProtocolChain(ProtocolWork):
             config=config.lesions,
             apart=self.objects.rule is None or not self.objects.rule.follows_parts,
             settles=config.objects.rule != "none",
+            follows_missing=subject.follows_missing,
         )

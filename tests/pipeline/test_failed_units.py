@@ -1,5 +1,8 @@
 """Whoever's work failed can be found by subject, whatever stage it was."""
 
+import shutil
+
+import pandas as pd
 import pytest
 
 import somray
@@ -21,6 +24,22 @@ def test_every_unit_tells_whose_work_it_is(cohort_folder, monkeypatch):
         assert unit.session or unit.stage == "evolve" or unit.name.endswith("+align"), unit.name
     pair = next(unit for unit in units if "+sessions+" in unit.name)
     assert (pair.subject, pair.session) == ("s01", "t1")
+
+
+def test_a_subject_whose_first_session_cannot_be_used_has_no_baseline(
+    cohort_folder, tmp_path, monkeypatch
+):
+    folder = shutil.copytree(cohort_folder, tmp_path / "cohort")
+    rows = pd.read_csv(folder / "scans.csv", dtype=str)
+    rows.loc[(rows.subject == "s01") & (rows.session == "t0"), "path"] = "nowhere.nii.gz"
+    rows.to_csv(folder / "scans.csv", index=False)
+    units = []
+    monkeypatch.setattr(RunPlan, "add", lambda self, unit: units.append(unit))
+    make_plan(load_cohort(folder / "cohort.yaml", ()))
+    followed = {u.subject: u.item.follows_missing for u in units if u.stage == "evolve"}
+    assert followed.pop("s01") is True
+    assert followed
+    assert not any(followed.values())
 
 
 class Failing(SerialExecutor):

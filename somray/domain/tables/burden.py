@@ -63,7 +63,8 @@ class BurdenRow(Row):
         Column(
             "",
             "why there is no response, joined by commas: not_registered, not_covered, misaligned (as in "
-            "evolution, of a lesion that matters here), no_target (nothing measurable at the first "
+            "evolution, of a lesion that matters here), baseline_missing (a session before the first one "
+            "here could not be used), no_target (nothing measurable at the first "
             "session), no_peak (no 1 ml sphere fits the hottest lesion), no_suv (PET in another unit), "
             "material (not a patient); null where none",
         ),

@@ -52,6 +52,7 @@ class SessionLoad:
         furthest_mm: largest distance between two lesion voxels; None without lesions.
         registered: whether it was registered to the first session.
         has_tlg: whether glycolysis was measured; with the rule `uptake` it always is.
+        follows_missing: whether a session before it could not be used, so that it is no baseline.
     """
 
     session: str
@@ -60,6 +61,7 @@ class SessionLoad:
     furthest_mm: float | None = None
     registered: bool = True
     has_tlg: bool = False
+    follows_missing: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a rule that nobody knows.
@@ -147,6 +149,7 @@ def burdens(
     for number, load in enumerate(loads):
         lineage.advance(row for row in changes if row.to_session == load.session)
         doubts = lineage.doubts(load.ids) | (set() if load.registered else {"not_registered"})
+        doubts |= {"baseline_missing"} if number and loads[0].follows_missing else set()
         sums.append(_sum(load, lineage.targets) if chosen and not doubts else None)
         told = replace(
             alone[number], targets=tuple(lineage.targets), targets_mm=sums[-1],

@@ -123,7 +123,7 @@ class MeasuredChain(ProtocolChain):
                 self._slice_residuals(state, _slabs(state, registration), NOBODY, entry.digest)
                 for state, entry in pairs
             ),
-            self._follow(MaskedSubject(states, masks, motions, NOBODY)),
+            self._follow(MaskedSubject(states, masks, motions, NOBODY, found[0] is None)),
         )
 
     async def _taken(self, scan: Scan) -> tuple[ScanState, Entry] | None:

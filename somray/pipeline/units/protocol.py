@@ -269,7 +269,7 @@ class Units:
         thickness = item.config.local_thickness
         needs = evolve.needs(max(s.slab_bytes for s in states), lesions, thickness=thickness)
         settings = [item.method, item.value, item.channel, item.config.model_dump(mode="json")]
-        settings.append([s.objects for s in item.sessions])
+        settings += [[s.objects for s in item.sessions], item.follows_missing]
         sources = [s.source_digest for s in states], [s.to_first for s in item.sessions]
         subject, work = states[0].scan.subject, sum(state.slices() for state in states)
         name, inputs = subject_name(subject), [sources, settings, model]

@@ -13,6 +13,7 @@ __all__ = ["IN_DOUBT", "NO_RESPONSE", "care", "class_doubt", "doubts_of", "thres
 
 NO_RESPONSE: Mapping[str, str] = {
     **DOUBTS,
+    "baseline_missing": "a session before the first one shown could not be used, so there is no baseline",
     "no_target": "the first session shows no lesion large enough to be measured",
     "no_peak": "no sphere of 1 ml fits into the hottest lesion, so it has no SUVpeak",
     "no_suv": "the PET is not in SUV, so uptake of two sessions cannot be compared",

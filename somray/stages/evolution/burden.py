@@ -17,11 +17,19 @@ __all__ = ["MeasuredSession", "burden_rows"]
 
 @dataclass(frozen=True)
 class MeasuredSession:
-    """A session's scan, whether it was registered to the first one, and its time points from t 0."""
+    """A session's scan with its time points from t 0.
+
+    Args:
+        scan: of the session.
+        registered: whether it was registered to the first one.
+        points: its time points.
+        follows_missing: whether a session before it could not be used.
+    """
 
     scan: SessionScan
     registered: bool
     points: Sequence[TimePoint]
+    follows_missing: bool = False
 
 
 def burden_rows(
@@ -38,10 +46,7 @@ def burden_rows(
         changes: of the lesions between consecutive sessions, doubts told.
         config: thresholds.
     """
-    loads = [
-        [_load(one.scan, channel, point, one.registered) for point in one.points]
-        for one in sessions
-    ]
+    loads = [[_load(one, channel, point) for point in one.points] for one in sessions]
     thresholds = ResponseThresholds(**config.response.model_dump())
     compared = burdens([times[0] for times in loads], changes, thresholds)
     rows = []
@@ -55,14 +60,15 @@ def burden_rows(
     return rows
 
 
-def _load(scan: SessionScan, channel: int, point: TimePoint, registered: bool) -> SessionLoad:
+def _load(one: MeasuredSession, channel: int, point: TimePoint) -> SessionLoad:
     return SessionLoad(
-        session=scan.place.session,
+        session=one.scan.place.session,
         lesions=tuple(_size(row) for row in point.rows),
-        rule=_rule(scan.meta, channel),
+        rule=_rule(one.scan.meta, channel),
         furthest_mm=point.furthest_mm,
-        registered=registered,
-        has_tlg=has_glycolysis(scan.meta, channel),
+        registered=one.registered,
+        has_tlg=has_glycolysis(one.scan.meta, channel),
+        follows_missing=one.follows_missing,
     )
 
 

@@ -72,6 +72,7 @@ class EvolveItem:
         config: thresholds.
         apart: whether every object is one lesion, however it touches others; else what is connected is one.
         settles: whether borders of the method's mask are settled where no objects are named.
+        follows_missing: whether a session before the first one could not be used.
     """
 
     sessions: tuple[EvolveSession, ...]
@@ -81,6 +82,7 @@ class EvolveItem:
     config: LesionConfig
     apart: bool = True
     settles: bool = False
+    follows_missing: bool = False
 
 
 def needs(brick_bytes: int, lesions: int, *, thickness: bool = False) -> Needs:
@@ -125,7 +127,8 @@ def run(item: EvolveItem, shared: object = None) -> Result:
             )
             points.append(write(later, identities=known))
         finish_labels(storage, scan.place.name, LABEL, {}, _colors(points))
-        measured.append(MeasuredSession(scan, session.to_first is not None, points))
+        missing = item.follows_missing and not measured
+        measured.append(MeasuredSession(scan, session.to_first is not None, points, missing))
     subject, points = item.sessions[0].place.subject, [p for one in measured for p in one.points]
     return Result(
         rows={

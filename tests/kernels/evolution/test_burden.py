@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,13 @@ def gone(number, lesion, **more):
 
 def last(loads, changes=()):
     return burdens(loads, changes, USUAL)[-1]
+
+
+def test_without_its_baseline_a_subject_has_no_response():
+    loads = [replace(load(0, sized(1, 30.0)), follows_missing=True), load(1, sized(1, 10.0))]
+    first, second = burdens(loads, [change(1, 1, "shrinking")], USUAL)
+    assert (first.doubt, second.response, second.doubt) == (None, None, "baseline_missing")
+    assert second.change_from_baseline == pytest.approx(-2 / 3)  # of what is there
 
 
 def test_a_session_alone_is_added_up():
