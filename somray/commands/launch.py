@@ -264,21 +264,19 @@ def _check(cohort: Cohort, address: str | None) -> None:
     check_places(address)
 
 
-def _plan_beside(cohort: Cohort, *, is_embedded: bool) -> Planning:
-    """Begin the plan of a run; an embedded Ray, which cannot grow, is held against it.
+def _hold_against(cohort: Cohort, planning: Planning) -> None:
+    """Hold what a run needs against an embedded Ray, which cannot grow.
 
     Raises:
         PlanError: this machine lacks what the run needs; nothing was begun.
     """
     from somray.runtime.on_ray.capacity import Capacity
 
-    planning = Planning(cohort)
-    if is_embedded:
-        offered = Capacity.now()
-        refuse_missing_gpu(cohort.config, offered.gpus)
-        if not cohort.storage.exists(RunLayout.info):  # else what is large may be done already
-            planning.refuse(offered.node_memory)
-    return planning
+    offered = Capacity.now()
+    refuse_missing_gpu(cohort.config, offered.gpus)
+    begun = cohort.storage.exists(RunLayout.info)  # what is large may be done already
+    if offered.nodes and not begun:
+        planning.refuse(offered.node_memory)
 
 
 def _run(
@@ -301,6 +299,9 @@ def _run(
         _tell_of_compiling()
         _tell_of_other(storage)
     before = {s["stage"]: ended_units(s) for s in read_state(storage).get("stages", ())}
+    planning = Planning(cohort)
+    if part is None:
+        planning.begin()  # while Ray starts
     with _stoppable(), ray_session(address, resources.workers):
         _on_stop()
         executor = RayExecutor(
@@ -313,7 +314,8 @@ def _run(
             with ProgressView(quiet, before) as progress:
                 summary = part(cohort, executor, progress)
         else:
-            planning = _plan_beside(cohort, is_embedded=address is None)
+            if address is None:
+                _hold_against(cohort, planning)
             report = functools.partial(write_report, mapper=executor.mapper())
             keep = functools.partial(write_forecast, storage)
             with ProgressView(quiet, before, lambda: planning.plan, keep) as progress:

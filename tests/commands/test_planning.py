@@ -50,13 +50,13 @@ def test_the_subject_of_the_teachers_slices_is_among_the_first(cohort, monkeypat
 
 def test_what_cannot_be_planned_stops_nothing(cohort, monkeypatch):
     monkeypatch.setattr(planning, "planned", lambda cohort: 1 / 0)
-    made = Planning(cohort)
+    made = Planning(cohort).begin()
     made.refuse(0.0)
     assert made.plan is None
 
 
 def test_a_unit_that_no_node_holds_is_refused_in_the_words_of_check(cohort):
-    made, whole = Planning(cohort), count_plan(cohort).stages
+    made, whole = Planning(cohort).begin(), count_plan(cohort).stages
     widest = max(stage.peak_bytes for name, stage in whole.items() if name != "evolve")
     made.refuse(widest)
     with pytest.raises(
@@ -74,4 +74,4 @@ def test_a_unit_that_no_node_holds_is_refused_in_the_words_of_check(cohort):
 def test_what_a_plan_makes_up_refuses_nothing(cohort, monkeypatch):
     made_up = {"evolve": StageCost(1, 1.0, 10**12)}
     monkeypatch.setattr(planning, "planned", lambda cohort: made_up)
-    Planning(cohort).refuse(1.0)
+    Planning(cohort).begin().refuse(1.0)

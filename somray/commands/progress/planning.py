@@ -18,7 +18,7 @@ __all__ = ["Planning", "planned"]
 MOST_SCANS = 60  # of a protocol whose headers are read for it; more are counted as like these
 UNIT_SECONDS = 0.3  # of any unit beside its work: handing it over, reading, writing; rates of plans leave it out
 REPORT_SECONDS = 10.0, 6.0  # of the report, and of each scan in it
-PATIENCE_SECONDS = 20.0  # that a run waits for its plan before it begins; most take one or two
+PATIENCE_SECONDS = 5.0  # that a run waits, once Ray is there, for its plan; most are made by then
 GUESSED = ("evolve",)  # a unit of these takes memory by what is found, which a plan makes up
 ONCE = ("teacher", "pretrain", "student")  # a unit of these serves a whole protocol
 
@@ -31,13 +31,17 @@ class Planning:
     """
 
     def __init__(self, cohort: Cohort) -> None:
-        """Begin."""
+        """Make nothing yet."""
         self.plan: dict[str, StageCost] | None = None
         """None while there is none, or where none can be made."""
         self._thread = threading.Thread(
             target=self._make, args=(cohort,), name="planning", daemon=True
         )
+
+    def begin(self) -> "Planning":
+        """Begin to plan; return itself."""
         self._thread.start()
+        return self
 
     def _make(self, cohort: Cohort) -> None:
         with contextlib.suppress(Exception):  # a forecast is a courtesy
