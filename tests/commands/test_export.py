@@ -126,6 +126,6 @@ def test_apply_tells_why_a_mask_is_not_written(finished, cohort_folder, tmp_path
     source = next((cohort_folder / "scans").glob("*s01*t1*.nii.gz"))
     arguments = ["--protocol", "phantom-ct", "--out", str(tmp_path)]
     applied = ["apply", str(finished[0]), str(source), *arguments]
-    assert main([*applied, "--format", "rtstruct"]) == 0
+    assert main([*applied, "--format", "rtstruct"]) == 4
     assert "left out new t0 som: rtstruct needs a DICOM source" in capsys.readouterr().err
     assert main([*applied, "--format", "nnunet"]) == 2
