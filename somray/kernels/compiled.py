@@ -33,7 +33,8 @@ def _kept(loop: Loop, **switches: object) -> Loop:
         made = njit(cache=True, **switches)(loop)
     except RuntimeError:  # a container that is read-only, without a home
         return cast("Loop", njit(**switches)(loop))
-    made._cache.save_overload = _forgiving(made._cache.save_overload)
+    if hasattr(made, "_cache"):  # NUMBA_DISABLE_JIT leaves loops as they are
+        made._cache.save_overload = _forgiving(made._cache.save_overload)
     return cast("Loop", made)
 
 
