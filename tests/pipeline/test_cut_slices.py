@@ -9,7 +9,7 @@ from somray.io.ome import metadata
 from somray.kernels.student import predict
 from tests.pipeline.tiny import run_tiny, save, write_manifest
 
-SHAPE = (8, 80, 88)
+SHAPE = (8, 100, 112)
 PROTOCOL = {"modality": "XCT", "segment": "som", "registration": {"pairs": ["sessions"]}}
 EQUAL = ("lesions", "evolution", "slices", "areas", "clusters", "burden", "links")
 
@@ -22,9 +22,9 @@ def solid(seed):
     for cz, cy, cx, r in (
         (4, 64, 64, 5),
         (2, 30, 64, 4),
-        (5, 70, 76, 6),
+        (5, 84, 90, 6),
         (4, 64, 20, 3),
-        (1, 40, 78, 4),
+        (1, 40, 100, 4),
     ):
         values[(2 * (z - cz)) ** 2 + (y - cy) ** 2 + (x - cx) ** 2 <= (r + 0.45) ** 2] = 60
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
@@ -69,6 +69,7 @@ def test_tiles_give_the_same_as_whole_slices(deep, tmp_path, monkeypatch):
     """The teacher is carried over: tiles are fitted on as a fold, which adds up in another order."""
     monkeypatch.setattr(metadata, "TILE_PIXELS", 64)
     monkeypatch.setattr(metadata, "MAX_SLAB_BYTES", 4 * 2 * 64 * 64)
+    assert metadata.is_cut((1, *SHAPE[1:]))
     cut = ran(tmp_path / "cut", deep)
     assert_same(deep, cut, rtol=1e-9)  # floats of a lesion add up tile by tile
 
