@@ -10,7 +10,7 @@ import numpy as np
 
 from somray.errors import ShapeError
 from somray.kernels.objects.found import CALLS, DOUBT, LESION, PHYSIOLOGICAL, FoundObject
-from somray.kernels.objects.prior import LEAST_SUBJECTS, Occurrence
+from somray.kernels.objects.prior import LEAST_SUBJECTS, Landmark, Occurrence
 from somray.kernels.objects.uptake.find import stands_out
 
 __all__ = ["ObjectEvidence", "Word", "call_objects"]
@@ -110,8 +110,8 @@ def _is_clear(found: FoundObject) -> bool:
     """Return whether a lesion stands out so much that a like thing in some others is no explanation."""
     if found.called != LESION or found.landmark is None:
         return False
-    ratio = found.landmark[-1]
-    score = stands_out(*(np.array([v]) for v in (ratio, found.salience, found.sphericity)))
+    figures = Landmark(*found.landmark).ratio, found.salience, found.sphericity
+    score = stands_out(*(np.array([figure]) for figure in figures))
     return bool(score[0] >= CLEAR_FROM)
 
 

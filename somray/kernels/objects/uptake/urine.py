@@ -31,9 +31,7 @@ FLUID_HU = (
 )  # urine; a small lesion in fat looks as thin as 20 HU, a tumour denser than 25
 URINE = ("urinary_bladder", "urine")  # names of what may be one
 FLUID_RATIO = 8.0  # peak over background from which fluid is urine rather than a cyst in a tumour
-LEAST_URINE_MM3 = (
-    8e3  # of fluid in one piece that is a bladder; less may be a calyx or a mixture with fat
-)
+LEAST_URINE_MM3 = 8e3  # of fluid in a bladder; less may be a calyx or a mixture with fat
 REACH_MM = 10.0
 """How far urine outshines its surroundings: a scanner's blur of 7 mm and the smoothing leave 1 % of it there, and
 blocks at the wall are no fluid any more."""
