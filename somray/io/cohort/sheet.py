@@ -55,6 +55,10 @@ def read_sheet(path: Path, known: Collection[str]) -> Sheet:
         ConfigError: it does not exist, is no table, or its cells do not fit its titles.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # would be waited for
+            raise ConfigError(
+                f"{path}: the manifest is a pipe or a device, and is read more than once; save it as a file"
+            )
         content = path.read_bytes()
     except FileNotFoundError:
         raise ConfigError(

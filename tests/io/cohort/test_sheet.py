@@ -1,3 +1,4 @@
+import os
 import unicodedata
 
 import pandas as pd
@@ -243,3 +244,9 @@ def test_home_variables_and_urls_of_a_manifest(tmp_path, config, monkeypatch):
     assert (home.paths, home.truth) == ((f"{tmp_path}/c.nii",), "/data/m.nii")
     assert home.path == "~/c.nii"
     assert url.paths == ("s3://x/c.nii",)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, config):
+    os.mkfifo(tmp_path / "scans.csv")
+    with pytest.raises(ConfigError, match=r"a pipe or a device, .* save it as a file"):
+        load_manifest(tmp_path / "scans.csv", config)
