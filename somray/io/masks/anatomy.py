@@ -14,7 +14,7 @@ from pathlib import Path
 
 from somray.errors import DataError
 from somray.io.masks.dicom_objects import mask_object
-from somray.io.masks.dicom_seg import segment_names
+from somray.io.masks.dicom_seg import dicom_segments
 from somray.io.masks.mask_folder import masks_within
 from somray.io.masks.name_tables import names_of_json, names_of_text, table_of
 from somray.io.masks.rtstruct import regions_of
@@ -75,9 +75,8 @@ def _in_header(path: Path) -> dict[int, str]:
         if (found := mask_object(path)) is None:
             return {}
         file, kind = found
-        if kind == "SEG":
-            return table_of(segment_names(file), str(path))
-        return table_of(((one.label, one.name) for one in regions_of(file)), str(path))
+        regions = dicom_segments(file) if kind == "SEG" else regions_of(file)
+        return table_of(((one.label, one.name) for one in regions), str(path))
 
 
 def _in_nifti(path: Path) -> dict[int, str]:

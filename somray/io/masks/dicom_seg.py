@@ -5,7 +5,7 @@ first holds the voxel, as with a folder of masks. Binary segments, fractional on
 whose values are the segments' numbers. Only what places a frame, and the segments' names, leave this module.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,12 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.masks.dicom_objects import unquoted
+from somray.io.masks.name_tables import MaskRegion, chosen
 from somray.io.readers.dicom.dataset import open_tags
 from somray.io.readers.dicom.pixels import PixelPlace, place_of, stored_plane
 from somray.io.readers.source import Source, coded, grid_of
 
-__all__ = ["open_seg", "segment_names"]
+__all__ = ["dicom_segments", "open_seg"]
 
 _ON_GRID = 0.1  # voxels; a frame farther from the others' grid belongs to another
 _GROUPS = (
@@ -50,24 +51,32 @@ class _SegFrame:
     spacing: tuple[float, float, float]  # z (0 where not said), y, x
 
 
-def open_seg(path: Path) -> Source:
+def open_seg(path: Path, name: str | None = None) -> Source:
     """Open a segmentation.
+
+    Args:
+        path: the file.
+        name: name or number of the only segment that is read, as it was drawn; all where None.
 
     Raises:
         DataError: `unreadable`, `truncated`, `irregular`, `no_space`.
     """
     with unquoted(path):
-        return _open_seg(path)
+        return _open_seg(path, name)
 
 
-def segment_names(path: Path) -> list[tuple[int, str]]:
-    """Return number and label of each segment of a file."""
+def dicom_segments(path: Path) -> list[MaskRegion]:
+    """Return the segments of a file; a label is a segment's number."""
     with coded(path), unquoted(path):
-        data, _ = _header(path)
-        named = [
-            (int(s.SegmentNumber), str(s.get("SegmentLabel", ""))) for s in data.SegmentSequence
-        ]
-        return [one for one in named if one[0] > 0]  # 0 is the background of a label map
+        return _segments(_header(path)[0])
+
+
+def _segments(data: Any) -> list[MaskRegion]:  # Any: pydicom's datasets are dynamic
+    named = (
+        MaskRegion(int(s.SegmentNumber), str(s.get("SegmentLabel", "")))
+        for s in data.SegmentSequence
+    )
+    return [one for one in named if one.label > 0]  # 0 is the background of a label map
 
 
 def _header(path: Path) -> tuple[Any, int]:  # Any: pydicom's datasets are dynamic
@@ -78,8 +87,11 @@ def _header(path: Path) -> tuple[Any, int]:  # Any: pydicom's datasets are dynam
         return data, file.tell() + head if head else 0
 
 
-def _open_seg(path: Path) -> Source:
+def _open_seg(path: Path, name: str | None) -> Source:
     data, begin = _header(path)
+    wanted = (
+        None if name is None else {one.label for one in chosen(str(path), _segments(data), name)}
+    )
     frames = list(_frames(path, data))
     size = (int(data.Rows), int(data.Columns))
     labels = _labels_of(path, data, begin, len(frames))
@@ -88,8 +100,9 @@ def _open_seg(path: Path) -> Source:
     header = ScanHeader((1, *geometry.shape), geometry, "dicom")
     ordered: dict[int, list[_SegFrame]] = {}
     for frame, place in sorted(zip(frames, places, strict=True), key=lambda f: -f[0].segment):
-        ordered.setdefault(int(place), []).append(frame)
-    return _SegSource(str(path), header, ordered, labels)
+        if wanted is None or frame.segment in (0, *wanted):  # 0: a label map's, of all segments
+            ordered.setdefault(int(place), []).append(frame)
+    return _SegSource(str(path), header, ordered, _only(labels, wanted))
 
 
 def _labels_of(
@@ -144,6 +157,20 @@ def _of_shares(place: PixelPlace, half: int, frame: _SegFrame) -> Labels:
 def _of_values(place: PixelPlace, background: int, frame: _SegFrame) -> Labels:
     found = np.asarray(stored_plane(place, frame.index), dtype=np.int32)
     return np.where(found == background, np.int32(0), found)
+
+
+def _only(
+    labels: Callable[[_SegFrame], Labels], wanted: Set[int] | None
+) -> Callable[[_SegFrame], Labels]:
+    """Keep of a frame's labels those that are wanted."""
+    if wanted is None:
+        return labels
+
+    def kept(frame: _SegFrame) -> Labels:
+        found = labels(frame)
+        return np.where(np.isin(found, list(wanted)), found, np.int32(0))
+
+    return kept
 
 
 def _frames(path: Path, data: Any) -> Iterator[_SegFrame]:  # Any: pydicom

@@ -21,7 +21,7 @@ def open_mask(path: str, image: Geometry | None = None) -> Source:
 
     Args:
         path: file or folder; `#channel=NAME` at its end chooses one region of an RTSTRUCT, or one
-            segment of layers.
+            segment of a DICOM SEG or of layers.
         image: grid of the scan that the mask was drawn on, which contours need.
 
     Raises:
@@ -34,7 +34,7 @@ def open_mask(path: str, image: Geometry | None = None) -> Source:
         if found is not None and found[1] == "RTSTRUCT":
             return open_rtstruct(found[0], image, channel)
         if found is not None:
-            return open_seg(found[0])
+            return open_seg(found[0], channel)
         if is_nrrd(place) and (layers := open_layers(place, channel)) is not None:
             return layers
         if is_color_mask(place):
@@ -52,7 +52,6 @@ def may_overlap(path: str) -> bool:
     """
     place = Path(path)
     with coded(place):
-        found = mask_object(place)
-        if found is not None:
-            return found[1] == "RTSTRUCT"
+        if mask_object(place) is not None:
+            return True
         return is_nrrd(place) and open_layers(place) is not None

@@ -17,7 +17,7 @@ from somray.errors import DataError
 from somray.io.masks.anatomy import organ_names
 from somray.io.masks.dicom_objects import mask_object
 from somray.io.masks.label_masks import LabelMask
-from somray.io.masks.opening import open_mask
+from somray.io.masks.opening import may_overlap, open_mask
 from somray.io.readers import open_source
 from tests.io.dicom_files import make_slice, save
 
@@ -124,6 +124,18 @@ def test_fractions_count_from_one_half_on(tmp_path):
 def test_segments_name_their_labels(tmp_path, masks):
     path = write(tmp_path / "seg.dcm", list(masks.items()))
     assert organ_names(path) == organ_names(str(tmp_path)) == {1: "organ 1", 2: "organ 2"}
+
+
+@pytest.mark.parametrize(("name", "segment"), [("Organ 2", 2), ("2", 2), ("1", 1)])
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_segment_is_chosen_by_its_name_as_it_was_drawn(tmp_path, masks, name, segment, folder):
+    path = write(tmp_path / "seg.dcm", list(masks.items()))
+    own = {where: mask for where, mask in masks.items() if where[0] == segment}
+    with LabelMask(f"{tmp_path if folder else path}#channel={name}") as mask:
+        np.testing.assert_array_equal(mask.read(0, 4), expected(own))
+    assert may_overlap(path)
+    with pytest.raises(DataError, match="no region of that name; correct `#channel=`"):
+        open_mask(f"{path}#channel=organ")
 
 
 def test_a_folder_of_one_segmentation_is_that_segmentation(tmp_path, masks):
@@ -239,6 +251,8 @@ def test_values_of_a_label_map_are_its_labels(tmp_path):
             data.save_as(path)
         with LabelMask(path) as mask:
             np.testing.assert_array_equal(mask.read(0, 1)[0], labels)
+        with LabelMask(f"{path}#channel=organ 2") as mask:
+            np.testing.assert_array_equal(mask.read(0, 1)[0], labels * (labels == 2))
     data.add_new("PixelPaddingValue", "US", 2)  # the background may have another number
     data.save_as(path)
     with LabelMask(path) as mask:
