@@ -1,11 +1,9 @@
 """Start the main job: the same code for `somray run` on a laptop and `ray job submit` on a cluster."""
 
-import contextlib
 import functools
 import os
 import secrets
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from somray.commands.console import INTERRUPTED, say
 from somray.commands.ending import StoppedError
 from somray.commands.progress.planning import Planning
 from somray.commands.progress.view import ProgressView
+from somray.commands.stopping import CODES, on_stop, stoppable
 from somray.commands.words import counted, ended_units
 from somray.config import CohortConfig, load_config
 from somray.domain.run import RunLayout
@@ -32,7 +31,6 @@ from somray.runtime.on_ray.places import check_places
 
 __all__ = ["check_output", "load_cohort", "refuse_missing_gpu", "refuse_others", "run_job"]
 
-STOPPED = 143  # what a shell calls the end by SIGTERM
 LATER = "stopped; what is done stays done, and the same command goes on from there"
 
 Part = Callable[[Cohort, Executor, Progress], dict[str, Any]]  # Any: JSON
@@ -181,26 +179,6 @@ def _check_address(address: str | None) -> None:
         )
 
 
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Turn SIGTERM (`ray job stop`, Slurm, Kubernetes) into an orderly end: the run is marked stopped."""
-    before = _on_stop()
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _on_stop() -> Any:  # Any: what stood there before
-    """Have SIGTERM end this process in an orderly way; Ray puts a handler of its own there when it is joined."""
-
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end itself is not to be broken off
-        raise SystemExit(STOPPED)
-
-    return signal.signal(signal.SIGTERM, stop)
-
-
 def run_job(
     config: Path,
     address: str | None = None,
@@ -224,7 +202,7 @@ def run_job(
         ConfigError: configuration or manifest are wrong; nothing was started.
         PlanError: the cluster is missing or too small.
         StoreError: storage failed.
-        StoppedError: by Ctrl-C or SIGTERM; what is done stays done.
+        StoppedError: by Ctrl-C, SIGTERM or SIGHUP; what is done stays done.
     """
     try:
         address = (address or os.environ.get("RAY_ADDRESS", "")).strip()
@@ -233,9 +211,9 @@ def run_job(
     except KeyboardInterrupt:
         raise StoppedError(LATER, INTERRUPTED) from None
     except SystemExit as stop:
-        if stop.code != STOPPED:
+        if not isinstance(stop.code, int) or stop.code not in CODES.values():
             raise
-        raise StoppedError(LATER, STOPPED) from None
+        raise StoppedError(LATER, stop.code) from None
 
 
 def _check(cohort: Cohort, address: str | None) -> None:
@@ -302,8 +280,8 @@ def _run(
     planning = Planning(cohort)
     if part is None:
         planning.begin()  # while Ray starts
-    with _stoppable(), ray_session(address, resources.workers):
-        _on_stop()
+    with stoppable(), ray_session(address, resources.workers):
+        on_stop()
         executor = RayExecutor(
             resources.in_flight,
             resources.attempts,

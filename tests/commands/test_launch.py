@@ -7,34 +7,45 @@ import pytest
 
 from somray.commands import launch
 from somray.commands.ending import StoppedError, ended
-from somray.commands.launch import STOPPED, _stoppable, load_cohort, refuse_missing_gpu
+from somray.commands.launch import load_cohort, refuse_missing_gpu
+from somray.commands.stopping import CODES, stoppable
 from somray.config import parse_config
 from somray.errors import ConfigError, PlanError
 from somray.io.storage import Storage
 from tests.pipeline.tiny import body, save, write_manifest
 
 
-def test_a_second_signal_does_not_break_off_the_end():
+@pytest.mark.parametrize(("kind", "code"), CODES.items())
+def test_a_second_signal_does_not_break_off_the_end(kind, code):
     steps = []
 
     def stopped():
-        with _stoppable():
+        with stoppable():
             try:
-                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), kind)
             finally:
                 os.kill(os.getpid(), signal.SIGTERM)
                 steps.append("orderly")
 
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(kind)
     with pytest.raises(SystemExit) as end:
         stopped()
-    assert end.value.code == STOPPED
+    assert end.value.code == code
     assert steps == ["orderly"]
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(kind) is before
+
+
+def test_a_run_under_nohup_goes_on_without_its_terminal():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stoppable():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(
-    ("end", "code"), [(KeyboardInterrupt(), 130), (SystemExit(STOPPED), STOPPED)]
+    ("end", "code"), [(KeyboardInterrupt(), 130), *((SystemExit(c), c) for c in CODES.values())]
 )
 def test_an_end_by_a_signal_says_that_nothing_is_lost(monkeypatch, tmp_path, end, code):
     def stopped(*_):
