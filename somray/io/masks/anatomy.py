@@ -22,6 +22,7 @@ from somray.io.masks.segment_layers import segments_of
 from somray.io.readers import split_channel
 from somray.io.readers.nifti import is_nifti, nifti_extensions
 from somray.io.readers.nrrd import is_nrrd
+from somray.io.readers.remote import fetched
 from somray.io.readers.source import coded
 
 __all__ = ["organ_names"]
@@ -38,7 +39,7 @@ def organ_names(path: str, table: Mapping[int, str] | None = None) -> dict[int, 
     """Find the names of an organ mask's values.
 
     Args:
-        path: the mask, as the manifest names it.
+        path: the mask, as the manifest names it; of one behind a URL itself is asked, not what lies beside it.
         table: the protocol's `anatomy`; where it holds names, nothing else is read.
 
     Returns:
@@ -49,15 +50,16 @@ def organ_names(path: str, table: Mapping[int, str] | None = None) -> dict[int, 
     """
     if table:
         return table_of(table.items(), "the protocol's anatomy")
-    path = split_channel(path)[0]
-    place = Path(path)
-    return _in_folder(path) or _in_header(place) or _beside(place)
+    with fetched(split_channel(path)[0]) as place:
+        if place is None:
+            return {}
+        return _in_folder(place) or _in_header(place) or _beside(place)
 
 
-def _in_folder(path: str) -> dict[int, str]:
+def _in_folder(path: Path) -> dict[int, str]:
     """Name the masks of a folder by their files."""
-    files = [Path(file) for file in masks_within(path)]
-    return table_of(enumerate((stem(file) for file in files), start=1), path)
+    files = [Path(file) for file in masks_within(str(path))]
+    return table_of(enumerate((stem(file) for file in files), start=1), str(path))
 
 
 def stem(path: Path) -> str:

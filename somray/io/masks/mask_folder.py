@@ -59,6 +59,11 @@ class MaskFolder(Source):
             labels[(rounded > 0) & (labels == 0)] = number
         return labels
 
+    @property
+    def data_files(self) -> tuple[str, ...]:
+        """The files that hold the voxels of its masks, where their headers name any."""
+        return tuple(file for part, _ in self._parts for file in part.data_files)
+
     def close(self) -> None:
         """Let go of open files; harmless when repeated."""
         for part, _ in self._parts:

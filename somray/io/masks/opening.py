@@ -11,7 +11,9 @@ from somray.io.masks.rtstruct import open_rtstruct
 from somray.io.masks.segment_layers import open_layers
 from somray.io.readers import Source, open_source, split_channel
 from somray.io.readers.nrrd import is_nrrd
+from somray.io.readers.remote import local_path, open_remote
 from somray.io.readers.source import coded
+from somray.io.storage import is_url
 
 __all__ = ["may_overlap", "open_mask"]
 
@@ -20,7 +22,7 @@ def open_mask(path: str, image: Geometry | None = None) -> Source:
     """Open a label mask: any format of scans, DICOM SEG and RTSTRUCT, Slicer's layers, colors, one mask per label.
 
     Args:
-        path: file or folder; `#channel=NAME` at its end chooses one region of an RTSTRUCT, or one
+        path: file, folder or URL; `#channel=NAME` at its end chooses one region of an RTSTRUCT, or one
             segment of a DICOM SEG or of layers.
         image: grid of the scan that the mask was drawn on, which contours need.
 
@@ -28,6 +30,13 @@ def open_mask(path: str, image: Geometry | None = None) -> Source:
         DataError: as `open_source`; `mask_mismatch`: contours that lie elsewhere.
     """
     named, channel = split_channel(path)
+    if is_url(named) and local_path(named) is None:
+        return open_remote(named, channel, lambda local: _opened(local, channel, image))
+    return _opened(local_path(named) or named, channel, image)
+
+
+def _opened(named: str, channel: str | None, image: Geometry | None) -> Source:
+    """Open a mask of this machine."""
     place = Path(named)
     with coded(place):
         found = mask_object(place)
@@ -39,6 +48,7 @@ def open_mask(path: str, image: Geometry | None = None) -> Source:
             return layers
         if is_color_mask(place):
             return open_colors(place)
+        path = named if channel is None else f"{named}#channel={channel}"
         if files := masks_within(path):
             return MaskFolder(path, [open_mask(file, image) for file in files])
     return open_source(path)

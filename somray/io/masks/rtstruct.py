@@ -10,7 +10,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,10 @@ from somray.errors import DataError
 from somray.io.masks.contours import filled
 from somray.io.masks.dicom_objects import mask_object, unquoted
 from somray.io.masks.name_tables import MaskRegion, chosen, clean_name
+from somray.io.readers import split_channel
 from somray.io.readers.dicom.dataset import is_dicom_file
 from somray.io.readers.dicom.headers import list_files
+from somray.io.readers.remote import fetched, shown_url
 from somray.io.readers.source import Source, coded, grid_of
 from somray.io.storage import is_url
 
@@ -105,12 +107,15 @@ def check_frame(mask: str, scan: str | None) -> None:
     Raises:
         DataError: `mask_mismatch`; `unreadable`.
     """
-    if scan is None or is_url(scan) or is_url(mask):
+    place = split_channel(mask)[0]
+    is_other = PurePosixPath(shown_url(place)).suffix.lower() not in ("", ".dcm", ".ima")
+    if scan is None or is_url(scan) or (is_url(place) and is_other):  # nobody fetches it for this
         return
-    found = mask_object(mask)
-    if found is None or found[1] != "RTSTRUCT" or not (own := _frame_of_scan(Path(scan))):
-        return
-    frames = {region.frame for region in regions_of(found[0]) if region.contours} - {""}
+    with fetched(place) as local:
+        found = None if local is None else mask_object(local)
+        if found is None or found[1] != "RTSTRUCT" or not (own := _frame_of_scan(Path(scan))):
+            return
+        frames = {region.frame for region in regions_of(found[0]) if region.contours} - {""}
     if frames - {own}:
         raise DataError(
             "mask_mismatch",

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,8 +20,9 @@ from somray.domain.brick import Brick
 from somray.errors import DataError, SomrayError
 from somray.io.readers.omezarr.reader import MARKS, open_omezarr
 from somray.io.readers.source import Source, coded
+from somray.io.storage import is_url
 
-__all__ = ["local_path", "open_remote", "shown_url"]
+__all__ = ["fetched", "local_path", "open_remote", "shown_url"]
 
 _SECRET = re.compile(r"(?<=://)[^/@]*@|[?].*$")
 _PAIRS = {".hdr": ".img", ".img": ".hdr"}
@@ -70,8 +71,45 @@ def _reached(url: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def fetched(place: str) -> Iterator[Path | None]:
+    """Have what lies at a URL on this machine for as long as the context is open; a path is given back as it is.
+
+    Args:
+        place: path, or a URL that fsspec knows.
+
+    Returns:
+        The local path; None of OME-Zarr, which is read where it lies.
+
+    Raises:
+        DataError: `missing`; `unreadable`: unreachable; `storage`: no room to fetch it.
+    """
+    own = local_path(place) if is_url(place) else place
+    if own is not None:
+        yield Path(own)
+        return
+    with _reached(place):
+        files, there = fsspec.core.url_to_fs(place)
+        is_zarr = any(files.exists(f"{there}/{mark}") for mark in MARKS)
+        if not is_zarr and not files.exists(there):
+            files.cat_file(there, start=0, end=1)  # says whether it is lost or out of reach
+            raise FileNotFoundError(there)
+    if is_zarr:
+        yield None
+        return
+    folder = Path(tempfile.mkdtemp(prefix="somray-fetch-"))
+    try:
+        with _reached(place):
+            local = _fetch(place, files, there, folder)
+        yield local
+    except DataError as error:
+        raise DataError(error.code, _named(error.message, folder, place)) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def open_remote(url: str, channel: str | None, opener: Callable[[str], Source]) -> Source:
-    """Open a scan at a URL.
+    """Open a scan or mask at a URL.
 
     Args:
         url: any that fsspec knows.
@@ -79,35 +117,22 @@ def open_remote(url: str, channel: str | None, opener: Callable[[str], Source]) 
         opener: opens a local path, channel and all.
 
     Raises:
-        DataError: `missing`; `unreadable`: unreachable, or as any file; `storage`: no room to fetch it.
+        DataError: codes of `fetched`; `unreadable`: as any file.
     """
-    with _reached(url):
-        files, place = fsspec.core.url_to_fs(url)
-        if any(files.exists(f"{place}/{mark}") for mark in MARKS):
+    with ExitStack() as stack:
+        local = stack.enter_context(fetched(url))
+        if local is None:
             return _in_place(url, channel)
-        if not files.exists(place):
-            files.cat_file(place, start=0, end=1)  # says whether it is lost or out of reach
-            raise FileNotFoundError(place)
-        folder = Path(tempfile.mkdtemp(prefix="somray-fetch-"))
-    try:
-        with _reached(url):
-            fetched = _fetch(url, files, place, folder)
-        inner = opener(str(fetched))
-        _check_own(url, folder, inner)
-        return _FetchedSource(url, folder, inner)
-    except DataError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise DataError(error.code, _named(error.message, folder, url)) from error
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        inner = opener(str(local))
+        stack.callback(inner.close)
+        _check_own(url, local.parent, inner)
+        return _FetchedSource(url, local.parent, inner, stack.pop_all())
 
 
 def _check_own(url: str, folder: Path, inner: Source) -> None:
     """Refuse a fetched header that names files of this machine."""
     own = folder.resolve()
     if not all(Path(file).resolve().is_relative_to(own) for file in inner.data_files):
-        inner.close()
         raise DataError(
             "unreadable",
             f"{shown_url(url)}: its header names a data file that does not lie beside it; correct the header",
@@ -213,11 +238,11 @@ def _companions(file: Path) -> list[str]:
 class _FetchedSource(Source):
     """A source that was fetched; its folder goes with it."""
 
-    def __init__(self, url: str, folder: Path, inner: Source) -> None:
+    def __init__(self, url: str, folder: Path, inner: Source, held: ExitStack) -> None:
         super().__init__(shown_url(url), inner.header)
-        self._url, self._folder, self._inner = url, folder, inner
+        self._url, self._folder, self._inner, self._held = url, folder, inner, held
         self.windows, self.slice_bytes = inner.windows, inner.slice_bytes
-        self.is_forward = inner.is_forward
+        self.is_forward, self.notes = inner.is_forward, inner.notes
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -242,8 +267,8 @@ class _FetchedSource(Source):
         """
         with self._named():
             self._inner.verify()
+        self.notes = self._inner.notes
 
     def close(self) -> None:
         """Remove what was fetched."""
-        self._inner.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._held.close()
