@@ -177,6 +177,8 @@ class Fitting(ProtocolWork):
         for scan in over_subjects(self.scans):
             if len(found) == self.units.config.student.cohort:
                 break
+            if not self.intake.is_judged(scan):  # its ingest may need the CPU that the actor holds
+                await self.executor.release(self.units.protocol)
             state = await self.intake.accepted(scan)
             found += [] if state is None else [state]
         return found

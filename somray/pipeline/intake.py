@@ -52,6 +52,10 @@ class Intake:
         self._accepted = {scan: loop.create_future() for scan in self._scans}
         return asyncio.create_task(self._judge(units))
 
+    def is_judged(self, scan: Scan) -> bool:
+        """Whether `accepted` answers at once."""
+        return self._accepted[scan].done()
+
     async def accepted(self, scan: Scan) -> ScanState | None:
         """Wait for a scan; None if it is quarantined."""
         return await asyncio.shield(self._accepted[scan])
