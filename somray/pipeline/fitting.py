@@ -5,7 +5,7 @@ Nobody waits for the student who needs the teacher alone.
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass, replace
 
 from somray.domain.scan import Scan
@@ -25,6 +25,8 @@ from somray.stages.teacher import fit as teacher_stage
 from somray.stages.training import TrainingShared
 
 __all__ = ["FittedTeacher", "Fitting", "Models", "ProtocolWork", "SharedModel"]
+
+Reference = list[tuple[ScanState, tuple[int, ...] | None]]
 
 
 @dataclass(frozen=True)
@@ -96,26 +98,31 @@ class Fitting(ProtocolWork):
         return Models(fitted, asyncio.create_task(self._student(fitted, start)), encoder)
 
     async def teacher(self) -> FittedTeacher | None:
-        """Fit the teacher; None where it cannot be."""
-        chosen = chosen_references(self.units.config.teacher, await self._usable())
-        if not chosen:
-            if self.units.config.teacher.named:
-                await self.record.do(teacher_stage.missing, self.units.missing_reference())
-            return None
-        protocol = self.units.protocol
-        unit = self.units.teacher(chosen, self._previous_digest())
+        """Fit the teacher; None where it cannot be. Where the reference is ours to choose, the first scan that can."""
+        protocol, passed = self.units.protocol, list[str]()
         mapper = self.executor.mapper()
-        if mapper.waits and unit.item.folds:  # an actor that held a CPU could starve its own parts
-            unit = replace(unit, needs=replace(unit.needs, cpus=0.0))
-        entry = await self.record.do(teacher_stage.run, unit, shared=mapper, actor=protocol)
-        if not entry.ok:
-            return None
-        model = await self.record.teacher(protocol)
-        digest = f"{unit.digest}-{entry.value['digest']}"
-        shared = SharedModel(digest, self.executor.share(model))
-        if unit.item.folds:  # the student's lesson may need a CPU of its own
-            await self.executor.release(protocol)
-        return FittedTeacher(chosen[0][0], tuple(entry.value["slices"]), model, shared)
+        async for chosen in self._references():
+            unit = self.units.teacher(chosen, self._previous_digest(), passed)
+            if (
+                mapper.waits and unit.item.folds
+            ):  # an actor that held a CPU could starve its own parts
+                unit = replace(unit, needs=replace(unit.needs, cpus=0.0))
+            entry = await self.record.do(teacher_stage.run, unit, shared=mapper, actor=protocol)
+            if not entry.ok:
+                return None
+            if "passed" in entry.value:
+                passed.append(entry.value["passed"])
+                await self.executor.release(protocol)  # the next scan may need its CPU to get in
+                continue
+            model = await self.record.teacher(protocol)
+            digest = f"{unit.digest}-{entry.value['digest']}"
+            shared = SharedModel(digest, self.executor.share(model))
+            if unit.item.folds:  # the student's lesson may need a CPU of its own
+                await self.executor.release(protocol)
+            return FittedTeacher(chosen[0][0], tuple(entry.value["slices"]), model, shared)
+        if passed or self.units.config.teacher.named:
+            await self.record.do(teacher_stage.missing, self.units.missing_reference(passed))
+        return None
 
     def _previous_digest(self) -> str | None:
         """Name the content of the teacher that is carried over."""
@@ -131,8 +138,8 @@ class Fitting(ProtocolWork):
             return None
         return hashlib.sha256(encoder_bytes(read_encoder_file(named))).hexdigest()[:32]
 
-    async def _usable(self) -> list[ScanState]:
-        """Wait for the scans that the reference may need, in the manifest's order."""
+    async def _references(self) -> AsyncIterator[Reference]:
+        """Yield what may be the reference, in the manifest's order: each scan by itself where it is ours to choose."""
         config = self.units.config.teacher
         wanted = {(named.subject, named.session) for named in config.named}
         found: list[ScanState] = []
@@ -140,11 +147,14 @@ class Fitting(ProtocolWork):
             if wanted and (scan.subject, scan.session) not in wanted:
                 continue
             state = await self.intake.accepted(scan)
-            if state is not None:
+            if state is None:
+                continue
+            if config.reference == "auto":
+                yield [(state, None)]
+            else:
                 found.append(state)
-                if config.reference == "auto":
-                    break
-        return found
+        if found:
+            yield chosen_references(config, found)
 
     async def _student(
         self, fitted: FittedTeacher, start: Awaitable[str | None] | None

@@ -198,7 +198,7 @@ class RunRecord:
     def _found(self, unit: Unit) -> Entry | None:
         """Return what is known of a unit; nothing where the model that it left was cleared away."""
         entry = self._ledger.find(unit)
-        if entry is None or not entry.ok or unit.stage not in MODELS[:2]:
+        if entry is None or "digest" not in entry.value or unit.stage not in MODELS[:2]:
             return entry
         return entry if unit.stage in models.read_model_info(self._storage, unit.protocol) else None
 

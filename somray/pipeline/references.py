@@ -20,13 +20,11 @@ def chosen_references(
         states: usable scans in the manifest's order.
 
     Returns:
-        Scans with the slices that are named; None leaves slices to be chosen (auto), or takes every
-        n-th of them (cohort). Empty where no scan that is wanted can be used.
+        Scans with the slices that are named; None takes every n-th of them (cohort). Empty where no scan that is
+        wanted can be used.
     """
     if config.every is not None:
         return [(state, None) for state in states]
-    if not config.named:
-        return [(state, None) for state in states[:1]]
     known = {(s.scan.subject, s.scan.session): s for s in states}
     slices: dict[tuple[str, str], list[int]] = {}
     for named in config.named:

@@ -88,8 +88,9 @@ STAGES: Mapping[str, Stage] = {
     ),
     "teacher": Stage(
         (teacher.run, teacher.missing),
-        lambda unit: [("student", unit.name), ("pretrain", unit.name)],
+        lambda unit: [("student", unit.protocol), ("pretrain", unit.protocol)],
         0.03, "slice of one channel, once per pass",
+        "further scans, asked where the first ones can teach nothing",
     ),
     "shards": Stage((shards.run, codebooks.run), seconds=0.07, measure="slice of one channel"),
     "pretrain": Stage((pretrain.run,), seconds=0.15, measure="step of one worker"),

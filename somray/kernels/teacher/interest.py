@@ -13,7 +13,7 @@ from somray.errors import ShapeError
 from somray.kernels.features.uptake import BODY_HU, LEAST_CONTRAST, is_soft_tissue
 from somray.kernels.features.windows import auto_window
 
-__all__ = ["slice_interest"]
+__all__ = ["slice_interest", "slice_lack"]
 
 OUTLYING = 3.0
 """Robust spreads from the median tissue beyond which a pixel belongs to another regime."""
@@ -32,6 +32,9 @@ LEAST_HOT = 1e-6
 
 LEAST_BODY = 64
 """Pixels of body without which a slice is not worth looking at."""
+
+LEAST_PIXELS = 256
+"""Pixels with data without which no map is worth fitting: ten for each of the usual 25 nodes."""
 
 AIR_HU = -300.0
 
@@ -87,6 +90,30 @@ def slice_interest(
         among = grey if modality == "XCT" else grey[tissue]
         total += _minority(among, valid.size, bright_only=modality == "CT")
     return total / len(image)
+
+
+def slice_lack(image: NDArray[np.float32], modality: str, channels: Sequence[str]) -> str:
+    """Say in words why a slice can teach nothing; "" where it may, worthwhile or not.
+
+    Args:
+        image: (c, y, x) physical values, NaN where there is no data.
+        modality: as `slice_interest`.
+        channels: names, which tell CT.
+    """
+    valid = np.isfinite(image).all(axis=0)
+    if int(valid.sum()) < LEAST_PIXELS:
+        return f"has {int(valid.sum())} pixels with data"
+    varied, solid = 0, LEAST_BODY
+    for plane, kind in zip(image, kinds_of(channels_of(modality, channels)), strict=True):
+        values = plane[valid]
+        varied = max(varied, int(np.count_nonzero(values != np.median(values))))
+        if kind == "CT":
+            solid = int(np.count_nonzero(values > AIR_HU))
+    if varied < LEAST_BODY:
+        return "is blank" if varied == 0 else f"is blank but for {varied} pixels"
+    if solid < LEAST_BODY:
+        return "shows nothing but air" if solid == 0 else f"shows air, and {solid} pixels of tissue"
+    return ""
 
 
 def _minority(grey: NDArray[np.float64], pixels: int, bright_only: bool) -> float:

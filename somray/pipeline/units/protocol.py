@@ -140,8 +140,15 @@ class Units:
         self,
         chosen: Sequence[tuple[ScanState, tuple[int, ...] | None]],
         previous: str | None = None,
+        passed: Sequence[str] = (),
     ) -> Unit:
-        """Fit the SOM on the chosen scans and slices; `previous` names an earlier model's content."""
+        """Fit the SOM on the chosen scans and slices.
+
+        Args:
+            chosen: with None where slices are not named.
+            previous: names an earlier model's content.
+            passed: of scans before it that could teach nothing, in words.
+        """
         settings = self.config.teacher
         overrule = settings.classes
         spec = TeacherSpec(
@@ -165,7 +172,7 @@ class Units:
         scans = tuple(teacher.ReferenceScan(s.place, slices, s.level) for s, slices in chosen)
         item = teacher.TeacherItem(
             self.protocol, spec, scans, settings.every, settings.previous,
-            is_cut=any(state.is_cut for state, _ in chosen),
+            is_cut=any(state.is_cut for state, _ in chosen), passed=tuple(passed),
         )  # fmt: skip
         slice_bytes = max(state.tile_bytes for state, _ in chosen)
         held = 1 if item.folds else len(chosen[0][1] or (0,))
@@ -173,16 +180,18 @@ class Units:
         if settings.engine == "torch":
             needs = replace(needs, gpus=1.0)
         sources = [[state.source_digest, slices] for state, slices in chosen]
-        inputs = [sources, spec, settings.every, previous]
+        inputs = [sources, spec, settings.every, previous, *passed]
         scan, passes = chosen[0][0].scan, settings.epochs + 3 if item.folds else 2
         work = passes * sum(state.shape[1] * state.slices() for state, _ in chosen)
-        return self.unit("teacher", self.protocol, item, needs, inputs, of=scan, work=work)
+        name = f"{self.protocol}+{scan_name(scan)}" if passed else self.protocol
+        return self.unit("teacher", name, item, needs, inputs, of=scan, work=work)
 
-    def missing_reference(self) -> Unit:
-        """Tell that no scan that the configuration names as reference can be used."""
+    def missing_reference(self, passed: Sequence[str] = ()) -> Unit:
+        """Tell that no scan that the configuration names as reference can be used, or that none can teach."""
         named = tuple(f"{n.subject} {n.session}" for n in self.config.teacher.named)
-        item = teacher.MissingReference(named)
-        return self.unit("teacher", self.protocol, item, Needs(cpus=0.1), [named], of=None)
+        item = teacher.MissingReference(named, tuple(passed))
+        name = f"{self.protocol}+none" if passed else self.protocol
+        return self.unit("teacher", name, item, Needs(cpus=0.1), [named, *passed], of=None)
 
     @property
     def volume_rule(self) -> ScanRule | None:

@@ -16,7 +16,7 @@ from somray.io.ome.arrays import open_level
 from somray.io.ome.image import read_brick, read_meta, read_slab, slabs
 from somray.io.ome.metadata import level_shapes, tile_shape
 from somray.io.storage import Storage
-from somray.kernels.teacher.interest import slice_interest
+from somray.kernels.teacher.interest import slice_interest, slice_lack
 
 __all__ = ["check_slice", "most_worthwhile", "read_coarse", "read_slices", "sample_tiles"]
 
@@ -60,8 +60,10 @@ def most_worthwhile(
     windows: Windows,
     channels: tuple[str, ...],
     level: float | None = None,
-) -> int:
-    """Return the slice that is worth most as reference; the lowest of equals.
+) -> tuple[int, str]:
+    """Return the slice that is worth most as reference; the lowest of equals among those that can teach.
+
+    Also why it can teach nothing, where none can; "" where it can.
 
     Args:
         place: the scan.
@@ -71,7 +73,8 @@ def most_worthwhile(
         level: the scan's own lesion level of uptake, where a channel is PET.
     """
     meta = read_meta(Storage.at(place.root), place.name)
-    best, best_z = -np.inf, 0
+    best, best_z, lack = -np.inf, 0, ""
+    able, able_z = -np.inf, -1
     for z0, z1 in slabs(meta.shape[2], meta.slab_depth):
         if meta.is_cut:
             images = read_coarse(place, tuple(range(z0, z1)))
@@ -79,9 +82,12 @@ def most_worthwhile(
             images = np.moveaxis(read_slab(Storage.at(place.root), place.name, 0, z0, z1), 1, 0)
         for z, image in zip(range(z0, z1), images, strict=True):
             interest = slice_interest(image, modality, windows, channels, level)
+            why = slice_lack(image, modality, channels) if interest > able else ""
+            if interest > able and not why:
+                able, able_z = interest, z
             if interest > best:
-                best, best_z = interest, z
-    return best_z
+                best, best_z, lack = interest, z, why
+    return (best_z, lack) if able_z < 0 else (able_z, "")
 
 
 def read_coarse(place: ScanPlace, chosen: tuple[int, ...]) -> NDArray[np.float32]:

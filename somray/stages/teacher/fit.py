@@ -39,6 +39,7 @@ Windows = tuple[tuple[float, float] | None, ...]
 WINDOW_SLICES = 16  # slices spread over the scan that automatic windows are chosen from
 TILE_ROWS = 4  # of a tile every so many-th row, where slices are cut
 MOST_NAMED = 64  # reference slices that the model names one by one
+MOST_PASSED = 3  # scans named that could teach nothing
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class TeacherItem:
         every: take every n-th slice of all scans; None where slices are named or chosen.
         previous: run whose teacher of this protocol is carried over.
         is_cut: whether slices of a scan are cut into tiles.
+        passed: scans before this one that could teach nothing, and why.
     """
 
     protocol: str
@@ -75,6 +77,12 @@ class TeacherItem:
     every: int | None = None
     previous: str | None = None
     is_cut: bool = False
+    passed: tuple[str, ...] = ()
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether scan and slice are ours to choose, so that another scan may take the place of one."""
+        return self.every is None and self.scans[0].slices is None
 
     @property
     def place(self) -> ScanPlace:
@@ -89,9 +97,10 @@ class TeacherItem:
 
 @dataclass(frozen=True)
 class MissingReference:
-    """Reference scans that the configuration names and that cannot be used."""
+    """Reference scans that the configuration names and that cannot be used, or all that could teach nothing."""
 
     scans: tuple[str, ...]
+    passed: tuple[str, ...] = ()
 
 
 def missing(item: MissingReference, shared: object = None) -> Result:
@@ -100,6 +109,13 @@ def missing(item: MissingReference, shared: object = None) -> Result:
     Raises:
         DataError: always.
     """
+    if item.passed:
+        more = len(item.passed) - MOST_PASSED
+        told = "; ".join(item.passed[:MOST_PASSED]) + (f"; and {more} more" if more > 0 else "")
+        raise DataError(
+            "not_fittable",
+            f"no scan can teach: {told}; name one and its slices in teacher.reference, or give the protocol one",
+        )
     raise DataError(
         "not_fittable",
         f"teacher.reference names {', '.join(item.scans)}, set aside or not in the manifest; name scans "
@@ -120,7 +136,8 @@ def run(item: TeacherItem, shared: Mapper) -> Result:
     """Choose windows and slices where the configuration leaves them open, fit, store.
 
     Returns:
-        Rows of `clusters`; value: the slice the student learns from, windows, digest of the model.
+        Rows of `clusters`; value: the slice the student learns from, windows, digest of the model. Of a scan that is
+        ours to choose and can teach nothing: no rows, and `passed`, its name and why.
 
     Raises:
         DataError: a reference slice does not exist or carries nothing to learn from.
@@ -129,6 +146,10 @@ def run(item: TeacherItem, shared: Mapper) -> Result:
     try:
         fit, references = _fit(item, shared)
     except ShapeError as error:
+        if item.is_chosen:
+            models.drop_part(storage, item.protocol, "teacher")
+            whose = f"{item.place.subject} {item.place.session}"
+            return Result(value={"passed": f"{whose} can teach nothing: {error}"})
         where = ", ".join(f"{s.place.subject} {s.place.session}" for s in item.scans[:4])
         more = " and others" if len(item.scans) > 4 else ""
         raise DataError(
@@ -156,9 +177,7 @@ def _fit(item: TeacherItem, mapper: Mapper) -> tuple[TeacherFit, list[tuple[str,
     """Fit on slices in memory or on a fold; return the fit and the reference slices, A's first."""
     first, spec = item.scans[0], item.spec
     spec = replace(spec, windows=_windows(item))
-    chosen = first.slices or (
-        most_worthwhile(first.place, spec.modality, spec.windows, spec.channels, first.level),
-    )
+    chosen = first.slices or (_worthwhile(item, spec.windows),)
     view = _view(first, chosen, spec, mapper)
     previous = _previous(item)
     if previous is not None:
@@ -177,6 +196,20 @@ def _fit(item: TeacherItem, mapper: Mapper) -> tuple[TeacherFit, list[tuple[str,
     return fit_reference(fold, view, spec, previous), [
         learned, *(n for n in named if n != learned)
     ]  # fmt: skip
+
+
+def _worthwhile(item: TeacherItem, windows: Windows) -> int:
+    """Choose a slice of the first scan.
+
+    Raises:
+        ShapeError: the scan is the whole reference, and can teach nothing.
+    """
+    first, spec = item.scans[0], item.spec
+    z, lack = most_worthwhile(first.place, spec.modality, windows, spec.channels, first.level)
+    is_taught = item.previous is not None and not spec.refit
+    if lack and item.is_chosen and not is_taught:
+        raise ShapeError(f"slice {z}, its best, {lack}")
+    return z
 
 
 def _view(
@@ -252,6 +285,8 @@ def _words(item: TeacherItem, references: list[tuple[str, str, int]]) -> str:
     else:
         zs = ", ".join(str(z) for _, _, z in references)
         told = f"slice {zs} of subject {item.place.subject}, session {item.place.session}"
+    if item.passed:
+        told += f" ({'; '.join(item.passed[:MOST_PASSED])})"
     if item.previous is None:
         return told
     did = "refitted from" if item.spec.refit else "carried over unchanged from"

@@ -73,7 +73,7 @@ def test_the_codebook_is_that_of_a_fold_over_the_same_parts_of_the_whole_slice(
 def test_windows_come_from_the_scans_own_pixels_and_the_slice_from_the_pyramid(place):
     result, model = fitted(place)
     (z,) = result.value["slices"]
-    assert z == most_worthwhile(place, "XCT", model.windows, ("XCT",))
+    assert (z, "") == most_worthwhile(place, "XCT", model.windows, ("XCT",))
     low, high = np.nanpercentile(sample_tiles(place, 16, 4), (0.5, 99.5))
     assert model.windows == ((low, high),)
     own = np.nanpercentile(holed(), (0.5, 99.5))
