@@ -2,13 +2,14 @@
 
 Contours are drawn when slices are asked for, on the grid of the image that they were drawn on, whatever way it is
 turned. A contour belongs to the slice nearest to it. Where contours lie closer than slices, the plane nearest to a
-slice counts. Where regions overlap the first holds the voxel, as in all masks; the outline of the body (type EXTERNAL)
-would hold them all and is left out. Source: DICOM PS3.3 C.8.8.5, C.8.8.6.
+slice counts; where a region is drawn on every second, third … slice, those between take the shape between. Where
+regions overlap the first holds the voxel, as in all masks; the outline of the body (type EXTERNAL) would hold them
+all and is left out. Source: DICOM PS3.3 C.8.8.5, C.8.8.6.
 """
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from somray.domain.geometry import Geometry
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
-from somray.io.masks.contours import filled
+from somray.io.masks.contours import between, filled
 from somray.io.masks.dicom_objects import mask_object, unquoted
 from somray.io.masks.name_tables import MaskRegion, chosen, clean_name
 from somray.io.readers import split_channel
@@ -152,6 +153,22 @@ def open_rtstruct(path: Path, image: Geometry | None = None, name: str | None = 
     return _ContourSource(path, chosen(str(path), regions_of(path), name), image)
 
 
+@dataclass(frozen=True, eq=False)
+class _Plane:
+    """A region on one slice: its rings, or those of the planes below and above, and how far between them it lies."""
+
+    rings: list[Points]
+    above: list[Points] | None = None
+    share: float = 0.0
+
+    def drawn(self, grid: Geometry) -> NDArray[np.bool_]:
+        """Draw it on a slice (y, x)."""
+        below = filled(self.rings, grid.shape[1:])
+        if self.above is None:
+            return below
+        return between(below, filled(self.above, grid.shape[1:]), self.share, grid.spacing_mm[1:])
+
+
 class _ContourSource(Source):
     """An open structure set; slices are drawn one by one."""
 
@@ -162,54 +179,92 @@ class _ContourSource(Source):
             raise DataError("unreadable", f"{path}: draws no region; closed contours are read")
         grid = image or _own_grid(path, shown)
         super().__init__(str(path), ScanHeader((1, *grid.shape), grid, "dicom"))
-        self._slices: dict[int, list[tuple[int, list[Points]]]] = {}
-        outside = 0
+        self._slices: dict[int, list[tuple[int, _Plane]]] = {}
+        self._names = {one.label: clean_name(one.name) for one in shown}
+        self._lost = set[int]()
+        outside, steps = 0, dict[int, int]()
         for region in reversed(shown):  # the first is drawn last, so that it holds
             placed, beyond = _placed(path, region, grid)
             outside += beyond
-            for z, rings in placed.items():
-                self._slices.setdefault(z, []).append((region.label, rings))
+            steps[region.label] = step = _step(sorted(placed))
+            for z, plane in _planes(placed, step):
+                self._slices.setdefault(z, []).append((region.label, plane))
         if not self._slices:
             raise DataError(
                 "mask_mismatch",
                 f"{path}: all its contours lie outside the scan; name its own structure set",
             )
-        self.notes = tuple(self._told(regions, len(drawn) - len(shown), outside))
-        self._names = {one.label: clean_name(one.name) for one in shown}
+        self._told = tuple(_left_out(regions, len(drawn) - len(shown), outside))
+        self._told += tuple(self._sparse(steps))
 
     def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
         block = np.zeros((z1 - z0, *self.header.shape[2:]), dtype=np.float32)
         for z in range(z0, z1):
-            for label, rings in self._slices.get(z, ()):
-                block[z - z0][filled(rings, block.shape[1:])] = label
+            for label, plane in self._slices.get(z, ()):
+                here = plane.drawn(self.header.geometry)
+                self._lost |= {int(held) for held in np.unique(block[z - z0][here])} - {0, label}
+                block[z - z0][here] = label
         return block
 
-    def _told(self, regions: Sequence[Region], bodies: int, outside: int) -> Iterator[str]:
-        """Say what is left out."""
-        if others := sum(region.others for region in regions):
-            yield f"leaves out {others} points and open contours"
-        if bodies:
-            yield f"leaves out {bodies} outlines of the body (EXTERNAL)"
-        if outside:
-            yield f"leaves out {outside} contours that lie outside the scan"
+    def _sparse(self, steps: Mapping[int, int]) -> Iterator[str]:
+        """Say which slices hold no contour, and what becomes of them."""
+        for step in sorted(set(steps.values()) - {1}):
+            some = self._some([label for label in sorted(steps) if steps[label] == step])
+            yield f"draws {some} on one slice in {step}; those between take the shape between"
         gaps = np.diff(sorted(self._slices))
         if len(gaps) and gaps.min() > 1:
             yield f"draws on one slice in {gaps.min()} at most; those between stay empty"
 
+    def _some(self, labels: Sequence[int]) -> str:
+        more = len(labels) - _MOST_NAMED
+        named = ", ".join(f"{label} {self._names[label]}" for label in labels[:_MOST_NAMED])
+        return named + (f" and {more} more" if more > 0 else "")
+
+    @property
+    def notes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What is left out or filled in, and which regions lost voxels of what has been read so far."""
+        if not self._lost:
+            return self._told
+        some = self._some(sorted(self._lost))
+        return (
+            *self._told,
+            f"has regions that overlap, where the first holds the voxel: {some} lose some",
+        )
+
     def verify(self) -> None:
-        """Draw all slices, and note the regions of which others hold a part."""
-        lost = set[int]()
-        for z, drawn in self._slices.items():
-            held = self._read(0, z, z + 1)[0]
-            for label, rings in drawn:
-                if (held[filled(rings, held.shape)] != label).any():
-                    lost.add(label)
-        if lost:
-            names = ", ".join(
-                f"{label} {self._names[label]}" for label in sorted(lost)[:_MOST_NAMED]
-            )
-            told = f"has regions that overlap, where the first holds the voxel: {names} lose some"
-            self.notes = (*self.notes, told)
+        """Draw all slices, and so note the regions of which others hold a part."""
+        for z in self._slices:
+            self._read(0, z, z + 1)
+
+
+def _left_out(regions: Sequence[Region], bodies: int, outside: int) -> Iterator[str]:
+    """Say what is left out."""
+    if others := sum(region.others for region in regions):
+        yield f"leaves out {others} points and open contours"
+    if bodies:
+        yield f"leaves out {bodies} outlines of the body (EXTERNAL)"
+    if outside:
+        yield f"leaves out {outside} contours that lie outside the scan"
+
+
+def _step(slices: Sequence[int]) -> int:
+    """Return how many slices lie from one contour to the next where they are drawn evenly so, 1 where they are not.
+
+    Two planes alone tell no habit, and larger gaps part what was meant to be apart.
+    """
+    gaps = np.diff(slices)
+    if len(gaps) < 2:
+        return 1
+    least = int(gaps.min())
+    return least if (gaps == least).sum() > 1 and not (gaps % least).any() else 1
+
+
+def _planes(placed: Mapping[int, list[Points]], step: int) -> Iterator[tuple[int, _Plane]]:
+    """Yield a region's slices, those between its contours among them."""
+    for z, rings in placed.items():
+        yield z, _Plane(rings)
+        for number in range(1, step if z + step in placed else 1):
+            yield z + number, _Plane(rings, placed[z + step], number / step)
 
 
 def _placed(path: Path, region: Region, grid: Geometry) -> tuple[dict[int, list[Points]], int]:

@@ -242,7 +242,12 @@ class _FetchedSource(Source):
         super().__init__(shown_url(url), inner.header)
         self._url, self._folder, self._inner, self._held = url, folder, inner, held
         self.windows, self.slice_bytes = inner.windows, inner.slice_bytes
-        self.is_forward, self.notes = inner.is_forward, inner.notes
+        self.is_forward = inner.is_forward
+
+    @property
+    def notes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What was left out or decided."""
+        return self._inner.notes
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -267,7 +272,6 @@ class _FetchedSource(Source):
         """
         with self._named():
             self._inner.verify()
-        self.notes = self._inner.notes
 
     def close(self) -> None:
         """Remove what was fetched."""

@@ -105,10 +105,37 @@ def test_the_first_region_holds_what_several_cover_and_the_body_none(tmp_path):
     assert read(alone).any()
 
 
-def test_contours_on_every_other_slice_are_told(tmp_path):
-    contours = [box(z, -6.5, -2.5, 8.5, 12.5) for z in (30, 36, 42)]
+def test_what_is_drawn_on_every_other_slice_takes_the_shape_between(tmp_path):
+    even = [
+        box(z, -8.5, -8.5 + width, 7.5, 7.5 + width) for z, width in ((30, 4), (36, 8), (42, 8))
+    ]
+    path = write_structures(tmp_path / "rs.dcm", [(1, "a", "", even)])
+    with open_mask(path, GRID) as source:
+        told = "draws 1 a on one slice in 2; those between take the shape between"
+        assert source.notes == (told,)
+        found = source.read(0, 0, 5)
+    areas = found.sum(axis=(1, 2)).astype(int).tolist()
+    assert (areas[0], areas[2:]) == (16, [64, 64, 64])
+    assert 28 <= areas[1] <= 36  # a square of 6, but for its corners
+    assert np.array_equal(found[3], found[2])
+    assert (found[0] <= found[1]).all()
+    assert (found[1] <= found[2]).all()
+
+
+@pytest.mark.parametrize("heights", [(30, 36), (30, 36, 45), (30, 36, 36.4)])
+def test_what_is_not_drawn_evenly_keeps_its_gaps_and_says_so(tmp_path, heights):
+    contours = [box(z, -6.5, -2.5, 8.5, 12.5) for z in heights]
     with open_mask(write_structures(tmp_path / "rs.dcm", [(1, "a", "", contours)]), GRID) as source:
         assert source.notes == ("draws on one slice in 2 at most; those between stay empty",)
+        assert not source.read(0, 1, 2).any()
+
+
+def test_parts_that_lie_apart_stay_apart(tmp_path):
+    tall = grid(shape=(14, 20, 24))
+    heights = [30 + 3 * z for z in (0, 2, 4, 8, 10)]
+    contours = [box(z, -6.5, -2.5, 8.5, 12.5) for z in heights]
+    found = read(write_structures(tmp_path / "rs.dcm", [(1, "a", "", contours)]), tall)
+    assert np.flatnonzero(found.any(axis=(1, 2))).tolist() == [0, 1, 2, 3, 4, 8, 9, 10]
 
 
 def test_without_an_image_contours_lie_on_a_grid_of_their_own(tmp_path):
