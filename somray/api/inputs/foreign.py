@@ -160,7 +160,7 @@ def _spacing_of(array: Any, dims: dict[str, Any]) -> tuple[tuple[float, ...] | N
 
 def _step_of(coordinate: Any) -> tuple[float | None, str]:  # Any: xarray
     """Return a coordinate's step in mm, or None; and what keeps it from being known."""
-    from somray.io.readers.voxels.units import mm_per_unit  # brings every reader along
+    from somray.io.readers.lengths import mm_per_unit  # brings every reader along
 
     name, unit = coordinate.name, str(coordinate.attrs.get("units", ""))
     if coordinate.dtype.kind not in "iuf":

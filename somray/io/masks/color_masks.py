@@ -22,9 +22,8 @@ from somray.io.readers.slices.order import in_order
 from somray.io.readers.slices.png import is_png, png_facts, png_samples
 from somray.io.readers.slices.reader import pictures_within
 from somray.io.readers.source import Source
-from somray.io.readers.tiff.header import stack_header
 from somray.io.readers.tiff.pages import is_imagej_page, strict
-from somray.io.readers.tiff.spacing import spacing_zyx_mm
+from somray.io.readers.tiff.spacing import spacing_zyx_mm, stack_header
 
 __all__ = ["is_color_mask", "open_colors"]
 

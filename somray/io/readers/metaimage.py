@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
+from somray.io.readers.lengths import mm_per_unit
 from somray.io.readers.raw import RawLayout, RawSource, volume_shape
 from somray.io.readers.source import Source, grid_of
-from somray.io.readers.voxels.data_files import listed_files, named_files
+from somray.io.readers.voxels.data_files import named_files
 from somray.io.readers.voxels.meta_fields import MetaFields, read_fields
-from somray.io.readers.voxels.units import mm_per_unit
 
 __all__ = ["is_metaimage", "open_metaimage"]
 
@@ -163,6 +163,4 @@ def _data_files(
         raise ValueError("ElementDataFile")
     if name.upper() == "LOCAL":
         return True, (str(path),)
-    if name.split()[0].upper() == "LIST":
-        return False, listed_files(path, fields.listed, planes)
-    return False, named_files(path, name, planes)
+    return False, named_files(path, name, fields.listed, planes)

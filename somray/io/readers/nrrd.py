@@ -12,7 +12,7 @@ from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers.raw import RawLayout, RawSource
 from somray.io.readers.source import Source, grid_of
-from somray.io.readers.voxels.data_files import listed_files, named_files
+from somray.io.readers.voxels.data_files import named_files
 from somray.io.readers.voxels.inflate import first_bytes
 from somray.io.readers.voxels.nrrd_axes import NrrdAxes, axes_of, place_of_axes
 from somray.io.readers.voxels.nrrd_fields import NrrdFields, read_fields
@@ -111,9 +111,6 @@ def _order(path: Path, header: NrrdFields, kind: str, encoding: str) -> str:
 def _files(path: Path, header: NrrdFields, axes: NrrdAxes) -> tuple[str, ...]:
     """Return the data files, in the order of the slices."""
     detached = header.fields.get("data file")
-    times, size_z = axes.shape[:2]
     if detached is None:
         return (str(path),)
-    if str(detached).upper().split()[:1] == ["LIST"]:
-        return listed_files(path, header.listed, times * size_z)
-    return named_files(path, str(detached), times * size_z)
+    return named_files(path, str(detached), header.listed, axes.shape[0] * axes.shape[1])

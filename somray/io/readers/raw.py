@@ -17,16 +17,13 @@ from somray.domain.brick import Brick
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers.source import Source
-from somray.io.readers.voxels.layout import RawLayout
 from somray.io.readers.voxels.rows import StoredPlane
-from somray.io.readers.voxels.stream import VoxelStream
+from somray.io.readers.voxels.stream import RawLayout, VoxelStream
 
 __all__ = ["RawLayout", "RawSource", "volume_shape"]
 
-_SURPLUS_BYTES = (
-    4096  # fewer bytes after the voxels are padding or an appended line, whatever a slice takes
-)
-
+_SURPLUS_BYTES = 4096
+"""Fewer bytes after the voxels are padding or an appended line, whatever a slice takes."""
 _SHEARED = 1e-3  # cosine; headers round their directions to six or seven digits
 
 
@@ -52,17 +49,14 @@ class RawSource(Source):
         times, size_z, rows, columns = header.shape
         planes = times * size_z // layout.values_per_voxel
         self._slice_bytes = rows * columns * layout.values_per_voxel * self._dtype.itemsize
-        if not layout.files or planes % len(layout.files):
-            raise DataError(
-                "unreadable", f"{path}: {len(layout.files)} data files for {planes} slices"
-            )
-        self._per_file = planes // len(layout.files)
-        for name in layout.files:
-            if not Path(name).is_file():  # the folder is the header's word and not repeated
-                what = (
-                    f"{path}: its data file {Path(name).name} does not exist where the header says"
-                )
-                raise DataError("missing", f"{what}; bring it there, or correct the header")
+        count = len(layout.files)
+        if not count or planes % count:
+            raise DataError("unreadable", f"{path}: {count} data files for {planes} slices")
+        self._per_file = planes // count
+        for file in map(Path, layout.files):
+            if not file.is_file():  # the folder is the header's word and not repeated
+                what = f"its data file {file.name} does not exist where the header says"
+                raise DataError("missing", f"{path}: {what}; bring it there, or correct the header")
         total = self._per_file * self._slice_bytes
         self._streams = [VoxelStream(name, layout, total) for name in layout.files]
         self._check_surplus()
@@ -98,27 +92,15 @@ class RawSource(Source):
         for stream in self._streams:
             stream.verify()
 
-    def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        first = self._plane(t, z0)  # before room is made for sizes that may be a lie
-        block = np.empty((z1 - z0, *first.shape), dtype=np.float32)
-        block[0] = first
-        for z in range(z0 + 1, z1):
-            block[z - z0] = self._plane(t, z)
-        return block
-
     def _plane(self, t: int, z: int) -> NDArray[np.float32]:
-        """Read one slice."""
-        return self._physical(
-            self._stored(t, z)[..., t if self._layout.values_per_voxel > 1 else 0]
-        )
+        return self._physical(self._stored(t, z), t)
 
     def _stored(self, t: int, z: int) -> NDArray[np.generic]:
         """Read one slice as (y, x, values that lie together)."""
-        _, _, rows, columns = self.header.shape
-        together = self._layout.values_per_voxel
         file, start = self._place(t, z)
         data = self._streams[file].read(start, self._slice_bytes)
-        return np.frombuffer(data, dtype=self._dtype).reshape(rows, columns, together)
+        together = self._layout.values_per_voxel
+        return np.frombuffer(data, self._dtype).reshape(*self.header.shape[2:], together)
 
     def _place(self, t: int, z: int) -> tuple[int, int]:
         """Return the file of a plane and where it begins there."""
@@ -128,24 +110,22 @@ class RawSource(Source):
 
     def _read_box(self, box: Brick) -> NDArray[np.float32]:
         found = np.empty(box.shape, dtype=np.float32)
-        together = self._layout.values_per_voxel
+        columns, together = self.header.shape[3], self._layout.values_per_voxel
         for z in range(box.z0, box.z1):
             file, start = self._place(box.t, z)
-            plane = StoredPlane(
-                start, self.header.shape[3], self._dtype, together, self._streams[file].read
-            )
+            plane = StoredPlane(start, columns, self._dtype, together, self._streams[file].read)
             for rows, stored in plane.rows(box):
-                found[z - box.z0, rows] = self._physical(stored[..., box.t if together > 1 else 0])
+                found[z - box.z0, rows] = self._physical(stored, box.t)
         return found
 
-    def _physical(self, stored: NDArray[np.generic]) -> NDArray[np.float32]:
+    def _physical(self, stored: NDArray[np.generic], t: int) -> NDArray[np.float32]:
+        """Take a time point (y, x) out of values that lie together, in physical ones."""
+        own = stored[..., t if self._layout.values_per_voxel > 1 else 0]
+        slope, intercept = self._layout.slope, self._layout.intercept
         with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is infinite
-            if self._layout.slope == 1.0 and self._layout.intercept == 0.0:
-                return stored.astype(np.float32)
-            return np.asarray(
-                stored.astype(np.float64) * self._layout.slope + self._layout.intercept,
-                dtype=np.float32,
-            )
+            if (slope, intercept) == (1.0, 0.0):
+                return own.astype(np.float32)
+            return (own.astype(np.float64) * slope + intercept).astype(np.float32)
 
     def close(self) -> None:
         """Let go of open files."""

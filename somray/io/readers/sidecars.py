@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from somray.io.readers.lengths import mm_of
+from somray.io.readers.tiff.spacing import Spacing
 
 __all__ = ["sidecar_spacing"]
 
@@ -18,9 +19,7 @@ _SECTION = re.compile(r"^\s*[\[{](.*?)[\]}]\s*$")
 _Fields = Mapping[str, str]
 
 
-def sidecar_spacing(
-    place: Path, shape: tuple[int, ...], step: float = 1.0
-) -> tuple[float | None, float, float] | None:
+def sidecar_spacing(place: Path, shape: tuple[int, ...], step: float = 1.0) -> Spacing | None:
     """Look beside a stack for its voxel size.
 
     Args:
@@ -31,14 +30,8 @@ def sidecar_spacing(
     Returns:
         (z, y, x) in mm, z None where not certain; None where nothing is.
     """
-    found = set()
-    for file in _beside(place):
-        fields = _fields(file)
-        read = _READERS[file.suffix.lower()]
-        sizes = read(fields, shape, step)
-        if sizes is not None:
-            found.add(sizes)
-    return found.pop() if len(found) == 1 else None
+    told = {_READERS[f.suffix.lower()](_fields(f), shape, step) for f in _beside(place)} - {None}
+    return told.pop() if len(told) == 1 else None
 
 
 def _beside(place: Path) -> list[Path]:
@@ -66,15 +59,12 @@ def _fields(file: Path) -> dict[str, str]:
 def _numbers(fields: _Fields, *keys: str) -> list[float]:
     """Return the numbers of all keys together; [] where one is missing or none."""
     try:
-        found = [float(word) for key in keys for word in fields.get(key, "?").split()]
+        return [float(word) for key in keys for word in fields.get(key, "?").split()]
     except ValueError:
         return []
-    return found
 
 
-def _skyscan(
-    fields: _Fields, shape: tuple[int, ...], step: float
-) -> tuple[float | None, float, float] | None:
+def _skyscan(fields: _Fields, shape: tuple[int, ...], step: float) -> Spacing | None:
     """Read an NRecon log; sections lie a multiple of the pixel size apart."""
     own = "reconstruction/"
     size = _numbers(fields, f"{own}pixel size (um)")
@@ -88,9 +78,7 @@ def _skyscan(
     return (mm * sections[0] if sections[0] == step > 0 else None), mm, mm
 
 
-def _nikon(
-    fields: _Fields, shape: tuple[int, ...], step: float
-) -> tuple[float | None, float, float] | None:
+def _nikon(fields: _Fields, shape: tuple[int, ...], step: float) -> Spacing | None:
     """Read a Nikon volume description; sizes in mm."""
     own = "xtekct/"
     counts = _numbers(fields, *(f"{own}voxels{a}" for a in "zyx"))
@@ -98,9 +86,7 @@ def _nikon(
     return _if_same(counts, sizes, shape)
 
 
-def _volume_graphics(
-    fields: _Fields, shape: tuple[int, ...], step: float
-) -> tuple[float | None, float, float] | None:
+def _volume_graphics(fields: _Fields, shape: tuple[int, ...], step: float) -> Spacing | None:
     """Read a Volume Graphics description; sizes and counts run x, y, z."""
     scale = mm_of(fields.get("geometry/unit", ""))
     counts = _numbers(fields, "representation/size")[::-1]
@@ -108,9 +94,7 @@ def _volume_graphics(
     return _if_same(counts, sizes, shape)
 
 
-def _if_same(
-    counts: list[float], sizes: list[float], shape: tuple[int, ...]
-) -> tuple[float | None, float, float] | None:
+def _if_same(counts: list[float], sizes: list[float], shape: tuple[int, ...]) -> Spacing | None:
     if counts != [float(n) for n in shape] or len(sizes) != 3:
         return None
     z, y, x = sizes

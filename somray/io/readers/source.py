@@ -1,11 +1,10 @@
 """What every reader returns: a header at once, pixels slab by slab or box by box on request."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +61,7 @@ class SliceFile:
     plane: Geometry
 
 
-class Source(ABC):
+class Source:
     """An open scan file or folder of one channel.
 
     Args:
@@ -90,9 +89,18 @@ class Source(ABC):
         self.path = path
         self.header = header
 
-    @abstractmethod
+    def _plane(self, t: int, z: int) -> NDArray[Any]:  # Any: any number
+        """Read one checked slice (y, x)."""
+        raise NotImplementedError
+
     def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        """Read a checked range."""
+        """Read a checked range; here slice by slice."""
+        first = self._plane(t, z0)  # before room is made for sizes that may be a lie
+        block = np.empty((z1 - z0, *self.header.shape[2:]), dtype=np.float32)
+        block[0] = first
+        for z in range(z0 + 1, z1):
+            block[z - z0] = self._plane(t, z)
+        return block
 
     def read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
         """Read slices z0 to z1 (excluded) of time t as (z, y, x) in physical values.

@@ -179,13 +179,13 @@ def test_streams_are_read_forwards_by_one(opened):
 
 def test_only_the_strips_that_a_box_meets_are_decoded(opened, monkeypatch):
     source, seen = opened("packed tiles"), []
-    part = boxes.PageBoxes._part
+    part = boxes.PagesSource._part
 
     def noted(self, path, page, number):
         seen.append(number)
         return part(self, path, page, number)
 
-    monkeypatch.setattr(boxes.PageBoxes, "_part", noted)
+    monkeypatch.setattr(boxes.PagesSource, "_part", noted)
     source.read_box(Brick(0, 1, 2, 33, 60, 20, 40))
     assert seen == [7, 8]  # of 3 rows of 6
 

@@ -6,7 +6,7 @@ Source: OME-NGFF 0.4 and 0.5, multiscales; RFC-4.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,10 +64,7 @@ def image_of(place: str, attributes: Mapping[str, Any]) -> ZarrImage:  # Any: JS
     try:
         axes, spaces = _axes(multiscale)
         dataset = multiscale["datasets"][0]
-        lists = [
-            dataset.get("coordinateTransformations"),
-            multiscale.get("coordinateTransformations"),
-        ]
+        lists = [level.get("coordinateTransformations") for level in (dataset, multiscale)]
         scale, shift = _transform(len(axes), [t for found in lists for t in found or ()])
         matrix, repairs = _matrix(axes, spaces, scale, shift)
         image = ZarrImage(str(dataset["path"]), axes, matrix, _channel_names(ome), repairs)
@@ -187,9 +184,8 @@ def _own(place: str, image: ZarrImage, own: Any) -> ZarrImage:  # Any: JSON
         raise DataError("truncated", f"{place}: is a scan that was never finished; run again")
     if "affine" not in own:
         return image
-    return ZarrImage(
-        path=image.path,
-        axes=image.axes,
+    return replace(
+        image,
         matrix=np.asarray(own["affine"], dtype=np.float64),
         channels=[str(name) for name in own.get("channels") or image.channels],
         repairs=tuple(code for code in own.get("repairs") or () if code in REPAIRS),

@@ -74,7 +74,7 @@ def open_omezarr(path: Path | str, irregular: str = "refuse", channel: str | Non
         group, root = _image_group(place, group, root)
         image = image_of(place, dict(group.attrs))
         array = _array(place, group, image.path)
-        return _ZarrSource(place, _facts(place, image, array, channel), array)
+        return _opened(place, image, array, channel)
     except BaseException:
         _close(store)
         raise
@@ -157,14 +157,7 @@ def _array(place: str, group: zarr.Group, path: str) -> Any:  # Any: zarr's arra
     return found
 
 
-class _Facts:
-    """What is read of an array, and what it says of itself."""
-
-    def __init__(self, header: ScanHeader, axes: str, channel: int) -> None:
-        self.header, self.axes, self.channel = header, axes, channel
-
-
-def _facts(place: str, image: ZarrImage, array: Any, channel: str | None) -> _Facts:  # Any: zarr
+def _opened(place: str, image: ZarrImage, array: Any, channel: str | None) -> Source:  # Any: zarr
     if len(image.axes) != array.ndim:
         raise DataError(
             "unreadable", f"{place}: names axes {image.axes} for an array of {array.ndim}"
@@ -182,7 +175,7 @@ def _facts(place: str, image: ZarrImage, array: Any, channel: str | None) -> _Fa
         outside_is_nan=image.is_own,
         repairs=repairs,
     )
-    return _Facts(header, image.axes, chosen)
+    return _ZarrSource(place, header, array, image.axes, chosen)
 
 
 def _parent_affine(place: str) -> NDArray[np.float64] | None:
@@ -205,9 +198,11 @@ class _ZarrSource(Source):
 
     splits = True
 
-    def __init__(self, path: str, facts: _Facts, array: Any) -> None:  # Any: zarr
-        super().__init__(path, facts.header)
-        self._axes, self._channel, self._array = facts.axes, facts.channel, array
+    def __init__(
+        self, path: str, header: ScanHeader, array: Any, axes: str, channel: int
+    ) -> None:  # Any: zarr
+        super().__init__(path, header)
+        self._axes, self._channel, self._array = axes, channel, array
         self._is_found = False  # a chunk, where zarr looks for them
         chunks = dict(zip(self._axes, array.chunks, strict=True))
         self.windows = "boxes" if chunks["x"] <= WIDEST_CHUNK else "rows"

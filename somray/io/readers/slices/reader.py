@@ -4,6 +4,7 @@ What is no picture (logs, Thumbs.db, previews in JPEG) is left alone. A folder m
 with the whole stack, or the files of one OME-TIFF set.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,19 +15,17 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from somray.domain.brick import Brick
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers.sidecars import sidecar_spacing
 from somray.io.readers.slices.order import NumberedFile, in_order
 from somray.io.readers.slices.png import is_png, png_facts, png_plane
 from somray.io.readers.source import Source
-from somray.io.readers.tiff.boxes import PageBoxes, Windows, windows_of
-from somray.io.readers.tiff.header import stack_header
+from somray.io.readers.tiff.boxes import FilesSource, Windows, windows_of
 from somray.io.readers.tiff.omeset import SetSource, is_ome_set
-from somray.io.readers.tiff.pages import check_whole, facts_of, planes_of, strict
+from somray.io.readers.tiff.pages import check_whole, facts_of, strict
 from somray.io.readers.tiff.reader import SUFFIXES, open_tiff
-from somray.io.readers.tiff.spacing import Spacing, spacing_zyx_mm
+from somray.io.readers.tiff.spacing import Spacing, spacing_zyx_mm, stack_header
 
 __all__ = ["is_slices", "open_slices", "pictures_within"]
 
@@ -44,6 +43,7 @@ class _Slice:
     notes: tuple[str, ...] = ()
     spacing: Spacing | None = None
     windows: Windows = "slices"
+    page: int = 0
 
 
 def pictures_within(folder: Path) -> list[Path]:
@@ -93,9 +93,14 @@ def open_slices(path: Path, irregular: str = "refuse", channel: str | None = Non
     notes = (*first.notes, *(("others_ignored",) if numbered.others else ()))
     spacing = _spacing(path, seen, numbered, shape[1:])
     header = stack_header(path, shape, spacing, notes, kind)
-    source = _SlicesSource(str(path), header, numbered.files)
-    windows = {one.windows for one in seen}
-    source.windows = windows.pop() if len(windows) == 1 else "slices"
+    if kind == "png":
+        source: Source = _PngSource(str(path), header, numbered.files)
+    else:
+        windows = {one.windows for one in seen}
+        common = windows.pop() if len(windows) == 1 else "slices"
+        planes = [(file, one.page) for file, one in zip(numbered.files, seen, strict=True)]
+        source = FilesSource(str(path), header, common, [planes])
+    source.slice_bytes = 12  # a file, its decoded samples, float32
     return source
 
 
@@ -132,7 +137,7 @@ def _look(file: Path, *, decode: bool) -> _Slice:
         notes = ("gray_from_rgb",) if facts.samples > 2 else ()
         return _Slice(facts.rows, facts.columns, f"{facts.bits} bit", notes)
     with strict(file), tifffile.TiffFile(file) as opened:
-        pages = list(opened.pages)
+        pages: list[Any] = list(opened.pages)  # Any: tifffile
         full = [page for page in pages if not page.keyframe.is_reduced]
         check_whole(file, full)
         if len(full) != 1:
@@ -142,13 +147,13 @@ def _look(file: Path, *, decode: bool) -> _Slice:
                 "file that holds a stack by itself",
             )
         page = facts_of(file, full[0], decode=decode)
-        if (
-            np.prod([n for a, n in zip(full[0].axes, full[0].shape, strict=True) if a not in "SYX"])
-            > 1
-        ):
+        axes = zip(full[0].axes, full[0].shape, strict=True)
+        if math.prod(size for axis, size in axes if axis not in "SYX") > 1:
             raise DataError("unreadable", f"{file}: holds a volume; name the file itself")
-        spacing, windows = spacing_zyx_mm(opened), windows_of(full)
-        return _Slice(page.rows, page.columns, page.dtype, page.notes, spacing, windows)
+        return _Slice(
+            page.rows, page.columns, page.dtype, page.notes, spacing_zyx_mm(opened), windows_of(full),
+            pages.index(full[0]),
+        )  # fmt: skip
 
 
 def _check_alike(folder: Path, files: list[Path], seen: Sequence[_Slice]) -> None:
@@ -186,39 +191,14 @@ def _spacing(
     return own
 
 
-class _SlicesSource(Source):
-    """One file per slice."""
+class _PngSource(Source):
+    """One PNG file per slice."""
 
     splits = True
-    slice_bytes = 12  # a file, its decoded samples, float32
 
     def __init__(self, path: str, header: ScanHeader, files: list[Path]) -> None:
         super().__init__(path, header)
         self._files = files
-        self._boxes = PageBoxes()
 
-    def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        block = np.empty((z1 - z0, *self.header.shape[2:]), dtype=np.float32)
-        for z, file in enumerate(self._files[z0:z1]):
-            block[z] = self._plane(file)
-        return block
-
-    def _read_box(self, box: Brick) -> NDArray[np.float32]:
-        if self.windows == "slices":
-            return super()._read_box(box)
-        found = np.empty(box.shape, dtype=np.float32)
-        for z, file in enumerate(self._files[box.z0 : box.z1]):
-            with strict(file), tifffile.TiffFile(file) as opened:
-                found[z] = self._boxes.read(file, _full(opened), box)
-        return found
-
-    def _plane(self, file: Path) -> NDArray[np.float32]:
-        if file.suffix.lower() not in SUFFIXES:
-            return np.asarray(png_plane(file), dtype=np.float32)
-        with strict(file), tifffile.TiffFile(file) as opened:
-            return np.asarray(planes_of(file, _full(opened))[0], dtype=np.float32)
-
-
-def _full(opened: Any) -> Any:  # Any: tifffile
-    """Return the page of full size of an open file."""
-    return next(page for page in opened.pages if not page.keyframe.is_reduced)
+    def _plane(self, t: int, z: int) -> NDArray[Any]:  # Any: any number
+        return png_plane(self._files[z])

@@ -1,20 +1,23 @@
-"""Boxes of TIFF pages: only the strips or tiles that a box meets are decoded.
+"""Planes that are pages of TIFF files; of a box only the strips or tiles that it meets are decoded.
 
 A page that is one compressed strip, or that holds its samples or slices apart, is decoded whole.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 
 from somray.domain.brick import Brick
-from somray.io.readers.tiff.pages import measured, strict
+from somray.domain.scan import ScanHeader
+from somray.io.readers.source import Source
+from somray.io.readers.tiff.pages import measured, planes_of, strict
 from somray.io.readers.voxels.rows import StoredPlane
 
-__all__ = ["PageBoxes", "Windows", "windows_of"]
+__all__ = ["FilesSource", "PagesSource", "Windows", "windows_of"]
 
 Windows = Literal["slices", "rows", "boxes"]
 
@@ -56,24 +59,41 @@ def _segment(key: Any) -> tuple[int, int]:  # Any: tifffile
     return min(int(key.rowsperstrip), int(key.imagelength)), int(key.imagewidth)
 
 
-class PageBoxes:
-    """Reads boxes of pages; the last strip or tile is kept decoded."""
+class PagesSource(Source):
+    """A scan whose planes are pages; the last strip or tile is kept decoded.
 
-    def __init__(self) -> None:
-        """Begin with nothing kept."""
+    Args:
+        path: for messages.
+        header: what it says of itself.
+        windows: of all its pages, see `windows_of`.
+    """
+
+    splits = True
+
+    def __init__(self, path: str, header: ScanHeader, windows: Windows) -> None:
+        super().__init__(path, header)
+        self.windows = windows
         self._kept: tuple[tuple[Path, int, int], NDArray[Any]] | None = None
 
-    def read(self, path: Path, page: Any, box: Brick) -> NDArray[Any]:  # Any: tifffile, any number
-        """Read (y, x) of one page in the values that were measured; see `planes_of`.
+    def _page(self, t: int, z: int) -> tuple[Path, Any]:  # Any: tifffile
+        """Return the file and the page of a plane."""
+        raise NotImplementedError
 
-        Args:
-            path: of the page's file.
-            page: one whose `windows_of` is not slices.
-            box: its rows and columns count.
+    def _plane(self, t: int, z: int) -> NDArray[Any]:  # Any: any number
+        return np.asarray(planes_of(*self._page(t, z))[0])
 
-        Raises:
-            DataError: as `planes_of`.
-        """
+    def _read_box(self, box: Brick) -> NDArray[np.float32]:
+        if self.windows == "slices":
+            return super()._read_box(box)
+        found = np.empty(box.shape, dtype=np.float32)
+        for z in range(box.z0, box.z1):
+            found[z - box.z0] = self._box_of(*self._page(box.t, z), box)
+        return found
+
+    def _box_of(
+        self, path: Path, page: Any, box: Brick
+    ) -> NDArray[Any]:  # Any: tifffile, any number
+        """Read (y, x) of one page in the values that were measured; see `planes_of`."""
         key = page.keyframe
         with strict(path):
             if _is_plain(key):
@@ -115,6 +135,42 @@ class PageBoxes:
                 raise ValueError(f"part {number} is empty")
             self._kept = place, decoded[0]
         return self._kept[1]
+
+
+class FilesSource(PagesSource):
+    """Pages in several files, one of which is open at a time.
+
+    Args:
+        path: for messages.
+        header: what it says of itself.
+        windows: of all its pages, see `windows_of`.
+        planes: file and page of each plane, (t, z).
+    """
+
+    def __init__(
+        self,
+        path: str,
+        header: ScanHeader,
+        windows: Windows,
+        planes: Sequence[Sequence[tuple[Path, int]]],
+    ) -> None:
+        super().__init__(path, header, windows)
+        self._planes = planes
+        self._open: tuple[Path, Any] | None = None  # Any: tifffile
+
+    def _page(self, t: int, z: int) -> tuple[Path, Any]:  # Any: tifffile
+        file, number = self._planes[t][z]
+        with strict(file):
+            if self._open is None or self._open[0] != file:
+                self.close()
+                self._open = file, tifffile.TiffFile(file)
+            return file, self._open[1].pages[number]
+
+    def close(self) -> None:
+        """Let go of the open file."""
+        if self._open is not None:
+            self._open[1].close()
+        self._open = None
 
 
 def _plane(page: Any) -> StoredPlane:  # Any: tifffile

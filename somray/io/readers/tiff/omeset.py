@@ -7,19 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tifffile
-from numpy.typing import NDArray
 
-from somray.domain.brick import Brick
-from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers.source import Source
-from somray.io.readers.tiff.boxes import PageBoxes, Windows, windows_of
-from somray.io.readers.tiff.header import stack_header
+from somray.io.readers.tiff.boxes import FilesSource, Windows, windows_of
 from somray.io.readers.tiff.omexml import OmePixels, TiffData, metadata_file, parsed, pixels_of
-from somray.io.readers.tiff.pages import PageFacts, check_whole, facts_of, planes_of, strict
-from somray.io.readers.tiff.spacing import ome_spacing
+from somray.io.readers.tiff.pages import PageFacts, check_whole, facts_of, strict
+from somray.io.readers.tiff.spacing import ome_spacing, stack_header
 from somray.io.readers.tiff.stack import stack_of
 
 __all__ = ["SetSource", "is_ome_set", "open_ome_set"]
@@ -72,8 +67,8 @@ def open_ome_set(path: Path, text: str, channel: str | None = None) -> Source:
     shape = (*stack.planes.shape, facts.rows, facts.columns)
     notes = (*stack.notes, *facts.notes)
     header = stack_header(path, shape, ome_spacing(text), notes)
-    source = SetSource(str(path), header, planes, frozenset(file for file, _ in where))
-    source.windows = windows
+    source = SetSource(str(path), header, windows, planes)
+    source.members = frozenset(file for file, _ in where)
     return source
 
 
@@ -197,53 +192,11 @@ def _checked(path: Path, planes: Sequence[tuple[Path, int]]) -> tuple[PageFacts,
     return next(iter(facts)), windows.pop() if len(windows) == 1 else "slices"
 
 
-class SetSource(Source):
-    """Planes in several files, one of which is open at a time.
+class SetSource(FilesSource):
+    """A set.
 
-    Args:
-        path: file that holds the XML.
-        header: what the set says of itself.
-        planes: file and page of each plane, (t, z).
-        members: all files of the set, those of other channels too.
+    Attributes:
+        members: all its files, those of other channels too.
     """
 
-    splits = True
-
-    def __init__(
-        self,
-        path: str,
-        header: ScanHeader,
-        planes: list[list[tuple[Path, int]]],
-        members: frozenset[Path],
-    ) -> None:
-        super().__init__(path, header)
-        self._planes, self.members = planes, members
-        self._boxes = PageBoxes()
-        self._open: tuple[Path, Any] | None = None  # Any: tifffile
-
-    def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        block = np.empty((z1 - z0, *self.header.shape[2:]), dtype=np.float32)
-        for z, (file, page) in enumerate(self._planes[t][z0:z1]):
-            block[z] = planes_of(file, self._opened(file).pages[page])[0]
-        return block
-
-    def _read_box(self, box: Brick) -> NDArray[np.float32]:
-        if self.windows == "slices":
-            return super()._read_box(box)
-        found = np.empty(box.shape, dtype=np.float32)
-        for z, (file, page) in enumerate(self._planes[box.t][box.z0 : box.z1]):
-            found[z] = self._boxes.read(file, self._opened(file).pages[page], box)
-        return found
-
-    def _opened(self, file: Path) -> Any:  # Any: tifffile
-        if self._open is None or self._open[0] != file:
-            self.close()
-            with strict(file):
-                self._open = file, tifffile.TiffFile(file)
-        return self._open[1]
-
-    def close(self) -> None:
-        """Let go of the open file."""
-        if self._open is not None:
-            self._open[1].close()
-        self._open = None
+    members: frozenset[Path] = frozenset()

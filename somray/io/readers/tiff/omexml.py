@@ -12,6 +12,7 @@ __all__ = [
     "OmePixels",
     "TiffData",
     "channel_names",
+    "elements",
     "is_timed",
     "metadata_file",
     "parsed",
@@ -72,20 +73,21 @@ def parsed(text: str) -> ET.Element | None:
         return None
 
 
-def _all(root: ET.Element, name: str) -> list[ET.Element]:
+def elements(root: ET.Element, name: str) -> list[ET.Element]:
+    """List the elements of a name, whatever their namespace."""
     return [e for e in root.iter() if e.tag.rpartition("}")[2] == name]
 
 
 def metadata_file(root: ET.Element) -> str | None:
     """Return the name of the file that holds the XML of a BinaryOnly member, None for any other."""
-    found = _all(root, "BinaryOnly")
+    found = elements(root, "BinaryOnly")
     return found[0].get("MetadataFile", "") if found else None
 
 
 def is_timed(root: ET.Element) -> bool:
     """Whether the time between frames is named, or the planes have times that differ."""
-    steps = [e.get("TimeIncrement") or "0" for e in _all(root, "Pixels")]
-    times = {e.get("DeltaT") for e in _all(root, "Plane")} - {None}
+    steps = [e.get("TimeIncrement") or "0" for e in elements(root, "Pixels")]
+    times = {e.get("DeltaT") for e in elements(root, "Plane")} - {None}
     return any(_is_positive(step) for step in steps) or len(times) > 1
 
 
@@ -102,24 +104,24 @@ def pixels_of(root: ET.Element) -> list[OmePixels]:
     Raises:
         ValueError: a size, order or place is damaged.
     """
-    return [_pixels(e, is_timed(root), root.get("UUID") or "") for e in _all(root, "Pixels")]
+    return [_pixels(e, is_timed(root), root.get("UUID") or "") for e in elements(root, "Pixels")]
 
 
 def channel_names(element: ET.Element) -> list[str]:
     """List the channels' names, [] where not all have one."""
-    names = [e.get("Name") for e in _all(element, "Channel")]
+    names = [e.get("Name") for e in elements(element, "Channel")]
     return [name for name in names if name] if all(names) else []
 
 
 def _pixels(element: ET.Element, timed: bool, uuid: str) -> OmePixels:
     axes = element.get("DimensionOrder", "XYZCT")[:1:-1]
-    samples = [int(e.get("SamplesPerPixel") or 1) for e in _all(element, "Channel")]
+    samples = [int(e.get("SamplesPerPixel") or 1) for e in elements(element, "Channel")]
     sizes = {a: int(element.get(f"Size{a}") or 1) for a in axes}
     if sorted(axes) != ["C", "T", "Z"] or min(sizes.values()) < 1:
         raise ValueError(f"OME-XML has DimensionOrder {axes!r} and sizes {sizes}")
     if samples:
         sizes["C"] = max(sizes["C"] // max(samples), 1)
-    parts = tuple(_part(e, axes) for e in _all(element, "TiffData"))
+    parts = tuple(_part(e, axes) for e in elements(element, "TiffData"))
     names = channel_names(element)
     return OmePixels(axes, tuple(sizes[a] for a in axes), names, parts, timed, uuid)
 
@@ -127,7 +129,7 @@ def _pixels(element: ET.Element, timed: bool, uuid: str) -> OmePixels:
 def _part(element: ET.Element, axes: str) -> TiffData:
     told = element.get("PlaneCount") or element.get("NumPlanes")
     count = int(told) if told else (1 if element.get("IFD") is not None else None)
-    named = next(iter(_all(element, "UUID")), None)
+    named = next(iter(elements(element, "UUID")), None)
     return TiffData(
         file="" if named is None else named.get("FileName") or "",
         uuid="" if named is None else (named.text or "").strip(),

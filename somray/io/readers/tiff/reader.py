@@ -5,6 +5,7 @@ TIFF says little of space: see `spacing`. Where nothing vouches for a voxel size
 """
 
 import contextlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,18 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from somray.domain.brick import Brick
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
+from somray.io.readers.raw import RawLayout, RawSource
 from somray.io.readers.sidecars import sidecar_spacing
 from somray.io.readers.source import Source
-from somray.io.readers.tiff.boxes import PageBoxes, windows_of
+from somray.io.readers.tiff.boxes import PagesSource, windows_of
 from somray.io.readers.tiff.calibration import value_line
-from somray.io.readers.tiff.header import stack_header
 from somray.io.readers.tiff.omeset import is_ome_set, open_ome_set
 from somray.io.readers.tiff.omexml import channel_names, is_timed, parsed
-from somray.io.readers.tiff.pages import check_whole, facts_of, on_line, planes_of, strict
-from somray.io.readers.tiff.spacing import spacing_zyx_mm
+from somray.io.readers.tiff.pages import check_whole, facts_of, planes_of, strict
+from somray.io.readers.tiff.spacing import spacing_zyx_mm, stack_header
 from somray.io.readers.tiff.stack import PlaneOrder, series_of, stack_of, untold_pages
-from somray.io.readers.voxels.rows import StoredPlane
 
 __all__ = ["SUFFIXES", "is_tiff", "open_tiff"]
 
@@ -97,13 +96,20 @@ def _source_of(path: Path, file: Any, channel: str | None) -> Source:  # Any: ti
     header = stack_header(path, shape, spacing, notes)
     contiguous = len(file.series) == 1 and file.series[0].dataoffset is not None
     if contiguous and key.samplesperpixel == 1 and "white_inverted" not in notes:
-        dtype = np.dtype(key.dtype).newbyteorder(file.byteorder)
-        offset = int(file.series[0].dataoffset)
-        source = _PlainSource(str(path), header, stack, (dtype, offset, int(np.prod(sizes))))
-        source.line = value_line(key)
         file.close()
-        return source
+        return _plain_source(str(path), header, file, stack.planes)
     return _PagedSource(str(path), header, file, pages, stack)
+
+
+def _plain_source(path: str, header: ScanHeader, file: Any, planes: NDArray[np.int64]) -> Source:
+    """Open the planes of a file that lie as they are."""
+    series = file.series[0]
+    start, kind = int(series.dataoffset), np.dtype(series.dtype).newbyteorder(file.byteorder)
+    if Path(path).stat().st_size < start + series.size * kind.itemsize:
+        raise DataError("truncated", f"{path}: ends before its pixels do; copy the file again")
+    intercept, slope = value_line(series.keyframe) or (0.0, 1.0)
+    layout = RawLayout((path,), kind.str, start, slope=slope, intercept=intercept)
+    return _PlainSource(path, header, layout, planes)
 
 
 def _told(file: Any) -> tuple[bool, list[str]]:  # Any: tifffile
@@ -114,105 +120,53 @@ def _told(file: Any) -> tuple[bool, list[str]]:  # Any: tifffile
     return (False, []) if root is None else (is_timed(root), channel_names(root))
 
 
-class _PlainSource(Source):
+class _PlainSource(RawSource):
     """One file whose planes lie one after another as they are; ImageJ writes no other pages beyond 4 GB.
 
     Args:
         path: the file.
         header: what it says of itself.
-        stack: which plane is which.
-        layout: type, first byte, number of planes.
-
-    Raises:
-        DataError: `truncated`.
+        layout: where the planes lie.
+        planes: (t, z) number of each.
     """
 
-    windows = "boxes"
-    splits = True
-    line: tuple[float, float] | None = None  # offset and slope of measured values
-
     def __init__(
-        self,
-        path: str,
-        header: ScanHeader,
-        stack: PlaneOrder,
-        layout: tuple[np.dtype[Any], int, int],
+        self, path: str, header: ScanHeader, layout: RawLayout, planes: NDArray[np.int64]
     ) -> None:
-        super().__init__(path, header)
-        self._planes, (self._dtype, self._offset, count) = stack.planes, layout
-        self._pixels = header.shape[2] * header.shape[3]
-        needed = self._offset + count * self._pixels * self._dtype.itemsize
-        if Path(path).stat().st_size < needed:
-            raise DataError("truncated", f"{path}: ends before its pixels do; copy the file again")
+        super().__init__(path, header, layout)
+        self._planes = planes
 
-    def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        block = np.empty((z1 - z0, *self.header.shape[2:]), dtype=np.float32)
-        with Path(self.path).open("rb") as file:
-            for z in range(z0, z1):
-                place = int(self._planes[t, z]) * self._pixels * self._dtype.itemsize
-                file.seek(self._offset + place)
-                found = np.fromfile(file, dtype=self._dtype, count=self._pixels)
-                block[z - z0] = self._measured(found.reshape(self.header.shape[2:]))
-        return block
-
-    def _measured(self, stored: NDArray[Any]) -> NDArray[Any]:  # Any: any number
-        return stored if self.line is None else on_line(stored, self.line)
-
-    def _read_box(self, box: Brick) -> NDArray[np.float32]:
-        found = np.empty(box.shape, dtype=np.float32)
-        with Path(self.path).open("rb") as file:
-
-            def read(at: int, count: int) -> bytes:
-                file.seek(at)
-                return file.read(count)
-
-            for z in range(box.z0, box.z1):
-                place = int(self._planes[box.t, z]) * self._pixels * self._dtype.itemsize
-                plane = StoredPlane(
-                    self._offset + place, self.header.shape[3], self._dtype, 1, read
-                )
-                for rows, stored in plane.rows(box):
-                    found[z - box.z0, rows] = self._measured(stored[..., 0])
-        return found
+    def _place(self, t: int, z: int) -> tuple[int, int]:
+        return 0, int(self._planes[t, z]) * self._slice_bytes
 
 
-class _PagedSource(Source):
+class _PagedSource(PagesSource):
     """One file, decoded page by page."""
 
     def __init__(
         self, path: str, header: ScanHeader, file: Any, pages: list[Any], stack: PlaneOrder
     ) -> None:  # Any: tifffile
-        super().__init__(path, header)
         self._file, self._pages, self._planes = file, pages, stack.planes
         inside = int(stack.planes.max()) + 1
         key = pages[0].keyframe
-        sizes = dict(zip(key.axes, key.shape, strict=True))
-        each = int(np.prod([n for a, n in sizes.items() if a not in "SYX"]))
-        if inside > len(pages) * each:
+        self._each = math.prod(
+            n for a, n in zip(key.axes, key.shape, strict=True) if a not in "SYX"
+        )
+        if inside > len(pages) * self._each:
             raise DataError("truncated", f"{path}: has {len(pages)} pages for {inside} planes")
-        self._each = each
-        self.windows = windows_of(pages) if each == 1 else "slices"
-        self.splits = each == 1
+        self.splits = self._each == 1
+        super().__init__(path, header, windows_of(pages) if self.splits else "slices")
         self.slice_bytes = 8 + 3 * int(np.dtype(key.dtype).itemsize) * int(key.samplesperpixel)
-        self._boxes = PageBoxes()
         self._last: tuple[int, NDArray[Any]] | None = None  # a page of many planes, decoded
 
-    def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        block = np.empty((z1 - z0, *self.header.shape[2:]), dtype=np.float32)
-        for z in range(z0, z1):
-            page, inside = divmod(int(self._planes[t, z]), self._each)
-            if self._last is None or self._last[0] != page:
-                self._last = page, planes_of(Path(self.path), self._pages[page])
-            block[z - z0] = self._last[1][inside]
-        return block
+    def _page(self, t: int, z: int) -> tuple[Path, Any]:  # Any: tifffile
+        return Path(self.path), self._pages[int(self._planes[t, z]) // self._each]
 
-    def _read_box(self, box: Brick) -> NDArray[np.float32]:
-        if self.windows == "slices":
-            return super()._read_box(box)
-        planes = (self._pages[int(n)] for n in self._planes[box.t, box.z0 : box.z1])
-        return np.stack(
-            [self._boxes.read(Path(self.path), p, box).astype(np.float32) for p in planes]
-        )
+    def _plane(self, t: int, z: int) -> NDArray[Any]:  # Any: any number
+        page, inside = divmod(int(self._planes[t, z]), self._each)
+        if self._last is None or self._last[0] != page:
+            self._last = page, planes_of(*self._page(t, z))
+        return np.asarray(self._last[1][inside])
 
     def verify(self) -> None:
         """Decode the first slice, and one page of every other codec.
@@ -223,10 +177,12 @@ class _PagedSource(Source):
         super().verify()
         others = {int(page.keyframe.compression): page for page in self._pages}
         for page in others.values():
-            if page.keyframe is not self._pages[0].keyframe and self.windows == "slices":
+            if page.keyframe is self._pages[0].keyframe:
+                continue
+            if self.windows == "slices":
                 planes_of(Path(self.path), page)
-            elif page.keyframe is not self._pages[0].keyframe:
-                self._boxes.read(Path(self.path), page, self._first)
+            else:
+                self._box_of(Path(self.path), page, self._first)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -1,11 +1,17 @@
-"""Voxel sizes of a TIFF, where they can be believed."""
+"""Voxel sizes of a TIFF, where they can be believed, and the header of a stack of pages."""
 
-import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from somray.io.readers.lengths import mm_of
+import numpy as np
 
-__all__ = ["Spacing", "assumed", "ome_spacing", "spacing_zyx_mm"]
+from somray.domain.scan import ScanHeader
+from somray.io.readers.lengths import mm_of
+from somray.io.readers.source import grid_of
+from somray.io.readers.tiff.omexml import elements, parsed
+
+__all__ = ["Spacing", "ome_spacing", "spacing_zyx_mm", "stack_header"]
 
 Spacing = tuple[float | None, float, float]
 """(z, y, x) in mm; z is None where nothing tells how far apart slices lie."""
@@ -33,16 +39,29 @@ def spacing_zyx_mm(file: Any) -> Spacing | None:  # Any: tifffile has no types h
     return found
 
 
-def assumed(spacing: Spacing | None) -> tuple[tuple[float, float, float], tuple[str, ...]]:
-    """Fill in what is not known, and name it.
+def stack_header(
+    path: Path,
+    shape: tuple[int, int, int, int],
+    spacing: Spacing | None,
+    notes: Sequence[str],
+    kind: str = "tiff",
+) -> ScanHeader:
+    """Describe a stack of TIFF or PNG; what is not known of its spacing is filled in and named.
 
-    Returns:
-        (z, y, x) in mm, and the codes of what was assumed.
+    Args:
+        path: for messages.
+        shape: (t, z, y, x).
+        spacing: as far as known.
+        notes: codes of what else was assumed or changed.
+        kind: name of the reader.
+
+    Raises:
+        DataError: `no_space`.
     """
-    if spacing is None:
-        return (1.0, 1.0, 1.0), ("spacing_assumed",)
-    z, y, x = spacing
-    return ((y, y, x), ("z_spacing_assumed",)) if z is None else ((z, y, x), ())
+    z, y, x = spacing or (1.0, 1.0, 1.0)
+    doubts = ("spacing_assumed",) if spacing is None else () if z else ("z_spacing_assumed",)
+    geometry = grid_of(str(path), shape[1:], np.diag([x, y, z or y, 1.0]))
+    return ScanHeader(shape, geometry, kind, unit="raw", repairs=(*doubts, *notes))
 
 
 def _length(value: object, scale: float | None) -> float | None:
@@ -60,17 +79,12 @@ def _checked(z: float | None, y: float | None, x: float | None) -> Spacing | Non
 
 def ome_spacing(text: str) -> Spacing | None:
     """Read PhysicalSizeZ, Y and X of the first image; micrometres where no unit is named."""
-    try:
-        pixels = next(e for e in ET.fromstring(text).iter() if e.tag.rpartition("}")[2] == "Pixels")
-    except (ET.ParseError, StopIteration):
+    root = parsed(text)
+    pixels = next(iter(elements(root, "Pixels")), None) if root is not None else None
+    if pixels is None:
         return None
-    sizes = [
-        _length(
-            pixels.get(f"PhysicalSize{axis}"), mm_of(pixels.get(f"PhysicalSize{axis}Unit", "um"))
-        )
-        for axis in "ZYX"
-    ]
-    return _checked(*sizes)
+    names = [f"PhysicalSize{axis}" for axis in "ZYX"]
+    return _checked(*(_length(pixels.get(n), mm_of(pixels.get(f"{n}Unit", "um"))) for n in names))
 
 
 def _from_tags(file: Any, told: dict[str, Any]) -> Spacing | None:  # Any: tifffile
@@ -80,13 +94,8 @@ def _from_tags(file: Any, told: dict[str, Any]) -> Spacing | None:  # Any: tifff
     """
     tags = file.pages[0].tags
     unit = told.get("unit")
-    if (
-        unit is None
-        and file.is_imagej
-        and "ResolutionUnit" in tags
-        and int(tags["ResolutionUnit"].value) == 3
-    ):
-        unit = "cm"
+    if unit is None and file.is_imagej and "ResolutionUnit" in tags:
+        unit = "cm" if int(tags["ResolutionUnit"].value) == 3 else None
     across, down = (mm_of(u, imperial=False) for u in (unit, told.get("yunit", unit)))
     through = mm_of(told.get("zunit", unit), imperial=False)
     if "XResolution" not in tags or "YResolution" not in tags:

@@ -164,14 +164,9 @@ def stack_of(
 
 def _ordered(numbers: NDArray[np.int64], kept: str, *, timed: bool) -> PlaneOrder:
     """Bring plane numbers to (t, z)."""
-    if kept == "ZT":
-        numbers = numbers.T
-    elif kept == "Z":
-        numbers = numbers[np.newaxis]
-    elif kept == "T":
-        numbers = numbers[:, np.newaxis]
-    elif kept == "":
-        numbers = numbers.reshape(1, 1)
+    sizes = dict(zip(kept, numbers.shape, strict=True))
+    numbers = numbers.T if kept == "ZT" else numbers
+    numbers = numbers.reshape(sizes.get("T", 1), sizes.get("Z", 1))
     if numbers.shape[0] > 1 and numbers.shape[1] == 1 and not timed:
         return PlaneOrder(numbers.T, ("frames_as_slices",))
     return PlaneOrder(numbers)

@@ -1,4 +1,4 @@
-"""Data files that a text header names: beside it, in a list, or by a numbered pattern.
+"""What text headers share: how their lines are encoded, and data files: beside them, listed, or numbered.
 
 A name may hold blanks and percent signs of its own; it is a pattern only where it reads as one and no file has
 that name. Nothing is ever formatted by a header's own format string.
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from somray.errors import DataError
 
-__all__ = ["listed_files", "named_files"]
+__all__ = ["named_files", "text_of"]
 
 _PATTERN = re.compile(
     r"(?P<before>.*)%(?P<width>0?\d{0,2})[diu](?P<after>.*?)"
@@ -19,17 +19,33 @@ _PATTERN = re.compile(
 )
 
 
-def named_files(path: Path, name: str, most: int) -> tuple[str, ...]:
-    """Return the files of one name or one pattern with its first number, last number and step.
+def text_of(line: bytes) -> str:
+    """Decode a line: UTF-8, or Latin-1 where it is none."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
+
+
+def named_files(path: Path, name: str, listed: Sequence[str], most: int) -> tuple[str, ...]:
+    """Return the files of one name, of `LIST`, or of a pattern with its first number, last number and step.
 
     Args:
         path: the header.
         name: as the header has it.
+        listed: the lines after it.
         most: slices of the scan; more files cannot be.
 
     Raises:
-        DataError: `unreadable`: the pattern counts to more files than there are slices, or to none.
+        DataError: `unreadable`: there are more files than slices, or none.
     """
+    if name.upper().split()[:1] == ["LIST"]:
+        names = [line.strip() for line in listed if line.strip()]
+        if len(names) > most:
+            raise DataError(
+                "unreadable", f"{path}: lists {len(names)} data files for {most} slices"
+            )
+        return tuple(str(_beside(path, name)) for name in names)
     plain = _beside(path, name)
     found = _PATTERN.fullmatch(name)
     if found is None or plain.is_file():
@@ -46,18 +62,6 @@ def named_files(path: Path, name: str, most: int) -> tuple[str, ...]:
     width = int(found["width"] or 0)
     texts = (f"{n:0{width}d}" if zeros else f"{n:{width}d}" for n in numbers)
     return tuple(str(_beside(path, f"{found['before']}{t}{found['after']}")) for t in texts)
-
-
-def listed_files(path: Path, lines: Sequence[str], most: int) -> tuple[str, ...]:
-    """Return the files that a header lists line by line.
-
-    Raises:
-        DataError: `unreadable`: there are more than slices.
-    """
-    names = [line.strip() for line in lines if line.strip()]
-    if len(names) > most:
-        raise DataError("unreadable", f"{path}: lists {len(names)} data files for {most} slices")
-    return tuple(str(_beside(path, name)) for name in names)
 
 
 def _beside(path: Path, name: str) -> Path:

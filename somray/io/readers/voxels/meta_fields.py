@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from somray.errors import DataError
+from somray.io.readers.voxels.data_files import text_of
 
 __all__ = ["MetaFields", "read_fields"]
 
@@ -75,7 +76,7 @@ def read_fields(path: Path) -> MetaFields:
     end = 0
     for number, line in enumerate(lines):
         end += len(line) + 1
-        text = _text(line)
+        text = text_of(line).strip()
         sign = "=" if "=" in text else ":"
         key, found, value = text.partition(sign)
         if not text or text.startswith(_COMMENTS):
@@ -87,16 +88,8 @@ def read_fields(path: Path) -> MetaFields:
             raise DataError("unreadable", f"{path}: its header gives {key} twice; keep one of them")
         if key == _LAST:
             is_list = value.split()[:1] in (["LIST"], ["list"], ["List"])
-            listed = tuple(_text(rest) for rest in lines[number + 1 :]) if is_list else ()
+            listed = tuple(text_of(rest).strip() for rest in lines[number + 1 :]) if is_list else ()
             return MetaFields(values, listed, min(end, len(head)))
     if len(head) < HEADER_BYTES and "ndims" in values and "elementtype" not in values:
         raise DataError("truncated", f"{path}: ends within its header; copy the file again")
     raise DataError("unreadable", f"{path}: is not MetaImage (no ElementDataFile in the header)")
-
-
-def _text(line: bytes) -> str:
-    """Decode a line: UTF-8, or Latin-1 where it is none."""
-    try:
-        return line.decode("utf-8").strip()
-    except UnicodeDecodeError:
-        return line.decode("latin-1").strip()

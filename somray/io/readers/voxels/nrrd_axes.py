@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.errors import DataError
+from somray.io.readers.lengths import is_pixel, mm_per_unit
 from somray.io.readers.voxels.nrrd_fields import NrrdFields
-from somray.io.readers.voxels.units import is_pixel, mm_per_unit
 
 __all__ = ["NrrdAxes", "axes_of", "place_of_axes"]
 

@@ -13,6 +13,7 @@ from typing import Any
 import nrrd
 
 from somray.errors import DataError
+from somray.io.readers.voxels.data_files import text_of
 from somray.io.readers.voxels.inflate import compression_of
 
 __all__ = ["NrrdFields", "read_fields"]
@@ -91,21 +92,13 @@ def _lines(path: Path) -> tuple[list[str], int]:
     lines = []
     with path.open("rb") as file:
         while line := file.readline(_MOST_BYTES):
-            text = _text(line)
+            text = text_of(line).rstrip()
             if not text:
                 break
             lines.append(text)
             if file.tell() > _MOST_BYTES or (len(lines) == 1 and not text.startswith("NRRD")):
                 break
         return lines, file.tell()
-
-
-def _text(line: bytes) -> str:
-    """Decode a line: UTF-8, or Latin-1 where it is none."""
-    try:
-        return line.decode("utf-8").rstrip()
-    except UnicodeDecodeError:
-        return line.decode("latin-1").rstrip()
 
 
 def _parsed(path: Path, magic: str, fields: dict[str, str]) -> dict[str, Any]:  # Any: pynrrd

@@ -5,6 +5,7 @@ makes nothing smaller than a thousandth. A stream that ends early is an error, n
 """
 
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,13 +13,43 @@ import numpy as np
 
 from somray.errors import DataError
 from somray.io.readers.voxels.inflate import CHUNK_BYTES, compression_of, open_stream
-from somray.io.readers.voxels.layout import RawLayout
 
-__all__ = ["VoxelStream"]
+__all__ = ["RawLayout", "VoxelStream"]
 
 _MOST_DEFLATED = 1032  # bytes that deflate makes of one, see zlib's technical details
 _LINE_BYTES = 1 << 16  # longest line that `line_skip` skips
 _TRAILER_BYTES = 4  # at the end of gzip: the unpacked size of the last member, modulo 2^32
+
+
+@dataclass(frozen=True)
+class RawLayout:
+    """Where and how the voxels lie, x fastest, then y, z, t.
+
+    Args:
+        files: data files, in the order of the slices; each holds an equal share of them.
+        dtype: numpy type with byte order.
+        offset: bytes to skip in each file, before decoding; -1 counts from the end of a plain file.
+        inner_offset: bytes to skip after decoding; -1 counts from the end.
+        encoding: one of `inflate.ENCODINGS`.
+        slope: physical value = slope × stored + intercept.
+        intercept: see slope.
+        line_skip: lines of text to skip in each file, after `offset`.
+        values_per_voxel: time points that lie together, faster than x; 1 where time is slowest.
+        packed_bytes: size of the compressed data as the header has it, where it has.
+        surplus: what it means that a file holds more than its voxels: ignore, tell or refuse.
+    """
+
+    files: tuple[str, ...]
+    dtype: str
+    offset: int = 0
+    inner_offset: int = 0
+    encoding: str = "raw"
+    slope: float = 1.0
+    intercept: float = 0.0
+    line_skip: int = 0
+    values_per_voxel: int = 1
+    packed_bytes: int | None = None
+    surplus: str = "ignore"
 
 
 class VoxelStream:
