@@ -31,22 +31,12 @@ LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 """Transfer syntaxes that always lose something; of others the header tells."""
 
 _JPEG_2000 = (
-    JPEG2000Lossless,
-    JPEG2000,
-    JPEG2000MCLossless,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    HTJ2K,
-)
+    JPEG2000Lossless, JPEG2000, JPEG2000MCLossless, HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K,
+)  # fmt: skip
 _JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
 _LOSSLESS = (
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEG2000Lossless,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-)
+    JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, HTJ2KLossless, HTJ2KLosslessRPCL,
+)  # fmt: skip
 """Here bits above the stored ones are what somebody put there, such as overlays; elsewhere they may be overshoot."""
 
 CODECS = {
@@ -122,7 +112,7 @@ def _size(frame: bytes) -> tuple[int, int, int]:
             at += 1
         elif (
             0xD0 <= marker <= 0xD8
-        ):  # markers without length, such as the second start after a SPIFF header
+        ):  # without length, such as the second start after a SPIFF header
             at += 2
         else:
             at += 2 + struct.unpack(">H", frame[at + 2 : at + 4])[0]

@@ -191,6 +191,17 @@ class Tags:
             raise self.wrong(name, "is not a whole number")
         return default if found is None else int(found)
 
+    def private(self, group: int, creator: str, element: int) -> str:
+        """Return the first value of a vendor's element as text, "" where it is absent or damaged."""
+        try:
+            found = self.data.private_block(group, creator)[element].value
+        except Exception:  # as above
+            return ""
+        text = found.decode("ascii", "replace") if isinstance(found, bytes) else found
+        listed = text.split("\\") if isinstance(text, str) else text
+        first = next(iter(listed), "") if isinstance(listed, MultiValue | list) else listed
+        return "" if first is None else str(first).strip(" \0")
+
     def items(self, name: str) -> list["Tags"]:
         """Return the items of a sequence."""
         found = self.value(name)

@@ -40,6 +40,12 @@ class FrameTags:
                 return item
         return self.file
 
+    def numbers(
+        self, sequence: str, name: str, count: int | None = None
+    ) -> tuple[float, ...] | None:
+        """Return the numbers of an element of the level that holds it, None where none does."""
+        return self.holder(sequence, name).numbers(name, count)
+
     def item(self, sequence: str) -> Tags | None:
         """Return the first item of a sequence of the groups, else of the file."""
         levels = (*self.groups, self.file)
@@ -47,9 +53,7 @@ class FrameTags:
 
     def position(self) -> tuple[float, float, float] | None:
         """Return LPS mm of the first voxel's centre, None where nothing says it."""
-        found = self.holder("PlanePositionSequence", "ImagePositionPatient").numbers(
-            "ImagePositionPatient", 3
-        )
+        found = self.numbers("PlanePositionSequence", "ImagePositionPatient", 3)
         if found is None:
             return None
         if self.offset_mm:
@@ -59,8 +63,7 @@ class FrameTags:
 
     def orientation(self) -> tuple[float, ...] | None:
         """Return the direction cosines of a row, then of a column."""
-        name = "ImageOrientationPatient"
-        return self.holder("PlaneOrientationSequence", name).numbers(name, 6)
+        return self.numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6)
 
 
 def frames_of(tags: Tags, count: int) -> list[FrameTags]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from somray.errors import DataError
+from somray.io.readers.dicom.intensity import Intensity
 from somray.io.readers.dicom.pixels import PixelPlace
 from somray.io.readers.dicom.suv import PetScaling
 
@@ -25,10 +26,7 @@ class DicomFrame:
         orientation: direction cosines of a row, then of a column.
         pixel_mm: distance of rows, of columns; None where the header lacks it.
         thickness_mm: slice thickness or spacing, for a volume of one slice.
-        slope: physical value = slope × stored + intercept.
-        intercept: see slope.
-        unit: HU or raw; PET units stand in `pet`.
-        padding: stored values (low, high) that were never measured.
+        intensity: how its stored values become physical.
         pet: how a rescaled PET value becomes Bq/ml or SUV.
         pixels: where its file keeps the pixels.
         instance: hash of its identity: copies share it.
@@ -47,10 +45,7 @@ class DicomFrame:
     orientation: tuple[float, ...] | None
     pixel_mm: tuple[float, float] | None
     thickness_mm: float | None
-    slope: float
-    intercept: float
-    unit: str
-    padding: tuple[float, float] | None
+    intensity: Intensity
     pet: PetScaling | None
     pixels: PixelPlace
     instance: str = ""

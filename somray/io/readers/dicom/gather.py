@@ -7,7 +7,6 @@ of the slices is not, for a volume that lacks a slice must not pass as whole.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from somray.io.readers.dicom.dataset import is_dicom_file
 from somray.io.readers.dicom.frame import DicomFile, DicomFrame
 from somray.io.readers.dicom.headers import list_files, read_file
 
-__all__ = ["SeriesFolder", "gather", "is_called_dicom", "is_dicom_folder"]
+__all__ = ["gather", "is_called_dicom", "is_dicom_folder", "may_be_dicom"]
 
 MOST_FILES = 50_000  # below a folder; more is an archive, not a scan
 MOST_BELOW = 2_000  # below a series; more is an archive whose other series they are
@@ -31,28 +30,20 @@ _REMEDIES = {
 _SKIPPED_FOLDERS = ("__MACOSX",)
 
 
-@dataclass(frozen=True)
-class SeriesFolder:
-    """The slices of one series.
-
-    Args:
-        frames: in no order.
-        repairs: codes of what was left out or taken in.
-    """
-
-    frames: tuple[DicomFrame, ...]
-    repairs: tuple[str, ...]
-
-
 def is_called_dicom(file: Path) -> bool:
     """Whether a file's name says DICOM."""
     return file.suffix.lower() in (".dcm", ".ima", ".dicom")
 
 
+def may_be_dicom(file: Path) -> bool:
+    """Whether a file's name or its first bytes say DICOM."""
+    return is_called_dicom(file) or is_dicom_file(file)
+
+
 def is_dicom_folder(folder: Path) -> bool:
     """Whether a folder holds DICOM files, itself or, where it holds no other scans, in the folders below."""
     files = list_files(folder)
-    if any(is_called_dicom(f) or is_dicom_file(f) for f in files):
+    if any(may_be_dicom(f) for f in files):
         return True
     if any(p.suffix.lower() in _SCAN_SUFFIXES for p in folder.iterdir()):
         return False
@@ -80,8 +71,11 @@ def _below(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def gather(path: Path) -> SeriesFolder:
+def gather(path: Path) -> tuple[tuple[DicomFrame, ...], tuple[str, ...]]:
     """Collect the slices of the one series of a folder, or of the series that a file belongs to.
+
+    Returns:
+        The slices in no order, and codes of what was left out or taken in.
 
     Raises:
         DataError: `unreadable`, `truncated`, `mixed_series`, `missing` parts.
@@ -91,8 +85,8 @@ def gather(path: Path) -> SeriesFolder:
         chosen = _series_of(path, repairs)
     else:
         files = list_files(path)
-        is_here = any(_may_be(f) for f in files)
-        found, broken = _read(files if is_here else _below(path), repairs)
+        is_here = any(may_be_dicom(f) for f in files)
+        found, broken = _read(files if is_here else _below(path))
         chosen = _one_series(path, found, broken, repairs)
         _check_broken(chosen, broken)
         if is_here:
@@ -101,7 +95,7 @@ def gather(path: Path) -> SeriesFolder:
         if file.problem is not None:
             raise file.problem
     _check_parts(chosen)
-    return SeriesFolder(tuple(f for file in chosen for f in file.frames), tuple(repairs))
+    return tuple(f for file in chosen for f in file.frames), tuple(repairs)
 
 
 def _series_of(path: Path, repairs: list[str]) -> list[DicomFile]:
@@ -121,8 +115,8 @@ def _series_of(path: Path, repairs: list[str]) -> list[DicomFile]:
         raise DataError("unreadable", f"{path}: is a {named.what} object, not a scan; {remedy}")
     if named.problem is not None or (len(named.frames) > 1 and named.part[1] < 2):
         return [named]
-    beside = [f for f in list_files(path.parent) if f.name != path.name and _may_be(f)]
-    found, broken = _read(beside, [])
+    beside = [f for f in list_files(path.parent) if f.name != path.name and may_be_dicom(f)]
+    found, broken = _read(beside)
     chosen = [named, *(f for f in found if f.series == named.series and not f.what)]
     if len(chosen) > 1:
         _check_broken(chosen, broken)
@@ -130,13 +124,7 @@ def _series_of(path: Path, repairs: list[str]) -> list[DicomFile]:
     return sorted(chosen, key=lambda f: f.path)
 
 
-def _may_be(file: Path) -> bool:
-    return is_called_dicom(file) or is_dicom_file(file)
-
-
-def _read(
-    files: Sequence[Path], repairs: list[str]
-) -> tuple[list[DicomFile], list[tuple[Path, DataError]]]:
+def _read(files: Sequence[Path]) -> tuple[list[DicomFile], list[tuple[Path, DataError]]]:
     """Read all headers; returns what they hold, and the files that are damaged or no DICOM at all."""
     found, broken = [], []
     for file in files:
@@ -159,7 +147,7 @@ def _check_all_here(path: Path, chosen: Sequence[DicomFile]) -> None:
         return
     if len(below) > MOST_BELOW:
         return
-    deeper, _ = _read([f for f in below if _may_be(f)], [])
+    deeper, _ = _read([f for f in below if may_be_dicom(f)])
     here = {frame.instance for file in chosen for frame in file.frames}
     others = [f for f in deeper if f.series == chosen[0].series and not f.what]
     apart = [f for f in others if any(frame.instance not in here for frame in f.frames)]
@@ -185,7 +173,7 @@ def _check_broken(chosen: Sequence[DicomFile], broken: Sequence[tuple[Path, Data
     folders = {file.path.parent for file in chosen}
     names = {_shape_of(file.path.name) for file in chosen}
     for file, error in broken:
-        is_slice = _shape_of(file.name) in names or is_called_dicom(file) or is_dicom_file(file)
+        is_slice = _shape_of(file.name) in names or may_be_dicom(file)
         has_number = not file.suffix and re.search(r"\d", file.name) is not None
         if file.parent in folders and (is_slice or has_number):
             raise DataError(
@@ -214,7 +202,7 @@ def _one_series(
             "name the folder of one, or one file of it",
         )
     if not volumes:
-        damaged = [error for file, error in broken if _may_be(file)]
+        damaged = [error for file, error in broken if may_be_dicom(file)]
         if damaged:
             raise damaged[0]
         kinds = ", ".join(sorted({f.what for f in found})) or "no DICOM files"

@@ -52,15 +52,12 @@ def list_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     return sorted(
-        p
-        for p in path.iterdir()
-        if (
-            p.is_file() or (p.is_symlink() and not p.exists())
-        )  # a slice that is not here must not pass unseen
-        and not p.name.startswith(".")
-        and p.name.upper() != "DICOMDIR"
+        p for p in path.iterdir()
+        # a slice that is not here must not pass unseen
+        if (p.is_file() or (p.is_symlink() and not p.exists()))
+        and not p.name.startswith(".") and p.name.upper() != "DICOMDIR"
         and (p.suffix.lower() not in IGNORED_SUFFIXES or is_dicom_file(p))
-    )
+    )  # fmt: skip
 
 
 def read_file(file: Path) -> DicomFile:
@@ -100,9 +97,8 @@ def _series(tags: Tags) -> str:
     """Return what slices of one series share; where an anonymiser took its UID, that is folder, number and person."""
     uid = tags.text("SeriesInstanceUID")
     told = [tags.text(k) for k in ("SeriesNumber", "StudyInstanceUID", "PatientID")]
-    return (
-        _hashed(uid) if uid else _hashed("", str(tags.file.parent), *(t.casefold() for t in told))
-    )
+    folder = str(tags.file.parent)
+    return _hashed(uid) if uid else _hashed("", folder, *(t.casefold() for t in told))
 
 
 def _object(tags: Tags) -> str:
@@ -162,13 +158,8 @@ def _frames(tags: Tags) -> tuple[DicomFrame, ...]:
 
 def _is_mosaic(tags: Tags) -> bool:
     """Tell Siemens' way to keep a volume of a time series in one file, by the name or by the number of slices."""
-    if "MOSAIC" in tags.words("ImageType"):
-        return True
-    try:
-        slices = tags.data.private_block(0x0019, "SIEMENS MR HEADER")[0x0A].value
-        return int(slices) > 1
-    except Exception:  # pydicom raises anything from a damaged value
-        return False
+    slices = tags.private(0x0019, "SIEMENS MR HEADER", 0x0A)
+    return "MOSAIC" in tags.words("ImageType") or (slices.isdecimal() and int(slices) > 1)
 
 
 def _frame(frame: FrameTags, place: PixelPlace) -> DicomFrame:
@@ -176,7 +167,7 @@ def _frame(frame: FrameTags, place: PixelPlace) -> DicomFrame:
     tags = frame.file
     modality = _modality(tags)
     intensity = intensity_of(frame, modality)
-    spacing = frame.holder("PixelMeasuresSequence", "PixelSpacing").numbers("PixelSpacing", 2)
+    spacing = frame.numbers("PixelMeasuresSequence", "PixelSpacing", 2)
     kinds = {*tags.words("ImageType"), *_frame_type(frame)}
     who = [tags.text(k) for k in ("SeriesInstanceUID", "PatientID", "FrameOfReferenceUID")]
     return DicomFrame(
@@ -190,10 +181,7 @@ def _frame(frame: FrameTags, place: PixelPlace) -> DicomFrame:
         orientation=frame.orientation(),
         pixel_mm=None if spacing is None else (spacing[0], spacing[1]),
         thickness_mm=_thickness(frame),
-        slope=intensity.slope,
-        intercept=intensity.intercept,
-        unit=intensity.unit or "raw",
-        padding=intensity.padding,
+        intensity=intensity,
         pet=pet_scaling(tags, intensity.unit) if modality == "PT" else None,
         pixels=place,
         instance=_hashed(tags.text("SOPInstanceUID"), str(frame.index)),
@@ -206,9 +194,9 @@ def _frame(frame: FrameTags, place: PixelPlace) -> DicomFrame:
 def _thickness(frame: FrameTags) -> float | None:
     """Return the distance of slices, else their thickness; signs only tell the order of acquisition."""
     for name in ("SpacingBetweenSlices", "SliceThickness"):
-        found = frame.holder("PixelMeasuresSequence", name).number(name)
-        if found:
-            return abs(found)
+        found = frame.numbers("PixelMeasuresSequence", name)
+        if found and found[0]:
+            return abs(found[0])
     return None
 
 

@@ -26,7 +26,7 @@ class Intensity:
     Args:
         slope: physical value = slope × stored + intercept.
         intercept: see slope.
-        unit: HU or raw; for PET BQML or GML where a real-world mapping names it, "" elsewhere.
+        unit: HU or raw; for PET BQML or GML where a real-world mapping names it, "" elsewhere: see `PetScaling`.
         padding: stored values (low, high) that were never measured.
     """
 
@@ -43,10 +43,10 @@ def intensity_of(frame: FrameTags, modality: str) -> Intensity:
         DataError: `no_units`: by a table, or by a slope of 0; `unreadable`.
     """
     sequence = "PixelValueTransformationSequence"
-    holder = frame.holder(sequence, "RescaleSlope")
-    slope = holder.number("RescaleSlope")
-    place = frame.holder(sequence, "RescaleIntercept")
-    intercept = place.number("RescaleIntercept")
+    slope, intercept = (
+        (frame.numbers(sequence, name) or (None,))[0]
+        for name in ("RescaleSlope", "RescaleIntercept")
+    )
     kind = frame.holder(sequence, "RescaleType").word("RescaleType")
     unit = "" if modality == "PT" else "raw"
     if modality == "CT" and intercept is not None and kind in ("", "HU"):
@@ -74,10 +74,8 @@ def _mapped(frame: FrameTags, wanted: str) -> tuple[float, float, str] | None:
     items = next((i for g in levels if (i := g.items("RealWorldValueMappingSequence"))), [])
     found = []
     for item in items:
-        slope, intercept = (
-            item.number("RealWorldValueSlope"),
-            item.number("RealWorldValueIntercept"),
-        )
+        slope = item.number("RealWorldValueSlope")
+        intercept = item.number("RealWorldValueIntercept")
         code = item.first("MeasurementUnitsCodeSequence")
         unit = _UNITS.get(code.text("CodeValue") if code else "", "")
         if slope and intercept is not None and (not wanted or unit == wanted):

@@ -9,6 +9,7 @@ shows where two of them agree: slices are numbered in steps of two, and lie twic
 Either alone is common in whole series (two echoes in turn; thin slices with room between).
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -55,16 +56,10 @@ _CODES = {
 """Orders in which they are asked, with the repair code of each."""
 
 _TOLD = (POSITION, "TriggerTime", "DiffusionBValue")  # say that slices are time points
-_SHARED = (  # the same numbers at every place
-    "DiffusionBValue",
-    "AcquisitionNumber",
-    "FrameAcquisitionNumber",
-)
-_IN_TURN = (
-    "AcquisitionTime",
-    "FrameReferenceTime",
-    "ContentTime",
-)  # one whole volume after the other
+_SHARED = ("DiffusionBValue", "AcquisitionNumber", "FrameAcquisitionNumber")
+"""The same numbers at every place."""
+_IN_TURN = ("AcquisitionTime", "FrameReferenceTime", "ContentTime")
+"""One whole volume after the other."""
 MIDNIGHT_SECONDS = 43200.0  # times without date that span more than half a day cross midnight
 MOST_GROUPS = 4  # of slices that share a time; more are how a scanner works its way along
 PAUSE_SECONDS, PAUSE_RATIO = 5.0, 10.0  # times the usual time from slice to slice
@@ -77,19 +72,13 @@ _EPOCH = datetime(1900, 1, 1)
 
 def orders_of(frame: FrameTags) -> tuple[tuple[str, float], ...]:
     """Collect the numbers by which a slice may belong to a time point."""
-    tags = frame.file
+    tags, content, heart = frame.file, "FrameContentSequence", "CardiacSynchronizationSequence"
     found: dict[str, float | None] = {
-        POSITION: _first(frame, POSITION, ("FrameContentSequence", "TemporalPositionIndex")),
-        "TriggerTime": _first(
-            frame,
-            "TriggerTime",
-            ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"),
-        ),
+        POSITION: _first(frame, POSITION, (content, "TemporalPositionIndex")),
+        "TriggerTime": _first(frame, "TriggerTime", (heart, "NominalCardiacTriggerDelayTime")),
         "DiffusionBValue": _b_value(frame),
         "AcquisitionNumber": tags.number("AcquisitionNumber"),
-        "FrameAcquisitionNumber": _first(
-            frame, "", ("FrameContentSequence", "FrameAcquisitionNumber")
-        ),
+        "FrameAcquisitionNumber": _first(frame, "", (content, "FrameAcquisitionNumber")),
         "AcquisitionTime": _acquired(frame),
         "FrameReferenceTime": tags.number("FrameReferenceTime"),
         "ContentTime": _seconds(tags.text("ContentDate"), tags.text("ContentTime")),
@@ -99,7 +88,7 @@ def orders_of(frame: FrameTags) -> tuple[tuple[str, float], ...]:
     }
     if found["TriggerTime"] is None:
         name = "NominalPercentageOfCardiacPhase"
-        found["TriggerTime"] = _first(frame, name, ("CardiacSynchronizationSequence", name))
+        found["TriggerTime"] = _first(frame, name, (heart, name))
     return tuple((name, value) for name, value in found.items() if value is not None)
 
 
@@ -119,24 +108,12 @@ def _aside(tags: Tags, name: str) -> float | None:
 
 def _b_value(frame: FrameTags) -> float | None:
     """Return the diffusion weighting: the standard's, Siemens', or GE's (first of four, 1e9 added by some)."""
-    item = frame.item("MRDiffusionSequence")
-    found = item.number("DiffusionBValue") if item is not None else None
-    if found is None:
-        found = frame.file.number("DiffusionBValue")
+    found = _first(frame, "DiffusionBValue", ("MRDiffusionSequence", "DiffusionBValue"))
     if found is not None:
         return found
-    for group, creator, element in (
-        (0x0019, "SIEMENS MR HEADER", 0x0C),
-        (0x0043, "GEMS_PARM_01", 0x39),
-    ):
-        try:
-            value = frame.file.data.private_block(group, creator)[element].value
-            if isinstance(value, bytes):
-                value = value.decode("ascii").strip(" \0").split("\\")
-            first = value[0] if not isinstance(value, str | int | float) else value
-            return float(first) % 1e5
-        except (KeyError, ValueError, TypeError, IndexError):
-            continue
+    for place in ((0x0019, "SIEMENS MR HEADER", 0x0C), (0x0043, "GEMS_PARM_01", 0x39)):
+        with contextlib.suppress(ValueError):
+            return float(frame.file.private(*place)) % 1e5
     return None
 
 

@@ -119,18 +119,12 @@ def _element(tags: Tags, file: BinaryIO) -> tuple[int, int | None, int, str]:
     # some writers encode otherwise than they say; no length is odd, and both letters of a VR begin with an odd one
     is_implicit = not syntax.is_encapsulated and head[4:6] not in _PIXEL_VRS
     vr = "OW" if is_implicit else head[4:6].decode("latin-1")
-    if is_implicit:
-        (length,), start = struct.unpack(f"{order}I", head[4:8]), tags.pixels_at + 8
-    else:
-        (length,), start = struct.unpack(f"{order}I", head[8:12]), tags.pixels_at + 12
-    if length == _UNDEFINED or syntax.is_encapsulated:
-        if not syntax.is_encapsulated:
-            raise DataError(
-                "unreadable",
-                f"{tags.file}: its pixels are in items, its TransferSyntaxUID says they are not",
-            )
-        return element, None, start, vr
-    return element, length, start, vr
+    at = 4 if is_implicit else 8
+    (length,), start = struct.unpack(f"{order}I", head[at : at + 4]), tags.pixels_at + at + 4
+    if length == _UNDEFINED and not syntax.is_encapsulated:
+        what = "its pixels are in items, its TransferSyntaxUID says they are not"
+        raise DataError("unreadable", f"{tags.file}: {what}")
+    return element, None if syntax.is_encapsulated else length, start, vr
 
 
 def _bits(tags: Tags, keyword: str) -> tuple[int, int]:
@@ -198,9 +192,8 @@ def _decoded(place: PixelPlace, file: BinaryIO, index: int) -> NDArray[Any]:
         options["extended_offsets"] = place.offsets
     if place.syntax in CODECS:
         frame = get_frame(file, index, number_of_frames=count, extended_offsets=place.offsets)
-        return decoded(
-            frame, place.syntax, (rows, columns), place.bits[1], is_signed=place.is_signed
-        )
+        bits, is_signed = place.bits[1], place.is_signed
+        return decoded(frame, place.syntax, (rows, columns), bits, is_signed=is_signed)
     decoder = get_decoder(UID(place.syntax))
     plane, _ = decoder.as_array(file, index=index, validate=True, raw=True, **options)
     return np.asarray(plane)

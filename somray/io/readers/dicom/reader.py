@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
-from somray.io.readers.dicom.dataset import is_dicom_file
 from somray.io.readers.dicom.frame import DicomFrame
-from somray.io.readers.dicom.gather import gather, is_called_dicom, is_dicom_folder
+from somray.io.readers.dicom.gather import gather, is_dicom_folder, may_be_dicom
 from somray.io.readers.dicom.orders import lacking
 from somray.io.readers.dicom.pixels import check_whole, stored_plane
 from somray.io.readers.dicom.resample import ResampledSource
@@ -28,9 +27,7 @@ SAME_FACTOR = 1e-3  # relative: headers round times to a second
 
 def is_dicom(path: Path) -> bool:
     """Tell DICOM by its first bytes, with preamble or without, or by its name; a folder by its files."""
-    if path.is_dir():
-        return is_dicom_folder(path)
-    return is_called_dicom(path) or is_dicom_file(path)
+    return is_dicom_folder(path) if path.is_dir() else may_be_dicom(path)
 
 
 def open_dicom(path: Path, irregular: str = "refuse") -> Source:
@@ -44,8 +41,8 @@ def open_dicom(path: Path, irregular: str = "refuse") -> Source:
         DataError: `unreadable`, `truncated`, `localizer`, `mixed_series`, `irregular`, `no_space`,
             `no_units`, `missing`.
     """
-    found = gather(path)
-    series = arrange(str(path), found.frames)
+    frames, repairs = gather(path)
+    series = arrange(str(path), frames)
     problems = [p for p in (series.uneven, series.tilted) if p]
     if problems and irregular != "resample":
         raise DataError(
@@ -53,7 +50,7 @@ def open_dicom(path: Path, irregular: str = "refuse") -> Source:
             f"{path}: {' and '.join(problems)}; export an even series, or set `irregular: resample`",
         )
     missing = lacking(series.frames, series.heights)
-    source = DicomSource(str(path), series, found.repairs + missing)
+    source = DicomSource(str(path), series, repairs + missing)
     return ResampledSource(source, series) if problems else source
 
 
@@ -61,7 +58,7 @@ def _unit(place: str, frames: tuple[DicomFrame, ...]) -> tuple[str, str]:
     """Return the unit that all slices share, and the code of what kept PET from SUV or was chosen for it."""
     scalings = [f.pet for f in frames if f.pet is not None]
     if not scalings:
-        units = {f.unit for f in frames}
+        units = {f.intensity.unit for f in frames}
         return (units.pop(), "") if len(units) == 1 else ("raw", "")
     reasons = [s.note for s in scalings if s.suv_factor is None]
     computed = [s.per_activity for s in scalings if s.per_activity is not None]
@@ -98,10 +95,10 @@ class DicomSource(Source):
         matrix[:3, :2], matrix[:3, 2], matrix[:3, 3] = series.across, step, series.positions[0]
         geometry = grid_of(path, (size_z, *flat[0].size), matrix)
         padding = None
-        padded = next((f for f in flat if f.padding is not None), None)
-        if padded is not None and padded.padding is not None:
+        padded = next((f for f in flat if f.intensity.padding is not None), None)
+        if padded is not None and padded.intensity.padding is not None:
             slope, intercept = self._scale(padded)
-            padding = float(np.float32(padded.padding[0] * slope + intercept))
+            padding = float(np.float32(padded.intensity.padding[0] * slope + intercept))
         shape = (len(series.frames), *geometry.shape)
         lossy = ("lossy_compressed",) if any(f.is_lossy for f in flat) else ()
         codes = (*repairs, *series.repairs, *lossy, *((note,) if note else ()))
@@ -115,7 +112,7 @@ class DicomSource(Source):
         factor = 1.0
         if frame.pet is not None:
             factor = (frame.pet.suv_factor if self._is_suv else None) or frame.pet.factor
-        return frame.slope * factor, frame.intercept * factor
+        return frame.intensity.slope * factor, frame.intensity.intercept * factor
 
     def slice_files(self, t: int) -> tuple[SliceFile, ...]:
         """Return the stored slices of a time point, ascending along the normal."""
@@ -126,20 +123,17 @@ class DicomSource(Source):
         for frame in series.frames[t]:
             if frame.position is not None:
                 matrix[:3, 3] = frame.position
-                found.append(
-                    SliceFile(frame.path, frame.index, grid_of(frame.path, (1, *size), matrix))
-                )
+                plane = grid_of(frame.path, (1, *size), matrix)
+                found.append(SliceFile(frame.path, frame.index, plane))
         return tuple(found)
 
-    def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        return np.stack([self._slice(frame) for frame in self.series.frames[t][z0:z1]])
-
-    def _slice(self, frame: DicomFrame) -> NDArray[np.float32]:
+    def _plane(self, t: int, z: int) -> NDArray[np.float32]:
+        frame = self.series.frames[t][z]
         stored = stored_plane(frame.pixels, frame.index)
         slope, intercept = self._scale(frame)
         values = (stored.astype(np.float64) * slope + intercept).astype(np.float32)
-        if frame.padding is not None and self.header.padding is not None:
-            low, high = frame.padding
+        if frame.intensity.padding is not None and self.header.padding is not None:
+            low, high = frame.intensity.padding
             values[(stored >= low) & (stored <= high)] = self.header.padding
         return np.asarray(values)
 

@@ -62,11 +62,9 @@ class ResampledSource(Source):
         )  # fmt: skip
         super().__init__(source.path, header)
 
-    def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        return np.stack([self._at(t, float(height)) for height in self._wanted[z0:z1]])
-
-    def _at(self, t: int, height: float) -> NDArray[np.float32]:
+    def _plane(self, t: int, z: int) -> NDArray[np.float32]:
         """Interpolate between the two slices around a height."""
+        height = float(self._wanted[z])
         above = int(np.searchsorted(self._heights, height - TINY))
         above = min(max(above, 1), len(self._heights) - 1)
         below = above - 1
@@ -146,8 +144,5 @@ def _rolled(plane: NDArray[np.float32], pixels: int, axis: int) -> NDArray[np.fl
     if pixels == 0:
         return plane
     moved = np.full_like(plane, np.nan)
-    source = [slice(None), slice(None)]
-    target = [slice(None), slice(None)]
-    source[axis], target[axis] = slice(None, -pixels), slice(pixels, None)
-    moved[tuple(target)] = plane[tuple(source)]
+    np.moveaxis(moved, axis, 0)[pixels:] = np.moveaxis(plane, axis, 0)[:-pixels]
     return moved

@@ -131,8 +131,7 @@ def _directions(place: str, frame: DicomFrame) -> tuple[NDArray[np.float64], ...
     if lengths.min() > 0:
         row, column = cosines / lengths[:, None]
         if abs(float(row @ column)) <= SQUARE_TOLERANCE:
-            normal = np.cross(row, column)
-            return row, column, normal
+            return row, column, np.cross(row, column)
     raise DataError(
         "no_space",
         f"{place}: ImageOrientationPatient (0020,0037) of {frame.path} is not a row and a column at "
@@ -151,24 +150,16 @@ def _check_alike(place: str, frames: Sequence[DicomFrame]) -> None:
         )
     first = frames[0]
     for frame in frames:
-        pair = f"{place}: {_pair(first, frame)}"
-        if frame.series != first.series or frame.modality != first.modality:
-            raise DataError(
-                "mixed_series",
-                f"{pair} belong to different series or patients; put each series in a folder of its own",
-            )
         is_same = frame.size == first.size and _same_spacing(frame.pixel_mm, first.pixel_mm)
-        if not is_same or not _close(frame.orientation, first.orientation):
-            raise DataError(
-                "mixed_series",
-                f"{pair} differ in size, pixel spacing or orientation; put each volume in a folder of "
-                "its own",
-            )
-        if dict(frame.traits).get("StackID") != dict(first.traits).get("StackID"):
-            raise DataError(
-                "mixed_series",
-                f"{place}: {frame.path} holds several stacks (StackID); export each by itself",
-            )
+        if frame.series != first.series or frame.modality != first.modality:
+            what = "belong to different series or patients; put each series in a folder of its own"
+        elif not is_same or not _close(frame.orientation, first.orientation):
+            what = "differ in size, pixel spacing or orientation; put each volume in a folder of its own"
+        elif dict(frame.traits).get("StackID") != dict(first.traits).get("StackID"):
+            what = "are of several stacks (StackID); export each by itself"
+        else:
+            continue
+        raise DataError("mixed_series", f"{place}: {_pair(first, frame)} {what}")
 
 
 def _pair(one: DicomFrame, other: DicomFrame) -> str:

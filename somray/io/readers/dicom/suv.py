@@ -18,21 +18,16 @@ from somray.io.readers.dicom.dataset import Tags
 __all__ = ["PetScaling", "pet_scaling"]
 
 WEIGHT_KG = (0.005, 500.0)  # a young mouse to the heaviest person
-DOSE_BQ = (
-    1e5,
-    2e10,
-)  # below: kBq, MBq or mCi were written; a mouse has some MBq, Y-90 therapy some GBq
-DOSE_BQ_PER_KG = (
-    2e4,
-    2e8,
-)  # of whoever weighs more than a rat: whole-body scanners to Y-90 therapy
+DOSE_BQ = (1e5, 2e10)
+"""Below: kBq, MBq or mCi were written; a mouse has some MBq, Y-90 therapy some GBq."""
+DOSE_BQ_PER_KG = (2e4, 2e8)
+"""Of whoever weighs more than a rat: whole-body scanners to Y-90 therapy."""
 RAT_KG = 1.0
 MOST_HALF_LIVES = 6.0  # then 1.6 % of the dose is left: a wrong date, half a day, or minutes
 MOST_FROM_MIDNIGHT = 2.0  # half-lives from or to 00:00:00, which stands for no time at all, too
 LEAST_HALF_LIFE_SECONDS = 60.0  # Rb-82, the shortest in use, has 76
-UNDATED_HALF_LIFE_SECONDS = (
-    6 * 3600.0
-)  # longer-lived tracers are scanned days later: a bare time is not enough
+UNDATED_HALF_LIFE_SECONDS = 6 * 3600.0
+"""Longer-lived tracers are scanned days later: a bare time is not enough."""
 F18_CODES, F18_SECONDS, F18_TOLERANCE = ("C-111A1", "77004003"), 6586.2, 0.05
 SAME_CLOCK_SECONDS = 60.0
 _INJECTION = (
@@ -112,10 +107,9 @@ def _of_activity(tags: Tags, to_activity: float) -> PetScaling:
 def _philips(tags: Tags, offset: int) -> float:
     """Return a positive number of Philips' PET block, 0 where there is none."""
     try:
-        found = float(tags.data.private_block(0x7053, "Philips PET Private Group")[offset].value)
-    except (KeyError, ValueError, TypeError):
+        return _above_0(tags.private(0x7053, "Philips PET Private Group", offset), "")
+    except _NoSuvError:
         return 0.0
-    return found if math.isfinite(found) and found > 0 else 0.0
 
 
 def _suv_per_activity(tags: Tags) -> tuple[float, str]:
@@ -164,8 +158,12 @@ def _injection(tags: Tags) -> Tags | None:
 
 def _positive(tags: Tags, name: str, code: str) -> float:
     """Return a number above 0."""
+    return _above_0(tags.text(name), code)
+
+
+def _above_0(text: str, code: str) -> float:
     try:
-        found = float(tags.text(name))
+        found = float(text)
     except ValueError:
         raise _NoSuvError(code) from None
     if not math.isfinite(found) or found <= 0:
@@ -214,7 +212,7 @@ def _reference_time(tags: Tags, half_life: float) -> datetime:
         acquired = None  # its time was taken
     if series is not None and (acquired is None or series <= acquired):
         return series
-    scanned = moment_of_stamp(_ge_scan_time(tags), zone)
+    scanned = moment_of_stamp(tags.private(0x0009, "GEMS_PETD_01", 0x0D), zone)
     if scanned is not None:
         return scanned
     if series is None or acquired is None:
@@ -227,14 +225,6 @@ def _reference_time(tags: Tags, half_life: float) -> datetime:
     decay = math.log(2.0) / half_life * duration_ms / 1000.0
     average = duration_ms / 1000.0 / decay * math.log(decay / (1.0 - math.exp(-decay)))
     return acquired - timedelta(seconds=frame_ms / 1000.0 - average)
-
-
-def _ge_scan_time(tags: Tags) -> str:
-    """Return GE's date and time of the scan, "" where it is not there."""
-    try:
-        return str(tags.data.private_block(0x0009, "GEMS_PETD_01")[0x0D].value).strip(" \0")
-    except (KeyError, ValueError, TypeError, AttributeError):
-        return ""
 
 
 def _injection_time(
