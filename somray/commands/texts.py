@@ -10,6 +10,7 @@ from somray.errors import REMEDIES
 __all__ = ["failure_lines", "plan_text", "run_text", "status_text"]
 
 MOST_FAILURES = 10
+MOST_NOTES = 10
 MIB = 2**20
 
 Facts = dict[str, Any]  # Any: JSON
@@ -47,7 +48,7 @@ def _planned(name: str, stage: Facts) -> str:
     )
 
 
-def status_text(found: Facts, failures: Sequence[Facts]) -> str:
+def status_text(found: Facts, failures: Sequence[Facts], notes: Sequence[Facts] = ()) -> str:
     """Say how far a run is."""
     lines = [f"{found['state']}: {found['left']} left, {found['failed']} failed"]
     if found["state"] == "running":
@@ -61,10 +62,10 @@ def status_text(found: Facts, failures: Sequence[Facts]) -> str:
         if total:
             more = f"{failed:>8} failed" if failed else ""
             lines.append(f"  {stage['stage']:<10}{f'{ended}/{total}':>14}{more}")
-    return "\n".join([*lines, *failure_lines(failures)])
+    return "\n".join([*lines, *failure_lines(failures), *_note_lines(notes)])
 
 
-def run_text(summary: Facts, failures: Sequence[Facts]) -> str:
+def run_text(summary: Facts, failures: Sequence[Facts], notes: Sequence[Facts] = ()) -> str:
     """Say how a run ended, what could not be done and why, and what to do next."""
     done, aside = summary["scans_done"], summary["scans_set_aside"]
     broken = sum(row["stage"] != "ingest" for row in failures)
@@ -77,6 +78,7 @@ def run_text(summary: Facts, failures: Sequence[Facts]) -> str:
     lines += failure_lines(failures)
     if failures:
         lines.append("  then give the same command again: it does only what is left")
+    lines += _note_lines(notes)
     lines.append(f"report: {summary['report']}")
     export = f"somray export {shlex.quote(summary['run'])} --format nifti --out masks"
     lines.append(f"next: open the report; for masks as NIfTI: {export}")
@@ -96,6 +98,14 @@ def _failure_line(row: Facts) -> str:
     whose = [row[key] for key in ("subject", "session") if row[key]] or [row["protocol"]]
     words = " ".join(map(str, (row["stage"], *whose)))
     return f"  {words}: {row['code']}: {row['message']}"
+
+
+def _note_lines(notes: Sequence[Facts]) -> Iterator[str]:
+    """Say what was assumed, left out or decided; the rest stands in table `notes`."""
+    for row in notes[:MOST_NOTES]:
+        yield f"  note: {row['subject']} {row['session']}: {row['note']}"
+    if len(notes) > MOST_NOTES:
+        yield f"  and {len(notes) - MOST_NOTES} more in table `notes`"
 
 
 def _remedies(codes: Iterable[str]) -> Iterator[str]:

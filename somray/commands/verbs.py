@@ -60,10 +60,11 @@ def run(
     """
     from somray.commands.launch import run_job
     from somray.commands.texts import run_text
-    from somray.io.status import read_failures
+    from somray.io.status import read_failures, read_notes
 
     summary = run_job(config, address, tuple(settings or ()), quiet=as_json)
-    give(summary, as_json, lambda: run_text(summary, read_failures(summary["run"])))
+    run = summary["run"]
+    give(summary, as_json, lambda: run_text(summary, read_failures(run), read_notes(run)))
     raise typer.Exit(exit_code(summary))
 
 
@@ -99,10 +100,14 @@ def status(run: RunFolder, as_json: Json = False) -> None:
     Example: somray status runs/lung
     """
     from somray.commands.texts import status_text
-    from somray.io.status import read_failures, read_status
+    from somray.io.status import read_failures, read_notes, read_status
 
     found = read_status(run)
-    give(found, as_json, lambda: status_text(found, read_failures(run) if found["failed"] else ()))
+
+    def words() -> str:
+        return status_text(found, read_failures(run) if found["failed"] else (), read_notes(run))
+
+    give(found, as_json, words)
 
 
 def report(run: RunFolder, as_json: Json = False) -> None:

@@ -10,7 +10,14 @@ from somray.errors import REMEDIES, StoreError
 from somray.io.drivers import looks_alive
 from somray.io.storage import Storage
 
-__all__ = ["count_scans", "read_failures", "read_state", "read_status", "write_forecast"]
+__all__ = [
+    "count_scans",
+    "read_failures",
+    "read_notes",
+    "read_state",
+    "read_status",
+    "write_forecast",
+]
 
 FRESH_SECONDS = 300.0
 """An older forecast than this is no longer told: its driver writes one every minute, where it has one."""
@@ -109,6 +116,18 @@ def read_failures(location: str) -> list[dict[str, Any]]:
     return sorted(
         ({**row, "remedy": REMEDIES.get(str(row["code"]), "")} for row in found), key=_scans_first
     )
+
+
+def read_notes(location: str) -> list[dict[str, Any]]:
+    """Return what was assumed, left out or decided on the way; rows of `notes`, [] in runs that have none.
+
+    Raises:
+        StoreError: nothing there is a run, or it cannot be read.
+    """
+    from somray.io.run import open_run
+
+    rows = open_run(location).table("notes").to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in rows]
 
 
 def _scans_first(row: dict[str, Any]) -> tuple[Any, ...]:

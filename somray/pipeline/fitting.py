@@ -103,9 +103,8 @@ class Fitting(ProtocolWork):
         mapper = self.executor.mapper()
         async for chosen in self._references():
             unit = self.units.teacher(chosen, self._previous_digest(), passed)
-            if (
-                mapper.waits and unit.item.folds
-            ):  # an actor that held a CPU could starve its own parts
+            if mapper.waits and unit.item.folds:
+                # An actor that held a CPU could starve its own parts.
                 unit = replace(unit, needs=replace(unit.needs, cpus=0.0))
             entry = await self.record.do(teacher_stage.run, unit, shared=mapper, actor=protocol)
             if not entry.ok:

@@ -233,15 +233,11 @@ def _index(
     lists: Sequence[PageLink],
 ) -> str:
     """Build the cohort's page, failures first."""
-    table = (
-        worst_section(facts, hrefs, pictures, lists)
-        if lists
-        else subjects_section(facts, hrefs, pictures)
-    )
+    shown = facts, hrefs, pictures
     sections = [
-        failures_section(data.rows("failures"), hrefs),
+        failures_section(data.rows("failures"), data.rows("notes"), hrefs),
         attention_section(data, facts, hrefs),
-        table,
+        worst_section(*shown, lists) if lists else subjects_section(*shown),
     ]
     methods = []
     for number, protocol in enumerate(data.protocols):
@@ -260,7 +256,8 @@ def _index(
 
 def _subject(data: ReportData, name: str) -> Iterator[Section]:
     """Build the page of one subject, failures first, units that belong to no session among them."""
-    yield failures_section(data.rows("failures", subject=name), {})
+    failed, notes = (data.rows(t, subject=name) for t in ("failures", "notes"))
+    yield failures_section(failed, notes, {})
     yield scans_section(data.rows("scans", subject=name), data.manifest_trouble)
     for number, protocol in enumerate(_met(data, name)):
         subject, prefix = SubjectData(data, protocol, name), f"p{number}"

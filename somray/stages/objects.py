@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from somray.domain.brick import Brick
 from somray.domain.run import ScanPlace
 from somray.domain.student import StudentModel
-from somray.domain.tables import FailureRow
+from somray.domain.tables import FailureRow, NoteRow
 from somray.domain.teacher import TeacherModel
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.errors import DataError
@@ -134,7 +134,8 @@ def find(item: FindItem, shared: StudentModel | TeacherModel | None = None) -> R
 
     Returns:
         value: `times`, per time index a list of objects with what is known of each; `heights`, how much of a
-        body each shows; `voxels` that were drawn. Rows of `failures` where the organ mask could not be used.
+        body each shows; `voxels` that were drawn. Rows of `failures` where the organ mask could not be used, of
+        `notes` on one that was.
     """
     storage = Storage.at(item.place.root)
     meta = read_meta(storage, item.place.name)
@@ -145,6 +146,7 @@ def find(item: FindItem, shared: StudentModel | TeacherModel | None = None) -> R
     times: list[list[dict[str, Any]]] = []
     heights: list[tuple[float, float] | None] = []
     failures: list[FailureRow] = []
+    notes: list[NoteRow] = []
     last = voxels = 0
     for t in range(meta.shape[0]):
         target = labelled(item.place, t, item.method, item.value) if item.rule.asks_map else None
@@ -157,7 +159,7 @@ def find(item: FindItem, shared: StudentModel | TeacherModel | None = None) -> R
             border = border.read() if item.rule.follows_parts else border
         scan = _Drawing(storage, meta, item, grid, found, border, t, last)
         with contextlib.ExitStack() as opened:
-            drawn, shares, names = scan.draw(scan.organs(opened, failures))
+            drawn, shares, names = scan.draw(scan.organs(opened, failures, notes))
         verdicts = named_by_organ(shares, names, item.exclude, item.rule.has_uptake)
         times.append([_told(o, grid, verdicts.get(o.number), last) for o in found.objects])
         heights.append(found.heights)
@@ -166,7 +168,7 @@ def find(item: FindItem, shared: StudentModel | TeacherModel | None = None) -> R
     if item.group == BASELINE:
         finish_labels(storage, item.place.name, BASELINE, {})
     value = {"times": times, "heights": heights, "voxels": voxels}
-    return Result(rows={"failures": failures}, value=value)
+    return Result(rows={"failures": failures, "notes": notes}, value=value)
 
 
 def _speaks(model: StudentModel | TeacherModel | None) -> bool:
@@ -204,7 +206,9 @@ class _Drawing:
     t: int
     last: int
 
-    def organs(self, opened: contextlib.ExitStack, failures: list[FailureRow]) -> Organs | None:
+    def organs(
+        self, opened: contextlib.ExitStack, failures: list[FailureRow], notes: list[NoteRow]
+    ) -> Organs | None:
         """Open the organ mask; one that cannot be used is told once, and the scan goes on without it."""
         anatomy = self.item.anatomy
         if anatomy is None or any(one.code != "exclude_unknown" for one in failures):
@@ -220,6 +224,10 @@ class _Drawing:
         except DataError as error:
             failures.append(self._failure(error.code, error.message))
             return None
+        if self.t == 0 and self.item.group == GROUP:
+            place = self.item.place.subject, self.item.place.session
+            told_of = (f"anatomy {anatomy.path}: {note}" for note in organs.notes)
+            notes += [NoteRow(*place, "objects", note) for note in told_of]
         told = unmatched(anatomy.exclude, names) if self.t == 0 else {}
         for wanted, near in told.items():
             meant = f"; did you mean {' or '.join(near)}?" if near else ""

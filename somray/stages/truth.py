@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
 from somray.domain.run import ScanPlace
-from somray.domain.tables import TruthRow
+from somray.domain.tables import NoteRow, TruthRow
 from somray.domain.work import WORKER_BYTES, Needs, Result
 from somray.io.masks.rtstruct import check_frame
 from somray.io.ome.image import ScanMeta, read_meta
@@ -64,12 +64,14 @@ class TruthItem:
         path: label mask, in any readable format, on any grid.
         methods: the masks to compare; their label groups are complete.
         source: of the scan's first channel, for its frame of reference; None where unknown.
+        tells: whether what is to be known of the truth mask is told here; once a scan is enough.
     """
 
     place: ScanPlace
     path: str
     methods: tuple[TruthMethod, ...]
     source: str | None = None
+    tells: bool = False
 
 
 def needs(shape: tuple[int, int, int, int, int]) -> Needs:
@@ -83,7 +85,7 @@ def needs(shape: tuple[int, int, int, int, int]) -> Needs:
 
 
 def run(item: TruthItem, shared: object = None) -> Result:
-    """Compare at t 0, per method, with all labels of the truth and with each; rows of `truth`.
+    """Compare at t 0, per method, with all labels of the truth and with each; rows of `truth`, and of `notes`.
 
     Raises:
         DataError: the truth mask cannot be read or lies elsewhere.
@@ -117,7 +119,12 @@ def run(item: TruthItem, shared: object = None) -> Result:
                 )
                 for label in (UNION, *labels)
             ]  # fmt: skip
-    return Result(rows={"truth": rows})
+        notes = list(truth.notes) if item.tells else []
+    if item.tells and len(parts.labels) > MOST_LABELS:
+        notes.append(f"holds {len(parts.labels)} labels, which are compared all together alone")
+    place = item.place.subject, item.place.session
+    noted = [NoteRow(*place, "truth", f"truth {item.path}: {note}") for note in notes]
+    return Result(rows={"truth": rows, "notes": noted})
 
 
 def _grid(geometry: Geometry, level: int) -> Geometry:

@@ -12,7 +12,7 @@ from somray.domain.tables.finetune import FinetuneRow
 from somray.domain.tables.objects import ObjectRow
 from somray.domain.tables.pretraining import PretrainingRow
 from somray.domain.tables.registration import AlignmentRow, RegistrationRow, ResidualRow
-from somray.domain.tables.run import FailureRow, ScanRow, TimingRow
+from somray.domain.tables.run import FailureRow, NoteRow, ScanRow, TimingRow
 from somray.domain.tables.segmentation import (
     AgreementRow,
     AreaRow,
@@ -41,6 +41,7 @@ __all__ = [
     "FinetuneRow",
     "LesionRow",
     "LinkRow",
+    "NoteRow",
     "ObjectRow",
     "PorosityRow",
     "PretrainingRow",
@@ -64,6 +65,7 @@ TABLES: dict[str, type[Row]] = {
     for row in (
         ScanRow,
         FailureRow,
+        NoteRow,
         ClusterRow,
         ProfileRow,
         DriftRow,

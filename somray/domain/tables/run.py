@@ -1,4 +1,4 @@
-"""Rows about the run itself: scans taken in, failures, timings."""
+"""Rows about the run itself: scans taken in, failures, notes, timings."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -10,7 +10,7 @@ from somray.domain.tables.columns import (
     Subject,
 )
 
-__all__ = ["FailureRow", "ScanRow", "TimingRow"]
+__all__ = ["FailureRow", "NoteRow", "ScanRow", "TimingRow"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,18 @@ class FailureRow(Row):
     code: Annotated[str, Column("", "reason, a code of the data dictionary")]
     message: Annotated[str, Column("", "what, where and what to do")]
     attempts: Annotated[int, Column("", "times it was tried")]
+
+
+@dataclass(frozen=True)
+class NoteRow(Row):
+    """One row per thing that was assumed, left out or decided of a scan or its masks, and is no failure."""
+
+    table: ClassVar[str] = "notes"
+    sort_by: ClassVar[tuple[str, ...]] = ("subject", "session", "stage", "note")
+    subject: Subject
+    session: Session
+    stage: Annotated[str, Column("", "stage that tells it")]
+    note: Annotated[str, Column("", "what was done, in words")]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from somray.io.masks.label_tally import LabelTally
 from somray.io.masks.mask_folder import WHOLE
 from somray.io.masks.opening import open_mask
 
-__all__ = ["MOST_LABEL", "LabelMask", "grid_of_mask"]
+__all__ = ["MOST_LABEL", "LabelMask", "grid_note", "grid_of_mask"]
 
 MOST_LABEL = 2**24 - 1
 """Highest label that is read exactly; readers give float32."""
@@ -77,6 +77,11 @@ class LabelMask:
             raise DataError("unreadable", f"{self.path}: {fault}; name the mask, not the image")
         return np.maximum(labels, 0)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What its reader left out or decided, of what has been read so far."""
+        return self._source.notes
+
     def close(self) -> None:
         """Let go of open files; harmless when repeated."""
         self._source.close()
@@ -101,6 +106,14 @@ def grid_of_mask(header: ScanHeader, image: Geometry) -> Geometry:
     if own.shape != image.shape:
         return own
     return image if not header.is_placed or _is_bare(own, image) else own
+
+
+def grid_note(own: Geometry, image: Geometry) -> str:
+    """Say that a mask lies on another grid than its scan; "" where it does not."""
+    if own.is_same_grid(image):
+        return ""
+    size = " × ".join(f"{mm:.3g}" for mm in own.spacing_mm[::-1])
+    return f"lies on another grid, of {size} mm; each voxel of the scan takes the nearest label"
 
 
 def _is_bare(own: Geometry, image: Geometry) -> bool:

@@ -300,7 +300,8 @@ class Units:
         part: str = "",
     ) -> Unit:
         """Compare with the truth mask; `part` names a unit of its own beside the scan's first."""
-        item = truth.TruthItem(state.place, str(state.scan.truth), methods, state.scan.paths[0])
+        path, source = str(state.scan.truth), state.scan.paths[0]
+        item = truth.TruthItem(state.place, path, methods, source, tells=not part)
         needs = truth.needs(state.shape)
         name = f"{state.name}+{part}" if part else state.name
         work = len(methods) * state.slices(state.shape[2])

@@ -39,7 +39,7 @@ __all__ = [
     "records",
 ]
 
-WHOLE = ("scans", "failures")
+WHOLE = ("scans", "failures", "notes")
 """Tables that are short, one row or less a scan, and wanted whole."""
 
 Row = dict[str, Any]  # Any: one row of a table of domain/tables/, values plain

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
 from somray.errors import DataError
-from somray.io.masks.label_masks import LabelMask
+from somray.io.masks.label_masks import LabelMask, grid_note
 from somray.kernels.grids.slabs import nearest_slab
 
 __all__ = ["LEAST_IN_BODY", "LEAST_SHARED", "Organs", "open_organs", "read_organs"]
@@ -53,6 +53,14 @@ class Organs:
         if self._is_same:
             return self._mask.read(z0, z1)
         return nearest_slab(self._mask.read, self._own, self.geometry, z0, z1)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out or decided, of what has been read so far."""
+        nameless = "" if self.names else "names none of its organs; each is called by its value"
+        return tuple(
+            filter(None, (*self._mask.notes, grid_note(self._own, self.geometry), nameless))
+        )
 
     def labelled_mm3(self) -> float:
         """Return the volume of all organs on the mask's own grid."""

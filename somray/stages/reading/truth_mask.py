@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
 from somray.errors import DataError
-from somray.io.masks.label_masks import MOST_LABEL, grid_of_mask
+from somray.io.masks.label_masks import MOST_LABEL, grid_note, grid_of_mask
 from somray.io.masks.label_tally import LabelTally
 from somray.io.masks.opening import open_mask
 from somray.io.ome.metadata import slabs
@@ -58,6 +58,7 @@ class TruthOnGrid:
                 "truth {}: names no voxel size, and its {} voxels are not the scan's {}; save it on the scan's "
                 "own grid".format(path, *sizes),
             )
+        self._notes = dict.fromkeys(filter(None, [grid_note(self._own, drawn_on)]))
         self._spool = ArraySpool()
         self._aside: list[Spooled] = []
 
@@ -77,6 +78,11 @@ class TruthOnGrid:
             )
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out or decided; whole once all slabs have been read."""
+        return tuple(self._notes)
+
+    @property
     def slabs(self) -> list[tuple[int, int]]:
         """Slices (z0, z1) of the slabs."""
         return _cut(self._geometry)
@@ -88,14 +94,14 @@ class TruthOnGrid:
             DataError: the mask cannot be read, holds no labels, or lies elsewhere; some only after the last slab.
         """
         if self._own.is_same_grid(self._geometry):
-            yield from _read(self.path, self._own)
+            yield from _read(self.path, self._own, self._notes)
         else:
             yield from self._brought()
 
     def _brought(self) -> Iterator[tuple[int, Labels]]:
         """Bring the mask to the other grid."""
         if not self._aside:
-            for _, block in _read(self.path, self._own):
+            for _, block in _read(self.path, self._own, self._notes):
                 self._aside += [self._spool.put(_narrow(plane)) for plane in block]
             self._any = any(self._spool.get(plane).any() for plane in self._aside)
         index, seen = index_map(self._own, self._geometry), False
@@ -175,15 +181,15 @@ def _narrow(plane: Labels) -> NDArray[np.integer]:
     return plane.astype(np.uint8) if fits else plane
 
 
-def _read(path: str, grid: Geometry) -> Iterator[tuple[int, Labels]]:
+def _read(path: str, grid: Geometry, notes: dict[str, None]) -> Iterator[tuple[int, Labels]]:
     """Read a mask of t 0 on its own grid; negative values are no label, as in every mask.
 
     Values that are no whole numbers are rounded where they are noise, or a share of one label between 0 and 1
-    (a probability, an interpolated mask): half of it counts.
+    (a probability, an interpolated mask): half of it counts. What people should know is added to the notes.
     """
     kinds = LabelTally()
     with open_mask(path, grid) as source:
-        most, is_whole = 0.0, True
+        most, is_whole, is_empty = 0.0, True, True
         for z0, z1 in _cut(grid):
             block = np.nan_to_num(source.read(0, z0, z1), copy=False, posinf=np.inf, neginf=0.0)
             labels = np.empty(block.shape, dtype=np.int32)
@@ -199,13 +205,19 @@ def _read(path: str, grid: Geometry) -> Iterator[tuple[int, Labels]]:
             if is_whole and (fault := kinds.fault()):
                 raise DataError("unreadable", f"truth {path}: {fault}; name its label mask")
             np.maximum(labels, 0, out=labels)
+            is_empty = is_empty and not labels.any()
             yield z0, labels
+        notes.update(dict.fromkeys(source.notes))
     if not is_whole and most > 1.0 + NOISE:
         raise DataError(
             "unreadable",
             f"truth {path}: holds values that are no whole numbers up to {most:g}; a label mask is "
             "expected, or one label's probability from 0 to 1",
         )
+    if is_empty:
+        notes["holds no label; whatever is found counts as false"] = None
+    elif not is_whole:
+        notes["holds shares of a label; one half and more counts"] = None
 
 
 def _bands(

@@ -11,6 +11,7 @@ import numpy as np
 
 from somray.domain.channel import Channel, channels_of
 from somray.domain.run import ScanPlace
+from somray.domain.tables import NoteRow
 from somray.domain.teacher import TeacherModel
 from somray.domain.work import WORKER_BYTES, Mapper, Needs, Result
 from somray.errors import DataError, ShapeError, StoreError
@@ -137,7 +138,7 @@ def run(item: TeacherItem, shared: Mapper) -> Result:
 
     Returns:
         Rows of `clusters`; value: the slice the student learns from, windows, digest of the model. Of a scan that is
-        ours to choose and can teach nothing: no rows, and `passed`, its name and why.
+        ours to choose and can teach nothing: a row of `notes`, and `passed`, its name and why.
 
     Raises:
         DataError: a reference slice does not exist or carries nothing to learn from.
@@ -148,8 +149,9 @@ def run(item: TeacherItem, shared: Mapper) -> Result:
     except ShapeError as error:
         if item.is_chosen:
             models.drop_part(storage, item.protocol, "teacher")
-            whose = f"{item.place.subject} {item.place.session}"
-            return Result(value={"passed": f"{whose} can teach nothing: {error}"})
+            why, place = f"can teach nothing: {error}", (item.place.subject, item.place.session)
+            told = NoteRow(*place, "teacher", f"{why}; the next scan of the manifest is asked")
+            return Result(rows={"notes": [told]}, value={"passed": " ".join((*place, why))})
         where = ", ".join(f"{s.place.subject} {s.place.session}" for s in item.scans[:4])
         more = " and others" if len(item.scans) > 4 else ""
         raise DataError(

@@ -15,11 +15,12 @@ _UNKNOWN_CODE = "not a code of the data dictionary"
 _NO_REMEDY = "see the message"
 
 
-def failures_section(rows: Rows, hrefs: Mapping[str, str]) -> Section:
+def failures_section(rows: Rows, notes: Rows, hrefs: Mapping[str, str]) -> Section:
     """Show what could not be done, and what each code means; the first section of every page.
 
     Args:
         rows: of `failures`; a unit may belong to a subject alone, or to none.
+        notes: of `notes`: what was assumed, left out or decided.
         hrefs: page of each subject, where the subject should be a link.
     """
     told = "Scans that were quarantined and units of work that failed."
@@ -37,7 +38,26 @@ def failures_section(rows: Rows, hrefs: Mapping[str, str]) -> Section:
     blocks: list[Block] = [_codes(rows), table] if rows else [table]
     if len(rows) > MOST_ROWS:
         blocks.append(Text(f"And {len(rows) - MOST_ROWS} more, in tables/failures."))
+    blocks += _notes(notes, hrefs)
     return Section("failures", "Failures", tuple(blocks), "bad" if rows else "good")
+
+
+def _notes(rows: Rows, hrefs: Mapping[str, str]) -> list[Block]:
+    """Show what is no failure, and yet to be known."""
+    if not rows:
+        return []
+    columns = (
+        subject_column(hrefs, "subject of the scan"),
+        _column("session", "session of the scan"),
+        _column("note", "what was done"),
+    )
+    told = "Noted: what was assumed, left out or decided of scans and their masks."
+    more = (
+        [Text(f"And {len(rows) - MOST_ROWS} more, in tables/notes.")]
+        if len(rows) > MOST_ROWS
+        else []
+    )
+    return [table_of(told, rows[:MOST_ROWS], columns), *more]
 
 
 def _column(name: str, meaning: str) -> TableColumn:
