@@ -5,13 +5,11 @@ not perpendicular fits no quaternion, so it has an sform alone, which ITK refuse
 bytes depend on the voxels and the grid alone.
 """
 
-import gzip
 from collections.abc import Sequence
 from typing import Any
 
 import nibabel as nib
 import numpy as np
-from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
 from somray.io.storage import Storage
@@ -22,7 +20,6 @@ __all__ = ["is_sheared", "label_text", "write_nifti"]
 SCANNER = 1  # code of both forms: the coordinates are the scanner's
 MOST_OF_NIFTI1 = 32767  # voxels along an axis, which is a signed short there
 SHEAR = 1e-4  # cosine between two axes; ITK's tolerance for a rotation
-LEVEL = 5
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -51,14 +48,8 @@ def write_nifti(
     header = _header(voxels, is_label)
     header["descrip"] = note.encode("ascii", "replace")[:79]
     start = header.binaryblock + bytes(4)  # no extensions
-    with (
-        storage.writing(name) as file,
-        # Neither a name nor a time in the stream: the same voxels give the same bytes.
-        gzip.GzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=file, mtime=0) as packed,
-    ):
-        packed.write(start)
-        for piece in voxels.pieces():
-            packed.write(piece)
+    with storage.writing(name) as file:
+        voxels.pack(file, start)
 
 
 def _header(voxels: Voxels, is_label: bool) -> Any:  # Any: nibabel has no types
@@ -72,16 +63,12 @@ def _header(voxels: Voxels, is_label: bool) -> Any:  # Any: nibabel has no types
     if is_label:
         header.set_intent("label")
     header["vox_offset"] = len(header.binaryblock) + 4
-    _place(header, _TO_RAS @ voxels.geometry.matrix, voxels.geometry)
-    return header
-
-
-def _place(header: Any, affine: NDArray[np.float64], geometry: Geometry) -> None:  # Any: nibabel
-    deep, tall, wide = geometry.spacing_mm
-    header.set_zooms((wide, tall, deep, 1.0)[: len(header.get_data_shape())])
+    affine = _TO_RAS @ voxels.geometry.matrix
+    header.set_zooms((*voxels.geometry.spacing_mm[::-1], 1.0)[: len(shape)])
     header.set_sform(affine, code=SCANNER)
-    if not is_sheared(geometry):
+    if not is_sheared(voxels.geometry):
         header.set_qform(affine, code=SCANNER, strip_shears=True)
+    return header
 
 
 def label_text(segments: Sequence[Segment]) -> str:

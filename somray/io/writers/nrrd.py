@@ -5,7 +5,6 @@ open the file as a segmentation when it is asked to; everything else reads numbe
 Source: 3D Slicer, vtkMRMLSegmentationStorageNode; teem, "NRRD file format".
 """
 
-import gzip
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,7 +15,6 @@ from somray.io.writers.voxels import LabelMap, Segment, Voxels
 
 __all__ = ["write_nrrd", "write_nrrd_image"]
 
-LEVEL = 5
 _TYPES = {"uint8": "uint8", "uint16": "uint16", "int32": "int32", "float32": "float"}
 _LESION = "~SCT^49755003^Morphologically Abnormal Structure~SCT^52988006^Lesion~^^"
 _TISSUE = "~SCT^85756007^Tissue~SCT^85756007^Tissue~^^"
@@ -44,11 +42,7 @@ def _write(storage: Storage, name: str, voxels: Voxels, fields: list[str]) -> No
     header = "\n".join(["NRRD0005", *fields, "", ""]).encode()
     with storage.writing(name) as file:
         file.write(header)
-        with gzip.GzipFile(
-            filename="", mode="wb", compresslevel=LEVEL, fileobj=file, mtime=0
-        ) as packed:
-            for piece in voxels.pieces():
-                packed.write(piece)
+        voxels.pack(file)
 
 
 def _fields(voxels: Voxels) -> list[str]:

@@ -1,8 +1,9 @@
 """What a writer is given: voxels on a grid, read piece by piece, and what the values of a mask mean."""
 
+import gzip
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from somray.domain.geometry import Geometry
 __all__ = ["LabelMap", "Segment", "Voxels"]
 
 PIECE_VOXELS = 1 << 21  # at once; in a run they take up to four bytes each, whatever is written
+LEVEL = 5  # of gzip
 SLICE_BYTES = 128 * 1024 * 1024  # of the largest slice that is not written row by row
 
 
@@ -47,6 +49,17 @@ class Voxels:
                     ends = min(depth, z0 + step), y0, min(rows, y0 + high)
                     block = self.read(Brick(t, z0, *ends, 0, columns))
                     yield np.ascontiguousarray(block, dtype=kind).tobytes()
+
+    def pack(self, file: BinaryIO, head: bytes = b"") -> None:
+        """Write all voxels as gzip, behind a head.
+
+        Neither a name nor a time is in the stream: the same voxels give the same bytes.
+        """
+        stream = gzip.GzipFile("", "wb", compresslevel=LEVEL, fileobj=file, mtime=0)
+        with stream as packed:
+            packed.write(head)
+            for piece in self.pieces():
+                packed.write(piece)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ same mask gives the same bytes.
 Source: DICOM PS3.3 A.19, C.8.8.5, C.8.8.6, C.8.8.8.
 """
 
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +27,7 @@ from somray.io.writers.dicom.slices import (
     carried_over,
     plain_name,
     tracking_uid,
+    written,
 )
 
 __all__ = ["write_rtstruct"]
@@ -53,9 +53,8 @@ def write_rtstruct(storage: Storage, name: str, mask: SliceMask) -> None:
         data.StructureSetROISequence = _regions(mask)
         data.ROIContourSequence = _contours(mask)
         data.RTROIObservationsSequence = _observations(mask)
-        packed = io.BytesIO()
-        data.save_as(packed, enforce_file_format=True)
-    storage.write_bytes(name, packed.getvalue())
+        packed = written(data)
+    storage.write_bytes(name, packed)
 
 
 def _common(mask: SliceMask) -> Any:  # Any: pydicom's datasets are dynamic
@@ -150,10 +149,8 @@ def _contours(mask: SliceMask) -> list[Dataset]:
 
 def _outlined(mask: SliceMask, value: int) -> Iterator[tuple[int, NDArray[np.float64]]]:
     for z, plane in enumerate(mask.pixels):
-        shown = plane == value
-        if shown.any():
-            for outline in outlines(shown):
-                yield z, outline
+        for outline in outlines(plane == value):
+            yield z, outline
 
 
 def _in_patient(outline: NDArray[np.float64], plane: Geometry) -> list[DSfloat]:

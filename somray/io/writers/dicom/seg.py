@@ -5,7 +5,6 @@ mask's content and dates are the source's, so the same mask gives the same bytes
 Source: DICOM PS3.3 A.51, C.8.20.
 """
 
-import io
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
@@ -24,7 +23,9 @@ from somray.io.writers.dicom.slices import (
     SourceSlices,
     carried_over,
     plain_name,
+    settle,
     tracking_uid,
+    written,
 )
 from somray.io.writers.voxels import Segment
 
@@ -70,9 +71,8 @@ def write_seg(storage: Storage, name: str, mask: SliceMask) -> None:
         if mask.remarks is not None:
             _remark(data, mask.remarks)
         data.walk(_referring(classes))
-        packed = io.BytesIO()
-        data.save_as(packed, enforce_file_format=True)
-    storage.write_bytes(name, packed.getvalue())
+        packed = written(data)
+    storage.write_bytes(name, packed)
 
 
 def _made(highdicom: Any, mask: SliceMask) -> Any:  # Any: highdicom
@@ -276,18 +276,10 @@ def _remark(data: Any, remarks: Remarks) -> None:  # Any: highdicom
 
 def _settle(data: Any, mask: SliceMask) -> None:  # Any: highdicom
     """Put what highdicom takes from chance and clock on what the content says; point to the true frames."""
-    character_set = mask.slices.first.get("SpecificCharacterSet")
-    if character_set:
-        data.SpecificCharacterSet = character_set
-    else:
-        data.pop("SpecificCharacterSet", None)
+    settle(data, mask.slices)
     own = mask.slices.uid("dimensions", mask.digest)
     for item in [*data.DimensionOrganizationSequence, *data.DimensionIndexSequence]:
         item.DimensionOrganizationUID = own
-    for name in ("InstanceCreationDate", "InstanceCreationTime"):
-        data.pop(name, None)
-    for equipment in data.get("ContributingEquipmentSequence", []):
-        equipment.pop("ContributionDateTime", None)
     if not mask.slices.is_multiframe:
         return
     for group in data.PerFrameFunctionalGroupsSequence:

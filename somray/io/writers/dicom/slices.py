@@ -1,6 +1,7 @@
 """The slices that a mask refers to: their headers, read again, and what every object that refers to them says."""
 
 import hashlib
+import io
 import re
 import unicodedata
 import warnings
@@ -31,7 +32,9 @@ __all__ = [
     "carried_over",
     "plain_name",
     "read_slices",
+    "settle",
     "tracking_uid",
+    "written",
 ]
 
 MOST_BYTES = 1024 * 1024 * 1024
@@ -188,6 +191,25 @@ def carried_over(slices: SourceSlices) -> Iterator[None]:
         is_plain = not any(word and word in text for word in told)
         why = text[:200] if is_plain else type(error).__name__
         raise ExportError(f"its source's header cannot be carried over ({why})") from error
+
+
+def settle(data: Any, slices: SourceSlices) -> None:  # Any: highdicom
+    """Put the source's character set in, of which highdicom takes fewer than the standard, and leave its clock out."""
+    if character_set := slices.first.get("SpecificCharacterSet"):
+        data.SpecificCharacterSet = character_set
+    else:
+        data.pop("SpecificCharacterSet", None)
+    for name in ("InstanceCreationDate", "InstanceCreationTime"):
+        data.pop(name, None)
+    for equipment in data.get("ContributingEquipmentSequence", []):
+        equipment.pop("ContributionDateTime", None)
+
+
+def written(data: Any) -> bytes:  # Any: pydicom
+    """Write an object as a file of DICOM."""
+    packed = io.BytesIO()
+    data.save_as(packed, enforce_file_format=True)
+    return packed.getvalue()
 
 
 def plain_name(segment: Segment) -> str:

@@ -15,7 +15,7 @@ from pydicom.uid import Comprehensive3DSRStorage
 
 from somray.io.storage import Storage
 from somray.io.writers.dicom.seg import processed_by, require_highdicom
-from somray.io.writers.dicom.slices import SourceSlices, carried_over
+from somray.io.writers.dicom.slices import SourceSlices, carried_over, settle, written
 
 __all__ = ["Findings", "MeasuredSegment", "write_structured"]
 
@@ -87,9 +87,8 @@ def write_structured(
     with carried_over(slices):
         seg = highdicom.seg.segread(io.BytesIO(storage.read_bytes(segmentation)))
         data = _report(highdicom, seg, slices, findings)
-        packed = io.BytesIO()
-        data.save_as(packed, enforce_file_format=True)
-    storage.write_bytes(name, packed.getvalue())
+        packed = written(data)
+    storage.write_bytes(name, packed)
 
 
 def _report(
@@ -116,14 +115,7 @@ def _report(
         content_time=time,
         specific_character_set="ISO_IR 192",  # judged more narrowly than the standard does, as in `seg`
     )
-    if character_set := slices.first.get("SpecificCharacterSet"):
-        data.SpecificCharacterSet = character_set
-    else:
-        data.pop("SpecificCharacterSet", None)
-    for name in ("InstanceCreationDate", "InstanceCreationTime"):
-        data.pop(name, None)
-    for equipment in data.ContributingEquipmentSequence:
-        equipment.pop("ContributionDateTime", None)
+    settle(data, slices)
     return data
 
 
