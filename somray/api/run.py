@@ -15,7 +15,8 @@ from somray.domain.brick import Brick
 from somray.domain.run import RunLayout
 from somray.errors import ConfigError, StoreError
 from somray.io import run as reading
-from somray.io.ome.arrays import open_level, store_errors
+from somray.io.ome.arrays import store_errors
+from somray.io.ome.chunks import StoredLevel
 from somray.io.ome.image import ScanMeta, read_meta
 from somray.io.storage import Storage
 from somray.kernels.grids.blocks import fill_slice
@@ -26,7 +27,7 @@ from somray.kernels.grids.resample import warp_label_slice, warp_slice
 __all__ = ["Run", "open_run"]
 
 TILE = 2048  # rows and columns of larger slices that are resampled at once
-Block = Callable[[Any, tuple[int, ...], Brick], NDArray[Any]]  # Any: a zarr array; any pixel type
+Block = Callable[[Any, tuple[int, ...], Brick], NDArray[Any]]  # Any: a stored array; any pixel type
 
 
 class Run(ListedRun):
@@ -184,7 +185,7 @@ def _compute(
 ) -> NDArray[Any]:  # Any: dask tells blocks so; any pixel type
     """Compute one slice of one variable, or a tile of it."""
     *lead, (z0, z1), (y0, y1), (x0, x1) = block_info[None]["array-location"]
-    array = open_level(storage, place, path)
+    array = StoredLevel(storage, place, path)
     with store_errors(storage.uri(f"{place}/{path}")):
         found = block(array, tuple(start for start, _ in lead), Brick(0, z0, z1, y0, y1, x0, x1))
     return found.reshape((1,) * (len(lead) + 1) + found.shape)

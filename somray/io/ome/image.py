@@ -13,7 +13,8 @@ import zarr
 from numpy.typing import NDArray
 
 from somray.domain.brick import Brick
-from somray.io.ome.arrays import create_levels, open_level, store_errors, write_levels
+from somray.io.ome.arrays import create_levels, store_errors, write_levels
+from somray.io.ome.chunks import StoredLevel
 from somray.io.ome.labels import (
     create_labels,
     finish_labels,
@@ -106,7 +107,7 @@ def write_brick(
 
 def read_brick(storage: Storage, name: str, brick: Brick) -> NDArray[np.float32]:
     """Read any box of voxels as (c, z, y, x) float32; see `read_slab`."""
-    array = open_level(storage, name, "0")
+    array = StoredLevel(storage, name, "0")
     with store_errors(storage.uri(name)):
         return np.asarray(array[(brick.t, slice(None), *brick.box)], dtype=np.float32)
 
@@ -128,7 +129,7 @@ def finish_scan(storage: Storage, name: str, meta: ScanMeta) -> None:
 
 def _shown_ranges(storage: Storage, name: str, meta: ScanMeta) -> tuple[tuple[float, float], ...]:
     """Per channel the values a viewer should show: 0.5 to 99.5 % of some coarse slices."""
-    coarse = open_level(storage, name, str(len(level_shapes(*meta.shape[3:])) - 1))
+    coarse = StoredLevel(storage, name, str(len(level_shapes(*meta.shape[3:])) - 1))
     chosen = np.unique(np.linspace(0, meta.shape[2] - 1, RANGE_SLICES).round().astype(int))
     ranges = []
     for channel in range(meta.shape[1]):
@@ -145,7 +146,7 @@ def read_slab(storage: Storage, name: str, t: int, z0: int, z1: int) -> NDArray[
     Raises:
         StoreError: the scan is missing or cannot be read.
     """
-    array = open_level(storage, name, "0")
+    array = StoredLevel(storage, name, "0")
     with store_errors(storage.uri(name)):
         return np.asarray(array[t, :, z0:z1], dtype=np.float32)
 
@@ -154,6 +155,6 @@ def read_channel_box(
     storage: Storage, name: str, box: Brick, channel: int = 0
 ) -> NDArray[np.float32]:
     """Read any box of voxels of one channel as (z, y, x) float32; see `read_slab`."""
-    array = open_level(storage, name, "0")
+    array = StoredLevel(storage, name, "0")
     with store_errors(storage.uri(name)):
         return np.asarray(array[(box.t, channel, *box.box)], dtype=np.float32)

@@ -15,7 +15,8 @@ from zarr.errors import ContainsGroupError
 
 from somray.domain.brick import Brick
 from somray.errors import ShapeError
-from somray.io.ome.arrays import create_levels, open_level, store_errors, write_levels
+from somray.io.ome.arrays import create_levels, store_errors, write_levels
+from somray.io.ome.chunks import StoredLevel
 from somray.io.ome.marks import group_attributes, read_meta
 from somray.io.ome.metadata import OME_VERSION, label_metadata
 from somray.io.storage import Storage
@@ -131,6 +132,6 @@ def read_label_brick(
 ) -> NDArray[np.integer[Any]]:
     """Read any box of voxels of a label as (z, y, x) in its own type."""
     path = f"labels/{label}/0"
-    array = open_level(storage, scan_name, path)
+    array = StoredLevel(storage, scan_name, path)
     with store_errors(storage.uri(f"{scan_name}/{path}")):
-        return np.asarray(array[(brick.t, *brick.box)])
+        return array[(brick.t, *brick.box)]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from somray.io.ome.arrays import open_level, store_errors
+from somray.io.ome.chunks import StoredLevel
 from somray.io.ome.shards import write_shard
 from somray.io.storage import Storage
 
@@ -114,6 +115,6 @@ def read_piece_array(
     Raises:
         StoreError: it is missing or cannot be read.
     """
-    opened = open_level(storage, name, array)
+    opened = StoredLevel(storage, name, array)
     with store_errors(storage.uri(name)):
-        return np.asarray(opened[(slice(None), *box)])
+        return opened[(slice(None), *box)]

@@ -11,7 +11,8 @@ from somray.domain.channel import channels_of, kinds_of
 from somray.domain.geometry import Geometry
 from somray.errors import SomrayError
 from somray.io.ome import image as ome_zarr
-from somray.io.ome.arrays import open_level, store_errors
+from somray.io.ome.arrays import store_errors
+from somray.io.ome.chunks import StoredLevel
 from somray.io.ome.image import ScanMeta
 from somray.io.ome.metadata import level_shapes
 from somray.io.storage import Storage
@@ -198,7 +199,7 @@ class ScanPixels:
 
     def _stored(self, array: str, where: tuple[int | slice, ...]) -> NDArray[Any]:
         with store_errors(self._storage.uri(self._name)):
-            return np.asarray(open_level(self._storage, self._name, array)[where])
+            return StoredLevel(self._storage, self._name, array)[where]
 
     def masks(self, target: int, t: int, z: int) -> dict[str, NDArray[np.bool_]]:
         """Return the masks (y, x) of one slice that exist: som (where it is `target`), student, foreign, truth."""

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from somray.domain.brick import Brick
 from somray.domain.run import ScanPlace
-from somray.io.ome.arrays import open_level, store_errors
+from somray.io.ome.arrays import store_errors
+from somray.io.ome.chunks import StoredLevel
 from somray.io.ome.image import ScanMeta, read_label_brick
 from somray.io.storage import Storage
 from somray.kernels.evolution.surroundings import near_in_block
@@ -36,7 +37,7 @@ class SessionScan:
 
     def values(self, brick: Brick, channel: int) -> NDArray[np.float32]:
         """Read one channel of any box of voxels, (z, y, x)."""
-        array = open_level(self.storage, self.place.name, "0")
+        array = StoredLevel(self.storage, self.place.name, "0")
         with store_errors(self.storage.uri(self.place.name)):
             return np.asarray(array[(brick.t, channel, *brick.box)], dtype=np.float32)
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somray.domain.geometry import Geometry
-from somray.io.ome.arrays import open_level, store_errors
+from somray.io.ome.arrays import store_errors
+from somray.io.ome.chunks import StoredLevel
 from somray.io.ome.metadata import is_cut, level_shapes
 from somray.io.storage import Storage
 
@@ -92,7 +93,7 @@ class PlaneReader:
     ) -> None:  # fmt: skip
         path = str(level) if label is None else f"labels/{label}/{level}"
         self._place = storage.uri(f"{name}/{path}")
-        self._array = open_level(storage, name, path)
+        self._array = StoredLevel(storage, name, path)
         self._lead = (t, 0) if label is None else (t,)
         depth, rows, columns = (int(n) for n in self._array.shape[-3:])
         self.shape = depth, rows, columns

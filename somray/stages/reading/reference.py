@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from somray.domain.run import ScanPlace
 from somray.errors import DataError
-from somray.io.ome.arrays import open_level
+from somray.io.ome.chunks import StoredLevel
 from somray.io.ome.image import read_brick, read_meta, read_slab, slabs
 from somray.io.ome.metadata import level_shapes, tile_shape
 from somray.io.storage import Storage
@@ -104,7 +104,7 @@ def read_coarse(place: ScanPlace, chosen: tuple[int, ...]) -> NDArray[np.float32
     most = math.prod(tile_shape((channels, rows, columns)))
     shapes = level_shapes(rows, columns)
     fine = [n for n, shape in enumerate(shapes) if math.prod(shape) <= most]
-    level = open_level(storage, place.name, str(fine[0] if fine else len(shapes) - 1))
+    level = StoredLevel(storage, place.name, str(fine[0] if fine else len(shapes) - 1))
     return np.stack([np.asarray(level[0, :, z], dtype=np.float32) for z in chosen])
 
 
