@@ -12,16 +12,10 @@ _ENDS_BYTES = 1 << 16
 
 
 def copies(paths: Iterable[str]) -> dict[str, str]:
-    """Find paths that hold the same bytes as one further up.
+    """Find paths that hold the same bytes as one further up in the manifest; return that for each copy.
 
     Sizes are compared first, then both ends; only what agrees in these is read whole: of an ordinary cohort nothing.
     URLs, folders within folders, and files that lead to others are left out.
-
-    Args:
-        paths: of files and folders, in the manifest's order.
-
-    Returns:
-        Each copy with the first path that holds the same.
     """
     groups = [list(dict.fromkeys(paths))]
     for told in (_sizes, _ends, _contents):

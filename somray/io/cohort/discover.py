@@ -47,14 +47,7 @@ class Proposal:
 
 
 def propose(paths: Sequence[Path]) -> Proposal:
-    """Look at files and folders.
-
-    Args:
-        paths: existing files or folders of scans; folders are walked.
-
-    Returns:
-        Rows, protocols and notes; no rows where nothing could be read.
-    """
+    """Look at existing files and folders of scans; no rows where nothing could be read."""
     search = Search()
     found: dict[Path, Found] = {}
     places = sorted({p.absolute() for p in paths})

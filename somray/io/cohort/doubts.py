@@ -14,14 +14,7 @@ _OF_SPREADSHEETS = re.compile(rf"[0-9]{{1,2}}-(?:{_MONTHS})|(?:{_MONTHS})-[0-9]{
 
 
 def doubts_of(scans: Sequence[Scan]) -> list[str]:
-    """Name ids that hardly differ, sessions in another order than their names say, files that stand for two scans.
-
-    Args:
-        scans: of the manifest, sessions numbered in time.
-
-    Returns:
-        One sentence per kind of doubt.
-    """
+    """Name ids that hardly differ, sessions in another order than their names say, files that stand for two scans."""
     subjects: dict[str, list[Scan]] = {}
     for scan in scans:
         subjects.setdefault(scan.subject, []).append(scan)

@@ -21,12 +21,7 @@ _QUOTED = re.compile(r"""(["'])(.+)\1""")
 
 
 def place_of(text: str, folder: Path, where: str) -> str:
-    """Return the absolute path or URL that a cell means; it need not exist.
-
-    Args:
-        text: the cell.
-        folder: of the manifest.
-        where: names the cell in messages.
+    """Return the absolute path or URL that a cell means; it need not exist. `where` names the cell in messages.
 
     Raises:
         ConfigError: a path of Windows, a variable that is not set, or a line break.

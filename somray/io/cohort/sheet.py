@@ -45,11 +45,7 @@ class Sheet:
 
 
 def read_sheet(path: Path, known: Collection[str]) -> Sheet:
-    """Read a table of text.
-
-    Args:
-        path: file; Parquet is told by its first bytes.
-        known: titles that tell the separator.
+    """Read a table of text, or Parquet by its first bytes; the titles that are known tell the separator.
 
     Raises:
         ConfigError: it does not exist, is no table, or its cells do not fit its titles.

@@ -52,11 +52,7 @@ class _SegFrame:
 
 
 def open_seg(path: Path, name: str | None = None) -> Source:
-    """Open a segmentation.
-
-    Args:
-        path: the file.
-        name: name or number of the only segment that is read, as it was drawn; all where None.
+    """Open a segmentation; all of it, or the only segment of a name or number, as it was drawn.
 
     Raises:
         DataError: `unreadable`, `truncated`, `irregular`, `no_space`.
@@ -111,11 +107,7 @@ def _labels_of(
     begin: int,
     count: int,  # Any: pydicom
 ) -> Callable[[_SegFrame], Labels]:
-    """Return what reads the labels of a frame.
-
-    Raises:
-        DataError: `unreadable` of a kind that is not read, `truncated`.
-    """
+    """Return what reads the labels of a frame."""
     kind, bits = str(data.get("SegmentationType", "")), int(data.BitsAllocated)
     if bits == 1 and kind == "BINARY":
         if not begin:

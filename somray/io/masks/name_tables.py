@@ -126,13 +126,9 @@ def _whole(value: object) -> int | None:
 
 
 def names_of_json(path: Path, is_dataset: bool = False) -> dict[int, str]:
-    """Read `{"1": "spleen"}`, `{"spleen": 1}`, or either under `labels`, as nnU-Net writes it.
+    """Read `{"1": "spleen"}`, `{"spleen": 1}`, or either under `labels`; of an nnU-Net data set these alone.
 
     A side file of something else (an acquisition's, for one) has other values too and gives nothing.
-
-    Args:
-        path: the file.
-        is_dataset: only what stands under `labels` counts.
 
     Raises:
         DataError: `unreadable`: it is no JSON, or contradicts itself.
@@ -212,11 +208,7 @@ def _column_pairs(lines: Sequence[str]) -> list[tuple[object, object]]:
 
 
 def _text(path: Path) -> str:
-    """Read a small text file.
-
-    Raises:
-        DataError: `unreadable`: it is large or cannot be read.
-    """
+    """Read a small text file."""
     try:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)

@@ -17,15 +17,7 @@ _ASSUMED = {
 
 
 def with_spacing(header: ScanHeader, spacing_mm: tuple[float, float, float] | None) -> ScanHeader:
-    """Put a given voxel size where the file names none; what it names is kept.
-
-    Args:
-        header: of the file.
-        spacing_mm: (z, y, x), or None.
-
-    Returns:
-        A header with `spacing_given` for the assumption, or the same header.
-    """
+    """Put a given voxel size (z, y, x) where the file names none, and `spacing_given` for what it assumes."""
     axes = [axis for code in header.repairs for axis in _ASSUMED.get(code, ())]
     if spacing_mm is None or not axes:
         return header

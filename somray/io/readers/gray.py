@@ -11,15 +11,7 @@ __all__ = ["gray_of"]
 
 
 def gray_of(path: object, samples: NDArray[Any], alphas: int) -> NDArray[Any]:  # Any: any number
-    """Take the one value of pixels that were stored as gray in several samples.
-
-    Args:
-        path: for messages.
-        samples: (y, x, s); the last `alphas` of them are opacity.
-        alphas: 0 or 1.
-
-    Returns:
-        (y, x).
+    """Take the one value (y, x) of pixels (y, x, s) that were stored as gray; the last `alphas` samples are opacity.
 
     Raises:
         DataError: `unreadable`: the samples differ, or pixels are transparent.

@@ -194,11 +194,7 @@ def _fetch(url: str, files: Any, place: str, folder: Path) -> Path:  # Any: fssp
 
 
 def _check_room(url: str, size: int) -> None:
-    """Refuse to fill the disk.
-
-    Raises:
-        DataError: `storage`.
-    """
+    """Refuse to fill the disk."""
     place = tempfile.gettempdir()
     free = shutil.disk_usage(place).free
     if size * _SPARE > free:
@@ -265,11 +261,7 @@ class _FetchedSource(Source):
             return self._inner.read_box(box)
 
     def verify(self) -> None:
-        """Verify what was fetched.
-
-        Raises:
-            DataError: as the format's own.
-        """
+        """Verify what was fetched."""
         with self._named():
             self._inner.verify()
 

@@ -90,14 +90,7 @@ class SeriesFiles:
 
 @quiet()  # values are decoded when they are asked for, and what pydicom says of them quotes them
 def series_within(files: Iterable[Path]) -> tuple[list[SeriesFiles], list[Path]]:
-    """Part files by series and person.
-
-    Args:
-        files: of one folder.
-
-    Returns:
-        The series in the order of their first file, and the files that are no DICOM.
-    """
+    """Part files of a folder by series and person, in the order of their first file, from those that are no DICOM."""
     found: dict[tuple[str, bool], SeriesFiles] = {}
     litter = []
     for file in files:

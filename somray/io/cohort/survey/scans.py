@@ -79,14 +79,7 @@ def gather(
     numbered: Sequence[Numbered],
     search: Search,
 ) -> list[Gathered]:
-    """Make scans of all sources, subjects in natural order, each one's visits in time.
-
-    Args:
-        images: with their final subjects.
-        ids: subject's key to its id.
-        numbered: data sets whose files are channels of cases.
-        search: told what was left out and how visits were ordered.
-    """
+    """Make scans of all sources, subjects in natural order, each one's visits in time."""
     people: dict[tuple[str, ...], list[Found]] = defaultdict(list)
     for one in images:
         people[one.who].append(one)

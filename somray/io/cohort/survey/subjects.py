@@ -32,12 +32,7 @@ _ID = re.compile(
 def name_subjects(
     images: Sequence[Found], masks: Sequence[Found], search: Search
 ) -> dict[Key, str]:
-    """Settle whose every source is, in place, and name the subjects.
-
-    Args:
-        images: placed by `layouts`; their `who` is made final.
-        masks: likewise; they follow the images whose names they share.
-        search: told what headers changed and what could not be told.
+    """Settle whose every source is, in place, and name the subjects; masks follow the images whose names they share.
 
     Returns:
         Key of a subject to the id for the manifest.

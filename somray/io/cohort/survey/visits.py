@@ -32,13 +32,7 @@ class Visit:
 
 
 def visits_of(found: Sequence[Found], subject: str, search: Search) -> list[Visit]:
-    """Part one subject's sources by visit and put these in order.
-
-    Args:
-        found: sources of one person.
-        subject: its id, for notes.
-        search: told how they were ordered, and what could not be placed.
-    """
+    """Part one subject's sources by visit and put these in order."""
     groups = _groups(found, subject, search)
     visits = []
     for (name, _), ones in groups.items():

@@ -92,11 +92,7 @@ def decoded(
 
 
 def _size(frame: bytes) -> tuple[int, int, int]:
-    """Return rows, columns and components that a stream names.
-
-    Raises:
-        RuntimeError: it names none.
-    """
+    """Return rows, columns and components that a stream names."""
     start = frame.find(b"\xff\x4f\xff\x51")  # JPEG 2000, perhaps within boxes
     if start >= 0 and len(frame) >= start + 42:
         right, down, left, up = struct.unpack(">4I", frame[start + 8 : start + 24])

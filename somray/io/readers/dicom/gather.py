@@ -136,11 +136,7 @@ def _read(files: Sequence[Path]) -> tuple[list[DicomFile], list[tuple[Path, Data
 
 
 def _check_all_here(path: Path, chosen: Sequence[DicomFile]) -> None:
-    """Refuse a series of which a part lies in folders below: the part that is here must not pass as the whole.
-
-    Raises:
-        DataError: `mixed_series`.
-    """
+    """Refuse a series of which a part lies in folders below: the part that is here must not pass as the whole."""
     try:
         below = _below(path)
     except DataError:
@@ -165,11 +161,7 @@ def _shape_of(name: str) -> str:
 
 
 def _check_broken(chosen: Sequence[DicomFile], broken: Sequence[tuple[Path, DataError]]) -> None:
-    """Refuse a damaged file that may be a slice of the series.
-
-    Raises:
-        DataError: what is wrong with it.
-    """
+    """Refuse a damaged file that may be a slice of the series."""
     folders = {file.path.parent for file in chosen}
     names = {_shape_of(file.path.name) for file in chosen}
     for file, error in broken:
@@ -219,11 +211,7 @@ def _one_series(
 
 
 def _check_not_torn(path: Path, volumes: Sequence[Sequence[DicomFile]]) -> None:
-    """Refuse slices that each claim a series of their own, where naming one would give a volume of one slice.
-
-    Raises:
-        DataError: `mixed_series`.
-    """
+    """Refuse slices that each claim a series of their own, where naming one would give a volume of one slice."""
     alone = [s[0] for s in volumes if len(s) == 1 and len(s[0].frames) == 1]
     if len(alone) == len(volumes) > MOST_NAMED:
         raise DataError(

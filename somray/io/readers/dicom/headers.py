@@ -102,11 +102,7 @@ def _series(tags: Tags) -> str:
 
 
 def _object(tags: Tags) -> str:
-    """Return what kind of object a file is, "" for an image.
-
-    Raises:
-        DataError: `truncated`: an image without its size.
-    """
+    """Return what kind of object a file is, "" for an image."""
     of_file = tags.data.file_meta.get("MediaStorageSOPClassUID", "")
     uid = tags.text("SOPClassUID") or str(of_file).strip(" \0")
     if uid == _INDEX_CLASS:

@@ -242,12 +242,7 @@ def _between(one: list[int], other: list[int]) -> float:
 
 
 def lacking(times: Sequence[Sequence[DicomFrame]], heights: NDArray[np.float64]) -> tuple[str, ...]:
-    """Return a repair code where headers tell of more slices, or of more between these, than are here.
-
-    Args:
-        times: per time point the slices, ascending.
-        heights: of the slices along the normal, in mm.
-    """
+    """Return a repair code where headers tell of more slices, or of more between these, than are here."""
     told = [dict(frame.orders) for time in times for frame in time]
     there = Counter(one.get("AcquisitionNumber") for one in told)
     first = told[: len(times[0])]

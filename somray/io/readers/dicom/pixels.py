@@ -67,11 +67,7 @@ class PixelPlace:
 
 
 def place_of(tags: Tags, count: int) -> PixelPlace:
-    """Find the pixels of a file and check that it is long enough for them.
-
-    Args:
-        tags: header, as `open_tags` leaves it.
-        count: frames.
+    """Find the pixels of a file of so many frames, and check that it is long enough for them.
 
     Raises:
         DataError: `unreadable` pixels of a kind that is not read, `truncated`.

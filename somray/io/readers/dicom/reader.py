@@ -31,11 +31,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def open_dicom(path: Path, irregular: str = "refuse") -> Source:
-    """Open one series.
-
-    Args:
-        path: folder of one series, or one file of it.
-        irregular: refuse or resample uneven gaps and gantry tilt.
+    """Open one series by its folder or one file of it; uneven gaps and gantry tilt are refused or resampled.
 
     Raises:
         DataError: `unreadable`, `truncated`, `localizer`, `mixed_series`, `irregular`, `no_space`,
@@ -138,11 +134,7 @@ class DicomSource(Source):
         return np.asarray(values)
 
     def verify(self) -> None:
-        """Decode a frame of every transfer syntax and size of pixel, and walk all compressed files.
-
-        Raises:
-            DataError: `unreadable` where a codec is missing, `truncated`.
-        """
+        """Decode a frame of every transfer syntax and size of pixel, and walk all compressed files."""
         seen, walked = set(), set()
         for frame in (f for time in self.series.frames for f in time):
             place = frame.pixels

@@ -111,11 +111,7 @@ class ResampledSource(Source):
         return self._source.slice_files(t)
 
     def verify(self) -> None:
-        """Verify the series beneath.
-
-        Raises:
-            DataError: as the series does.
-        """
+        """Verify the series beneath."""
         self._source.verify()
 
     def close(self) -> None:
@@ -125,11 +121,7 @@ class ResampledSource(Source):
 
 
 def _check_growth(source: Source, sizes: tuple[float, float, float]) -> None:
-    """Refuse to fill a gap that is longer than what was scanned.
-
-    Raises:
-        DataError: `irregular`.
-    """
+    """Refuse to fill a gap that is longer than what was scanned."""
     for size, stored, what in zip(sizes, source.header.shape[1:], _AXES, strict=True):
         if not size <= MOST_GROWTH * (stored + 1):
             raise DataError(

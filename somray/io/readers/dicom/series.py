@@ -220,11 +220,7 @@ def _by_time(
 
 
 def _check_kinds(place: str, times: Sequence[Sequence[DicomFrame]]) -> None:
-    """Refuse echoes, kernels, or magnitude and phase as time points of each other.
-
-    Raises:
-        DataError: `mixed_series`.
-    """
+    """Refuse echoes, kernels, or magnitude and phase as time points of each other."""
     first = times[0][0]
     for time in times[1:]:
         other = time[0]

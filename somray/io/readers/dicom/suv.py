@@ -71,12 +71,7 @@ class _NoSuvError(Exception):
 
 
 def pet_scaling(tags: Tags, mapped_unit: str = "") -> PetScaling:
-    """Read how a PET file's values become SUVbw, else Bq/ml, else raw.
-
-    Args:
-        tags: header of the file.
-        mapped_unit: BQML or GML where a real-world mapping names the unit (enhanced PET has no `Units`).
-    """
+    """Read how a PET file's values become SUVbw, else Bq/ml, else raw; enhanced PET has a mapped unit instead."""
     units = mapped_unit or tags.word("Units")
     if units == "GML":
         if tags.word("SUVType") in ("", "BW"):

@@ -23,13 +23,7 @@ Json = dict[str, Any]
 
 
 def stored_array(array: Any, axes: str, channel: int) -> StoredArray | None:  # Any: zarr's arrays
-    """Return one channel of an array; None where it is not on a disk of this machine, or packed in another way.
-
-    Args:
-        array: the full level.
-        axes: one letter of tczyx per axis.
-        channel: along c.
-    """
+    """Return one channel of an array; None where it is not on a disk of this machine, or packed in another way."""
     store = array.store_path.store.inner
     if not isinstance(store, LocalStore) or list(axes) != [a for a in AXES if a in axes]:
         return None

@@ -27,11 +27,7 @@ class NumberedFile:
 
 
 def in_order(folder: Path, files: Sequence[Path]) -> NumberedFile:
-    """Order files by the number that counts them; what is the same in all names says nothing.
-
-    Args:
-        folder: for messages.
-        files: pictures of one kind in it.
+    """Order pictures of a folder by the number that counts them; what is the same in all names says nothing.
 
     Raises:
         DataError: `mixed_series`: two stacks, or two numbers that count; `irregular`: a gap.

@@ -51,11 +51,7 @@ def is_png(path: Path) -> bool:
 
 
 def png_facts(path: Path, *, palette: bool = False) -> PngFacts:
-    """Read the header, and whether the file reaches its end.
-
-    Args:
-        path: the file.
-        palette: take one with a palette, as masks may be.
+    """Read the header, and whether the file reaches its end; a palette is taken of masks alone.
 
     Raises:
         DataError: `unreadable`: no PNG, or a palette; `truncated`.

@@ -68,12 +68,7 @@ def is_slices(path: Path) -> bool:
 
 
 def open_slices(path: Path, irregular: str = "refuse", channel: str | None = None) -> Source:
-    """Open a stack.
-
-    Args:
-        path: folder, or one PNG file.
-        irregular: not used: a gap in the numbers is a lost slice, which nothing brings back.
-        channel: name or number, where one file or an OME-TIFF set holds several.
+    """Open the stack in a folder, or one PNG; a gap in the numbers is a lost slice, which nothing brings back.
 
     Raises:
         DataError: `unreadable`, `truncated`, `mixed_series` (pages differ), `irregular` (missing pages).
@@ -111,11 +106,7 @@ def _is_set(file: Path) -> bool:
 
 
 def _open_tiff_of(files: list[Path], channel: str | None) -> Source:
-    """Open the set that a folder's files make, or its only file.
-
-    Raises:
-        DataError: `mixed_series`: files that are not of the set.
-    """
+    """Open the set that a folder's files make, or its only file."""
     source = open_tiff(files[0], channel=channel)
     others = [] if not isinstance(source, SetSource) else sorted({*files} - source.members)
     if others and len(files) > 1:

@@ -38,12 +38,7 @@ def is_ome_set(path: Path, text: str) -> bool:
 
 
 def open_ome_set(path: Path, text: str, channel: str | None = None) -> Source:
-    """Open the image that a set's XML describes.
-
-    Args:
-        path: file that holds the XML.
-        text: the XML.
-        channel: name or number, where there are several.
+    """Open one channel of the image that a set's XML, in one of its files, describes.
 
     Raises:
         DataError: `missing`: files of the set; `unreadable`, `truncated`, `mixed_series`.

@@ -43,12 +43,7 @@ def is_tiff(path: Path) -> bool:
 
 
 def open_tiff(path: Path, irregular: str = "refuse", channel: str | None = None) -> Source:
-    """Open a stack in one file, or an OME-TIFF set by any of its files.
-
-    Args:
-        path: the file.
-        irregular: not used; slices of one file have no gaps.
-        channel: name or number of the channel to read, where there are several.
+    """Open one channel of a stack in one file, or of an OME-TIFF set by any of its files.
 
     Raises:
         DataError: `unreadable`, `truncated`, `missing` (files of a set), `mixed_series`, `too_large`.
@@ -169,11 +164,7 @@ class _PagedSource(PagesSource):
         return np.asarray(self._last[1][inside])
 
     def verify(self) -> None:
-        """Decode the first slice, and one page of every other codec.
-
-        Raises:
-            DataError: as `read`.
-        """
+        """Decode the first slice, and one page of every other codec."""
         super().verify()
         others = {int(page.keyframe.compression): page for page in self._pages}
         for page in others.values():

@@ -64,15 +64,7 @@ def series_of(path: Path, file: Any) -> tuple[str, tuple[int, ...], list[Any]]: 
 
 
 def untold_pages(file: Any, pages: list[Any]) -> tuple[str, ...]:  # Any: tifffile
-    """Tell where a file holds more pages like those of its image than its description counts.
-
-    Args:
-        file: an open file of one image.
-        pages: of that image.
-
-    Returns:
-        `surplus_ignored`, or nothing.
-    """
+    """Tell by a code where a file holds more pages like those of its one image than its description counts."""
     key = pages[0].keyframe
     told = file.series[0].size // key.size
     if len(file.series) != 1 or len(file.pages) <= told:
@@ -89,13 +81,7 @@ def _is_small(page: Any) -> bool:  # Any: tifffile
 
 
 def channel_index(path: object, names: list[str], count: int, channel: str | None) -> int:
-    """Choose one of several channels.
-
-    Args:
-        path: for messages.
-        names: of the channels, as far as the file has them.
-        count: how many there are.
-        channel: name or number from 0, None where nobody chose.
+    """Choose one of several channels by its name, as far as they have names, or its number from 0.
 
     Raises:
         DataError: `unreadable`: nobody chose, or there is no such channel.

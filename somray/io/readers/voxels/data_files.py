@@ -28,13 +28,7 @@ def text_of(line: bytes) -> str:
 
 
 def named_files(path: Path, name: str, listed: Sequence[str], most: int) -> tuple[str, ...]:
-    """Return the files of one name, of `LIST`, or of a pattern with its first number, last number and step.
-
-    Args:
-        path: the header.
-        name: as the header has it.
-        listed: the lines after it.
-        most: slices of the scan; more files cannot be.
+    """Return the files that a header names by one name, by `LIST`, or by a pattern with first, last and step.
 
     Raises:
         DataError: `unreadable`: there are more files than slices, or none.

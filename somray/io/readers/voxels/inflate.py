@@ -60,13 +60,7 @@ def compression_of(path: Path) -> str:
 
 
 def open_stream(plain: BinaryIO, encoding: str, dtype: np.dtype[np.generic]) -> BinaryIO:
-    """Open the decoded bytes of a file from where it stands on; the stream keeps the file open.
-
-    Args:
-        plain: the open file.
-        encoding: one of `ENCODINGS`.
-        dtype: of the voxels; only text needs it.
-    """
+    """Open the decoded bytes of a file from where it stands, which stays open; only text needs the type."""
     if encoding in ("gzip", "zlib"):
         return cast("BinaryIO", io.BufferedReader(_InflatedFile(plain), CHUNK_BYTES))
     if encoding == "bzip2":

@@ -40,11 +40,6 @@ def place_of(
 ) -> tuple[Matrix, tuple[str, ...]]:  # Any: nibabel has no types
     """Return voxel index to LPS mm (4, 4), and repairs.
 
-    Args:
-        path: for messages.
-        header: nibabel's, of NIfTI-1 or -2.
-        shape: voxels along (z, y, x).
-
     Raises:
         DataError: `no_space`: what the header sets cannot be used.
     """

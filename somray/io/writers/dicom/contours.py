@@ -24,10 +24,7 @@ _STEPS: tuple[_Point, ...] = (
 
 
 def outlines(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
-    """Outline a mask.
-
-    Args:
-        mask: (y, x) bool.
+    """Outline a mask (y, x).
 
     Returns:
         One (n, 2) polygon of x, y in pixels for each part that hangs together by edges, n at least 4, holes joined

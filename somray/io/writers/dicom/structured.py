@@ -70,14 +70,7 @@ class Findings:
 def write_structured(
     storage: Storage, name: str, segmentation: str, slices: SourceSlices, findings: Findings
 ) -> None:
-    """Write `name`, a .dcm.
-
-    Args:
-        storage: folder of the files.
-        name: of the report.
-        segmentation: name of the segmentation in the same folder.
-        slices: what was segmented, freshly read.
-        findings: what is reported.
+    """Write `name`, a .dcm, on a segmentation in the same folder and the slices, freshly read, that it was made of.
 
     Raises:
         ExportError: the source's header cannot be carried over.

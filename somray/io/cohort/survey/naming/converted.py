@@ -38,15 +38,7 @@ Ends = tuple[tuple[str, str], ...]
 
 
 def one_a_scan(found: Sequence[Found], search: Search) -> tuple[list[Found], dict[Path, str]]:
-    """Take one file of each scan that dcm2niix wrote several of.
-
-    Args:
-        found: every source.
-        search: told what was left out and why.
-
-    Returns:
-        The sources without the others, and of each that was taken the name that it would have alone.
-    """
+    """Take one file of each scan that dcm2niix wrote several of, and call it by the name that it would have alone."""
     folders: dict[Path, dict[str, Found]] = defaultdict(dict)
     for one in found:
         if one.path.name.lower().endswith(_FORMATS):

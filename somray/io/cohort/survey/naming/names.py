@@ -120,13 +120,7 @@ def fits(mask: str, image: str) -> int:
 
 
 def take_apart(name: str, *, is_t_time: bool = False, is_folder: bool = True) -> Part:
-    """Take a name apart.
-
-    Args:
-        name: of a folder or file.
-        is_t_time: t1 and t2 are time points here, not contrasts.
-        is_folder: whose numbers of media and servers name nobody; a file's may.
-    """
+    """Take a name apart; a folder's numbers of media and servers name nobody, a file's may."""
     text = name if is_folder else stem_of(name)
     if is_folder and _TCIA_STUDY.match(text):
         return Part(text, when=text)
