@@ -35,86 +35,68 @@ OrganName = Annotated[
 class ProtocolConfig(Strict):
     """Scans acquired alike: one teacher, one student."""
 
-    modality: Annotated[
-        Literal["CT", "PET", "PETCT", "MR", "XCT", "other"],
-        Field(description="chooses the rules for windows, classes and objects"),
-    ] = "other"
-    channels: Annotated[
-        list[Name],
-        Field(
-            description="names in order, one row of the manifest each; PETCT has CT and PET, all others their "
-            "modality, where left out"
-        ),
-    ] = Field(default=[])
-    intensity: Annotated[
-        dict[Name, IntensityConfig],
-        Field(description="channel to window; chosen automatically where left out"),
-    ] = Field(default={})
+    modality: Literal["CT", "PET", "PETCT", "MR", "XCT", "other"] = Field(
+        default="other", description="chooses the rules for windows, classes and objects"
+    )
+    channels: list[Name] = Field(
+        default=[],
+        description="names in order, one row of the manifest each; PETCT has CT and PET, all others their "
+        "modality, where left out",
+    )
+    intensity: dict[Name, IntensityConfig] = Field(
+        default={}, description="channel to window; chosen automatically where left out"
+    )
     teacher: TeacherConfig = TeacherConfig()
     student: StudentConfig = StudentConfig()
-    pretrain: Annotated[
-        PretrainConfig | None,
-        Field(
-            description="an encoder that learns from all scans, without any label; `{}` for the defaults, none where "
-            "left out"
-        ),
-    ] = None
-    segment: Annotated[
-        Literal["student", "som"],
-        Field(
-            description="whose masks are followed as lesions: the student's, or direct transfer's (som, which trains "
-            "no student)"
-        ),
-    ] = "student"
+    pretrain: PretrainConfig | None = Field(
+        default=None,
+        description="an encoder that learns from all scans, without any label; `{}` for the defaults, none where "
+        "left out",
+    )
+    segment: Literal["student", "som"] = Field(
+        default="student",
+        description="whose masks are followed as lesions: the student's, or direct transfer's (som, which trains "
+        "no student)",
+    )
     registration: RegistrationConfig = RegistrationConfig()
     objects: ObjectsConfig = ObjectsConfig()
     lesions: LesionConfig = LesionConfig()
-    anatomy: Annotated[
-        dict[OrganValue, OrganName],
-        Field(
-            description="value of the organ mask to organ, as in {5: spleen}; where left out, the names stand "
-            "in the mask's own header or in a file beside it"
-        ),
-    ] = Field(default={})
-    exclude: Annotated[
-        list[OrganName],
-        Field(
-            description="organs of the mask in which nothing is a lesion, in any modality; a name without a "
-            "side means both, a value without a name is 'organ 5'"
-        ),
-    ] = Field(default=[])
-    irregular: Annotated[
-        Literal["refuse", "resample"],
-        Field(description="series with uneven gaps or a tilted gantry: set aside, or resampled"),
-    ] = "refuse"
-    spacing_mm: Annotated[
-        tuple[SizeMm, SizeMm, SizeMm] | None,
-        Field(
-            description="voxel size [z, y, x] in mm of scans whose files name none; what a file names is kept"
-        ),
-    ] = None
-    repair_fraction: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=1,
-            description="NaN, infinite values and padding up to this share are repaired; a scan with more is set "
-            "aside",
-        ),
-    ] = 0.01
+    anatomy: dict[OrganValue, OrganName] = Field(
+        default={},
+        description="value of the organ mask to organ, as in {5: spleen}; where left out, the names stand "
+        "in the mask's own header or in a file beside it",
+    )
+    exclude: list[OrganName] = Field(
+        default=[],
+        description="organs of the mask in which nothing is a lesion, in any modality; a name without a "
+        "side means both, a value without a name is 'organ 5'",
+    )
+    irregular: Literal["refuse", "resample"] = Field(
+        default="refuse",
+        description="series with uneven gaps or a tilted gantry: set aside, or resampled",
+    )
+    spacing_mm: tuple[SizeMm, SizeMm, SizeMm] | None = Field(
+        default=None,
+        description="voxel size [z, y, x] in mm of scans whose files name none; what a file names is kept",
+    )
+    repair_fraction: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="NaN, infinite values and padding up to this share are repaired; a scan with more is set "
+        "aside",
+    )
 
-    in_place: Annotated[
-        Literal["never", "auto"],
-        Field(
-            description="auto: an OME-Zarr of float32 on a disk, whose chunks suit, is not copied into the run but "
-            "read where it lies, and must stay there; never: the run holds all of it"
-        ),
-    ] = "never"
+    in_place: Literal["never", "auto"] = Field(
+        default="never",
+        description="auto: an OME-Zarr of float32 on a disk, whose chunks suit, is not copied into the run but "
+        "read where it lies, and must stay there; never: the run holds all of it",
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _default_channels(cls, data: Any) -> Any:  # Any: raw YAML
-        if isinstance(data, dict) and not data.get("channels"):
+        if isinstance(data, dict) and data.get("channels") in (None, []):
             modality = data.get("modality", "other")
             default = ["CT", "PET"] if modality == "PETCT" else [str(modality)]
             return {**data, "channels": default}
@@ -168,25 +150,20 @@ class ProtocolConfig(Strict):
 class CohortConfig(Strict):
     """The whole configuration."""
 
-    scans: Annotated[str, Field(description="manifest, .csv or .parquet, relative to this file")]
-    output: Annotated[
-        str, Field(description="path or fsspec URL of the run, relative to this file")
-    ]
-    seed: Annotated[
-        int,
-        Field(
-            ge=0,
-            lt=2**32,
-            description="of everything random; the same seed gives the same bits",
-        ),
-    ] = 0
-    protocols: Annotated[
-        dict[Name, ProtocolConfig],
-        Field(min_length=1, description="name to settings: scans that were acquired alike"),
-    ]
-    resources: Annotated[
-        ResourcesConfig, Field(description="what a run may take; never changes a result")
-    ] = ResourcesConfig()
+    scans: str = Field(description="manifest, .csv or .parquet, relative to this file")
+    output: str = Field(description="path or fsspec URL of the run, relative to this file")
+    seed: int = Field(
+        default=0,
+        ge=0,
+        lt=2**32,
+        description="of everything random; the same seed gives the same bits",
+    )
+    protocols: dict[Name, ProtocolConfig] = Field(
+        min_length=1, description="name to settings: scans that were acquired alike"
+    )
+    resources: ResourcesConfig = Field(
+        default=ResourcesConfig(), description="what a run may take; never changes a result"
+    )
 
     @field_validator("scans")
     @classmethod

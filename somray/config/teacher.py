@@ -39,16 +39,13 @@ class ReferenceConfig(Strict):
 
     subject: InManifest
     session: InManifest
-    slices: Annotated[
-        list[Annotated[int, Field(ge=0)]],
-        Field(min_length=1, description="counted from 0"),
-    ]
+    slices: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="counted from 0")
 
 
 class CohortReferenceConfig(Strict):
     """All scans of the protocol as the reference, a slice here and there or every one."""
 
-    every: Annotated[int, Field(ge=1, description="take every n-th slice of every scan")]
+    every: int = Field(ge=1, description="take every n-th slice of every scan")
 
 
 def _form_of(value: object) -> str:
@@ -65,27 +62,24 @@ def _form_of(value: object) -> str:
 class TeacherConfig(Strict):
     """The self-organizing map and the meaning of its nodes."""
 
-    engine: Annotated[
-        Literal["somray", "minisom", "torch"],
-        Field(
-            description="torch runs on the GPU where there is one; its bits depend on the device"
-        ),
-    ] = "somray"
-    grid: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]],
-        Field(description="rows and columns of the map"),
-    ] = (5, 5)
-    topology: Annotated[
-        Literal["rectangular", "hexagonal"], Field(description="neighbourhood of the nodes")
-    ] = "rectangular"
-    torus: Annotated[bool, Field(description="join opposite sides of the map")] = False
-    epochs: Annotated[int, Field(ge=1, le=10000, description="passes over the reference")] = 20
-    features: Annotated[
-        Literal["all"] | list[str], Field(description="all ten, or a list of their names")
-    ] = "all"
-    dimensions: Annotated[
-        Literal[2, 3], Field(description="3: features look at the neighbouring slices too")
-    ] = 2
+    engine: Literal["somray", "minisom", "torch"] = Field(
+        default="somray",
+        description="torch runs on the GPU where there is one; its bits depend on the device",
+    )
+    grid: tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]] = Field(
+        default=(5, 5), description="rows and columns of the map"
+    )
+    topology: Literal["rectangular", "hexagonal"] = Field(
+        default="rectangular", description="neighbourhood of the nodes"
+    )
+    torus: bool = Field(default=False, description="join opposite sides of the map")
+    epochs: int = Field(default=20, ge=1, le=10000, description="passes over the reference")
+    features: Literal["all"] | list[str] = Field(
+        default="all", description="all ten, or a list of their names"
+    )
+    dimensions: Literal[2, 3] = Field(
+        default=2, description="3: features look at the neighbouring slices too"
+    )
     reference: Annotated[
         Annotated[Literal["auto", "cohort"], Tag("~word")]
         | Annotated[ReferenceConfig, Tag("~slices")]
@@ -97,40 +91,31 @@ class TeacherConfig(Strict):
             "scans (or every n-th); else the slices named, of one scan or several"
         ),
     ] = "auto"
-    target: Annotated[Name, Field(description="the class that is followed as lesion")] = "lesion"
-    classes: Annotated[
-        Literal["auto"] | dict[Name, list[Annotated[int, Field(ge=0)]]],
-        Field(description="class name to node numbers; overrules the rule for those nodes"),
-    ] = "auto"
-    smoothing_mm: Annotated[
-        float | None,
-        Field(
-            ge=0,
-            description="radius of a majority vote over labels/som; 0 for none; where left out 5 mm on "
-            "PETCT, whose PET resolves nothing finer, and none elsewhere",
-        ),
-    ] = None
-    denoise: Annotated[
-        Literal["auto", "none", "nlm"],
-        Field(
-            description="non-local means before features are computed: auto on slices clearly noisier than "
-            "the reference, as strongly as they are; nlm on every slice, the reference too; PET never"
-        ),
-    ] = "auto"
-    previous: Annotated[
-        str | None,
-        Field(
-            description="run whose teacher of the same protocol is carried over, its centroids and "
-            "classes as they are; path relative to this file, or fsspec URL"
-        ),
-    ] = None
-    refit: Annotated[
-        bool,
-        Field(
-            description="with `previous`: fit anew from its nodes; each node keeps the class of the "
-            "nearest old one"
-        ),
-    ] = False
+    target: Name = Field(default="lesion", description="the class that is followed as lesion")
+    classes: Literal["auto"] | dict[Name, list[Annotated[int, Field(ge=0)]]] = Field(
+        default="auto", description="class name to node numbers; overrules the rule for those nodes"
+    )
+    smoothing_mm: float | None = Field(
+        default=None,
+        ge=0,
+        description="radius of a majority vote over labels/som; 0 for none; where left out 5 mm on "
+        "PETCT, whose PET resolves nothing finer, and none elsewhere",
+    )
+    denoise: Literal["auto", "none", "nlm"] = Field(
+        default="auto",
+        description="non-local means before features are computed: auto on slices clearly noisier than "
+        "the reference, as strongly as they are; nlm on every slice, the reference too; PET never",
+    )
+    previous: str | None = Field(
+        default=None,
+        description="run whose teacher of the same protocol is carried over, its centroids and "
+        "classes as they are; path relative to this file, or fsspec URL",
+    )
+    refit: bool = Field(
+        default=False,
+        description="with `previous`: fit anew from its nodes; each node keeps the class of the "
+        "nearest old one",
+    )
 
     @field_validator("features")
     @classmethod
