@@ -185,7 +185,7 @@ class CountingExecutor:
                 _tell(f"the teacher cannot be fitted: {error.message}", self._plan.unfitted)
             return Outcome(unit.stage, unit.name, None, error.code, error.message, True)
         for note in result.value.get("notes", ()):
-            _tell(f"{unit.subject} {unit.session}: its truth {note}", self._plan.notes)
+            _tell(f"{unit.subject} {unit.session}: {note}", self._plan.notes)
         if function is ingest.run:  # its size is known now
             name = f"{unit.subject} {unit.session}"
             pixels = same_pixels(unit.item, self._firsts)

@@ -10,7 +10,8 @@ from somray.domain.scan import Scan
 from somray.errors import DataError
 from somray.io.ome.image import is_complete, read_meta, read_slab
 from somray.io.storage import Storage
-from somray.stages.ingest import IngestItem, needs, probe, run
+from somray.stages.ingest import IngestItem, look, needs, probe, run
+from tests.io.readers.omezarr.test_omezarr import write
 
 NAME = RunLayout.scan("s", "t0")
 RNG = np.random.default_rng(0)
@@ -220,3 +221,15 @@ def test_the_three_dicom_slices_are_taken_in_with_default_settings(tmp_path, rea
     item = item_for(tmp_path, str(real_data / "ct_3slices" / "dicom"))
     assert run(item).rows["scans"][0].repairs == "padding_filled"
     assert read_slab(Storage.at(item.root), NAME, 0, 0, 3).min() >= -1500
+
+
+def test_chunks_that_are_not_there_are_noted_before_and_after(tmp_path):
+    place = write(tmp_path / "a.zarr", ct(), chunks=(1, 20, 20))
+    (place / "0" / "c" / "2" / "0" / "1").unlink()
+    item = item_for(tmp_path, str(place))
+    told = f"{place}: 1 of its 20 chunks are not there and are read as its fill value, 0: "
+    (note,) = run(item).rows["notes"]
+    assert (note.subject, note.session, note.stage) == ("s", "t0", "ingest")
+    assert note.note.startswith(told)
+    assert look(item).rows["notes"] == [note]
+    assert probe(item)["notes"] == [note.note]

@@ -164,6 +164,10 @@ class Source:
         """
         return ()
 
+    def absent(self) -> str:
+        """Say what its container promises, lacks and reads all the same; "" where nothing is."""
+        return ""
+
     @property
     def stored(self) -> StoredArray | None:
         """What lies on disk and holds its voxels as zarr chunks, as they are read; None of other formats."""

@@ -91,7 +91,7 @@ def _compared(unit: Unit) -> Result:
     grid = _grid_of(unit.item.source) if drawn and drawn[1] == "RTSTRUCT" else None
     with open_mask(unit.item.path, grid) as mask:
         mask.verify()
-        return Result(value={"notes": mask.notes})
+        return Result(value={"notes": [f"its truth {note}" for note in mask.notes]})
 
 
 def _grid_of(source: str | None) -> Geometry | None:

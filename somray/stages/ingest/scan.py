@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from somray.domain.channel import channels_of
-from somray.domain.tables import ScanRow
+from somray.domain.tables import NoteRow, ScanRow
 from somray.domain.work import Needs, Result
 from somray.io.ome.image import ScanMeta, create_scan, finish_scan, link_again, write_brick
 from somray.io.ome.marks import group_attributes, linked
@@ -43,7 +43,7 @@ def probe(item: IngestItem) -> dict[str, Any]:
 
     Returns:
         As `run` tells of a scan that is only opened, without `parts` where one unit takes it in; `in_place` says
-        whether it is to stay where it lies.
+        whether it is to stay where it lies, `notes` what people should know.
 
     Raises:
         DataError: what headers can tell, and a missing codec or a file cut short.
@@ -55,17 +55,18 @@ def probe(item: IngestItem) -> dict[str, Any]:
             if not bytes_of_slices(meta, sources):
                 source.verify()
         in_place = bool(stored_of(item, meta, sources))
-        return {**item.facts(meta), **_shared(item, meta, sources), "in_place": in_place}
+        facts = {**item.facts(meta), **_shared(item, meta, sources), "in_place": in_place}
+        return {**facts, "notes": [row.note for row in _notes(item, sources)]}
 
 
 def run(item: IngestItem, shared: object = None) -> Result:
     """Ingest one scan, or open it for units that fill it (`IngestItem.in_parts`).
 
     Returns:
-        Its row of `scans`; value: shape, pixel_digest (of the values alone), source_digest (with grid
-        and unit), uptake_level (of PET, or of tissue on MR of an open window; else None), spacing_mm, unit,
-        windows, repairs and recipe. Of a scan that is only opened no row and no digests, but `parts`: first and
-        last brick (excluded) of each unit, `bytes` that each holds, how many of them whole slices take
+        Its row of `scans`, and rows of `notes`; value: shape, pixel_digest (of the values alone), source_digest
+        (with grid and unit), uptake_level (of PET, or of tissue on MR of an open window; else None), spacing_mm,
+        unit, windows, repairs and recipe. Of a scan that is only opened no row of `scans` and no digests, but `parts`:
+        first and last brick (excluded) of each unit, `bytes` that each holds, how many of them whole slices take
         (`slices`), and whether its image stays where it lies (`in_place`).
 
     Raises:
@@ -76,10 +77,10 @@ def run(item: IngestItem, shared: object = None) -> Result:
         sources = item.opened(opened)
         meta = meta_of(item, sources)
         parts = _shared(item, meta, sources) if item.in_parts else {}
-        stored = stored_of(item, meta, sources)
+        stored, notes = stored_of(item, meta, sources), _notes(item, sources)
         create_scan(storage, item.name, meta, stored)
         if parts:
-            return Result(value={**item.facts(meta), **parts})
+            return Result(rows={"notes": notes}, value={**item.facts(meta), **parts})
         try:
             write = functools.partial(write_brick, storage, item.name, first=int(bool(stored)))
             tally = stream(item, sources, meta, meta.bricks(), write)
@@ -89,9 +90,16 @@ def run(item: IngestItem, shared: object = None) -> Result:
         except BaseException:
             storage.remove(item.name)
             raise
-    meta, result = told(item, meta, tally)
+    meta, result = told(item, meta, tally, notes)
     finish_scan(storage, item.name, meta)
     return result
+
+
+def _notes(item: IngestItem, sources: Sequence[Source]) -> list[NoteRow]:
+    """Tell what sources promise and lack."""
+    place = item.scan.subject, item.scan.session
+    found = ((source.path, source.absent()) for source in sources)
+    return [NoteRow(*place, "ingest", f"{path}: {lack}") for path, lack in found if lack]
 
 
 def copied(item: IngestItem, meta: ScanMeta, sources: Sequence[Source]) -> Tally:
@@ -114,11 +122,12 @@ def look(item: IngestItem, shared: object = None) -> Result:
     with contextlib.ExitStack() as opened:
         sources = item.opened(opened)
         meta = meta_of(item, sources)
+        notes = _notes(item, sources)
         if item.in_parts and (parts := _shared(item, meta, sources)):
-            return Result(value={**item.facts(meta), **parts})
+            return Result(rows={"notes": notes}, value={**item.facts(meta), **parts})
         tally = stream(item, sources, meta, meta.bricks(), lambda brick, block: None)
         judge(item, tally)
-        found = told(item, meta, tally)[1]
+        found = told(item, meta, tally, notes)[1]
         return found if _is_led(item, meta, sources, found.value["source_digest"]) else Result()
 
 
@@ -144,7 +153,9 @@ def _shared(item: IngestItem, meta: ScanMeta, sources: Sequence[Source]) -> dict
     return {**shared, "in_place": True} if stored_of(item, meta, sources) else shared
 
 
-def told(item: IngestItem, meta: ScanMeta, tally: Tally) -> tuple[ScanMeta, Result]:
+def told(
+    item: IngestItem, meta: ScanMeta, tally: Tally, notes: Sequence[NoteRow] = ()
+) -> tuple[ScanMeta, Result]:
     """Complete what a scan says of itself, and make its row and facts."""
     found = f"{meta.shape} {' '.join(tally.pixels)}"
     pixels = hashlib.sha256(found.encode()).hexdigest()[:32]
@@ -183,4 +194,4 @@ def told(item: IngestItem, meta: ScanMeta, tally: Tally) -> tuple[ScanMeta, Resu
         "source_digest": source,
         "uptake_level": level,
     }
-    return whole, Result(rows={"scans": [row]}, value=value)
+    return whole, Result(rows={"scans": [row], "notes": list(notes)}, value=value)

@@ -6,22 +6,25 @@ zeros, and a chunk that was cut short as whatever lies behind it in memory.
 """
 
 import itertools
+import math
 import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from zarr.abc.store import ByteRequest, RangeByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import LocalStore, WrapperStore
+from zarr.core.sync import sync
+from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
-__all__ = ["CutChunkError", "WholeChunks", "foreign_chunk", "is_blosc"]
+__all__ = ["CutChunkError", "WholeChunks", "absent_chunks", "foreign_chunk", "is_blosc"]
 
 _HEAD = 16  # bytes of Blosc's header; the last four are the size of the whole
 _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 _MOST_LOOKED_AT = 1000  # names
+_MOST_LISTED = 200_000  # chunks of an array that are looked for one by one
 
 
 class CutChunkError(Exception):
@@ -87,6 +90,41 @@ def foreign_chunk(array: Any) -> str | None:  # Any: zarr's arrays
             return None
         foreign = key
     return foreign
+
+
+def absent_chunks(array: Any, within: Mapping[int, int]) -> tuple[int, int]:  # Any: zarr's arrays
+    """Count the chunks, or shards, that an array's metadata promise and that its store does not hold.
+
+    Args:
+        array: that is read.
+        within: index that is read of an axis, where one is read alone.
+
+    Returns:
+        Absent ones, and all; none and none where the store cannot list them, or they are too many.
+    """
+    size = array.shards or array.chunks
+    counts = [-(-n // step) for n, step in zip(array.shape, size, strict=True)]
+    ranges = [range(n) for n in counts]
+    for axis, index in within.items():
+        ranges[axis] = range(index // size[axis], index // size[axis] + 1)
+    total = math.prod(map(len, ranges))
+    store = array.store.inner
+    is_web = isinstance(store, FsspecStore) and not {"http", "https"}.isdisjoint(_protocols(store))
+    if math.prod(counts) > _MOST_LISTED or is_web or not store.supports_listing:
+        return 0, 0
+    prefix = f"{array.path}/" if array.path else ""
+    held = sync(_listed(store, prefix))
+    asked = (array.metadata.encode_chunk_key(where) for where in itertools.product(*ranges))
+    return sum(f"{prefix}{key}" not in held for key in asked), total
+
+
+async def _listed(store: Any, prefix: str) -> set[str]:  # Any: one of zarr's stores
+    return {key async for key in store.list_prefix(prefix)}
+
+
+def _protocols(store: FsspecStore) -> tuple[str, ...]:
+    named = store.fs.protocol
+    return (named,) if isinstance(named, str) else tuple(named)
 
 
 def _keys(folder: Path) -> Iterator[str]:

@@ -16,7 +16,13 @@ from somray.domain.brick import Brick
 from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.ome.links import StoredArray
-from somray.io.readers.omezarr.chunks import CutChunkError, WholeChunks, foreign_chunk, is_blosc
+from somray.io.readers.omezarr.chunks import (
+    CutChunkError,
+    WholeChunks,
+    absent_chunks,
+    foreign_chunk,
+    is_blosc,
+)
 from somray.io.readers.omezarr.metadata import ZarrImage, image_of, own_affine
 from somray.io.readers.omezarr.stored import stored_array
 from somray.io.readers.source import Source, grid_of
@@ -270,6 +276,18 @@ class _ZarrSource(Source):
                     slice(max(y, box.y0), min(y + high, box.y1)),
                     slice(max(x, box.x0), min(x + broad, box.x1)),
                 )
+
+    def absent(self) -> str:
+        """Say how many chunks are not there, which zarr reads as the fill value; "" where all are."""
+        is_one = {"c": self._channel} if "c" in self._axes else {}
+        within = {self._axes.index(axis): index for axis, index in is_one.items()}
+        gone, total = absent_chunks(self._array, within)
+        if not gone:
+            return ""
+        return (
+            f"{gone} of its {total} chunks are not there and are read as its fill value, {self._array.fill_value}: "
+            "writers leave out chunks of nothing else, and so does a copy that broke off"
+        )
 
     @property
     def stored(self) -> StoredArray | None:

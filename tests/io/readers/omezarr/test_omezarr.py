@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import fsspec
 import numcodecs
 import numpy as np
 import pytest
@@ -230,6 +231,36 @@ def test_chunks_under_other_names_are_never_read_as_nothing(tmp_path, version, a
 
 def test_an_image_of_nothing_but_its_fill_value_is_read(tmp_path):
     assert not whole(write(tmp_path / "a.zarr", values("zyx") * 0))[0].any()
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [(4, {}), (5, {}), (5, {"chunks": (1, 2, 4, 4), "shards": (1, 4, 4, 4)})]
+)
+def test_chunks_that_a_copy_lost_are_counted_for_the_channel_that_is_read(tmp_path, version, said):
+    said = {"chunks": (1, 4, 4, 4), "channels": ["a", "b"], **said}
+    place = write(tmp_path / "a.zarr", values("czyx"), axes="czyx", version=version, **said)
+    with open_source(f"{place}#channel=b") as source:
+        assert source.absent() == ""
+    encode = zarr.open_array(place / "0", mode="r").metadata.encode_chunk_key
+    (place / "0" / encode((1, 0, 0, 0))).unlink()
+    counts = [-(-SIZES[axis] // 4) for axis in "zyx"]
+    with open_source(f"{place}#channel=b") as source:
+        assert source.absent().startswith(f"1 of its {np.prod(counts)} chunks are not there")
+        assert not source.read(0, 0, 4)[:, :4, :4].any()
+    with open_source(f"{place}#channel=a") as source:
+        assert source.absent() == ""
+
+
+def test_chunks_of_archives_and_urls_are_counted_too(tmp_path):
+    data, url = values("zyx"), "memory://omezarr-test/lost.zarr"
+    write("", data, store=FsspecStore.from_url(url))
+    place = write(tmp_path / "a.zarr", data)
+    fsspec.filesystem("memory").rm("/omezarr-test/lost.zarr/0/c/0/0/0")
+    (place / "0/c/0/0/0").unlink()
+    shutil.make_archive(str(tmp_path / "a"), "zip", place)
+    for one in (place, tmp_path / "a.zip", url):
+        with open_source(one) as source:
+            assert source.absent().startswith("1 of its ")
 
 
 @pytest.mark.parametrize("version", [4, 5])
