@@ -2,6 +2,7 @@
 
 import contextlib
 import faulthandler
+import threading
 from collections.abc import Iterator
 
 __all__ = ["time_limit"]
@@ -22,7 +23,7 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     if seconds is None:
         yield
         return
-    faulthandler.dump_traceback_later(seconds, exit=True, file=_STDERR)
+    faulthandler.dump_traceback_later(min(seconds, threading.TIMEOUT_MAX), exit=True, file=_STDERR)
     try:
         yield
     finally:

@@ -60,6 +60,12 @@ def test_a_resumed_run_goes_by_its_own_pace(clock, capsys):
     assert lines == ["somray 1 min: som 100/120 (2 min left)"]
 
 
+def test_a_stage_that_has_hardly_begun_has_no_pace(clock, capsys):
+    """One pair of 92, and then both cores train students: "29 h left" was no news of the pairs."""
+    lines = _told(clock, capsys, (0, [("register", 0, 92, 0)]), (60, [("register", 1, 91, 0)]))
+    assert lines == ["somray 1 min: register 1/92"]
+
+
 def test_with_a_plan_the_line_says_what_is_to_come_and_when_all_will_be_done(clock, capsys):
     looks = [
         (0, [("ingest", 0, 10, 0), ("som", 0, 0, 0), ("report", 0, 1, 0)]),

@@ -51,6 +51,8 @@ def test_an_unknown_key_is_refused_with_its_path_and_the_nearest_known_one(data,
         ({"teacher": {"features": ["edgy"]}}, "did you mean 'edge'"),
         ({"teacher": {"features": []}}, "at least one feature"),
         ({"channels": ["CT", "CT"]}, "channels must differ"),
+        ({"channels": 0}, "a list such as"),
+        ({"channels": ""}, "a list such as"),
         ({"repair_fraction": float("nan")}, "repair_fraction"),
     ],
 )

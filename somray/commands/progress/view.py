@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 
 from somray.commands.console import say
-from somray.commands.progress.forecast import LAST, Forecast, StageCost
+from somray.commands.progress.forecast import LAST, LEAST_SHARE, Forecast, StageCost
 from somray.commands.words import duration, end_words, ended_units
 from somray.errors import SomrayError
 
@@ -121,11 +121,15 @@ class ProgressView:
         return "the end is not known yet" if left is None else f"ends {end_words(left)}"
 
     def _time_left(self, stage: dict[str, Any], expected: int, now: float) -> str:
-        """Say how long a stage will still take at the pace that it had so far; "" where it had none."""
+        """Say how long a stage will still take at its pace so far; "" where it had none, or too little to go by."""
         ended = ended_units(stage)
         since, before = self._begun.get(stage["stage"], (now, ended))
-        if not stage["left"] or ended <= before:
-            return ""
+        if (
+            not stage["left"]
+            or ended <= before
+            or ended - before < LEAST_SHARE * (expected - before)
+        ):
+            return ""  # one pair of 92, and then a student's training: that is no pace of the pairs
         return f"{duration((now - since) / (ended - before) * (expected - ended))} left"
 
     def _table(self, stages: Sequence[dict[str, Any]], now: float) -> Table:
