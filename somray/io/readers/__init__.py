@@ -106,32 +106,25 @@ def _open_local(path: str, irregular: str, channel: str | None) -> Source:
             raise DataError("missing", f"{place}: {what}")
         if not place.is_file() and not place.is_dir():
             what = "is a pipe or a device; name a file or folder"
-        if what:
-            raise DataError("unreadable", f"{place}: {what}")
-        for name, reader in READERS.items():
+        for name, reader in () if what else READERS.items():
             if reader.sniff(place):
                 return _open_with(name, place, irregular, channel)
-        pictures, volumes = _pictures(place), _volumes(place)
-    if pictures:
-        raise DataError(
-            "unreadable",
-            f"{place}: {pictures} is a picture made for looking at, with values lost; export the slices as "
-            "TIFF or PNG",
-        )
-    if volumes:
-        raise DataError(
-            "unreadable",
-            f"{place}: is a folder with a volume in each file, such as {volumes[0]}; name one file",
-        )
-    if what := of_named(place):
-        raise DataError("unreadable", f"{place}: {what}")
+        raise DataError("unreadable", f"{place}: {what or _of_unknown(place)}")
+
+
+def _of_unknown(place: Path) -> str:
+    """Say what a file or folder is that no reader knows, and what to do."""
+    files = sorted(place.iterdir()) if place.is_dir() else []
+    picture = next((f.name for f in files or [place] if f.suffix.lower() in _PICTURES), "")
+    if picture:
+        return f"{picture} is a picture made for looking at, with values lost; export the slices as TIFF or PNG"
+    volume = next((f.name for f in files if any(READERS[n].sniff(f) for n in _ONE_FILE)), "")
+    if volume:
+        return f"is a folder with a volume in each file, such as {volume}; name one file"
+    what = "holds no files" if place.is_dir() else "is not a file"
     kinds = ", ".join(READERS)
-    what = (
-        "holds no files that somray reads" if place.is_dir() else "is not a file that somray reads"
-    )
-    raise DataError(
-        "unreadable", f"{place}: {what} ({kinds}); name the folder of one series or a file"
-    )
+    otherwise = f"{what} that somray reads ({kinds}); name the folder of one series or a file"
+    return of_named(place) or otherwise
 
 
 def _open_with(name: str, place: Path, irregular: str, channel: str | None) -> Source:
@@ -144,15 +137,3 @@ def _open_with(name: str, place: Path, irregular: str, channel: str | None) -> S
             f"{place}: is {name}, which holds no channels to choose from; leave `#channel=` out",
         )
     return reader.open_channel(place, irregular, channel)
-
-
-def _volumes(place: Path) -> list[str]:
-    """Name the files of a folder that are volumes by themselves."""
-    files = sorted(place.iterdir()) if place.is_dir() else []
-    return [f.name for f in files if any(READERS[name].sniff(f) for name in _ONE_FILE)]
-
-
-def _pictures(place: Path) -> str:
-    """Name a picture in a lossy or indexed format, "" where there is none."""
-    files = sorted(place.iterdir()) if place.is_dir() else [place]
-    return next((f.name for f in files if f.suffix.lower() in _PICTURES), "")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +14,7 @@ __all__ = ["NumberedFile", "in_order"]
 _NUMBER = re.compile(r"\d+")
 
 
-class NumberedFile:
+class NumberedFile(NamedTuple):
     """Files of one stack, in order.
 
     Args:
@@ -22,8 +23,9 @@ class NumberedFile:
         others: how many pictures of other names the folder holds.
     """
 
-    def __init__(self, files: list[Path], step: float, others: int) -> None:
-        self.files, self.step, self.others = files, step, others
+    files: list[Path]
+    step: float
+    others: int
 
 
 def in_order(folder: Path, files: Sequence[Path]) -> NumberedFile:

@@ -22,14 +22,13 @@ from somray.io.readers.slices.order import NumberedFile, in_order
 from somray.io.readers.slices.png import is_png, png_facts, png_plane
 from somray.io.readers.source import Source
 from somray.io.readers.tiff.boxes import FilesSource, Windows, windows_of
-from somray.io.readers.tiff.omeset import SetSource, is_ome_set
-from somray.io.readers.tiff.pages import check_whole, facts_of, strict
+from somray.io.readers.tiff.omeset import is_ome_set
+from somray.io.readers.tiff.pages import PageFacts, check_whole, facts_of, strict
 from somray.io.readers.tiff.reader import SUFFIXES, open_tiff
 from somray.io.readers.tiff.spacing import Spacing, spacing_zyx_mm, stack_header
 
 __all__ = ["is_slices", "open_slices", "pictures_within"]
 
-_PNG = (".png",)
 _SAME = 1e-4  # relative difference of pixel sizes that rounding in a header explains
 
 
@@ -37,10 +36,7 @@ _SAME = 1e-4  # relative difference of pixel sizes that rounding in a header exp
 class _Slice:
     """What one file says of its slice."""
 
-    rows: int
-    columns: int
-    type: str
-    notes: tuple[str, ...] = ()
+    facts: PageFacts
     spacing: Spacing | None = None
     windows: Windows = "slices"
     page: int = 0
@@ -48,7 +44,7 @@ class _Slice:
 
 def pictures_within(folder: Path) -> list[Path]:
     """List a folder's pictures of the format, TIFF or PNG, that most of them have."""
-    endings = (*SUFFIXES, *_PNG)
+    endings = (*SUFFIXES, ".png")
     found = [
         f for f in sorted(folder.iterdir())
         if f.suffix.lower() in endings and not f.name.startswith(".") and f.is_file()
@@ -59,7 +55,7 @@ def pictures_within(folder: Path) -> list[Path]:
 
 
 def _is_png_name(file: Path) -> bool:
-    return file.suffix.lower() in _PNG
+    return file.suffix.lower() == ".png"
 
 
 def is_slices(path: Path) -> bool:
@@ -83,9 +79,9 @@ def open_slices(path: Path, irregular: str = "refuse", channel: str | None = Non
     first = _look(numbered.files[0], decode=True)
     seen = [first, *(_look(file, decode=False) for file in numbered.files[1:])]
     _check_alike(path, numbered.files, seen)
-    shape = (1, len(seen), first.rows, first.columns)
+    shape = (1, len(seen), first.facts.rows, first.facts.columns)
     kind = "png" if is_png_alone or _is_png_name(numbered.files[0]) else "tiff"
-    notes = (*first.notes, *(("others_ignored",) if numbered.others else ()))
+    notes = (*first.facts.notes, *(("others_ignored",) if numbered.others else ()))
     spacing = _spacing(path, seen, numbered, shape[1:])
     header = stack_header(path, shape, spacing, notes, kind)
     if kind == "png":
@@ -108,7 +104,7 @@ def _is_set(file: Path) -> bool:
 def _open_tiff_of(files: list[Path], channel: str | None) -> Source:
     """Open the set that a folder's files make, or its only file."""
     source = open_tiff(files[0], channel=channel)
-    others = [] if not isinstance(source, SetSource) else sorted({*files} - source.members)
+    others = [] if not isinstance(source, FilesSource) else sorted({*files} - source.members)
     if others and len(files) > 1:
         source.close()
         raise DataError(
@@ -126,7 +122,7 @@ def _look(file: Path, *, decode: bool) -> _Slice:
         if facts.samples > 1 and decode:
             png_plane(file)  # refuses what is really in color
         notes = ("gray_from_rgb",) if facts.samples > 2 else ()
-        return _Slice(facts.rows, facts.columns, f"{facts.bits} bit", notes)
+        return _Slice(PageFacts(facts.rows, facts.columns, f"{facts.bits} bit", notes))
     with strict(file), tifffile.TiffFile(file) as opened:
         pages: list[Any] = list(opened.pages)  # Any: tifffile
         full = [page for page in pages if not page.keyframe.is_reduced]
@@ -141,19 +137,14 @@ def _look(file: Path, *, decode: bool) -> _Slice:
         axes = zip(full[0].axes, full[0].shape, strict=True)
         if math.prod(size for axis, size in axes if axis not in "SYX") > 1:
             raise DataError("unreadable", f"{file}: holds a volume; name the file itself")
-        return _Slice(
-            page.rows, page.columns, page.dtype, page.notes, spacing_zyx_mm(opened), windows_of(full),
-            pages.index(full[0]),
-        )  # fmt: skip
+        return _Slice(page, spacing_zyx_mm(opened), windows_of(full), pages.index(full[0]))
 
 
 def _check_alike(folder: Path, files: list[Path], seen: Sequence[_Slice]) -> None:
     """Refuse slices that differ in size, type, or size of their pixels."""
     first = seen[0]
     for file, other in zip(files[1:], seen[1:], strict=True):
-        if (other.rows, other.columns, other.type, other.notes) != (
-            first.rows, first.columns, first.type, first.notes,
-        ):  # fmt: skip
+        if other.facts != first.facts:
             what = "differ in size or type"
         elif not _same_pixels(first.spacing, other.spacing):
             what = "differ in the size of their pixels"

@@ -145,7 +145,12 @@ class FilesSource(PagesSource):
         header: what it says of itself.
         windows: of all its pages, see `windows_of`.
         planes: file and page of each plane, (t, z).
+
+    Attributes:
+        members: of a set: all its files, those of other channels too.
     """
+
+    members: frozenset[Path] = frozenset()
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from somray.io.readers.tiff.pages import PageFacts, check_whole, facts_of, stric
 from somray.io.readers.tiff.spacing import ome_spacing, stack_header
 from somray.io.readers.tiff.stack import stack_of
 
-__all__ = ["SetSource", "is_ome_set", "open_ome_set"]
+__all__ = ["is_ome_set", "open_ome_set"]
 
 _NAMED = 5  # missing files named in one message
 
@@ -56,13 +56,13 @@ def open_ome_set(path: Path, text: str, channel: str | None = None) -> Source:
         )
     image = images[0]
     where = _Members(path, image).places()
-    stack = stack_of(path, image.axes, image.sizes, (channel, image.channels), timed=image.is_timed)
-    planes = [[where[n] for n in row] for row in stack.planes]
+    chosen = (channel, image.channels)
+    order, notes = stack_of(path, image.axes, image.sizes, chosen, timed=image.is_timed)
+    planes = [[where[n] for n in row] for row in order]
     facts, windows = _checked(path, [plane for row in planes for plane in row])
-    shape = (*stack.planes.shape, facts.rows, facts.columns)
-    notes = (*stack.notes, *facts.notes)
-    header = stack_header(path, shape, ome_spacing(text), notes)
-    source = SetSource(str(path), header, windows, planes)
+    shape = (*order.shape, facts.rows, facts.columns)
+    header = stack_header(path, shape, ome_spacing(text), (*notes, *facts.notes))
+    source = FilesSource(str(path), header, windows, planes)
     source.members = frozenset(file for file, _ in where)
     return source
 
@@ -185,13 +185,3 @@ def _checked(path: Path, planes: Sequence[tuple[Path, int]]) -> tuple[PageFacts,
             "mixed_series", f"{path}: planes of its set differ in size or type: {names}"
         )
     return next(iter(facts)), windows.pop() if len(windows) == 1 else "slices"
-
-
-class SetSource(FilesSource):
-    """A set.
-
-    Attributes:
-        members: all its files, those of other channels too.
-    """
-
-    members: frozenset[Path] = frozenset()

@@ -240,9 +240,7 @@ def on_line(stored: NDArray[Any], line: tuple[float, float]) -> NDArray[np.float
 
 def _turned(stored: NDArray[Any], bits: int) -> NDArray[Any]:
     """Turn values over within the range that they are stored in."""
-    if stored.dtype.kind == "b":
-        return ~stored
-    if stored.dtype.kind == "i":
-        return ~stored  # smallest + largest - stored
+    if stored.dtype.kind in "bi":
+        return ~stored  # of whole numbers: smallest + largest - stored
     largest = np.array(2**bits - 1, dtype=stored.dtype)
     return np.asarray(largest - stored)

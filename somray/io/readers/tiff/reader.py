@@ -24,7 +24,7 @@ from somray.io.readers.tiff.omeset import is_ome_set, open_ome_set
 from somray.io.readers.tiff.omexml import channel_names, is_timed, parsed
 from somray.io.readers.tiff.pages import check_whole, facts_of, planes_of, strict
 from somray.io.readers.tiff.spacing import spacing_zyx_mm, stack_header
-from somray.io.readers.tiff.stack import PlaneOrder, series_of, stack_of, untold_pages
+from somray.io.readers.tiff.stack import series_of, stack_of, untold_pages
 
 __all__ = ["SUFFIXES", "is_tiff", "open_tiff"]
 
@@ -83,17 +83,17 @@ def _source_of(path: Path, file: Any, channel: str | None) -> Source:  # Any: ti
     inner = [(a, n) for a, n in zip(key.axes, key.shape, strict=True) if a not in "SYX"]
     axes, sizes = axes + "".join(a for a, _ in inner), sizes + tuple(n for _, n in inner)
     timed, names = _told(file)
-    stack = stack_of(path, axes, sizes, (channel, names), timed=timed)
+    planes, assumed = stack_of(path, axes, sizes, (channel, names), timed=timed)
     facts = facts_of(path, key)
-    shape = (*stack.planes.shape, facts.rows, facts.columns)
-    notes = (*stack.notes, *facts.notes, *untold_pages(file, pages))
+    shape = (*planes.shape, facts.rows, facts.columns)
+    notes = (*assumed, *facts.notes, *untold_pages(file, pages))
     spacing = spacing_zyx_mm(file) or sidecar_spacing(path, shape[1:])
     header = stack_header(path, shape, spacing, notes)
     contiguous = len(file.series) == 1 and file.series[0].dataoffset is not None
     if contiguous and key.samplesperpixel == 1 and "white_inverted" not in notes:
         file.close()
-        return _plain_source(str(path), header, file, stack.planes)
-    return _PagedSource(str(path), header, file, pages, stack)
+        return _plain_source(str(path), header, file, planes)
+    return _PagedSource(str(path), header, file, pages, planes)
 
 
 def _plain_source(path: str, header: ScanHeader, file: Any, planes: NDArray[np.int64]) -> Source:
@@ -139,10 +139,10 @@ class _PagedSource(PagesSource):
     """One file, decoded page by page."""
 
     def __init__(
-        self, path: str, header: ScanHeader, file: Any, pages: list[Any], stack: PlaneOrder
+        self, path: str, header: ScanHeader, file: Any, pages: list[Any], planes: NDArray[np.int64]
     ) -> None:  # Any: tifffile
-        self._file, self._pages, self._planes = file, pages, stack.planes
-        inside = int(stack.planes.max()) + 1
+        self._file, self._pages, self._planes = file, pages, planes
+        inside = int(planes.max()) + 1
         key = pages[0].keyframe
         self._each = math.prod(
             n for a, n in zip(key.axes, key.shape, strict=True) if a not in "SYX"

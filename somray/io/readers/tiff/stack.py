@@ -4,7 +4,6 @@ Axes have tifffile's letters: T time, Z slices, I and Q pages that nobody named,
 """
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +12,10 @@ from numpy.typing import NDArray
 
 from somray.errors import DataError
 
-__all__ = ["PlaneOrder", "channel_index", "series_of", "stack_of", "untold_pages"]
+__all__ = ["channel_index", "series_of", "stack_of", "untold_pages"]
 
 _STACK_AXES = "ZIQ"
 _NAMES = {"C": "channels", "S": "samples per pixel", "T": "time points", "Z": "slices"}
-
-
-@dataclass(frozen=True)
-class PlaneOrder:
-    """The planes of one channel.
-
-    Args:
-        planes: (t, z) number of each plane in the series.
-        notes: codes of what was assumed.
-    """
-
-    planes: NDArray[np.int64]
-    notes: tuple[str, ...] = ()
 
 
 def series_of(path: Path, file: Any) -> tuple[str, tuple[int, ...], list[Any]]:  # Any: tifffile
@@ -108,8 +94,8 @@ def stack_of(
     channel: tuple[str | None, list[str]],
     *,
     timed: bool,
-) -> PlaneOrder:
-    """Order planes by time and slice.
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Order the planes of one channel by time and slice.
 
     Args:
         path: for messages.
@@ -118,6 +104,9 @@ def stack_of(
         channel: which one was asked for, and the names of all.
         timed: the file names the time between frames; where it does not, frames of one slice each are
             slices, which is what most writers mean.
+
+    Returns:
+        (t, z) number of each plane in the series, and codes of what was assumed.
 
     Raises:
         DataError: `unreadable`: axes of another meaning, or several channels and none chosen.
@@ -145,14 +134,9 @@ def stack_of(
         raise DataError(
             "unreadable", f"{path}: has axes {axes}YX; which of them are slices is not said"
         )
-    return _ordered(numbers, kept, timed=timed)
-
-
-def _ordered(numbers: NDArray[np.int64], kept: str, *, timed: bool) -> PlaneOrder:
-    """Bring plane numbers to (t, z)."""
-    sizes = dict(zip(kept, numbers.shape, strict=True))
+    shape = dict(zip(kept, numbers.shape, strict=True))
     numbers = numbers.T if kept == "ZT" else numbers
-    numbers = numbers.reshape(sizes.get("T", 1), sizes.get("Z", 1))
+    numbers = numbers.reshape(shape.get("T", 1), shape.get("Z", 1))
     if numbers.shape[0] > 1 and numbers.shape[1] == 1 and not timed:
-        return PlaneOrder(numbers.T, ("frames_as_slices",))
-    return PlaneOrder(numbers)
+        return numbers.T, ("frames_as_slices",)
+    return numbers, ()

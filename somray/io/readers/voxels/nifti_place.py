@@ -18,16 +18,10 @@ from somray.errors import DataError
 __all__ = ["place_of"]
 
 _TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-_MM_PER_UNIT = {
-    0: 1.0,
-    1: 1000.0,
-    2: 1.0,
-    3: 0.001,
-}  # of the low three bits; time stands in the next
-_UNIT_BITS = 0x07
-_UNIT_LENGTH = (
-    3.6e-7  # by which float32 lets a rotation's quaternion exceed 1; nibabel's three epsilons
-)
+_MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+_UNIT_BITS = 0x07  # time stands in the next
+_UNIT_LENGTH = 3.6e-7
+"""By which float32 lets a rotation's quaternion exceed 1; nibabel's three epsilons."""
 _MOST_LENGTH = 0.01  # beyond it a quaternion is not rounded but wrong
 _SAME_PLACE_VOXELS = 0.5
 _SAME_SIZE = 0.01  # relative
@@ -43,13 +37,11 @@ def place_of(
     Raises:
         DataError: `no_space`: what the header sets cannot be used.
     """
-    code = int(header["xyzt_units"]) & _UNIT_BITS
-    unit = _MM_PER_UNIT.get(code)
+    unit = _MM_PER_UNIT.get(int(header["xyzt_units"]) & _UNIT_BITS)
     with np.errstate(invalid="ignore", over="ignore"):
         matrix, repairs = _in_file(path, header, shape)
     if unit is None:
         unit, repairs = 1.0, [*repairs, "unit_assumed"]
-    matrix, unit = np.asarray(matrix, dtype=np.float64), float(unit)
     return _TO_LPS @ np.diag([unit, unit, unit, 1.0]) @ matrix, tuple(repairs)
 
 
@@ -69,7 +61,8 @@ def _in_file(path: str, header: Any, shape: tuple[int, int, int]) -> tuple[Matri
             repairs = []  # its thickness is the sform's
         return sform, [*repairs, *_contradictions(sform, qform, header, shape)]
     if qform is None:
-        raise _no_space(path, _what_is_set(has_sform, has_qform))
+        names = [n for n, is_set in (("sform", has_sform), ("qform", has_qform)) if is_set]
+        raise _no_space(path, f"its {' and '.join(names)}")
     if has_sform:
         repairs.append("sform_ignored")
     return qform, [*repairs, "qform_repaired"] if is_repaired else repairs
@@ -80,11 +73,6 @@ def _no_space(path: str, what: str) -> DataError:
         "no_space",
         f"{path}: {what} cannot be used (zero, singular or no number); correct the header",
     )
-
-
-def _what_is_set(has_sform: bool, has_qform: bool) -> str:
-    names = [n for n, is_set in (("sform", has_sform), ("qform", has_qform)) if is_set]
-    return f"its {' and '.join(names)}"
 
 
 def _sizes(header: Any, shape: tuple[int, int, int]) -> tuple[Matrix, list[str]]:
