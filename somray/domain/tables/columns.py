@@ -1,7 +1,7 @@
 """Columns of tables: unit and meaning stand with the type, so that schemas and dictionary derive from them."""
 
-from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar, get_args, get_type_hints
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform, get_args, get_type_hints
 
 __all__ = [
     "Column",
@@ -11,9 +11,13 @@ __all__ = [
     "Session",
     "Subject",
     "TimeIndex",
+    "column",
     "field_specs",
+    "row",
     "values_for",
 ]
+
+T = TypeVar("T", bound="Row")
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,12 @@ class Column:
     meaning: str
 
 
+def column(unit: str, meaning: str, **more: Any) -> Any:  # Any: what a dataclass takes and gives
+    """Make a column of one row type alone; with `default` where a row may leave it out."""
+    return field(metadata={"column": Column(unit, meaning)}, **more)
+
+
+# Columns that many rows have.
 Subject = Annotated[str, Column("", "subject of the scan, as in the manifest")]
 Session = Annotated[str, Column("", "session (time point) of the scan, as in the manifest")]
 TimeIndex = Annotated[int, Column("", "time index within the scan, from 0")]
@@ -46,6 +56,13 @@ class Row:
 
     table: ClassVar[str]
     sort_by: ClassVar[tuple[str, ...]]
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # what `row` makes of each
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(column,))
+def row(cls: type[T]) -> type[T]:
+    """Make a class the frozen type of a table's rows."""
+    return dataclass(frozen=True)(cls)
 
 
 _KINDS: dict[Any, str] = {  # Any: typing objects
@@ -61,27 +78,28 @@ _KINDS: dict[Any, str] = {  # Any: typing objects
 _SPECS: dict[type[Row], tuple[FieldSpec, ...]] = {}  # a look at type hints costs more than a row
 
 
-def field_specs(row: type[Row]) -> tuple[FieldSpec, ...]:
+def field_specs(kind: type[Row]) -> tuple[FieldSpec, ...]:
     """List a row type's columns with kind, unit and meaning, in order."""
-    if row not in _SPECS:
-        _SPECS[row] = _read_specs(row)
-    return _SPECS[row]
+    if kind not in _SPECS:
+        _SPECS[kind] = _read_specs(kind)
+    return _SPECS[kind]
 
 
-def _read_specs(row: type[Row]) -> tuple[FieldSpec, ...]:
-    hints = get_type_hints(row, include_extras=True)
+def _read_specs(kind_of_row: type[Row]) -> tuple[FieldSpec, ...]:
+    hints = get_type_hints(kind_of_row, include_extras=True)
     specs = []
-    for item in fields(row):  # type: ignore[arg-type]
-        base, column = get_args(hints[item.name])[:2]
+    for item in fields(kind_of_row):
+        hint, told = hints[item.name], item.metadata.get("column")
+        base, told = (hint, told) if told else get_args(hint)[:2]
         options = get_args(base)
         nullable = type(None) in options
         kind = next(o for o in options if o is not type(None)) if nullable else base
-        specs.append(FieldSpec(item.name, _KINDS[kind], nullable, column.unit, column.meaning))
+        specs.append(FieldSpec(item.name, _KINDS[kind], nullable, told.unit, told.meaning))
     return tuple(specs)
 
 
-def values_for(row: type[Row], found: object) -> dict[str, Any]:  # Any: the columns' types
+def values_for(kind: type[Row], found: object) -> dict[str, Any]:  # Any: the columns' types
     """Return what a dataclass holds under the names of a row type's columns; tuples become lists."""
-    names = {f.name for f in fields(row)} & {f.name for f in fields(found)}  # type: ignore[arg-type]
+    names = {f.name for f in fields(kind)} & {f.name for f in fields(found)}  # type: ignore[arg-type]
     values = {name: getattr(found, name) for name in sorted(names)}
     return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}

@@ -1,14 +1,13 @@
 """Rows about a segmenter that learns from the few scans with a truth, judged on scans that it has not seen."""
 
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from somray.domain.tables.columns import Column, Row, Session, Subject
+from somray.domain.tables.columns import Row, Session, Subject, column, row
 
 __all__ = ["FinetuneRow"]
 
 
-@dataclass(frozen=True)
+@row
 class FinetuneRow(Row):
     """One row per scan with a truth and arm, at t 0, by segmenters that saw no scan of its subject.
 
@@ -19,21 +18,17 @@ class FinetuneRow(Row):
     sort_by: ClassVar[tuple[str, ...]] = ("subject", "session", "arm")
     subject: Subject
     session: Session
-    fold: Annotated[int, Column("", "which subjects were held out together, from 1")]
-    arm: Annotated[
-        str,
-        Column(
-            "",
-            "pretrained: started from the protocol's encoder; scratch: from drawn weights, all else equal; "
-            "label_free: labels/lesions, which no label taught",
-        ),
-    ]
-    labelled: Annotated[int, Column("", "scans with a truth that it was trained on")]
-    dice: Annotated[float | None, Column("1", "Dice overlap; null when both are empty")]
-    iou: Annotated[float | None, Column("1", "intersection over union; null when both are empty")]
-    precision: Annotated[float | None, Column("1", "precision; null when nothing was predicted")]
-    recall: Annotated[float | None, Column("1", "recall; null when the truth is empty")]
-    seconds: Annotated[
-        float | None,
-        Column("s", "time of its fold's training; measured, differs between runs; null without"),
-    ]
+    fold: int = column("", "which subjects were held out together, from 1")
+    arm: str = column(
+        "",
+        "pretrained: started from the protocol's encoder; scratch: from drawn weights, all else equal; "
+        "label_free: labels/lesions, which no label taught",
+    )
+    labelled: int = column("", "scans with a truth that it was trained on")
+    dice: float | None = column("1", "Dice overlap; null when both are empty")
+    iou: float | None = column("1", "intersection over union; null when both are empty")
+    precision: float | None = column("1", "precision; null when nothing was predicted")
+    recall: float | None = column("1", "recall; null when the truth is empty")
+    seconds: float | None = column(
+        "s", "time of its fold's training; measured, differs between runs; null without"
+    )

@@ -1,19 +1,13 @@
 """Rows about the run itself: scans taken in, failures, notes, timings."""
 
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from somray.domain.tables.columns import (
-    Column,
-    Row,
-    Session,
-    Subject,
-)
+from somray.domain.tables.columns import Row, Session, Subject, column, row
 
 __all__ = ["FailureRow", "NoteRow", "ScanRow", "TimingRow"]
 
 
-@dataclass(frozen=True)
+@row
 class ScanRow(Row):
     """One row per scan of the manifest, quarantined ones too."""
 
@@ -21,37 +15,37 @@ class ScanRow(Row):
     sort_by: ClassVar[tuple[str, ...]] = ("subject", "session")
     subject: Subject
     session: Session
-    path: Annotated[str, Column("", "source of the first channel, as in the manifest")]
-    shape_t: Annotated[int | None, Column("", "time points")]
-    shape_c: Annotated[int | None, Column("", "channels")]
-    shape_z: Annotated[int | None, Column("", "slices")]
-    shape_y: Annotated[int | None, Column("", "rows")]
-    shape_x: Annotated[int | None, Column("", "columns")]
-    spacing_z_mm: Annotated[float | None, Column("mm", "distance between slices")]
-    spacing_y_mm: Annotated[float | None, Column("mm", "distance between rows")]
-    spacing_x_mm: Annotated[float | None, Column("mm", "distance between columns")]
-    modality: Annotated[str, Column("", "modality of the protocol")]
-    unit: Annotated[str | None, Column("", "HU, SUVbw, Bq/ml or raw, one per channel")]
-    days: Annotated[float | None, Column("d", "days since the subject's first session, as given")]
-    repairs: Annotated[str | None, Column("", "codes of what was repaired, joined by commas")]
-    status: Annotated[str, Column("", "done or quarantined")]
+    path: str = column("", "source of the first channel, as in the manifest")
+    shape_t: int | None = column("", "time points")
+    shape_c: int | None = column("", "channels")
+    shape_z: int | None = column("", "slices")
+    shape_y: int | None = column("", "rows")
+    shape_x: int | None = column("", "columns")
+    spacing_z_mm: float | None = column("mm", "distance between slices")
+    spacing_y_mm: float | None = column("mm", "distance between rows")
+    spacing_x_mm: float | None = column("mm", "distance between columns")
+    modality: str = column("", "modality of the protocol")
+    unit: str | None = column("", "HU, SUVbw, Bq/ml or raw, one per channel")
+    days: float | None = column("d", "days since the subject's first session, as given")
+    repairs: str | None = column("", "codes of what was repaired, joined by commas")
+    status: str = column("", "done or quarantined")
 
 
-@dataclass(frozen=True)
+@row
 class FailureRow(Row):
     """One row per scan or unit that could not be done."""
 
     table: ClassVar[str] = "failures"
     sort_by: ClassVar[tuple[str, ...]] = ("subject", "session", "stage", "code", "message")
-    subject: Annotated[str | None, Column("", "subject, where it applies")]
-    session: Annotated[str | None, Column("", "session, where it applies")]
-    stage: Annotated[str, Column("", "stage that failed")]
-    code: Annotated[str, Column("", "reason, a code of the data dictionary")]
-    message: Annotated[str, Column("", "what, where and what to do")]
-    attempts: Annotated[int, Column("", "times it was tried")]
+    subject: str | None = column("", "subject, where it applies")
+    session: str | None = column("", "session, where it applies")
+    stage: str = column("", "stage that failed")
+    code: str = column("", "reason, a code of the data dictionary")
+    message: str = column("", "what, where and what to do")
+    attempts: int = column("", "times it was tried")
 
 
-@dataclass(frozen=True)
+@row
 class NoteRow(Row):
     """One row per thing that was assumed, left out or decided of a scan or its masks, and is no failure."""
 
@@ -59,20 +53,20 @@ class NoteRow(Row):
     sort_by: ClassVar[tuple[str, ...]] = ("subject", "session", "stage", "note")
     subject: Subject
     session: Session
-    stage: Annotated[str, Column("", "stage that tells it")]
-    note: Annotated[str, Column("", "what was done, in words")]
+    stage: str = column("", "stage that tells it")
+    note: str = column("", "what was done, in words")
 
 
-@dataclass(frozen=True)
+@row
 class TimingRow(Row):
     """One row per unit of work; measured, differs between runs."""
 
     table: ClassVar[str] = "timings"
     sort_by: ClassVar[tuple[str, ...]] = ("stage", "unit")
-    stage: Annotated[str, Column("", "stage")]
-    unit: Annotated[str, Column("", "unit of work")]
-    seconds: Annotated[float, Column("s", "wall time")]
-    peak_bytes: Annotated[int, Column("B", "peak resident memory of the worker while it ran")]
-    node: Annotated[str, Column("", "node that ran it")]
-    device: Annotated[str, Column("", "cpu or cuda")]
-    attempts: Annotated[int, Column("", "times it was tried")]
+    stage: str = column("", "stage")
+    unit: str = column("", "unit of work")
+    seconds: float = column("s", "wall time")
+    peak_bytes: int = column("B", "peak resident memory of the worker while it ran")
+    node: str = column("", "node that ran it")
+    device: str = column("", "cpu or cuda")
+    attempts: int = column("", "times it was tried")

@@ -1,6 +1,5 @@
 """Rows about masks: slices, areas and planes, agreement and convergence of rounds, training, truth."""
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from somray.domain.tables.columns import (
@@ -10,6 +9,8 @@ from somray.domain.tables.columns import (
     Session,
     Subject,
     TimeIndex,
+    column,
+    row,
 )
 
 __all__ = [
@@ -42,7 +43,7 @@ Round = Annotated[int, Column("", "training round, from 1")]
 Stage = Annotated[str, Column("", "slices trained on: A, A+B, A+B+C, …")]
 
 
-@dataclass(frozen=True)
+@row
 class SliceRow(Row):
     """One row per slice and method."""
 
@@ -53,17 +54,14 @@ class SliceRow(Row):
     method: Method
     t: TimeIndex
     z: SliceIndex
-    target_area_mm2: Annotated[float, Column("mm²", "area of the target class")]
-    target_fraction: Annotated[
-        float, Column("1", "share of the slice's pixels in the target class")
-    ]
-    confidence: Annotated[
-        float | None,
-        Column("1", "mean confidence of the target's pixels, 0 to 1; null without target"),
-    ]
+    target_area_mm2: float = column("mm²", "area of the target class")
+    target_fraction: float = column("1", "share of the slice's pixels in the target class")
+    confidence: float | None = column(
+        "1", "mean confidence of the target's pixels, 0 to 1; null without target"
+    )
 
 
-@dataclass(frozen=True)
+@row
 class AreaRow(Row):
     """One row per slice and class of labels/som."""
 
@@ -73,12 +71,12 @@ class AreaRow(Row):
     session: Session
     t: TimeIndex
     z: SliceIndex
-    class_name: Annotated[str, Column("", "class")]
-    area_mm2: Annotated[float, Column("mm²", "area it covers, 0 where it covers nothing")]
+    class_name: str = column("", "class")
+    area_mm2: float = column("mm²", "area it covers, 0 where it covers nothing")
     fraction: Fraction
 
 
-@dataclass(frozen=True)
+@row
 class PorosityRow(Row):
     """One row per plane across z, y and x of a material's scan: how much of it the lesions fill.
 
@@ -90,29 +88,23 @@ class PorosityRow(Row):
     subject: Subject
     session: Session
     t: TimeIndex
-    axis: Annotated[str, Column("", "z, y or x: the axis of the volume that the plane lies across")]
-    index: Annotated[int, Column("", "the plane's index along that axis, from 0")]
-    position_mm: Annotated[
-        float, Column("mm", "along that axis, from the centre of the first plane")
-    ]
-    voxels: Annotated[int, Column("", "voxels of the plane")]
-    lesion_voxels: Annotated[int, Column("", "those in any lesion (pores, inclusions)")]
-    fraction: Annotated[float, Column("1", "lesion_voxels / voxels: of the whole plane")]
-    sample_voxels: Annotated[
-        int | None,
-        Column(
-            "",
-            "voxels that labels/som calls neither no data nor background, and all in a lesion; null where "
-            "the map finds no background in the scan, so that sample and volume are one",
-        ),
-    ]
-    sample_fraction: Annotated[
-        float | None,
-        Column("1", "lesion_voxels / sample_voxels: of the sample alone; null where it has none"),
-    ]
+    axis: str = column("", "z, y or x: the axis of the volume that the plane lies across")
+    index: int = column("", "the plane's index along that axis, from 0")
+    position_mm: float = column("mm", "along that axis, from the centre of the first plane")
+    voxels: int = column("", "voxels of the plane")
+    lesion_voxels: int = column("", "those in any lesion (pores, inclusions)")
+    fraction: float = column("1", "lesion_voxels / voxels: of the whole plane")
+    sample_voxels: int | None = column(
+        "",
+        "voxels that labels/som calls neither no data nor background, and all in a lesion; null where "
+        "the map finds no background in the scan, so that sample and volume are one",
+    )
+    sample_fraction: float | None = column(
+        "1", "lesion_voxels / sample_voxels: of the sample alone; null where it has none"
+    )
 
 
-@dataclass(frozen=True)
+@row
 class AgreementRow(Row):
     """One row per slice and round: student against teacher, which is not accuracy."""
 
@@ -124,25 +116,24 @@ class AgreementRow(Row):
     stage: Stage
     t: TimeIndex
     z: SliceIndex
-    role: Annotated[str, Column("", "train, pseudo or held_out, in this round")]
+    role: str = column("", "train, pseudo or held_out, in this round")
     ref: Ref
     iou: Iou
     dice: Dice
-    accuracy: Annotated[float, Column("1", "share of pixels where both agree")]
+    accuracy: float = column("1", "share of pixels where both agree")
     precision: Precision
     recall: Recall
-    target_fraction: Annotated[
-        float | None, Column("1", "share of the pixels that count which the student calls target")
-    ] = None
-    confidence: Annotated[
-        float | None,
-        Column(
-            "1", "mean |2p - 1| of calibrated p over the student's target; null where it has none"
-        ),
-    ] = None
+    target_fraction: float | None = column(
+        "1", "share of the pixels that count which the student calls target", default=None
+    )
+    confidence: float | None = column(
+        "1",
+        "mean |2p - 1| of calibrated p over the student's target; null where it has none",
+        default=None,
+    )
 
 
-@dataclass(frozen=True)
+@row
 class ConvergenceRow(Row):
     """One row per round of a protocol's student."""
 
@@ -150,59 +141,49 @@ class ConvergenceRow(Row):
     sort_by: ClassVar[tuple[str, ...]] = ("round",)
     round: Round
     stage: Stage
-    mean_iou: Annotated[
-        float | None, Column("1", "mean IoU with the teacher over the slices of the last round")
-    ]
-    delta_iou: Annotated[
-        float | None, Column("1", "change since the round before; null in round 1")
-    ]
-    converged: Annotated[bool, Column("", "whether the change fell under the tolerance")]
-    copy_forward_iou: Annotated[
-        float | None, Column("1", "baseline: the teacher's mask of A copied to every slice")
-    ]
-    control_iou: Annotated[
-        float | None,
-        Column(
-            "1",
-            "control: equal compute on A alone; null in round 1 and in the cohort's round, which has none",
-        ),
-    ]
-    collapse: Annotated[
-        str | None,
-        Column(
-            "", "why this round's student was dropped for an earlier one's; null where it stands"
-        ),
-    ] = None
-    taught_dice: Annotated[
-        float | None,
-        Column(
-            "1",
-            "Dice of the cohort's student with what taught it, over images of the cohort; null in other rounds",
-        ),
-    ] = None
-    doubt: Annotated[
-        str | None,
-        Column(
-            "",
-            "why agreement says nothing of this round's student; null where there is no such doubt",
-        ),
-    ] = None
+    mean_iou: float | None = column(
+        "1", "mean IoU with the teacher over the slices of the last round"
+    )
+    delta_iou: float | None = column("1", "change since the round before; null in round 1")
+    converged: bool = column("", "whether the change fell under the tolerance")
+    copy_forward_iou: float | None = column(
+        "1", "baseline: the teacher's mask of A copied to every slice"
+    )
+    control_iou: float | None = column(
+        "1",
+        "control: equal compute on A alone; null in round 1 and in the cohort's round, which has none",
+    )
+    collapse: str | None = column(
+        "",
+        "why this round's student was dropped for an earlier one's; null where it stands",
+        default=None,
+    )
+    taught_dice: float | None = column(
+        "1",
+        "Dice of the cohort's student with what taught it, over images of the cohort; null in other rounds",
+        default=None,
+    )
+    doubt: str | None = column(
+        "",
+        "why agreement says nothing of this round's student; null where there is no such doubt",
+        default=None,
+    )
 
 
-@dataclass(frozen=True)
+@row
 class TrainingRow(Row):
     """One row per round and epoch."""
 
     table: ClassVar[str] = "training"
     sort_by: ClassVar[tuple[str, ...]] = ("round", "epoch")
     round: Round
-    epoch: Annotated[int, Column("", "epoch within the round, from 1")]
-    loss: Annotated[float, Column("1", "mean training loss of the epoch")]
-    learning_rate: Annotated[float, Column("1", "learning rate at the epoch's end")]
-    seconds: Annotated[float, Column("s", "time of the epoch; measured, differs between runs")]
+    epoch: int = column("", "epoch within the round, from 1")
+    loss: float = column("1", "mean training loss of the epoch")
+    learning_rate: float = column("1", "learning rate at the epoch's end")
+    seconds: float = column("s", "time of the epoch; measured, differs between runs")
 
 
-@dataclass(frozen=True)
+@row
 class TruthRow(Row):
     """One row per scan, label of the truth mask, and method, at t 0; label 0: the union of all labels.
 
@@ -214,52 +195,42 @@ class TruthRow(Row):
     sort_by: ClassVar[tuple[str, ...]] = ("subject", "session", "label", "method")
     subject: Subject
     session: Session
-    method: Annotated[
-        str,
-        Column(
-            "",
-            "som (direct transfer), student: those masks raw; lesions: the objects of labels/lesions; "
-            "som_lesions: beside a student, the objects by direct transfer alone",
-        ),
-    ]
-    label: Annotated[
-        int, Column("", "label of the truth mask, the others left out; 0: the union of all labels")
-    ]
+    method: str = column(
+        "",
+        "som (direct transfer), student: those masks raw; lesions: the objects of labels/lesions; "
+        "som_lesions: beside a student, the objects by direct transfer alone",
+    )
+    label: int = column(
+        "", "label of the truth mask, the others left out; 0: the union of all labels"
+    )
     ref: Ref
     dice: Dice
     iou: Iou
     precision: Precision
     recall: Recall
-    hd95_mm: Annotated[
-        float | None, Column("mm", "95th percentile of surface distances, both ways")
-    ]
-    lesions_true: Annotated[int, Column("", "connected parts (26-connected) of the truth")]
-    lesions_found: Annotated[
-        int, Column("", "of them touched by the prediction, by one voxel or more")
-    ]
-    false_positive_ml: Annotated[float, Column("ml", "predicted volume outside the truth")]
-    false_negative_ml: Annotated[float, Column("ml", "true volume that was not predicted")]
-    lesions_predicted: Annotated[
-        int, Column("", "connected parts (26-connected) of the prediction")
-    ]
-    lesion_recall: Annotated[
-        float | None, Column("1", "lesions_found / lesions_true; null when there is no true part")
-    ]
-    lesion_precision: Annotated[
-        float | None,
-        Column("1", "share of predicted parts touching the truth; null when nothing was predicted"),
-    ]
-    surface_dice_2mm: Annotated[
-        float | None,
-        Column("1", "share of both surfaces within 2 mm of the other; null when both are empty"),
-    ]
-    false_positive_lesions_ml: Annotated[
-        float, Column("ml", "volume of whole predicted parts that touch no truth")
-    ]
-    false_negative_lesions_ml: Annotated[
-        float, Column("ml", "volume of whole true parts that the prediction does not touch")
-    ]
-    true_ml: Annotated[
-        float | None,
-        Column("ml", "volume of the truth, of this label; null in runs that did not tell it yet"),
-    ] = None
+    hd95_mm: float | None = column("mm", "95th percentile of surface distances, both ways")
+    lesions_true: int = column("", "connected parts (26-connected) of the truth")
+    lesions_found: int = column("", "of them touched by the prediction, by one voxel or more")
+    false_positive_ml: float = column("ml", "predicted volume outside the truth")
+    false_negative_ml: float = column("ml", "true volume that was not predicted")
+    lesions_predicted: int = column("", "connected parts (26-connected) of the prediction")
+    lesion_recall: float | None = column(
+        "1", "lesions_found / lesions_true; null when there is no true part"
+    )
+    lesion_precision: float | None = column(
+        "1", "share of predicted parts touching the truth; null when nothing was predicted"
+    )
+    surface_dice_2mm: float | None = column(
+        "1", "share of both surfaces within 2 mm of the other; null when both are empty"
+    )
+    false_positive_lesions_ml: float = column(
+        "ml", "volume of whole predicted parts that touch no truth"
+    )
+    false_negative_lesions_ml: float = column(
+        "ml", "volume of whole true parts that the prediction does not touch"
+    )
+    true_ml: float | None = column(
+        "ml",
+        "volume of the truth, of this label; null in runs that did not tell it yet",
+        default=None,
+    )
