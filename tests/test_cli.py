@@ -5,6 +5,7 @@ import pytest
 
 from somray.cli import main
 from tests.pipeline.same import differences
+from tests.pipeline.tiny import body, run_tiny, save, write_manifest
 
 
 def _json(capsys):
@@ -153,10 +154,20 @@ def test_apply_refuses_what_the_run_does_not_have(finished, tmp_path, arguments,
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_run_on_ray_gives_the_bits_of_the_serial_one(finished, cohort_folder, tmp_path, capsys):
-    place = tmp_path / "run"
+def test_a_run_on_ray_gives_the_bits_of_the_serial_one(tmp_path, capsys):
+    """Of direct transfer; that of a student, and of all other stages, is compared by tests/chaos."""
+    rows = [
+        ("s1", "t0", "p", "a.nii.gz"),
+        ("s1", "t1", "p", "b.nii.gz"),
+        ("s2", "t0", "p", "c.nii.gz"),
+    ]
+    for n, row in enumerate(rows[:2]):
+        save(tmp_path / row[-1], body(seed=n))
+    write_manifest(tmp_path, rows)
+    run_tiny(tmp_path)
+    place = tmp_path / "on_ray"
     settings = ["--set", f"output={place}", "--set", "resources.workers=2"]
-    assert main(["run", str(cohort_folder / "cohort.yaml"), "--json", *settings]) == 3
+    assert main(["run", str(tmp_path / "cohort.yaml"), "--json", *settings]) == 3
     assert _json(capsys)["run"] == str(place)
-    assert differences(finished[0], place) == []
+    assert differences(tmp_path / "run", place) == []
     assert (place / "report/index.html").exists()

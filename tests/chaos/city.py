@@ -27,6 +27,7 @@ def _preempt(cluster, node):
 
 def main(argv):
     head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 80 * 2**20}
+    head["dashboard_agent_listen_port"] = None  # any: it waits seconds for one that another Ray has
     cluster = Cluster(initialize_head=True, head_node_args=head)
     for _ in range(int(argv[0])):
         cluster.add_node(**NODE)

@@ -12,10 +12,11 @@ __all__ = ["write_cohort"]
 STUDENT = {"rounds": 2, "steps": 6, "threads": 1}
 
 
-def write_cohort(folder):
-    """Write two subjects of two sessions with a student, and three scans of a protocol without one."""
+def write_cohort(folder, subjects=2):
+    """Write subjects of two sessions with a student, and three scans of a protocol without one."""
+    shape = 12, 48, 48
     write_phantom(
-        folder, subjects=2, sessions=2, shape=(12, 48, 48), modality="ct", format="nifti", seed=3
+        folder, subjects=subjects, sessions=2, shape=shape, modality="ct", format="nifti", seed=3
     )
     rows = list(csv.DictReader((folder / "scans.csv").read_text().splitlines()))
     for number in range(3):

@@ -20,6 +20,7 @@ SETTINGS = {
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_failure_threshold": "4",
     "OMP_NUM_THREADS": "1",
+    "RAY_worker_niceness": "0",  # at Ray's 15 a busy machine gives its workers next to nothing
 }
 END_SECONDS = 300.0
 
@@ -61,6 +62,17 @@ class City:
                     found.append(process)
         return sorted(found, key=lambda p: p.pid)
 
+    def logs(self):
+        """Return the folders that its nodes write their logs to."""
+        found = set()
+        for process in self._family():
+            with contextlib.suppress(psutil.Error):
+                for word in process.cmdline():
+                    name, _, path = word.partition("=")
+                    if name == "--raylet_socket_name":
+                        found.add(Path(path).parents[1] / "logs")
+        return sorted(found)
+
     def fall(self):
         """Kill everything at once: head, nodes and workers."""
         family = self._family()
@@ -91,6 +103,11 @@ class Driver:
                  "--json", *(word for one in given for word in ("--set", one))],
                 cwd=ROOT, env=_environment(trouble), stdout=told, stderr=subprocess.STDOUT,
             )  # fmt: skip
+
+    @property
+    def process(self):
+        """The process itself, to be looked at."""
+        return psutil.Process(self._process.pid)
 
     @property
     def alive(self):

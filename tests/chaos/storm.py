@@ -24,6 +24,7 @@ from somray.runtime.serial import SerialExecutor
 from tests.chaos.cohort import write_cohort
 from tests.chaos.faults import FAULTS
 from tests.chaos.processes import City, Driver
+from tests.chaos.stall import describe
 from tests.pipeline.same import differences
 
 __all__ = ["Storm", "let_loose"]
@@ -122,10 +123,13 @@ class Storm:
         while self.driver.alive:
             if len(self.done()) >= goal:
                 return True
-            assert time.monotonic() < deadline, f"nothing goes on: {self.driver.told()[-3000:]}"
+            assert time.monotonic() < deadline, self._stalled()
             self._read()
             time.sleep(POLL_SECONDS)
         return False
+
+    def _stalled(self):
+        return f"nothing goes on: {describe(self.output, self.driver, self.city)}"
 
     def _read(self):
         """Read what stands, as somebody does who looks in: nothing is half-written."""
@@ -180,7 +184,7 @@ class Storm:
         self.city.close()
 
 
-def let_loose(folder, faults, seed, kinds=tuple(FAULTS), tell=lambda line: None):
+def let_loose(folder, faults, seed, kinds=tuple(FAULTS), tell=lambda line: None, subjects=2):
     """Let so many faults come, in as many storms as they fill.
 
     Args:
@@ -189,9 +193,10 @@ def let_loose(folder, faults, seed, kinds=tuple(FAULTS), tell=lambda line: None)
         seed: of their kinds, moments and victims.
         kinds: to choose from; each comes before one comes twice.
         tell: told every line of the log.
+        subjects: of the cohort.
     """
     rng = np.random.default_rng(seed)
-    write_cohort(folder)
+    write_cohort(folder, subjects)
     calm = folder / "calm"  # in this process: Ray, disturbed or not, gives the same bits
     asked = load_cohort(folder / "cohort.yaml", (f"output={calm}",))
     told = run_cohort(asked, SerialExecutor(), lambda root: None)

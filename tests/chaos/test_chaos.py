@@ -16,6 +16,6 @@ KINDS = ("node_lost", "two_drivers", "disk_full", "worker_killed")
 
 def test_a_run_survives_what_breaks_it(tmp_path):
     told = []
-    let_loose(tmp_path, len(KINDS), 1, KINDS, told.append)
+    let_loose(tmp_path, len(KINDS), 1, KINDS, told.append, subjects=1)
     came = {line.split("|")[3].strip() for line in told[2:]}
     assert came >= set(KINDS), told

@@ -35,7 +35,7 @@ def test_a_head_without_cpus_is_asked_and_what_joins_is_used(found):
     assert ended == [True] * 6
 
 
-def test_three_lost_nodes_in_a_row_are_no_attempt(found):
+def test_two_lost_nodes_in_a_row_are_no_attempt(found):  # two attempts would be all
     assert found["lost"] == [True, 1]
 
 

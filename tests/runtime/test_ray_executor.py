@@ -79,7 +79,7 @@ def hang(item, shared):
 @pytest.mark.parametrize("actor", [None, "hanging"])
 def test_a_unit_that_hangs_is_ended_and_given_up(cluster, actor):
     async def go():
-        executor = RayExecutor(limit=lambda unit: 1.0)
+        executor = RayExecutor(limit=lambda unit: 0.4)
         cpus = 0.0 if actor else 1.0  # actors are for what waits for others
         outcome = await executor.submit(hang, _unit(0, cpus=cpus), None, actor)
         after = await executor.submit(whoami, _unit(0, cpus=cpus), None, actor)
