@@ -44,6 +44,10 @@ _UID = re.compile(r"\d+(\.\d+){4,}")
 _MEDIA = re.compile(r"(ST|STU|STUDY|SE|SER|SERIES|IM|IMG|IMA)[-_ ]?\d+", re.IGNORECASE)
 _MEDIA_PATIENT = re.compile(r"(PA|PAT)\d{4,}")
 _TCIA_STUDY = re.compile(r"\d\d-\d\d-\d{4}(-|$)")
+_KERNEL = re.compile(r"[bhitu](10|2[0356]|3\d|4\d|50|60|7[05]|80)[fsh]")
+"""Of a CT's reconstruction, as Siemens has named them: B30f, B60f, H31s."""
+_KERNEL_OF_CT = re.compile(r"(b[rlvf]|h[rvc]|qr|ur)[2-7]\d[a-z]?\d?|fc\d\d")
+"""Later names and Canon's, which might be ids where nothing says CT: Br40, Hr60, Bl57d, FC51."""
 _TCIA_SERIES = re.compile(r"\d+\.\d+-.*-\d{1,6}|\d+-[A-Za-z].*-\d{4,6}")
 
 
@@ -158,7 +162,11 @@ def _named(text: str, told: Part, is_t_time: bool) -> Part:
     lower = [p[0].lower() for p in pieces]
     at, is_weak_time = time_words(lower, is_t_time)
     when = text[date[0] : date[1]] if date else _joined(rest, [pieces[n] for n in at])
-    what = {n for n, w in enumerate(lower) if w in CONTRASTS | PHASES and n not in at}
+    what = {
+        n
+        for n, word in enumerate(lower)
+        if n not in at and (word in CONTRASTS | PHASES or _is_kernel(lower, n))
+    }
     plain = {
         n for n, word in enumerate(lower) if {*tokens(word)} <= _NAMELESS or _is_of_head(lower, n)
     }
@@ -175,6 +183,13 @@ def _named(text: str, told: Part, is_t_time: bool) -> Part:
         text, core, label, when, tuple(lower[n] for n in sorted(what)), told.modality, told.is_mask,
         told.is_lesion, told.is_organ, is_weak_time=is_weak_time and not date,
     )  # fmt: skip
+
+
+def _is_kernel(words: Sequence[str], place: int) -> bool:
+    """Whether a word names a reconstruction; the first of a name is whose it is."""
+    is_ct = bool(MODALITIES["CT"] & set(words))
+    found = _KERNEL.fullmatch(words[place]) or (is_ct and _KERNEL_OF_CT.fullmatch(words[place]))
+    return place > 0 and bool(found)
 
 
 def _joined(text: str, pieces: Sequence[re.Match[str]]) -> str:

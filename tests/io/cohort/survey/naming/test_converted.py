@@ -1,4 +1,4 @@
-"""What dcm2niix wrote of one scan becomes one scan of the proposal."""
+"""What dcm2niix, browsers and preprocessing made of one scan becomes one scan of the proposal."""
 
 import json
 
@@ -53,3 +53,34 @@ def test_names_that_only_look_like_it_stay_apart(tmp_path):
     taken, left = proposed(tmp_path, ["k12", "k12a", "k12b", "x_e1", "x_e2"], by="another")
     assert len(taken) == 5
     assert not left
+
+
+@pytest.mark.parametrize(
+    ("names", "taken", "words"),
+    [
+        (["P1_ct", "P1_ct_norm", "P2_ct_norm"], {"P1_ct": "P1", "P2_ct_norm": "P2"},
+         {"P1_ct_norm": "is made from P1_ct.nii.gz"}),
+        (["P1_ct", "P1_ct - Copy", "P2_ct (1)"], {"P1_ct": "P1", "P2_ct (1)": "P2"},
+         {"P1_ct - Copy": "a second scan like"}),
+        (["P1_ct_B30f", "P1_ct_B60f", "P2_ct_Br40"],
+         {"P1_ct_B30f": "P1", "P1_ct_B60f": "P1", "P2_ct_Br40": "P2"}, {}),
+        (["B30f_ct", "B31f_ct", "UCSF_BR26_t1"],
+         {"B30f_ct": "B30f", "B31f_ct": "B31f", "UCSF_BR26_t1": "UCSF_BR26"}, {}),
+    ],
+)  # fmt: skip
+def test_ends_of_processing_copies_and_kernels_make_no_subjects(tmp_path, names, taken, words):
+    found, left = proposed(tmp_path, names, by="another")
+    assert found == taken
+    assert set(left) == set(words)
+    for name, word in words.items():
+        assert word in left[name]["why"]
+
+
+def test_a_copy_is_one_only_where_it_is_as_large(tmp_path):
+    values = np.random.default_rng(0).normal(40, 90, (6, 6, 6)).astype(np.int16)
+    for name in ("ct", "ct (1)"):
+        (tmp_path / "P1").mkdir(exist_ok=True)
+        nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "P1" / f"{name}.nii.gz")
+    found = propose([tmp_path])
+    assert [one["why"] for one in found.left_out] == ["is a copy of ct.nii.gz"]
+    assert [row["path"].rpartition("/")[2] for row in found.rows] == ["ct.nii.gz"]
