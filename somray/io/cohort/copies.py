@@ -18,17 +18,17 @@ def copies(paths: Iterable[str]) -> dict[str, str]:
     URLs, folders within folders, and files that lead to others are left out.
     """
     groups = [list(dict.fromkeys(paths))]
-    for told in (_sizes, _ends, _contents):
+    for told in (_size, _ends, _content):
         groups = [part for group in groups for part in _parted(group, told)]
     return {copy: same[0] for same in groups for copy in same[1:]}
 
 
-def _parted(paths: list[str], told: Callable[[list[Path]], tuple[object, ...]]) -> list[list[str]]:
-    """Group paths of which the same is told; a path without a like is dropped."""
+def _parted(paths: list[str], told: Callable[[Path], object]) -> list[list[str]]:
+    """Group paths of whose files the same is told; a path without a like is dropped."""
     found: dict[tuple[object, ...], list[str]] = {}
     for path in paths:
         try:
-            found.setdefault(told(_files(Path(path))), []).append(path)
+            found.setdefault(tuple(map(told, _files(Path(path)))), []).append(path)
         except OSError:  # whoever reads its pixels says why
             continue
     return [group for facts, group in found.items() if facts and len(group) > 1]
@@ -42,23 +42,17 @@ def _files(path: Path) -> list[Path]:
     return [path] if path.name.lower().endswith(_WHOLE_FILES) and path.is_file() else []
 
 
-def _sizes(files: list[Path]) -> tuple[object, ...]:
-    return tuple(file.stat().st_size for file in files)
+def _size(file: Path) -> int:
+    return file.stat().st_size
 
 
-def _ends(files: list[Path]) -> tuple[object, ...]:
-    found = []
-    for file in files:
-        with file.open("rb") as stream:
-            first = stream.read(_ENDS_BYTES)
-            stream.seek(max(0, file.stat().st_size - _ENDS_BYTES))
-            found.append(hashlib.sha256(first + stream.read()).hexdigest())
-    return tuple(found)
+def _ends(file: Path) -> str:
+    with file.open("rb") as stream:
+        first = stream.read(_ENDS_BYTES)
+        stream.seek(max(0, _size(file) - _ENDS_BYTES))
+        return hashlib.sha256(first + stream.read()).hexdigest()
 
 
-def _contents(files: list[Path]) -> tuple[object, ...]:
-    found = []
-    for file in files:
-        with file.open("rb") as stream:
-            found.append(hashlib.file_digest(stream, "sha256").hexdigest())
-    return tuple(found)
+def _content(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -26,6 +26,10 @@ _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 _FORMULA = re.compile(r'="(.*)"')  # how a number is kept as text in Excel
 _NO_TEXT = re.compile(r"[\x01-\x08\x0e-\x19\x1b-\x1f]")
 _NUMBERED = ("", "unnamed: 0")  # titles under which pandas and R number the rows
+_UNREAD: dict[type[OSError], str] = {
+    FileNotFoundError: "does not exist; correct `scans` in the configuration",
+    IsADirectoryError: "is a folder; `scans` names a table, such as scans.csv",
+}
 _SAVE = "save it as 'CSV UTF-8 (comma delimited)'"
 
 
@@ -56,18 +60,9 @@ def read_sheet(path: Path, known: Collection[str]) -> Sheet:
                 f"{path}: the manifest is a pipe or a device, and is read more than once; save it as a file"
             )
         content = path.read_bytes()
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: the manifest does not exist; correct `scans` in the configuration"
-        ) from None
-    except IsADirectoryError:
-        raise ConfigError(
-            f"{path}: the manifest is a folder; `scans` names a table, such as scans.csv"
-        ) from None
     except OSError as error:
-        raise ConfigError(
-            f"{path}: the manifest cannot be read: {error.strerror or error}"
-        ) from None
+        what = _UNREAD.get(type(error), f"cannot be read: {error.strerror or error}")
+        raise ConfigError(f"{path}: the manifest {what}") from None
     if content[:4] == b"PAR1":
         return _parquet(path, known)
     if path.suffix.lower() == ".parquet":

@@ -108,10 +108,8 @@ class _ColorSource(Source):
                 )
         return np.array(sorted(found), dtype=np.int64)
 
-    def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        return np.stack([self._labels(plane()) for plane in self._planes[z0:z1]])
-
-    def _labels(self, samples: Samples) -> NDArray[np.float32]:
+    def _plane(self, t: int, z: int) -> NDArray[np.float32]:
+        samples = self._planes[z]()
         if samples.ndim == 2:
             return samples.astype(np.float32)
         base = 1 << 8 * samples.dtype.itemsize

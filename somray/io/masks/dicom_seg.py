@@ -238,10 +238,9 @@ class _SegSource(Source):
         super().__init__(path, header)
         self._frames, self._labels = frames, labels
 
-    def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        block = np.zeros((z1 - z0, *self.header.shape[2:]), dtype=np.float32)
-        for z in range(z0, z1):
-            for frame in self._frames.get(z, ()):  # the first segment last, so that it holds
-                found = self._labels(frame)
-                np.copyto(block[z - z0], found, where=found > 0, casting="unsafe")
-        return block
+    def _plane(self, t: int, z: int) -> NDArray[np.float32]:
+        plane = np.zeros(self.header.shape[2:], dtype=np.float32)
+        for frame in self._frames.get(z, ()):  # the first segment last, so that it holds
+            found = self._labels(frame)
+            np.copyto(plane, found, where=found > 0, casting="unsafe")
+        return plane

@@ -36,23 +36,10 @@ _NOTHING = frozenset({"background", "unknown", "clear label"})
 _ITKSNAP = re.compile(r'\s*(\d{1,9})\s+\d+\s+\d+\s+\d+\s+[\d.]+\s+\d\s+\d\s+"(.*)"\s*')
 _LUT = re.compile(r"\s*(\d{1,9})\s+(\S+)\s+\d+\s+\d+\s+\d+(?:\s+\d+)?\s*")
 _PLAIN = re.compile(r"\s*(\d{1,9})(?:\s*[:=]\s*|\s+)([^\W\d].*)")
-_VALUE_COLUMNS = frozenset(
-    # MOOSE's statistics leave the title of their first column empty
-    (
-        "",
-        "value",
-        "labelvalue",
-        "voxelvalue",
-        "labelid",
-        "id",
-        "index",
-        "idx",
-        "number",
-        "no",
-        "key",
-        "label",
-    )
-)
+_VALUE_COLUMNS = frozenset(  # MOOSE's statistics leave the title of their first column empty
+    ("", "value", "labelvalue", "voxelvalue", "labelid", "id", "index", "idx", "number", "no", "key",
+     "label")
+)  # fmt: skip
 _NAME_COLUMNS = frozenset(
     ("name", "labelname", "organ", "organname", "structure", "structurename", "region", "regionname",
      "regionspresent", "roi", "roiname", "segment", "segmentname", "totalsegmentatorname", "anatomy",

@@ -197,14 +197,13 @@ class _ContourSource(Source):
         self._told = tuple(_left_out(regions, len(drawn) - len(shown), outside))
         self._told += tuple(self._sparse(steps))
 
-    def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        block = np.zeros((z1 - z0, *self.header.shape[2:]), dtype=np.float32)
-        for z in range(z0, z1):
-            for label, plane in self._slices.get(z, ()):
-                here = plane.drawn(self.header.geometry)
-                self._lost |= {int(held) for held in np.unique(block[z - z0][here])} - {0, label}
-                block[z - z0][here] = label
-        return block
+    def _plane(self, t: int, z: int) -> NDArray[np.float32]:
+        drawn = np.zeros(self.header.shape[2:], dtype=np.float32)
+        for label, plane in self._slices.get(z, ()):
+            here = plane.drawn(self.header.geometry)
+            self._lost |= {int(held) for held in np.unique(drawn[here])} - {0, label}
+            drawn[here] = label
+        return drawn
 
     def _sparse(self, steps: Mapping[int, int]) -> Iterator[str]:
         """Say which slices hold no contour, and what becomes of them."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from somray.domain.scan import ScanHeader
+from somray.errors import DataError
 from somray.io.cohort.survey.dicom_series import SeriesFacts
 
 __all__ = ["Found", "Search"]
@@ -94,3 +95,7 @@ class Search:
         """
         self.left_out.append({"path": str(path), "code": code, "why": why})
         self.note(f"left out ({code}): {path}: {why}")
+
+    def refuse(self, path: Path, error: DataError) -> None:
+        """Leave a source out that its reader refused."""
+        self.leave_out(path, error.code, error.message.removeprefix(f"{path}: "))

@@ -6,7 +6,7 @@ anew for every patient.
 
 from somray.io.cohort.survey.found import Found
 
-__all__ = ["SPACING_RATIO", "is_alike"]
+__all__ = ["is_alike"]
 
 SPACING_RATIO = 2.0  # scans whose voxels differ more were not acquired alike
 
@@ -23,9 +23,6 @@ def is_alike(one: Found, other: Found) -> bool:
     if mine.unit is not None and theirs.unit is not None and mine.unit != theirs.unit:
         return False
     pairs = zip(mine.geometry.spacing_mm, theirs.geometry.spacing_mm, strict=True)
-    return all(1 / SPACING_RATIO <= a / b <= SPACING_RATIO for a, b in list(pairs)[1:]) and (
-        mine.shape[1] == 1
-        or 1 / (2 * SPACING_RATIO)
-        <= mine.geometry.spacing_mm[0] / theirs.geometry.spacing_mm[0]
-        <= 2 * SPACING_RATIO
-    )
+    through, *within = (max(a / b, b / a) for a, b in pairs)
+    is_thin = mine.shape[1] == 1 or through <= 2 * SPACING_RATIO
+    return is_thin and max(within) <= SPACING_RATIO

@@ -19,6 +19,7 @@ from somray.io.cohort.survey.naming.words import LESION
 from somray.io.cohort.survey.structures import structures_of
 from somray.io.cohort.survey.walk import folders_within
 from somray.io.readers import READERS, open_source
+from somray.io.readers.dicom.gather import may_be_dicom
 from somray.io.readers.dicom.headers import list_files
 from somray.io.readers.foreign import foreign
 
@@ -81,12 +82,7 @@ def _sniffed(path: Path, *, dicom: bool = True) -> bool:
 
 
 def _files(
-    files: Sequence[Path],
-    root: Path,
-    search: Search,
-    *,
-    alone: bool = False,
-    given: bool = False,
+    files: Sequence[Path], root: Path, search: Search, *, alone: bool = False, given: bool = False
 ) -> list[Found]:
     """Look at files of one folder: all of them, one alone, or those that a person gave."""
     if not files:
@@ -96,9 +92,9 @@ def _files(
     if not alone:
         others = _without_previews(_without_halves(others), search)
     maybe = [f for f in files if f not in known]
-    listed = {str(f) for f in list_files(maybe[0].parent)} if maybe and not alone else set()
-    dicom, litter = series_within(f for f in maybe if alone or str(f) in listed or _is_dicom(f))
-    rest = [f for f in maybe if not (str(f) in listed or _is_dicom(f))] + litter
+    listed = {*list_files(maybe[0].parent)} if maybe and not alone else set()
+    dicom, litter = series_within(f for f in maybe if alone or f in listed or may_be_dicom(f))
+    rest = [f for f in maybe if not (f in listed or may_be_dicom(f))] + litter
     for file in rest:
         if what := foreign(file):
             search.leave_out(file, "unreadable", what)
@@ -114,16 +110,9 @@ def _files(
 
 def _without_halves(files: list[Path]) -> list[Path]:
     """Leave out the pixels of a pair whose header lies beside them: the header stands for both."""
-    stems = {_stem(f) for f in files if _is_half(f, ".hdr")}
-    return [f for f in files if not (_is_half(f, ".img") and _stem(f) in stems)]
-
-
-def _is_half(file: Path, ending: str) -> bool:
-    return file.name.lower().removesuffix(".gz").endswith(ending)
-
-
-def _stem(file: Path) -> str:
-    return file.name.removesuffix(".gz").rpartition(".")[0]
+    halves = {f: f.name.removesuffix(".gz").rpartition(".")[::2] for f in files}
+    stems = {stem for stem, ending in halves.values() if ending.lower() == "hdr"}
+    return [f for f, (stem, end) in halves.items() if end.lower() != "img" or stem not in stems]
 
 
 def _without_previews(files: list[Path], search: Search) -> list[Path]:
@@ -139,15 +128,8 @@ def _worth_looking(files: Sequence[Path]) -> Sequence[Path]:
     """Of a folder with one mask per organ take the first for all; a hundred alike tell no more."""
     if len(files) < 2 or files[0].parent.name.lower() != "segmentations":
         return files
-    organs = [f for f in files if not LESION & set(tokens(f.name))]
-    return [*organs[:1], *(f for f in files if LESION & set(tokens(f.name)))]
-
-
-def _is_dicom(file: Path) -> bool:
-    try:
-        return READERS["dicom"].sniff(file)
-    except OSError:
-        return False
+    lesions = [f for f in files if LESION & set(tokens(f.name))]
+    return [*[f for f in files if f not in lesions][:1], *lesions]
 
 
 def _is_stack(files: Sequence[Path]) -> bool:
@@ -173,7 +155,10 @@ def _series(series: list[SeriesFiles], root: Path, search: Search, *, given: boo
             for file in one.files:
                 search.structures += structures_of(file, root, one.facts, search)
         elif not one.is_image:
-            search.leave_out(one.files[0], "object", _of_object(one.modality))
+            why = f"is a {one.modality or 'DICOM'} object without an image"
+            if one.modality == "SEG":
+                why = "is a SEG object, no scan; where it outlines lesions, name it in `truth`"
+            search.leave_out(one.files[0], "object", why)
         elif one.scouts:
             why = f"{one.scouts} localizer image(s), which are no part of a volume"
             search.leave_out(one.files[0], "localizer", why)
@@ -193,13 +178,6 @@ def _series(series: list[SeriesFiles], root: Path, search: Search, *, given: boo
             continue
         found += _among_others(one, [folder] if len(images) == 1 else [], root, search)
     return found
-
-
-def _of_object(kind: str) -> str:
-    """Say what to do with a DICOM object that is no image."""
-    if kind == "SEG":
-        return "is a SEG object, no scan; where it outlines lesions, name it in `truth`"
-    return f"is a {kind or 'DICOM'} object without an image"
 
 
 def _among_others(
@@ -231,8 +209,7 @@ def _source(
             header, modality = source.header, _modality(place, root, source.header)
             is_ct = modality == "other" and holds_hounsfield_units(source)
     except DataError as error:
-        message = error.message.removeprefix(f"{place}: ")
-        search.leave_out(place, error.code, message)
+        search.refuse(place, error)
         return []
     if _RESAMPLED & set(header.repairs):
         search.note(

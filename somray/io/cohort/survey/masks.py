@@ -40,10 +40,7 @@ def part_masks(found: Sequence[Found], search: Search) -> None:
     beside: dict[Path, list[Found]] = defaultdict(list)
     seen: dict[Path, list[str]] = defaultdict(list)
     for one in found:
-        is_named = (
-            one.is_lesion or one.is_organ
-        ) and one.facts is None  # series of DICOM say what they are
-        if not is_named:
+        if not (one.is_lesion or one.is_organ) or one.facts:  # series of DICOM say what they are
             one.is_lesion = one.is_organ = False
             search.images.append(one)
             beside[one.folder].append(one)
@@ -55,9 +52,8 @@ def part_masks(found: Sequence[Found], search: Search) -> None:
         if kind == "mask":
             search.masks.append(one)
         elif kind == "fractions":
-            search.leave_out(
-                one.path, "mask", "is named like a mask but holds fractions; write whole labels"
-            )
+            why = "is named like a mask but holds fractions; write whole labels"
+            search.leave_out(one.path, "mask", why)
         else:
             one.is_lesion = one.is_organ = False
             if is_mask(one.path.name):
@@ -79,9 +75,7 @@ def _called_alike(images: Sequence[Found]) -> list[list[Found]]:
     names: dict[str, list[Found]] = defaultdict(list)
     for one in images:
         names[re.sub(r"_\d{4}$", "", stem_of(one.path.name))].append(one)
-    few = [
-        ones for stem, ones in names.items() if len(ones) <= MOST_ALIKE and re.search(r"\d", stem)
-    ]
+    few = (o for stem, o in names.items() if len(o) <= MOST_ALIKE and re.search(r"\d", stem))
     return [ones for ones in few if len({one.folder for one in ones}) == len(ones)]
 
 
@@ -110,13 +104,10 @@ def _are_small(ones: Sequence[Found]) -> bool:
 def _unnamed(ones: Sequence[Found]) -> list[Found]:
     """Find masks among the sources of one folder that share a grid: few whole numbers beside an image."""
     files = [o for o in ones if not o.path.is_dir() and o.facts is None and not _is_large(o.path)]
-    kinds = {id(o): _kind(o.path, FEW_LABELS) for o in files if _partners(o, ones)}
-    return [
-        o
-        for o in files
-        if kinds.get(id(o)) == "mask"
-        and any(kinds.get(id(p), "image") != "mask" for p in _partners(o, ones))
-    ]
+    partners = {id(o): _partners(o, ones) for o in files}
+    kinds = {id(o): _kind(o.path, FEW_LABELS) for o in files if partners[id(o)]}
+    masks = [o for o in files if kinds.get(id(o)) == "mask"]
+    return [o for o in masks if any(kinds.get(id(p)) != "mask" for p in partners[id(o)])]
 
 
 def _partners(one: Found, ones: Sequence[Found]) -> list[Found]:
@@ -187,22 +178,15 @@ def give_masks(scans: Sequence[Gathered], search: Search) -> None:
 
 def give_truth(scan: Gathered, mask: Found, search: Search) -> None:
     """Take a mask for a scan's truth, unless it has one already or a program made it."""
-    if _is_answer(mask):
-        why = f"by its name a program's answer for {scan.first.path}, no truth"
-        search.leave_out(mask.path, "mask", why)
+    image = scan.first.path
+    if _ANSWERS & {*tokens(mask.path.parent.name), *tokens(mask.path.name)}:
+        why = f"by its name a program's answer for {image}, no truth"  # which is what people drew
     elif scan.truth is None:
         scan.truth = mask.path
+        return
     else:
-        why = (
-            f"a second mask for {scan.first.path}, beside {scan.truth.name}; join them in one file"
-        )
-        search.leave_out(mask.path, "mask", why)
-
-
-def _is_answer(mask: Found) -> bool:
-    """Whether names say that a program made a mask: `truth` is what people drew."""
-    words = {*tokens(mask.path.parent.name), *tokens(mask.path.name)}
-    return bool(words & _ANSWERS)
+        why = f"a second mask for {image}, beside {scan.truth.name}; join them in one file"
+    search.leave_out(mask.path, "mask", why)
 
 
 def _is_folder_of(folder: Path, masks: Sequence[Found]) -> bool:
@@ -232,9 +216,8 @@ def _scan_of(mask: Found, scans: Sequence[Gathered], search: Search) -> Gathered
     if not lying:
         why = "looks like a mask, but no scan is known to be its own; name it in `truth` or `anatomy` if one is"
     elif len(lying) > 1:
-        why = (
-            f"is a mask that lies on {len(lying)} scans; name it in `truth` or `anatomy` of its own"
-        )
+        what = f"is a mask that lies on {len(lying)} scans"
+        why = f"{what}; name it in `truth` or `anatomy` of its own"
     else:
         why = "looks like a mask, but of no scan's first channel"
     search.leave_out(mask.path, "mask", why)

@@ -21,9 +21,8 @@ from somray.io.cohort.survey.visits import Visit, visits_of
 
 __all__ = ["Gathered", "gather"]
 
-LEAST_OVERLAP = (
-    0.2  # of the first channel that the other covers; a PET of head and neck covers so much of a CT
-)
+LEAST_OVERLAP = 0.2
+"""Of the first channel that the other covers; a PET of head and neck covers so much of a CT."""
 CHANNELS_OVERLAP = 0.8  # of contrasts that are proposed as channels
 MOST_CONTRASTS = 6
 _MR_NAMES = ("MR", "MRI", "T1", "T2", "FLAIR", "T1W", "T2W", "T1CE", "T1GD", "ADC", "DWI")
@@ -94,12 +93,8 @@ def gather(
         for visit, scans in ones:
             for scan in scans:
                 wanted = safe_id(f"{names[visit.name]}{_slot(scans, scan)}")
-                free = (f"{wanted}-{n}" for n in range(2, len(taken) + 3))
-                scan.session = (
-                    wanted
-                    if wanted.casefold() not in taken
-                    else next(name for name in free if name.casefold() not in taken)
-                )
+                free = (wanted, *(f"{wanted}-{n}" for n in range(2, len(taken) + 3)))
+                scan.session = next(name for name in free if name.casefold() not in taken)
                 taken.add(scan.session.casefold())
                 scan.subject, scan.days = subject, visit.days
     return [scan for _, ones in made for _, scans in ones for scan in scans]
@@ -131,7 +126,8 @@ def _scans(found: Sequence[Found], numbered: Sequence[Numbered], search: Search)
             f"{pet[0].path}: CT and PET of this visit are not paired: "
             + ("they do not overlap in space" if pairs else "there are several PET images")
         )
-    return scans + [Gathered([one], [_channel(one)]) for one in kept]
+    names = ["image" if one.modality == "other" else one.modality for one in kept]
+    return scans + [Gathered([one], [name]) for one, name in zip(kept, names, strict=True)]
 
 
 def _best_first(one: Found) -> tuple[int, bool, int, list[tuple[int, int, str]]]:
@@ -146,22 +142,10 @@ def _best_first(one: Found) -> tuple[int, bool, int, list[tuple[int, int, str]]]
 
 def _fit(ct: Found, pet: Found) -> float:
     """Say how well a CT goes with a PET: one frame of reference, then how much the PET covers."""
-    share = max(
-        overlap_fraction(ct.header.geometry, pet.header.geometry),
-        overlap_fraction(pet.header.geometry, ct.header.geometry),
-    )
+    grids = ct.header.geometry, pet.header.geometry
+    share = max(overlap_fraction(*grids), overlap_fraction(*grids[::-1]))
     frames = {f.facts.frame for f in (ct, pet) if f.facts}
     return share + (len(frames) == 1 and None not in frames and share > 0)
-
-
-def _channel(one: Found) -> str:
-    return (
-        one.modality
-        if one.modality in ("CT", "PET")
-        else "image"
-        if one.modality == "other"
-        else one.modality
-    )
 
 
 def _numbered_case(found: Sequence[Found], numbered: Sequence[Numbered]) -> list[Gathered]:
@@ -197,10 +181,8 @@ def _join_contrasts(visits: Sequence[list[Gathered]]) -> None:
 
 def _are_one(scans: Sequence[Gathered]) -> bool:
     """Whether scans lie over one another and have equally many times."""
-    if (
-        len({s.what for s in scans}) < len(scans)
-        or len({s.first.header.shape[0] for s in scans}) > 1
-    ):
+    times = {s.first.header.shape[0] for s in scans}
+    if len({s.what for s in scans}) < len(scans) or len(times) > 1:
         return False
     first = scans[0].first.header.geometry
     return all(overlap_fraction(first, s.first.header.geometry) >= CHANNELS_OVERLAP for s in scans)

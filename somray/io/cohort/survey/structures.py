@@ -27,7 +27,7 @@ def structures_of(file: Path, root: Path, facts: SeriesFacts, search: Search) ->
         with open_mask(str(file)) as source:
             header = source.header
     except DataError as error:
-        search.leave_out(file, error.code, error.message.removeprefix(f"{file}: "))
+        search.refuse(file, error)
         return []
     targets = [r for r in drawn if r.kind in _TARGETS or LESION & set(tokens(r.name))]
     organs = [r for r in drawn if r.kind in _ORGANS or ORGANS & set(tokens(r.name))]

@@ -88,13 +88,10 @@ def _shorten(images: Sequence[Found], masks: Sequence[Found]) -> None:
             for depth in range(2, len(key)):
                 children[key[:depth]].add(key[depth])
         lone = {
-            key
-            for key in keys
-            if key[0] == "names"
-            and len(key) > 3
-            and len(children[key[:-1]]) == 1
-            and key[:-1] not in keys
-        }
+            key for key in keys
+            if key[0] == "names" and len(key) > 3
+            and len(children[key[:-1]]) == 1 and key[:-1] not in keys
+        }  # fmt: skip
         if not lone:
             return
         for one in [*images, *masks]:
@@ -140,7 +137,8 @@ def _join_people(images: Sequence[Found], search: Search) -> None:
         common = _common([one.names for one in found])
         for key, ones in places.items():
             for one in ones:
-                one.alias = _rest(one.names, common) or key[-1].partition("#")[0]
+                rest = "-".join(one.names[len(common) :])
+                one.alias = rest or key[-1].partition("#")[0]
                 one.who, one.names = ("patient", patient), common
 
 
@@ -161,10 +159,6 @@ def _common(names: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
             break
         shared.append(level[0])
     return tuple(shared)
-
-
-def _rest(names: tuple[str, ...], common: tuple[str, ...]) -> str:
-    return "-".join(names[len(common) :])
 
 
 def _part_nameless(images: Sequence[Found], search: Search) -> None:

@@ -83,9 +83,8 @@ def _day(one: Found, found: Sequence[Found]) -> object:
     if one.facts.day is not None:
         return one.facts.day
     undated = [f for f in found if not f.when and f.facts and f.facts.day is None]
-    slots = {
-        (f.modality, f.what) for f in undated
-    }  # phases of one visit may be studies of their own
+    # phases of one visit may be studies of their own
+    slots = {(f.modality, f.what) for f in undated}
     return (one.facts.study or one.alias) if len(slots) < len(undated) else None
 
 

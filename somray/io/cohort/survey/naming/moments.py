@@ -26,21 +26,8 @@ _AFTER = frozenset(
 _END = frozenset(("final", "last"))
 _SOMETIME = frozenset(("unscheduled", "unsched"))
 _COUNTED = frozenset(
-    (
-        "visit",
-        "session",
-        "ses",
-        "timepoint",
-        "tp",
-        "time",
-        "t",
-        "v",
-        "scan",
-        "round",
-        "exam",
-        "cycle",
-    )
-)
+    ("visit", "session", "ses", "timepoint", "tp", "time", "t", "v", "scan", "round", "exam", "cycle")
+)  # fmt: skip
 _WEAK = frozenset(("t", "v", "scan", "d", "w", "m", "y", "base", "before", "after", "last", "final", "prior",
                    "mid", "initial", "screen", "round", "planning"))  # fmt: skip
 _MONTH = (
@@ -114,14 +101,9 @@ def time_words(words: Sequence[str], is_t_time: bool) -> tuple[list[int], bool]:
             continue
         if stem == "follow" and following[:2] == "up":
             stem = "followup"
-            found += [
-                place + 1,
-                *(
-                    [place + 2]
-                    if words[place + 2 : place + 3] and words[place + 2].isdigit()
-                    else []
-                ),
-            ]
+            found.append(place + 1)
+            if words[place + 2 : place + 3] and words[place + 2].isdigit():
+                found.append(place + 2)
         elif stem.isdigit() and following in UNITS_DAYS and len(following) > 1 and len(stem) < 4:
             found.append(place + 1)
         elif _CYCLE.fullmatch(word):
