@@ -2,7 +2,8 @@
 
 The order is the law: `create_scan`, `write_brick` for every brick, `finish_scan`; only the last sets
 `attributes.somray.complete`, so a reader never takes half a scan for a whole one. Labels follow the same
-order. Axes are (t, c, z, y, x); NaN means no data. No consolidated metadata: it goes stale.
+order. Axes are (t, c, z, y, x); NaN means no data. No consolidated metadata: it goes stale. What storage refuses
+is a `StoreError`.
 """
 
 from collections.abc import Sequence
@@ -64,15 +65,7 @@ def create_scan(
 ) -> None:
     """Make an empty scan without its mark; what was there under that name is removed, labels too.
 
-    Args:
-        storage: where the run lies.
-        name: the scan's group.
-        meta: the scan.
-        stored: its channels as their source stores them, where the full level is to lie there; the smaller levels
-            are empty all the same.
-
-    Raises:
-        StoreError: storage refuses.
+    Where its channels are given as their source stores them, the full level lies there; smaller levels are made empty.
     """
     own: dict[str, Any] = {"complete": False}
     with store_errors(storage.uri(name)):
@@ -85,11 +78,7 @@ def create_scan(
 
 
 def link_again(storage: Storage, name: str, meta: ScanMeta, stored: Sequence[StoredArray]) -> None:
-    """Lead a scan that lies in its source to where the same voxels lie now.
-
-    Raises:
-        StoreError: storage refuses.
-    """
+    """Lead a scan that lies in its source to where the same voxels lie now."""
     links = link_level(storage, name, meta, stored)
     own = (group_attributes(storage, name) or {}).get("somray", {})
     if own.get("linked") != links:
@@ -113,11 +102,7 @@ def read_brick(storage: Storage, name: str, brick: Brick) -> NDArray[np.float32]
 
 
 def finish_scan(storage: Storage, name: str, meta: ScanMeta) -> None:
-    """Write what the scan says of itself and, in the same replaced file, its `complete` mark.
-
-    Raises:
-        StoreError: the arrays are missing or storage refuses.
-    """
+    """Write what the scan says of itself and, in the same replaced file, its `complete` mark."""
     ome = scan_metadata(meta, _shown_ranges(storage, name, meta))
     own = somray_attributes(meta, complete=True)
     with store_errors(storage.uri(name)):
@@ -141,11 +126,7 @@ def _shown_ranges(storage: Storage, name: str, meta: ScanMeta) -> tuple[tuple[fl
 
 
 def read_slab(storage: Storage, name: str, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-    """Read slices z0 to z1 (excluded), any range, as (c, z, y, x) float32.
-
-    Raises:
-        StoreError: the scan is missing or cannot be read.
-    """
+    """Read slices z0 to z1 (excluded), any range, as (c, z, y, x) float32."""
     array = StoredLevel(storage, name, "0")
     with store_errors(storage.uri(name)):
         return np.asarray(array[t, :, z0:z1], dtype=np.float32)

@@ -35,13 +35,7 @@ LABEL_DTYPES = ("uint8", "uint16", "int32")
 
 
 def create_labels(storage: Storage, scan_name: str, label: str, dtype: str) -> None:
-    """Make an empty label on a complete scan; what was there under that name is removed.
-
-    Args:
-        storage: where the run lies.
-        scan_name: the scan's group, complete.
-        label: name of the label.
-        dtype: "uint8", "uint16" or "int32".
+    """Make an empty label of one of `LABEL_DTYPES` on a complete scan; what was there under that name is removed.
 
     Raises:
         ShapeError: the dtype is another.
@@ -81,15 +75,7 @@ def finish_labels(
     classes: Mapping[int, str],
     colors: Mapping[int, tuple[int, int, int, int]] | None = None,
 ) -> None:
-    """Write a label's `image-label` metadata and, with it, its `complete` mark.
-
-    Args:
-        storage: where the run lies.
-        scan_name: the scan's group.
-        label: name of the label, all slabs written.
-        classes: label value to class name; empty for instances.
-        colors: label value to red, green, blue, alpha; a fixed palette where left out.
-    """
+    """Write a label's `image-label` metadata and, with it, its `complete` mark; see `label_metadata`."""
     path = f"labels/{label}"
     ome = label_metadata(read_meta(storage, scan_name), label, classes, colors)
     with store_errors(storage.uri(f"{scan_name}/{path}")):

@@ -204,10 +204,7 @@ def scan_metadata(
 ) -> dict[str, Any]:
     """Make the `ome` attributes of a scan's group.
 
-    Args:
-        meta: the scan.
-        ranges: per channel the values to show where neither `meta.windows` nor the unit's habit tells; left out
-            while unknown.
+    Per channel the range is shown where neither `meta.windows` nor the unit's habit tells; no `omero` while unknown.
     """
     ome: dict[str, Any] = {
         "version": OME_VERSION,

@@ -53,17 +53,7 @@ class PieceGrid:
 def create_pieces(
     storage: Storage, name: str, grid: PieceGrid, arrays: Mapping[str, tuple[int, str]]
 ) -> None:
-    """Make the empty arrays of a group; what was there under that name is removed.
-
-    Args:
-        storage: where the run lies.
-        name: of the group.
-        grid: how it is cut.
-        arrays: name to the length of the first axis, and the type.
-
-    Raises:
-        StoreError: storage refuses.
-    """
+    """Make the empty arrays of a group, each of a length along its first axis and a type; what was there is removed."""
     with store_errors(storage.uri(name)):
         storage.remove(name)
         zarr.create_group(
@@ -86,22 +76,14 @@ def create_pieces(
 def write_piece(
     storage: Storage, name: str, array: str, corner: Shape, block: NDArray[Any]
 ) -> None:
-    """Write one piece (lead, z, y, x) of an array; a smaller one is filled up with what means no data.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
+    """Write one piece (lead, z, y, x) of an array; a smaller one is filled up with what means no data."""
     opened = open_level(storage, name, array, write=True)
     with store_errors(storage.uri(f"{name}/{array}")):
         write_shard(opened, (0, *corner), np.ascontiguousarray(block, dtype=opened.dtype))
 
 
 def finish_pieces(storage: Storage, name: str) -> None:
-    """Mark a group as complete.
-
-    Raises:
-        StoreError: storage refuses.
-    """
+    """Mark a group as complete."""
     with store_errors(storage.uri(name)):
         group = zarr.open_group(store=storage.zarr(name), mode="r+")
         group.update_attributes({"somray": {"complete": True}})
@@ -110,11 +92,7 @@ def finish_pieces(storage: Storage, name: str) -> None:
 def read_piece_array(
     storage: Storage, name: str, array: str, box: tuple[slice, slice, slice]
 ) -> NDArray[Any]:  # Any: the array's own type
-    """Read a box of an array (lead, z, y, x).
-
-    Raises:
-        StoreError: it is missing or cannot be read.
-    """
+    """Read a box of an array (lead, z, y, x)."""
     opened = StoredLevel(storage, name, array)
     with store_errors(storage.uri(name)):
         return opened[(slice(None), *box)]

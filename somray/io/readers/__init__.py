@@ -6,13 +6,16 @@ here and nowhere else. A reader never lets a patient's name, id or date out.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from somray.domain.geometry import Geometry
+from somray.domain.scan import ScanHeader
 from somray.errors import DataError
 from somray.io.readers.dicom.reader import is_dicom, open_dicom
 from somray.io.readers.foreign import of_named
-from somray.io.readers.given import with_spacing
 from somray.io.readers.metaimage import is_metaimage, open_metaimage
 from somray.io.readers.nifti import is_nifti, open_nifti
 from somray.io.readers.nrrd import is_nrrd, open_nrrd
@@ -29,6 +32,12 @@ __all__ = ["READERS", "Reader", "Source", "open_source", "split_channel"]
 _CHANNEL = re.compile(r"(.+)#channel=([^#]+)")
 _PICTURES = (".jpg", ".jpeg", ".bmp", ".gif")
 _ONE_FILE = ("nifti", "nrrd", "metaimage")  # formats that hold a volume in one file
+
+_ASSUMED = {
+    "spacing_assumed": ("z", "y", "x"),
+    "z_spacing_assumed": ("z",),
+    "thickness_assumed": ("z",),
+}
 
 
 @dataclass(frozen=True)
@@ -92,8 +101,23 @@ def open_source(
         source = open_remote(place, channel, lambda local: _open_local(local, irregular, channel))
     else:
         source = _open_local(local_path(place) or place, irregular, channel)
-    source.header = with_spacing(source.header, spacing_mm)
+    source.header = _with_spacing(source.header, spacing_mm)
     return source
+
+
+def _with_spacing(header: ScanHeader, spacing_mm: tuple[float, float, float] | None) -> ScanHeader:
+    """Put a given voxel size (z, y, x) where the file names none, and `spacing_given` for what it assumes."""
+    axes = [axis for code in header.repairs for axis in _ASSUMED.get(code, ())]
+    if spacing_mm is None or not axes:
+        return header
+    matrix = header.geometry.matrix
+    for axis, size in zip("zyx", spacing_mm, strict=True):
+        if axis in axes:
+            column = "xyz".index(axis)
+            matrix[:3, column] *= size / np.linalg.norm(matrix[:3, column])
+    kept = [code for code in header.repairs if code not in _ASSUMED]
+    geometry = Geometry.from_matrix(header.geometry.shape, matrix)
+    return replace(header, geometry=geometry, repairs=("spacing_given", *kept))
 
 
 def _open_local(path: str, irregular: str, channel: str | None) -> Source:

@@ -16,7 +16,7 @@ from somray.io.readers.lengths import mm_per_unit
 from somray.io.readers.raw import RawLayout, RawSource, volume_shape
 from somray.io.readers.source import Source, grid_of
 from somray.io.readers.voxels.data_files import named_files
-from somray.io.readers.voxels.meta_fields import MetaFields, read_fields
+from somray.io.readers.voxels.meta_fields import DATA_FILE, MetaFields, read_fields
 
 __all__ = ["is_metaimage", "open_metaimage"]
 
@@ -88,9 +88,13 @@ def _layout(path: Path, fields: MetaFields, shape: tuple[int, int, int, int]) ->
         encoding = "text"
     elif fields.is_true("CompressedData"):
         encoding = "zlib"
-    is_local, files = _data_files(path, fields, shape)
+    name = fields.text(DATA_FILE)
+    if not name:
+        raise ValueError("ElementDataFile")
+    is_local = name.upper() == "LOCAL"  # the voxels follow the header
+    planes = shape[0] * shape[1]
     return RawLayout(
-        files=files,
+        files=(str(path),) if is_local else named_files(path, name, fields.listed, planes),
         dtype=np.dtype(kind).newbyteorder(">" if is_big else "<").str,
         offset=_offset(path, fields, encoding, is_local=is_local),
         encoding=encoding,
@@ -151,16 +155,3 @@ def _scale(path: Path, fields: MetaFields) -> float:
         raise DataError(
             "no_space", f"{path}: its DistanceUnits are no unit of length that is known; write mm"
         ) from error
-
-
-def _data_files(
-    path: Path, fields: MetaFields, shape: tuple[int, int, int, int]
-) -> tuple[bool, tuple[str, ...]]:
-    """Return whether the voxels follow the header, and their files."""
-    name = fields.text("ElementDataFile")
-    planes = shape[0] * shape[1]
-    if not name:
-        raise ValueError("ElementDataFile")
-    if name.upper() == "LOCAL":
-        return True, (str(path),)
-    return False, named_files(path, name, fields.listed, planes)

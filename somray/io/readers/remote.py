@@ -4,6 +4,7 @@ What was fetched lies in a temporary folder of the task, which is removed on clo
 without its credentials.
 """
 
+import contextlib
 import re
 import shutil
 import tempfile
@@ -20,14 +21,14 @@ from somray.domain.brick import Brick
 from somray.errors import DataError, SomrayError
 from somray.io.readers.omezarr.reader import MARKS, open_omezarr
 from somray.io.readers.source import Source, coded
+from somray.io.readers.voxels import meta_fields, nrrd_fields
+from somray.io.readers.voxels.data_files import named_files
 from somray.io.storage import is_url
 
 __all__ = ["fetched", "local_path", "open_remote", "shown_url"]
 
 _SECRET = re.compile(r"(?<=://)[^/@]*@|[?].*$")
 _PAIRS = {".hdr": ".img", ".img": ".hdr"}
-_DATA_FILE = re.compile(r"^\s*(?:ElementDataFile\s*=|data ?file\s*:)\s*(.*?)\s*$", re.I | re.M)
-_HEADERS = (".mhd", ".nhdr")
 MOST_FILES = 20_000  # of a folder that is fetched
 _SPARE = 1.1  # of the bytes that are fetched, what must be free
 
@@ -214,21 +215,18 @@ def _companions(file: Path) -> list[str]:
     if suffix.lower() in _PAIRS:
         other = str(Path(stem).with_suffix(_PAIRS[suffix.lower()]))
         return [other + end for end in dict.fromkeys((ending, "", ".gz"))]
-    if suffix.lower() not in _HEADERS:
+    if suffix.lower() not in (".mhd", ".nhdr"):
         return []
-    text = file.read_bytes()[: 1 << 20].decode("latin-1")
-    found = _DATA_FILE.search(text)
-    if found is None:
-        return []
-    first, _, rest = found.group(1).partition(" ")
-    if first.upper().startswith("LIST"):
-        names = [line.strip() for line in text[found.end() :].splitlines()]
-    elif "%" in first:
-        low, high, *step = [int(n) for n in rest.split()[:3]]
-        names = [first % n for n in range(low, high + 1, step[0] if step else 1)]
-    else:
-        names = [found.group(1)]
-    return [name for name in names if name and Path(name).name == name][:MOST_FILES]
+    with contextlib.suppress(DataError):  # a damaged header is its reader's to refuse
+        if suffix.lower() == ".mhd":
+            meta = meta_fields.read_fields(file)
+            name, listed = meta.text(meta_fields.DATA_FILE), meta.listed
+        else:
+            nrrd = nrrd_fields.read_fields(file)
+            name, listed = str(nrrd.fields.get("data file", "")), nrrd.listed
+        places = [Path(place) for place in named_files(file, name, listed, MOST_FILES)]
+        return [place.name for place in places if name and place.parent == file.parent]
+    return []
 
 
 class _FetchedSource(Source):

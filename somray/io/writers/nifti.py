@@ -33,17 +33,9 @@ def is_sheared(geometry: Geometry) -> bool:
 def write_nifti(
     storage: Storage, name: str, voxels: Voxels, *, is_label: bool = True, note: str = ""
 ) -> None:
-    """Write `name`, a .nii.gz; NIfTI-2 where an axis is longer than NIfTI-1 can tell.
+    """Write `name`, a .nii.gz of labels or measurements; NIfTI-2 where an axis is longer than NIfTI-1 can tell.
 
-    Args:
-        storage: where to.
-        name: of the file.
-        voxels: 3D, or 4D where they have several time points.
-        is_label: the values are names, not measurements.
-        note: what the header says in words (`descrip`), as far as 79 bytes hold it.
-
-    Raises:
-        StoreError: it cannot be written.
+    The header holds a note in words (`descrip`), as far as 79 bytes hold it.
     """
     header = _header(voxels, is_label)
     header["descrip"] = note.encode("ascii", "replace")[:79]

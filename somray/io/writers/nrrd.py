@@ -21,20 +21,12 @@ _TISSUE = "~SCT^85756007^Tissue~SCT^85756007^Tissue~^^"
 
 
 def write_nrrd(storage: Storage, name: str, labels: LabelMap) -> None:
-    """Write `name`, a .nrrd.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
+    """Write `name`, a .nrrd of labels."""
     _write(storage, name, labels.voxels, [*_fields(labels.voxels), *_segments(labels)])
 
 
 def write_nrrd_image(storage: Storage, name: str, voxels: Voxels) -> None:
-    """Write `name`, a .nrrd of measurements.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
+    """Write `name`, a .nrrd of measurements."""
     _write(storage, name, voxels, _fields(voxels))
 
 

@@ -62,12 +62,7 @@ def _root_in(path: Path) -> str | None:
 
 
 def open_omezarr(path: Path | str, irregular: str = "refuse", channel: str | None = None) -> Source:
-    """Open an image.
-
-    Args:
-        path: folder, zip archive or URL.
-        irregular: not used; OME-Zarr's slices are even.
-        channel: name or number of the channel to read, where there are several.
+    """Open one channel of an image in a folder, a zip archive or at a URL.
 
     Raises:
         DataError: `unreadable`, `truncated`, `mixed_series`, `no_space`, `too_large`.
@@ -109,11 +104,7 @@ def _group(place: str, store: Any, root: str) -> zarr.Group:
 
 
 def _image_group(place: str, group: zarr.Group, root: str) -> tuple[zarr.Group, str]:
-    """Follow bioformats2raw's layout to its one image.
-
-    Raises:
-        DataError: `mixed_series`: it holds several.
-    """
+    """Follow bioformats2raw's layout to its one image."""
     attributes = dict(group.attrs)
     ome = attributes.get("ome")
     told = {**attributes, **(ome if isinstance(ome, Mapping) else {})}
@@ -129,11 +120,7 @@ def _image_group(place: str, group: zarr.Group, root: str) -> tuple[zarr.Group, 
 
 
 def _array(place: str, group: zarr.Group, path: str) -> Any:  # Any: zarr's arrays
-    """Open the full level.
-
-    Raises:
-        DataError: `missing`, `unreadable` (type), `too_large` (chunks).
-    """
+    """Open the full level."""
     try:
         found = group.get(path)
     except ValueError as error:
@@ -241,11 +228,7 @@ class _ZarrSource(Source):
         return found
 
     def _check_named(self, found: NDArray[Any]) -> None:  # Any: any number
-        """Refuse an array whose chunks lie under other names, where zarr gives the fill value alone.
-
-        Raises:
-            DataError: `unreadable`.
-        """
+        """Refuse an array whose chunks lie under other names, where zarr gives the fill value alone."""
         if self._is_found:
             return
         alike = np.broadcast_to(found.flat[0], found.shape)

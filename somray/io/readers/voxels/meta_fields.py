@@ -6,10 +6,11 @@ from pathlib import Path
 from somray.errors import DataError
 from somray.io.readers.voxels.data_files import text_of
 
-__all__ = ["MetaFields", "read_fields"]
+__all__ = ["DATA_FILE", "MetaFields", "read_fields"]
 
 HEADER_BYTES = 1 << 20  # longest header that is read
-_LAST = "elementdatafile"
+DATA_FILE = "elementdatafile"
+"""The last field, which names the file of the voxels."""
 _ONCE = frozenset(
     ("ndims", "dimsize", "elementtype", "elementspacing", "elementsize", "offset", "position", "origin",
      "transformmatrix", "rotation", "orientation", "elementnumberofchannels", "headersize")
@@ -86,7 +87,7 @@ def read_fields(path: Path) -> MetaFields:
         key = key.strip().lower()
         if values.setdefault(key, value.strip()) != value.strip() and key in _ONCE:
             raise DataError("unreadable", f"{path}: its header gives {key} twice; keep one of them")
-        if key == _LAST:
+        if key == DATA_FILE:
             is_list = value.split()[:1] in (["LIST"], ["list"], ["List"])
             listed = tuple(text_of(rest).strip() for rest in lines[number + 1 :]) if is_list else ()
             return MetaFields(values, listed, min(end, len(head)))
