@@ -6,7 +6,7 @@ larger part wins: such an organ is recognised, left out, and what is hotter insi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from somray.kernels.objects.frame import BodyFrame, body_frame, body_mask
 from somray.kernels.objects.tree import ComponentTree, component_tree, most_salient, paint
 
 __all__ = [
+    "CLEAR_FROM",
     "GRID_MM",
     "LESION_FROM",
     "UPTAKE_CUT",
@@ -52,7 +53,9 @@ BODY_RATIO = 0.4  # to the background, that body is told from air by where there
 LEAST_SOFT_SHARE = 0.01  # of the body must be soft tissue for the background to be read there
 MOST_MM3 = 2.5e6  # of an object; a brain has 1.9 litres, what is larger is several things at once
 LESION_FROM = 0.8
-"""Score from which an object stands out as a lesion does."""
+"""Score from which an object stands out as a lesion does …"""
+CLEAR_FROM = 4.5
+"""… and so much that neither a like thing in some other subjects nor a larger one around it explains it."""
 TOLD_FROM = -0.5  # score below which an object is not told
 UPTAKE_CUT = CutRule(blurred_mm3=(3e4, 8e4))
 """Small lesions end where the scanner's blur does. Their limits and `cut.PLATEAU` were chosen on a PET/CT phantom
@@ -114,6 +117,21 @@ class HotParts:
     cut_fraction: NDArray[np.float64]
     level: NDArray[np.float64]
     around: NDArray[np.float64]
+
+    def joined(
+        self, labels: NDArray[np.int32], more: "HotParts", chosen: Sequence[int]
+    ) -> "HotParts":
+        """Append some things that were found once another was set aside: their surface lies on that, it is not cut.
+
+        Args:
+            labels: (z, y, x) of all, those appended numbered on.
+            more: what was found.
+            chosen: indices of those that are appended.
+        """
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "labels"}
+        told = {name: np.append(all_, getattr(more, name)[chosen]) for name, all_ in own.items()}
+        told["cut_fraction"][len(self.score) :] = 0.0
+        return HotParts(labels, **told)
 
 
 def uptake_scene(

@@ -8,6 +8,8 @@ In this order:
                     (`physiology`); only where a whole body shows landmarks
     fluid           as dense as water on CT and far hotter than tissue: urine; what touches a bladder is looked for
                     once the urine is left out (`urine`)
+    hidden          where no landmarks are seen: a tumour that a far hotter thing tears to pieces is looked for once
+                    that is set aside (`hidden`)
     faint           where no landmarks are seen: what is large and no hotter than normal organs are, beside several
                     lesions that are far hotter, is in doubt
     lesion          everything else that stands out
@@ -30,6 +32,7 @@ from somray.kernels.objects.uptake.find import (
     scene_tree,
     without_objects,
 )
+from somray.kernels.objects.uptake.hidden import with_hidden
 from somray.kernels.objects.uptake.physiology import ORGANS, Hot, Organ, fit
 from somray.kernels.objects.uptake.urine import FLUID_HU, FLUID_RATIO, URINE, apart_from_urine
 
@@ -98,6 +101,10 @@ def find_hot_objects(scene: UptakeScene) -> tuple[NDArray[np.int32], list[FoundO
     if bladders:
         parts = apart_from_urine(scene, parts, bladders)
         seen = _told(scene, parts)
+    if scene.frame is None:
+        whole = with_hidden(scene, parts, FAINT_RATIO * without_objects(scene, parts.labels))
+        seen = seen if whole is parts else _told(scene, whole)
+        parts = whole
     seen = _without_faint(scene, parts.labels, _named(seen))
     return _numbered(parts.labels, seen, organs)
 

@@ -6,7 +6,7 @@ are taken out, and what stands out in the rest is an object of its own.
 """
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,15 +110,8 @@ def _to_the_wall(
 def _joined(
     parts: HotParts, box: tuple[slice, ...], found: HotParts, chosen: NDArray[np.intp]
 ) -> HotParts:
-    """Append some of the things found in a box; their surface lies on urine, not at the scan's end."""
+    """Append some of the things found in a box."""
     labels = parts.labels.copy()
-    first = len(parts.score) + 1
-    for place, index in enumerate(chosen):
-        labels[box][found.labels == index + 1] = first + place
-    told = {
-        f.name: np.append(getattr(parts, f.name), getattr(found, f.name)[chosen])
-        for f in fields(HotParts)
-        if f.name != "labels"
-    }
-    told["cut_fraction"][first - 1 :] = 0.0
-    return HotParts(labels, **told)
+    for number, index in enumerate(chosen.tolist(), start=len(parts.score) + 1):
+        labels[box][found.labels == index + 1] = number
+    return parts.joined(labels, found, chosen.tolist())
