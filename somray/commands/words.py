@@ -1,4 +1,4 @@
-"""How durations, ends and counts are said to a person: no more exactly than they are known."""
+"""How durations, ends and counts are said to a person, no more exactly than they are known; words that are none."""
 
 import difflib
 import math
@@ -6,7 +6,9 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["counted", "duration", "end_words", "ended_units", "meant"]
+from somray.errors import ConfigError
+
+__all__ = ["asked_protocols", "check_word", "counted", "duration", "end_words", "ended_units", "meant"]  # fmt: skip
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
@@ -30,12 +32,7 @@ def duration(seconds: float) -> str:
 
 
 def end_words(seconds: float, now: float | None = None) -> str:
-    """Say when something that takes so long from now will end: "about 14:05, 12 minutes left".
-
-    Args:
-        seconds: from now.
-        now: in seconds since the epoch; this machine's clock where None.
-    """
+    """Say when something that takes so long from now will end: "about 14:05, 12 minutes left"."""
     begin = time.time() if now is None else now
     if seconds < MINUTE:
         return "in less than a minute"
@@ -56,6 +53,29 @@ def meant(given: str, known: Iterable[str]) -> str:
     """Say which known word a wrong one may have been meant to be; "" where none is near."""
     near = difflib.get_close_matches(given, list(known), 1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def check_word(option: str, given: str, known: Iterable[str], there: str = "expected") -> None:
+    """Refuse a word that is none of those that an option knows; `there` says what these are.
+
+    Raises:
+        ConfigError: names them, and the nearest.
+    """
+    words = list(known)
+    if given not in words:
+        raise ConfigError(f"{option} {given!r}: {there} {', '.join(words)}{meant(given, words)}")
+
+
+def asked_protocols(known: Iterable[str], asked: str | None) -> list[str]:
+    """Return the protocols of a run that are meant: the one that is asked for, all where None.
+
+    Raises:
+        ConfigError: the run has no such protocol.
+    """
+    if asked is None:
+        return list(known)
+    check_word("--protocol", asked, known, "the run has")
+    return [asked]
 
 
 def ended_units(stage: Mapping[str, Any]) -> int:  # Any: JSON

@@ -5,7 +5,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +22,7 @@ from somray.io.cohort.manifest import load_manifest
 from somray.io.storage import Storage, is_url
 from somray.pipeline.chains import ProtocolChain
 from somray.pipeline.digests import code_digest
+from somray.pipeline.fitting import ProtocolWork
 from somray.pipeline.gather import gather_or_cancel
 from somray.pipeline.intake import Intake
 from somray.pipeline.previous import with_previous
@@ -30,7 +31,7 @@ from somray.pipeline.run_state import Progress
 from somray.pipeline.stages import STAGES
 from somray.pipeline.units.protocol import Units
 
-__all__ = ["Cohort", "describe_run", "run_cohort", "walk"]
+__all__ = ["Cohort", "describe_run", "run_cohort", "walk", "write_info"]
 
 _PACKAGES = ("ray", "torch", "zarr", "numpy", "numba", "opencv-python-headless", "pyarrow", "dask")
 
@@ -128,28 +129,32 @@ def run_cohort(
     return {**told, "broken": record.broken, "executed": record.executed}
 
 
-async def walk(cohort: Cohort, record: Record, executor: Executor) -> None:
+def _chain(work: ProtocolWork) -> Awaitable[None]:
+    return ProtocolChain(**vars(work)).run()
+
+
+async def walk(
+    cohort: Cohort,
+    record: Record,
+    executor: Executor,
+    job: Callable[[ProtocolWork], Awaitable[None]] = _chain,
+) -> None:
     """Go through all that is to be done for a cohort, scan by scan, protocol by protocol.
 
     Args:
         cohort: what is done.
         record: knows what is done already, and what came of it.
         executor: where the rest is done.
+        job: what is done of a protocol; all of it by itself.
     """
     units = {p: Units(cohort.storage.root, p, cohort.config) for p in cohort.config.protocols}
     intake = Intake(record, cohort.scans)
     judged = intake.start(units)
-    chains = [
-        ProtocolChain(
-            units=units[protocol],
-            scans=[scan for scan in cohort.scans if scan.protocol == protocol],
-            record=record,
-            executor=executor,
-            intake=intake,
-        ).run()
-        for protocol in cohort.config.protocols
-    ]
-    await gather_or_cancel(judged, *chains)
+    jobs = []
+    for protocol, own in units.items():
+        scans = [scan for scan in cohort.scans if scan.protocol == protocol]
+        jobs.append(job(ProtocolWork(own, scans, record, executor, intake)))
+    await gather_or_cancel(judged, *jobs)
 
 
 def describe_run(
@@ -162,33 +167,50 @@ def describe_run(
     storage.write_text(
         RunLayout.config, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
     )
+    scans = [[s.subject, s.session, s.protocol, s.path] for s in cohort.scans]
+    own = {"manifest_digest": digest_of(scans), "attempt": attempt}
+    write_info(storage, cohort.config, _PACKAGES, own, (started, finished))
+
+
+def write_info(
+    storage: Storage,
+    config: CohortConfig,
+    packages: Sequence[str],
+    own: Mapping[str, object],
+    times: tuple[float, float | None],
+) -> None:
+    """Write run.json.
+
+    Args:
+        storage: of the run.
+        config: what decided its results.
+        packages: whose versions are told.
+        own: what this kind of run tells besides.
+        times: when this driver started, and finished, in seconds since the epoch; None while it has not.
+    """
+    started, finished = times
     try:
         first = json.loads(storage.read_text(RunLayout.info)).get("started", started)
     except (FileNotFoundError, ValueError):
         first = started
-    versions = {name: _version(name) for name in _PACKAGES}
+    versions = {name: _version(name) for name in packages}
     info = {
         "somray": somray.__version__,
         "code_digest": digest_of({stage: code_digest(stage) for stage in STAGES}),
-        "config_digest": cohort.config.digest(),
-        "manifest_digest": digest_of([_identity(scan) for scan in cohort.scans]),
-        "seed": cohort.config.seed,
+        "config_digest": config.digest(),
+        "seed": config.seed,
         "versions": {"python": platform.python_version(), **versions},
         "machine": {
             "node": platform.node(),
             "system": platform.platform(),
             "processor": platform.processor() or platform.machine(),
         },
-        "attempt": attempt,
+        **own,
         "started": first,
         "resumed": started,
         "finished": finished,
     }
     storage.write_text(RunLayout.info, json.dumps(info, indent=1))
-
-
-def _identity(scan: Scan) -> list[object]:
-    return [scan.subject, scan.session, scan.protocol, scan.path]
 
 
 def _version(package: str) -> str | None:

@@ -49,15 +49,7 @@ class FittedTeacher:
 
 @dataclass
 class ProtocolWork:
-    """What all work on one protocol goes by.
-
-    Args:
-        units: makes its units.
-        scans: its scans, in the manifest's order.
-        record: what is done, and what came of it.
-        executor: where units run.
-        intake: scans on their way in.
-    """
+    """What all work on one protocol goes by; its scans stand in the manifest's order."""
 
     units: Units
     scans: Sequence[Scan]

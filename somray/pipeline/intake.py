@@ -119,15 +119,7 @@ class Intake:
             entry = await self._ingest(scan, units)
             if not entry.ok:
                 return None
-        t, c, z, y, x = entry.value["shape"]
-        return ScanState(
-            scan,
-            place,
-            (t, c, z, y, x),
-            str(entry.value["source_digest"]),
-            entry.value.get("uptake_level"),
-            tuple(entry.value["spacing_mm"]),
-        )
+        return ScanState.of(place, scan, entry.value)
 
     def _against(
         self, scan: Scan, entry: Entry, seen: Mapping[str, Scan], units: Mapping[str, str]
@@ -190,21 +182,5 @@ def _was_ingested(entry: Entry) -> bool:
 
 def _quarantined(scan: Scan, units: Units) -> ScanRow:
     """Make the row of `scans` for a scan that could not be used."""
-    return ScanRow(
-        subject=scan.subject,
-        session=scan.session,
-        path=scan.path,
-        shape_t=None,
-        shape_c=None,
-        shape_z=None,
-        shape_y=None,
-        shape_x=None,
-        spacing_z_mm=None,
-        spacing_y_mm=None,
-        spacing_x_mm=None,
-        modality=units.config.modality,
-        unit=None,
-        days=scan.days,
-        repairs=None,
-        status="quarantined",
-    )
+    modality = units.config.modality
+    return ScanRow.quarantined(scan.subject, scan.session, scan.path, modality, scan.days)

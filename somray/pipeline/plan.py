@@ -34,7 +34,7 @@ from somray.pipeline.bounds.memory import refuse_unheld
 from somray.pipeline.bounds.sizes import fine_pixels, odd_sizes
 from somray.pipeline.bounds.space import space_note
 from somray.pipeline.cohort import Cohort, walk
-from somray.pipeline.record import FailureRows
+from somray.pipeline.record import FailureRows, Record
 from somray.pipeline.stages import STAGES
 from somray.pipeline.units.scan_state import SLICE_PIXELS, scan_name
 from somray.stages import ingest, truth
@@ -235,7 +235,7 @@ class CountingExecutor:
         return Trainer(lambda: None)
 
 
-class PlannedRecord:
+class PlannedRecord(Record):
     """A record without a run: every unit is due, nothing is kept; see `record.Record`."""
 
     def __init__(self, cohort: Cohort, plan: RunPlan, executor: CountingExecutor) -> None:
@@ -258,16 +258,6 @@ class PlannedRecord:
             self._set_aside(unit.item.scan, entry)
         return entry
 
-    async def renew(self, function: StageFunction, unit: Unit) -> None:
-        """Do nothing: nothing was done before."""
-
-    async def retell(self, entry: Entry, table: str, **columns: object) -> None:
-        """Do nothing: no rows are kept."""
-
-    async def is_due(self, unit: Unit) -> bool:
-        """Say no: what is counted once is not asked for again."""
-        return False
-
     async def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
         """Set a duplicate, or a scan in another unit, aside."""
         name = entry.name.partition("+")[0]
@@ -285,23 +275,6 @@ class PlannedRecord:
             }
         )
 
-    async def forget(self, entry: Entry) -> None:
-        """Do nothing: nothing is kept."""
-
-    async def has_scan(self, name: str) -> bool:
-        """Say that what was counted stands."""
-        return True
-
-    async def has_group(self, name: str) -> bool:
-        """Say that what was counted stands."""
-        return True
-
-    async def remove(self, name: str) -> None:
-        """Do nothing: nothing was written."""
-
     async def teacher(self, protocol: str) -> TeacherModel:
         """Make up a teacher with the protocol's classes."""
         return made_up_teacher(self._cohort.config.protocols[protocol])
-
-    async def student(self, protocol: str) -> None:
-        """Return none: nobody looks inside."""

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from somray.domain.tables import Row
 from somray.domain.teacher import TeacherModel
@@ -18,11 +18,10 @@ from somray.io.ledger import Entry, Ledger, entry_of
 from somray.io.ome.marks import group_attributes, is_complete
 from somray.io.storage import Storage
 from somray.io.tables import row_to_plain
-from somray.pipeline.finetune.finetuned import finetuned
-from somray.pipeline.pretrain.kept import PRETRAINING, pretrained
 from somray.pipeline.run_state import Progress, RunState
 from somray.pipeline.run_tables import RunTables, failure_result, plain_rows, timing_row
 from somray.pipeline.stages import STAGES
+from somray.pipeline.units.kept import PRETRAINING, finetuned, pretrained
 from somray.runtime.threads import StorageThreads
 
 __all__ = ["FailureRows", "Record", "RunRecord"]
@@ -34,8 +33,8 @@ MODELS = "teacher", "student", "pretrain"
 FailureRows = Callable[[Outcome], Sequence[Row]]
 
 
-class Record(Protocol):
-    """What the walk asks of a run; a plan answers without one (`plan.PlannedRecord`)."""
+class Record:
+    """What the walk asks of a run; by itself a record of none: all stands that is asked for, nothing is kept."""
 
     async def do(
         self,
@@ -48,23 +47,19 @@ class Record(Protocol):
     ) -> Entry:
         """Run a unit unless it is known to be done, and say how it ended.
 
-        Args:
-            function: the stage function.
-            unit: what to do.
-            shared: as `Executor.share` returned it.
-            actor: name of the actor that runs it; None for a task.
-            on_failure: further rows for a unit that failed.
+        `shared` is as `Executor.share` returned it, `actor` names the actor that runs it (None for a task), and
+        `on_failure` makes further rows for a unit that failed.
 
         Raises:
             StoreError: storage failed; the run stops.
         """
+        raise NotImplementedError
 
     async def renew(self, function: StageFunction, unit: Unit) -> None:
         """Keep what a unit gave before, where a look shows that it would give the same again.
 
-        Args:
-            function: looks and tells what the unit would tell, but changes nothing.
-            unit: due by its digest, perhaps for no reason but a file's time.
+        The function tells what the unit would tell, but changes nothing; the unit is due by its digest, perhaps for
+        no reason but a file's time.
         """
 
     async def retell(self, entry: Entry, table: str, **columns: object) -> None:
@@ -72,6 +67,7 @@ class Record(Protocol):
 
     async def is_due(self, unit: Unit) -> bool:
         """Whether a unit would be run."""
+        return False
 
     async def replace(self, entry: Entry, code: str, message: str, rows: Sequence[Row]) -> None:
         """Turn a done unit into a failed one after the fact (a duplicate is known only by comparison)."""
@@ -81,30 +77,30 @@ class Record(Protocol):
 
     async def has_scan(self, name: str) -> bool:
         """Whether a scan's group stands complete."""
+        return True
 
     async def has_group(self, name: str) -> bool:
         """Whether there is a group for a scan, complete or not."""
+        return True
 
     async def remove(self, name: str) -> None:
         """Remove a scan's group, or what a finished unit kept while under way."""
 
     async def teacher(self, protocol: str) -> TeacherModel:
         """Return the teacher that a unit has fitted."""
+        raise NotImplementedError
 
     async def student(self, protocol: str) -> Any:  # Any: only the executor's workers look inside
         """Return the student that a unit has trained."""
 
 
-class RunRecord:
+class RunRecord(Record):
     """The record of one run while its driver works on it; see `Record`.
+
+    An older driver that still works on the run will notice this one and stop.
 
     Storage is never waited for on the event loop: what one unit reads and writes goes to a thread, one after the
     other, that of different units side by side.
-
-    Args:
-        storage: the run; an older driver that still works on it will notice and stop.
-        executor: where units run.
-        progress: told of every stage's counts, at most once a second.
     """
 
     def __init__(

@@ -13,11 +13,7 @@ __all__ = ["chosen_references", "over_subjects"]
 def chosen_references(
     config: TeacherConfig, states: Sequence[ScanState]
 ) -> list[tuple[ScanState, tuple[int, ...] | None]]:
-    """Pick the reference among usable scans.
-
-    Args:
-        config: of the teacher.
-        states: usable scans in the manifest's order.
+    """Pick the reference among usable scans, which stand in the manifest's order.
 
     Returns:
         Scans with the slices that are named; None takes every n-th of them (cohort). Empty where no scan that is

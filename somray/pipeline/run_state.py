@@ -33,14 +33,13 @@ STATE_SECONDS = 1.0  # between two looks at whether counts have changed
 REPORT = "report"
 """What is left when every unit has ended, as a stage of its own: sorted tables and the report."""
 Progress = Callable[[Sequence[dict[str, object]]], None]
+"""Told of every stage's counts, at most once a second."""
 
 
 class RunState:
     """How far a run is, for `status`; one driver owns it.
 
-    Args:
-        storage: the run; claiming it makes an older driver notice and stop.
-        progress: told of every stage's counts, at most once a second, perhaps by another thread.
+    Claiming the run makes an older driver notice and stop; `progress` is perhaps called by another thread.
     """
 
     def __init__(self, storage: Storage, progress: Progress | None = None) -> None:

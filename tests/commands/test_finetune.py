@@ -21,7 +21,7 @@ from somray.kernels.pretrain.networks.shapes import network_of_spec
 from somray.kernels.pretrain.spec import PretrainSpec
 from somray.kernels.student.network import unet_weights
 from somray.pipeline.finetune import train
-from somray.pipeline.finetune.finetuned import finetuned
+from somray.pipeline.units.kept import finetuned
 from somray.stages.finetune.judge import segmented
 from tests.cohort_fixtures import run_in
 

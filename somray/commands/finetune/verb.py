@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from somray.commands.completion import one_of, protocols
-from somray.commands.console import FAILED, Json, RunFolder, give
+from somray.commands.console import FAILED, Json, RunFolder, give, say
+from somray.commands.words import asked_protocols, check_word
 
 __all__ = ["finetune"]
 
@@ -43,11 +44,17 @@ def finetune(
 
     Example: somray finetune runs/lung --steps 600
     """
-    from somray.commands.finetune.asked import finetune_run
-    from somray.commands.finetune.words import finetune_text
-    from somray.pipeline.finetune.request import FinetuneRequest
+    from somray.commands.finetune.words import conclusions, finetune_text
+    from somray.io.run import open_run
+    from somray.pipeline.finetune.request import DEVICES, FinetuneRequest
+    from somray.pipeline.finetune.train import finetune_protocols
 
-    found = finetune_run(run, FinetuneRequest(protocol, n, steps, folds, seed, device))
+    check_word("--device", device, DEVICES)
+    opened, request = open_run(run), FinetuneRequest(n, steps, folds, seed, device)
+    asked = asked_protocols(opened.config.protocols, protocol)
+    found = finetune_protocols(opened, asked, request, lambda text: say(f"somray: {text}"))
+    for facts in found["protocols"].values():
+        facts["says"] = conclusions(facts)
     give(found, as_json, lambda: finetune_text(found, run))
     if not found["protocols"]:
         raise typer.Exit(FAILED)

@@ -31,11 +31,7 @@ _WORTH = {
 
 
 def conclusions(facts: Mapping[str, Any]) -> list[str]:  # Any: JSON
-    """Say what the figures of a protocol can say, and where they are too few.
-
-    Args:
-        facts: as `finetune_protocols` tells them.
-    """
+    """Say what the figures of a protocol (of `finetune_protocols`) can say, and where they are too few."""
     said = []
     if not facts["folds"]:
         said.append(

@@ -1,6 +1,7 @@
 """Rows about the run itself: scans taken in, failures, notes, timings."""
 
-from typing import ClassVar
+from dataclasses import fields
+from typing import Any, ClassVar
 
 from somray.domain.tables.columns import Row, Session, Subject, column, row
 
@@ -29,6 +30,15 @@ class ScanRow(Row):
     days: float | None = column("d", "days since the subject's first session, as given")
     repairs: str | None = column("", "codes of what was repaired, joined by commas")
     status: str = column("", "done or quarantined")
+
+    @classmethod
+    def quarantined(
+        cls, subject: str, session: str, path: str, modality: str, days: float | None
+    ) -> "ScanRow":
+        """Return the row of a scan that could not be used: it has no figures."""
+        told = {"subject": subject, "session": session, "path": path, "modality": modality, "days": days}  # fmt: skip
+        none: dict[str, Any] = dict.fromkeys(one.name for one in fields(cls))
+        return cls(**{**none, **told, "status": "quarantined"})
 
 
 @row

@@ -17,26 +17,14 @@ Sizes = Mapping[str, tuple[float, float, float]]
 
 
 def odd_sizes(protocols: Mapping[str, Sizes]) -> list[str]:
-    """Name scans whose pixels differ from those of most by `FAR` and more.
-
-    Args:
-        protocols: of each the scans' names with (z, y, x) in mm.
-
-    Returns:
-        One sentence per protocol that has some.
-    """
+    """Name scans whose pixels differ from those of most by `FAR` and more: a sentence per protocol that has some."""
     return [note for name, sizes in protocols.items() if (note := _note(name, sizes))]
 
 
 def fine_pixels(protocols: Mapping[str, Sizes], patients: Mapping[str, str]) -> list[str]:
     """Name scans whose pixels are finer than those of patients, where rules look for patients' lesions.
 
-    Args:
-        protocols: see `odd_sizes`.
-        patients: modality by protocol, of those whose objects are found by such a rule.
-
-    Returns:
-        One sentence per protocol that has some.
+    `patients` holds the modality of protocols whose objects are found by such a rule; a sentence per protocol.
     """
     notes = []
     for protocol, modality in patients.items():

@@ -10,10 +10,9 @@ DEVICES = ("auto", "cpu", "cuda")
 
 @dataclass(frozen=True)
 class FinetuneRequest:
-    """What a person asks `somray finetune` for.
+    """How a person wants segmenters trained.
 
     Args:
-        protocol: the only one; all that have a truth where None.
         most: scans with a truth that a segmenter learns from; all where None.
         steps: optimizer steps of every training.
         folds: parts that subjects are held out in; as many as subjects at most.
@@ -21,7 +20,6 @@ class FinetuneRequest:
         device: a word of `DEVICES`.
     """
 
-    protocol: str | None = None
     most: int | None = None
     steps: int = 300
     folds: int = 5

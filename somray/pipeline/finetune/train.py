@@ -4,6 +4,7 @@ A fold is an entry of the run's ledger, named by all that decides it: killed and
 trained.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -18,10 +19,9 @@ from somray.io.run import StoredRun
 from somray.io.status import read_status
 from somray.io.tables import row_to_plain
 from somray.pipeline.finetune.cohort import labelled_scans, recipe_of, scan_digest
-from somray.pipeline.finetune.device import device_of
-from somray.pipeline.finetune.finetuned import FINETUNE, SEGMENTER
 from somray.pipeline.finetune.request import FinetuneRequest
 from somray.pipeline.finetune.work import FinetuneWork
+from somray.pipeline.units.kept import FINETUNE, SEGMENTER
 from somray.stages.finetune.fold import FoldItem, Recipe, run_fold, trained
 from somray.stages.finetune.folds import split_subjects, training_scans
 from somray.stages.finetune.labelled import LabelledScan, truth_of
@@ -40,13 +40,7 @@ Say = Callable[[str], None]
 def finetune_protocols(
     run: StoredRun, asked: Sequence[str], request: FinetuneRequest, say: Say
 ) -> dict[str, Any]:  # Any: JSON
-    """Train and judge segmenters of a run.
-
-    Args:
-        run: the run.
-        asked: names of its protocols.
-        request: what is asked for.
-        say: hears what is begun.
+    """Train and judge segmenters of protocols of a run; `say` hears what is begun.
 
     Returns:
         `protocols`: by name `labelled` scans, their `subjects`, `folds`, `steps`, `device`, `encoder` (what it was
@@ -66,7 +60,7 @@ def finetune_protocols(
             "`truth` of the manifest and run again; `somray propose` says which scans to label first"
         )
     told, rows, notes = {}, PlainRows(), list[str]()
-    device = device_of(request.device)
+    device = _device_of(request.device)
     for protocol in asked:
         usable = _usable(scans[protocol], notes)
         if usable:
@@ -76,6 +70,26 @@ def finetune_protocols(
         else:
             notes.append(f"{protocol}: no scan has a truth that can be used")
     return {"protocols": told, "rows": rows, "notes": notes}
+
+
+def _device_of(asked: str) -> str:
+    """Return "cpu" or "cuda" for a word of `request.DEVICES`, and let a GPU give the same bits twice.
+
+    Raises:
+        ConfigError: a GPU is asked for and there is none.
+    """
+    if asked == "cpu":
+        return asked
+    from somray.kernels.student.predict import device_for  # torch: only here
+
+    found = device_for(gpu=True)
+    if found == "cuda":  # as Ray Train's workers have it
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    elif asked == "cuda":
+        raise ConfigError(
+            "--device cuda: torch sees no GPU here; leave it out, or see `somray doctor`"
+        )
+    return found
 
 
 def _usable(scans: Sequence[LabelledScan], notes: list[str]) -> list[LabelledScan]:

@@ -6,7 +6,7 @@ from typing import Any
 from somray.io.ledger import Entry, Ledger
 from somray.io.run import StoredRun
 from somray.io.tables import TableRows, compact
-from somray.pipeline.finetune.finetuned import FINETUNE
+from somray.pipeline.units.kept import FINETUNE
 
 __all__ = ["FinetuneWork"]
 
@@ -14,12 +14,7 @@ Rows = Mapping[str, Sequence[Mapping[str, Any]]]  # Any: JSON
 
 
 class FinetuneWork:
-    """Finetuning of one protocol as it stands in the ledger.
-
-    Args:
-        run: the run.
-        protocol: of it.
-    """
+    """Finetuning of one protocol as it stands in the ledger."""
 
     def __init__(self, run: StoredRun, protocol: str) -> None:
         self._storage, self.protocol = run.storage, protocol
@@ -31,13 +26,9 @@ class FinetuneWork:
         return found if found is not None and found.ok and found.digest == digest else None
 
     def put(self, name: str, digest: str, scans: Sequence[str], rows: Rows) -> Entry:
-        """Mark a unit as done.
+        """Mark a unit, of a digest of all that decides it, as done.
 
-        Args:
-            name: of the unit.
-            digest: of all that decides it.
-            scans: names of the scans that it stands for: it goes where one of them goes.
-            rows: of tables.
+        It goes where one of the scans goes that it stands for, by their names.
         """
         entry = Entry(FINETUNE, name, self.protocol, digest, {"scans": sorted(scans)}, rows)
         self._ledger.put(entry)

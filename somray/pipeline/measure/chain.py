@@ -6,7 +6,7 @@ teacher, student and objects have no part in it, and no pair of images is regist
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,6 @@ __all__ = ["MeasuredChain"]
 
 MASKS = Masks(FOREIGN, 1)
 NOBODY: Any = None  # in the place of a teacher: `_masks` asks none
-_NULLS = (
-    "shape_t", "shape_c", "shape_z", "shape_y", "shape_x", "spacing_z_mm", "spacing_y_mm", "spacing_x_mm",
-    "unit", "repairs",
-)  # fmt: skip
 
 
 @cache
@@ -84,13 +80,7 @@ class GivenInstances(ObjectStep):
 
 @dataclass
 class MeasuredChain(ProtocolChain):
-    """Everything that is measured for one protocol.
-
-    Args:
-        source: the run that has the images.
-        matched: every complete scan of the run with its mask, or with the reason why it has none.
-        numbered: whether masks hold instances.
-    """
+    """Everything that is measured for one protocol; `numbered` tells whether masks hold instances."""
 
     source: MeasuredRun
     matched: Mapping[Scan, MatchedMask]
@@ -130,8 +120,7 @@ class MeasuredChain(ProtocolChain):
         """Take one scan, or set it aside; its row says which."""
         row = self.source.row(scan)
         mask = self.matched.get(scan)
-        nothing: dict[str, Any] = dict.fromkeys(_NULLS)
-        aside = replace(row, **nothing, status="quarantined")
+        aside = ScanRow.quarantined(row.subject, row.session, row.path, row.modality, row.days)
 
         def on_failure(outcome: Outcome) -> list[ScanRow]:
             return [aside]
@@ -145,10 +134,8 @@ class MeasuredChain(ProtocolChain):
         entry = await self.record.do(take, self._take_unit(scan, row, mask), on_failure=on_failure)
         if not entry.ok:
             return None
-        t, c, z, y, x = entry.value["shape"]
         place = ScanPlace(self.units.root, scan.subject, scan.session)
-        spacing, source = tuple(entry.value["spacing_mm"]), str(entry.value["source_digest"])
-        state = ScanState(scan, place, (t, c, z, y, x), source, None, spacing)
+        state = ScanState.of(place, scan, entry.value)
         self._instances.give(state, entry)
         return state, entry
 

@@ -30,10 +30,7 @@ _MOST_NAMED = 20
 class GivenFile:
     """A mask's file and the scan that it is said to be of.
 
-    Args:
-        path: absolute.
-        named: the scan, by the file's path or by a table.
-        labels: which labels count, where a table says it.
+    The path or a table says so; labels count where a table names them.
     """
 
     path: str
@@ -55,10 +52,6 @@ def given_files(
     given: Sequence[str], scans: Sequence[Scan]
 ) -> tuple[list[GivenFile], list[Unplaced]]:
     """Find all masks and the scans that they name.
-
-    Args:
-        given: files, folders, tables.
-        scans: of the run.
 
     Returns:
         Masks with one scan each, in order of their paths, and those that name none, or more than one.

@@ -31,13 +31,7 @@ _MOST_NAMED = 12
 
 @dataclass(frozen=True)
 class MatchedMask:
-    """A scan with its mask, or with the reason why it has none.
-
-    Args:
-        scan: of the run.
-        parts: files of its mask.
-        refusal: code and message; None where the mask may be read.
-    """
+    """A scan with the files of its mask, or with code and message of why it has none."""
 
     scan: Scan
     parts: tuple[MaskPart, ...] = ()
@@ -62,13 +56,9 @@ class Grids:
 def match(
     scan: Scan, files: Sequence[GivenFile], wanted: WantedLabels, grids: Grids
 ) -> MatchedMask:
-    """Decide on the mask of one scan.
+    """Decide on the mask of one scan, whose image is complete.
 
-    Args:
-        scan: of the run, its image complete.
-        files: all that name it.
-        wanted: labels that count where no table says it.
-        grids: of all scans.
+    `files` are all that name it; `wanted` labels count where no table says it.
     """
     if not files:
         told = f"no mask names {scan.subject} {scan.session}; name one so, or give a table of masks"

@@ -62,11 +62,7 @@ class ScanNames:
         return self._sessions.get(subject, {}).get(session)
 
     def find(self, parts: Sequence[str]) -> NamedScan:
-        """Find the scan that a path names.
-
-        Args:
-            parts: of the path, the file last.
-        """
+        """Find the scan that a path names, by its parts, the file last."""
         own = [stem_of(parts[-1]), *reversed(parts[-1 - _FOLDERS : -1])]
         found: dict[tuple[object, ...], dict[Scan, list[_Hit]]] = {}
         for subject, hit in _hits(own, self._sessions, "sub"):

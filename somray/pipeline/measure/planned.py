@@ -26,12 +26,8 @@ _SUFFIX = "-measured"
 class Measurement:
     """What will be measured, decided before anything is written.
 
-    Args:
-        request: as it was asked for.
-        source: the run that has the images.
-        storage: the new run.
-        matched: every complete scan of the run with its mask or the reason why it has none.
-        unplaced: masks that are no scan's.
+    `storage` is the new run's; every complete scan is matched with its mask or the reason why it has none; `unplaced`
+    masks are no scan's.
     """
 
     request: MeasureRequest

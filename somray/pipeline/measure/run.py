@@ -1,25 +1,20 @@
 """Measure a finished run on foreign masks: walk all protocols, write tables and report, say what was measured."""
 
 import asyncio
-import json
-import platform
 import time
 from collections.abc import Callable
-from importlib import metadata
 from typing import Any
 
-import somray
 from somray.domain.run import RunLayout
 from somray.domain.work import Executor, digest_of
 from somray.io.ledger import Entry, Ledger
-from somray.pipeline.digests import code_digest
+from somray.pipeline.cohort import write_info
 from somray.pipeline.gather import gather_or_cancel
 from somray.pipeline.intake import Intake
 from somray.pipeline.measure.chain import MeasuredChain
 from somray.pipeline.measure.planned import Measurement
 from somray.pipeline.record import RunRecord
 from somray.pipeline.run_state import Progress
-from somray.pipeline.stages import STAGES
 from somray.pipeline.units.protocol import Units
 from somray.stages.foreign.carry import carry_way
 
@@ -34,13 +29,7 @@ def measure_run(
     report: Callable[[str], object],
     progress: Progress | None = None,
 ) -> dict[str, Any]:  # Any: JSON
-    """Do what is left of a measurement.
-
-    Args:
-        plan: what to measure.
-        executor: where units run.
-        report: writes the report of a run at a path or URL; called last.
-        progress: told of every stage's counts, at most once a second.
+    """Do what is left of a measurement; see `cohort.run_cohort`.
 
     Returns:
         As `status --json`, with `pairs`, `left_out` and `notes` as `Measurement.told` says, `run`, `measured`, and
@@ -101,37 +90,19 @@ async def _walk(plan: Measurement, record: RunRecord, executor: Executor) -> Non
 def _describe(plan: Measurement, started: float, finished: float | None = None) -> None:
     """Write run.json."""
     storage, source = plan.storage, plan.source
-    try:
-        first = json.loads(storage.read_text(RunLayout.info)).get("started", started)
-    except (FileNotFoundError, ValueError):
-        first = started
     told = _outcome(plan) if finished else plan.told()
-    info = {
-        "somray": somray.__version__,
-        "measured": {
-            "source": plan.drawn_by,
-            **plan.identity,
-            "run_digest": source.digest(),
-            "masks_digest": _masks_digest(plan) if finished else None,
-            "scans": len(told["pairs"]),
-            "left_out": len(told["left_out"]),
-            "images": carry_way(source.root, storage.root),
-            "notes": told["notes"],
-        },
-        "code_digest": digest_of({stage: code_digest(stage) for stage in STAGES}),
-        "config_digest": source.config.digest(),
-        "seed": source.config.seed,
-        "versions": {"python": platform.python_version(), **_versions()},
-        "machine": {"node": platform.node(), "system": platform.platform()},
-        "started": first,
-        "resumed": started,
-        "finished": finished,
+    measured = {
+        "source": plan.drawn_by,
+        **plan.identity,
+        "run_digest": source.digest(),
+        "masks_digest": _masks_digest(plan) if finished else None,
+        "scans": len(told["pairs"]),
+        "left_out": len(told["left_out"]),
+        "images": carry_way(source.root, storage.root),
+        "notes": told["notes"],
     }
-    storage.write_text(RunLayout.info, json.dumps(info, indent=1))
-
-
-def _versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in _PACKAGES}
+    own = {"measured": measured}
+    write_info(storage, source.config, _PACKAGES, own, (started, finished))
 
 
 def _taken(plan: Measurement) -> dict[str, Entry]:

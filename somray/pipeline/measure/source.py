@@ -35,14 +35,8 @@ _NO_MANIFEST = (
 class MeasuredRun:
     """A finished run.
 
-    Args:
-        stored: the run.
-        config: its resolved configuration.
-        rows: of its table `scans`.
-        scans: those of its scans that are complete, in the table's order.
-        set_aside: those that the run itself could not use.
-        metas: what each complete scan says of itself.
-        notes: what people should know.
+    `rows` are those of its table `scans`; `scans` are complete, in the table's order, each with its meta; those
+    `set_aside` the run itself could not use.
     """
 
     stored: StoredRun
@@ -160,9 +154,7 @@ def _table_rows(stored: StoredRun, table: str, protocol: str, subject: str | Non
 def to_first(sessions: list[str], alignment: Rows) -> list[Motion]:
     """Bring sessions to the first of them, as the run aligned them.
 
-    Args:
-        sessions: in time order; some of the run's, perhaps not its first.
-        alignment: the subject's rows.
+    Sessions stand in time order, some of the run's, perhaps not its first; `alignment` are the subject's rows.
 
     Returns:
         Each one's 4×4, row-major LPS mm, to the first; None where the run could not align it.

@@ -27,16 +27,7 @@ Made = list[tuple[ScanState, Entry]]
 async def pretrain_encoder(
     work: "ProtocolWork", fitted: "FittedTeacher", config: PretrainConfig
 ) -> str | None:
-    """Pretrain a protocol's encoder.
-
-    Args:
-        work: the protocol.
-        fitted: its teacher.
-        config: what is pretrained.
-
-    Returns:
-        Digest of the encoder, None where it could not be made.
-    """
+    """Pretrain a protocol's encoder; return its digest, None where it could not be made."""
     made = await _shards(work, fitted, config)
     unit = pretrain_unit(work.units, config, made, fitted.shared.digest)
     if await work.record.is_due(unit) and not all([await _stands(work, s) for s, _ in made]):

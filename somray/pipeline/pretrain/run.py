@@ -7,14 +7,11 @@ from typing import Any
 from somray.config import PretrainConfig
 from somray.domain.work import Executor
 from somray.io.models import read_model_info
-from somray.pipeline.cohort import Cohort, describe_run
-from somray.pipeline.fitting import Fitting
-from somray.pipeline.gather import gather_or_cancel
-from somray.pipeline.intake import Intake
+from somray.pipeline.cohort import Cohort, describe_run, walk
+from somray.pipeline.fitting import Fitting, ProtocolWork
 from somray.pipeline.pretrain.encoder import pretrain_encoder
-from somray.pipeline.record import Record, RunRecord
+from somray.pipeline.record import RunRecord
 from somray.pipeline.run_state import Progress
-from somray.pipeline.units.protocol import Units
 
 __all__ = ["pretrain_cohort"]
 
@@ -24,10 +21,7 @@ def pretrain_cohort(
 ) -> dict[str, Any]:  # Any: JSON
     """Do what is left of a cohort's pretraining: take scans in, fit teachers, write shards, train encoders.
 
-    Args:
-        cohort: what to pretrain on; a protocol without `pretrain` gets the defaults.
-        executor: where units run.
-        progress: told of every stage's counts, at most once a second.
+    A protocol without `pretrain` gets the defaults.
 
     Returns:
         As `status --json`, with `broken`: units that failed for a reason that lies not in the data, and `encoders`:
@@ -42,7 +36,7 @@ def pretrain_cohort(
         with record.state.alive():
             if not record.state.was_done:
                 describe_run(cohort, record.state.attempt, started)
-            asyncio.run(record.state.watched(_walk(cohort, record, executor)))
+            asyncio.run(record.state.watched(walk(cohort, record, executor, _pretrain)))
         protocols = cohort.config.protocols.values()
         awaited = any(p.starts_pretrained and p.segment == "student" for p in protocols)
         told = record.finish_part(awaited=awaited)
@@ -53,22 +47,8 @@ def pretrain_cohort(
     return {**told, **counts, "encoders": encoders}
 
 
-async def _walk(cohort: Cohort, record: Record, executor: Executor) -> None:
-    units = {p: Units(cohort.storage.root, p, cohort.config) for p in cohort.config.protocols}
-    intake = Intake(record, cohort.scans)
-    judged = intake.start(units)
-    protocols = (
-        _pretrain(
-            Fitting(one, [s for s in cohort.scans if s.protocol == name], record, executor, intake)
-        )
-        for name, one in units.items()
-    )
-    await gather_or_cancel(judged, *protocols)
-
-
-async def _pretrain(fitting: Fitting) -> None:
-    fitted = await fitting.teacher()
-    await fitting.executor.release(fitting.units.protocol)
+async def _pretrain(work: ProtocolWork) -> None:
+    fitted = await Fitting(**vars(work)).teacher()
+    await work.executor.release(work.units.protocol)
     if fitted is not None:
-        config = fitting.units.config.pretraining or PretrainConfig()
-        await pretrain_encoder(fitting, fitted, config)
+        await pretrain_encoder(work, fitted, work.units.config.pretraining or PretrainConfig())

@@ -21,13 +21,7 @@ __all__ = ["Comparing"]
 
 @dataclass(frozen=True)
 class Comparing:
-    """Compares masks of a protocol's scans with their truth, where they have one.
-
-    Args:
-        record: of the run.
-        units: of the protocol.
-        objects: its object step.
-    """
+    """Compares masks of a protocol's scans with their truth, where they have one."""
 
     record: Record
     units: Units

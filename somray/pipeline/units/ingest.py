@@ -1,6 +1,7 @@
 """Units of a scan that several take in, and their walk: it is opened, filled part by part, closed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from somray.domain.run import ScanPlace
@@ -12,7 +13,7 @@ from somray.io.ome.metadata import bricks
 from somray.pipeline.gather import gather_or_cancel
 from somray.pipeline.record import FailureRows, Record
 from somray.pipeline.units.protocol import Units
-from somray.pipeline.units.scan_state import SLICE_PIXELS, scan_name
+from somray.pipeline.units.scan_state import SLICE_PIXELS
 from somray.stages import ingest
 
 __all__ = ["closing_unit", "part_units", "take_in"]
@@ -31,15 +32,12 @@ def part_units(units: Units, scan: Scan, opened: Mapping[str, Any]) -> list[Unit
         item = ingest.PartItem(whole.item, first, last, slices, limit if is_too_large else 0)
         voxels = opened["shape"][1] * sum(brick.voxels for brick in every[first:last])
         found.append(
-            Unit(
-                stage="ingest",
-                name=f"{scan_name(scan)}+part+{first:06d}",
-                protocol=units.protocol,
+            replace(
+                whole,
+                name=f"{whole.name}+part+{first:06d}",
                 digest=digest_of(whole.digest, first, last, item.limit),
                 item=item,
                 needs=needs,
-                subject=scan.subject,
-                session=scan.session,
                 work=voxels / SLICE_PIXELS,
                 written=4 * voxels // (3 if opened.get("in_place") else 1),  # smaller levels alone
             )
@@ -52,29 +50,16 @@ def closing_unit(
 ) -> Unit:
     """Join what the parts of a scan told, in their order, and mark it complete."""
     whole = units.ingest(scan)
-    return Unit(
-        stage="ingest",
-        name=f"{scan_name(scan)}+close",
-        protocol=units.protocol,
-        digest=digest_of(whole.digest, parts),
-        item=ingest.ClosingItem(whole.item, opened, tuple(parts)),
-        needs=whole.needs,
-        subject=scan.subject,
-        session=scan.session,
-    )
+    item = ingest.ClosingItem(whole.item, opened, tuple(parts))
+    digest = digest_of(whole.digest, parts)
+    return replace(whole, name=f"{whole.name}+close", digest=digest, item=item)
 
 
 async def take_in(record: Record, units: Units, scan: Scan, on_failure: FailureRows) -> list[Entry]:
     """Ingest one scan, by as many units as it is worth.
 
-    Args:
-        record: of the run.
-        units: of the scan's protocol.
-        scan: as the manifest names it.
-        on_failure: further rows where the scan cannot be used; they are told once.
-
-    Returns:
-        How its units ended; the last one says what became of the scan.
+    `on_failure` makes further rows where the scan cannot be used; they are told once. Of the entries that are
+    returned the last one says what became of the scan.
     """
     opening = units.ingest(scan)
     await record.renew(ingest.look, opening)

@@ -23,12 +23,8 @@ __all__ = ["Labelling"]
 class Labelling:
     """How one label group is written.
 
-    Args:
-        record: of the run.
-        units: of the protocol.
-        label: "som" or "student".
-        model: digest of what labels, and that as the executor shares it.
-        teacher: names the classes.
+    `label` is som or student, `model` the digest of what labels and that as the executor shares it; `teacher` names
+    the classes.
     """
 
     record: Record
@@ -42,7 +38,8 @@ class Labelling:
         groups = self.units.label_groups(self.label)
         digest = "+".join((self.model[0], *groups[1:]))
         for group in groups:
-            opening = self.units.open_labels(state, group, digest)
+            item = labels.LabelItem(state.place, group)
+            opening = self.units.label_group("open", state, item, digest)
             if not (await self.record.do(labels.open_labels, opening)).ok:
                 return None
         entries = await self._label(state, digest)
@@ -79,12 +76,11 @@ class Labelling:
     async def _close(
         self, state: ScanState, group: str, digest: str, entries: Sequence[Entry]
     ) -> Entry:
-        classes = self._classes(group)
+        item = labels.LabelItem(state.place, group, classes=self._classes(group))
         if state.is_cut and group == self.label:
-            item = labels.LabelItem(state.place, group, classes=classes)
             told = item, self._target, digest
             return await tiles.close_tiles(self.record, self.units, state, told, entries)
-        closing = self.units.close_labels(state, group, classes, digest)
+        closing = self.units.label_group("close", state, item, digest)
         return await self.record.do(labels.close_labels, closing)
 
     def _classes(self, group: str) -> tuple[tuple[int, str], ...]:

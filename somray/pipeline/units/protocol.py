@@ -58,13 +58,7 @@ def ingest_item(root: str, scan: Scan, config: ProtocolConfig) -> ingest.IngestI
 
 @dataclass(frozen=True)
 class Units:
-    """Makes the units of one protocol.
-
-    Args:
-        root: path or URL of the run.
-        protocol: its name.
-        cohort: the whole configuration.
-    """
+    """Makes the units of one protocol of a run at `root`."""
 
     root: str
     protocol: str
@@ -79,11 +73,6 @@ class Units:
     def channels(self) -> tuple[Channel, ...]:
         """The protocol's channels and what they measure."""
         return channels_of(self.config.modality, self.config.channels)
-
-    @property
-    def _model_cpus(self) -> int:
-        """CPUs of what fits the protocol's teacher, those that train its student."""
-        return 1 if self.config.segment == "som" else self.config.student.threads
 
     def unit(
         self,
@@ -176,7 +165,8 @@ class Units:
         )  # fmt: skip
         slice_bytes = max(state.tile_bytes for state, _ in chosen)
         held = 1 if item.folds else len(chosen[0][1] or (0,))
-        needs = teacher.needs(slice_bytes, held, self._model_cpus, settings.dimensions)
+        cpus = 1 if self.config.segment == "som" else self.config.student.threads
+        needs = teacher.needs(slice_bytes, held, cpus, settings.dimensions)
         if settings.engine == "torch":
             needs = replace(needs, gpus=1.0)
         sources = [[state.source_digest, slices] for state, slices in chosen]
@@ -209,12 +199,12 @@ class Units:
             return label, labels.CONFIDENCE
         return (label,)
 
-    def open_labels(self, state: ScanState, label: str, model_digest: str) -> Unit:
-        """Make an empty label group."""
-        item = labels.LabelItem(state.place, label)
-        needs = Needs(cpus=0.1)
-        inputs = state.source_digest, model_digest
-        return self.unit("open", f"{state.name}+{label}", item, needs, inputs, of=state.scan)
+    def label_group(
+        self, stage: str, state: ScanState, item: labels.LabelItem, model_digest: str
+    ) -> Unit:
+        """Make an empty label group (open), or name its classes and mark it complete (close)."""
+        name, inputs = f"{state.name}+{item.label}", (state.source_digest, model_digest)
+        return self.unit(stage, name, item, Needs(cpus=0.1), inputs, of=state.scan)
 
     def slabs(self, state: ScanState, label: str) -> list[Brick]:
         """List what one unit segments each: a brick, or a time point for a student of volumes."""
@@ -258,17 +248,9 @@ class Units:
         self, state: ScanState, signatures: Sequence[Mapping[str, Any]], model_digest: str
     ) -> Unit:
         """Judge how well the teacher carries over to a scan."""
-        item = drift.DriftItem(state.place, tuple(signatures))
+        item = drift.DriftItem(state.place, tuple(signatures), state.level)
         inputs = state.source_digest, model_digest
         return self.unit("drift", state.name, item, drift.NEEDS, inputs, of=state.scan)
-
-    def close_labels(
-        self, state: ScanState, label: str, classes: tuple[tuple[int, str], ...], model_digest: str
-    ) -> Unit:
-        """Name the classes of a label group and mark it complete."""
-        item = labels.LabelItem(state.place, label, classes=classes)
-        needs, inputs = Needs(cpus=0.1), (state.source_digest, model_digest)
-        return self.unit("close", f"{state.name}+{label}", item, needs, inputs, of=state.scan)
 
     def evolve(
         self, item: evolve.EvolveItem, states: list[ScanState], lesion_voxels: int, model: str

@@ -1,6 +1,8 @@
 """A scan that may be used, as units see it: where it lies, how large it is, what it is called."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from somray.domain.brick import Brick
 from somray.domain.run import ScanPlace
@@ -31,6 +33,12 @@ class ScanState:
     source_digest: str
     level: float | None = None
     spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    @classmethod
+    def of(cls, place: ScanPlace, scan: Scan, told: Mapping[str, Any]) -> "ScanState":  # Any: JSON
+        """Take what an ingest told of a scan."""
+        source, level = str(told["source_digest"]), told.get("uptake_level")
+        return cls(scan, place, tuple(told["shape"]), source, level, tuple(told["spacing_mm"]))
 
     @property
     def name(self) -> str:

@@ -58,15 +58,9 @@ def _group_unit(
 
 
 async def align_sessions_of(record: Record, units: Units, states: Sequence[ScanState]) -> Motions:
-    """Register a subject's sessions with each other and align them all.
+    """Register a subject's sessions, in time order, with each other; return each one's 4×4 to the first.
 
-    Args:
-        record: of the run.
-        units: of the protocol.
-        states: the subject's sessions in time order.
-
-    Returns:
-        Each session's 4×4 to the first, row-major LPS mm; None where refused.
+    Row-major LPS mm; None where refused.
     """
     found = await _registered(record, units, states, first_pairs(len(states)))
     if len(states) > 2:

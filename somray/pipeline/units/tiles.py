@@ -35,16 +35,10 @@ def scales_unit(units: Units, state: ScanState, slab: Brick, model_digest: str) 
 async def scales_of(
     record: Record, units: Units, state: ScanState, model: tuple[str, object]
 ) -> Scales | None:
-    """Measure the slices of a scan that is cut into tiles.
+    """Measure the slices of a scan that is cut into tiles, by t and z.
 
-    Args:
-        record: of the run.
-        units: of the protocol.
-        state: the scan.
-        model: digest of the teacher, and the teacher as the executor shares it.
-
-    Returns:
-        By t and z; nothing for a scan that is not cut; None if a slice could not be measured.
+    `model` is the teacher's digest, and the teacher as the executor shares it. Nothing for a scan that is not cut;
+    None if a slice could not be measured.
     """
     slabs = state.slabs() if state.is_cut else []
     digest, shared = model
@@ -68,12 +62,7 @@ async def close_tiles(
 ) -> Entry:
     """Close the labels of a scan that is cut into tiles, with the rows of its slices.
 
-    Args:
-        record: of the run.
-        units: of the protocol.
-        state: the scan.
-        label: its group, the target's value in it, and the digest of what made it.
-        entries: of its bricks.
+    `label` is its group, the target's value in it, and the digest of what made it; `entries` are its bricks'.
     """
     group, target, digest = label
     counts = tuple(count for entry in entries for count in entry.value["counts"])
