@@ -33,6 +33,7 @@ FAT_HU, COLD_HU = -60.0, -30.0  # below them lies fat; noise around stored air r
 NOISE_SHARE = 1e-3  # of the voxels that it takes there
 FEW = 1e-4  # of the voxels: overshoot and dead pixels
 FLOOR_SHARE = 0.02  # of the voxels at the darkest level: air that was clipped there
+COLD_SHARE = 0.02  # of the voxels: more than a PET's noise takes below FAT_HU
 DENSE_SHARE = (
     0.15,
     0.35,
@@ -113,6 +114,23 @@ class HounsfieldTally:
         """Whether there is air where CT alone has it, so that these are nothing but Hounsfield units."""
         least = max(AIR_SHARES[0] * self.voxels, AIR_SHARES[1] * self.low)
         return self.air > 0 and self.air >= least
+
+    def doubt_as_pet(self) -> str:
+        """Say in words why these may be CT and no PET; "" where nothing speaks for it."""
+        share = self.fat / self.voxels if self.voxels else 0.0
+        if share < COLD_SHARE or self.most > BRIGHT:
+            return ""
+        return (
+            f"{share:.0%} of its values lie below {FAT_HU:g}, where CT has fat and PET has nothing"
+        )
+
+    def doubt_as_ct(self) -> str:
+        """Say in words why these may be no CT; "" where nothing speaks for it."""
+        is_floored = self.floor > FLOOR_SHARE * self.voxels and self.negative <= FEW * self.voxels
+        if not is_floored:
+            return ""
+        share = self.floor / self.voxels
+        return f"{share:.0%} of its values are 0 and none lies below, where CT has air at -1000"
 
     def fault(self) -> str | None:
         """Say in words why these are no Hounsfield units; None where they may be."""

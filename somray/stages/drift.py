@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from somray.domain.run import ScanPlace
-from somray.domain.tables import DriftRow, ProfileRow
+from somray.domain.tables import DriftRow, NoteRow, ProfileRow
 from somray.domain.teacher import TeacherModel
 from somray.domain.work import Needs, Result
 from somray.kernels.teacher.drift import Drift
@@ -16,6 +16,8 @@ from somray.kernels.teacher.signature import Signature, drift_from, merge_signat
 __all__ = ["NEEDS", "DriftItem", "judge", "run"]
 
 NEEDS = Needs(cpus=0.1)
+UNITS_APART = 50.0
+"""Levels of one unit lie within a factor of some three; Bq/ml and SUV some thousands apart."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,12 @@ class DriftItem:
     Args:
         place: the scan.
         signatures: of its bricks, in their order, as `run_som` left them.
+        level: the scan's own level of uptake, where a channel is PET.
     """
 
     place: ScanPlace
     signatures: tuple[Mapping[str, Any], ...] = field(repr=False)  # Any: JSON
+    level: float | None = None
 
 
 def judge(model: TeacherModel, signatures: tuple[Mapping[str, Any], ...]) -> Drift | None:
@@ -41,7 +45,7 @@ def _merged(signatures: tuple[Mapping[str, Any], ...]) -> Signature:
 
 
 def run(item: DriftItem, shared: TeacherModel) -> Result:
-    """Join the slabs; rows of `profiles` and `drift` (none where no pixel has data)."""
+    """Join the slabs; rows of `profiles` and `drift` (none where no pixel has data), and of `notes`."""
     whole = _merged(item.signatures)
     found = drift_from(shared, whole.drift)
     rows: list[DriftRow] = []
@@ -62,7 +66,23 @@ def run(item: DriftItem, shared: TeacherModel) -> Result:
                 reason=found.reason or None,
             )
         )
-    return Result(rows={"profiles": _profile_rows(item.place, whole, shared), "drift": rows})
+    profiles = _profile_rows(item.place, whole, shared)
+    return Result(rows={"profiles": profiles, "drift": rows, "notes": _notes(item, shared)})
+
+
+def _notes(item: DriftItem, model: TeacherModel) -> list[NoteRow]:
+    """Say that PET seems to be in another unit than the reference's, where no header names either."""
+    own, its = item.level, model.extra.get("subject_level")
+    if not own or not its or model.modality not in ("PET", "PETCT"):
+        return []
+    factor = max(own / its, its / own)
+    if factor < UNITS_APART:
+        return []
+    note = (
+        f"PET's uptake is at a level of {own:.3g}, that of the reference ({model.fitted_on}) at {its:.3g}: "
+        f"{factor:.0f} times apart, as units are (Bq/ml, SUV); give all in SUV, or each unit a protocol of its own"
+    )
+    return [NoteRow(item.place.subject, item.place.session, "drift", note)]
 
 
 def _profile_rows(place: ScanPlace, whole: Signature, model: TeacherModel) -> list[ProfileRow]:

@@ -108,3 +108,28 @@ def test_only_ct_has_air_where_ct_has_it(values, is_ct):
     tally = HounsfieldTally()
     tally.add(values.astype(np.float32))
     assert tally.shows_air is is_ct
+
+
+def tally_of(values):
+    tally = HounsfieldTally()
+    tally.add(np.asarray(values, dtype=np.float32))
+    return tally
+
+
+def test_what_ct_and_pet_look_like_raises_no_doubt():
+    uptake = np.concatenate([np.zeros(30000), RNG.gamma(2.0, 0.7, 10000)])
+    for scale in (1.0, 5000.0):  # SUV, Bq/ml with noise around 0
+        assert not tally_of(scale * uptake + RNG.normal(0, 0.004 * scale, 40000)).doubt_as_pet()
+    for parts in ([(0.5, -1000), (0.5, 50)], [(1.0, 60)], [(0.5, -100), (0.5, 40)]):
+        assert not tally_of(drawn(*parts)).doubt_as_ct()
+
+
+def test_a_ct_of_little_air_is_doubted_as_pet_and_a_pet_as_ct():
+    crop = tally_of(drawn((0.3, -100), (0.7, 50)))
+    assert not crop.shows_air
+    assert crop.doubt_as_pet().endswith(
+        "of its values lie below -60, where CT has fat and PET has nothing"
+    )
+    uptake = tally_of(np.concatenate([np.zeros(30000), RNG.gamma(2.0, 4.0, 10000)]))
+    assert uptake.fault() is None
+    assert uptake.doubt_as_ct().startswith("76% of its values are 0 and none lies below")

@@ -1,15 +1,20 @@
 """What was assumed, left out or decided of masks is found where people look after a run."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import somray
 from somray.commands.texts import status_text
+from somray.config import ProtocolConfig
+from somray.domain.run import ScanPlace
 from somray.io.masks.opening import open_mask
 from somray.io.status import read_notes, read_status
 from somray.io.storage import Storage
+from somray.pipeline.bounds.foreseen import made_up_teacher
+from somray.stages.drift import DriftItem, _notes
 from tests.io.masks.structures import write_structures
 from tests.pipeline.tiny import body, run_tiny, save, write_manifest
 
@@ -70,3 +75,20 @@ def test_status_tells_them_and_a_run_from_before_has_none(folder):
     assert "note: none 0: truth " in status_text(read_status(root), (), notes)
     Storage.at(root).remove("tables/notes")
     assert read_notes(root) == []
+
+
+@pytest.mark.parametrize(
+    ("modality", "level", "told"),
+    [("PET", 21000.0, 1), ("PETCT", 0.0008, 1), ("PET", 12.0, 0), ("MR", 21000.0, 0), ("PET", None, 0)],
+)  # fmt: skip
+def test_pet_in_another_unit_than_the_references_is_noted_with_both_levels(modality, level, told):
+    model = replace(
+        made_up_teacher(ProtocolConfig(modality="PET")),
+        modality=modality, extra={"subject_level": 4.2}, fitted_on="slice 3 of subject a, session 0",
+    )  # fmt: skip
+    notes = _notes(DriftItem(ScanPlace("run", "b", "0"), (), level), model)
+    assert len(notes) == told
+    for row in notes:
+        assert f"at a level of {level:.3g}, that of the reference (slice 3 of subject a" in row.note
+        assert "at 4.2: 5" in row.note
+        assert (row.subject, row.session, row.stage) == ("b", "0", "drift")

@@ -25,7 +25,7 @@ from somray.stages.ingest.item import (
     parts_of,
     stored_of,
 )
-from somray.stages.ingest.tally import Tally, judge
+from somray.stages.ingest.tally import Tally, doubts, judge
 
 __all__ = ["copied", "look", "needs", "probe", "run", "told"]
 
@@ -194,4 +194,6 @@ def told(
         "source_digest": source,
         "uptake_level": level,
     }
-    return whole, Result(rows={"scans": [row], "notes": list(notes)}, value=value)
+    place = item.scan.subject, item.scan.session
+    noted = [*notes, *(NoteRow(*place, "ingest", doubt) for doubt in doubts(item, tally))]
+    return whole, Result(rows={"scans": [row], "notes": noted}, value=value)

@@ -16,7 +16,7 @@ from somray.kernels.hounsfield import HounsfieldTally
 from somray.kernels.repair import Repair
 from somray.stages.ingest.item import IngestItem
 
-__all__ = ["Tally", "judge"]
+__all__ = ["Tally", "doubts", "judge"]
 
 MOST, LEAST_SPAN = 1e15, 1e-15
 """Squares of values, and of shares of their span, stay within float32."""
@@ -178,3 +178,16 @@ def _judge_units(item: IngestItem, tallies: Mapping[int, HounsfieldTally]) -> No
                 f"{item.scan.paths[c]}: its values are not Hounsfield units: {fault}; export or convert the scan "
                 "again with its rescaling (air at -1000, water at 0), or use modality `other`",
             )
+
+
+def doubts(item: IngestItem, tally: Tally) -> list[str]:
+    """Say what speaks for another modality than the protocol's, and is not enough to refuse a scan."""
+    kinds, found = kinds_of(channels_of(item.modality, item.channels)), []
+    for c, values in sorted(tally.hounsfield.items()):
+        is_pet = kinds[c] == "PET"
+        if why := values.doubt_as_pet() if is_pet else values.doubt_as_ct():
+            named = f"{item.scan.paths[c]}: channel {item.channels[c]} may be no {kinds[c]}"
+            found.append(
+                f"{named}: {why}; look at it, and correct the path or the protocol where it is none"
+            )
+    return found
