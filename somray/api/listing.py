@@ -211,11 +211,7 @@ def _others(name: object, known: Any) -> str:  # Any: names of any collection
     names = [str(one) for one in known]
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED + 3 else ""
     told = names if not more else names[:_MOST_NAMED]
-    return f"{nearest_name(name, names)} There {_are(len(names))} {', '.join(told)}{more}"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
+    return f"{nearest_name(name, names)} There {'is' if len(names) == 1 else 'are'} {', '.join(told)}{more}"
 
 
 def require_run(path: Any) -> None:  # Any: whatever a person typed

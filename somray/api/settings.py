@@ -57,10 +57,7 @@ def windows_of(
 ) -> tuple[Window | None, ...]:  # Any: whatever a person typed
     """Read {"CT": {"window": [low, high]}} into one window per channel; None where it is to be chosen.
 
-    Args:
-        channels: names in image order.
-        intensity: as in the YAML; None for none.
-        error: what is raised where it is not of that form, or names a channel that is not there.
+    `error` is raised where it is not of that form, or names a channel that is not there.
     """
     if intensity is None:
         return (None,) * len(channels)

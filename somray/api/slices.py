@@ -70,12 +70,7 @@ def features(
 def one_slice(
     given: ImageLike, what: str, example: str
 ) -> tuple[GivenImage, NDArray[Any]]:  # Any: any numbers
-    """Read one slice (y, x); an image object may hold it as a volume of one slice.
-
-    Args:
-        given: what a person handed over.
-        what: its name in messages.
-        example: what to type with a volume.
+    """Read one slice (y, x), which an image object may hold as a volume; `what` and `example` are for messages.
 
     Raises:
         ShapeError: it is not one slice.

@@ -6,9 +6,8 @@ from typing import Any
 import pandas as pd
 
 from somray.commands.launch import run_job
-from somray.commands.words import duration, meant
+from somray.commands.words import check_word, duration
 from somray.domain.run import RunLayout
-from somray.errors import ConfigError
 from somray.io.run import open_run
 from somray.phantom.files.write import write_phantom
 
@@ -28,10 +27,7 @@ def run_demo(out: Path, size: str, quiet: bool = False) -> dict[str, Any]:
     Raises:
         ConfigError: the size is unknown.
     """
-    if size not in SIZES:
-        raise ConfigError(
-            f"--size {size!r}: expected one of {', '.join(SIZES)}{meant(size, SIZES)}"
-        )
+    check_word("--size", size, SIZES, "expected one of")
     subjects, sessions, shape = SIZES[size]
     cohort = out / "cohort.yaml"
     if not cohort.exists():

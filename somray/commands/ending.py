@@ -72,12 +72,7 @@ _PLAIN = (
 
 
 class StoppedError(Exception):
-    """A person or the system stopped a command; the message says what becomes of what it did.
-
-    Args:
-        message: for a person.
-        code: to exit with.
-    """
+    """A person or the system stopped a command; the message says what becomes of what it did."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)

@@ -13,7 +13,7 @@ from somray.commands.progress.planning import Planning
 from somray.commands.progress.view import ProgressView
 from somray.commands.stopping import CODES, on_stop, stoppable
 from somray.commands.words import counted, ended_units
-from somray.config import CohortConfig, load_config
+from somray.config import CohortConfig, ResourcesConfig, load_config
 from somray.domain.run import RunLayout
 from somray.domain.work import Executor
 from somray.errors import ConfigError, PlanError, StoreError
@@ -29,7 +29,7 @@ from somray.runtime.facts import code_cache
 from somray.runtime.logs import log_to_stderr
 from somray.runtime.on_ray.places import check_places
 
-__all__ = ["check_output", "load_cohort", "refuse_missing_gpu", "refuse_others", "run_job"]
+__all__ = ["check_output", "load_cohort", "ray_executor", "refuse_missing_gpu", "refuse_others", "run_job"]  # fmt: skip
 
 LATER = "stopped; what is done stays done, and the same command goes on from there"
 
@@ -122,11 +122,7 @@ def refuse_others(cohort: Cohort) -> None:
 
 
 def refuse_missing_gpu(config: CohortConfig, gpus: float) -> None:
-    """Refuse to begin what would end in hours, when the first mask is due.
-
-    Args:
-        config: of the cohort.
-        gpus: of an embedded Ray, which cannot grow.
+    """Refuse to begin on an embedded Ray, which cannot grow, what would end in hours, when the first mask is due.
 
     Raises:
         PlanError: a student shall segment on a GPU, and there is none.
@@ -188,12 +184,8 @@ def run_job(
 ) -> dict[str, Any]:
     """Run a cohort on a Ray cluster, or on an embedded Ray where there is none.
 
-    Args:
-        config: cohort.yaml.
-        address: of a running cluster; RAY_ADDRESS where None, else an embedded Ray is started.
-        settings: `a.b=value` settings that win over the file.
-        quiet: show no progress.
-        part: what is done in the place of a whole run, such as the pretraining alone; no report is made then.
+    `part` is what is done in the place of a whole run, such as the pretraining alone; no report is made then. Where
+    no address is given that of RAY_ADDRESS is taken, else an embedded Ray started.
 
     Returns:
         As `run --json`, with `broken` and `executed`.
@@ -257,6 +249,15 @@ def _hold_against(cohort: Cohort, planning: Planning) -> None:
         planning.refuse(offered.node_memory)
 
 
+def ray_executor(resources: ResourcesConfig, address: str | None) -> Executor:
+    """Return what runs units on the Ray that is joined; only one that others can join waits for nodes."""
+    from somray.runtime.on_ray.executor import RayExecutor
+
+    wait_seconds = 60 * resources.wait_minutes if address else 0.0
+    time_limits = limits(resources.unit_minutes)
+    return RayExecutor(resources.in_flight, resources.attempts, time_limits, wait_seconds)
+
+
 def _run(
     config: Path, address: str | None, settings: tuple[str, ...], quiet: bool, part: Part | None
 ) -> dict[str, Any]:
@@ -264,7 +265,6 @@ def _run(
     storage = cohort.storage
     _check(cohort, address)
     from somray.report.pages import write_report
-    from somray.runtime.on_ray.executor import RayExecutor
     from somray.runtime.on_ray.session import ray_session
 
     resources = cohort.config.resources
@@ -282,12 +282,7 @@ def _run(
         planning.begin()  # while Ray starts
     with stoppable(), ray_session(address, resources.workers):
         on_stop()
-        executor = RayExecutor(
-            resources.in_flight,
-            resources.attempts,
-            limits(resources.unit_minutes),
-            60 * resources.wait_minutes if address else 0.0,
-        )
+        executor = ray_executor(resources, address)
         if part is not None:
             with ProgressView(quiet, before) as progress:
                 summary = part(cohort, executor, progress)

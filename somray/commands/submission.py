@@ -31,10 +31,7 @@ _SPECIAL, _ESCAPED = re.compile(r"([\\*?\[\]#! ])"), r"\\\1"
 def request(config: Path, settings: tuple[str, ...], *, shared: bool) -> dict[str, Any]:
     """Say what to hand over.
 
-    Args:
-        config: cohort.yaml.
-        settings: `a.b=value` settings that win over the file.
-        shared: whether every node sees the file where it lies.
+    `shared` tells whether every node sees the file where it lies.
 
     Returns:
         `name` of the job, `command` (words), `environment` of Ray.

@@ -50,7 +50,8 @@ def _planned(name: str, stage: Facts) -> str:
 
 def status_text(found: Facts, failures: Sequence[Facts], notes: Sequence[Facts] = ()) -> str:
     """Say how far a run is."""
-    lines = [f"{found['state']}: {found['left']} left, {found['failed']} failed"]
+    known = "" if found["state"] == "done" else " as far as is known"  # units follow from others
+    lines = [f"{found['state']}: {found['left']} left{known}, {found['failed']} failed"]
     if found["state"] == "running":
         end = found["end"]
         lines[0] += f"; ends {end_words(end['seconds'])}" if end else "; the end is not known yet"

@@ -33,6 +33,14 @@ ConfigFile = Annotated[
 ]
 
 
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        help="A running Ray cluster, HEAD:6379; RAY_ADDRESS where left out, else this machine alone."
+    ),
+]
+
+
 def exit_code(summary: dict[str, Any]) -> int:
     """Choose the code of a finished run: 4 if something of ours broke, 3 if scans were set aside."""
     if summary.get("broken"):
@@ -42,12 +50,7 @@ def exit_code(summary: dict[str, Any]) -> int:
 
 def run(
     config: ConfigFile,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            help="A running Ray cluster, HEAD:6379; RAY_ADDRESS where left out, else this machine alone."
-        ),
-    ] = None,
+    address: RayAddress = None,
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:

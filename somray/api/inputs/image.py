@@ -66,11 +66,7 @@ def is_of(given: object, package: str) -> bool:
 
 
 def plain_array(given: object, what: str) -> NDArray[Any]:  # Any: any numbers
-    """Read lists, numpy, torch, dask, pandas and whatever else knows `__array__`.
-
-    Args:
-        given: what a person handed over.
-        what: its name in messages.
+    """Read lists, numpy, torch, dask, pandas and whatever else knows `__array__`; `what` names it in messages.
 
     Raises:
         ShapeError: it is no array of numbers; says what it is and what to do.

@@ -15,11 +15,7 @@ _MOST_NAMED = 6
 
 
 def mask_of(given: object, what: str) -> tuple[NDArray[np.bool_], GivenImage]:
-    """Read a mask: bool, or numbers of which one beside 0 occurs (0 and 1, 0 and 255, 0 and 3).
-
-    Args:
-        given: anything that `read_image` takes.
-        what: its name in messages.
+    """Read a mask: bool, or numbers of which one beside 0 occurs (0 and 1, 0 and 255); `what` is for messages.
 
     Raises:
         ShapeError: values that are no mask; says which, and what to type.

@@ -23,11 +23,7 @@ SPACING_MM = (1.0, 1.0)
 
 @dataclass(frozen=True)
 class ScanReader:
-    """Reads what people give a teacher.
-
-    Args:
-        spec: what the teacher was asked for.
-    """
+    """Reads what people give a teacher of a spec."""
 
     spec: TeacherSpec
 

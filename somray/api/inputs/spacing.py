@@ -15,10 +15,6 @@ _SAME = 1e-3  # relative: people type 0.977 for 0.9766
 def checked_lengths(given: object, counts: tuple[int, ...]) -> tuple[float, ...]:
     """Refuse a spacing that is not as many positive lengths as asked for.
 
-    Args:
-        given: what stands at `spacing_mm`.
-        counts: how many lengths there may be.
-
     Raises:
         ShapeError: with what was given and an example.
     """
@@ -43,11 +39,7 @@ def spacing_of(
 ) -> tuple[float, ...] | None:
     """Return the spacing that counts, None where neither the image nor a person names one.
 
-    Args:
-        image: as read.
-        given: what a person said.
-        counts: how many lengths may be said.
-        what: the image's name in messages.
+    A person may have said one of so many lengths (`counts`); `what` names the image in messages.
 
     Raises:
         ShapeError: what was said is no spacing or differs from the image's own, or the image has coordinates

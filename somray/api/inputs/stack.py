@@ -22,12 +22,9 @@ __all__ = ["SliceStack", "stack_of"]
 
 @dataclass(frozen=True, eq=False)
 class SliceStack:
-    """Slices as kernels take them.
+    """Slices (n, c, y, x) as kernels take them, and what they were read from.
 
-    Args:
-        images: (n, c, y, x) float32.
-        is_one: whether one slice was given as such, so that results are (y, x).
-        given: what they were read from.
+    `is_one` tells whether one slice was given as such, so that results are (y, x).
     """
 
     images: NDArray[np.float32]
@@ -52,12 +49,7 @@ class SliceStack:
 
 
 def stack_of(given: object, channels: tuple[str, ...], what: str = "image") -> SliceStack:
-    """Read one or several slices.
-
-    Args:
-        given: see the module.
-        channels: names, in the order that is wanted.
-        what: the image's name in messages.
+    """Read one or several slices with channels of these names, in their order; `what` names the image in messages.
 
     Raises:
         ShapeError: it does not fit; says what was given, what is expected, and an example.

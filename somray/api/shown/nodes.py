@@ -13,10 +13,7 @@ def node_picture(
 ) -> NDArray[np.uint8]:
     """Draw nodes.
 
-    Args:
-        colours: (k, 3) RGB of each node, row by row of the grid.
-        grid: rows and columns.
-        topology: "rectangular" or "hexagonal".
+    `colours` (k, 3) are RGB of each node, row by row of the grid.
 
     Returns:
         (y, x, 3) RGB on white.

@@ -1,8 +1,6 @@
 """Pieces of HTML for notebooks: escaped, with pictures inside, without scripts or anything from outside."""
 
 import base64
-import struct
-import zlib
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -18,22 +16,14 @@ Cell = str
 """Text of a table's cell; markup where it comes from `swatch`."""
 
 _EDGE = "border-bottom:1px solid rgba(128,128,128,.35)"
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:
     """Encode RGB (y, x, 3) as PNG; same pixels, same bytes."""
-    rows, columns = pixels.shape[:2]
-    lines = np.zeros(
-        (rows, 1 + 3 * columns), dtype=np.uint8
-    )  # each begins with its filter, 0: none
-    lines[:, 1:] = pixels.reshape(rows, -1)
-    head = struct.pack(">IIBBBBB", columns, rows, 8, 2, 0, 0, 0)
-    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(lines.tobytes(), 9)), (b"IEND", b""))
-    return _SIGNATURE + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in parts
-    )
+    import cv2
+
+    _, encoded = cv2.imencode(".png", pixels[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])  # BGR
+    return bytes(encoded.tobytes())
 
 
 def small(plane: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -45,13 +35,7 @@ def small(plane: NDArray[np.generic]) -> NDArray[np.generic]:
 def figure(
     pixels: NDArray[np.uint8], caption: str, size_mm: tuple[float, float] | None = None
 ) -> str:
-    """Return a picture with its caption.
-
-    Args:
-        pixels: (y, x, 3) RGB.
-        caption: text below, and what is read out in its place.
-        size_mm: height and width that it shows, where pixels are not square.
-    """
+    """Return a picture with its caption; `size_mm` is what it shows, where pixels are not square."""
     high, wide = size_mm or (float(pixels.shape[0]), float(pixels.shape[1]))
     scale = LONGEST / max(high, wide)
     source = base64.b64encode(png(pixels)).decode("ascii")
@@ -106,13 +90,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
 
 
 def block(title: str, parts: Iterable[str], notes: Iterable[str] = ()) -> str:
-    """Return everything of one result.
-
-    Args:
-        title: text.
-        parts: HTML of ours.
-        notes: text, a paragraph each.
-    """
+    """Return everything of one result: its title, HTML of ours, and notes in text, a paragraph each."""
     told = "".join(f'<p style="margin:4px 0;font-size:90%">{escape(note)}</p>' for note in notes)
     return (
         '<div style="color:inherit;max-width:920px">'

@@ -44,13 +44,7 @@ def registration_html(
     pair: tuple[NDArray[Any], NDArray[Any]] | None,  # Any: any numbers
     warped: NDArray[np.float32] | None,
 ) -> str:
-    """Return the verdict, the pictures and the matrix.
-
-    Args:
-        found: the registration.
-        pair: fixed and moving (y, x); None where they are not known.
-        warped: moving on fixed's grid; None when refused.
-    """
+    """Return the verdict, pictures of both slices and of moving on fixed's grid, where known, and the matrix."""
     parts = []
     if pair is not None:
         fixed, moving = (np.asarray(plane, dtype=np.float64) for plane in pair)

@@ -16,14 +16,7 @@ MOST_SUBJECTS = 40
 def run_text(
     root: str, scans: pd.DataFrame, failures: pd.DataFrame, state: Mapping[str, Any]
 ) -> str:
-    """Return one line: where, how far, how many, and what was set aside.
-
-    Args:
-        root: path or URL of the run.
-        scans: the table.
-        failures: the table.
-        state: what the driver last wrote; {} where none did.
-    """
+    """Return one line: where, how far (by what the driver last wrote), how many, and what was set aside."""
     parts = [f"Run {root}", _progress(state)]
     if not scans.empty:
         aside = int((scans["status"] != "done").sum())

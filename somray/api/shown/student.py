@@ -18,10 +18,7 @@ Lesson = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]
 class StudentCard:
     """What is shown of a student.
 
-    Args:
-        channels: names.
-        model: what was learned, None before.
-        lesson: a slice (c, y, x) of the fit, its mask, and the probabilities found on it; None for none.
+    `lesson` is a slice (c, y, x) of the fit, its mask, and the probabilities found on it.
     """
 
     channels: tuple[str, ...]

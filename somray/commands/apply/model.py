@@ -10,7 +10,7 @@ import numpy as np
 from somray.commands.export.masks import check_form, write_mask
 from somray.commands.export.scans import StoredScan, told
 from somray.commands.export.sources import source_grid
-from somray.commands.words import meant
+from somray.commands.words import asked_protocols, check_word
 from somray.config import ProtocolConfig
 from somray.domain.brick import Brick
 from somray.domain.run import ScanPlace
@@ -51,13 +51,9 @@ def apply_model(
 ) -> dict[str, Any]:
     """Segment a new scan with a model of a run, on this machine.
 
-    Args:
-        location: path or URL of the run.
-        protocol: whose model is applied.
-        sources: one file, folder or fsspec URL per channel of the protocol, in its order.
-        out: folder; the scan is written there as OME-Zarr with `labels/METHOD`.
-        method: of `METHODS`.
-        form: nifti, nrrd, dicom-seg or rtstruct: the mask is written beside the scan in that format too.
+    `sources` holds one file, folder or fsspec URL per channel, in the protocol's order. The scan is written below
+    `out` as OME-Zarr with `labels/METHOD`; with `form` (nifti, nrrd, dicom-seg, rtstruct) the mask lies beside it
+    too.
 
     Returns:
         Place of the scan, method, the target's area per slice in mm², how well the teacher carries over (`drift`;
@@ -142,13 +138,8 @@ def _written(stored: StoredScan, method: str, form: str) -> dict[str, Any]:
 
 def _models(run: StoredRun, protocol: str, method: str) -> tuple[TeacherModel, Any]:
     """Return the teacher, and the model of the method: itself, the student or the segmenter."""
-    known = run.config.protocols
-    if protocol not in known:
-        near = meant(protocol, known)
-        raise ConfigError(f"--protocol {protocol!r}: the run has {', '.join(known)}{near}")
-    if method not in METHODS:
-        near = meant(method, METHODS)
-        raise ConfigError(f"--method {method!r}: expected {', '.join(METHODS)}{near}")
+    asked_protocols(run.config.protocols, protocol)
+    check_word("--method", method, METHODS)
     teacher = run.teacher(protocol)
     if method == "finetuned" and teacher is not None:
         if "segmenter" not in run.model_info(protocol):

@@ -48,10 +48,7 @@ DOUBTED_REPAIRS = ("lossy_compressed", "resampled_z", "untilted", "suv_slices_di
 class MadeAnswer:
     """Objects that are ready to be sent, and what they are.
 
-    Args:
-        objects: DICOM files, segmentations first.
-        told: what stands in the journal of them.
-        text: what a person is told; nothing of it names anybody.
+    `objects` are DICOM files, segmentations first; `told` stands in the journal; `text` names nobody.
     """
 
     objects: list[bytes]
@@ -85,12 +82,7 @@ def answer_case(
 ) -> MadeAnswer:
     """Segment a scan and write the objects.
 
-    Args:
-        settings: of the node.
-        run: whose models are applied.
-        case: the scan.
-        past: earlier answers to it, when it had other slices.
-        work: folder that is removed later.
+    `past` are earlier answers to it, when it had other slices; `work` is a folder that is removed later.
 
     Raises:
         RefusalError: the scan cannot be used, or its answer not be written.

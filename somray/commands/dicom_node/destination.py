@@ -13,35 +13,17 @@ __all__ = ["Destination", "destination_of"]
 
 @dataclass(frozen=True)
 class Destination:
-    """Takes objects.
-
-    Args:
-        name: for people.
-        send: takes one DICOM file; raises what the archive's rooms raise.
-        connection: that is to be closed at the end, where it has one of its own.
-    """
+    """Takes DICOM files; `send` raises what the archive's rooms raise, `close` ends what it holds open."""
 
     name: str
     send: Callable[[bytes], None]
-    connection: ArchiveConnection | None = None
-
-    def close(self) -> None:
-        """Close what it holds open."""
-        if self.connection is not None:
-            self.connection.close()
+    close: Callable[[], None] = lambda: None
 
 
 def destination_of(
     archive: Orthanc, send_to: str | None, stow_url: str | None, password: str, calling: str
 ) -> Destination:
-    """Choose where answers go.
-
-    Args:
-        archive: that scans come from, and answers go to where nothing else is named.
-        send_to: AET@host:port.
-        stow_url: root of a DICOMweb service.
-        password: of its user.
-        calling: our AE title.
+    """Choose where answers go: to AET@host:port, to a DICOMweb service, else back to the archive.
 
     Raises:
         ConfigError: both are named, or one is damaged.
@@ -53,5 +35,5 @@ def destination_of(
         return Destination(peer.name, lambda data: c_store(peer, data))
     if stow_url:
         connection = ArchiveConnection(stow_url, password)
-        return Destination(connection.name, lambda data: stow(connection, data), connection)
+        return Destination(connection.name, lambda data: stow(connection, data), connection.close)
     return Destination(archive.name, archive.store)

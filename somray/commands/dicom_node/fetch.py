@@ -18,13 +18,7 @@ __all__ = ["FetchedSeries", "Fetcher"]
 
 @dataclass(frozen=True)
 class FetchedSeries:
-    """A series on this machine.
-
-    Args:
-        series: what the archive says of it.
-        folder: its files.
-        digest: of all their bytes, in whatever order they came.
-    """
+    """A series on this machine; its digest is of the bytes of all its files, in whatever order they came."""
 
     series: ArchivedSeries
     folder: Path
@@ -46,13 +40,7 @@ class FetchedSeries:
 
 
 class Fetcher:
-    """Brings series here, each once, and removes them at the end.
-
-    Args:
-        archive: where they are.
-        work: folder for them.
-        most_bytes: of one series.
-    """
+    """Brings series to a folder here, each once and none above a size, and removes them at the end."""
 
     def __init__(self, archive: Orthanc, work: Path, most_bytes: int) -> None:
         self._archive, self._most_bytes = archive, most_bytes

@@ -58,9 +58,7 @@ class KnownProtocol:
     def distance(self, header: ScanHeader, channel: int) -> float:
         """Return how far a series lies from the protocol, in octaves.
 
-        Args:
-            header: of the series.
-            channel: it is meant for; only the first one's spacing is known, others lie where they like.
+        Of further channels only the unit counts: they lie where they like.
 
         Raises:
             RefusalError: the protocol cannot take it.

@@ -98,12 +98,7 @@ class SeriesEntry:
 
 
 class Journal:
-    """The journal of one node and one archive.
-
-    Args:
-        folder: of this node alone.
-        archive: its URL; a folder belongs to one.
-    """
+    """The journal of one node and one archive, a URL; its folder belongs to both alone."""
 
     def __init__(self, folder: Path, archive: str) -> None:
         self.folder, self.work = folder, folder / "work"

@@ -37,13 +37,7 @@ OBJECTS = frozenset(
 class DicomNode:
     """One run's answers to one archive.
 
-    Args:
-        settings: how it works.
-        run: whose models answer.
-        protocols: of the run that may.
-        archive: where scans arrive.
-        destination: where answers go.
-        journal: open.
+    The journal is open.
     """
 
     def __init__(

@@ -19,13 +19,7 @@ _FRAME = "0020-0052"  # FrameOfReferenceUID
 
 @dataclass(frozen=True)
 class ScanCase:
-    """One scan, whole: a protocol, and a series for each of its channels.
-
-    Args:
-        protocol: that answers.
-        channels: in its order.
-        distance: to the protocol's scans, octaves.
-    """
+    """One scan, whole: what answers, a series for each of its channels, its distance to their scans in octaves."""
 
     protocol: KnownProtocol
     channels: tuple[FetchedSeries, ...]
@@ -33,14 +27,7 @@ class ScanCase:
 
 
 class Planner:
-    """Decides about series.
-
-    Args:
-        archive: where they are.
-        protocols: that may answer.
-        entries: what is known of series.
-        fetcher: brings them here.
-    """
+    """Decides about series: by what is known of them, what may answer, and what a fetcher brings here."""
 
     def __init__(
         self,
@@ -54,14 +41,9 @@ class Planner:
         self._headers: dict[tuple[str, str], ScanHeader] = {}
 
     def plan(self, series: ArchivedSeries, *, may_wait: bool) -> ScanCase | None:
-        """Find what answers a series.
+        """Find what answers a series that has settled; None where it waits for the other channels.
 
-        Args:
-            series: that has settled.
-            may_wait: whether a channel that is not there may still come.
-
-        Returns:
-            The case; None where it waits for the other channels.
+        `may_wait` tells whether a channel that is not there may still come.
 
         Raises:
             RefusalError: nothing answers it, or two things do.

@@ -13,7 +13,7 @@ from somray.commands.dicom_node.fingerprint import KnownProtocol, known_protocol
 from somray.commands.dicom_node.journal import Journal
 from somray.commands.dicom_node.node import DicomNode
 from somray.commands.dicom_node.settings import ArchivePlaces, NodeSettings
-from somray.commands.words import meant
+from somray.commands.words import asked_protocols, check_word
 from somray.errors import ConfigError
 from somray.io.archive import ArchiveConnection, Orthanc
 from somray.io.run import StoredRun, open_run
@@ -27,10 +27,6 @@ _PARTS = {"som": "teacher", "student": "student", "finetuned": "segmenter"}
 
 def serve_archive(settings: NodeSettings, places: ArchivePlaces) -> dict[str, Any]:  # Any: JSON
     """Run a node until it is ended, or until nothing is left to do.
-
-    Args:
-        settings: how it works.
-        places: with whom it talks.
 
     Returns:
         How many series stand in which state, why those that are refused or failed are, and how many of them were set
@@ -48,8 +44,12 @@ def serve_archive(settings: NodeSettings, places: ArchivePlaces) -> dict[str, An
         archive, places.send_to, places.stow, places.stow_password, places.calling
     )
     journal = Journal(places.state, archive.name)
-    open_ones = contextlib.closing(archive), contextlib.closing(destination)
-    with _ended_by_signal(), open_ones[0], open_ones[1], journal.opened():
+    with (
+        _ended_by_signal(),
+        contextlib.closing(archive),
+        contextlib.closing(destination),
+        journal.opened(),
+    ):
         node = DicomNode(settings, run, protocols, archive, destination, journal)
         names = ", ".join(protocol.name for protocol in protocols)
         say(f"answering {names} from {archive.name} to {destination.name}")
@@ -61,14 +61,10 @@ def serve_archive(settings: NodeSettings, places: ArchivePlaces) -> dict[str, An
 
 def _protocols(run: StoredRun, settings: NodeSettings) -> list[KnownProtocol]:
     """Return the protocols that may answer, all of them with a model."""
-    known = run.config.protocols
     for name in settings.protocols:
-        if name not in known:
-            near = meant(name, known)
-            raise ConfigError(f"--protocol {name!r}: the run has {', '.join(known)}{near}")
-    if settings.method is not None and settings.method not in _PARTS:
-        near = meant(settings.method, _PARTS)
-        raise ConfigError(f"--method {settings.method!r}: expected {', '.join(_PARTS)}{near}")
+        asked_protocols(run.config.protocols, name)
+    if settings.method is not None:
+        check_word("--method", settings.method, _PARTS)
     found = known_protocols(run, settings.protocols)
     lacking = [
         protocol.name

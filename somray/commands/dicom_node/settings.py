@@ -21,9 +21,7 @@ REFUSALS = {
 class RefusalError(Exception):
     """A series is not answered.
 
-    Args:
-        code: a key of `REFUSALS` or `QUARANTINE_CODES`.
-        message: why, without anything that names somebody.
+    The code is a key of `REFUSALS` or `QUARANTINE_CODES`; the message names nobody.
     """
 
     def __init__(self, code: str, message: str) -> None:

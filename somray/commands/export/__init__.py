@@ -3,18 +3,13 @@
 from typing import Any
 
 from somray.commands.export.request import FORMATS, ExportRequest
-from somray.commands.words import meant
-from somray.errors import ConfigError
+from somray.commands.words import check_word
 
 __all__ = ["FORMATS", "ExportRequest", "export_run"]
 
 
 def export_run(location: str, request: ExportRequest) -> dict[str, Any]:  # Any: JSON
     """Write a run's masks, or its students (onnx) or pretrained encoders (encoder), as files of another format.
-
-    Args:
-        location: path or URL of the run.
-        request: what, and where to.
 
     Returns:
         `format`, `files` (places of what was written), `left_out` and `notes`: for masks, objects with subject,
@@ -24,9 +19,7 @@ def export_run(location: str, request: ExportRequest) -> dict[str, Any]:  # Any:
         ConfigError: unknown format, protocol, scan, label or channel, or a package is not installed.
         StoreError: the run cannot be read or the folder not be written.
     """
-    if request.form not in FORMATS:
-        near = meant(request.form, FORMATS)
-        raise ConfigError(f"--format {request.form!r}: expected {', '.join(FORMATS)}{near}")
+    check_word("--format", request.form, FORMATS)
     if request.form == "onnx":
         from somray.commands.export.onnx import export_students
 

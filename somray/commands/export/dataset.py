@@ -105,7 +105,7 @@ class Layout:
 
     Args:
         form: as the person asks for it.
-        folder: of a number and a plain name.
+        folder: its name, with places for a number and a plain name.
         write_images: writes a case's images, and returns their names.
         describe: writes what stands beside the files, last of all dataset.json, and returns the names.
         refuse: says why a scan cannot be a case; "" where it can.
@@ -113,7 +113,7 @@ class Layout:
     """
 
     form: str
-    folder: Callable[[int, str], str]
+    folder: str
     write_images: ImageWriter
     describe: Callable[[StoredRun, Dataset, list[Case]], list[str]]
     refuse: Callable[[StoredScan], str]
@@ -175,7 +175,7 @@ def _begun(
         objects = run.table("objects")
         doubts = [doubts_of(stored, label, objects) for stored in scans]
     ignores = any(doubt is not None and doubt.reasons for doubt in doubts)
-    folder = layout.folder(number, re.sub(r"[^A-Za-z0-9_-]", "-", protocol))
+    folder = layout.folder.format(number, re.sub(r"[^A-Za-z0-9_-]", "-", protocol))
     all_names = (*names, *([IGNORE] if ignores else ()))
     storage = Storage.at(request.out)
     return Dataset(storage, folder, protocol, label, all_names, values, ignores), doubts

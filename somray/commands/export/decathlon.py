@@ -3,14 +3,11 @@
 Nothing there ignores a label by itself, so doubtful voxels are marked only where a person asks for it.
 """
 
-import json
-
 import numpy as np
 from numpy.typing import NDArray
 
 from somray.commands.export.dataset import ENDING, Case, Dataset, Fill, Layout, filled
-from somray.commands.export.scans import StoredScan
-from somray.commands.export.statement import describe_labels, summary
+from somray.commands.export.statement import describe, summary
 from somray.domain.brick import Brick
 from somray.domain.channel import channels_of
 from somray.io.run import StoredRun
@@ -18,14 +15,6 @@ from somray.io.writers.nifti import write_nifti
 from somray.io.writers.voxels import Voxels
 
 __all__ = ["DECATHLON"]
-
-
-def _folder(number: int, name: str) -> str:
-    return f"Task{number:03d}_{name}"
-
-
-def _refuse(stored: StoredScan) -> str:
-    return ""
 
 
 def _write_images(dataset: Dataset, case: Case, fills: list[Fill]) -> list[str]:
@@ -64,11 +53,10 @@ def _describe(run: StoredRun, dataset: Dataset, cases: list[Case]) -> list[str]:
         "training": training,
         "test": [],
     }
-    name = f"{dataset.folder}/dataset.json"
-    beside = describe_labels(run, dataset, cases)
-    dataset.storage.write_text(name, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
-    return [*beside, name]
+    return describe(run, dataset, cases, facts)
 
 
-DECATHLON = Layout("decathlon", _folder, _write_images, _describe, _refuse, ignores=False)
+DECATHLON = Layout(
+    "decathlon", "Task{:03d}_{}", _write_images, _describe, lambda stored: "", ignores=False
+)
 """As MONAI's `load_decathlon_datalist` reads it."""

@@ -76,12 +76,9 @@ class ScanDoubts:
 
 
 def doubts_of(stored: StoredScan, label: str, objects: pd.DataFrame) -> ScanDoubts:
-    """Find what can be doubted in one scan.
+    """Find what can be doubted in one mask of a scan; `objects` is the run's table.
 
-    Args:
-        stored: the scan.
-        label: the mask that is to be doubted: objects settle pixels of `lesions` alone.
-        objects: the run's table `objects`.
+    Objects settle pixels of the mask `lesions` alone.
     """
 
     def there(group: str) -> bool:

@@ -14,8 +14,9 @@ from safetensors.numpy import save as tensors_to_bytes
 
 from somray import __version__
 from somray.commands.export.model_card import model_card
+from somray.commands.export.scans import units_of
 from somray.commands.export.standalone import network_source
-from somray.commands.words import meant
+from somray.commands.words import asked_protocols
 from somray.domain.encoder import EncoderModel
 from somray.errors import ConfigError
 from somray.io.models import ENCODER_FILE, encoder_bytes, encoder_facts, read_encoder
@@ -31,12 +32,7 @@ Facts = dict[str, Any]  # Any: JSON
 
 
 def export_encoders(location: str, out: str, protocol: str | None = None) -> Facts:
-    """Write the pretrained encoders of a run.
-
-    Args:
-        location: path or URL of the run.
-        out: folder (or URL) to write to.
-        protocol: the only one to export; all that have an encoder where left out.
+    """Write the pretrained encoders of a run: the one of a protocol, or all that there are.
 
     Returns:
         `format`, `files` (places of what was written), `left_out` (protocols without an encoder) and `notes`.
@@ -51,25 +47,14 @@ def export_encoders(location: str, out: str, protocol: str | None = None) -> Fac
         for file, data in _files(run, name, model).items():
             storage.write_bytes(f"{name}/{file}", data)
             files.append(storage.uri(f"{name}/{file}"))
-    return {
-        "format": "encoder",
-        "files": files,
-        "left_out": [_left_out(name) for name in missing],
-        "notes": [],
-    }
-
-
-def _left_out(name: str) -> Facts:
-    return {"subject": name, "session": None, "label": None, "reason": "has no encoder"}
+    nothing = {"session": None, "label": None, "reason": "has no encoder"}
+    left_out = [{"subject": name, **nothing} for name in missing]
+    return {"format": "encoder", "files": files, "left_out": left_out, "notes": []}
 
 
 def _encoders(run: StoredRun, protocol: str | None) -> tuple[dict[str, EncoderModel], list[str]]:
     """Read the encoders that are wanted, and name the protocols that have none."""
-    known = list(run.config.protocols)
-    if protocol is not None and protocol not in known:
-        near = meant(protocol, known)
-        raise ConfigError(f"--protocol {protocol!r}: the run has {', '.join(known)}{near}")
-    wanted = known if protocol is None else [protocol]
+    wanted = asked_protocols(run.config.protocols, protocol)
     found = {
         name: read_encoder(run.storage, name)
         for name in wanted
@@ -131,7 +116,7 @@ def _facts(run: StoredRun, protocol: str, model: EncoderModel) -> Facts:
         "protocol": protocol,
         "modality": config.modality,
         **encoder_facts(model),
-        "units": _units(run, protocol),
+        "units": units_of(run, protocol),
         "targets": "nodes of a self-organizing map of ten features a channel, fitted without any label",
         "licence": None,
         "measured_on": _measured(run, protocol),
@@ -140,12 +125,6 @@ def _facts(run: StoredRun, protocol: str, model: EncoderModel) -> Facts:
             for key in ("somray", "code_digest", "config_digest", "seed", "versions")
         },
     }
-
-
-def _units(run: StoredRun, protocol: str) -> list[str]:
-    """List the units of each channel's values."""
-    scans = run.table("scans")
-    return sorted({str(unit) for unit in scans["unit"][scans["protocol"] == protocol].dropna()})
 
 
 def _measured(run: StoredRun, protocol: str) -> Facts | None:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from somray import __version__
 from somray.commands.export.request import LABELS, ExportRequest
 from somray.commands.export.scans import StoredScan, chosen_scans, labels_of, told
 from somray.commands.export.sources import SourceGrid, on_grid, on_slices, source_grid
-from somray.commands.words import meant
-from somray.errors import ConfigError, DataError, ExportError
+from somray.commands.words import check_word
+from somray.errors import DataError, ExportError
 from somray.io.run import StoredRun, open_run
 from somray.io.storage import Storage
 from somray.io.writers.dicom.rtstruct import write_rtstruct
@@ -57,14 +58,6 @@ def _write_nrrd(target: _Target, labels: LabelMap) -> tuple[list[str], str]:
     name = target.stored.file(target.label, ".nrrd")
     write_nrrd(target.storage, name, on_grid(labels, target.grid.geometry))
     return [name], target.grid.note
-
-
-def _write_seg(target: _Target, labels: LabelMap) -> tuple[list[str], str]:
-    return _write_dicom("dicom-seg", "SEG", write_seg, target, labels)
-
-
-def _write_rtstruct(target: _Target, labels: LabelMap) -> tuple[list[str], str]:
-    return _write_dicom("rtstruct", "RTSTRUCT", write_rtstruct, target, labels)
 
 
 def _write_dicom(
@@ -134,8 +127,8 @@ _Writer = Callable[[_Target, LabelMap], tuple[list[str], str]]
 MASK_FORMATS: dict[str, _Writer] = {
     "nifti": _write_nifti,
     "nrrd": _write_nrrd,
-    "dicom-seg": _write_seg,
-    "rtstruct": _write_rtstruct,
+    "dicom-seg": partial(_write_dicom, "dicom-seg", "SEG", write_seg),
+    "rtstruct": partial(_write_dicom, "rtstruct", "RTSTRUCT", write_rtstruct),
 }
 """Formats of one file a scan and mask; each writes it and returns its names and a note."""
 
@@ -149,9 +142,7 @@ def check_form(form: str) -> None:
     Raises:
         ConfigError: the format is unknown, or its package is not installed.
     """
-    if form not in MASK_FORMATS:
-        near = meant(form, MASK_FORMATS)
-        raise ConfigError(f"--format {form!r}: expected {', '.join(MASK_FORMATS)}{near}")
+    check_word("--format", form, MASK_FORMATS)
     if form == "dicom-seg":
         require_highdicom()
 
@@ -159,14 +150,7 @@ def check_form(form: str) -> None:
 def write_mask(
     stored: StoredScan, label: str, form: str, storage: Storage, grid: SourceGrid
 ) -> tuple[list[str], str]:
-    """Write one mask.
-
-    Args:
-        stored: the scan.
-        label: som, student or lesions.
-        form: a key of `MASK_FORMATS`.
-        storage: folder of the files.
-        grid: of the scan's source.
+    """Write one mask (som, student or lesions) of a scan in a form of `MASK_FORMATS`, on its source's grid.
 
     Returns:
         Places of the files, and a note, "" where there is none.
@@ -222,11 +206,8 @@ def _channels(run: StoredRun, request: ExportRequest, scans: list[StoredScan]) -
     """Return, for each protocol, the index of the channel whose source's grid is used."""
     found = {}
     for protocol in {stored.scan.protocol for stored in scans}:
-        known = run.config.protocols[protocol].channels
-        if request.channel is not None and request.channel not in known:
-            near = meant(request.channel, known)
-            raise ConfigError(
-                f"--channel {request.channel!r}: protocol {protocol!r} has {', '.join(known)}{near}"
-            )
-        found[protocol] = 0 if request.channel is None else list(known).index(request.channel)
+        known, channel = run.config.protocols[protocol].channels, request.channel
+        if channel is not None:
+            check_word("--channel", channel, known, f"protocol {protocol!r} has")
+        found[protocol] = 0 if channel is None else known.index(channel)
     return found

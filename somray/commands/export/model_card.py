@@ -24,11 +24,7 @@ TARGETS = {
 
 
 def model_card(facts: Facts) -> str:
-    """Write README.md of one encoder.
-
-    Args:
-        facts: of `encoder.json`.
-    """
+    """Write README.md of one encoder, by the facts of its `encoder.json`."""
     parts = [
         _head(facts),
         _data(facts),

@@ -1,7 +1,5 @@
 """A run as raw data sets of nnU-Net v2: one file a channel, doubtful voxels as its ignore label."""
 
-import json
-
 from somray.commands.export.dataset import (
     ENDING,
     Case,
@@ -11,17 +9,13 @@ from somray.commands.export.dataset import (
     filled,
 )
 from somray.commands.export.scans import StoredScan
-from somray.commands.export.statement import describe_labels, summary
+from somray.commands.export.statement import describe, summary
 from somray.domain.channel import channels_of
 from somray.io.run import StoredRun
 from somray.io.writers.nifti import is_sheared, write_nifti
 from somray.io.writers.voxels import Voxels
 
 __all__ = ["NNUNET"]
-
-
-def _folder(number: int, name: str) -> str:
-    return f"Dataset{number:03d}_{name}"
 
 
 def _refuse(stored: StoredScan) -> str:
@@ -55,11 +49,8 @@ def _describe(run: StoredRun, dataset: Dataset, cases: list[Case]) -> list[str]:
         "name": dataset.protocol,
         "description": summary(run, dataset),
     }
-    name = f"{dataset.folder}/dataset.json"
-    beside = describe_labels(run, dataset, cases)
-    dataset.storage.write_text(name, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
-    return [*beside, name]
+    return describe(run, dataset, cases, facts)
 
 
-NNUNET = Layout("nnunet", _folder, _write_images, _describe, _refuse, ignores=True)
+NNUNET = Layout("nnunet", "Dataset{:03d}_{}", _write_images, _describe, _refuse, ignores=True)
 """nnU-Net's ignore label counts in no loss, so doubt costs nothing there but pixels."""

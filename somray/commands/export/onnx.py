@@ -8,7 +8,8 @@ import json
 from typing import Any
 
 from somray import __version__
-from somray.commands.words import meant
+from somray.commands.export.scans import units_of
+from somray.commands.words import asked_protocols
 from somray.domain.student import StudentModel
 from somray.errors import ConfigError
 from somray.io.run import StoredRun, open_run
@@ -30,12 +31,7 @@ VOLUMES_NOTE = (
 def export_students(
     location: str, out: str, protocol: str | None = None
 ) -> dict[str, Any]:  # Any: JSON
-    """Write the students of a run as ONNX.
-
-    Args:
-        location: path or URL of the run.
-        out: folder (or URL) to write to.
-        protocol: the only one to export; all that have a student where left out.
+    """Write the students of a run as ONNX: the one of a protocol, or all that there are.
 
     Returns:
         `format`, `files` (places of what was written) and `left_out` (protocols without a student).
@@ -51,7 +47,7 @@ def export_students(
     students, left_out = _students(run, protocol)
     storage, files = Storage.at(out), []
     for name, model in students.items():
-        facts = {**_facts(name, model), "units": _units(run, name)}
+        facts = {**_facts(name, model), "units": units_of(run, name)}
         storage.write_bytes(f"{name}.onnx", onnx_bytes(model, facts))
         storage.write_text(f"{name}.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
         files += [storage.uri(f"{name}.onnx"), storage.uri(f"{name}.json")]
@@ -60,11 +56,7 @@ def export_students(
 
 def _students(run: StoredRun, protocol: str | None) -> tuple[dict[str, StudentModel], list[str]]:
     """Read the students that are wanted; those that are not there are named, or refused if asked for."""
-    known = list(run.config.protocols)
-    if protocol is not None and protocol not in known:
-        near = meant(protocol, known)
-        raise ConfigError(f"--protocol {protocol!r}: the run has {', '.join(known)}{near}")
-    wanted = known if protocol is None else [protocol]
+    wanted = asked_protocols(run.config.protocols, protocol)
     read = {name: run.student(name) for name in wanted}
     found = {name: model for name, model in read.items() if model is not None}
     missing = [name for name in wanted if name not in found]
@@ -101,10 +93,3 @@ def _facts(protocol: str, model: StudentModel) -> dict[str, object]:
         "temperature": model.temperature,
         "note": NOTE,
     }
-
-
-def _units(run: StoredRun, protocol: str) -> list[str]:
-    """List the units of each channel's values; two where scans of the protocol differ."""
-    scans = run.table("scans")
-    units = scans["unit"][scans["protocol"] == protocol].dropna()
-    return sorted({str(unit) for unit in units})

@@ -15,18 +15,11 @@ DATASET = 501  # nnU-Net's number; those below 500 are taken by public data sets
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What leaves a run, and where it goes.
+    """What leaves a run, in a form of `FORMATS`, and the folder or URL it goes to.
 
-    Args:
-        form: a name of `FORMATS`.
-        out: folder, or URL of one.
-        protocol: the only one; all where None.
-        subjects: the only ones; all where empty.
-        sessions: the only ones; all where empty.
-        labels: the only ones; what the format takes by itself where empty.
-        channel: the channel whose source's grid is used; the first where None.
-        dataset: number of the first data set (nnunet, decathlon); further protocols take the next ones.
-        ignore: whether doubtful voxels of a data set are marked as such; what the form does by itself where None.
+    Of what is None or empty all are meant; of `labels` and `ignore` what the form takes and does by itself, of
+    `channel` the first one, whose source's grid is used. Further protocols take the data sets' numbers after
+    `dataset`.
     """
 
     form: str

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from somray.commands.export.request import LABELS, ExportRequest
-from somray.commands.words import meant
+from somray.commands.words import asked_protocols, meant
 from somray.config import CohortConfig
 from somray.domain.brick import Brick
 from somray.domain.palette import class_rgba, lesion_rgba
@@ -22,7 +22,7 @@ from somray.io.run import StoredRun
 from somray.io.storage import Storage
 from somray.io.writers.voxels import LabelMap, Segment, Voxels
 
-__all__ = ["StoredScan", "chosen_scans", "labels_of", "segments_of", "told"]
+__all__ = ["StoredScan", "chosen_scans", "labels_of", "segments_of", "told", "units_of"]
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,7 @@ def chosen_scans(
 
 
 def _check(config: CohortConfig, request: ExportRequest) -> None:
-    if request.protocol is not None and request.protocol not in config.protocols:
-        known = ", ".join(config.protocols)
-        near = meant(request.protocol, config.protocols)
-        raise ConfigError(f"--protocol {request.protocol!r}: the run has {known}{near}")
+    asked_protocols(config.protocols, request.protocol)
     if unknown := sorted(set(request.labels) - set(LABELS)):
         near = meant(unknown[0], LABELS)
         raise ConfigError(f"--label {', '.join(unknown)}: expected {', '.join(LABELS)}{near}")
@@ -124,6 +121,12 @@ def _sources(config: CohortConfig) -> dict[tuple[str, str], Scan]:
     except ConfigError:
         return {}
     return {(scan.subject, scan.session): scan for scan in scans}
+
+
+def units_of(run: StoredRun, protocol: str) -> list[str]:
+    """List the units of each channel's values; two where scans of the protocol differ."""
+    scans = run.table("scans")
+    return sorted({str(unit) for unit in scans["unit"][scans["protocol"] == protocol].dropna()})
 
 
 def labels_of(stored: StoredScan, label: str) -> LabelMap:

@@ -31,10 +31,8 @@ _RESAMPLED = {"resampled_z", "untilted"}
 class SourceGrid:
     """Where a mask goes.
 
-    Args:
-        geometry: the grid for formats that hold one volume.
-        files: per time point the slices of a DICOM source; () where it is none, or gone.
-        why: why it is not the source's own grid, "" where it is.
+    `geometry` is for formats that hold one volume; `files` are per time point the slices of a DICOM source, () where
+    it is none, or gone; `why` tells why it is not the source's own grid.
     """
 
     geometry: Geometry
@@ -48,12 +46,7 @@ class SourceGrid:
 
 
 def source_grid(stored: StoredScan, channel: int) -> SourceGrid:
-    """Look at a scan's source.
-
-    Args:
-        stored: the scan.
-        channel: index of the channel whose source is meant.
-    """
+    """Look at the source of one channel of a scan."""
     meta = stored.meta
     paths = stored.scan.paths
     path = paths[channel] if channel < len(paths) else None

@@ -14,7 +14,7 @@ from somray.commands.export.doubt import DOUBTS
 from somray.io.ome.image import read_meta
 from somray.io.run import StoredRun
 
-__all__ = ["describe_labels", "summary"]
+__all__ = ["describe", "summary"]
 
 OURS = "no person labelled or corrected any voxel"
 THEIRS = (
@@ -45,14 +45,19 @@ def _is_foreign(run: StoredRun) -> bool:
     return bool(run.info.get("measured"))
 
 
-def describe_labels(run: StoredRun, dataset: Dataset, cases: list[Case]) -> list[str]:
-    """Write labels.json and README.md, and return their names."""
-    facts = _facts(run, dataset, cases)
-    names = [f"{dataset.folder}/labels.json", f"{dataset.folder}/README.md"]
-    text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
-    dataset.storage.write_text(names[0], text)
-    dataset.storage.write_text(names[1], _readme(dataset, facts))
-    return names
+def describe(
+    run: StoredRun, dataset: Dataset, cases: list[Case], facts: dict[str, Any]
+) -> list[str]:  # Any: JSON
+    """Write labels.json, README.md and, last, `facts` as dataset.json; return their names."""
+    told = _facts(run, dataset, cases)
+    texts = {
+        "labels.json": json.dumps(told, indent=1, ensure_ascii=False) + "\n",
+        "README.md": _readme(dataset, told),
+        "dataset.json": json.dumps(facts, indent=1, ensure_ascii=False) + "\n",
+    }
+    for name, text in texts.items():
+        dataset.storage.write_text(f"{dataset.folder}/{name}", text)
+    return [f"{dataset.folder}/{name}" for name in texts]
 
 
 def _facts(run: StoredRun, dataset: Dataset, cases: list[Case]) -> dict[str, Any]:  # Any: JSON

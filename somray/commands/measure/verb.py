@@ -109,18 +109,11 @@ def _measured(
     progress = None if quiet else MinuteLines()
     if workers == 1 and address is None:
         return measure_run(plan, SerialExecutor(), write_report, progress)
-    from somray.pipeline.bounds.limits import limits
-    from somray.runtime.on_ray.executor import RayExecutor
+    from somray.commands.launch import ray_executor
     from somray.runtime.on_ray.session import ray_session
 
-    resources = plan.source.config.resources
     with ray_session(address, workers):
-        executor = RayExecutor(
-            resources.in_flight,
-            resources.attempts,
-            limits(resources.unit_minutes),
-            60 * resources.wait_minutes if address else 0.0,
-        )
+        executor = ray_executor(plan.source.config.resources, address)
         report = functools.partial(write_report, mapper=executor.mapper())
         return measure_run(plan, executor, report, progress)
 

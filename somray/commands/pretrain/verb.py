@@ -1,25 +1,19 @@
 """The verb `pretrain`: its options, and what it says to a person."""
 
 import shlex
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from somray.commands.console import Json, give
-from somray.commands.verbs import ConfigFile, Settings, exit_code
+from somray.commands.verbs import ConfigFile, RayAddress, Settings, exit_code
 
 __all__ = ["pretrain", "pretrain_text"]
 
 
 def pretrain(
     config: ConfigFile,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            help="A running Ray cluster, HEAD:6379; RAY_ADDRESS where left out, else this machine alone."
-        ),
-    ] = None,
+    address: RayAddress = None,
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
@@ -31,19 +25,12 @@ def pretrain(
 
     Example: somray pretrain cohort.yaml --set protocols.lung.pretrain.steps=4000
     """
-    summary = run_pretraining(config, address, tuple(settings or ()), quiet=as_json)
-    give(summary, as_json, lambda: pretrain_text(summary))
-    raise typer.Exit(exit_code(summary))
-
-
-def run_pretraining(
-    config: Path, address: str | None, settings: tuple[str, ...], quiet: bool
-) -> dict[str, Any]:  # Any: JSON
-    """Pretrain as `launch.run_job` runs a cohort; see there."""
     from somray.commands.launch import run_job
     from somray.pipeline.pretrain.run import pretrain_cohort
 
-    return run_job(config, address, settings, quiet, pretrain_cohort)
+    summary = run_job(config, address, tuple(settings or ()), as_json, pretrain_cohort)
+    give(summary, as_json, lambda: pretrain_text(summary))
+    raise typer.Exit(exit_code(summary))
 
 
 def pretrain_text(summary: dict[str, Any]) -> str:

@@ -24,11 +24,7 @@ ONCE = ("teacher", "pretrain", "student")  # a unit of these serves a whole prot
 
 
 class Planning:
-    """Makes a plan in a thread of its own; the run does not wait for it and does not fail with it.
-
-    Args:
-        cohort: what is run.
-    """
+    """Makes a plan in a thread of its own; the run does not wait for it and does not fail with it."""
 
     def __init__(self, cohort: Cohort) -> None:
         """Make nothing yet."""
@@ -48,11 +44,7 @@ class Planning:
             self.plan = planned(cohort)
 
     def refuse(self, offered: float, patience: float = PATIENCE_SECONDS) -> None:
-        """Refuse a run of which a unit fits no node; what is not known in time is found when it is due.
-
-        Args:
-            offered: bytes that the largest node offers to a task, where none can join.
-            patience: seconds to wait for the plan.
+        """Refuse a run of which a unit fits no node, where none can join; what is not known in time is found when due.
 
         Raises:
             PlanError: one does not fit.

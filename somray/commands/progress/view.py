@@ -26,11 +26,9 @@ Plan = Mapping[str, StageCost] | None
 class ProgressView:
     """Shows the counts of every stage while a run goes on, and when it will end.
 
-    Args:
-        quiet: show nothing.
-        before: units that earlier runs had ended, by stage.
-        plan: gives what there will be to do, once that is known; nothing is said of the end where None.
-        keep: told once a minute how many seconds are left, None where nobody knows.
+    `before` are units that earlier runs had ended, by stage. `plan` gives what there will be to do, once that is
+    known; nothing is said of the end where it is None. `keep` is told once a minute how many seconds are left, None
+    where nobody knows.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ from somray.commands.console import say
 from somray.commands.propose.figures import SeenCandidate, done_scans, seen_candidates
 from somray.commands.propose.request import LEVELS, PARTS, ProposalRow, ProposeRequest
 from somray.commands.propose.words import reasons
-from somray.commands.words import counted, meant
+from somray.commands.words import asked_protocols, check_word, counted
 from somray.errors import ConfigError
 from somray.io.run import open_run
 from somray.io.storage import Storage
@@ -43,16 +43,10 @@ def propose_first(location: str, request: ProposeRequest) -> dict[str, Any]:  # 
         StoreError: the run cannot be read, or the file not be written.
     """
     run = open_run(location)
-    known = list(run.config.protocols)
-    if request.what not in LEVELS:
-        near = meant(request.what, LEVELS)
-        raise ConfigError(f"--what {request.what!r}: expected {', '.join(LEVELS)}{near}")
-    if request.protocol is not None and request.protocol not in known:
-        near = meant(request.protocol, known)
-        raise ConfigError(f"--protocol {request.protocol!r}: the run has {', '.join(known)}{near}")
+    check_word("--what", request.what, LEVELS)
     rows: list[ProposalRow] = []
     notes: list[str] = []
-    for protocol in [request.protocol] if request.protocol else known:
+    for protocol in asked_protocols(run.config.protocols, request.protocol):
         scans = done_scans(run, protocol)
         if not scans or (all(scans.values()) and not request.every):
             notes.append(f"{protocol}: {LABELLED if scans else UNDONE}")

@@ -28,12 +28,8 @@ SLICES_AMONG = 48  # of a scan that may be proposed
 class SeenCandidate:
     """A candidate and what is known of it.
 
-    Args:
-        candidate: whose it is, and where.
-        t: time index; None for a scan.
-        z: slice; None for a scan.
-        parts: figures by name of `request.PARTS`; None where one is not known.
-        has_truth: whether its scan has a truth already.
+    Slice and time index are None for a scan; `parts` are figures by name of `request.PARTS`, None where one is not
+    known.
     """
 
     candidate: LabelCandidate
@@ -62,13 +58,7 @@ def done_scans(run: StoredRun, protocol: str) -> dict[ScanPlace, bool]:
 
 
 def seen_candidates(run: StoredRun, protocol: str, what: str) -> list[SeenCandidate]:
-    """Look at all scans of a protocol, and return what may be proposed.
-
-    Args:
-        run: the run.
-        protocol: of it.
-        what: scans or slices.
-    """
+    """Look at all scans of a protocol, and return the scans or slices that may be proposed."""
     scans = _scans(run, protocol, SLICES_OF_SCAN if what == "scans" else SLICES_AMONG)
     if not scans:
         return []

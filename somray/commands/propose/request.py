@@ -13,16 +13,7 @@ PARTS = ("disagreement", "unsure", "drift", "rarity", "doubt")
 
 @dataclass(frozen=True)
 class ProposeRequest:
-    """What a person asks `somray propose` for.
-
-    Args:
-        what: a word of `LEVELS`.
-        count: how many, of each protocol.
-        protocol: the only one; all where None.
-        seed: of the choice by chance.
-        every: whether scans that have a truth may be proposed too.
-        out: a .csv file that is written; none where None.
-    """
+    """What a person asks `somray propose` for, as its options say; `every`: among scans that have a truth too."""
 
     what: str = "scans"
     count: int = 5

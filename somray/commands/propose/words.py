@@ -29,13 +29,7 @@ _SLICES = {
 
 
 def reasons(what: str, parts: Mapping[str, float | None], ranks: Mapping[str, float]) -> str:
-    """Say what speaks most for a candidate.
-
-    Args:
-        what: scans or slices.
-        parts: its figures.
-        ranks: of each among the candidates, NaN where a figure says nothing.
-    """
+    """Say what speaks most for a candidate; ranks are NaN where a figure says nothing."""
     told = _SCANS if what == "scans" else _SLICES
     known = [name for name in PARTS if np.isfinite(ranks[name]) and parts[name]]
     order = sorted(known, key=lambda name: -ranks[name])

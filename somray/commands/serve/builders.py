@@ -15,12 +15,7 @@ def application_name(protocol: str) -> str:
 
 @dataclass(frozen=True)
 class ProtocolBuilder:
-    """Makes the application of one protocol.
-
-    Args:
-        settings: of the service.
-        protocol: its name.
-    """
+    """Makes the application of one protocol."""
 
     settings: Settings
     protocol: str
@@ -43,11 +38,7 @@ class ProtocolBuilder:
 
 @dataclass(frozen=True)
 class RootBuilder:
-    """Makes the application beside those of the protocols.
-
-    Args:
-        settings: of the service.
-    """
+    """Makes the application beside those of the protocols."""
 
     settings: Settings
 

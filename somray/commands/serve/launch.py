@@ -12,7 +12,7 @@ from somray.commands.console import give, say
 from somray.commands.serve.builders import parts_of
 from somray.commands.serve.settings import Limits, Settings, is_loopback
 from somray.commands.serve.verb import ready_text
-from somray.commands.words import meant
+from somray.commands.words import asked_protocols
 from somray.errors import ConfigError, PlanError
 from somray.io.run import open_run
 from somray.io.storage import Storage, is_url
@@ -26,21 +26,10 @@ __all__ = ["ServeRequest", "serve_run", "settings_of"]
 
 @dataclass(frozen=True)
 class ServeRequest:
-    """What was asked for.
+    """What was asked for, as the options of the verb say.
 
-    Args:
-        run: path or URL of the run.
-        protocols: that are served; () for all.
-        host: address to listen at.
-        port: of it.
-        replicas: of each protocol.
-        gpus: of each replica.
-        threads: of each replica; None to share what there is.
-        token_file: of the token.
-        certificate: of TLS, and its key.
-        allow: places that scans may be named below.
-        limits: of one request.
-        address: of a cluster.
+    `protocols` are all where none is named, `threads` of each replica what there is, shared, where None;
+    `certificate` is that of TLS, and its key; scans may be named below the places of `allow`.
     """
 
     run: str
@@ -84,10 +73,7 @@ def settings_of(request: ServeRequest) -> Settings:
     known = tuple(run.config.protocols)
     chosen = request.protocols or known
     for name in chosen:
-        if name not in known:
-            raise ConfigError(
-                f"--protocol {name!r}: the run has {', '.join(known)}{meant(name, known)}"
-            )
+        asked_protocols(known, name)
         if "teacher" not in run.model_info(name):
             raise ConfigError(
                 f"{run.root}: protocol {name!r} has no teacher yet; let the run finish, or choose with --protocol"

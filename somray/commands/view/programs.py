@@ -61,13 +61,7 @@ _USUAL: Mapping[str, tuple[str, ...]] = {
 
 @dataclass
 class ViewerFiles:
-    """What was written for a viewer.
-
-    Args:
-        files: names in the folder.
-        arguments: of the program, once for each window.
-        notes: what is to be said.
-    """
+    """Names of what was written for a viewer, arguments of its program once for each window, and what is to be said."""
 
     files: list[str] = field(default_factory=list)
     arguments: list[list[str]] = field(default_factory=list)
@@ -75,12 +69,7 @@ class ViewerFiles:
 
 
 def found_program(viewer: str, given: str | None = None) -> list[str] | None:
-    """Return what starts a viewer, None where it is not found.
-
-    Args:
-        viewer: a key of `NAMES`.
-        given: path or name of the program; looked for where None.
-    """
+    """Return what starts a viewer, given by name or path or looked for; None where it is not found."""
     if given is not None:
         place = shutil.which(str(Path(given).expanduser())) or shutil.which(given)
         if place is None:
@@ -121,15 +110,7 @@ def has_display() -> bool:
 
 
 def start(commands: list[list[str]], wait: Callable[[float], None] = time.sleep) -> str | None:
-    """Start programs and leave them alone.
-
-    Args:
-        commands: one for each window.
-        wait: for how long one is watched.
-
-    Returns:
-        None, or why one could not be started.
-    """
+    """Start programs, one for each window, and leave them alone; return None, or why one could not be started."""
     nowhere = subprocess.DEVNULL
     try:
         running = [

@@ -49,10 +49,7 @@ def to_world(scan: ShownScan, axes: NDArray[np.float64]) -> NDArray[np.float64]:
 def scene_of(subject: ShownSubject, image: Place, label: Place) -> dict[str, Any]:  # Any: JSON
     """Describe a subject for a program of another Python.
 
-    Args:
-        subject: what is shown.
-        image: a scan and a channel's name to its file.
-        label: a scan and a mask's name to its file.
+    `image` and `label` give the file of a scan's channel and mask, by name.
 
     Returns:
         `subject` and `sessions`, each with `matrix` (voxel index z, y, x, 1 to the world in mm), `to_first` (LPS mm

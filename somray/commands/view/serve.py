@@ -31,12 +31,7 @@ _SCANS = re.compile(r"/(scans/[^/\"]+\.ome\.zarr)/")
 
 
 def serve(run: str, folder: Path, until: Callable[[], object]) -> None:
-    """Serve a state's scans.
-
-    Args:
-        run: path or URL of the run.
-        folder: holds `state.json` and `names.json`.
-        until: returns, or raises KeyboardInterrupt, when it is enough.
+    """Serve the scans of a state and its names in a folder, until a call returns or raises KeyboardInterrupt.
 
     Raises:
         ConfigError: there is no such state.

@@ -34,15 +34,10 @@ _GIB = 1 << 30
 
 @dataclass(frozen=True)
 class ViewRequest:
-    """What a person asks `somray view` for.
+    """What a person asks `somray view` for, as its options say.
 
-    Args:
-        subject: whose scans.
-        session: the only one; all where None.
-        viewer: a key of `NAMES`.
-        out: folder to write to, and then nothing is opened; a temporary one where None.
-        program: path of the viewer; looked for where None.
-        opens: whether it is opened where that can be done.
+    All sessions are shown where none is named. With `out` nothing is opened; a temporary folder is taken where it is
+    None, and the viewer is looked for where `program` is.
     """
 
     subject: str

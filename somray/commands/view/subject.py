@@ -88,12 +88,7 @@ class ShownSubject:
 
 
 def shown_subject(run: StoredRun, subject: str, session: str | None) -> ShownSubject:
-    """Gather what is shown.
-
-    Args:
-        run: the run.
-        subject: one of it.
-        session: the only one; all where None, in the order of their days.
+    """Gather what is shown of a subject: one session, or all in the order of their days.
 
     Raises:
         ConfigError: the run has no such subject or session, or no complete scan of it.

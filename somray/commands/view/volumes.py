@@ -17,15 +17,10 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def image_of(scan: ShownScan, index: int, t: int | None = None) -> Voxels:
-    """Return one channel as float32.
+    """Return one channel of a session as float32, of one time point or of all.
 
     Programs built on ITK read NaN as 0, which is water on CT and may be anything elsewhere: what has no data is given
     the lowest value that is shown.
-
-    Args:
-        scan: the session.
-        index: of the channel.
-        t: the only time point; all where None.
     """
     storage, name, lowest = scan.stored.storage, scan.stored.name, scan.channels[index].low
 

@@ -21,12 +21,7 @@ _KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def unpack_dicom(archive: Path, folder: Path, most_bytes: int) -> int:
-    """Unpack what is DICOM; return how many files.
-
-    Args:
-        archive: the zip.
-        folder: empty; gets the files.
-        most_bytes: of all files together.
+    """Unpack what is DICOM into an empty folder, at most so many bytes together; return how many files.
 
     Raises:
         RefusedError: it is no zip, unpacks to too much, is encrypted, or holds no DICOM.

@@ -20,11 +20,7 @@ _PLAIN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s?#\\]+")
 
 @dataclass(frozen=True)
 class AllowedPlaces:
-    """What may be read.
-
-    Args:
-        prefixes: folders of this machine, or URLs; all below them may be read.
-    """
+    """What may be read: all below folders of this machine, or below URLs."""
 
     prefixes: tuple[str, ...] = ()
 

@@ -41,13 +41,7 @@ def suffix_of(head: bytes) -> str:
 
 
 def store_upload(file: BinaryIO, folder: Path, number: int, most_bytes: int) -> Path:
-    """Write what was sent for one channel into a folder; return what a reader opens.
-
-    Args:
-        file: what was sent, at its beginning.
-        folder: private; removed by the caller.
-        number: of the channel.
-        most_bytes: that a zip may unpack to.
+    """Write what was sent for one channel into a private folder; return what a reader opens.
 
     Raises:
         RefusedError: it cannot be taken.

@@ -28,13 +28,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip has no earlier one; the same answer gives 
 
 @dataclass(frozen=True)
 class Reply:
-    """What goes back.
-
-    Args:
-        body: bytes.
-        media: their type.
-        headers: of HTTP, beside it.
-    """
+    """What goes back: bytes, their media type, further headers of HTTP."""
 
     body: bytes = field(repr=False)
     media: str

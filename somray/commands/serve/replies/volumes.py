@@ -21,12 +21,7 @@ MAPS = ("classes", "target", "confidence")
 
 
 def nifti_reply(answer: Answer, what: str, folder: Path) -> Reply:
-    """Give one map.
-
-    Args:
-        answer: about a scan.
-        what: one of `MAPS`.
-        folder: private, for the file while it is made.
+    """Give one of `MAPS` of a scan; its file is made in a private folder.
 
     Raises:
         RefusedError: there is no such map.

@@ -19,12 +19,7 @@ PATH = "/slices"
 
 
 class SliceRoute:
-    """Answers who posts a slice; all else goes on to an application.
-
-    Args:
-        application: that has the other routes.
-        service: that answers.
-    """
+    """Answers who posts a slice; all else goes on to the application that has the other routes."""
 
     def __init__(self, application: Application, service: ProtocolService) -> None:
         self._application, self._service = application, service

@@ -19,12 +19,9 @@ _LOOPBACK = re.compile(rb"(127\.0\.0\.1|localhost|\[::1\]|testserver)(:\d+)?")
 
 
 class Guard:
-    """Lets a request through to an application, or answers it.
+    """Lets a request through to an application, or answers it; counts the bytes of bodies.
 
-    Args:
-        application: that answers.
-        token: that requests carry; None where who is on this machine may ask.
-        most_bytes: of a body.
+    Without a token who is on this machine may ask.
     """
 
     def __init__(self, application: Application, token: str | None, most_bytes: int) -> None:

@@ -19,13 +19,10 @@ _SMOOTHING = 0.2  # share that the last piece of work has in the mean
 class Line(Generic[T]):
     """Places for work under way and work that waits; computing goes on in threads, off the event loop.
 
+    So many may wait besides those at work; threads are shared by all pieces.
+
     A piece of work that comes to idle workers gets their threads too, so that one client alone is served as fast as
     the machine can; results do not depend on threads.
-
-    Args:
-        workers: pieces of work at once.
-        waiting: that may wait besides.
-        threads: that all pieces share.
     """
 
     def __init__(self, workers: int, waiting: int, threads: int) -> None:

@@ -12,14 +12,7 @@ class Meter(Protocol):
     """Counts answers."""
 
     def answered(self, what: str, status: int, verdict: str, seconds: float) -> None:
-        """Count an answer or a refusal.
-
-        Args:
-            what: slices, scans or stream.
-            status: of HTTP.
-            verdict: of the drift check; "" of a refusal.
-            seconds: from the request to the reply.
-        """
+        """Count an answer about slices, scans or a stream, or a refusal, whose verdict of the drift check is ""."""
 
     def waits(self, what: str, count: int) -> None:
         """Tell how many requests are under way or wait."""

@@ -68,13 +68,7 @@ def _ending(service: _Answers) -> Callable[[FastAPI], Any]:  # Any: a context ma
 
 
 def protocol_routes(name: str, limits: Limits, service: ProtocolService | None) -> FastAPI:
-    """Make the routes; without a service they are only described.
-
-    Args:
-        name: of the protocol.
-        limits: told in the description.
-        service: answers.
-    """
+    """Make the routes; without a service they are only described."""
     does: _Answers = _Nobody() if service is None else service
     app = FastAPI(
         title=f"somray {name}",

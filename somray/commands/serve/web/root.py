@@ -35,10 +35,8 @@ def root_application(
 ) -> Guard:
     """Make the application.
 
-    Args:
-        settings: of the service.
-        ready: tells of each protocol whether it answers; may take its time.
-        metrics: returns the counts of all as Prometheus reads them; may take its time.
+    `ready` tells of each protocol whether it answers, `metrics` returns the counts of all as Prometheus reads them;
+    both may take their time.
     """
     app = FastAPI(
         title="somray",

@@ -39,14 +39,7 @@ OFFERED = (JSON, NPY, GZIP, ZIP)
 
 @dataclass(frozen=True)
 class ScanRequest:
-    """One request.
-
-    Args:
-        query: after the question mark, or the fields of a form.
-        accept: header of that name.
-        uris: by channel, where a scan is named.
-        files: by channel, where it is sent.
-    """
+    """One request: query or a form's fields, the header Accept; by channel its URIs, or the files that were sent."""
 
     query: Mapping[str, str]
     accept: str | None
@@ -63,12 +56,7 @@ def scan_reply(
 ) -> Reply:
     """Answer about a scan.
 
-    Args:
-        fitted: whose scan it is.
-        request: what was asked.
-        rules: what it may ask, and which places it may name.
-        threads: to compute with.
-        is_wanted: whether somebody still waits.
+    `rules` are what it may ask, and which places it may name; `is_wanted` tells whether somebody still waits.
 
     Raises:
         RefusedError: the request is wrong.
@@ -132,12 +120,7 @@ def _sources(
                 f"a scan has at most {limits.max_voxels} voxels in all channels, this one {max(voxels, own)}",
             )
         for source in sources:
-            allowed.inside(
-                [Path(name).absolute() for name in source.data_files if _is_local(source)]
-            )
+            if "://" not in source.path:
+                allowed.inside([Path(name).absolute() for name in source.data_files])
 
     return paths, check
-
-
-def _is_local(source: Source) -> bool:
-    return "://" not in source.path

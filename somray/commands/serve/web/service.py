@@ -30,13 +30,7 @@ MOST_FIELD = 1 << 16  # bytes of a form's field that is no file
 
 
 class ProtocolService:
-    """What the routes of one protocol do.
-
-    Args:
-        fitted: its model, warm.
-        settings: of the service.
-        meter: counts answers.
-    """
+    """What the routes of one protocol do, whose model is warm."""
 
     def __init__(self, fitted: Fitted, settings: Settings, meter: Meter) -> None:
         self.fitted, self.limits, self.meter = fitted, settings.limits, meter

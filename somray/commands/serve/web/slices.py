@@ -31,13 +31,7 @@ OFFERED = (JSON, NPY, ZIP)
 
 @dataclass(frozen=True)
 class SliceRequest:
-    """One request, read as far as its headers.
-
-    Args:
-        query: after the question mark.
-        kind: media type of the body.
-        accept: header of that name.
-    """
+    """One request, read as far as its headers: its query, the body's media type, the header Accept."""
 
     query: Mapping[str, str]
     kind: str

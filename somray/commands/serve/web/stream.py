@@ -83,14 +83,7 @@ def read_hello(text: str | None, limits: Limits) -> Hello:
 
 
 class SliceStream:
-    """One client's stream.
-
-    Args:
-        fitted: whose slices they are.
-        line: of workers.
-        limits: of one request.
-        meter: counts answers.
-    """
+    """One client's stream."""
 
     def __init__(
         self, fitted: Fitted, line: Line[Any], limits: Limits, meter: Meter

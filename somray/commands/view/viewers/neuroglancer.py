@@ -55,12 +55,7 @@ def _names(scan: ShownScan, label: ShownLabel) -> str:
 
 
 def state_of(subject: ShownSubject, address: str) -> State:
-    """Return neuroglancer's state.
-
-    Args:
-        subject: what is shown.
-        address: what the addresses of the run's files begin with.
-    """
+    """Return neuroglancer's state; the addresses of the run's files begin with `address`."""
     axes = world_axes(subject.scans[0].meta.geometry)
     images: list[State] = []
     masks: list[State] = []  # over all images
