@@ -54,9 +54,7 @@ _HINTS = (
 class Document:
     """What a YAML text holds.
 
-    Args:
-        data: plain data; None where the text is empty.
-        lines: path of keys (list places as text) to the line where it stands, from 1.
+    `data` is None where the text is empty; `lines` gives for a path of keys (list places as text) its line, from 1.
     """
 
     data: object
@@ -89,11 +87,7 @@ for _tag, _pattern, _first in _PLAIN:
 
 
 def read_document(content: bytes | str, source: str) -> Document:
-    """Read one YAML document.
-
-    Args:
-        content: of a file, or text.
-        source: names it in messages.
+    """Read one YAML document, of a file's content or of text; `source` names it in messages.
 
     Raises:
         ConfigError: it is no YAML, or says something that could be read in two ways; one paragraph, with the

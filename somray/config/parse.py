@@ -19,10 +19,7 @@ _NAME = "cohort.yaml"
 def parse_config(data: object, overrides: tuple[str, ...] = (), source: str = "") -> CohortConfig:
     """Validate a configuration given as plain data.
 
-    Args:
-        data: what YAML gave.
-        overrides: `a.b=value` settings, value read as YAML, that win over the file.
-        source: name of the file, for messages.
+    Settings `a.b=value`, their values read as YAML, win over the file; `source` names it in messages.
 
     Raises:
         ConfigError: all problems in one message, each with the key's path.

@@ -19,12 +19,9 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
 def expand(text: str, folder: Path, where: str) -> str:
-    """Expand a home folder and variables of the environment.
+    """Expand a home folder and variables of the environment in a path.
 
-    Args:
-        text: the path as written; a URL is returned as it is.
-        folder: what a relative path is relative to.
-        where: names the setting or row in messages.
+    A URL is returned as it is; a relative path is relative to the folder; `where` names setting or row in messages.
 
     Raises:
         ConfigError: a variable is not set or empty, or there is no such home folder.
@@ -58,10 +55,7 @@ def expand(text: str, folder: Path, where: str) -> str:
 def without_backslashes(text: str, folder: Path, where: str) -> str:
     """Turn the backslashes of a path of Windows where that leads to what exists.
 
-    Args:
-        text: the path, expanded; a URL is returned as it is.
-        folder: what a relative path is relative to.
-        where: names the setting or row in messages.
+    The path is expanded already; a URL is returned as it is; `where` names setting or row in messages.
 
     Raises:
         ConfigError: nothing lies there, or it names a drive, which this machine has not.

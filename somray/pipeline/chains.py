@@ -40,12 +40,10 @@ LESION_CHANNEL = {"PETCT": "PET"}  # whose intensities `lesions` reports; else t
 
 @dataclass(frozen=True)
 class Masked:
-    """A scan whose masks stand.
+    """A scan whose masks stand, by models of a digest.
 
-    Args:
-        voxels: of the target under the method that lesions follow.
-        models: digest of all models.
-        baseline: its objects by direct transfer alone, where a truth judges them beside a student's.
+    `voxels` are the target's under the method that lesions follow; the baseline is there where a truth judges direct
+    transfer beside a student.
     """
 
     voxels: int
@@ -55,14 +53,10 @@ class Masked:
 
 @dataclass(frozen=True)
 class MaskedSubject:
-    """A subject whose sessions have their masks and stand in one place.
+    """A subject whose sessions, in order of time, have their masks and stand in one place.
 
-    Args:
-        states: of its sessions, in order of time.
-        masks: of each.
-        transforms: each one's 4×4 to the first, None where refused.
-        teacher: of the protocol.
-        follows_missing: whether a session before the first of these could not be used.
+    `transforms` are each one's 4×4 to the first, None where refused; `follows_missing` tells whether a session before
+    the first of these could not be used.
     """
 
     states: list[ScanState]

@@ -179,14 +179,10 @@ def write_info(
     own: Mapping[str, object],
     times: tuple[float, float | None],
 ) -> None:
-    """Write run.json.
+    """Write run.json, with the versions of packages.
 
-    Args:
-        storage: of the run.
-        config: what decided its results.
-        packages: whose versions are told.
-        own: what this kind of run tells besides.
-        times: when this driver started, and finished, in seconds since the epoch; None while it has not.
+    `own` is what this kind of run tells besides; `times` are when this driver started, and finished or None, in
+    seconds since the epoch.
     """
     started, finished = times
     try:

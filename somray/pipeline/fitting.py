@@ -62,10 +62,7 @@ class ProtocolWork:
 class Models:
     """What a protocol's scans are segmented with; no teacher where it could not be fitted.
 
-    Args:
-        teacher: as it stands.
-        training: of the student, None where nothing asks for one.
-        encoder: pretraining, which gives its digest; None where nothing asks for one.
+    Student and encoder are trained by tasks, None where nothing asks for one; the encoder's gives its digest.
     """
 
     teacher: FittedTeacher | None

@@ -33,13 +33,7 @@ Facts = Mapping[str, Any]  # Any: fields of a FoundObject
 
 @dataclass(frozen=True)
 class Called:
-    """What became of a scan's objects.
-
-    Args:
-        lesions: per time index the numbers in `labels/objects` that were called lesion.
-        voxels: of all objects.
-        digest: of the calls.
-    """
+    """What became of a scan's objects: per time index the numbers that were called lesion, voxels of all, a digest."""
 
     lesions: tuple[tuple[int, ...], ...]
     voxels: int

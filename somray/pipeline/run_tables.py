@@ -28,12 +28,7 @@ __all__ = ["RunTables", "failure_result", "plain_rows", "timing_row"]
 
 
 class RunTables:
-    """Keeps `tables/` true to the ledger.
-
-    Args:
-        storage: the run.
-        ledger: its ledger; an entry is changed here before it is changed there.
-    """
+    """Keeps `tables/` true to the ledger, in which an entry is changed after its rows are changed here."""
 
     def __init__(self, storage: Storage, ledger: Ledger) -> None:
         self._storage, self._ledger = storage, ledger
@@ -96,10 +91,8 @@ class RunTables:
     ) -> None:
         """Write every table as one file a protocol, unless all stand so already.
 
-        Args:
-            protocols: of the run; what lies there of others is removed.
-            entries: reads the entries of a protocol that the run stands for, one after the other.
-            anew: whether rows have left that no unit took out.
+        What lies there of other protocols is removed. `entries` reads what the run stands for of a protocol, one
+        after the other; `anew` tells whether rows have left that no unit took out.
         """
         names = list(protocols)
         done = not (anew or self._changed)

@@ -17,11 +17,7 @@ def refuse_unheld(
 ) -> None:
     """Refuse a plan of which a unit needs more memory than a task may take.
 
-    Args:
-        peaks: bytes of the largest unit of each stage.
-        limit: bytes that a task may take.
-        whose: what sets that limit.
-        advice: what to do about it.
+    `peaks` are bytes of the largest unit of each stage; `whose` limit it is, and `advice`, are for the message.
 
     Raises:
         PlanError: one does; names the stages, the widest first.

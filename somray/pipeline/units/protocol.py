@@ -38,13 +38,7 @@ __all__ = ["Seen", "Units", "ingest_item"]
 
 @dataclass(frozen=True)
 class Seen:
-    """How a scan's pixels are looked at.
-
-    Args:
-        windows: per channel.
-        value: the target's label.
-        scales: of a scan that is cut into tiles, what was measured of its slices.
-    """
+    """How a scan's pixels are looked at: windows, the target's label, and what was measured of slices that are cut."""
 
     windows: tuple[tuple[float, float], ...]
     value: int
