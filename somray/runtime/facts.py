@@ -84,7 +84,7 @@ def machine_facts(expected_gpus: float | None = 0) -> dict[str, Any]:
 
 
 def code_cache() -> dict[str, str | None]:
-    """Try to keep as much as compiled loops take where numba keeps them: beside the package, else in the user's cache.
+    """Ask for as much room as compiled loops take where numba keeps them: beside the package, else in the user's cache.
 
     Returns:
         `folder`, the first that can be written, and `fault`: why nothing can be kept there, None where it can.
@@ -96,7 +96,10 @@ def code_cache() -> dict[str, str | None]:
         try:
             place.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=place) as file:
-                file.write(bytes(CODE_BYTES))
+                if sys.platform == "linux":
+                    os.posix_fallocate(file.fileno(), 0, CODE_BYTES)  # takes room, writes nothing
+                else:
+                    file.write(bytes(CODE_BYTES))
         except OSError as error:
             faults.append((place, error.strerror or type(error).__name__))
             if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):

@@ -1,7 +1,9 @@
 """Every check of `doctor` on made facts: it finds its trouble, and keeps quiet where all is well."""
 
 import copy
+import errno
 import json
+import os
 
 import pytest
 
@@ -162,10 +164,10 @@ def test_code_is_kept_in_the_first_place_that_can_be_written_and_a_full_one_is_t
     assert own.code_cache() == {"folder": str(tmp_path / "own"), "fault": None}
     monkeypatch.setattr(own, "KERNELS", file / "own")  # no folder can be there
     assert own.code_cache()["fault"] == "Not a directory"
-    monkeypatch.setattr(own.tempfile, "TemporaryFile", _full)
+    monkeypatch.setattr(own.os, "posix_fallocate", _full)
     monkeypatch.setattr(own, "KERNELS", tmp_path / "own")
     assert own.code_cache() == {"folder": str(tmp_path / "own"), "fault": "No space left on device"}
 
 
-def _full(dir):  # noqa: A002 - as tempfile names it
-    return open("/dev/full", "wb", buffering=0)
+def _full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
