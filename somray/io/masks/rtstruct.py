@@ -99,11 +99,7 @@ def _points(contour: Any) -> Points:  # Any: pydicom
 
 
 def check_frame(mask: str, scan: str | None) -> None:
-    """Refuse a structure set of another frame of reference than the scan's, where both name one.
-
-    Args:
-        mask: any mask.
-        scan: source of the scan's first channel; None where unknown.
+    """Refuse a structure set of another frame of reference than a scan's first channel, where both name one.
 
     Raises:
         DataError: `mask_mismatch`; `unreadable`.
@@ -154,7 +150,7 @@ def open_rtstruct(path: Path, image: Geometry | None = None, name: str | None = 
 
 
 @dataclass(frozen=True, eq=False)
-class _Plane:
+class _DrawnPlane:
     """A region on one slice: its rings, or those of the planes below and above, and how far between them it lies."""
 
     rings: list[Points]
@@ -179,7 +175,7 @@ class _ContourSource(Source):
             raise DataError("unreadable", f"{path}: draws no region; closed contours are read")
         grid = image or _own_grid(path, shown)
         super().__init__(str(path), ScanHeader((1, *grid.shape), grid, "dicom"))
-        self._slices: dict[int, list[tuple[int, _Plane]]] = {}
+        self._slices: dict[int, list[tuple[int, _DrawnPlane]]] = {}
         self._names = {one.label: clean_name(one.name) for one in shown}
         self._lost = set[int]()
         outside, steps = 0, dict[int, int]()
@@ -258,12 +254,12 @@ def _step(slices: Sequence[int]) -> int:
     return least if (gaps == least).sum() > 1 and not (gaps % least).any() else 1
 
 
-def _planes(placed: Mapping[int, list[Points]], step: int) -> Iterator[tuple[int, _Plane]]:
+def _planes(placed: Mapping[int, list[Points]], step: int) -> Iterator[tuple[int, _DrawnPlane]]:
     """Yield a region's slices, those between its contours among them."""
     for z, rings in placed.items():
-        yield z, _Plane(rings)
+        yield z, _DrawnPlane(rings)
         for number in range(1, step if z + step in placed else 1):
-            yield z + number, _Plane(rings, placed[z + step], number / step)
+            yield z + number, _DrawnPlane(rings, placed[z + step], number / step)
 
 
 def _placed(path: Path, region: Region, grid: Geometry) -> tuple[dict[int, list[Points]], int]:
