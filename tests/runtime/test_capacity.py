@@ -54,6 +54,32 @@ def test_a_head_without_cpus_holds_what_takes_none():
     assert seen.node_memory == 0
 
 
+@pytest.mark.parametrize(
+    ("rooms", "mib", "places"),
+    [
+        ([SMALL], 900, 1),  # what they wait for has no room beside one; see the next test
+        ([SMALL], 200, 3),
+        ([SMALL, SMALL], 200, 6),
+        ([LARGE, WIDE, HEAD], 1000, 6),
+        ([HEAD], 100, 1),
+    ],
+)
+def test_units_that_wait_for_others_leave_those_a_node(rooms, mib, places):
+    seen = _cluster(*rooms)
+    assert seen.waiting(mib * MIB) == places
+    part = seen.fitted(_needs(int(1.4 * mib)))["memory"]
+    with_cpus = [room.memory for room in rooms if room.cpus]
+    laid_out = sum(int((memory - part) // (mib * MIB)) + 1 for memory in with_cpus)
+    if places > 1:  # so many are needed to leave none of the nodes room for a part
+        assert laid_out > places
+
+
+@pytest.mark.parametrize(("mib", "asked"), [(300, 300), (500, 250), (900, 0), (2000, 2000)])
+def test_one_that_waits_for_others_leaves_them_room_on_a_small_node(mib, asked):
+    assert _cluster(SMALL).fitted(_needs(mib, cpus=0))["memory"] == asked * MIB
+    assert _cluster(SMALL).fitted(_needs(mib))["memory"] == mib * MIB
+
+
 class Reference:
     """What Ray gives for a call, as far as it is asked."""
 
@@ -141,6 +167,28 @@ def test_a_head_that_is_gone_ends_every_call(how, made_up):
             cluster.options(_needs(100))
 
     asyncio.run(go())
+
+
+def test_units_that_wait_for_others_take_turns_on_a_small_node_and_not_on_a_large_one(made_up):
+    async def go():
+        cluster, began, leave = follow.Cluster(), [], asyncio.Event()
+
+        async def hold(name):
+            async with cluster.waiting_place(_needs(400, cpus=0)):
+                began.append(name)
+                await leave.wait()
+
+        tasks = [asyncio.create_task(hold(n)) for n in range(3)]
+        await asyncio.sleep(0.01)
+        small = len(began)
+        made_up[:] = [_cluster(LARGE)]
+        cluster.look()
+        await asyncio.sleep(0.01)
+        leave.set()
+        await asyncio.gather(*tasks)
+        return small, len(began)
+
+    assert asyncio.run(go()) == (1, 3)
 
 
 def test_lost_nodes_are_counted(made_up):

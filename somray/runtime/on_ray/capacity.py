@@ -10,6 +10,9 @@ from somray.domain.work import Needs
 __all__ = ["Capacity", "Room"]
 
 _KINDS = ("CPU", "GPU", "memory")
+BESIDE = 1.5
+"""Room for what a unit waits for, in units of its own memory: a part of a fold takes up to 1.4 times what the fold does
+(three dimensions, `part_needs`)."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,22 @@ class Capacity:
         """Whether any node could run what asks for so much."""
         return any(room.holds(options) for room in self.nodes.values())
 
-    def fitted(self, needs: Needs) -> dict[str, float]:
-        """Turn needs into Ray's options: CPUs and GPUs are cut to what nodes with the memory have, memory never is.
+    def waiting(self, memory: int) -> int:
+        """How many units that wait for others may be begun.
 
+        However Ray lays them out, one node keeps room for what they wait for; else all would wait for ever. One may be
+        begun anywhere, see `fitted`.
+
+        Args:
+            memory: of one of them, in bytes.
+        """
+        rooms = [room.memory / max(memory, 1) for room in self.nodes.values() if room.cpus]
+        return max(1, sum(int(room - BESIDE) for room in rooms if room > BESIDE))
+
+    def fitted(self, needs: Needs) -> dict[str, float]:
+        """Turn needs into Ray's options: CPUs and GPUs are cut to what nodes with the memory have.
+
+        Memory is cut for a unit without CPUs alone, which waits for others: on a small node it leaves room for them.
         Where there is no such node, what is needed is asked: an autoscaler goes by what is asked.
         """
         rooms = [r for r in self.nodes.values() if r.cpus and r.memory >= needs.memory_bytes]
@@ -81,8 +97,14 @@ class Capacity:
         return {
             "num_cpus": min(needs.cpus, widest),
             "num_gpus": gpus,
-            "memory": needs.memory_bytes,
+            "memory": needs.memory_bytes if needs.cpus else self._beside(needs.memory_bytes),
         }
+
+    def _beside(self, memory: int) -> int:
+        """Return what is left of a unit's memory on the largest node, beside what it waits for."""
+        if self.node_memory < memory:
+            return memory
+        return max(0, min(memory, int(self.node_memory - BESIDE * memory)))
 
 
 def _promised(kind: str) -> float:

@@ -38,7 +38,7 @@ class Cluster:
         self.seen = Capacity.now()
         self.lost_nodes = 0
         self._calls: set[UnitCall] = set()
-        self._slots = Slots(self._places())
+        self._slots, self._waiting, self._largest = Slots(self._places()), Slots(1), 0
         self._watch: asyncio.Task[None] | None = None
         self._fault: PlanError | None = None
 
@@ -60,6 +60,14 @@ class Cluster:
     async def place(self) -> AsyncIterator[None]:
         """Hold a place among the units under way."""
         async with self._slots.one():
+            yield
+
+    @contextlib.asynccontextmanager
+    async def waiting_place(self, needs: Needs) -> AsyncIterator[None]:
+        """Hold a place among the units that wait for others: too many would take the memory of those."""
+        self._largest = max(self._largest, needs.memory_bytes)
+        self._waiting.resize(self.seen.waiting(self._largest))
+        async with self._waiting.one():
             yield
 
     @contextlib.contextmanager
@@ -95,6 +103,7 @@ class Cluster:
         self.lost_nodes += len(self.seen.nodes.keys() - seen.nodes.keys())
         self.seen = seen
         self._slots.resize(self._places())
+        self._waiting.resize(seen.waiting(self._largest))
 
     async def _look_again(self) -> None:
         """Look every few seconds until Ray has nothing of ours."""

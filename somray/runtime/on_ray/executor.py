@@ -79,10 +79,14 @@ class RayExecutor:
         Raises:
             PlanError: no node is large enough, and none joins.
         """
-        if actor is not None:
+        if actor is None:
+            place = self._cluster.place()
+        elif unit.needs.cpus:  # it works itself, whatever others do
             return await self._counted(function, unit, shared, actor)
-        async with self._cluster.place():
-            return await self._counted(function, unit, shared, None)
+        else:
+            place = self._cluster.waiting_place(unit.needs)
+        async with place:
+            return await self._counted(function, unit, shared, actor)
 
     async def _counted(
         self, function: StageFunction, unit: Unit, shared: object, actor: str | None
