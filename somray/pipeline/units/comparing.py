@@ -55,6 +55,7 @@ class Comparing:
             methods.append(truth.TruthMethod("som_lesions", BASELINE, numbers))
             inputs.append(baseline.digest)
         await self._compare(state, methods, inputs, "lesions")
+        self._turns.pop(state.scan, None)  # nothing else of the scan is compared
 
     async def _compare(
         self,
