@@ -67,8 +67,8 @@ def test_bad_scans_are_quarantined_with_their_codes_and_the_rest_is_done(finishe
 def test_every_table_can_be_read_by_pandas_as_it_stands(finished, table):
     frame = pd.read_parquet(Path(finished[0]) / "tables" / table)
     assert "protocol" in frame.columns
-    # Of several sessions, materials, encoders, segmenters.
-    asked = ("evolution", "porosity", "pretraining", "finetune")
+    # Of several sessions, materials, encoders, segmenters, and of what was assumed of a scan.
+    asked = ("evolution", "porosity", "pretraining", "finetune", "notes")
     assert len(frame) > 0 or table in asked
 
 
