@@ -168,19 +168,16 @@ def _lacking(missing: Sequence[str], sheet: Sheet) -> str:
 
 def _problems(row: Mapping[str, str], config: CohortConfig) -> list[str]:
     """Name what is wrong with a row by itself."""
-    found = [
-        f"{name} {row[name]!r} must be letters, digits, '.', '_' or '-', and begin with a letter or "
-        "digit"
-        + ("; Excel shortened a number: make the column text" if is_cut else _unlike(row[name]))
-        for name in ("subject", "session")
-        for is_cut in [_SHORTENED.fullmatch(row[name])]
-        if is_cut or not _NAME.fullmatch(row[name])
-    ]
-    found += [
-        f"{name} has {len(row[name])} characters; {_LONGEST} are the most that names of files have room for"
-        for name in ("subject", "session")
-        if len(row[name]) > _LONGEST
-    ]
+    found = []
+    for name in ("subject", "session"):
+        text, is_cut = row[name], _SHORTENED.fullmatch(row[name])
+        if is_cut or not _NAME.fullmatch(text):
+            why = "; Excel shortened a number: make the column text" if is_cut else _unlike(text)
+            signs = "letters, digits, '.', '_' or '-', and begin with a letter or digit"
+            found.append(f"{name} {text!r} must be {signs}{why}")
+        if len(text) > _LONGEST:
+            what = f"{_LONGEST} are the most that names of files have room for"
+            found.append(f"{name} has {len(text)} characters; {what}")
     if not row["path"]:
         found.append("path is empty; name a file or folder")
     if row["protocol"] not in config.protocols:

@@ -24,11 +24,7 @@ _MOST_FILES = 512  # all are open at once
 
 
 class MaskFolder(Source):
-    """Open masks of one grid as a single one, whose header is the first's.
-
-    Args:
-        path: of the folder.
-        parts: its masks; they are closed with it.
+    """Open masks of one grid as a single one, whose header is the first's; they are closed with it.
 
     Raises:
         DataError: `unreadable`: they are not on one grid.

@@ -42,13 +42,7 @@ _ASSUMED = {
 
 @dataclass(frozen=True)
 class Reader:
-    """One format.
-
-    Args:
-        sniff: whether a path looks like it; cheap, never raises a `DataError`.
-        open: opens it; the second argument is refuse or resample for irregular series.
-        open_channel: opens one channel of it, named by the third argument; None where it has none.
-    """
+    """One format: how it is told (cheap, without a `DataError`) and opened, and, where it has channels, one of them."""
 
     sniff: Callable[[Path], bool]
     open: Callable[[Path, str], Source]

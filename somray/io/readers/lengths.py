@@ -33,12 +33,7 @@ _PIXELS = frozenset(("pixel", "pix", "px", "voxel", "vox", "sample", "index"))
 
 
 def mm_of(unit: object, *, imperial: bool = True) -> float | None:
-    """Return one unit in mm, None where it is no length (pixels, nothing, a word nobody knows).
-
-    Args:
-        unit: symbol or word; symbols are told by case first (Mm is a megametre).
-        imperial: whether inches and feet count.
-    """
+    """Return one unit in mm, None where it is no length; symbols are told by case first (Mm is a megametre)."""
     text = str(unit or "").strip()
     for sign in _MICRO:
         text = text.replace(sign, "u")

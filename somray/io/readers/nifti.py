@@ -55,7 +55,7 @@ def open_nifti(path: Path, irregular: str = "refuse") -> Source:
     Raises:
         DataError: `unreadable`, `truncated`, `no_space`, `missing` (the other file of a pair).
     """
-    header, pixels, is_single = _find(path)
+    header, own, pixels = _find(path)
     shape = _shape(path, header)
     code = int(header["datatype"])
     if code not in _TYPES:
@@ -74,7 +74,7 @@ def open_nifti(path: Path, irregular: str = "refuse") -> Source:
     layout = RawLayout(
         files=(str(pixels),),
         dtype=np.dtype(_TYPES[code]).newbyteorder(header.endianness).str,
-        inner_offset=_offset(path, header, is_single=is_single),
+        inner_offset=_offset(path, header, is_single=own == pixels),
         encoding=compression_of(pixels),
         slope=slope,
         intercept=intercept,
@@ -90,12 +90,10 @@ def nifti_extensions(path: Path) -> list[bytes]:
     Raises:
         DataError: as `open_nifti`.
     """
-    if ".img" in path.name.lower() and not _magic(_head(path)):
-        path = _sibling(path, ".hdr")
-    header, _, is_single = _find(path)
+    header, path, pixels = _find(path)
     start = header.sizeof_hdr + _EXTENSION_BYTES
     end = start + _MOST_EXTENSIONS
-    data = _head(path, min(_offset(path, header, is_single=True), end) if is_single else end)
+    data = _head(path, min(_offset(path, header, is_single=True), end) if path == pixels else end)
     if not data[header.sizeof_hdr : header.sizeof_hdr + 1].strip(b"\0"):
         return []
     found, at = [], start
@@ -108,15 +106,15 @@ def nifti_extensions(path: Path) -> list[bytes]:
     return found
 
 
-def _find(path: Path) -> tuple[Any, Path, bool]:  # Any: nibabel has no types
-    """Return the header, the file of the voxels, and whether that holds both."""
+def _find(path: Path) -> tuple[Any, Path, Path]:  # Any: nibabel has no types
+    """Return the header, its file, and that of the voxels: one for both, or the two of a pair."""
     head = _head(path)
     if not _magic(head) and ".img" in path.name.lower():
         path = _sibling(path, ".hdr")
         head = _head(path)
     header = _header(path, head)
     is_single = _magic(head).startswith(b"n+")
-    return header, path if is_single else _sibling(path, ".img"), is_single
+    return header, path, path if is_single else _sibling(path, ".img")
 
 
 def _head(path: Path, count: int = 540) -> bytes:
@@ -124,14 +122,13 @@ def _head(path: Path, count: int = 540) -> bytes:
     encoding = compression_of(path)
     try:
         with path.open("rb") as plain, open_stream(plain, encoding, np.dtype("u1")) as file:
-            head = file.read(count)
+            return file.read(count)
     except EOFError as error:
         raise DataError("truncated", f"{path}: ends within its header; copy it again") from error
     except (zlib.error, lzma.LZMAError, OSError) as error:
         raise DataError(
             "unreadable", f"{path}: compressed data are damaged ({error}); copy the file again"
         ) from error
-    return head
 
 
 def _magic(head: bytes) -> bytes:

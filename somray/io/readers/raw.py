@@ -30,11 +30,6 @@ _SHEARED = 1e-3  # cosine; headers round their directions to six or seven digits
 class RawSource(Source):
     """A scan whose voxels lie one after another.
 
-    Args:
-        path: the file the manifest names.
-        header: what it says of itself.
-        layout: where the voxels lie.
-
     Raises:
         DataError: `missing` data file, `truncated` file, `unreadable`: far more bytes than were promised.
     """

@@ -74,13 +74,7 @@ def _reached(url: str) -> Iterator[None]:
 
 @contextmanager
 def fetched(place: str) -> Iterator[Path | None]:
-    """Have what lies at a URL on this machine for as long as the context is open; a path is given back as it is.
-
-    Args:
-        place: path, or a URL that fsspec knows.
-
-    Returns:
-        The local path; None of OME-Zarr, which is read where it lies.
+    """Have what lies at a URL on this machine while the context is open; None of OME-Zarr, which is read where it lies.
 
     Raises:
         DataError: `missing`; `unreadable`: unreachable; `storage`: no room to fetch it.
@@ -100,22 +94,16 @@ def fetched(place: str) -> Iterator[Path | None]:
         return
     folder = Path(tempfile.mkdtemp(prefix="somray-fetch-"))
     try:
-        with _reached(place):
-            local = _fetch(place, files, there, folder)
-        yield local
-    except DataError as error:
-        raise DataError(error.code, _named(error.message, folder, place)) from error
+        with _named(folder, place):
+            with _reached(place):
+                local = _fetch(place, files, there, folder)
+            yield local
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def open_remote(url: str, channel: str | None, opener: Callable[[str], Source]) -> Source:
     """Open a scan or mask at a URL.
-
-    Args:
-        url: any that fsspec knows.
-        channel: name or number, where there are several.
-        opener: opens a local path, channel and all.
 
     Raises:
         DataError: codes of `fetched`; `unreadable`: as any file.
@@ -159,12 +147,16 @@ def _is_folder(url: str, files: Any, place: str) -> bool:  # Any: fsspec has no 
     return bool(files.isdir(place))
 
 
-def _named(message: str, folder: Path, url: str) -> str:
-    """Name the URL, not where it was fetched to."""
-    name = PurePosixPath(shown_url(url).rstrip("/")).name
-    return message.replace(f"{folder}/{name}", shown_url(url)).replace(
-        str(folder), shown_url(url).rstrip("/").rpartition("/")[0]
-    )
+@contextmanager
+def _named(folder: Path, url: str) -> Iterator[None]:
+    """Name the URL in errors, not where it was fetched to."""
+    shown = shown_url(url)
+    above, _, name = shown.rstrip("/").rpartition("/")
+    try:
+        yield
+    except DataError as error:
+        message = error.message.replace(f"{folder}/{name}", shown).replace(str(folder), above)
+        raise DataError(error.code, message) from error
 
 
 def _fetch(url: str, files: Any, place: str, folder: Path) -> Path:  # Any: fsspec has no types
@@ -173,10 +165,8 @@ def _fetch(url: str, files: Any, place: str, folder: Path) -> Path:  # Any: fssp
     if _is_folder(url, files, place):
         inside = [f for f in files.ls(place, detail=True) if f.get("type") == "file"]
         if not inside or len(inside) > MOST_FILES:
-            raise DataError(
-                "unreadable",
-                f"{shown_url(url)}: is a folder of {len(inside)} files; name one series",
-            )
+            what = f"is a folder of {len(inside)} files; name one series"
+            raise DataError("unreadable", f"{shown_url(url)}: {what}")
         _check_room(url, sum(int(f.get("size") or 0) for f in inside))
         target = folder / name
         target.mkdir()
@@ -243,24 +233,17 @@ class _FetchedSource(Source):
         """What was left out or decided."""
         return self._inner.notes
 
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        try:
-            yield
-        except DataError as error:
-            raise DataError(error.code, _named(error.message, self._folder, self._url)) from error
-
     def _read(self, t: int, z0: int, z1: int) -> NDArray[np.float32]:
-        with self._named():
+        with _named(self._folder, self._url):
             return self._inner.read(t, z0, z1)
 
     def _read_box(self, box: Brick) -> NDArray[np.float32]:
-        with self._named():
+        with _named(self._folder, self._url):
             return self._inner.read_box(box)
 
     def verify(self) -> None:
         """Verify what was fetched."""
-        with self._named():
+        with _named(self._folder, self._url):
             self._inner.verify()
 
     def close(self) -> None:

@@ -20,16 +20,7 @@ _Fields = Mapping[str, str]
 
 
 def sidecar_spacing(place: Path, shape: tuple[int, ...], step: float = 1.0) -> Spacing | None:
-    """Look beside a stack for its voxel size.
-
-    Args:
-        place: folder of slices, or the one file that holds them all.
-        shape: (z, y, x).
-        step: of the numbers in the slices' names.
-
-    Returns:
-        (z, y, x) in mm, z None where not certain; None where nothing is.
-    """
+    """Look beside a stack, a folder of slices or one file, for its voxel size; z is None where that is not certain."""
     told = {_READERS[f.suffix.lower()](_fields(f), shape, step) for f in _beside(place)} - {None}
     return told.pop() if len(told) == 1 else None
 

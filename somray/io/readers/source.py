@@ -14,7 +14,9 @@ from somray.domain.scan import ScanHeader
 from somray.errors import DataError, ShapeError, SomrayError
 from somray.io.ome.links import StoredArray
 
-__all__ = ["SliceFile", "Source", "coded", "grid_of"]
+__all__ = ["SliceFile", "Source", "Windows", "coded", "grid_of"]
+
+Windows = Literal["slices", "rows", "boxes"]
 
 _WHOLE_PIXELS = 1 << 24  # of the largest slice that is decoded whole without being asked for
 _PART = 2048  # rows and columns that are decoded of larger ones
@@ -47,13 +49,7 @@ def coded(path: object) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class SliceFile:
-    """Where one slice of a DICOM series is stored, and where it lies in the patient as its own header says.
-
-    Args:
-        path: file.
-        frame: frame within the file, from 0.
-        plane: grid of one slice (1, y, x).
-    """
+    """Where one slice of a DICOM series is stored, frames from 0, and its grid (1, y, x) as its own header says."""
 
     path: str
     frame: int
@@ -78,7 +74,7 @@ class Source:
         notes: of masks: for people, what was left out or decided.
     """
 
-    windows: Literal["slices", "rows", "boxes"] = "slices"
+    windows: Windows = "slices"
     splits = False
     is_forward = False
     slice_bytes = 16

@@ -22,10 +22,6 @@ _ROWS_PIXELS = 1 << 22  # decoded at once
 class Spool:
     """Some rows, all columns, of some slices of one time point.
 
-    Args:
-        source: that they come from.
-        region: what is kept.
-
     Raises:
         DataError: as the source; `storage`: there is no room.
     """

@@ -83,12 +83,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class LabelMap:
-    """A mask: 0 where nothing is, else a segment's value.
-
-    Args:
-        voxels: integers.
-        segments: by value; every value of the voxels stands here.
-    """
+    """A mask: 0 where nothing is, else the value of a segment; every value of the voxels stands among these."""
 
     voxels: Voxels
     segments: tuple[Segment, ...]

@@ -169,7 +169,7 @@ def _facts(data: Any, file: Path) -> SeriesFacts:  # Any: pydicom
         day=_day(data),
         device=(
             _text(data, "ManufacturerModelName"),
-            _kernel(data),
+            "-".join(str(v) for v in _list(data.get("ConvolutionKernel"))),
             _text(data, "ContrastBolusAgent").lower() not in ("", "no", "none", "nil"),
             _text(data, "SequenceName") or _text(data, "ScanningSequence"),
         ),
@@ -185,11 +185,6 @@ def _drawn_on(frames: list[Any]) -> Iterator[str]:  # Any: pydicom
         for study in _items(frame, "RTReferencedStudySequence"):
             for one in _items(study, "RTReferencedSeriesSequence"):
                 yield _text(one, "SeriesInstanceUID")
-
-
-def _kernel(data: Any) -> str:  # Any: pydicom
-    kernel = data.get("ConvolutionKernel")
-    return "-".join(str(v) for v in _list(kernel)) if kernel else ""
 
 
 def _patient(data: Any) -> str | None:  # Any: pydicom

@@ -60,16 +60,7 @@ class Numbered:
 def place_all(
     found: Sequence[Found], search: Search, called: Mapping[Path, str] = MappingProxyType({})
 ) -> list[Numbered]:
-    """Say of every source whose it is, in place.
-
-    Args:
-        found: every source, masks too.
-        search: told where t1 and t2 are taken for contrasts.
-        called: names that stand for those of some files.
-
-    Returns:
-        The data sets with numbered cases that were met.
-    """
+    """Say of every source, masks too, whose it is, in place; return the data sets with numbered cases that were met."""
     stems = [called.get(f.path) or stem_of(f.path.name) for f in found]
     words = {w for f in found for p in f.path.relative_to(f.root).parts for w in tokens(p)}
     is_mr = bool(words & (MODALITIES["MR"] - {*T_WORDS, "mr", "mri"}))

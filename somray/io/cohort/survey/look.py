@@ -33,13 +33,7 @@ _RESAMPLED = {"resampled_z", "untilted"}
 
 
 def look_at(places: Sequence[Path], search: Search, root: Path | None = None) -> list[Found]:
-    """Find every source in files and below folders; masks are among them.
-
-    Args:
-        places: existing files and folders; files of one folder (a shell's `series/*`) are looked at together.
-        search: told of what is left out and why.
-        root: from which names are read; each folder itself, or the file's, where None.
-    """
+    """Find every source in files and below folders, masks too; a shell's `series/*` are looked at together."""
     found: list[Found] = []
     given: dict[Path, list[Path]] = {}
     for place in places:

@@ -44,12 +44,10 @@ def give_structures(scans: Sequence[Gathered], search: Search) -> None:
     for one in search.structures:
         own = _scans_of(one, scans)
         if len(own) != 1:
-            which = (
-                f"lies on {len(own)} scans" if own else "was drawn on no first channel that is here"
-            )
-            search.leave_out(
-                one.path, "mask", f"is an RTSTRUCT that {which}; name it in `truth` or `anatomy`"
-            )
+            which = "was drawn on no first channel that is here"
+            which = f"lies on {len(own)} scans" if own else which
+            why = f"is an RTSTRUCT that {which}; name it in `truth` or `anatomy`"
+            search.leave_out(one.path, "mask", why)
         elif not one.is_organ:
             give_truth(own[0], one, search)
         elif own[0].anatomy is None:

@@ -167,17 +167,14 @@ class Tags:
         try:
             values = tuple(float(v) for v in listed)
         except (TypeError, ValueError):
-            raise self.wrong(name, self._not_numbers(listed)) from None
+            has_comma = any("," in v for v in listed if isinstance(v, str))
+            what = "is written with a decimal comma" if has_comma else "is not a number"
+            raise self.wrong(name, what) from None
         if not np.isfinite(values).all():
             raise self.wrong(name, "is not finite")
         if count is not None and len(values) != count:
             raise self.wrong(name, f"holds {len(values)} numbers where {count} belong")
         return values
-
-    @staticmethod
-    def _not_numbers(listed: Any) -> str:  # Any: pydicom's values
-        has_comma = any("," in v for v in listed if isinstance(v, str))
-        return "is written with a decimal comma" if has_comma else "is not a number"
 
     def number(self, name: str) -> float | None:
         """Return the first number of an element, None where it is absent."""
@@ -234,9 +231,9 @@ def open_tags(file: Path) -> Tags:
     if not is_dicom_file(file):
         if what := stand_in(file):
             raise DataError("missing", f"{file}: {what}")
-        code = "truncated" if size < MAGIC_AT + 4 else "unreadable"
-        what = "ends within its header; copy it again" if size < MAGIC_AT + 4 else "is not DICOM"
-        raise DataError(code, f"{file}: {what}")
+        if size < MAGIC_AT + 4:
+            raise DataError("truncated", f"{file}: ends within its header; copy it again")
+        raise DataError("unreadable", f"{file}: is not DICOM")
     try:
         with quiet(), file.open("rb") as opened:
             return _parsed(file, opened, size)

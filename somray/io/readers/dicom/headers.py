@@ -121,10 +121,6 @@ def _object(tags: Tags) -> str:
     return name
 
 
-def _modality(tags: Tags) -> str:
-    return tags.word("Modality") or _MODALITIES.get(tags.text("SOPClassUID"), "")
-
-
 def _hashed(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()
 
@@ -161,7 +157,7 @@ def _is_mosaic(tags: Tags) -> bool:
 def _frame(frame: FrameTags, place: PixelPlace) -> DicomFrame:
     """Collect what places and scales one slice."""
     tags = frame.file
-    modality = _modality(tags)
+    modality = tags.word("Modality") or _MODALITIES.get(tags.text("SOPClassUID"), "")
     intensity = intensity_of(frame, modality)
     spacing = frame.numbers("PixelMeasuresSequence", "PixelSpacing", 2)
     kinds = {*tags.words("ImageType"), *_frame_type(frame)}

@@ -70,13 +70,7 @@ def _unit(place: str, frames: tuple[DicomFrame, ...]) -> tuple[str, str]:
 
 
 class DicomSource(Source):
-    """A sorted series.
-
-    Args:
-        path: for messages.
-        series: from `arrange`; gaps and tilt are not looked at here.
-        repairs: codes of what was left out or taken in.
-    """
+    """A sorted series; its gaps and tilt are not looked at here."""
 
     def __init__(self, path: str, series: Series, repairs: tuple[str, ...] = ()) -> None:
         self.series = series

@@ -27,12 +27,7 @@ _AXES = ("slices", "rows", "columns")
 
 
 class ResampledSource(Source):
-    """A series resampled to an even grid.
-
-    Args:
-        source: the series as it is.
-        series: how its slices lie.
-    """
+    """A series resampled to an even grid."""
 
     def __init__(self, source: Source, series: Series) -> None:
         self._source = source

@@ -27,14 +27,7 @@ MOST_RATIO = 1032  # that deflate reaches
 
 @dataclass(frozen=True)
 class PngFacts:
-    """What a PNG says of itself.
-
-    Args:
-        rows: pixels down.
-        columns: pixels across.
-        bits: of one sample.
-        samples: of one pixel; 0 of a palette.
-    """
+    """What a PNG says of itself: pixels down and across, bits of one sample, samples of one pixel (0 of a palette)."""
 
     rows: int
     columns: int

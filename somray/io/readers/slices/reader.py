@@ -20,8 +20,8 @@ from somray.errors import DataError
 from somray.io.readers.sidecars import sidecar_spacing
 from somray.io.readers.slices.order import NumberedFile, in_order
 from somray.io.readers.slices.png import is_png, png_facts, png_plane
-from somray.io.readers.source import Source
-from somray.io.readers.tiff.boxes import FilesSource, Windows, windows_of
+from somray.io.readers.source import Source, Windows
+from somray.io.readers.tiff.boxes import FilesSource, least, windows_of
 from somray.io.readers.tiff.omeset import is_ome_set
 from somray.io.readers.tiff.pages import PageFacts, check_whole, facts_of, strict
 from somray.io.readers.tiff.reader import SUFFIXES, open_tiff
@@ -87,10 +87,9 @@ def open_slices(path: Path, irregular: str = "refuse", channel: str | None = Non
     if kind == "png":
         source: Source = _PngSource(str(path), header, numbered.files)
     else:
-        windows = {one.windows for one in seen}
-        common = windows.pop() if len(windows) == 1 else "slices"
+        windows = least(one.windows for one in seen)
         planes = [(file, one.page) for file, one in zip(numbered.files, seen, strict=True)]
-        source = FilesSource(str(path), header, common, [planes])
+        source = FilesSource(str(path), header, windows, [planes])
     source.slice_bytes = 12  # a file, its decoded samples, float32
     return source
 

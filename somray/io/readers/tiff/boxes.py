@@ -5,7 +5,7 @@ A page that is one compressed strip, or that holds its samples or slices apart, 
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import tifffile
@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 
 from somray.domain.brick import Brick
 from somray.domain.scan import ScanHeader
-from somray.io.readers.source import Source
+from somray.io.readers.source import Source, Windows
 from somray.io.readers.tiff.pages import measured, planes_of, strict
 from somray.io.readers.voxels.rows import StoredPlane
 
-__all__ = ["FilesSource", "PagesSource", "Windows", "windows_of"]
-
-Windows = Literal["slices", "rows", "boxes"]
+__all__ = ["FilesSource", "PagesSource", "least", "windows_of"]
 
 WIDEST_TILE = 2048  # pixels; reading tile by tile decodes wider ones several times
 MOST_SEGMENT_BYTES = 32 * 2**20  # of one decoded strip or tile
@@ -28,9 +26,13 @@ _JPEG = (6, 7, 34892, 33007)  # compressions whose tables stand apart
 
 def windows_of(pages: Iterable[Any]) -> Windows:  # Any: tifffile
     """Tell how little can be decoded of every one of some pages; see `Source`."""
-    kinds = {_windows(key) for key in {id(p.keyframe): p.keyframe for p in pages}.values()}
-    order: tuple[Windows, ...] = ("slices", "rows", "boxes")
-    return next((kind for kind in order if kind in kinds), "slices")
+    return least(_windows(key) for key in {id(p.keyframe): p.keyframe for p in pages}.values())
+
+
+def least(windows: Iterable[Windows]) -> Windows:
+    """Return what can be decoded of all of several."""
+    order: tuple[Windows, ...] = get_args(Windows)
+    return min(windows, key=order.index, default="slices")
 
 
 def _windows(key: Any) -> Windows:  # Any: tifffile
@@ -60,13 +62,7 @@ def _segment(key: Any) -> tuple[int, int]:  # Any: tifffile
 
 
 class PagesSource(Source):
-    """A scan whose planes are pages; the last strip or tile is kept decoded.
-
-    Args:
-        path: for messages.
-        header: what it says of itself.
-        windows: of all its pages, see `windows_of`.
-    """
+    """A scan whose planes are pages; the last strip or tile is kept decoded."""
 
     splits = True
 
@@ -138,13 +134,7 @@ class PagesSource(Source):
 
 
 class FilesSource(PagesSource):
-    """Pages in several files, one of which is open at a time.
-
-    Args:
-        path: for messages.
-        header: what it says of itself.
-        windows: of all its pages, see `windows_of`.
-        planes: file and page of each plane, (t, z).
+    """Pages in several files, one of which is open at a time; planes are told by file and page, (t, z).
 
     Attributes:
         members: of a set: all its files, those of other channels too.

@@ -4,15 +4,16 @@ tifffile follows such a set too, but fills what it does not find with zeros.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import tifffile
 
 from somray.errors import DataError
-from somray.io.readers.source import Source
-from somray.io.readers.tiff.boxes import FilesSource, Windows, windows_of
-from somray.io.readers.tiff.omexml import OmePixels, TiffData, metadata_file, parsed, pixels_of
+from somray.io.readers.source import Source, Windows
+from somray.io.readers.tiff.boxes import FilesSource, least, windows_of
+from somray.io.readers.tiff.omexml import OmePixels, metadata_file, parsed, pixels_of
 from somray.io.readers.tiff.pages import PageFacts, check_whole, facts_of, strict
 from somray.io.readers.tiff.spacing import ome_spacing, stack_header
 from somray.io.readers.tiff.stack import stack_of
@@ -90,15 +91,15 @@ class _Members:
 
     def __init__(self, path: Path, image: OmePixels) -> None:
         self._path, self._image = path, image
-        self._found: dict[tuple[str, str], Path | None] = {}
-        self._by_uuid: dict[str, Path] | None = None
 
     def places(self) -> list[tuple[Path, int]]:
         """Return file and page of every plane, in the order of the image's axes."""
         places: dict[tuple[int, ...], tuple[Path, int]] = {}
+        keys = {(part.file, part.uuid) for part in self._image.parts}
+        found = {key: self._search(Path(key[0]).name, key[1]) for key in keys}
         missing = []
         for part in self._image.parts:
-            file = self._resolve(part)
+            file = found[part.file, part.uuid]
             if file is None:
                 missing.append(part.file)
                 continue
@@ -120,12 +121,6 @@ class _Members:
             )
         return [places[place] for place in every]
 
-    def _resolve(self, part: TiffData) -> Path | None:
-        key = part.file, part.uuid
-        if key not in self._found:
-            self._found[key] = self._search(Path(part.file).name, part.uuid)
-        return self._found[key]
-
     def _search(self, name: str, uuid: str) -> Path | None:
         """Find a file: this one, by name, by UUID, or this one where the set names no other."""
         folder, own = self._path.parent, self._path.name.lower()
@@ -135,18 +130,16 @@ class _Members:
             return folder / name
         if uuid and uuid == self._image.uuid:
             return self._path
-        found = self._renamed().get(uuid) if uuid else None
+        found = self._renamed.get(uuid) if uuid else None
         is_alone = len({part.file for part in self._image.parts}) == 1
         return found or (self._path if is_alone else None)
 
+    @cached_property
     def _renamed(self) -> dict[str, Path]:
-        """Index the folder's TIFF files by their own UUID."""
-        if self._by_uuid is None:
-            self._by_uuid = {}
-            for file in sorted(self._path.parent.iterdir()):
-                if file.is_file() and file.suffix.lower() in (".tif", ".tiff", ".btf"):
-                    self._by_uuid.setdefault(_uuid_of(file), file)
-        return self._by_uuid
+        """The folder's TIFF files by their own UUID, of equal ones the first."""
+        files = sorted(self._path.parent.iterdir(), reverse=True)
+        kinds = (".tif", ".tiff", ".btf")
+        return {_uuid_of(f): f for f in files if f.is_file() and f.suffix.lower() in kinds}
 
 
 def _uuid_of(file: Path) -> str:
@@ -184,4 +177,4 @@ def _checked(path: Path, planes: Sequence[tuple[Path, int]]) -> tuple[PageFacts,
         raise DataError(
             "mixed_series", f"{path}: planes of its set differ in size or type: {names}"
         )
-    return next(iter(facts)), windows.pop() if len(windows) == 1 else "slices"
+    return next(iter(facts)), least(windows)

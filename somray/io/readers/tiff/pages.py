@@ -1,4 +1,9 @@
-"""One page of a TIFF as one plane of measured numbers: what is refused, what is noted, how it is decoded."""
+"""One page of a TIFF as one plane of measured numbers: what is refused, what is noted, how it is decoded.
+
+ImageJ has no signed 16 bit and no HU: it stores such images shifted, in whole numbers, and writes the straight line to
+the measured values into the description (`cf=0`, `c0`, `c1`). Its other functions are curves for films and gels; their
+values are taken as stored. Source: ImageJ 1.53, FileOpener.decodeDescriptionString and Calibration.
+"""
 
 import logging
 import warnings
@@ -16,7 +21,6 @@ from tifffile import COMPRESSION, PHOTOMETRIC
 from somray.errors import DataError
 from somray.io.readers.gray import gray_of
 from somray.io.readers.standins import stand_in
-from somray.io.readers.tiff.calibration import has_curve, value_line
 
 __all__ = [
     "PageFacts",
@@ -24,9 +28,9 @@ __all__ = [
     "facts_of",
     "is_imagej_page",
     "measured",
-    "on_line",
     "planes_of",
     "strict",
+    "value_line",
 ]
 
 MOST_BYTES = 128 * 2**20  # of one decoded page of several slices
@@ -38,6 +42,7 @@ _LOSSY = frozenset({
     COMPRESSION.JPEG_2000_LOSSY, COMPRESSION.APERIO_JP2000_RGB, COMPRESSION.WEBP, COMPRESSION.LERC,
 })  # fmt: skip
 """Codecs that lose detail, or mostly do."""
+_STRAIGHT_LINE = 0
 
 
 class _Errors(logging.Handler):
@@ -96,14 +101,7 @@ def check_whole(path: Path, pages: list[Any]) -> None:  # Any: tifffile
 
 @dataclass(frozen=True)
 class PageFacts:
-    """What a page says of its planes; slices of one stack must agree in all of it.
-
-    Args:
-        rows: pixels down.
-        columns: pixels across.
-        dtype: as numpy spells it.
-        notes: codes of what reading it changes.
-    """
+    """What a page says of its planes, and codes of what reading it changes; slices of one stack must agree in all."""
 
     rows: int
     columns: int
@@ -117,12 +115,7 @@ def is_imagej_page(page: Any) -> bool:  # Any: tifffile
 
 
 def facts_of(path: Path, page: Any, *, decode: bool = True) -> PageFacts:  # Any: tifffile
-    """Look at a page.
-
-    Args:
-        path: for messages.
-        page: the page, or the key frame of like pages.
-        decode: see at once whether a page of several samples is really in color, not at reading.
+    """Look at a page; whether one of several samples is really in color is seen at once or not before it is read.
 
     Raises:
         DataError: `unreadable`: no single real number per pixel; `too_large`.
@@ -137,7 +130,8 @@ def facts_of(path: Path, page: Any, *, decode: bool = True) -> PageFacts:  # Any
         notes.append("white_inverted" if _is_inverted(page) else "lut_ignored")
     if page.photometric == PHOTOMETRIC.PALETTE and not _is_gray_ramp(page):
         notes.append("lut_ignored")
-    if has_curve(page) and "lut_ignored" not in notes:
+    has_curve = _calibration(page).get("cf", _STRAIGHT_LINE) != _STRAIGHT_LINE  # which is not read
+    if has_curve and "lut_ignored" not in notes:
         notes.append("lut_ignored")
     if page.samplesperpixel > 1 + _alphas(page):
         notes.append("gray_from_rgb")
@@ -228,14 +222,9 @@ def measured(path: Path, key: Any, samples: NDArray[Any]) -> NDArray[Any]:  # An
     stored = samples[..., 0] if single else gray_of(path, samples, _alphas(key))
     if key.photometric == PHOTOMETRIC.MINISWHITE and _is_inverted(key):
         stored = _turned(stored, int(key.bitspersample))
-    line = value_line(key)
-    return np.asarray(stored if line is None else on_line(stored, line))
-
-
-def on_line(stored: NDArray[Any], line: tuple[float, float]) -> NDArray[np.float64]:
-    """Return the values that a calibration (offset, slope) makes of stored ones."""
-    offset, slope = line
-    return np.asarray(stored.astype(np.float64) * slope + offset)
+    if (line := value_line(key)) is not None:
+        stored = stored.astype(np.float64) * line[1] + line[0]
+    return np.asarray(stored)
 
 
 def _turned(stored: NDArray[Any], bits: int) -> NDArray[Any]:
@@ -244,3 +233,24 @@ def _turned(stored: NDArray[Any], bits: int) -> NDArray[Any]:
         return ~stored  # of whole numbers: smallest + largest - stored
     largest = np.array(2**bits - 1, dtype=stored.dtype)
     return np.asarray(largest - stored)
+
+
+def value_line(page: Any) -> tuple[float, float] | None:  # Any: tifffile
+    """Return offset and slope of measured values; None where they are as stored."""
+    told = _calibration(page)
+    if told.get("cf") != _STRAIGHT_LINE:
+        return None
+    line = _number(told.get("c0")), _number(told.get("c1"))
+    return None if line[1] == 0 or line == (0.0, 1.0) or not np.isfinite(line).all() else line
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def _calibration(page: Any) -> dict[str, Any]:  # Any: tifffile
+    """Return ImageJ's description where it may calibrate: fractions are measured values already."""
+    file = page.parent
+    is_whole = page.dtype is not None and np.dtype(page.dtype).kind == "u"
+    told = file.imagej_metadata if file.is_imagej and is_whole else None
+    return told if told and "vunit" in told else {}

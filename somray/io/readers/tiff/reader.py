@@ -19,10 +19,9 @@ from somray.io.readers.raw import RawLayout, RawSource
 from somray.io.readers.sidecars import sidecar_spacing
 from somray.io.readers.source import Source
 from somray.io.readers.tiff.boxes import PagesSource, windows_of
-from somray.io.readers.tiff.calibration import value_line
 from somray.io.readers.tiff.omeset import is_ome_set, open_ome_set
 from somray.io.readers.tiff.omexml import channel_names, is_timed, parsed
-from somray.io.readers.tiff.pages import check_whole, facts_of, planes_of, strict
+from somray.io.readers.tiff.pages import check_whole, facts_of, planes_of, strict, value_line
 from somray.io.readers.tiff.spacing import spacing_zyx_mm, stack_header
 from somray.io.readers.tiff.stack import series_of, stack_of, untold_pages
 
@@ -116,14 +115,7 @@ def _told(file: Any) -> tuple[bool, list[str]]:  # Any: tifffile
 
 
 class _PlainSource(RawSource):
-    """One file whose planes lie one after another as they are; ImageJ writes no other pages beyond 4 GB.
-
-    Args:
-        path: the file.
-        header: what it says of itself.
-        layout: where the planes lie.
-        planes: (t, z) number of each.
-    """
+    """One file whose planes lie one after another as they are; ImageJ writes no other pages beyond 4 GB."""
 
     def __init__(
         self, path: str, header: ScanHeader, layout: RawLayout, planes: NDArray[np.int64]

@@ -112,7 +112,8 @@ def _parsed(path: Path, magic: str, fields: dict[str, str]) -> dict[str, Any]:  
             if current == "space origin" and "none" in value.lower():
                 continue
             plain = value.lower() if current in ("type", "encoding", "endian", "kinds") else value
-            plain = _VECTOR.sub(_without_blanks, plain)
+            # Teem allows blanks in a vector, pynrrd takes them for its end
+            plain = _VECTOR.sub(lambda vector: "".join(vector[0].split()), plain)
             yield f"{current}: {_quoted(plain) if 'units' in current else plain}"
 
     try:
@@ -123,11 +124,6 @@ def _parsed(path: Path, magic: str, fields: dict[str, str]) -> dict[str, Any]:  
     if len(header["sizes"]) != header["dimension"]:
         raise DataError("unreadable", f"{path}: its dimension and its sizes contradict each other")
     return header
-
-
-def _without_blanks(vector: re.Match[str]) -> str:
-    """Close up a vector: Teem allows blanks in it, pynrrd takes them for its end."""
-    return "".join(vector[0].split())
 
 
 def _quoted(units: str) -> str:

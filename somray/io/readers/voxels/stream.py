@@ -55,11 +55,6 @@ class RawLayout:
 class VoxelStream:
     """One data file at a byte position.
 
-    Args:
-        path: the file.
-        layout: how the voxels lie in it.
-        total_bytes: of the decoded voxels it must hold.
-
     Raises:
         DataError: `truncated`: too small for what it must hold.
     """

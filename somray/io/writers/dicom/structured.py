@@ -31,13 +31,7 @@ _JUDGED = Code("JUDGED", _SCHEME, "What speaks for or against the answer")
 
 @dataclass(frozen=True)
 class MeasuredSegment:
-    """One lesion.
-
-    Args:
-        number: of its segment, from 1.
-        name: of it.
-        volume_ml: of its voxels.
-    """
+    """One lesion: its segment, from 1, the name of that, and the volume of its voxels."""
 
     number: int
     name: str

@@ -83,10 +83,6 @@ class Moment:
 def time_words(words: Sequence[str], is_t_time: bool) -> tuple[list[int], bool]:
     """Find the words of a name that speak of time.
 
-    Args:
-        words: lower-case, in order.
-        is_t_time: t1 and t2 are time points, not contrasts.
-
     Returns:
         Their places, and whether all of them are weak: words that also mean other things.
     """
