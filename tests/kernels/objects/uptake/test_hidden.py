@@ -42,12 +42,15 @@ def overlap(scene, tumour):
     return 2 * np.count_nonzero(lesions & tumour) / (np.count_nonzero(lesions) + tumour.sum())
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_tumour_beside_a_bladder_is_found_as_if_alone(seed, monkeypatch):
+@pytest.mark.parametrize(
+    ("x", "uptake", "seed"), [(36, 60, 0), (36, 60, 1), (36, 60, 2), (33, 40, 0)]
+)
+def test_a_tumour_beside_a_bladder_is_found_as_if_alone(x, uptake, seed, monkeypatch):
     alone = overlap(*crop(seed=seed))
-    scene, tumour = crop((18, 26, 36), seed=seed)
+    scene, tumour = crop((18, 26, x), uptake, seed)
     assert alone > 0.85
-    assert overlap(scene, tumour) > alone - 0.05
+    lost = 0.05 if x == 36 else 0.2  # what touches loses the urine's blur
+    assert overlap(scene, tumour) > alone - lost
     monkeypatch.setattr(rule, "with_hidden", lambda scene, parts, least: parts)
     assert overlap(scene, tumour) < 0.5
 
