@@ -22,7 +22,7 @@ from somray.domain.work import MIB, WORKER_BYTES, Mapper, Needs
 from somray.report.data import ProtocolData, ReportData, SubjectData, SubjectLesions
 from somray.report.data.cohort import SubjectFacts, subject_facts
 from somray.report.data.kept import keep, kept, page_digest
-from somray.report.drawing.blocks import Block, PageLink, Section, Thumbnail
+from somray.report.drawing.blocks import Block, PageLink, Section, Thumbnail, with_settings
 from somray.report.figures.cohort.thumbnail import subject_thumbnail
 from somray.report.sections.burden import burden_section
 from somray.report.sections.classes import areas_section, signatures_section
@@ -322,6 +322,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = "".join(map(_own_file, ("style.css", "viewer.css")))
-    environment.globals["style"] = Markup(style)  # our own files
+    environment.filters["told"] = with_settings
+    environment.globals["style"] = Markup("".join(map(_own_file, ("style.css", "viewer.css"))))
     return environment

@@ -4,9 +4,10 @@ Sections are built in Python and hold text only; the templates escape it. The on
 `markup` of a picture, which comes from our own drawing code and never from a scan or a path as it stands.
 """
 
+import re
 from dataclasses import dataclass
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 __all__ = [
     "Block",
@@ -26,7 +27,13 @@ __all__ = [
     "Table",
     "Text",
     "Thumbnail",
+    "with_settings",
 ]
+
+
+def with_settings(text: str) -> Markup:
+    """Escape a text; what stands between backticks in it, as settings do, is set as code."""
+    return Markup(re.sub(r"`([^`\n]{1,80})`", r"<code>\1</code>", str(escape(text))))
 
 
 class Block:
