@@ -127,31 +127,22 @@ def mark_and_wait(item, shared):
     time.sleep(1000)
 
 
-def test_a_protocol_actor_keeps_its_process_and_is_replaced_when_it_dies(cluster, tmp_path):
+def test_an_actor_keeps_its_process_is_replaced_when_it_dies_and_ends_when_released(
+    cluster, tmp_path
+):
     async def go():
         executor, dying = RayExecutor(), _unit(str(tmp_path / "mark"), cpus=0.0)
         first = await executor.submit(whoami, _unit(0, cpus=0.0), None, "actor")
         second = await executor.submit(whoami, _unit(0, cpus=0.0), None, "actor")
         again = await executor.submit(die_once, dying, None, "actor")
+        last = await executor.submit(whoami, _unit(0, cpus=0.0), None, "actor")
         await executor.release("actor")
-        return first.result.value, second.result.value, again
+        return first.result.value, second.result.value, again, last.result.value["pid"]
 
-    first, second, again = asyncio.run(go())
+    first, second, again, last = asyncio.run(go())
     assert first == second
     assert again.attempts == 2
-
-
-def test_what_works_itself_is_a_task_whose_worker_stays(cluster):
-    """Its process has imported what the next units need."""
-
-    async def go():
-        executor = RayExecutor()
-        first = await executor.submit(whoami, _unit(0), None, "actor")
-        await executor.release("actor")
-        return first.result.value["pid"]
-
-    pid = asyncio.run(go())
-    assert os.path.exists(f"/proc/{pid}")
+    _wait_for_the_end_of(last)
 
 
 def test_a_need_that_no_node_meets_is_refused_instead_of_waited_for(cluster):
