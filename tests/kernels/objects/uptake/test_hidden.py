@@ -43,7 +43,7 @@ def overlap(scene, tumour):
 
 
 @pytest.mark.parametrize(
-    ("x", "uptake", "seed"), [(36, 60, 0), (36, 60, 1), (36, 60, 2), (33, 40, 0)]
+    ("x", "uptake", "seed"), [(36, 60, 0), (36, 60, 1), (36, 60, 2), (33, 100, 1)]
 )
 def test_a_tumour_beside_a_bladder_is_found_as_if_alone(x, uptake, seed, monkeypatch):
     alone = overlap(*crop(seed=seed))
