@@ -1,6 +1,7 @@
 """Run a whole cohort: take the run over, walk all protocols, write tables, report and the final mark."""
 
 import asyncio
+import functools
 import json
 import os
 import platform
@@ -209,6 +210,7 @@ def write_info(
     storage.write_text(RunLayout.info, json.dumps(info, indent=1))
 
 
+@functools.cache
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)

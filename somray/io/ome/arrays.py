@@ -7,6 +7,7 @@ so `write_levels` refuses anything but whole bricks; distinct bricks may be writ
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from zarr.codecs import BloscCodec
 from somray.domain.brick import Brick
 from somray.errors import ShapeError, StoreError
 from somray.io.ome.metadata import ScanMeta, level_shapes, tile_shape
-from somray.io.ome.shards import write_shard
+from somray.io.ome.shards import Shape, stored_layout, write_shard
 from somray.io.storage import Storage
 
 __all__ = ["create_levels", "open_level", "store_errors", "write_levels"]
@@ -65,23 +66,36 @@ def create_levels(
         )
         chunk = (min(part[0], CHUNK_PIXELS), min(part[1], CHUNK_PIXELS))
         whole = (-(-part[0] // chunk[0]) * chunk[0], -(-part[1] // chunk[1]) * chunk[1])
-        # zarr's overloads cannot see that both branches give equal lengths
-        zarr.create_array(
-            store=storage.zarr(scan_name),
-            name=f"{path}/{level}".lstrip("/"),
+        document = _description(
             shape=(*lead, meta.shape[2], rows, columns),
             chunks=(1,) * (len(lead) + 1) + chunk,
             shards=(1, *lead[1:], meta.slab_depth, *whole),
             dtype=label_dtype or "float32",
-            compressors=BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle"),
-            fill_value=0 if is_label else float("nan"),
-            dimension_names=_AXES[:1] + _AXES[2:] if is_label else _AXES,
         )
+        storage.write_bytes(f"{scan_name}/{path}/{level}/zarr.json".replace("//", "/"), document)
 
 
-def open_level(
-    storage: Storage, scan_name: str, path: str, *, write: bool = False
-) -> zarr.Array[Any]:
+@lru_cache(maxsize=256)
+def _description(
+    shape: tuple[int, ...], chunks: tuple[int, ...], shards: tuple[int, ...], dtype: str
+) -> bytes:
+    """Have zarr describe an empty array, of the image or of a label, as (t, c, z, y, x) or (t, z, y, x)."""
+    is_label = len(shape) == 4
+    made: dict[str, Any] = {}  # Any: zarr's buffers
+    zarr.create_array(
+        store=zarr.storage.MemoryStore(made),
+        shape=shape,
+        chunks=chunks,
+        shards=shards,
+        dtype=dtype,
+        compressors=BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle"),
+        fill_value=0 if is_label else float("nan"),
+        dimension_names=_AXES[:1] + _AXES[2:] if is_label else _AXES,
+    )
+    return bytes(made["zarr.json"].to_bytes())
+
+
+def open_level(storage: Storage, scan_name: str, path: str) -> zarr.Array[Any]:
     """Open one array of a scan, e.g. path "0" or "labels/som/0".
 
     Raises:
@@ -89,8 +103,8 @@ def open_level(
     """
     place = storage.uri(f"{scan_name}/{path}")
     with store_errors(place):
-        store = storage.zarr(scan_name, read_only=not write)
-        return zarr.open_array(store=store, path=path, mode="r+" if write else "r")
+        store = storage.zarr(scan_name, read_only=True)
+        return zarr.open_array(store=store, path=path, mode="r")
 
 
 def _mean_half(plane: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -139,25 +153,26 @@ def write_levels(
         ShapeError: there is no such brick, or the block is another size.
         StoreError: it cannot be written.
     """
-    array = open_level(storage, scan_name, f"{path}/0".lstrip("/"), write=first == 0)
-    if first == 0:
-        _check_brick(array, brick, block)
+    group = f"{scan_name}/{path}".rstrip("/")
     y0, x0 = brick.y0, brick.x0
-    for level in range(len(level_shapes(int(array.shape[-2]), int(array.shape[-1])))):
-        if level > 0:
-            array = open_level(storage, scan_name, f"{path}/{level}".lstrip("/"), write=True)
-            block, y0, x0 = _half(block), y0 // 2, x0 // 2
-        if level < first:
-            continue
-        block = np.ascontiguousarray(block, dtype=array.dtype)
-        corner = (brick.t, *(0,) * (block.ndim - 3), brick.z0, y0, x0)
-        with store_errors(storage.uri(f"{scan_name}/{path}")):
-            write_shard(array, corner, block[None])
+    with store_errors(storage.uri(group)):
+        shape = _check_brick(storage, group, brick, block) if first == 0 else ()
+        shape = shape or open_level(storage, group, "0").shape
+        for level in range(len(level_shapes(int(shape[-2]), int(shape[-1])))):
+            if level > 0:
+                block, y0, x0 = _half(block), y0 // 2, x0 // 2
+            if level < first:
+                continue
+            layout = stored_layout(storage, f"{group}/{level}")
+            block = np.ascontiguousarray(block, dtype=layout.dtype)
+            corner = (brick.t, *(0,) * (block.ndim - 3), brick.z0, y0, x0)
+            write_shard(storage, f"{group}/{level}", corner, block[None], layout)
 
 
-def _check_brick(array: zarr.Array[Any], brick: Brick, block: NDArray[Any]) -> None:
-    """Refuse what is not exactly one shard."""
-    shape, shard = array.shape, (array.shards or array.chunks)[-3:]
+def _check_brick(storage: Storage, group: str, brick: Brick, block: NDArray[Any]) -> Shape:
+    """Refuse what is not exactly one shard; returns the shape of the full level."""
+    layout = stored_layout(storage, f"{group}/0")
+    shape, shard = layout.shape, layout.shard[-3:]
     corner, size = brick.corner, shape[-3:]
     begins = all(0 <= c < n and c % s == 0 for c, n, s in zip(corner, size, shard, strict=True))
     if not (begins and 0 <= brick.t < shape[0]):
@@ -168,3 +183,4 @@ def _check_brick(array: zarr.Array[Any], brick: Brick, block: NDArray[Any]) -> N
         raise ShapeError(
             f"the brick at t={brick.t}, {corner} must have shape {expected}, got {block.shape}"
         )
+    return shape

@@ -7,13 +7,10 @@ it or says what is wrong. Source: Zarr v3, "sharding-indexed" codec, version 1.0
 """
 
 import itertools
-import json
 import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import google_crc32c
@@ -23,41 +20,17 @@ from numpy.typing import NDArray
 
 from somray.errors import StoreError
 from somray.io.ome.arrays import open_level
+from somray.io.ome.shards import ABSENT, Shape, ShardLayout, layout_of
 from somray.io.storage import Storage
 
 __all__ = ["StoredLevel"]
 
-_ABSENT = 2**64 - 1  # offset and length of a chunk that holds the fill value alone
 _CHECKSUM_BYTES = 4  # after the index
-_KINDS = [
-    "array",
-    "sharding_indexed",
-    "regular",
-    "default",
-    "end",
-    "bytes",
-    "blosc",
-    "bytes",
-    "crc32c",
-]
-_DTYPES = ("float32", "uint8", "uint16", "int32")
-Shape = tuple[int, ...]
 Spans = tuple[tuple[int, int], ...]  # first and last (excluded) along each axis
 
 
 class _LeftToZarrError(Exception):
     """What this module does not read."""
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """How an array lies in its files."""
-
-    shape: Shape
-    shard: Shape
-    chunk: Shape
-    dtype: np.dtype[Any]  # Any: one of `_DTYPES`
-    fill: float
 
 
 class StoredLevel:
@@ -78,7 +51,7 @@ class StoredLevel:
         self._layout = None
         if storage.is_local:
             try:
-                self._layout = _layout(storage.read_bytes(f"{scan_name}/{path}/zarr.json"))
+                self._layout = layout_of(storage.read_bytes(f"{scan_name}/{path}/zarr.json"))
             except (OSError, StoreError):
                 self._layout = None
         self._array = open_level(*self._named) if self._layout is None else None
@@ -117,7 +90,7 @@ class StoredLevel:
         return np.asarray(found[tuple(slice(None) if isinstance(k, slice) else 0 for k in asked)])
 
     def _chunks(
-        self, layout: _Layout, number: Shape, box: Spans
+        self, layout: ShardLayout, number: Shape, box: Spans
     ) -> Iterator[tuple[Shape, NDArray[Any] | None]]:
         """Unpack the chunks of a shard that a box touches, each with its corner; None for fill value alone."""
         start = tuple(n * s for n, s in zip(number, layout.shard, strict=True))
@@ -127,7 +100,7 @@ class StoredLevel:
             index = None if file is None else _index(file, layout)
             for place in _touched(within, layout.chunk):
                 chunk = None
-                if file is not None and index is not None and index[place][0] != _ABSENT:
+                if file is not None and index is not None and index[place][0] != ABSENT:
                     offset, length = map(int, index[place])
                     data = decompress(os.pread(file, length, offset))
                     chunk = np.frombuffer(data, layout.dtype).reshape(layout.chunk)
@@ -151,45 +124,13 @@ class StoredLevel:
             os.close(file)
 
 
-def _index(file: int, layout: _Layout) -> NDArray[np.uint64]:
+def _index(file: int, layout: ShardLayout) -> NDArray[np.uint64]:
     """Read where the chunks of a shard lie in its file: offset and length, by the chunk's place."""
-    counts = [s // c for s, c in zip(layout.shard, layout.chunk, strict=True)]
-    size = 16 * math.prod(counts)
+    size = 16 * math.prod(layout.counts)
     told = os.pread(file, size + _CHECKSUM_BYTES, os.fstat(file).st_size - size - _CHECKSUM_BYTES)
     if google_crc32c.value(told[:size]) != int.from_bytes(told[size:], "little"):
         raise _LeftToZarrError
-    return np.frombuffer(told[:size], "<u8").reshape(*counts, 2)
-
-
-@lru_cache(maxsize=256)
-def _layout(document: bytes) -> _Layout | None:
-    """Understand an array's description; None where it is not of the kind that this package writes."""
-    try:
-        told = json.loads(document)
-        (sharding,) = told["codecs"]
-        grid, keys, inner = (
-            told["chunk_grid"],
-            told["chunk_key_encoding"],
-            sharding["configuration"],
-        )
-        codecs = [*inner["codecs"], *inner["index_codecs"]]
-        kinds = [told["node_type"], sharding["name"], grid["name"], keys["name"]]
-        kinds += [inner["index_location"], *(codec["name"] for codec in codecs)]
-        endian = {codec.get("configuration", {}).get("endian", "little") for codec in codecs}
-        fill = float("nan") if told["fill_value"] == "NaN" else told["fill_value"]
-        if (
-            kinds != _KINDS
-            or endian != {"little"}
-            or keys["configuration"]["separator"] != "/"
-            or told["data_type"] not in _DTYPES
-            or told["storage_transformers"]
-            or not isinstance(fill, int | float)
-        ):
-            return None
-        shape, shard = tuple(told["shape"]), tuple(grid["configuration"]["chunk_shape"])
-        return _Layout(shape, shard, tuple(inner["chunk_shape"]), np.dtype(told["data_type"]), fill)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
+    return np.frombuffer(told[:size], "<u8").reshape(*layout.counts, 2)
 
 
 def _span(key: int | slice, size: int) -> tuple[int, int]:

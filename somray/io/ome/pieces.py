@@ -15,9 +15,9 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
-from somray.io.ome.arrays import open_level, store_errors
+from somray.io.ome.arrays import store_errors
 from somray.io.ome.chunks import StoredLevel
-from somray.io.ome.shards import write_shard
+from somray.io.ome.shards import stored_layout, write_shard
 from somray.io.storage import Storage
 
 __all__ = ["PieceGrid", "create_pieces", "finish_pieces", "read_piece_array", "write_piece"]
@@ -77,9 +77,11 @@ def write_piece(
     storage: Storage, name: str, array: str, corner: Shape, block: NDArray[Any]
 ) -> None:
     """Write one piece (lead, z, y, x) of an array; a smaller one is filled up with what means no data."""
-    opened = open_level(storage, name, array, write=True)
-    with store_errors(storage.uri(f"{name}/{array}")):
-        write_shard(opened, (0, *corner), np.ascontiguousarray(block, dtype=opened.dtype))
+    place = f"{name}/{array}"
+    with store_errors(storage.uri(place)):
+        layout = stored_layout(storage, place)
+        whole = np.ascontiguousarray(block, dtype=layout.dtype)
+        write_shard(storage, place, (0, *corner), whole, layout)
 
 
 def finish_pieces(storage: Storage, name: str) -> None:

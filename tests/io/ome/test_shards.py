@@ -5,14 +5,15 @@ import pytest
 import zarr
 from zarr.codecs import BloscCodec
 
-from somray.io.ome.shards import write_shard
+from somray.io.ome.shards import stored_layout, write_shard
+from somray.io.storage import Storage
 
 
 def arrays(tmp_path, shape, chunks, shards, dtype):
     """Make the same empty array twice."""
     return [
         zarr.create_array(
-            store=str(tmp_path / name),
+            store=str(tmp_path / name / "0"),
             shape=shape,
             chunks=chunks,
             shards=shards,
@@ -22,6 +23,11 @@ def arrays(tmp_path, shape, chunks, shards, dtype):
         )
         for name in ("own", "zarr")
     ]
+
+
+def write(tmp_path, corner, block):
+    storage = Storage.at(tmp_path)
+    write_shard(storage, "own/0", corner, block, stored_layout(storage, "own/0"))
 
 
 def files(folder):
@@ -45,7 +51,7 @@ def test_the_files_are_those_of_zarr(tmp_path, shape, chunks, shards, dtype):
     for place in np.ndindex(*counts):
         corner = tuple(n * s for n, s in zip(place, shards, strict=True))
         box = tuple(slice(c, c + s) for c, s in zip(corner, shards, strict=True))
-        write_shard(own, corner, whole[box])
+        write(tmp_path, corner, whole[box])
         other[box] = whole[box]
     assert np.array_equal(own[:], whole, equal_nan=dtype == "float32")
     assert files(tmp_path / "own") == files(tmp_path / "zarr")
@@ -56,7 +62,7 @@ def test_a_shard_of_nothing_leaves_no_file(tmp_path):
     full = np.ones((1, 4, 9, 9), np.uint8)
     for array in (own, other):
         array[:] = full
-    write_shard(own, (0, 0, 0, 0), full * 0)
+    write(tmp_path, (0, 0, 0, 0), full * 0)
     other[:] = full * 0
     assert files(tmp_path / "own") == files(tmp_path / "zarr")
     assert not own[:].any()
