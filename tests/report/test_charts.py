@@ -289,6 +289,7 @@ def test_numbers_are_written_for_people():
     assert number(1234567.8) == "1\u202f234\u202f568"
     assert [number(v, 1) for v in (4.56, 72.34, 125.93)] == ["4.6", "72.3", "125.9"]
     assert [number(v, 0) for v in (6.4, 97.5, 512.3)] == ["6", "98", "512"]
+    assert [number(v, 1) for v in (0.0026, 0.0, -1e-17)] == ["0.0026", "0.0", "−0.0"]
     assert (fact(None), fact(True), fact([1, 2]), fact([])) == ("–", "yes", "1, 2", "–")
 
 

@@ -53,6 +53,10 @@ _LABELS = {
 }  # fmt: skip
 
 
+LEAST = 1e-6
+"""What is smaller than that is noise of rounding, and is written as 0."""
+
+
 def number(value: float, digits: int = 3) -> str:
     """Write a number for people: thousands apart, a real minus sign, no more digits than useful."""
     if abs(value) >= 1000:
@@ -60,6 +64,8 @@ def number(value: float, digits: int = 3) -> str:
     else:
         most = 1 if abs(value) >= 100 else 2 if abs(value) >= 10 else digits
         text = f"{value:.{min(digits, most)}f}"
+        if abs(value) >= LEAST and not float(text):
+            text = f"{value:.2g}"  # a small lesion's volume in ml is not 0
     return text.replace("-", "−")
 
 
