@@ -45,16 +45,6 @@ LONG = (
 """What begins late must be short, or one process works alone at the end."""
 
 
-def pytest_configure():
-    """Keep hypothesis from parsing every module for its numbers: seconds in each process of a fresh clone.
-
-    They are drawn now and then, so that examples of a test hung on which modules others had imported.
-    """
-    from hypothesis.internal.conjecture import providers
-
-    providers._get_local_constants = lambda: providers._local_constants
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Give out tests file by file, those that share a run together.
