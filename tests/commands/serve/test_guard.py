@@ -94,6 +94,13 @@ def test_the_root_tells_what_is_served_and_describes_it(served_run):
     assert root_of(served_run, ready=False).get("/readyz").status_code == 503
 
 
+def test_a_path_that_is_not_served_is_refused_as_all_else_is(served_run):
+    client = root_of(served_run)
+    for answer, status in ((client.get("/v1/protocols/nope/"), 404), (client.post("/readyz"), 405)):
+        assert (answer.status_code, set(answer.json()["error"])) == (status, {"code", "message"})
+    assert "/v1/protocols" in client.get("/v2").json()["error"]["message"]
+
+
 def test_an_error_of_ours_tells_nothing(served_run, monkeypatch, caplog):
     own = Served(served_run)
     monkeypatch.setattr(type(own.fitted), "labels", lambda *_: 1 / 0)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
 
 from somray import __version__
 from somray.commands.serve.refusal import RefusedError
@@ -16,7 +17,16 @@ from somray.commands.serve.web.guard import Guard
 from somray.commands.serve.web.service import ProtocolService
 from somray.stages.answers.answer import NOT_CLINICAL
 
-__all__ = ["protocol_application", "protocol_routes"]
+__all__ = ["protocol_application", "protocol_routes", "tell_refusals"]
+
+
+_NOT_HERE = {
+    404: (
+        "no_such_path",
+        "nothing is served here; /v1/protocols lists what is, /docs describes it",
+    ),
+    405: ("method", "this path is asked by another method; /docs describes it"),
+}
 
 
 class _Answers(Protocol):
@@ -52,7 +62,17 @@ async def _past_the_framework(request: Request) -> Response:
     raise NotImplementedError(request.method)
 
 
+def tell_refusals(app: FastAPI) -> None:
+    """Let an application answer all refusals in one form, those of the framework too."""
+    app.add_exception_handler(RefusedError, _refuse)
+    app.add_exception_handler(HTTPException, _refuse)
+
+
 async def _refuse(_: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        code, told = _NOT_HERE.get(error.status_code, ("http", error.detail))
+        refused = RefusedError(error.status_code, code, told)
+        return JSONResponse(refused.as_json(), error.status_code, error.headers)
     if not isinstance(error, RefusedError):
         raise error
     return JSONResponse(error.as_json(), error.status, error.headers)
@@ -79,7 +99,7 @@ def protocol_routes(name: str, limits: Limits, service: ProtocolService | None) 
         redoc_url=None,
         lifespan=_ending(does),
     )
-    app.add_exception_handler(RefusedError, _refuse)
+    tell_refusals(app)
     app.add_api_route("/", does.about, tags=[name], summary="What is served", response_model=None)
     for path, function, described in (
         (direct.PATH, _past_the_framework, schema.slices(limits)),

@@ -11,7 +11,7 @@ from somray import __version__
 from somray.commands.serve.settings import Settings
 from somray.commands.serve.web.guard import Guard
 from somray.commands.serve.web.page import page_of
-from somray.commands.serve.web.protocol import protocol_routes
+from somray.commands.serve.web.protocol import protocol_routes, tell_refusals
 from somray.stages.answers.answer import NOT_CLINICAL
 
 __all__ = ["protocol_path", "root_application"]
@@ -45,6 +45,7 @@ def root_application(
         docs_url=None,
         redoc_url=None,
     )
+    tell_refusals(app)
 
     @app.get("/healthz", tags=["service"], summary="Whether the service lives")
     async def healthz() -> dict[str, str]:
