@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from somray.kernels.objects.uptake.find import (
-    LESION_FROM,
     HotParts,
     UptakeScene,
     hot_parts,
@@ -25,12 +24,10 @@ __all__ = ["with_hidden"]
 
 # All limits were chosen on the eight PET/CT subjects with balls drawn beside and onto their tumours (seeds 1 to 4), on
 # tumours dimmed to a quarter, and on drawn trunks (seeds 0 to 8); what they are worth was reported on other seeds.
-HIDES_FROM = 3.0  # score from which a thing is set aside
-LEAST_MM3 = 8e3  # of what hides and of what is hidden
+FAR_FROM = 3.0  # score of what hides and of what is hidden: rests of a blur and noise score less
+LEAST_MM3 = 8e3  # of both
 BLUR_MM = 10.0  # about a thing that is set aside
-MOST_CONTACT = (0.18, 0.3)
-"""Share of a surface that may lie on what was set aside, for what stands out and for what hides others itself: rests
-of a blur have .20 or more at scores below that."""
+MOST_CONTACT = 0.3  # share of a surface that may lie on what was set aside
 MORE_BY = 1.2  # score by which the whole stands out more than each shred
 MOST_KNOWN = 0.5  # of its volume that may lie in objects already: else it is one of them
 SWALLOWED = 0.5  # share of an object inside it from which it is a shred
@@ -58,7 +55,7 @@ def _hiding(scene: UptakeScene, parts: HotParts) -> Iterator[int]:
     """Give the numbers of what may hide something, the one that stands out most first."""
     volume_mm3 = _counts(parts.labels, len(parts.score)) * float(np.prod(scene.spacing_mm))
     for index in np.argsort(-parts.score, kind="stable").tolist():
-        if parts.score[index] >= HIDES_FROM and volume_mm3[index] >= LEAST_MM3:
+        if parts.score[index] >= FAR_FROM and volume_mm3[index] >= LEAST_MM3:
             yield index + 1
 
 
@@ -75,11 +72,10 @@ def _seen_without(scene: UptakeScene, parts: HotParts, number: int, least_ratio:
     voxels = _counts(found.labels, len(found.score))
     large = voxels * float(np.prod(scene.spacing_mm)) >= LEAST_MM3
     known = _counts(found.labels[parts.labels > 0], len(found.score)) >= MOST_KNOWN * voxels
-    stands = (found.score >= LESION_FROM) & (2.0**found.peak >= least_ratio)
-    contact = np.where(found.score >= HIDES_FROM, *MOST_CONTACT[::-1])
-    wanted = stands & (found.cut_fraction <= contact) & touches & large & ~known
+    stands = (found.score >= FAR_FROM) & (2.0**found.peak >= least_ratio)
+    stands &= found.cut_fraction <= MOST_CONTACT
     labels, taken = parts.labels.copy(), []
-    for index in np.flatnonzero(wanted).tolist():
+    for index in np.flatnonzero(stands & touches & large & ~known).tolist():
         own = found.labels == index + 1
         shreds = _swallowed(parts.labels, own)
         best = max((float(parts.score[n - 1]) for n in shreds), default=-np.inf)
