@@ -57,7 +57,7 @@ def run(
     """Run a cohort; after any stop, do only what is left.
 
     Bars on a terminal, one line a minute elsewhere. Exit code 0: done; 2: usage, configuration or manifest; 3: done,
-    some scans set aside; 4: failed; 130 and 143: stopped by Ctrl-C or SIGTERM, nothing is lost.
+    some scans set aside; 4: failed; 129, 130 and 143: stopped by SIGHUP, Ctrl-C or SIGTERM, nothing is lost.
 
     Example: somray run cohort.yaml --set resources.workers=2
     """
