@@ -10,10 +10,12 @@ TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 demo: .venv/ready
 	$(BIN)/somray demo --out demo
 
-# Ray starts processes of its own, so its tests run by themselves, and mostly wait: the others run meanwhile and give
-# way to them, each process on one thread. What goes to one process together is said in tests/conftest.py.
+# Ray starts processes of its own, so its tests run by themselves, and mostly wait: two of them at a time. The others run
+# meanwhile and give way to them, each process on one thread; Ray's workers would else give way to all (niceness 15).
+# What goes to one process together is said in tests/conftest.py.
 test: .venv/ready
-	@mkdir -p build; $(BIN)/pytest -m ray $$(grep -rlE "mark\.ray\b" tests --include="test_*.py") \
+	@mkdir -p build; RAY_worker_niceness=0 OMP_NUM_THREADS=1 $(BIN)/pytest -m ray -n 2 --dist loadfile \
+	  --no-loadscope-reorder $$(grep -rlE "mark\.ray\b" tests --include="test_*.py") \
 	  > build/ray.log 2>&1 & ray=$$!; \
 	OMP_NUM_THREADS=1 nice -n 10 $(BIN)/pytest -m "not ray" -n $$(n=$$(nproc); echo $$((n < 4 ? n + 1 : 4))) --dist loadfile --no-loadscope-reorder; \
 	found=$$?; wait $$ray || found=$$?; cat build/ray.log; exit $$found

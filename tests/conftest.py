@@ -24,7 +24,6 @@ COHORT_FILES = (
     "tests/pipeline/test_plan.py",
     "tests/pipeline/test_references.py",
     "tests/pipeline/test_student_cohort.py",
-    "tests/runtime/test_nodes.py",
     "tests/runtime/test_train.py",
     "tests/stages/answers/test_answer_volumes.py",
     "tests/stages/student/test_student_lessons.py",
@@ -35,6 +34,10 @@ COHORT_FILES = (
 ROOMS = ("tests/report", "tests/commands/dicom_node", "tests/commands/serve", "tests/commands/view")
 """Folders whose files share a run of their own: one process takes a folder, and makes it once."""
 COMPILES_LITTLE = ("tests/kernels/student", "tests/phantom", "tests/kernels/objects", "tests/io")
+EMBEDDED = tuple(
+    f"tests/runtime/test_{name}.py" for name in ("map", "probe", "ray_executor", "ray_train")
+)
+"""Tests of one embedded Ray: one process takes them all, and starts it once."""
 LONG = (
     *ROOMS,
     "tests/pipeline",
@@ -58,6 +61,8 @@ def pytest_xdist_make_scheduler(config, log):
             file = nodeid.partition("::")[0]
             if file in COHORT_FILES:
                 return "cohort"
+            if file in EMBEDDED:
+                return "embedded"
             return next((room for room in ROOMS if file.startswith(room)), file)
 
     return ByFile(config, log)
@@ -80,12 +85,14 @@ def pytest_collection_modifyitems(config, items):
 
     Processes that start together should not compile the same kernels: beside the cohort, which needs most of them,
     go tests that need few; then those that take long. Ray's tests, which run beside all others, begin with those that
-    need none.
+    take longest and need none.
     """
 
     def rank(item):
         if item.nodeid.startswith(COHORT_FILES):
             return 0
+        if item.nodeid.startswith(EMBEDDED):
+            return 4
         if item.nodeid.startswith(COMPILES_LITTLE):
             return 1
         return 2 if item.nodeid.startswith(LONG) else 3
