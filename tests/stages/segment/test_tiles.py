@@ -76,7 +76,7 @@ def test_a_cut_scan_has_the_labels_rows_and_drift_of_the_same_scan_in_whole_slic
     cut, others, others_voxels = transferred(tmp_path / "cut", volume, model)
     assert np.array_equal(cut, whole)
     assert (cut == model.value_of("lesion")).sum() == voxels == others_voxels > 100
-    assert set(tables) == {"slices", "areas", "profiles", "drift"}
+    assert set(tables) == {"slices", "areas", "profiles", "drift", "notes"}
     for name, found in tables.items():
         assert list(others[name]) == list(found), name
     assert [row.z for row in tables["slices"]] == list(range(SHAPE[0]))
