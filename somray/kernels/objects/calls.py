@@ -11,18 +11,19 @@ import numpy as np
 from somray.errors import ShapeError
 from somray.kernels.objects.found import CALLS, DOUBT, LESION, PHYSIOLOGICAL, FoundObject
 from somray.kernels.objects.prior import LEAST_SUBJECTS, Landmark, Occurrence
-from somray.kernels.objects.uptake.find import CLEAR_FROM, stands_out
+from somray.kernels.objects.uptake.find import stands_out
 
 __all__ = ["ObjectEvidence", "Word", "call_objects"]
 
 COMMON_FROM = 0.42
 """Occurrence in the cohort from which a place counts as physiology (bench_bodies)."""
 
-CLEARLY_COMMON_FROM = 0.65
-"""The same for a lesion that stands out by `CLEAR_FROM` or more: what only some others have is no explanation.
+CLEAR_FROM = 4.5
+"""How much a lesion stands out from which a like thing in some others is no explanation …"""
 
-On drawn bodies (seeds 1 to 5) four of five lesions that had homologues are spared so (occurrence .42 to .58), and one
-organ of thirty."""
+CLEARLY_COMMON_FROM = 0.65
+"""… but one in nearly all others is. On drawn bodies (seeds 1 to 5) four of five lesions that had homologues are spared
+so (occurrence .42 to .58), and one organ of thirty."""
 
 REACH_MM = 10.0  # a person's point belongs to the object whose centre lies nearest, within this or its radius
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 
 from somray.config import ProtocolConfig
-from somray.kernels.objects.calls import CLEARLY_COMMON_FROM, COMMON_FROM, REACH_MM
+from somray.kernels.objects.calls import CLEAR_FROM, CLEARLY_COMMON_FROM, COMMON_FROM, REACH_MM
 from somray.kernels.objects.lung.rule import ATTACHED, LEAST_MM, THICK_MM
 from somray.kernels.objects.lung.space import CLOSING_MM
 from somray.kernels.objects.organs import HOT_AS_A_WHOLE
 from somray.kernels.objects.prior import LEAST_SUBJECTS
 from somray.kernels.objects.scan_rule import ScanRule, rule_for
-from somray.kernels.objects.uptake.find import CLEAR_FROM, GRID_MM, LOWEST_RATIO, UPTAKE_CUT
-from somray.kernels.objects.uptake.hidden import BLUR_MM, LEAST_MM3
+from somray.kernels.objects.uptake.find import GRID_MM, LOWEST_RATIO, UPTAKE_CUT
+from somray.kernels.objects.uptake.hidden import BLUR_MM, LEAST_MM3, OUT_FROM
 from somray.kernels.objects.uptake.rule import (
     FAINT_MM3,
     FAINT_RATIO,
@@ -86,8 +86,8 @@ def _by_uptake(rule: ScanRule) -> str:
         f"off at the scan's edge over more than {MOST_CUT:.0%} of its surface. In a whole body, what fits a place "
         f"of normal uptake in place, size and strength by {FITS_FROM:.0%} or more is physiological; an organ "
         f"takes one object or a few, the best fitting first.{density} Where no landmarks are seen, each thing of "
-        f"{LEAST_MM3 / 1000:g} ml or more that stands out is set aside once with {BLUR_MM:g} mm around it: what it "
-        "tore to pieces is whole then and takes the place of its pieces. There, too, what has "
+        f"{LEAST_MM3 / 1000:g} ml or more with a score of {OUT_FROM:g} or more is set aside once with {BLUR_MM:g} mm "
+        "around it: what it tore to pieces is whole then and takes the place of its pieces. There, too, what has "
         f"{FAINT_MM3 / 1000:g} ml or more and a peak below {FAINT_RATIO:g} times soft tissue outside all objects is in "
         f"doubt, as long as {SEVERAL} lesions are at least {FAR_HOTTER:g} times as hot. Everything else that stands "
         "out is a lesion."

@@ -18,7 +18,6 @@ from somray.kernels.objects.frame import BodyFrame, body_frame, body_mask
 from somray.kernels.objects.tree import ComponentTree, component_tree, most_salient, paint
 
 __all__ = [
-    "CLEAR_FROM",
     "GRID_MM",
     "LESION_FROM",
     "UPTAKE_CUT",
@@ -53,9 +52,7 @@ BODY_RATIO = 0.4  # to the background, that body is told from air by where there
 LEAST_SOFT_SHARE = 0.01  # of the body must be soft tissue for the background to be read there
 MOST_MM3 = 2.5e6  # of an object; a brain has 1.9 litres, what is larger is several things at once
 LESION_FROM = 0.8
-"""Score from which an object stands out as a lesion does …"""
-CLEAR_FROM = 4.5
-"""… and so much that neither a like thing in some other subjects nor a larger one around it explains it."""
+"""Score from which an object stands out as a lesion does."""
 TOLD_FROM = -0.5  # score below which an object is not told
 UPTAKE_CUT = CutRule(blurred_mm3=(3e4, 8e4))
 """Small lesions end where the scanner's blur does. Their limits and `cut.PLATEAU` were chosen on a PET/CT phantom

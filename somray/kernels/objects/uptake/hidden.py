@@ -24,7 +24,7 @@ __all__ = ["with_hidden"]
 
 # All limits were chosen on the eight PET/CT subjects with balls drawn beside and onto their tumours (seeds 1 to 4), on
 # tumours dimmed to a quarter, and on drawn trunks (seeds 0 to 8); what they are worth was reported on other seeds.
-FAR_FROM = 3.0  # score of what hides and of what is hidden: rests of a blur and noise score less
+OUT_FROM = 3.0  # score of what hides and of what is hidden: rests of a blur and noise score less
 LEAST_MM3 = 8e3  # of both
 BLUR_MM = 10.0  # about a thing that is set aside
 MOST_CONTACT = 0.3  # share of a surface that may lie on what was set aside
@@ -55,7 +55,7 @@ def _hiding(scene: UptakeScene, parts: HotParts) -> Iterator[int]:
     """Give the numbers of what may hide something, the one that stands out most first."""
     volume_mm3 = _counts(parts.labels, len(parts.score)) * float(np.prod(scene.spacing_mm))
     for index in np.argsort(-parts.score, kind="stable").tolist():
-        if parts.score[index] >= FAR_FROM and volume_mm3[index] >= LEAST_MM3:
+        if parts.score[index] >= OUT_FROM and volume_mm3[index] >= LEAST_MM3:
             yield index + 1
 
 
@@ -72,7 +72,7 @@ def _seen_without(scene: UptakeScene, parts: HotParts, number: int, least_ratio:
     voxels = _counts(found.labels, len(found.score))
     large = voxels * float(np.prod(scene.spacing_mm)) >= LEAST_MM3
     known = _counts(found.labels[parts.labels > 0], len(found.score)) >= MOST_KNOWN * voxels
-    stands = (found.score >= FAR_FROM) & (2.0**found.peak >= least_ratio)
+    stands = (found.score >= OUT_FROM) & (2.0**found.peak >= least_ratio)
     stands &= found.cut_fraction <= MOST_CONTACT
     labels, taken = parts.labels.copy(), []
     for index in np.flatnonzero(stands & touches & large & ~known).tolist():
